@@ -1,0 +1,101 @@
+package v1alpha1
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+)
+
+// defaultedByAPIServer does to a spec what the API server does with the CRD's schema.
+func defaultedByAPIServer(t *testing.T, specYAML string) WebSocketClusterSpec {
+	t.Helper()
+	raw, err := os.ReadFile("../../config/crd/bases/wsfleet.dev_websocketclusters.yaml")
+	require.NoError(t, err)
+	var crd apiextensionsv1.CustomResourceDefinition
+	require.NoError(t, yaml.Unmarshal(raw, &crd))
+	var props apiextensions.JSONSchemaProps
+	require.NoError(t, apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(
+		crd.Spec.Versions[0].Schema.OpenAPIV3Schema, &props, nil))
+	structural, err := schema.NewStructural(&props)
+	require.NoError(t, err)
+
+	object := map[string]any{}
+	require.NoError(t, yaml.Unmarshal([]byte(specYAML), &object))
+	defaulting.Default(object, structural)
+	var cluster WebSocketCluster
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object, &cluster))
+	return cluster.Spec
+}
+
+// The operator fills in what an object stored under an older schema lacks, and must come to the same
+// as the API server.
+func TestDefaultsAreTheSchemas(t *testing.T) {
+	for name, spec := range map[string]string{
+		"nothing":     `{}`,
+		"empty":       `spec: {}`,
+		"ingress":     `spec: {ingress: {}}`,
+		"external":    `spec: {redis: {external: {addresses: ["a:1"]}}}`,
+		"api key":     `spec: {gateway: {auth: {apiKeySecretRef: {name: a}}}}`,
+		"autoscaling": `spec: {autoscaling: {maxReplicas: 5}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			stored := defaultedByAPIServer(t, spec)
+
+			var own WebSocketCluster
+			require.NoError(t, yaml.Unmarshal([]byte(spec), &own))
+			own.Spec.SetDefaults()
+
+			completed := *stored.DeepCopy()
+			completed.SetDefaults()
+			assert.Equal(t, own.Spec, completed)
+
+			// Only these may be missing from what the API server stores: written there, they would
+			// stand against the user's next change.
+			if stored.Redis == nil {
+				stored.Redis = own.Spec.Redis
+			}
+			if stored.Autoscaling != nil {
+				stored.Autoscaling = own.Spec.Autoscaling
+			}
+			assert.Equal(t, own.Spec, stored)
+		})
+	}
+}
+
+func TestDefaultsThatAreNotStored(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		spec WebSocketClusterSpec
+		want func(*testing.T, WebSocketClusterSpec)
+	}{
+		{"no redis means managed", WebSocketClusterSpec{}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.NotNil(t, s.Redis.Managed)
+		}},
+		{"empty redis means none", WebSocketClusterSpec{Redis: &RedisSpec{}}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Equal(t, &RedisSpec{}, s.Redis)
+		}},
+		{"minReplicas never above maxReplicas", WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 1}}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Equal(t, int32(1), *s.Autoscaling.MinReplicas)
+		}},
+		{"a target keeps the other one out", WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 3, TargetConnectionsPerPod: new(int32(5))}}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Nil(t, s.Autoscaling.TargetUtilizationPercent)
+			assert.Equal(t, int32(2), *s.Autoscaling.MinReplicas)
+		}},
+		{"zero replicas stay zero", WebSocketClusterSpec{Replicas: new(int32(0))}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Zero(t, *s.Replicas)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.spec.SetDefaults()
+			c.want(t, c.spec)
+		})
+	}
+}

@@ -1,0 +1,105 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// GatewaySpec is how each gateway treats its clients.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.pingInterval) || !has(self.pongTimeout) || !self.pongTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.pongTimeout) < duration(self.pingInterval)",message="must be shorter than spec.gateway.pingInterval: lower spec.gateway.pongTimeout or raise spec.gateway.pingInterval",fieldPath=".pongTimeout"
+// +kubebuilder:validation:XValidation:rule="!has(self.maxQueuedBytes) || !has(self.maxMessageBytes) || self.maxQueuedBytes >= self.maxMessageBytes",message="must hold at least one message of spec.gateway.maxMessageBytes: raise spec.gateway.maxQueuedBytes or lower spec.gateway.maxMessageBytes",fieldPath=".maxQueuedBytes"
+type GatewaySpec struct {
+	// maxConnections that one gateway holds; a full one answers 503.
+	// +optional
+	// +kubebuilder:default=10000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	MaxConnections *int32 `json:"maxConnections,omitempty"`
+
+	// maxConnectionsPerIP that one gateway holds of one client address; 0 is no limit.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000000
+	MaxConnectionsPerIP *int32 `json:"maxConnectionsPerIP,omitempty"`
+
+	// maxMessageBytes of one message from a client; a larger one ends the connection.
+	// +optional
+	// +kubebuilder:default=65536
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=67108864
+	MaxMessageBytes *int32 `json:"maxMessageBytes,omitempty"`
+
+	// maxQueuedBytes that wait for one client; a client slower than that is disconnected.
+	// +optional
+	// +kubebuilder:default=1048576
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1073741824
+	MaxQueuedBytes *int32 `json:"maxQueuedBytes,omitempty"`
+
+	// maxChannelsPerConnection that one client subscribes to.
+	// +optional
+	// +kubebuilder:default=128
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxChannelsPerConnection *int32 `json:"maxChannelsPerConnection,omitempty"`
+
+	// pingInterval between two pings to a client.
+	// +optional
+	// +kubebuilder:default="25s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h, such as 25s or 1m30s"
+	PingInterval *metav1.Duration `json:"pingInterval,omitempty"`
+
+	// pongTimeout after a ping without an answer, after which the client is dropped.
+	// +optional
+	// +kubebuilder:default="8s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1h')",message="must be a duration from 1ms to 1h, such as 8s or 500ms"
+	PongTimeout *metav1.Duration `json:"pongTimeout,omitempty"`
+
+	// allowedOrigins of browsers besides the gateway's own: https://app.example.com,
+	// https://*.example.com, or * for all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=300
+	// +kubebuilder:validation:XValidation:rule="self.all(o, o == '*' || o.matches('^https?://([*][.])?[A-Za-z0-9.-]+(:[0-9]{1,5})?$') || o.matches('^https?://[[][0-9A-Fa-f:.]+[]](:[0-9]{1,5})?$'))",message="each origin must be scheme://host[:port] without a path, such as https://app.example.com, https://*.example.com, or *"
+	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
+
+	// trustedProxies are the networks whose X-Forwarded-For header names the client.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+
+	// auth is who may call the server API.
+	// +optional
+	Auth AuthSpec `json:"auth,omitzero"`
+}
+
+// AuthSpec is who may call the server API.
+type AuthSpec struct {
+	// apiKeySecretRef names the key that backends send as X-API-Key to publish over HTTP; without
+	// one the server API refuses every call. A changed Secret rolls the gateways.
+	// +optional
+	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
+}
+
+// SecretKeyReference names a key of a Secret in the WebSocketCluster's namespace.
+type SecretKeyReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// key inside the Secret.
+	// +optional
+	// +kubebuilder:default=api-key
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
