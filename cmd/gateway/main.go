@@ -1,0 +1,90 @@
+// Command wsfleet-gateway is the data plane of wsfleet: it holds WebSocket connections and fans
+// messages out between gateways.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+// Exit codes: a wrong configuration stays wrong however often the process is restarted.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// version is set by the linker in a release.
+var version = ""
+
+func main() {
+	if err := newRoot().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "wsfleet-gateway: "+err.Error())
+		os.Exit(exitCode(err))
+	}
+}
+
+// usageError is a command line that cannot be used.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*config.Error](err); ok {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	flags := config.Flags()
+	root := &cobra.Command{
+		Use:   "wsfleet-gateway",
+		Short: "Hold WebSocket connections and fan messages out between gateways",
+		Long: `wsfleet-gateway holds WebSocket connections and fans messages out between them and
+all other gateways of its cluster. Without any flag it serves alone, with its memory as broker.
+
+Every flag is also a key of the configuration file (max-connections: 10000) and an environment
+variable (WSFLEET_MAX_CONNECTIONS). A flag wins over the environment, the environment over the file.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; see `wsfleet-gateway --help`", args[0])}
+			}
+			return nil
+		},
+		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), flags) },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see `wsfleet-gateway --help` for the flags", err)}
+	})
+	root.Flags().SortFlags, root.PersistentFlags().SortFlags = false, false
+	root.PersistentFlags().AddFlagSet(flags)
+	root.AddCommand(newConfig(flags), newDrain(flags), newVersion())
+	return root
+}
+
+// load reads the configuration for any command.
+func load(flags *pflag.FlagSet) (*config.Loaded, error) {
+	return config.Load(flags, os.Environ())
+}
+
+// releaseVersion is the linker's, or what Go noted of the module.
+func releaseVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,176 @@
+// Package redis carries publications between gateways through Redis Pub/Sub: a single Redis, one
+// behind sentinels, or a Redis Cluster (with sharded Pub/Sub). A gateway subscribes to a channel in
+// Redis while anybody here wants it.
+package redis
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// Bounds on how long Redis may take before it counts as gone.
+const (
+	dialTimeout      = 2 * time.Second
+	operationTimeout = 3 * time.Second
+	// DefaultProbeInterval is how often a message goes through Redis and back.
+	DefaultProbeInterval = 2 * time.Second
+)
+
+// Delivery is spread over workers, so that the reader of Redis waits for no fan-out. A channel has
+// always the same worker, which keeps its order.
+const (
+	workers     = 8
+	workerQueue = 1024
+)
+
+// Options are what a Broker is made of.
+type Options struct {
+	// Mode is one of contract.RedisStandalone, RedisSentinel, RedisCluster.
+	Mode       string
+	Addresses  []string
+	MasterName string
+	Username   string
+	Password   string
+	// Prefix begins every name in Redis.
+	Prefix        string
+	ProbeInterval time.Duration
+	Deliver       broker.Deliver
+	Logger        *slog.Logger
+}
+
+// Broker implements broker.Broker.
+type Broker struct {
+	options Options
+	names   names
+	client  redis.UniversalClient
+	// requests are publications that wait for a round trip.
+	requests chan *request
+	links    []*link
+	seed     maphash.Seed
+	queues   []chan delivery
+	// complaint keeps foreign messages from filling the log.
+	complaint rate.Sometimes
+
+	mu    sync.Mutex
+	state contract.BrokerState
+}
+
+// delivery is a message on its way from a link to the subscribers.
+type delivery struct {
+	channel string
+	payload string
+}
+
+// New returns a broker that connects when it runs.
+func New(o Options) *Broker {
+	if o.ProbeInterval == 0 {
+		o.ProbeInterval = DefaultProbeInterval
+	}
+	b := &Broker{
+		options: o, names: names{prefix: o.Prefix, sharded: o.Mode == contract.RedisCluster},
+		client: redis.NewUniversalClient(clientOptions(o)), requests: make(chan *request),
+		seed: maphash.MakeSeed(), complaint: rate.Sometimes{Interval: 10 * time.Second}, state: contract.BrokerConnecting,
+	}
+	instance := uuid.NewString()
+	for part := range b.names.parts() {
+		b.links = append(b.links, newLink(b, b.names.probe(part, instance)))
+	}
+	for range workers {
+		b.queues = append(b.queues, make(chan delivery, workerQueue))
+	}
+	return b
+}
+
+// clientOptions turn ours into the library's. Nothing is retried inside: a publication whose fate is
+// unknown would be sent twice, and a probe that fails late tells nothing.
+func clientOptions(o Options) *redis.UniversalOptions {
+	u := &redis.UniversalOptions{
+		Addrs: o.Addresses, Username: o.Username, Password: o.Password, ClientName: "wsfleet-gateway",
+		DialTimeout: dialTimeout, ReadTimeout: operationTimeout, WriteTimeout: operationTimeout, PoolTimeout: operationTimeout,
+		DialerRetries: 1, MaxRetries: -1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		IsClusterMode:            o.Mode == contract.RedisCluster,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if o.Mode == contract.RedisSentinel {
+		u.MasterName = o.MasterName
+	}
+	return u
+}
+
+// Kind implements broker.Broker.
+func (b *Broker) Kind() string { return contract.BrokerRedis }
+
+// Publish implements broker.Broker.
+func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publication) error {
+	key, _ := b.names.channel(channel)
+	return b.publish(ctx, key, broker.Encode(p))
+}
+
+// Subscribe implements broker.Broker.
+func (b *Broker) Subscribe(channel string, confirmed func()) {
+	key, part := b.names.channel(channel)
+	b.links[part].subscribe(key, confirmed)
+}
+
+// Unsubscribe implements broker.Broker.
+func (b *Broker) Unsubscribe(channel string) {
+	key, part := b.names.channel(channel)
+	b.links[part].unsubscribe(key)
+}
+
+// Run implements broker.Broker.
+func (b *Broker) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, queue := range b.queues {
+		group.Go(func() error { return b.work(ctx, queue) })
+	}
+	for range publishers {
+		group.Go(func() error { return b.publishing(ctx) })
+	}
+	for _, l := range b.links {
+		group.Go(func() error { return l.run(ctx) })
+	}
+	err := group.Wait()
+	// What fails to close now ends with the process.
+	_ = b.client.Close()
+	return err
+}
+
+// work delivers what one queue holds.
+func (b *Broker) work(ctx context.Context, queue <-chan delivery) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-queue:
+			p, err := broker.Decode([]byte(d.payload))
+			if err != nil {
+				b.complaint.Do(func() {
+					b.options.Logger.Warn("message in a channel of gateways that this gateway cannot read", slog.Any("error", err))
+				})
+				continue
+			}
+			b.options.Deliver(d.channel, p)
+		}
+	}
+}
+
+// enqueue hands a message to its channel's worker.
+func (b *Broker) enqueue(ctx context.Context, d delivery) {
+	select {
+	case b.queues[maphash.String(b.seed, d.channel)%workers] <- d:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,84 @@
+package redis
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A confirmation that Redis sends for an earlier subscribe must not be taken for a later one's.
+func TestEarlierConfirmationDoesNotCount(t *testing.T) {
+	w := newWishes()
+	confirmed := 0
+	w.want("a", func() { t.Fatal("this wish was given up") })
+	subscribe, _, _ := w.next(batch)
+	require.Equal(t, []string{"a"}, subscribe)
+	w.unwant("a")
+	_, unsubscribe, _ := w.next(batch)
+	require.Equal(t, []string{"a"}, unsubscribe)
+	w.want("a", func() { confirmed++ })
+	subscribe, _, _ = w.next(batch)
+	require.Equal(t, []string{"a"}, subscribe)
+
+	require.Nil(t, w.confirm("a"), "the answer to the first subscribe")
+	require.True(t, w.left("a"), "the answer to the unsubscribe")
+	w.confirm("a")()
+	require.Equal(t, 1, confirmed)
+}
+
+func TestWishThatReturnsBeforeItWasTold(t *testing.T) {
+	w := newWishes()
+	w.want("a", func() {})
+	w.next(batch)
+	w.confirm("a")()
+
+	confirmed := false
+	w.unwant("a")
+	w.want("a", func() { confirmed = true })
+	subscribe, unsubscribe, ready := w.next(batch)
+	require.Empty(t, subscribe)
+	require.Empty(t, unsubscribe)
+	require.Len(t, ready, 1, "Redis still delivers, nothing to wait for")
+	ready[0]()
+	require.True(t, confirmed)
+}
+
+func TestNewConnectionIsToldEverythingInBatches(t *testing.T) {
+	w := newWishes()
+	for _, name := range []string{"a", "b", "c"} {
+		w.want(name, func() {})
+	}
+	w.next(batch)
+	w.confirm("a")
+	w.forget()
+	first, _, _ := w.next(2)
+	second, _, _ := w.next(2)
+	require.Len(t, first, 2)
+	require.Len(t, second, 1)
+	require.ElementsMatch(t, []string{"a", "b", "c"}, append(first, second...))
+	require.Nil(t, w.confirm("a"), "confirmed before, and only once")
+}
+
+func TestLostSubscriptionIsNoticed(t *testing.T) {
+	w := newWishes()
+	w.want("a", func() {})
+	w.next(batch)
+	w.confirm("a")
+	require.False(t, w.left("a"), "nobody asked for this")
+	w.unwant("a")
+	require.True(t, w.left("a"))
+}
+
+func TestNamesReturnToTheirChannel(t *testing.T) {
+	for _, n := range []names{{prefix: "wsfleet:"}, {prefix: "wsfleet:{ns/name}:", sharded: true}} {
+		for _, channel := range []string{"lobby", "a}b{c", "p:x", "ü"} {
+			key, part := n.channel(channel)
+			require.Less(t, part, n.parts())
+			back, ok := n.channelOf(key)
+			require.True(t, ok)
+			require.Equal(t, channel, back)
+		}
+		_, ok := n.channelOf(n.probe(0, "x"))
+		require.False(t, ok, "a probe is no channel")
+	}
+}

@@ -1,0 +1,69 @@
+// Package config turns a file, the environment and the command line into one checked Config. Each
+// key is declared once, in schema.go: the flag, the file's key, the variable and the help text all
+// come from that declaration, so they cannot disagree.
+package config
+
+import (
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// Config is everything that an operator of a gateway can set. Load returns it checked.
+type Config struct {
+	NodeName    string
+	Listen      string
+	AdminListen string
+	// AdminTokenDir holds the bearer tokens of the admin port. Empty: loopback peers only.
+	AdminTokenDir string
+	LogLevel      string
+	LogFormat     string
+
+	MaxConnections           int
+	MaxConnectionsPerIP      int
+	MaxMessageBytes          int
+	MaxQueuedBytes           int
+	MaxChannelsPerConnection int
+	PingInterval             time.Duration
+	PongTimeout              time.Duration
+
+	AllowedOrigins     []string
+	TrustedProxies     []string
+	AffinityCookie     string
+	AffinityCookiePath string
+	APIKey             string
+
+	Broker          string
+	RedisMode       string
+	RedisAddresses  []string
+	RedisMasterName string
+	RedisUsername   string
+	RedisPassword   string
+	RedisPrefix     string
+
+	DrainTimeout            time.Duration
+	DrainPropagationDelay   time.Duration
+	DrainMaxClosesPerSecond int
+}
+
+// Default is the configuration of a gateway that was told nothing: one process, no Redis.
+func Default() Config {
+	return Config{
+		Listen:                   ":8080",
+		AdminListen:              ":9090",
+		LogLevel:                 "info",
+		LogFormat:                "text",
+		MaxConnections:           10_000,
+		MaxMessageBytes:          64 << 10,
+		MaxQueuedBytes:           1 << 20,
+		MaxChannelsPerConnection: 128,
+		PingInterval:             25 * time.Second,
+		PongTimeout:              8 * time.Second,
+		AffinityCookiePath:       "/",
+		Broker:                   contract.BrokerMemory,
+		RedisMode:                contract.RedisStandalone,
+		RedisPrefix:              "wsfleet:",
+		DrainTimeout:             5 * time.Minute,
+		DrainPropagationDelay:    10 * time.Second,
+	}
+}

@@ -1,0 +1,189 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// load runs Load as a command would. An empty file is no file.
+func load(t *testing.T, file string, environ []string, args ...string) (*config.Loaded, error) {
+	t.Helper()
+	if file != "" {
+		path := filepath.Join(t.TempDir(), "gateway.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		args = append(args, "--config="+path)
+	}
+	flags := config.Flags()
+	require.NoError(t, flags.Parse(args))
+	return config.Load(flags, environ)
+}
+
+func TestNothingIsEnough(t *testing.T) {
+	loaded, err := load(t, "", nil)
+	require.NoError(t, err)
+	want := config.Default()
+	want.NodeName, err = os.Hostname()
+	require.NoError(t, err)
+	// Flags without items are empty lists, not nil.
+	got := loaded.Config
+	require.Empty(t, got.AllowedOrigins)
+	got.AllowedOrigins, got.TrustedProxies, got.RedisAddresses = nil, nil, nil
+	require.Equal(t, want, got)
+}
+
+func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
+	file := "max-connections: 1\nmax-queued-bytes: 1\nping-interval: 21s\nallowed-origins: [https://file.example.com]\nredis-addresses: a:1, b:2\n"
+	loaded, err := load(t, file, []string{"WSFLEET_MAX_CONNECTIONS=2", "WSFLEET_MAX_QUEUED_BYTES=2", "WSFLEET_TRUSTED_PROXIES=10.0.0.0/8,192.168.0.1", "WSFLEET_NODE_NAME="}, "--max-connections=3")
+	require.NoError(t, err)
+	require.Equal(t, 3, loaded.Config.MaxConnections)
+	require.Equal(t, 2, loaded.Config.MaxQueuedBytes)
+	require.Equal(t, 21*time.Second, loaded.Config.PingInterval)
+	require.Equal(t, []string{"https://file.example.com"}, loaded.Config.AllowedOrigins)
+	require.Equal(t, []string{"10.0.0.0/8", "192.168.0.1"}, loaded.Config.TrustedProxies)
+	require.Equal(t, []string{"a:1", "b:2"}, loaded.Config.RedisAddresses)
+	require.NotEmpty(t, loaded.Config.NodeName, "an empty variable is no value")
+}
+
+func TestFileFromTheEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("max-connections: 7\n"), 0o600))
+	loaded, err := load(t, "", []string{"WSFLEET_CONFIG=" + path})
+	require.NoError(t, err)
+	require.Equal(t, 7, loaded.Config.MaxConnections)
+	require.Equal(t, path, loaded.File)
+}
+
+// Every message names the key, where it came from, and what to do.
+func TestWrongConfigurations(t *testing.T) {
+	long := strings.Repeat("n", 254)
+	cases := map[string]struct {
+		file    string
+		environ []string
+		args    []string
+		says    []string
+	}{
+		"unknown key in the file":   {file: "max-conections: 1\n", says: []string{"max-conections", "gateway.yaml", "unknown key", "--help"}},
+		"nested key in the file":    {file: "redis:\n  mode: cluster\n", says: []string{"redis.mode", "unknown key"}},
+		"file that is no YAML":      {file: "a: [b\n", says: []string{"config", "gateway.yaml", "not valid YAML"}},
+		"file that is a list":       {file: "- a\n", says: []string{"config", "gateway.yaml"}},
+		"missing file":              {args: []string{"--config=/does/not/exist"}, says: []string{"config", "/does/not/exist", "name a readable file"}},
+		"directory as a file":       {args: []string{"--config=" + t.TempDir()}, says: []string{"config", "is a directory", "name a readable file"}},
+		"key given twice":           {file: "max-connections: 1\nmax-connections: 2\n", says: []string{"config", "max-connections", "already defined"}},
+		"number for a text":         {file: "node-name: 007\n", says: []string{"node-name", "quotes"}},
+		"number for a secret":       {file: "redis-password: 0123\n", says: []string{"redis-password", "quotes"}},
+		"password in an address":    {args: []string{"--broker=redis", "--redis-addresses=redis://:hunter2@a:1"}, says: []string{"redis-addresses", "redis-password"}},
+		"user in an address":        {args: []string{"--broker=redis", "--redis-addresses=hunter2@a:1"}, says: []string{"redis-addresses", "redis-username"}},
+		"text for a number":         {file: "max-connections: many\n", says: []string{"max-connections", "file", `"many"`, "whole number"}},
+		"fraction for a number":     {file: "max-connections: 1.5\n", says: []string{"max-connections", "whole number"}},
+		"list for a number":         {file: "max-connections: [1]\n", says: []string{"max-connections", "is a list"}},
+		"nothing for a number":      {file: "max-connections:\n", says: []string{"max-connections", "has no value"}},
+		"duration without unit":     {environ: []string{"WSFLEET_PING_INTERVAL=25"}, says: []string{"ping-interval", "environment WSFLEET_PING_INTERVAL", "like 30s"}},
+		"secrets stay secret":       {file: "api-key: [hunter2]\n", says: []string{"api-key"}},
+		"zero connections":          {args: []string{"--max-connections=0"}, says: []string{"max-connections", "flag --max-connections", "0 is out of range"}},
+		"negative per IP":           {args: []string{"--max-connections-per-ip=-1"}, says: []string{"max-connections-per-ip"}},
+		"message above bound":       {args: []string{"--max-message-bytes=99999999999"}, says: []string{"max-message-bytes"}},
+		"no queue":                  {args: []string{"--max-queued-bytes=0"}, says: []string{"max-queued-bytes"}},
+		"no channels":               {args: []string{"--max-channels-per-connection=0"}, says: []string{"max-channels-per-connection"}},
+		"pings too often":           {args: []string{"--ping-interval=1ms"}, says: []string{"ping-interval"}},
+		"pong longer than ping":     {args: []string{"--pong-timeout=25s"}, says: []string{"pong-timeout", "shorter than ping-interval"}},
+		"delay longer than drain":   {args: []string{"--drain-timeout=10s"}, says: []string{"drain-propagation-delay", "shorter than drain-timeout"}},
+		"drain of days":             {args: []string{"--drain-timeout=25h"}, says: []string{"drain-timeout", "24h"}},
+		"negative close rate":       {args: []string{"--drain-max-closes-per-second=-1"}, says: []string{"drain-max-closes-per-second"}},
+		"address without port":      {args: []string{"--listen=localhost"}, says: []string{"listen", "host:port"}},
+		"port out of range":         {args: []string{"--listen=:70000"}, says: []string{"listen", "65535"}},
+		"same address twice":        {args: []string{"--admin-listen=:8080"}, says: []string{"admin-listen", "another port"}},
+		"unknown level":             {args: []string{"--log-level=loud"}, says: []string{"log-level", "debug, info, warn, error"}},
+		"unknown format":            {args: []string{"--log-format=xml"}, says: []string{"log-format", "text, json"}},
+		"unknown broker":            {args: []string{"--broker=kafka"}, says: []string{"broker", "memory, redis"}},
+		"unknown mode":              {args: []string{"--redis-mode=ring"}, says: []string{"redis-mode", "standalone, sentinel, cluster"}},
+		"redis without addresses":   {args: []string{"--broker=redis"}, says: []string{"redis-addresses", "at least one"}},
+		"address of no redis":       {args: []string{"--broker=redis", "--redis-addresses=redis"}, says: []string{"redis-addresses", "host:port"}},
+		"two standalone redises":    {args: []string{"--broker=redis", "--redis-addresses=a:1,b:1"}, says: []string{"redis-addresses", "redis-mode"}},
+		"sentinel without a master": {args: []string{"--broker=redis", "--redis-mode=sentinel", "--redis-addresses=a:1"}, says: []string{"redis-master-name", "sentinel monitor"}},
+		"prefix with a space":       {args: []string{"--broker=redis", "--redis-addresses=a:1", "--redis-prefix=a b"}, says: []string{"redis-prefix"}},
+		"origin with a path":        {args: []string{"--allowed-origins=https://a.example.com/x"}, says: []string{"allowed-origins", "scheme://host"}},
+		"proxy that is no network":  {args: []string{"--trusted-proxies=10.0.0.0/99"}, says: []string{"trusted-proxies", "10.0.0.0/8"}},
+		"cookie with a space":       {args: []string{"--affinity-cookie=a b"}, says: []string{"affinity-cookie"}},
+		"cookie path without slash": {args: []string{"--affinity-cookie-path=x"}, says: []string{"affinity-cookie-path", "/"}},
+		"name too long":             {args: []string{"--node-name=" + long}, says: []string{"node-name", "253"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, c.file, c.environ, c.args...)
+			var wrong *config.Error
+			require.ErrorAs(t, err, &wrong)
+			for _, part := range c.says {
+				require.Contains(t, err.Error(), part)
+			}
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+func TestAllProblemsAreReportedTogether(t *testing.T) {
+	_, err := load(t, "", nil, "--max-connections=0", "--log-level=loud")
+	require.ErrorContains(t, err, "max-connections")
+	require.ErrorContains(t, err, "log-level")
+}
+
+func TestDrainTimeoutOfZeroNeedsNoDelay(t *testing.T) {
+	_, err := load(t, "", nil, "--drain-timeout=0s")
+	require.NoError(t, err)
+}
+
+func TestUnknownVariablesOnlyWarn(t *testing.T) {
+	loaded, err := load(t, "", []string{
+		"WSFLEET_TYPO=1", "PATH=/bin",
+		// A Service named wsfleet, or wsfleet-redis, puts these into every pod.
+		"WSFLEET_SERVICE_HOST=10.0.0.1", "WSFLEET_SERVICE_PORT=80", "WSFLEET_SERVICE_PORT_WS=80", "WSFLEET_PORT=tcp://10.0.0.1:80",
+		"WSFLEET_PORT_80_TCP=tcp://10.0.0.1:80", "WSFLEET_PORT_80_TCP_ADDR=10.0.0.1", "WSFLEET_REDIS_SERVICE_HOST=10.0.0.2",
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"environment variable WSFLEET_TYPO is no configuration key and is ignored"}, loaded.Warnings)
+}
+
+func TestEffectiveHidesSecretsAndShowsTheRest(t *testing.T) {
+	loaded, err := load(t, "", []string{"WSFLEET_API_KEY=hunter2", "WSFLEET_REDIS_PASSWORD=hunter2"})
+	require.NoError(t, err)
+	require.NotContains(t, loaded.Effective, "hunter2")
+	for _, v := range loaded.Effective {
+		require.NotEqual(t, "hunter2", v)
+	}
+	require.Equal(t, "25s", loaded.Effective[contract.KeyPingInterval])
+	config.Flags().VisitAll(func(f *pflag.Flag) { require.Contains(t, loaded.Effective, f.Name) })
+}
+
+func TestHelpExplainsEveryKeyWithUnit(t *testing.T) {
+	config.Flags().VisitAll(func(f *pflag.Flag) {
+		require.NotEmpty(t, f.Usage, f.Name)
+		unit, _ := pflag.UnquoteUsage(f)
+		require.NotContains(t, []string{"string", "int", "duration", "strings"}, unit, "%s must name its unit", f.Name)
+	})
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add("max-connections: 1\n")
+	f.Add("redis-addresses: [a, {b: c}]\nping-interval: 1h\n")
+	f.Add("? [a]\n: b\n")
+	f.Add("a: &x [*x]\n")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, content string) {
+		path := filepath.Join(dir, "gateway.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		flags := config.Flags()
+		require.NoError(t, flags.Parse([]string{"--config=" + path}))
+		loaded, err := config.Load(flags, nil)
+		if err == nil {
+			require.Positive(t, loaded.Config.MaxConnections)
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// Flags returns the schema as a flag set of defaults, for a command to parse and to show as help.
+func Flags() *pflag.FlagSet {
+	cfg := Default()
+	return schema(&cfg)
+}
+
+// schema declares every key, its type, default and meaning, and binds it to c.
+func schema(c *Config) *pflag.FlagSet {
+	fs := pflag.NewFlagSet("wsfleet-gateway", pflag.ContinueOnError)
+	fs.SortFlags = false
+
+	fs.String(contract.KeyConfig, "", "configuration `file` (YAML; keys are the names of these flags). Unset: "+contract.ConfigFile+" where it exists")
+	fs.StringVar(&c.NodeName, contract.KeyNodeName, c.NodeName, "`name` of this gateway in reports and in the "+contract.HeaderNode+" header. Unset: the host name")
+	fs.StringVar(&c.Listen, contract.KeyListen, c.Listen, "`address` of the public port, host:port")
+	fs.StringVar(&c.AdminListen, contract.KeyAdminListen, c.AdminListen, "`address` of the private port (health, metrics, drain), host:port")
+	fs.StringVar(&c.AdminTokenDir, contract.KeyAdminTokenDir, c.AdminTokenDir, "`directory` whose files each hold one bearer token for the private port. Unset: "+contract.PathFleet+", "+contract.PathDrain+", "+contract.PathUndrain+" and "+contract.PathConnections+" answer loopback only")
+	fs.StringVar(&c.LogLevel, contract.KeyLogLevel, c.LogLevel, "least `level` to log: debug, info, warn, error")
+	fs.StringVar(&c.LogFormat, contract.KeyLogFormat, c.LogFormat, "`format` of the log: text, json")
+
+	fs.IntVar(&c.MaxConnections, contract.KeyMaxConnections, c.MaxConnections, "connections that this gateway holds at most, a `count`; above it a handshake is answered 503")
+	fs.IntVar(&c.MaxConnectionsPerIP, contract.KeyMaxConnectionsPerIP, c.MaxConnectionsPerIP, "connections from one client IP at most, a `count`; above it a handshake is answered 429; 0 = no limit")
+	fs.IntVar(&c.MaxMessageBytes, contract.KeyMaxMessageBytes, c.MaxMessageBytes, "largest message that a client or the server API may send, in `bytes`")
+	fs.IntVar(&c.MaxQueuedBytes, contract.KeyMaxQueuedBytes, c.MaxQueuedBytes, "`bytes` that may wait for one connection; a client too slow for that is disconnected")
+	fs.IntVar(&c.MaxChannelsPerConnection, contract.KeyMaxChannelsPerConnection, c.MaxChannelsPerConnection, "channels that one connection may subscribe to, a `count`")
+	fs.DurationVar(&c.PingInterval, contract.KeyPingInterval, c.PingInterval, "`time` between two pings to a client, like 25s")
+	fs.DurationVar(&c.PongTimeout, contract.KeyPongTimeout, c.PongTimeout, "`time` that a client has to answer a ping, like 8s; less than "+contract.KeyPingInterval)
+
+	fs.StringSliceVar(&c.AllowedOrigins, contract.KeyAllowedOrigins, c.AllowedOrigins, "`origins` that browsers may connect from besides the gateway's own: https://app.example.com, https://*.example.com, or * for all")
+	fs.StringSliceVar(&c.TrustedProxies, contract.KeyTrustedProxies, c.TrustedProxies, "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8")
+	fs.StringVar(&c.AffinityCookie, contract.KeyAffinityCookie, c.AffinityCookie, "`name` of the proxy's affinity cookie, which a draining gateway expires. Unset: none")
+	fs.StringVar(&c.AffinityCookiePath, contract.KeyAffinityCookiePath, c.AffinityCookiePath, "`path` of that cookie")
+	fs.StringVar(&c.APIKey, contract.KeyAPIKey, c.APIKey, "`key` that backends send as X-API-Key to "+contract.PathAPI+". Unset: the server API refuses. Better in the environment than on the command line")
+
+	fs.StringVar(&c.Broker, contract.KeyBroker, c.Broker, "`what` carries messages between gateways: memory (this process only), redis")
+	fs.StringVar(&c.RedisMode, contract.KeyRedisMode, c.RedisMode, "`kind` of Redis: standalone, sentinel, cluster")
+	fs.StringSliceVar(&c.RedisAddresses, contract.KeyRedisAddresses, c.RedisAddresses, "host:port `addresses` of Redis, of the sentinels, or of some cluster nodes")
+	fs.StringVar(&c.RedisMasterName, contract.KeyRedisMasterName, c.RedisMasterName, "`name` of the master that the sentinels watch; needed by sentinel only")
+	fs.StringVar(&c.RedisUsername, contract.KeyRedisUsername, c.RedisUsername, "Redis ACL `user`. Unset: the default user")
+	fs.StringVar(&c.RedisPassword, contract.KeyRedisPassword, c.RedisPassword, "Redis `password`. Better in the environment than on the command line")
+	fs.StringVar(&c.RedisPrefix, contract.KeyRedisPrefix, c.RedisPrefix, "`prefix` of all names used in Redis; gateways that share it share their channels")
+
+	fs.DurationVar(&c.DrainTimeout, contract.KeyDrainTimeout, c.DrainTimeout, "`time` in which a drain closes all connections, like 5m; 0 = all at once")
+	fs.DurationVar(&c.DrainPropagationDelay, contract.KeyDrainPropagationDelay, c.DrainPropagationDelay, "`time` that a draining gateway still accepts clients, because load balancers still send them, like 10s")
+	fs.IntVar(&c.DrainMaxClosesPerSecond, contract.KeyDrainMaxClosesPerSecond, c.DrainMaxClosesPerSecond, "connections that a drain closes per second at most, a `count`; 0 = as the drain timeout asks")
+	return fs
+}
+
+// secret reports whether a key's value must not be shown.
+func secret(key string) bool {
+	return slices.Contains([]string{contract.KeyAPIKey, contract.KeyRedisPassword}, key)
+}

@@ -1,0 +1,83 @@
+package drain_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/drain"
+)
+
+// play follows a pace from its start, and returns when each connection was closed.
+func play(p drain.Pace, start time.Time, connections int) (closed []time.Time, forced int) {
+	now := start
+	for connections > 0 {
+		step := p.Next(now, connections)
+		for range step.Close {
+			closed = append(closed, now)
+		}
+		if step.Forced {
+			forced += step.Close
+		}
+		connections -= step.Close
+		now = now.Add(step.Wait)
+	}
+	return closed, forced
+}
+
+func TestConnectionsAreSpreadOverTheWholeDrain(t *testing.T) {
+	start := time.Unix(0, 0)
+	for _, connections := range []int{1, 2, 10, 300, 10_000, 19_000, 1_000_000} {
+		p := drain.Pace{From: start.Add(10 * time.Second), Deadline: start.Add(5 * time.Minute)}
+		closed, forced := play(p, start, connections)
+		require.Len(t, closed, connections)
+		require.Zero(t, forced, "%d connections", connections)
+		require.False(t, closed[0].Before(p.From), "load balancers get their time")
+		// No part of the drain carries more than its share: a tenth of the time, a tenth of the closes.
+		window := p.Deadline.Sub(p.From) / 10
+		perWindow := map[time.Duration]int{}
+		for _, at := range closed {
+			perWindow[at.Sub(p.From)/window]++
+		}
+		for w, n := range perWindow {
+			require.InDelta(t, float64(connections)/10, float64(n), float64(connections)/100+2, "window %d of %d connections", w, connections)
+		}
+	}
+}
+
+func TestCapHoldsAndTheRestIsForced(t *testing.T) {
+	start := time.Unix(0, 0)
+	for _, limit := range []int{1, 7, 100, 1000} {
+		p := drain.Pace{From: start, Deadline: start.Add(10 * time.Second), MaxPerSecond: limit}
+		closed, forced := play(p, start, 20*limit)
+		require.Len(t, closed, 20*limit)
+		require.InDelta(t, 10*limit, forced, float64(limit)/2+1, "ten seconds carry ten times the cap")
+		perSecond := map[int64]int{}
+		for _, at := range closed[:len(closed)-forced] {
+			perSecond[at.Unix()]++
+		}
+		for second, n := range perSecond {
+			require.LessOrEqual(t, n, limit+limit/10+1, "second %d", second)
+		}
+	}
+}
+
+func TestNoTimeMeansAtOnceAndIsNotForced(t *testing.T) {
+	now := time.Unix(0, 0)
+	step := drain.Pace{From: now, Deadline: now}.Next(now, 100)
+	require.Equal(t, 100, step.Close)
+	require.False(t, step.Forced)
+}
+
+func TestEveryStepWaits(t *testing.T) {
+	start := time.Unix(0, 0)
+	p := drain.Pace{From: start, Deadline: start.Add(time.Minute)}
+	for _, connections := range []int{0, 1, 1 << 40} {
+		step := p.Next(start, connections)
+		require.LessOrEqual(t, step.Close, connections)
+		require.Positive(t, step.Wait+time.Duration(step.Close), "a step that neither closes nor waits would spin")
+	}
+	require.Equal(t, p.Next(start, 0), p.Next(start, -1), "a count that was read in the middle of a change")
+	require.Positive(t, p.Next(p.Deadline.Add(time.Hour), 0).Wait)
+}

@@ -1,0 +1,143 @@
+package gateway_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+// masked is a frame as clients send it, with a mask of zeros.
+func masked(first byte, payload string) string {
+	if len(payload) > 125 {
+		return string([]byte{first, 0x80 | 126, byte(len(payload) >> 8), byte(len(payload))}) + "\x00\x00\x00\x00" + payload
+	}
+	return string([]byte{first, 0x80 | byte(len(payload))}) + "\x00\x00\x00\x00" + payload
+}
+
+// A broken frame closes its connection with the code that RFC 6455 names, and touches no other.
+func TestBrokenFrames(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		bytes string
+		code  int
+	}{
+		"not masked":              {"\x81\x01a", 1002},
+		"reserved bit":            {masked(0xC1, "a"), 1002},
+		"reserved opcode":         {masked(0x83, "a"), 1002},
+		"reserved control opcode": {masked(0x8B, ""), 1002},
+		"continuation of nothing": {masked(0x80, "a"), 1002},
+		"message in a message":    {masked(0x01, "a") + masked(0x81, "b"), 1002},
+		"fragmented ping":         {masked(0x09, ""), 1002},
+		"long ping":               {masked(0x89, strings.Repeat("p", 126)), 1002},
+		"close with a bad code":   {masked(0x88, "\x03\xed"), 1002},
+		"close that is no text":   {masked(0x88, "\x03\xe8\xff"), 1002},
+		"text that is no text":    {masked(0x81, "\xff\xfe"), 1007},
+		"message too large":       {masked(0x81, strings.Repeat("x", 2000)), 1009},
+		"fragments too large":     {masked(0x01, strings.Repeat("x", 600)) + masked(0x80, strings.Repeat("x", 600)), 1009},
+		"huge length":             {"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", 1009},
+		"impossible length":       {"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", 1009},
+	}
+	g := start(t, func(cfg *config.Config) { cfg.MaxMessageBytes = 1000 })
+	neighbour := g.dial(t, "/ws?channel=neighbour")
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			raw := g.raw(t, "/ws?channel=a")
+			raw.write(c.bytes)
+			// More comes in while nobody parses it any more: it must not turn the close into a reset.
+			raw.write(masked(0x82, strings.Repeat("y", 3000)))
+			first, payload := raw.frame()
+			require.Equal(t, byte(0x88), first)
+			require.Equal(t, c.code, int(payload[0])<<8|int(payload[1]), string(payload[2:]))
+			if c.code != 1007 {
+				return
+			}
+			raw.write(masked(0x88, "\x03\xef"))
+			_, err := raw.in.ReadByte()
+			require.Error(t, err)
+		})
+	}
+	neighbour.text("still here")
+	neighbour.expect("still here")
+	require.InDelta(t, 1, g.metric(t, "websocket_closed_total", "code", "1007"), 0)
+	g.awaitMetric(t, 4, "websocket_closed_total", "code", "1009")
+	g.awaitMetric(t, 10, "websocket_closed_total", "code", "1002")
+}
+
+func TestFragmentsAndControlFramesBetweenThem(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	raw := g.raw(t, "/ws?channel=a")
+	raw.write(masked(0x01, "hel") + masked(0x89, "ping") + masked(0x80, "lo"))
+	first, payload := raw.frame()
+	require.Equal(t, "\x8aping", string([]byte{first})+string(payload), "the pong comes first")
+	first, payload = raw.frame()
+	require.Equal(t, "\x81hello", string([]byte{first})+string(payload))
+	raw.write(masked(0x88, "\x03\xe8bye"))
+	raw.expectClose(1000)
+}
+
+func TestLargestMessagePasses(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	c := g.dial(t, "/ws?channel=a")
+	c.SetReadLimit(1 << 20)
+	message := strings.Repeat("x", 64<<10)
+	c.text(message)
+	c.expect(message)
+	c.text(message + "x")
+	c.closed(1009, "limit")
+}
+
+func TestSlowClientIsDroppedAndDelaysNobody(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) { cfg.MaxQueuedBytes = 256 << 10 })
+	slow := g.raw(t, "/ws?channel=a")
+	quick := g.dial(t, "/ws?channel=a")
+	quick.SetReadLimit(1 << 20)
+	message := strings.Repeat("x", 60<<10)
+	for g.metric(t, "websocket_dropped_clients_total", "reason", "slow") == 0 {
+		quick.text(message)
+		quick.expect(message)
+	}
+	g.awaitMetric(t, 1, "websocket_connections")
+	require.Contains(t, g.log.String(), "client dropped")
+	require.InDelta(t, 1, g.metric(t, "websocket_closed_total", "code", "1008"), 0)
+	_ = slow
+}
+
+func TestDeadClientsAreFoundByHeartbeat(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) {
+		cfg.PingInterval, cfg.PongTimeout = 2*time.Second, 1800*time.Millisecond
+	})
+	alive := g.dial(t, "/ws?channel=a")
+	dead := g.raw(t, "/ws?channel=a")
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := alive.read()
+		ended <- err
+	}()
+	first, _ := dead.frame()
+	require.Equal(t, byte(0x89), first, "a ping")
+	first, payload := dead.frame()
+	require.Equal(t, byte(0x88), first)
+	require.Equal(t, "no pong", string(payload[2:]))
+	g.awaitMetric(t, 1, "websocket_dropped_clients_total", "reason", "heartbeat")
+	g.awaitMetric(t, 1, "websocket_connections")
+	require.Contains(t, g.log.String(), "reason=heartbeat")
+
+	answering := g.raw(t, "/ws?channel=a")
+	for range 3 {
+		first, _ := answering.frame()
+		require.Equal(t, byte(0x89), first, "only pings as long as they are answered")
+		answering.write(masked(0x8a, ""))
+	}
+	require.Empty(t, ended, "a client that answers stays")
+	require.NoError(t, alive.Close(websocket.StatusNormalClosure, ""))
+	require.Error(t, <-ended)
+}

@@ -1,0 +1,290 @@
+// Package gateway is the data plane: it holds WebSocket connections and fans messages out between
+// them and all other gateways of the cluster. New puts the parts together, Run lets them work.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wsfleet/wsfleet/gateway/admin"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/drain"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/metrics"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
+	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
+	"github.com/wsfleet/wsfleet/gateway/serverapi"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// Times that nobody has had a reason to change.
+const (
+	handshakeTimeout = 10 * time.Second
+	brokerTimeout    = 5 * time.Second
+	channelLinger    = 2 * time.Second
+	idleTimeout      = time.Minute
+	shutdownTimeout  = 2 * time.Second
+	maxHeaderBytes   = 16 << 10
+	// CloseTimeout is how long a peer has to answer a close frame.
+	CloseTimeout = 5 * time.Second
+)
+
+// Options are what a gateway gets besides its configuration.
+type Options struct {
+	Version string
+	Logger  *slog.Logger
+	// CloseTimeout replaces the constant of that name when it is not 0.
+	CloseTimeout time.Duration
+}
+
+// Gateway is one process's worth of data plane.
+type Gateway struct {
+	cfg     config.Config
+	options Options
+	log     *slog.Logger
+
+	metrics *metrics.Metrics
+	server  *transport.Server
+	hub     *hub.Hub
+	broker  broker.Broker
+	drain   *drain.Machine
+
+	public, private         *http.Server
+	publicListener, adminIn net.Listener
+}
+
+// New builds a gateway and takes its ports, so that a port in use is an error here. Run it, or its
+// ports stay taken.
+func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
+	if o.CloseTimeout == 0 {
+		o.CloseTimeout = CloseTimeout
+	}
+	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New()}
+	g.hub = hub.New(hub.Options{Linger: channelLinger, Logger: g.log})
+	if err := g.makeBroker(); err != nil {
+		return nil, err
+	}
+	g.hub.Use(g.broker)
+	if err := g.makeServer(); err != nil {
+		return nil, err
+	}
+	g.drain = drain.New(drain.Options{
+		Timeout: cfg.DrainTimeout, PropagationDelay: cfg.DrainPropagationDelay, MaxPerSecond: cfg.DrainMaxClosesPerSecond,
+		CloseTimeout: o.CloseTimeout, Fleet: g.server, Closed: g.metrics.DrainClosed, Logger: g.log,
+	})
+	g.metrics.Watch(metrics.Sources{
+		Version: o.Version, Connections: g.server.Open, Limit: g.server.Limit, Channels: g.hub.Channels,
+		Broker: g.broker.Status, State: g.drain.State,
+	})
+	g.public, g.private = g.httpServer(g.publicHandler()), g.httpServer(g.adminHandler())
+	if err := g.listen(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// makeServer builds the transport.
+func (g *Gateway) makeServer() error {
+	origins, err := transport.ParseOrigins(g.cfg.AllowedOrigins)
+	if err != nil {
+		return fmt.Errorf("%s: %w", contract.KeyAllowedOrigins, err)
+	}
+	proxies, err := transport.ParseProxies(g.cfg.TrustedProxies)
+	if err != nil {
+		return fmt.Errorf("%s: %w", contract.KeyTrustedProxies, err)
+	}
+	g.server = transport.NewServer(transport.Options{
+		MaxConnections: g.connectionLimit(), MaxConnectionsPerIP: g.cfg.MaxConnectionsPerIP,
+		MaxMessageBytes: g.cfg.MaxMessageBytes, MaxQueuedBytes: g.cfg.MaxQueuedBytes,
+		HandshakeTimeout: handshakeTimeout, CloseTimeout: g.options.CloseTimeout,
+		Origins: origins, Proxies: proxies,
+		Header:   http.Header{contract.HeaderNode: {g.cfg.NodeName}},
+		Admit:    g.admit,
+		Observer: g.metrics, Logger: g.log,
+		Changed: func() { g.drain.Notify() },
+	})
+	return nil
+}
+
+// connectionLimit is the configured limit, or what the process's file descriptors can hold.
+func (g *Gateway) connectionLimit() int {
+	limit := g.cfg.MaxConnections
+	if files, known := openFiles(); known {
+		limit = holdable(limit, files)
+	}
+	if limit < g.cfg.MaxConnections {
+		g.log.Warn("max-connections is more than the process may open: raise the limit of open files (ulimit -n)",
+			slog.Int("configured", g.cfg.MaxConnections), slog.Int("effective", limit))
+	}
+	return limit
+}
+
+// reservedFiles are for everything that is no client: listeners, Redis, handshakes under way.
+const reservedFiles = 200
+
+// holdable is how many of the configured connections fit into a number of open files.
+func holdable(configured int, files uint64) int {
+	if files >= uint64(configured)+reservedFiles {
+		return configured
+	}
+	return max(1, int(files)-reservedFiles)
+}
+
+// admit refuses handshakes once load balancers have had time to notice a drain. The affinity cookie
+// is expired with the refusal, else a proxy would send the client here again.
+func (g *Gateway) admit() *transport.Refusal {
+	if g.drain.Accepting() {
+		return nil
+	}
+	refusal := &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "draining", Message: "this gateway is going out of service; connect again", RetryAfter: time.Second}
+	if g.cfg.AffinityCookie != "" {
+		refusal.Cookie = &http.Cookie{Name: g.cfg.AffinityCookie, Path: g.cfg.AffinityCookiePath, MaxAge: -1, HttpOnly: true}
+	}
+	return refusal
+}
+
+// protocols are all that clients can speak.
+func (g *Gateway) protocols() []protocol.Protocol {
+	o := protocol.Options{
+		Session:      session.Options{Hub: g.hub, Broker: g.broker, MaxChannels: g.cfg.MaxChannelsPerConnection, Timeout: brokerTimeout, Published: g.metrics.Published},
+		PingInterval: g.cfg.PingInterval, PongTimeout: g.cfg.PongTimeout,
+		Node: g.cfg.NodeName, Version: g.options.Version, Logger: g.log,
+	}
+	return []protocol.Protocol{
+		plain.New(o),
+		centrifuge.New(centrifuge.Options{Options: o, ConnectTimeout: centrifuge.DefaultConnectTimeout, CommandFailed: g.metrics.CommandFailed}),
+	}
+}
+
+func (g *Gateway) publicHandler() http.Handler {
+	mux := http.NewServeMux()
+	for _, p := range g.protocols() {
+		mux.Handle(p.Path(), g.server.Endpoint(p.Endpoint()))
+	}
+	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
+		Key: g.cfg.APIKey, MaxMessageBytes: g.cfg.MaxMessageBytes, Timeout: brokerTimeout,
+		Publish: g.publish, Served: g.metrics.APIRequest,
+	}))
+	return mux
+}
+
+// publish is the server API's way to the broker.
+func (g *Gateway) publish(ctx context.Context, channel string, p broker.Publication) error {
+	start := time.Now()
+	err := g.broker.Publish(ctx, channel, p)
+	g.metrics.Published(time.Since(start), err)
+	return err
+}
+
+func (g *Gateway) adminHandler() http.Handler {
+	return admin.Handler(admin.Options{
+		TokenDir: g.cfg.AdminTokenDir, Drain: g.drain, Report: g.Report, Connections: g.connections,
+		Metrics: g.metrics.Handler(), Logger: g.log,
+	})
+}
+
+func (g *Gateway) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: handshakeTimeout, ReadTimeout: handshakeTimeout, WriteTimeout: 2 * handshakeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// listen takes both ports.
+func (g *Gateway) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if g.publicListener, err = lc.Listen(ctx, "tcp", g.cfg.Listen); err != nil {
+		return fmt.Errorf("%s: %w", contract.KeyListen, err)
+	}
+	if g.adminIn, err = lc.Listen(ctx, "tcp", g.cfg.AdminListen); err != nil {
+		_ = g.publicListener.Close()
+		return fmt.Errorf("%s: %w", contract.KeyAdminListen, err)
+	}
+	return nil
+}
+
+// Addr is the public port's address, AdminAddr the private one's.
+func (g *Gateway) Addr() string { return g.publicListener.Addr().String() }
+
+// AdminAddr is the private port's address.
+func (g *Gateway) AdminAddr() string { return g.adminIn.Addr().String() }
+
+// Terminate drains the gateway and then lets Run return. Hasty does not wait for load balancers
+// when there are no connections.
+func (g *Gateway) Terminate(reason string, hasty bool) {
+	g.drain.Start(drain.Request{Reason: reason, Final: true, Hasty: hasty})
+}
+
+// Run serves until a drain that Terminate began is over. When the context ends first, every
+// connection is closed at once.
+func (g *Gateway) Run(ctx context.Context) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, work := errgroup.WithContext(work)
+	group.Go(func() error { return g.broker.Run(work) })
+	group.Go(func() error { return serve(g.public, g.publicListener) })
+	group.Go(func() error { return serve(g.private, g.adminIn) })
+	group.Go(func() error {
+		defer stop()
+		select {
+		case <-ctx.Done():
+			g.closeNow()
+		case <-g.drain.Ended():
+		case <-work.Done():
+		}
+		g.stopListening(context.WithoutCancel(ctx))
+		return nil
+	})
+	g.log.Info("gateway serves", slog.String("node", g.cfg.NodeName), slog.String("version", g.options.Version),
+		slog.String("listen", g.Addr()), slog.String("admin", g.AdminAddr()), slog.String("broker", g.broker.Kind()), slog.Int("maxConnections", g.server.Limit()))
+	err := group.Wait()
+	g.drain.Stop()
+	g.log.Info("gateway ended")
+	return err
+}
+
+// closeNow closes all connections without a pace, but not without a word.
+func (g *Gateway) closeNow() {
+	g.server.CloseSome(g.server.Open())
+	deadline := time.NewTimer(shutdownTimeout / 4)
+	defer deadline.Stop()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for g.server.Open() > 0 {
+		select {
+		case <-deadline.C:
+			g.server.Abort()
+			return
+		case <-poll.C:
+		}
+	}
+}
+
+// stopListening lets requests that are under way finish.
+func (g *Gateway) stopListening(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	for _, s := range []*http.Server{g.public, g.private} {
+		if err := s.Shutdown(ctx); err != nil {
+			_ = s.Close()
+		}
+	}
+}
+
+func serve(s *http.Server, l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package gateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/wsfleet/wsfleet/gateway"
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is for what should happen at once.
+const patience = 10 * time.Second
+
+// tick is how often something outside this process is asked again.
+const tick = 10 * time.Millisecond
+
+// running is a gateway under test.
+type running struct {
+	*gateway.Gateway
+	log  *lockedBuffer
+	stop context.CancelFunc
+	done chan error
+}
+
+// start runs a gateway on free ports; change sets what the test is about.
+func start(t *testing.T, change ...func(*config.Config)) *running {
+	t.Helper()
+	cfg := config.Default()
+	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
+	for _, c := range change {
+		c(&cfg)
+	}
+	r := &running{log: &lockedBuffer{}, done: make(chan error, 1)}
+	g, err := gateway.New(t.Context(), cfg, gateway.Options{
+		Version: "v0.0.0-test", CloseTimeout: time.Second,
+		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	require.NoError(t, err)
+	r.Gateway = g
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	go func() { r.done <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-r.done:
+			require.NoError(t, err)
+		case <-time.After(patience):
+			t.Error("the gateway did not end")
+		}
+		if t.Failed() {
+			t.Log(r.log.String())
+		}
+	})
+	return r
+}
+
+// ended waits until Run returned by itself.
+func (r *running) ended(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-r.done:
+		require.NoError(t, err)
+		r.done <- nil
+	case <-time.After(patience):
+		t.Fatal("the gateway did not end")
+	}
+}
+
+func (r *running) url(path string) string { return "ws://" + r.Addr() + path }
+
+// client is a WebSocket of an implementation that is not the gateway's.
+type client struct {
+	*websocket.Conn
+	t *testing.T
+}
+
+func (r *running) dial(t *testing.T, path string, o ...*websocket.DialOptions) *client {
+	t.Helper()
+	c, response, err := r.try(t, path, o...)
+	require.NoError(t, err)
+	require.Equal(t, "node-1", response.Header.Get("Wsfleet-Node"))
+	return c
+}
+
+func (r *running) try(t *testing.T, path string, o ...*websocket.DialOptions) (*client, *http.Response, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, response, err := websocket.Dial(ctx, r.url(path), append(o, nil)[0])
+	if err != nil {
+		return nil, response, err
+	}
+	t.Cleanup(func() { _ = c.CloseNow() })
+	return &client{c, t}, response, nil
+}
+
+func (c *client) send(kind websocket.MessageType, data string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	require.NoError(c.t, c.Write(ctx, kind, []byte(data)))
+}
+
+func (c *client) text(data string) {
+	c.t.Helper()
+	c.send(websocket.MessageText, data)
+}
+
+func (c *client) read() (websocket.MessageType, string, error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	kind, data, err := c.Read(ctx)
+	return kind, string(data), err
+}
+
+func (c *client) expect(want string) {
+	c.t.Helper()
+	_, data, err := c.read()
+	require.NoError(c.t, err)
+	require.Equal(c.t, want, data)
+}
+
+// closed reads until the close frame and checks what it says.
+func (c *client) closed(code int, reason string) {
+	c.t.Helper()
+	for {
+		_, _, err := c.read()
+		if err == nil {
+			continue
+		}
+		var closed websocket.CloseError
+		require.ErrorAs(c.t, err, &closed, "a close frame, not a broken connection")
+		require.Equal(c.t, code, int(closed.Code), closed.Reason)
+		require.Contains(c.t, closed.Reason, reason)
+		return
+	}
+}
+
+// rawClient speaks TCP, for frames that no library would send.
+type rawClient struct {
+	net.Conn
+	in *bufio.Reader
+	t  *testing.T
+}
+
+func (r *running) raw(t *testing.T, path string) *rawClient {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	c := &rawClient{conn, bufio.NewReader(conn), t}
+	c.write("GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	response, err := http.ReadResponse(c.in, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+	return c
+}
+
+func (c *rawClient) write(data string) {
+	c.t.Helper()
+	_, err := io.WriteString(c, data)
+	require.NoError(c.t, err)
+}
+
+// frame reads one short frame from the gateway.
+func (c *rawClient) frame() (first byte, payload []byte) {
+	c.t.Helper()
+	header := make([]byte, 2)
+	_, err := io.ReadFull(c.in, header)
+	require.NoError(c.t, err)
+	payload = make([]byte, header[1])
+	_, err = io.ReadFull(c.in, payload)
+	require.NoError(c.t, err)
+	return header[0], payload
+}
+
+// expectClose reads a close frame, then the end of the stream: a reset would be an error.
+func (c *rawClient) expectClose(code int) {
+	c.t.Helper()
+	first, payload := c.frame()
+	require.Equal(c.t, byte(0x88), first)
+	require.Equal(c.t, code, int(payload[0])<<8|int(payload[1]), string(payload[2:]))
+	_, err := c.in.ReadByte()
+	require.ErrorIs(c.t, err, io.EOF)
+}
+
+// answer is a response of the private port or the server API.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) json(t *testing.T, v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(a.body), v), a.body)
+}
+
+func request(t *testing.T, method, url, body string, header ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport, Timeout: patience}).Do(r)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return answer{response.StatusCode, response.Header, string(content)}
+}
+
+func (r *running) admin(t *testing.T, method, path string, header ...string) answer {
+	t.Helper()
+	return request(t, method, "http://"+r.AdminAddr()+path, "", header...)
+}
+
+// metric sums a metric's samples whose labels contain all given pairs.
+func (r *running) metric(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(r.admin(t, http.MethodGet, "/metrics").body))
+	require.NoError(t, err)
+	sum := 0.0
+	for _, m := range families[name].GetMetric() {
+		have := map[string]string{}
+		for _, l := range m.GetLabel() {
+			have[l.GetName()] = l.GetValue()
+		}
+		match := true
+		for i := 0; i+1 < len(labels); i += 2 {
+			match = match && have[labels[i]] == labels[i+1]
+		}
+		if match {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sum
+}
+
+func (r *running) awaitMetric(t *testing.T, want float64, name string, labels ...string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return r.metric(t, name, labels...) == want }, patience, 10*time.Millisecond, "%s%v: %v, want %v", name, labels, r.metric(t, name, labels...), want)
+}
+
+// lockedBuffer is a log that a test can read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

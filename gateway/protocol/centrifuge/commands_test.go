@@ -1,0 +1,103 @@
+package centrifuge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cf "github.com/centrifugal/protocol"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/broker/memory"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// fakeConn is a connection without a network.
+type fakeConn struct {
+	sent   int
+	closed []transport.Close
+}
+
+func (c *fakeConn) ID() string                         { return "id" }
+func (c *fakeConn) RemoteIP() netip.Addr               { return netip.Addr{} }
+func (c *fakeConn) OpenedAt() time.Time                { return time.Time{} }
+func (c *fakeConn) QueuedBytes() int                   { return 0 }
+func (c *fakeConn) Context() context.Context           { return context.Background() }
+func (c *fakeConn) Send(transport.Frame) bool          { c.sent++; return len(c.closed) == 0 }
+func (c *fakeConn) Close(cl transport.Close)           { c.closed = append(c.closed, cl) }
+func (c *fakeConn) StartHeartbeat(transport.Heartbeat) {}
+func (c *fakeConn) Pong() bool                         { return false }
+
+// handler returns a client's handler on a hub of its own.
+func handler() *client {
+	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler)})
+	b := memory.New(h.Deliver)
+	h.Use(b)
+	o := Options{ConnectTimeout: 10 * time.Second, CommandFailed: func(uint32) {}, Options: protocol.Options{
+		Session: session.Options{Hub: h, Broker: b, MaxChannels: 8, Timeout: time.Second, Published: func(time.Duration, error) {}},
+		Logger:  slog.New(slog.DiscardHandler),
+	}}
+	return &client{centrifuge: New(o), session: session.New(o.Session)}
+}
+
+func TestConnectionWithoutConnectGoesStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, c := &fakeConn{}, handler()
+		c.OnOpen(conn)
+		time.Sleep(10*time.Second + 1)
+		synctest.Wait()
+		require.Equal(t, []transport.Close{disconnectStale()}, conn.closed)
+		c.OnClose(transport.Close{})
+
+		conn, c = &fakeConn{}, handler()
+		c.OnOpen(conn)
+		c.OnMessage(transport.Text, []byte(`{"id":1,"connect":{}}`))
+		time.Sleep(time.Minute)
+		require.Empty(t, conn.closed)
+		c.OnClose(transport.Close{})
+	})
+}
+
+// FuzzFrames sends anything to a connected client's handler: it answers or disconnects, and no
+// channel stays behind.
+func FuzzFrames(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":2,"subscribe":{"channel":"a"}}`, `{"id":2,"publish":{"channel":"a","data":{"x":[1,null]}}}`, `{}`, "{}\n{}", "\n", `null`, `[]`,
+		`{"id":2,"ping":{}}` + "\n" + `{"id":3,"unsubscribe":{"channel":"a"}}`, `{"id":4294967296,"ping":{}}`, `{"id":2,"rpc":{"data":"\ud800"}}`,
+		`{"id":2,"subscribe":{"channel":"a"}}` + "\n" + `{"id":3,"publish":{"channel":"a","data":"b"}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		conn, c := &fakeConn{}, handler()
+		c.OnOpen(conn)
+		c.OnMessage(transport.Text, []byte(`{"id":1,"connect":{}}`))
+		c.OnMessage(transport.Text, frame)
+		for _, cl := range conn.closed {
+			require.Contains(t, []int{3501, 3004}, cl.Code)
+		}
+		c.OnClose(transport.Close{})
+		require.Empty(t, c.Channels())
+	})
+}
+
+func TestDecodingStopsAtTheFirstError(t *testing.T) {
+	wrong := errors.New("wrong")
+	seen := 0
+	err := commands([]byte("{\"id\":1}\n{\"id\":2}\n{\"id\":3}"), func(cmd *cf.Command) error {
+		seen++
+		if cmd.Id == 2 {
+			return wrong
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, wrong)
+	require.Equal(t, 2, seen)
+}

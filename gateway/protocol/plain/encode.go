@@ -1,0 +1,18 @@
+package plain
+
+import (
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// encoder makes a publication the frame that it came as.
+type encoder struct{ _ byte }
+
+// Encode implements hub.Encoder.
+func (*encoder) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+	kind := transport.Text
+	if p.Binary {
+		kind = transport.Binary
+	}
+	return transport.NewFrame(kind, p.Data), nil
+}

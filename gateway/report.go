@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"github.com/wsfleet/wsfleet/gateway/admin"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// Report is what the operator knows of this gateway.
+func (g *Gateway) Report() contract.FleetReport {
+	status := g.broker.Status()
+	report := contract.FleetReport{
+		Node: g.cfg.NodeName, Version: g.options.Version, State: g.drain.State(),
+		Connections: g.server.Open(), MaxConnections: g.server.Limit(),
+		Broker: contract.BrokerReport{Kind: g.broker.Kind(), State: status.State},
+		Drain:  g.drain.Report(),
+	}
+	if status.Err != nil && status.State != contract.BrokerReady {
+		report.Broker.Error = status.Err.Error()
+	}
+	return report
+}
+
+// connections lists clients for the private port.
+func (g *Gateway) connections(limit int) []admin.Connection {
+	out := make([]admin.Connection, 0, limit)
+	g.server.Each(func(protocol string, c transport.Conn, h transport.Handler) bool {
+		entry := admin.Connection{
+			ID: c.ID(), Protocol: protocol, RemoteIP: c.RemoteIP().String(),
+			ConnectedAt: c.OpenedAt(), QueuedBytes: c.QueuedBytes(), Channels: []string{},
+		}
+		if subscriber, ok := h.(interface{ Channels() []string }); ok {
+			entry.Channels = subscriber.Channels()
+		}
+		out = append(out, entry)
+		return len(out) < limit
+	})
+	return out
+}

@@ -1,0 +1,72 @@
+package transport
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// Kind is what a message holds.
+type Kind byte
+
+// The kinds of message; their values are the opcodes of RFC 6455.
+const (
+	Text   Kind = 0x1
+	Binary Kind = 0x2
+)
+
+const (
+	opClose = 0x8
+	opPing  = 0x9
+	opPong  = 0xA
+
+	finBit = 0x80
+	// longestReason is what a close frame has left for its reason: 125 bytes less the code.
+	longestReason = 123
+)
+
+// Frame is a message as it goes over the wire. Servers do not mask, so one Frame can be queued on
+// any number of connections without a copy.
+type Frame struct {
+	wire []byte
+}
+
+// NewFrame encodes a message. The payload is copied.
+func NewFrame(kind Kind, payload []byte) Frame {
+	return encodeFrame(byte(kind), payload)
+}
+
+// Ping is the ping of RFC 6455, which browsers answer by themselves.
+func Ping() Frame { return encodeFrame(opPing, nil) }
+
+// Len is the number of bytes on the wire.
+func (f Frame) Len() int { return len(f.wire) }
+
+func encodeFrame(opcode byte, payload []byte) Frame {
+	n := len(payload)
+	wire := make([]byte, 0, n+10)
+	wire = append(wire, finBit|opcode)
+	switch {
+	case n < 126:
+		wire = append(wire, byte(n))
+	case n < 1<<16:
+		wire = append(wire, 126)
+		wire = binary.BigEndian.AppendUint16(wire, uint16(n))
+	default:
+		wire = append(wire, 127)
+		wire = binary.BigEndian.AppendUint64(wire, uint64(n))
+	}
+	return Frame{wire: append(wire, payload...)}
+}
+
+// closeFrame encodes a close. A code that must not be sent (none was received) becomes an empty body.
+func closeFrame(c Close) Frame {
+	if c.Code == CodeNoStatus || c.Code == CodeAbnormal || c.Code == 0 {
+		return encodeFrame(opClose, nil)
+	}
+	reason := c.Reason
+	for len(reason) > longestReason || !utf8.ValidString(reason) {
+		reason = reason[:min(len(reason)-1, longestReason)]
+	}
+	body := binary.BigEndian.AppendUint16(nil, uint16(c.Code))
+	return encodeFrame(opClose, append(body, reason...))
+}

@@ -1,0 +1,87 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Conn is one client's connection. All methods may be called at any time from anywhere, and none
+// of them blocks.
+type Conn interface {
+	// ID names the connection in logs and reports. It is random: knowing one tells nothing of others.
+	ID() string
+	RemoteIP() netip.Addr
+	OpenedAt() time.Time
+	// QueuedBytes is what still waits to be written.
+	QueuedBytes() int
+	// Context ends when the connection is given up: whoever waits on its behalf can stop.
+	Context() context.Context
+	// Send queues a message. It reports false when the connection is closing; a client that is too
+	// slow for its queue is then being disconnected.
+	Send(f Frame) bool
+	// Close tells the peer why after everything queued before, waits a moment for its answer, and
+	// ends. Only the first call counts.
+	Close(c Close)
+	// StartHeartbeat begins to ping the peer. Call it once.
+	StartHeartbeat(h Heartbeat)
+	// Pong says that the peer answered a ping; false means that none was outstanding.
+	Pong() bool
+}
+
+// Heartbeat is how a silent connection is told from a dead one.
+type Heartbeat struct {
+	Ping     Frame
+	Interval time.Duration
+	// Timeout is shorter than Interval.
+	Timeout time.Duration
+}
+
+// Handler is what a protocol makes of one connection. Its methods are called one after another,
+// never at once. OnMessage may block: that slows down its own client only.
+type Handler interface {
+	// OnOpen is called just before the handshake is answered: whoever sees the answer can rely on what
+	// it set up. What it sends goes out first.
+	OnOpen(c Conn)
+	// OnMessage gets a whole message; data belongs to the handler. It is not called after a Close.
+	OnMessage(kind Kind, data []byte)
+	// OnClose is called exactly once, also when the answer to the handshake found nobody.
+	OnClose(c Close)
+}
+
+// Endpoint is a path where clients of one protocol connect.
+type Endpoint struct {
+	// Protocol names it in metrics and logs.
+	Protocol     string
+	Subprotocols []string
+	Codes        Codes
+	// Accept makes the handler of a connection before the handshake is answered. A *Refusal as error
+	// becomes the answer.
+	Accept func(r *http.Request) (Handler, error)
+}
+
+// Refusal is why a handshake is answered with something else than a connection.
+type Refusal struct {
+	Status int
+	// Reason is its short name in metrics.
+	Reason string
+	// Message tells the client's developer what to do.
+	Message    string
+	RetryAfter time.Duration
+	// Cookie is set in the answer, to steer the next attempt elsewhere.
+	Cookie *http.Cookie
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Observer counts what happens. Implementations must not block.
+type Observer interface {
+	ConnectionAccepted(protocol string)
+	ConnectionRefused(reason string)
+	ConnectionClosed(protocol string, code int)
+	// ClientDropped is a connection that the gateway gave up: slow, heartbeat.
+	ClientDropped(reason string)
+	MessageReceived(protocol string, bytes int)
+	MessagesSent(protocol string, messages, bytes int)
+}

@@ -1,0 +1,68 @@
+package transport_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+func TestOrigins(t *testing.T) {
+	none := []string(nil)
+	cases := []struct {
+		name    string
+		allowed []string
+		origin  []string
+		want    bool
+	}{
+		{"no browser", none, nil, true},
+		{"same host", none, []string{"http://gw.example.com"}, true},
+		{"same host behind TLS", none, []string{"https://GW.example.com"}, true},
+		{"default port", none, []string{"https://gw.example.com:443"}, true},
+		{"another port", none, []string{"http://gw.example.com:8081"}, false},
+		{"another host", none, []string{"https://evil.example.com"}, false},
+		{"host as prefix", none, []string{"https://gw.example.com.evil.com"}, false},
+		{"opaque", none, []string{"null"}, false},
+		{"empty", none, []string{""}, false},
+		{"two headers", none, []string{"http://gw.example.com", "https://evil.com"}, false},
+		{"listed", []string{"https://app.example.com"}, []string{"https://app.example.com"}, true},
+		{"listed with another scheme", []string{"https://app.example.com"}, []string{"http://app.example.com"}, false},
+		{"listed with port", []string{"http://localhost:3000"}, []string{"http://localhost:3000"}, true},
+		{"list keeps same host", []string{"https://app.example.com"}, []string{"http://gw.example.com"}, true},
+		{"wildcard", []string{"https://*.example.org"}, []string{"https://a.b.example.org"}, true},
+		{"wildcard is not the domain itself", []string{"https://*.example.org"}, []string{"https://example.org"}, false},
+		{"wildcard needs the dot", []string{"https://*.example.org"}, []string{"https://evilexample.org"}, false},
+		{"wildcard keeps the scheme", []string{"https://*.example.org"}, []string{"http://a.example.org"}, false},
+		{"user in front of the own host", none, []string{"https://evil.com@gw.example.com"}, false},
+		{"own host in front of another", none, []string{"https://gw.example.com@evil.com"}, false},
+		{"more than an origin", none, []string{"https://gw.example.com/path"}, false},
+		{"trailing dot", none, []string{"https://gw.example.com."}, false},
+		{"extension named like the host", none, []string{"chrome-extension://gw.example.com"}, false},
+		{"wildcard as the end of a word", []string{"https://*.example.org"}, []string{"https://evil-example.org"}, false},
+		{"wildcard behind a path", []string{"https://*.example.org"}, []string{"https://evil.com/.example.org"}, false},
+		{"wildcard behind a backslash", []string{"https://*.example.org"}, []string{`https://evil.com\.example.org`}, false},
+		{"listed extension", []string{"chrome-extension://abc"}, []string{"chrome-extension://abc"}, true},
+		{"everybody", []string{"*"}, []string{"https://anywhere.example"}, true},
+		{"everybody, opaque too", []string{"*"}, []string{"null"}, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o, err := transport.ParseOrigins(c.allowed)
+			require.NoError(t, err)
+			r := &http.Request{Host: "gw.example.com", Header: http.Header{"Origin": c.origin}}
+			if c.origin == nil {
+				r.Header.Del("Origin")
+			}
+			require.Equal(t, c.want, o.Allow(r))
+		})
+	}
+}
+
+func TestPatternsThatAreNoOrigins(t *testing.T) {
+	for _, p := range []string{"", "example.com", "https://", "https://a.com/path", "https://a.com?x", "https://u@a.com", "https://a.*.com", "https://*", "https://*."} {
+		_, err := transport.ParseOrigins([]string{p})
+		require.Error(t, err, p)
+	}
+}

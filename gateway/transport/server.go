@@ -1,0 +1,122 @@
+package transport
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	MaxConnections      int
+	MaxConnectionsPerIP int
+	MaxMessageBytes     int
+	MaxQueuedBytes      int
+	HandshakeTimeout    time.Duration
+	// CloseTimeout is how long a peer has to answer a close frame.
+	CloseTimeout time.Duration
+	Origins      Origins
+	Proxies      Proxies
+	// Header is part of every answer to a handshake.
+	Header http.Header
+	// Admit refuses every handshake while it returns a refusal.
+	Admit    func() *Refusal
+	Observer Observer
+	Logger   *slog.Logger
+	// Changed is called after a connection ended. It must not block.
+	Changed func()
+}
+
+// Server is all connections of a gateway.
+type Server struct {
+	options      Options
+	admission    *admission
+	writeBuffers sync.Pool
+
+	// remaining counts the connections that nobody has begun to close.
+	remaining atomic.Int64
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// NewServer returns a server without connections; Endpoint lets them in.
+func NewServer(o Options) *Server {
+	return &Server{options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), conns: map[*conn]struct{}{}}
+}
+
+func (s *Server) add(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	s.remaining.Add(1)
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.admission.release(c.ip)
+	s.options.Changed()
+}
+
+// Limit is how many connections the server holds at most.
+func (s *Server) Limit() int { return s.options.MaxConnections }
+
+// Open counts the connections that hold a socket, closing ones included.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Remaining counts the connections that nobody has begun to close.
+func (s *Server) Remaining() int { return int(s.remaining.Load()) }
+
+// CloseSome begins to close up to n connections with their protocol's code for a drain, and
+// returns how many it found. It waits for none of them. A map's order is random, which is what a
+// drain wants: neighbours in time are not closed together.
+func (s *Server) CloseSome(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	closed := 0
+	for c := range s.conns {
+		if closed == n {
+			break
+		}
+		c.mu.Lock()
+		if c.close(c.endpoint.Codes.Drain) {
+			closed++
+		}
+		c.mu.Unlock()
+	}
+	return closed
+}
+
+// Abort ends every connection without another word.
+func (s *Server) Abort() {
+	for _, c := range s.snapshot() {
+		c.abort()
+	}
+}
+
+// Each calls f for connections until it returns false.
+func (s *Server) Each(f func(protocol string, c Conn, h Handler) bool) {
+	for _, c := range s.snapshot() {
+		if !f(c.endpoint.Protocol, c, c.handler) {
+			return
+		}
+	}
+}
+
+func (s *Server) snapshot() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}

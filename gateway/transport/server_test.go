@@ -1,0 +1,264 @@
+package transport_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 10 * time.Second
+
+// observer counts nothing.
+type observer struct{}
+
+func (observer) ConnectionAccepted(string)     {}
+func (observer) ConnectionRefused(string)      {}
+func (observer) ConnectionClosed(string, int)  {}
+func (observer) ClientDropped(string)          {}
+func (observer) MessageReceived(string, int)   {}
+func (observer) MessagesSent(string, int, int) {}
+
+// handler does what a test says.
+type handler struct {
+	open    func(transport.Conn)
+	message func(transport.Kind, []byte)
+	closed  chan transport.Close
+}
+
+func (h *handler) OnOpen(c transport.Conn) {
+	if h.open != nil {
+		h.open(c)
+	}
+}
+
+func (h *handler) OnMessage(k transport.Kind, data []byte) {
+	if h.message != nil {
+		h.message(k, data)
+	}
+}
+
+func (h *handler) OnClose(c transport.Close) { h.closed <- c }
+
+func newHandler() *handler { return &handler{closed: make(chan transport.Close, 2)} }
+
+// serve runs a server whose only endpoint makes the given handler.
+func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), change ...func(*transport.Options)) (s *transport.Server, url string) {
+	t.Helper()
+	o := transport.Options{
+		MaxConnections: 1, MaxMessageBytes: 1000, MaxQueuedBytes: 1 << 20,
+		HandshakeTimeout: patience, CloseTimeout: time.Second,
+		Admit: func() *transport.Refusal { return nil }, Observer: observer{},
+		Logger: slog.New(slog.DiscardHandler), Changed: func() {},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	s = transport.NewServer(o)
+	web := httptest.NewServer(s.Endpoint(transport.Endpoint{
+		Protocol: "test", Accept: accept,
+		Codes: transport.Codes{Drain: transport.Close{Code: 1012, Reason: "restart"}},
+	}))
+	t.Cleanup(func() {
+		s.CloseSome(s.Open())
+		require.Eventually(t, func() bool { return s.Open() == 0 }, patience, time.Millisecond)
+		web.Close()
+	})
+	return s, web.URL
+}
+
+func dial(t *testing.T, url string) *websocket.Conn {
+	t.Helper()
+	c, response, err := websocket.Dial(t.Context(), url, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+	t.Cleanup(func() { _ = c.CloseNow() })
+	return c
+}
+
+func TestHandlerOfAFailedHandshakeIsClosedAndItsSlotFree(t *testing.T) {
+	h := newHandler()
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "short"} {
+		r.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	http.DefaultClient.CloseIdleConnections()
+	require.Equal(t, http.StatusBadRequest, response.StatusCode)
+	<-h.closed
+	dial(t, url)
+	require.Empty(t, h.closed, "once")
+}
+
+func TestRefusedByTheProtocol(t *testing.T) {
+	fail := errors.New("disk on fire")
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return nil, fail })
+	for range 3 {
+		_, response, err := websocket.Dial(t.Context(), url, nil)
+		require.Error(t, err)
+		require.Equal(t, http.StatusInternalServerError, response.StatusCode, "and never 503: the slot is free again")
+		require.NotContains(t, err.Error(), "fire")
+	}
+}
+
+func TestBugMetByOneMessageEndsOneConnection(t *testing.T) {
+	h := newHandler()
+	h.message = func(transport.Kind, []byte) { panic("bug") }
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	c := dial(t, url)
+	require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("x")))
+	_, _, err := c.Read(t.Context())
+	require.Equal(t, websocket.StatusInternalError, websocket.CloseStatus(err))
+	require.Equal(t, 1011, (<-h.closed).Code)
+}
+
+func TestEverythingQueuedGoesOutBeforeTheClose(t *testing.T) {
+	h := newHandler()
+	var conn atomic.Value
+	h.open = func(c transport.Conn) {
+		conn.Store(c)
+		for range 100 {
+			require.True(t, c.Send(transport.NewFrame(transport.Text, []byte("m"))))
+		}
+		c.Close(transport.Close{Code: 4000, Reason: "first"})
+		c.Close(transport.Close{Code: 4001, Reason: "second"})
+		require.False(t, c.Send(transport.NewFrame(transport.Text, []byte("late"))))
+	}
+	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	c := dial(t, url)
+	for range 100 {
+		_, data, err := c.Read(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "m", string(data))
+	}
+	_, _, err := c.Read(t.Context())
+	require.Equal(t, websocket.StatusCode(4000), websocket.CloseStatus(err))
+	require.Equal(t, transport.Close{Code: 4000, Reason: "first"}, <-h.closed)
+	require.Zero(t, s.Remaining())
+	require.Zero(t, conn.Load().(transport.Conn).QueuedBytes())
+}
+
+func TestMessagesAreNotHandledAfterAClose(t *testing.T) {
+	h := newHandler()
+	var handled atomic.Int32
+	h.open = func(c transport.Conn) { c.Close(transport.Close{Code: 4000}) }
+	h.message = func(transport.Kind, []byte) { handled.Add(1) }
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	c := dial(t, url)
+	for range 10 {
+		_ = c.Write(t.Context(), websocket.MessageText, []byte("x"))
+	}
+	_, _, err := c.Read(t.Context())
+	require.Equal(t, websocket.StatusCode(4000), websocket.CloseStatus(err))
+	<-h.closed
+	require.Zero(t, handled.Load())
+}
+
+func TestCloseSomeClosesSo(t *testing.T) {
+	h := newHandler()
+	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	c := dial(t, url)
+	require.Eventually(t, func() bool { return s.Remaining() == 1 }, patience, time.Millisecond)
+	require.Zero(t, s.CloseSome(0))
+	require.Equal(t, 1, s.CloseSome(5))
+	require.Zero(t, s.CloseSome(5), "nobody is asked twice")
+	require.Zero(t, s.Remaining())
+	_, _, err := c.Read(t.Context())
+	require.True(t, strings.HasSuffix(err.Error(), `reason = "restart"`), err)
+}
+
+// Who sees the handshake's answer can rely on what OnOpen set up, such as its subscriptions.
+func TestHandshakeIsAnsweredAfterOnOpen(t *testing.T) {
+	h := newHandler()
+	entered, release := make(chan struct{}), make(chan struct{})
+	h.open = func(transport.Conn) {
+		close(entered)
+		<-release
+	}
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	dialed := make(chan *websocket.Conn, 1)
+	go func() {
+		c, _, err := websocket.Dial(t.Context(), url, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		dialed <- c
+	}()
+	<-entered
+	select {
+	case <-dialed:
+		t.Error("the handshake was answered before OnOpen was done")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	if c := <-dialed; c != nil {
+		_ = c.CloseNow()
+	}
+}
+
+// A drain that finds nobody is over at once. Whoever was half in by then would be left behind.
+func TestHandshakeUnderWayWhenTheDoorClosesIsRefused(t *testing.T) {
+	h := newHandler()
+	var shut atomic.Bool
+	opened := false
+	h.open = func(transport.Conn) { opened = true }
+	accept := func(*http.Request) (transport.Handler, error) {
+		shut.Store(true)
+		return h, nil
+	}
+	s, url := serve(t, accept, func(o *transport.Options) {
+		o.Admit = func() *transport.Refusal {
+			if shut.Load() {
+				return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "draining", Message: "too late"}
+			}
+			return nil
+		}
+	})
+	_, response, err := websocket.Dial(t.Context(), url, nil)
+	require.Error(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+	<-h.closed
+	require.False(t, opened)
+	require.Zero(t, s.Open())
+	require.Zero(t, s.Remaining())
+}
+
+// A gateway that refuses many must not run out of file descriptors for it.
+func TestRefusedClientsAreDisconnected(t *testing.T) {
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) {
+		return nil, &transport.Refusal{Status: http.StatusServiceUnavailable, Message: "no"}
+	})
+	for status, handshake := range map[int]string{
+		http.StatusServiceUnavailable: "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+		http.StatusUpgradeRequired:    "",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+handshake+"\r\n")
+		require.NoError(t, err)
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err, "the answer ends with the connection")
+		require.Contains(t, string(answer), "HTTP/1.1 "+strconv.Itoa(status))
+		require.NoError(t, conn.Close())
+	}
+}

@@ -1,0 +1,72 @@
+package wsclient
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+)
+
+func TestReconnect(t *testing.T) {
+	for code, want := range map[int]bool{
+		NoCloseFrame: true, 1000: false, 1001: true, 1008: false, 1009: false, 1012: true, 1013: true, 1014: true,
+		3001: true, 3012: true, 3499: true, 3500: false, 3999: false, 4000: true, 4499: true, 4500: false,
+	} {
+		if got := (&Closed{Code: code}).Reconnect(); got != want {
+			t.Errorf("Reconnect after %d is %v, want %v", code, got, want)
+		}
+	}
+}
+
+// server answers every handshake and then does what a test asks with the connection.
+func server(t *testing.T, do func(*websocket.Conn)) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		do(conn)
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+func TestACloseFrameIsToldFromACut(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(*websocket.Conn)
+		code int
+	}{
+		"close frame": {func(c *websocket.Conn) { _ = c.Close(1012, "service restart") }, 1012},
+		"cut":         {func(c *websocket.Conn) { _ = c.CloseNow() }, NoCloseFrame},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := Dial(t.Context(), Plain, server(t, c.end), "x", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = conn.Receive(t.Context())
+			var closed *Closed
+			if !errors.As(err, &closed) || closed.Code != c.code {
+				t.Fatalf("got %v, want close code %d", err, c.code)
+			}
+		})
+	}
+}
+
+func TestRefusalCarriesTheStatus(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(s.Close)
+	_, err := Dial(t.Context(), Plain, strings.TrimPrefix(s.URL, "http://"), "x", nil)
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || refused.RetryAfter != "7" {
+		t.Fatalf("got %v, want a refusal with 503 and Retry-After 7", err)
+	}
+}
