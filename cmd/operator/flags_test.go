@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func execute(args ...string) (string, error) {
+	root := newRoot()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetArgs(args)
+	err := root.Execute()
+	return out.String(), err
+}
+
+// A wrong command line must name the flag and what is right, and end with the code for it.
+func TestWrongCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args    []string
+		message string
+	}{
+		{[]string{"--bogus"}, "--bogus"},
+		{[]string{"extra"}, "extra"},
+		{[]string{"--gateway-image="}, "--gateway-image is empty"},
+		{[]string{"--redis-image="}, "--redis-image is empty"},
+		{[]string{"--max-concurrent-reconciles=0"}, "at least 1"},
+		{[]string{"--scrape-interval=1ms"}, "--scrape-interval is 1ms: it must be at least 1s"},
+		{[]string{"--scrape-interval=soon"}, "--scrape-interval"},
+		{[]string{"--watch-namespaces=a,"}, "--watch-namespaces has an empty name"},
+		{[]string{"--graceful-shutdown-timeout=-1s"}, "--graceful-shutdown-timeout is -1s"},
+		{[]string{"--metrics-bind-address=8443"}, `--metrics-bind-address is "8443"`},
+		{[]string{"--health-probe-bind-address=localhost"}, `--health-probe-bind-address is "localhost"`},
+		{[]string{"--kube-api-qps=0"}, "--kube-api-qps"},
+		{[]string{"--log-level=loud"}, "debug, info, warn or error"},
+		{[]string{"--log-format=xml"}, "json or text"},
+	} {
+		t.Run(c.args[0], func(t *testing.T) {
+			_, err := execute(c.args...)
+			require.ErrorContains(t, err, c.message)
+			assert.Equal(t, exitUsage, exitCode(err))
+		})
+	}
+}
+
+func TestVersionIsPrinted(t *testing.T) {
+	out, err := execute("version")
+	require.NoError(t, err)
+	assert.Equal(t, ownVersion()+"\n", out)
+}
+
+func TestEveryFlagIsExplained(t *testing.T) {
+	newRoot().Flags().VisitAll(func(flag *pflag.Flag) {
+		assert.NotEmpty(t, flag.Usage, flag.Name)
+	})
+}
+
+func TestImagesFollowTheVersion(t *testing.T) {
+	assert.Equal(t, "wsfleet/gateway:"+ownVersion(), newRoot().Flags().Lookup("gateway-image").DefValue)
+}

@@ -1,0 +1,54 @@
+package controllers
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+func secretWith(key, value string) *corev1.Secret {
+	return &corev1.Secret{Data: map[string][]byte{key: []byte(value)}}
+}
+
+func TestRedisCredentialsProblem(t *testing.T) {
+	assert.Nil(t, redisCredentialsProblem(secretWith("password", "hunter2")))
+	for reason, secrets := range map[string][]*corev1.Secret{
+		v1alpha1.ReasonSecretNotFound:   {nil},
+		v1alpha1.ReasonSecretKeyMissing: {{}, secretWith("pass", "hunter2"), secretWith("password", "")},
+	} {
+		for _, secret := range secrets {
+			problem := redisCredentialsProblem(secret)
+			require.NotNil(t, problem)
+			assert.Equal(t, reason, problem.Reason)
+			assert.Contains(t, problem.Message, "spec.redis.external.credentialsSecretRef")
+			assert.NotContains(t, problem.Message, "hunter2")
+			assert.True(t, problem.Redis && problem.BlocksGateways)
+		}
+	}
+}
+
+func TestAPIKeyProblem(t *testing.T) {
+	assert.Nil(t, apiKeyProblem(secretWith("k", "hunter2"), "k"))
+	for reason, secret := range map[string]*corev1.Secret{
+		v1alpha1.ReasonSecretNotFound:   nil,
+		v1alpha1.ReasonSecretKeyMissing: secretWith("other", "hunter2"),
+	} {
+		problem := apiKeyProblem(secret, "k")
+		require.NotNil(t, problem)
+		assert.Equal(t, reason, problem.Reason)
+		assert.Contains(t, problem.Message, "spec.gateway.auth.apiKeySecretRef")
+		assert.NotContains(t, problem.Message, "hunter2")
+		assert.True(t, problem.BlocksGateways && !problem.Redis)
+	}
+}
+
+func TestGeneratedValuesAreKeptAndNeverAlike(t *testing.T) {
+	assert.Equal(t, "old", keepOrGenerate(secretWith("k", "old"), "k"))
+	one, two := keepOrGenerate(nil, "k"), keepOrGenerate(secretWith("k", ""), "k")
+	assert.NotEqual(t, one, two)
+	assert.Len(t, one, 43, "32 random bytes")
+}

@@ -1,0 +1,133 @@
+package controllers
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/applyconfigurations"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
+)
+
+func detector() *driftDetector {
+	return newDriftDetector(applyconfigurations.NewTypeConverter(clientgoscheme.Scheme))
+}
+
+func desiredDeployment(t *testing.T) *unstructured.Unstructured {
+	t.Helper()
+	for _, object := range everyObject(t) {
+		if object.Ref == render.DeploymentRef("demo-gateway") {
+			return object.Desired
+		}
+	}
+	require.FailNow(t, "there is no Deployment")
+	return nil
+}
+
+func everyObject(t *testing.T) []render.Object {
+	t.Helper()
+	in := render.Input{
+		Name: "demo", Namespace: "team", UID: "1",
+		Profile: v1alpha1.IngressProfileNginx,
+		Spec: v1alpha1.WebSocketClusterSpec{
+			Autoscaling: &v1alpha1.AutoscalingSpec{MaxReplicas: 4},
+			Ingress:     &v1alpha1.IngressSpec{Hosts: []string{"a.example.com"}},
+		},
+		Images: render.Images{Gateway: "g", Redis: "r"},
+	}
+	in.Spec.SetDefaults()
+	objects, err := render.Objects(in)
+	require.NoError(t, err)
+	return objects
+}
+
+// applied is the metadata that the API server keeps after the operator's apply.
+func applied(t *testing.T, desired *unstructured.Unstructured, lost ...fieldpath.Path) *appsv1.Deployment {
+	t.Helper()
+	fields, err := detector().fieldsOf(desired)
+	require.NoError(t, err)
+	raw, err := fields.Difference(fieldpath.NewSet(lost...)).ToJSON()
+	require.NoError(t, err)
+	entry := metav1.ManagedFieldsEntry{
+		Manager: render.FieldOwner, Operation: metav1.ManagedFieldsOperationApply,
+		FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{},
+	}
+	entry.FieldsV1.SetRawBytes(raw)
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
+		Annotations:   desired.GetAnnotations(),
+		ManagedFields: []metav1.ManagedFieldsEntry{entry},
+	}}
+}
+
+func TestDrift(t *testing.T) {
+	desired := desiredDeployment(t)
+	gateway := fieldpath.KeyByFields("name", "gateway")
+	image := fieldpath.MakePathOrDie("spec", "template", "spec", "containers", gateway, "image")
+
+	for _, c := range []struct {
+		name   string
+		live   func() *appsv1.Deployment
+		differ string
+	}{
+		{"as applied", func() *appsv1.Deployment { return applied(t, desired) }, ""},
+		{"another hash", func() *appsv1.Deployment {
+			live := applied(t, desired)
+			live.Annotations = map[string]string{render.AnnotationApplied: "old"}
+			return live
+		}, "desired state"},
+		{"a field taken over", func() *appsv1.Deployment { return applied(t, desired, image) }, `somebody else changed .spec.template.spec.containers[name="gateway"].image`},
+		{"many fields taken over", func() *appsv1.Deployment {
+			return applied(t, desired, image, fieldpath.MakePathOrDie("spec", "replicas"), fieldpath.MakePathOrDie("spec", "minReadySeconds"))
+		}, "somebody else changed"},
+		{"ownership wiped", func() *appsv1.Deployment {
+			live := applied(t, desired)
+			live.ManagedFields = nil
+			return live
+		}, "somebody else changed"},
+		{"only another owner", func() *appsv1.Deployment {
+			live := applied(t, desired)
+			live.ManagedFields[0].Manager = "kubectl"
+			return live
+		}, "somebody else changed"},
+		{"only an update under our name", func() *appsv1.Deployment {
+			live := applied(t, desired)
+			live.ManagedFields[0].Operation = metav1.ManagedFieldsOperationUpdate
+			return live
+		}, "somebody else changed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			why, err := detector().differs(desired, c.live())
+			require.NoError(t, err)
+			if c.differ == "" {
+				assert.Empty(t, why)
+			} else {
+				assert.Contains(t, why, c.differ)
+			}
+		})
+	}
+}
+
+func TestDriftSaysWhenItCannotReadManagedFields(t *testing.T) {
+	desired := desiredDeployment(t)
+	live := applied(t, desired)
+	live.ManagedFields[0].FieldsV1.SetRawBytes([]byte("{"))
+	_, err := detector().differs(desired, live)
+	require.ErrorContains(t, err, "managed fields")
+}
+
+// A kind whose fields cannot be understood would never be repaired.
+func TestDriftUnderstandsEveryKind(t *testing.T) {
+	for _, object := range everyObject(t) {
+		require.NotNil(t, object.Desired, object)
+		fields, err := detector().fieldsOf(object.Desired)
+		require.NoError(t, err, object)
+		assert.False(t, fields.Empty(), object)
+	}
+}

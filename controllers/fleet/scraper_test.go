@@ -1,0 +1,84 @@
+package fleet
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+func serve(t *testing.T, handler http.HandlerFunc) (*Scraper, *corev1.Pod) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	scraper := NewScraper(func(*corev1.Pod) string { return strings.TrimPrefix(server.URL, "http://") })
+	t.Cleanup(scraper.Close)
+	return scraper, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod-a"}}
+}
+
+func TestScrapeAsksWithTheTokenAndReadsTheReport(t *testing.T) {
+	want := contract.FleetReport{Node: "pod-a", State: contract.StateServing, Connections: 3, MaxConnections: 10}
+	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, contract.PathFleet, r.URL.Path)
+		assert.Equal(t, "Bearer secret", r.Header.Get("Authorization"))
+		assert.NoError(t, json.NewEncoder(w).Encode(want))
+	})
+	got, err := scraper.Scrape(t.Context(), pod, "secret")
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+}
+
+func TestScrapeRefusesWhatIsNoReport(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		message string
+	}{
+		"wrong token": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, "401"},
+		"no JSON":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "read the report of gateway pod-a"},
+		"without end": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"node":"` + strings.Repeat("a", 2*maxReportBytes)))
+		}, "read the report"},
+		"half a report": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"node":`)) }, "read the report"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scraper, pod := serve(t, c.handler)
+			_, err := scraper.Scrape(t.Context(), pod, "secret")
+			require.ErrorContains(t, err, c.message)
+			assert.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+// A gateway that was taken over must not get the token sent elsewhere.
+func TestScrapeFollowsNoRedirect(t *testing.T) {
+	reached := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer other.Close()
+	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusFound) })
+	_, err := scraper.Scrape(t.Context(), pod, "secret")
+	require.ErrorContains(t, err, "302")
+	assert.False(t, reached)
+}
+
+func TestScrapeWithoutAnAddress(t *testing.T) {
+	_, err := NewScraper(nil).Scrape(t.Context(), &corev1.Pod{}, "secret")
+	require.ErrorIs(t, err, errNoAddress)
+	assert.Equal(t, "[2001:db8::1]:9090", adminAddress(&corev1.Pod{Status: corev1.PodStatus{PodIP: "2001:db8::1"}}))
+}
+
+func TestScrapeBoundsHeaders(t *testing.T) {
+	scraper, pod := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X", strings.Repeat("a", 2*maxReportBytes))
+		assert.NoError(t, json.NewEncoder(w).Encode(contract.FleetReport{}))
+	})
+	_, err := scraper.Scrape(t.Context(), pod, "secret")
+	require.ErrorContains(t, err, "ask gateway pod-a")
+}

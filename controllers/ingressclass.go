@@ -1,0 +1,63 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/status"
+)
+
+// controllerIngressNginx is the controller of ingress-nginx's IngressClass.
+const controllerIngressNginx = "k8s.io/ingress-nginx"
+
+// ingressClass looks up the class of the cluster's Ingress.
+func (r *Reconciler) ingressClass(ctx context.Context, ingress *v1alpha1.IngressSpec) (status.IngressClass, error) {
+	if ingress == nil {
+		return status.IngressClass{}, nil
+	}
+	var classes networkingv1.IngressClassList
+	if err := r.client.List(ctx, &classes); err != nil {
+		return status.IngressClass{}, fmt.Errorf("list IngressClasses: %w", err)
+	}
+	return resolveIngressClass(ingress, classes.Items), nil
+}
+
+// resolveIngressClass finds the class by name, or the default one, and the profile that goes with it.
+func resolveIngressClass(ingress *v1alpha1.IngressSpec, classes []networkingv1.IngressClass) status.IngressClass {
+	resolved := status.IngressClass{Profile: ingress.Profile}
+	var class *networkingv1.IngressClass
+	for i := range classes {
+		one := &classes[i]
+		switch {
+		case ingress.ClassName != nil && one.Name == *ingress.ClassName,
+			ingress.ClassName == nil && isDefault(one) && (class == nil || goesBefore(one, class)):
+			class = one
+		}
+	}
+	if class != nil {
+		resolved.Found, resolved.Controller = true, class.Spec.Controller
+	}
+	if ingress.Profile == v1alpha1.IngressProfileAuto {
+		resolved.Profile = v1alpha1.IngressProfileNone
+		if resolved.Controller == controllerIngressNginx {
+			resolved.Profile = v1alpha1.IngressProfileNginx
+		}
+	}
+	return resolved
+}
+
+// goesBefore chooses between two default classes as the API server does: the newer one, or else by
+// name. Lists come in any order, and an Ingress must not change with it.
+func goesBefore(a, b *networkingv1.IngressClass) bool {
+	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.Name < b.Name
+	}
+	return b.CreationTimestamp.Before(&a.CreationTimestamp)
+}
+
+func isDefault(class *networkingv1.IngressClass) bool {
+	return class.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true"
+}

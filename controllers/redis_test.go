@@ -1,0 +1,42 @@
+package controllers
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestMayNeedManagedRedis(t *testing.T) {
+	settled := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Generation: 2},
+		Status:     appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 2, UpdatedReplicas: 2},
+	}
+	rolling := settled.DeepCopy()
+	rolling.Status.UpdatedReplicas = 1
+	unseen := settled.DeepCopy()
+	unseen.Generation = 3
+	stays, leaves := corev1.Pod{}, corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{}}}
+
+	for _, c := range []struct {
+		name            string
+		held, justWrote bool
+		gateways        *appsv1.Deployment
+		pods            []corev1.Pod
+		want            bool
+	}{
+		{"every gateway has moved", false, false, settled, []corev1.Pod{stays}, false},
+		{"there are no gateways", false, false, nil, nil, false},
+		{"the gateways stay as they are", true, false, settled, nil, true},
+		{"the change is just written", false, true, settled, nil, true},
+		{"the change is not seen yet", false, false, unseen, nil, true},
+		{"old gateways are left", false, false, rolling, nil, true},
+		{"an old gateway drains", false, false, settled, []corev1.Pod{stays, leaves}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, mayNeedManagedRedis(c.held, c.justWrote, c.gateways, c.pods))
+		})
+	}
+}

@@ -1,0 +1,23 @@
+package render
+
+import (
+	policyv1 "k8s.io/api/policy/v1"
+	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
+	policyac "k8s.io/client-go/applyconfigurations/policy/v1"
+)
+
+// gatewayBudget bounds how many gateways evictions take at once. One gateway has none, or its node
+// could never be drained; and a gateway that is broken anyway never blocks.
+func gatewayBudget(in Input) (any, error) {
+	if *in.Spec.Replicas <= 1 {
+		return nil, nil
+	}
+	return policyac.PodDisruptionBudget(GatewayName(in.Name), in.Namespace).
+		WithLabels(labels(in.Name, ComponentGateway)).
+		WithOwnerReferences(in.owner()).
+		WithSpec(policyac.PodDisruptionBudgetSpec().
+			WithMaxUnavailable(*in.Spec.Disruption.MaxUnavailable).
+			WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
+			WithSelector(metaac.LabelSelector().
+				WithMatchLabels(SelectorLabels(in.Name, ComponentGateway)))), nil
+}

@@ -1,0 +1,188 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// Ref names an object in the WebSocketCluster's namespace.
+type Ref struct {
+	Kind schema.GroupVersionKind
+	Name string
+}
+
+// String is how messages name the object.
+func (r Ref) String() string { return r.Kind.Kind + " " + r.Name }
+
+// DeploymentRef names a Deployment.
+func DeploymentRef(name string) Ref { return Ref{kindDeployment, name} }
+
+// ServiceRef names a Service.
+func ServiceRef(name string) Ref { return Ref{kindService, name} }
+
+// IngressRef names an Ingress.
+func IngressRef(name string) Ref { return Ref{kindIngress, name} }
+
+// Object is one object that the fleet has, or must not have.
+type Object struct {
+	Ref
+	// Desired are the fields that the operator sets; nil when the spec has switched the object off.
+	Desired *unstructured.Unstructured
+	// Needs are objects that must be the operator's own before this one is written: a gateway must
+	// not start with somebody else's configuration.
+	Needs []Ref
+}
+
+// Kinds of the objects.
+var (
+	kindServiceAccount = schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}
+	kindSecret         = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	kindConfigMap      = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
+	kindService        = schema.GroupVersionKind{Version: "v1", Kind: "Service"}
+	kindDeployment     = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	kindIngress        = schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}
+	kindHPA            = schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}
+	kindPDB            = schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}
+)
+
+// Objects are all objects of a fleet, in the order in which they are written: what a pod reads
+// comes before the pod.
+func Objects(in Input) ([]Object, error) {
+	gateway, redis := GatewayName(in.Name), RedisName(in.Name)
+	var (
+		account       = Ref{kindServiceAccount, gateway}
+		adminSecret   = Ref{kindSecret, AdminSecretName(in.Name)}
+		redisSecret   = Ref{kindSecret, redis}
+		redisServer   = Ref{kindDeployment, redis}
+		redisService  = Ref{kindService, redis}
+		configuration = Ref{kindConfigMap, gateway}
+		gateways      = Ref{kindDeployment, gateway}
+		service       = Ref{kindService, gateway}
+		budget        = Ref{kindPDB, gateway}
+		autoscaler    = Ref{kindHPA, gateway}
+		ingress       = Ref{kindIngress, gateway}
+	)
+
+	gatewayNeeds := []Ref{account, adminSecret, configuration}
+	if in.managedRedis() {
+		gatewayNeeds = append(gatewayNeeds, redisSecret, redisServer, redisService)
+	}
+
+	var built []Object
+	for _, part := range []struct {
+		ref   Ref
+		build func(Input) (any, error)
+		needs []Ref
+	}{
+		{account, serviceAccount, nil},
+		{adminSecret, adminTokenSecret, nil},
+		{redisSecret, redisCredentials, nil},
+		// The admin Secret has the salt of the hash on the pod.
+		{redisServer, redisDeployment, []Ref{account, adminSecret, redisSecret}},
+		{redisService, redisFrontService, nil},
+		{configuration, gatewayConfigMap, nil},
+		{gateways, gatewayDeployment, gatewayNeeds},
+		{service, gatewayService, nil},
+		{budget, gatewayBudget, nil},
+		{autoscaler, gatewayAutoscaler, nil},
+		{ingress, gatewayIngress, []Ref{service}},
+	} {
+		fields, err := part.build(in)
+		if err != nil {
+			return nil, fmt.Errorf("render %s: %w", part.ref, err)
+		}
+		object := Object{Ref: part.ref, Needs: part.needs}
+		if fields != nil {
+			if object.Desired, err = finish(fields); err != nil {
+				return nil, fmt.Errorf("render %s: %w", part.ref, err)
+			}
+		}
+		built = append(built, object)
+	}
+	return built, nil
+}
+
+// IsGateway says whether the object is part of what gateway pods start from. They are left as
+// they are while something that a new pod would need is missing.
+func (o Object) IsGateway() bool {
+	return o.Kind == kindConfigMap || o.Kind == kindDeployment && o.isOf(ComponentGateway)
+}
+
+// IsManagedRedis says whether the object is part of the managed Redis.
+func (o Object) IsManagedRedis(cluster string) bool { return o.Name == RedisName(cluster) }
+
+func (o Object) isOf(component string) bool {
+	return o.Desired != nil && o.Desired.GetLabels()[labelComponent] == component
+}
+
+// Kinds are the kinds of all objects that a fleet can have.
+func Kinds() []schema.GroupVersionKind {
+	return []schema.GroupVersionKind{
+		kindServiceAccount, kindSecret, kindConfigMap, kindService, kindDeployment, kindPDB, kindHPA, kindIngress,
+	}
+}
+
+// finish makes plain data of an apply configuration and adds the hash of it.
+func finish(fields any) (*unstructured.Unstructured, error) {
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	object := &unstructured.Unstructured{}
+	if err := object.UnmarshalJSON(raw); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[AnnotationApplied] = hex.EncodeToString(sum[:16])
+	object.SetAnnotations(annotations)
+	return object, nil
+}
+
+// owner makes the WebSocketCluster the object's controller, so that it goes with it.
+func (in Input) owner() *metaac.OwnerReferenceApplyConfiguration {
+	return metaac.OwnerReference().
+		WithAPIVersion(v1alpha1.GroupVersion.String()).
+		WithKind(v1alpha1.KindWebSocketCluster).
+		WithName(in.Name).
+		WithUID(in.UID).
+		WithController(true).
+		WithBlockOwnerDeletion(true)
+}
+
+// convert makes an apply configuration of the API type with the same fields.
+func convert[T any](from any) (*T, error) {
+	raw, err := json.Marshal(from)
+	if err != nil {
+		return nil, err
+	}
+	to := new(T)
+	if err := json.Unmarshal(raw, to); err != nil {
+		return nil, err
+	}
+	return to, nil
+}
+
+// convertAll converts each of a list.
+func convertAll[T, F any](from []F) ([]*T, error) {
+	var all []*T
+	for _, each := range from {
+		one, err := convert[T](each)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}

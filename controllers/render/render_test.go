@@ -1,0 +1,133 @@
+package render
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden is a case's input file: the spec as a user writes it, and what was observed.
+type golden struct {
+	Spec            v1alpha1.WebSocketClusterSpec `json:"spec"`
+	Profile         v1alpha1.IngressProfile       `json:"profile,omitempty"`
+	CredentialsHash string                        `json:"credentialsHash,omitempty"`
+}
+
+// TestObjects holds each case in testdata against its golden file: NAME.in.yaml becomes NAME.out.yaml.
+func TestObjects(t *testing.T) {
+	cases, err := filepath.Glob("testdata/*.in.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, cases)
+	for _, file := range cases {
+		name := strings.TrimSuffix(filepath.Base(file), ".in.yaml")
+		t.Run(name, func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var in golden
+			require.NoError(t, yaml.UnmarshalStrict(raw, &in))
+
+			got := renderYAML(t, input(in))
+
+			out := "testdata/" + name + ".out.yaml"
+			if *update {
+				require.NoError(t, os.WriteFile(out, got, 0o600))
+				return
+			}
+			want, err := os.ReadFile(out)
+			require.NoError(t, err, "run: go test ./controllers/render -update")
+			assert.Empty(t, cmp.Diff(string(want), string(got)))
+		})
+	}
+}
+
+func input(in golden) Input {
+	in.Spec.SetDefaults()
+	return Input{
+		Name:            "demo",
+		Namespace:       "team",
+		UID:             "00000000-0000-0000-0000-000000000001",
+		Spec:            in.Spec,
+		Images:          Images{Gateway: "wsfleet/gateway:test", Redis: "redis:test"},
+		Profile:         in.Profile,
+		Secrets:         Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
+		CredentialsHash: in.CredentialsHash,
+	}
+}
+
+func renderYAML(t *testing.T, in Input) []byte {
+	t.Helper()
+	objects, err := Objects(in)
+	require.NoError(t, err)
+	var all bytes.Buffer
+	for _, object := range objects {
+		all.WriteString("---\n")
+		if object.Desired == nil {
+			all.WriteString("# none: " + object.String() + "\n")
+			continue
+		}
+		raw, err := yaml.Marshal(object.Desired.Object)
+		require.NoError(t, err)
+		all.Write(raw)
+	}
+	return all.Bytes()
+}
+
+// Every object must say what it is, whose it is and what was applied: apply, watch and garbage
+// collection rest on it.
+func TestObjectsAreOwnedAndLabelled(t *testing.T) {
+	everything := golden{Profile: v1alpha1.IngressProfileNginx}
+	everything.Spec.Autoscaling = &v1alpha1.AutoscalingSpec{MaxReplicas: 3}
+	everything.Spec.Ingress = &v1alpha1.IngressSpec{}
+	objects, err := Objects(input(everything))
+	require.NoError(t, err)
+	for _, object := range objects {
+		require.NotNil(t, object.Desired, object)
+		assert.Equal(t, object.Kind, object.Desired.GroupVersionKind())
+		assert.Equal(t, object.Name, object.Desired.GetName())
+		assert.Equal(t, "team", object.Desired.GetNamespace())
+		assert.Equal(t, "demo", object.Desired.GetLabels()[LabelCluster], object)
+		assert.NotEmpty(t, object.Desired.GetAnnotations()[AnnotationApplied], object)
+		owners := object.Desired.GetOwnerReferences()
+		require.Len(t, owners, 1, object)
+		assert.True(t, *owners[0].Controller)
+		assert.Contains(t, Kinds(), object.Kind)
+	}
+}
+
+// A need that comes after what needs it would hold that back for ever.
+func TestObjectsComeAfterWhatTheyNeed(t *testing.T) {
+	objects, err := Objects(input(golden{}))
+	require.NoError(t, err)
+	before := map[Ref]bool{}
+	for _, object := range objects {
+		for _, need := range object.Needs {
+			assert.True(t, before[need], "%s needs %s, which comes later or never", object, need)
+		}
+		before[object.Ref] = true
+	}
+}
+
+func TestHashSecretKeepsPartsApart(t *testing.T) {
+	assert.NotEqual(t, HashSecret("s", "ab", "c"), HashSecret("s", "a", "bc"))
+	assert.NotEqual(t, HashSecret("s", "a"), HashSecret("t", "a"))
+}
+
+// The longest allowed name must still give names that Kubernetes accepts.
+func TestChildNamesFit(t *testing.T) {
+	longest := strings.Repeat("a", 50)
+	for _, name := range []string{GatewayName(longest), AdminSecretName(longest), RedisName(longest)} {
+		assert.LessOrEqual(t, len(name), 63)
+	}
+}

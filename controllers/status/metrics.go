@@ -1,0 +1,23 @@
+package status
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// metrics is true when the autoscaler can read connections, or need not.
+func metrics(f Facts) metav1.Condition {
+	const kind = v1alpha1.ConditionMetricsAvailable
+	switch {
+	case f.spec().Autoscaling == nil:
+		return condition(kind, true, v1alpha1.ReasonNotNeeded, "autoscaling is off (spec.autoscaling is not set)")
+	case f.MetricsServed:
+		return condition(kind, true, v1alpha1.ReasonMetricsServed, "the custom metrics API is served")
+	default:
+		return condition(kind, false, v1alpha1.ReasonNoMetricsAPI,
+			"nothing serves custom.metrics.k8s.io, so that spec.autoscaling has no effect: install a custom metrics adapter, "+
+				"such as prometheus-adapter, that serves the Pods metric "+contract.MetricConnections)
+	}
+}

@@ -1,0 +1,52 @@
+package status
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// progressing is true while the fleet is on its way to what the spec asks for.
+func progressing(f Facts) metav1.Condition {
+	const kind = v1alpha1.ConditionProgressing
+	if f.spec().Paused {
+		return condition(kind, false, v1alpha1.ReasonPaused, "spec.paused is true: the operator writes nothing until it is false")
+	}
+	for _, problem := range f.Problems {
+		if problem.BlocksGateways {
+			return condition(kind, false, problem.Reason, "the gateways stay as they are: "+problem.Message)
+		}
+	}
+	if f.Gateways == nil {
+		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
+	}
+	seen := f.Gateways.Status
+	switch {
+	case seen.ObservedGeneration < f.Gateways.Generation:
+		return condition(kind, true, v1alpha1.ReasonRollingOut, "the change has not reached the Deployment yet")
+	case deadlineExceeded(f.Gateways):
+		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded,
+			"new gateways do not become ready: see the other conditions, and the events and logs of the pods")
+	case seen.UpdatedReplicas < seen.Replicas:
+		return condition(kind, true, v1alpha1.ReasonRollingOut,
+			fmt.Sprintf("%d of %d gateways run the new version", seen.UpdatedReplicas, f.wanted()))
+	case seen.Replicas != f.wanted() || seen.AvailableReplicas < f.wanted():
+		return condition(kind, true, v1alpha1.ReasonScaling,
+			fmt.Sprintf("%d of %d gateways are there, %d of them long enough to count", seen.Replicas, f.wanted(), seen.AvailableReplicas))
+	default:
+		return condition(kind, false, v1alpha1.ReasonSettled, "the fleet is what the spec asks for")
+	}
+}
+
+func deadlineExceeded(deployment *appsv1.Deployment) bool {
+	for _, one := range deployment.Status.Conditions {
+		if one.Type == appsv1.DeploymentProgressing {
+			return one.Status == corev1.ConditionFalse && one.Reason == "ProgressDeadlineExceeded"
+		}
+	}
+	return false
+}

@@ -1,0 +1,89 @@
+package status
+
+import (
+	"net"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// urls are where clients connect: from outside first, from inside the cluster last.
+func urls(f Facts) []string {
+	var all []string
+	if ingress := f.spec().Ingress; ingress != nil && f.Ingress != nil {
+		for _, host := range ingressHosts(f) {
+			all = append(all, scheme(ingress, host)+"://"+bracketed(host)+servedUnder(ingress.Path))
+		}
+	}
+	if f.Service == nil {
+		return all
+	}
+	for _, at := range f.Service.Status.LoadBalancer.Ingress {
+		if host := firstOf(at.Hostname, at.IP); host != "" {
+			all = append(all, "ws://"+bracketed(host)+contract.PathPlain)
+		}
+	}
+	return append(all, "ws://"+render.GatewayName(f.Cluster.Name)+"."+f.Cluster.Namespace+".svc"+contract.PathPlain)
+}
+
+// ingressHosts are the spec's, or where it takes every host, the controller's own addresses.
+func ingressHosts(f Facts) []string {
+	if hosts := f.spec().Ingress.Hosts; len(hosts) > 0 {
+		return hosts
+	}
+	var hosts []string
+	for _, at := range f.Ingress.Status.LoadBalancer.Ingress {
+		if host := firstOf(at.Hostname, at.IP); host != "" {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+func scheme(ingress *v1alpha1.IngressSpec, host string) string {
+	for _, tls := range ingress.TLS {
+		if len(tls.Hosts) == 0 || slices.ContainsFunc(tls.Hosts, func(certified string) bool { return covers(certified, host) }) {
+			return "wss"
+		}
+	}
+	return "ws"
+}
+
+// covers says whether a certificate's host name is for the host; a wildcard is for one label.
+func covers(certified, host string) bool {
+	if domain, wildcard := strings.CutPrefix(certified, "*."); wildcard && host != certified {
+		_, parent, found := strings.Cut(host, ".")
+		return found && parent == domain
+	}
+	return certified == host
+}
+
+// servedUnder is the gateway's path that the Ingress' prefix leads to. A prefix that leads to none
+// of them only makes sense with a controller that strips it.
+func servedUnder(prefix string) string {
+	for _, served := range []string{contract.PathPlain, contract.PathCentrifuge} {
+		trimmed := strings.TrimSuffix(prefix, "/")
+		if served == trimmed || strings.HasPrefix(served, trimmed+"/") {
+			return served
+		}
+	}
+	return path.Join(prefix, contract.PathPlain)
+}
+
+func bracketed(host string) string {
+	if address := net.ParseIP(host); address != nil && address.To4() == nil {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

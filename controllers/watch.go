@@ -1,0 +1,152 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
+	"github.com/wsfleet/wsfleet/controllers/render"
+)
+
+// indexSecrets finds the clusters that name a Secret.
+const indexSecrets = "spec.secrets"
+
+// watch says what a reconcile is triggered by: the cluster's spec, everything with its label, the
+// Secrets that it names, its IngressClass, and what the gateways report.
+func watch(ctx context.Context, mgr manager.Manager, reconciler *Reconciler, monitor *fleet.Monitor, options Options) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.WebSocketCluster{}, indexSecrets, namedSecrets); err != nil {
+		return fmt.Errorf("index clusters by the Secrets that they name: %w", err)
+	}
+	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
+	toMapper := clusterMapper{mgr.GetClient()}
+
+	err := builder.ControllerManagedBy(mgr).
+		Named("websocketcluster").
+		WithOptions(controller.Options{MaxConcurrentReconciles: options.MaxConcurrentReconciles}).
+		For(&v1alpha1.WebSocketCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&appsv1.Deployment{}, byLabel).
+		Watches(&corev1.Service{}, byLabel).
+		Watches(&networkingv1.Ingress{}, byLabel).
+		Watches(&corev1.Pod{}, byLabel, builder.WithPredicates(podMatters())).
+		WatchesMetadata(&corev1.ServiceAccount{}, byLabel).
+		WatchesMetadata(&corev1.ConfigMap{}, byLabel).
+		WatchesMetadata(&policyv1.PodDisruptionBudget{}, byLabel).
+		WatchesMetadata(&autoscalingv2.HorizontalPodAutoscaler{}, byLabel).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(toMapper.ofSecret)).
+		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(toMapper.withIngress)).
+		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
+		Complete(reconciler)
+	if err != nil {
+		return fmt.Errorf("set up the controller: %w", err)
+	}
+	return nil
+}
+
+// namedSecrets are the Secrets that the user's spec names.
+func namedSecrets(object client.Object) []string {
+	cluster, ok := object.(*v1alpha1.WebSocketCluster)
+	if !ok {
+		return nil
+	}
+	var names []string
+	if ref := cluster.Spec.Gateway.Auth.APIKeySecretRef; ref != nil {
+		names = append(names, ref.Name)
+	}
+	if redis := cluster.Spec.Redis; redis != nil && redis.External != nil && redis.External.CredentialsSecretRef != nil {
+		names = append(names, redis.External.CredentialsSecretRef.Name)
+	}
+	return names
+}
+
+// clusterOfLabel goes by the label and not by the owner reference, so that an object that lost its
+// owner is repaired too, and one of somebody else that goes away is noticed.
+func clusterOfLabel(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetLabels()[render.LabelCluster]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+// clusterMapper finds the clusters that an object matters to.
+type clusterMapper struct{ reader client.Reader }
+
+func (m clusterMapper) ofSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	requests := clusterOfLabel(ctx, secret)
+	var naming v1alpha1.WebSocketClusterList
+	err := m.reader.List(ctx, &naming, client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexSecrets: secret.GetName()})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Could not find the clusters that name a Secret", "secret", client.ObjectKeyFromObject(secret))
+	}
+	return append(requests, requestsFor(naming.Items)...)
+}
+
+func (m clusterMapper) withIngress(ctx context.Context, class client.Object) []reconcile.Request {
+	var all v1alpha1.WebSocketClusterList
+	if err := m.reader.List(ctx, &all); err != nil {
+		log.FromContext(ctx).Error(err, "Could not find the clusters with an Ingress", "ingressClass", class.GetName())
+	}
+	var with []v1alpha1.WebSocketCluster
+	for i := range all.Items {
+		if all.Items[i].Spec.Ingress != nil {
+			with = append(with, all.Items[i])
+		}
+	}
+	return requestsFor(with)
+}
+
+func requestsFor(clusters []v1alpha1.WebSocketCluster) []reconcile.Request {
+	requests := make([]reconcile.Request, 0, len(clusters))
+	for i := range clusters {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters[i])})
+	}
+	return requests
+}
+
+// podMatters leaves out the many changes of a pod that no status shows.
+func podMatters() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(change event.UpdateEvent) bool {
+		before, wasPod := change.ObjectOld.(*corev1.Pod)
+		now, isPod := change.ObjectNew.(*corev1.Pod)
+		return !wasPod || !isPod || shows(before) != shows(now)
+	}}
+}
+
+// podState is what a status shows of a pod.
+type podState struct {
+	phase   corev1.PodPhase
+	ready   corev1.ConditionStatus
+	leaving bool
+	label   string
+}
+
+func shows(pod *corev1.Pod) podState {
+	state := podState{
+		phase:   pod.Status.Phase,
+		leaving: pod.DeletionTimestamp != nil,
+		label:   pod.Labels[render.LabelCluster],
+	}
+	for _, one := range pod.Status.Conditions {
+		if one.Type == corev1.PodReady {
+			state.ready = one.Status
+		}
+	}
+	return state
+}
