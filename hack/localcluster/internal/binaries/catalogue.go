@@ -1,0 +1,137 @@
+// Package binaries builds what a cluster is made of from pinned Go modules,
+// and knows what is built already.
+package binaries
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
+)
+
+// group is a module whose go.mod pins one project, and how that is built.
+type group struct {
+	dir string
+	cgo bool
+	// tags leave out what the cluster does not use, and what would need more
+	// libraries on the machine.
+	tags []string
+	// stamped names the module whose version is written into the binaries.
+	stamped string
+}
+
+// Binary is one executable of the cluster.
+type Binary struct {
+	// Name is its path below the directory of the binaries.
+	Name  string
+	group group
+	// pkg is the main package; "." is the group's own.
+	pkg string
+}
+
+// All lists every binary, in an order that has first what integration tests
+// wait for.
+func All() []Binary {
+	kubernetes := group{dir: "kubernetes", stamped: "k8s.io/kubernetes"}
+	containerd := group{dir: "containerd", tags: []string{"no_btrfs", "no_zfs", "no_devmapper"}}
+	runc := group{dir: "runc", cgo: true, tags: []string{"seccomp", "netgo", "osusergo"}}
+	cni := group{dir: "cni"}
+	all := []Binary{{"etcd", group{dir: "etcd"}, "go.etcd.io/etcd/server/v3"}}
+	for _, name := range []string{
+		"kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
+	} {
+		all = append(all, Binary{name, kubernetes, "k8s.io/kubernetes/cmd/" + name})
+	}
+	for _, name := range []string{"containerd", "containerd-shim-runc-v2", "ctr"} {
+		all = append(all, Binary{name, containerd, "github.com/containerd/containerd/v2/cmd/" + name})
+	}
+	all = append(all, Binary{"runc", runc, "github.com/opencontainers/runc"})
+	for _, plugin := range []string{"main/ptp", "main/loopback", "ipam/host-local", "meta/portmap"} {
+		all = append(all, Binary{"cni/" + path.Base(plugin), cni, "github.com/containernetworking/plugins/plugins/" + plugin})
+	}
+	return append(all,
+		Binary{"coredns", group{dir: "coredns"}, "."},
+		Binary{"pause", group{dir: "pause"}, "."},
+	)
+}
+
+// Named picks binaries by name; no name picks all.
+func Named(names ...string) ([]Binary, error) {
+	all := All()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var picked []Binary
+	for _, name := range names {
+		at := slices.IndexFunc(all, func(b Binary) bool { return b.Name == name })
+		if at < 0 {
+			known := make([]string, len(all))
+			for i, b := range all {
+				known[i] = b.Name
+			}
+			return nil, fmt.Errorf("no binary %q; there are %s", name, strings.Join(known, ", "))
+		}
+		picked = append(picked, all[at])
+	}
+	return picked, nil
+}
+
+// arguments are those of `go build` before the package.
+func (b Binary) arguments(source string) ([]string, error) {
+	ldflags := []string{"-s", "-w"}
+	if b.group.stamped != "" {
+		version, err := requiredVersion(filepath.Join(source, b.group.dir, "go.mod"), b.group.stamped)
+		if err != nil {
+			return nil, err
+		}
+		ldflags = append(ldflags, versionFlags(version)...)
+	}
+	args := []string{"-trimpath", "-buildvcs=false", "-ldflags", strings.Join(ldflags, " ")}
+	if len(b.group.tags) > 0 {
+		args = append(args, "-tags", strings.Join(b.group.tags, ","))
+	}
+	return args, nil
+}
+
+func (g group) environment() []string {
+	cgo := "0"
+	if g.cgo {
+		cgo = "1"
+	}
+	return []string{"CGO_ENABLED=" + cgo, "GOWORK=off"}
+}
+
+// versionFlags write a Kubernetes version into a binary: clients and servers
+// compare theirs.
+func versionFlags(version string) []string {
+	const at = "k8s.io/component-base/version."
+	major, minor, _ := strings.Cut(strings.TrimPrefix(semver.MajorMinor(version), "v"), ".")
+	return []string{
+		"-X", at + "gitVersion=" + version,
+		"-X", at + "gitMajor=" + major,
+		"-X", at + "gitMinor=" + minor,
+	}
+}
+
+// requiredVersion is the version of a module that a go.mod asks for.
+func requiredVersion(goMod, module string) (string, error) {
+	data, err := os.ReadFile(goMod)
+	if err != nil {
+		return "", err
+	}
+	parsed, err := modfile.Parse(goMod, data, nil)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range parsed.Require {
+		if r.Mod.Path == module {
+			return r.Mod.Version, nil
+		}
+	}
+	return "", fmt.Errorf("%s does not require %s", goMod, module)
+}

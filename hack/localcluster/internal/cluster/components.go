@@ -1,0 +1,191 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Names of the processes that are not Kubernetes's own.
+const (
+	holderName    = "mounts"
+	apiForwarder  = "apiserver-forward"
+	forwardPrefix = "forward-"
+)
+
+// component is one long-running program of the cluster.
+type component struct {
+	name string
+	argv []string
+	// ready is where the component says that it is, as an URL inside the
+	// cluster's network; "unix:PATH" means the socket at PATH as seen from the
+	// machine.
+	ready string
+	// patience is how long it may take.
+	patience time.Duration
+}
+
+// components in the order in which they need each other.
+func (c *Cluster) components() []component {
+	apiserver := "https://" + nodeIP + ":" + securePort
+	return []component{
+		{
+			name: "etcd",
+			argv: []string{
+				c.binary("etcd"),
+				"--name=" + c.Name,
+				"--data-dir=" + c.data("etcd"),
+				"--listen-client-urls=http://" + etcdAddress,
+				"--advertise-client-urls=http://" + etcdAddress,
+				"--listen-peer-urls=http://127.0.0.1:2380",
+				"--initial-advertise-peer-urls=http://127.0.0.1:2380",
+				"--initial-cluster=" + c.Name + "=http://127.0.0.1:2380",
+				// Much faster on slow disks; the data need not outlive a power cut.
+				"--unsafe-no-fsync",
+				"--log-level=warn",
+			},
+			ready:    "http://" + etcdAddress + "/readyz",
+			patience: 30 * time.Second,
+		},
+		{
+			name: "containerd",
+			argv: []string{
+				c.binary("containerd"), "--config=" + c.config("containerd.toml"), "--log-level=warn",
+			},
+			ready:    "unix:" + c.containerdSocket(),
+			patience: 30 * time.Second,
+		},
+		{
+			name: "kube-apiserver",
+			argv: []string{
+				c.binary("kube-apiserver"),
+				"--etcd-servers=http://" + etcdAddress,
+				"--advertise-address=" + nodeIP,
+				"--secure-port=" + securePort,
+				"--service-cluster-ip-range=" + serviceNetwork,
+				"--authorization-mode=Node,RBAC",
+				"--enable-admission-plugins=NodeRestriction",
+				"--allow-privileged=true",
+				"--client-ca-file=" + c.pki("ca.crt"),
+				"--tls-cert-file=" + c.pki("apiserver.crt"),
+				"--tls-private-key-file=" + c.pki("apiserver.key"),
+				"--kubelet-certificate-authority=" + c.pki("ca.crt"),
+				"--kubelet-client-certificate=" + c.pki("apiserver-kubelet-client.crt"),
+				"--kubelet-client-key=" + c.pki("apiserver-kubelet-client.key"),
+				// Nobody resolves the node's name.
+				"--kubelet-preferred-address-types=InternalIP",
+				"--service-account-issuer=https://kubernetes.default.svc." + dnsDomain,
+				"--service-account-key-file=" + c.pki("service-account.pub"),
+				"--service-account-signing-key-file=" + c.pki("service-account.key"),
+				// The aggregation layer reaches the metrics API through its pods.
+				"--enable-aggregator-routing=true",
+				"--requestheader-client-ca-file=" + c.pki(proxyAuthority+".crt"),
+				"--requestheader-allowed-names=front-proxy-client",
+				"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+				"--requestheader-group-headers=X-Remote-Group",
+				"--requestheader-username-headers=X-Remote-User",
+				"--proxy-client-cert-file=" + c.pki("front-proxy-client.crt"),
+				"--proxy-client-key-file=" + c.pki("front-proxy-client.key"),
+			},
+			ready:    apiserver + "/readyz",
+			patience: 90 * time.Second,
+		},
+		{
+			name: "kube-controller-manager",
+			argv: []string{
+				c.binary("kube-controller-manager"),
+				"--kubeconfig=" + c.config("kube-controller-manager.kubeconfig"),
+				"--authentication-kubeconfig=" + c.config("kube-controller-manager.kubeconfig"),
+				"--authorization-kubeconfig=" + c.config("kube-controller-manager.kubeconfig"),
+				"--bind-address=127.0.0.1",
+				"--leader-elect=false",
+				"--allocate-node-cidrs",
+				"--cluster-cidr=" + podNetwork,
+				"--service-cluster-ip-range=" + serviceNetwork,
+				"--root-ca-file=" + c.pki("ca.crt"),
+				"--service-account-private-key-file=" + c.pki("service-account.key"),
+				"--use-service-account-credentials=true",
+				"--cluster-signing-cert-file=" + c.pki("ca.crt"),
+				"--cluster-signing-key-file=" + c.pki("ca.key"),
+				// Tests wait for what the autoscaler does.
+				"--horizontal-pod-autoscaler-sync-period=5s",
+			},
+			ready:    "https://127.0.0.1:10257/healthz",
+			patience: 60 * time.Second,
+		},
+		{
+			name: "kube-scheduler",
+			argv: []string{
+				c.binary("kube-scheduler"),
+				"--kubeconfig=" + c.config("kube-scheduler.kubeconfig"),
+				"--authentication-kubeconfig=" + c.config("kube-scheduler.kubeconfig"),
+				"--authorization-kubeconfig=" + c.config("kube-scheduler.kubeconfig"),
+				"--bind-address=127.0.0.1",
+				"--leader-elect=false",
+			},
+			ready:    "https://127.0.0.1:10259/healthz",
+			patience: 60 * time.Second,
+		},
+		{
+			name: "kubelet",
+			argv: []string{
+				c.binary("kubelet"),
+				"--config=" + c.config("kubelet.yaml"),
+				"--kubeconfig=" + c.config("kubelet.kubeconfig"),
+				"--hostname-override=" + c.Name,
+				"--node-ip=" + nodeIP,
+			},
+			ready:    "http://127.0.0.1:10248/healthz",
+			patience: 60 * time.Second,
+		},
+		{
+			name: "kube-proxy",
+			argv: []string{
+				c.binary("kube-proxy"),
+				"--config=" + c.config("kube-proxy.yaml"),
+			},
+			ready:    "http://127.0.0.1:10256/healthz",
+			patience: 60 * time.Second,
+		},
+	}
+}
+
+// path is where components look for the programs they call.
+func (c *Cluster) path() []string {
+	return slices.Concat(
+		[]string{c.BinDir},
+		filepath.SplitList(os.Getenv("PATH")),
+		// A user's own path often lacks these.
+		[]string{"/usr/sbin", "/sbin", "/usr/bin", "/bin"},
+	)
+}
+
+// environment is all that a component gets to see of the caller's.
+func (c *Cluster) environment() []string {
+	return []string{
+		"PATH=" + strings.Join(c.path(), string(filepath.ListSeparator)),
+		"HOME=/root",
+		"LANG=C.UTF-8",
+	}
+}
+
+// ComponentNames lists what has a log, in the order it is started.
+func (c *Cluster) ComponentNames() []string {
+	names := []string{holderName}
+	for _, component := range c.components() {
+		names = append(names, component.name)
+	}
+	return append(names, apiForwarder)
+}
+
+// CheckComponent refuses a name that is none, and lists those that are.
+func (c *Cluster) CheckComponent(name string) error {
+	names := c.ComponentNames()
+	if slices.Contains(names, name) {
+		return nil
+	}
+	return fmt.Errorf("no component %q; there are %s", name, strings.Join(names, ", "))
+}

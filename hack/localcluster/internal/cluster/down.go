@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/lock"
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/progress"
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/sandbox"
+)
+
+// downPatience is how long the kernel may take to end what was killed.
+const downPatience = time.Minute
+
+// Down takes the cluster away, with all that it was given. It does so whatever
+// state the cluster is in, and takes no offence at finding none.
+func (c *Cluster) Down(ctx context.Context, report *progress.Reporter) error {
+	release, err := lock.Acquire(ctx, c.lockFile())
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := c.checkOwner(); err != nil {
+		return err
+	}
+	return report.Step("cluster "+c.Name+" taken down", func() error { return c.remove(ctx) })
+}
+
+func (c *Cluster) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	defer cancel()
+	if err := c.stop(ctx); err != nil {
+		return err
+	}
+	if err := sandbox.DeleteNetns(c.Netns()); err != nil {
+		return err
+	}
+	for _, dir := range []string{c.state, c.run} {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// stop ends all processes and leaves the data. Those that could start others
+// come first: kubelet, so that no pod comes back, then all in the cgroup, which
+// holds the containers as well. Their mounts go with the last of them.
+func (c *Cluster) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	defer cancel()
+	records := c.records()
+	names := records.Names()
+	for _, name := range append([]string{"kubelet", "containerd"}, names...) {
+		if err := records.Read(name).Kill(ctx); err != nil {
+			return err
+		}
+	}
+	groups, err := c.cgroups()
+	if err != nil {
+		return err
+	}
+	if err := groups.KillAll(ctx); err != nil {
+		return err
+	}
+	if err := groups.Remove(ctx); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := records.Forget(name); err != nil {
+			return err
+		}
+	}
+	// Sockets and what containerd noted of containers that are gone by now.
+	return os.RemoveAll(c.run)
+}
+
+// RestoreMachine puts back what clusters changed on the machine, unless there
+// is still one.
+func RestoreMachine(stateDir string) error {
+	if len(Names(stateDir)) > 0 {
+		return nil
+	}
+	if err := machine().Restore(); err != nil {
+		return fmt.Errorf("put back what the machine was like: %w", err)
+	}
+	for _, dir := range []string{DefaultStateDir, machineDir, runDir} {
+		err := os.Remove(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+			return err
+		}
+	}
+	return nil
+}

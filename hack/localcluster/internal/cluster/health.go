@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/process"
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/sandbox"
+)
+
+// askAgain is how long a component is left alone between two questions
+// whether it is ready: it tells nobody by itself.
+const askAgain = 50 * time.Millisecond
+
+// awaitReady asks until the component is ready. It gives up early when the
+// process ends, and then shows what it said last.
+func (c *Cluster) awaitReady(ctx context.Context, comp component, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, comp.patience)
+	defer cancel()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		err := c.ready(ctx, comp)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ended:
+			return fmt.Errorf("%s has ended\nthe end of %s:\n%s", comp.name, c.LogFile(comp.name), c.logTail(comp.name))
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready after %s: %w\nthe end of %s:\n%s",
+				comp.name, comp.patience, err, c.LogFile(comp.name), c.logTail(comp.name))
+		case <-again.C:
+		}
+	}
+}
+
+// ready asks once.
+func (c *Cluster) ready(ctx context.Context, comp component) error {
+	if path, ok := strings.CutPrefix(comp.ready, "unix:"); ok {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, comp.ready, nil)
+	if err != nil {
+		return err
+	}
+	client := c.insideClient()
+	defer client.CloseIdleConnections()
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+		return fmt.Errorf("%s: %s: %s", comp.ready, response.Status, bytes.TrimSpace(said))
+	}
+	return nil
+}
+
+// insideClient reaches what listens inside the cluster's network.
+func (c *Cluster) insideClient() *http.Client {
+	return &http.Client{
+		Timeout: 5 * time.Second,
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				return sandbox.Dial(ctx, c.Netns(), address)
+			},
+			// Nobody else is in that network, some certificates in it are made up
+			// at start, and the question carries no secret.
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+			DisableKeepAlives: true,
+		},
+	}
+}
+
+// askDNS looks up a name that every cluster has.
+func (c *Cluster) askDNS(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	resolver := &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return sandbox.Dial(ctx, c.Netns(), DNSAddress)
+		},
+	}
+	_, err := resolver.LookupHost(ctx, "kubernetes.default.svc."+dnsDomain+".")
+	return err
+}
+
+const tailBytes = 3000
+
+// logTail is the end of a component's log.
+func (c *Cluster) logTail(name string) string {
+	f, err := os.Open(c.LogFile(name))
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = f.Close() }()
+	if size, err := f.Seek(0, io.SeekEnd); err == nil {
+		_, _ = f.Seek(max(0, size-tailBytes), io.SeekStart)
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	return string(bytes.TrimSpace(data))
+}
+
+// start starts a component inside the cluster, unless it is there already, and
+// waits until it is ready.
+func (c *Cluster) start(ctx context.Context, comp component) error {
+	ended := make(<-chan struct{})
+	if !c.records().Read(comp.name).Alive() {
+		running, err := c.launch(ctx, comp.name, process.Spec{
+			Argv:   comp.argv,
+			Within: c.inside,
+		})
+		if err != nil {
+			return err
+		}
+		ended = running.Ended
+	}
+	return c.awaitReady(ctx, comp, ended)
+}
+
+// inside runs f where the components live.
+func (c *Cluster) inside(f func() error) error {
+	holder := c.records().Read(holderName)
+	if !holder.Alive() {
+		return errors.New("the cluster's mount namespace is gone; run `localcluster up` again")
+	}
+	return sandbox.Within(c.Netns(), holder.PID, f)
+}
+
+// launch starts a process of the cluster and writes down that it is ours.
+func (c *Cluster) launch(ctx context.Context, name string, spec process.Spec) (*process.Running, error) {
+	spec.Name = name
+	spec.Log = c.LogFile(name)
+	spec.Env = c.environment()
+	if err := os.MkdirAll(filepath.Dir(spec.Log), 0o755); err != nil {
+		return nil, err
+	}
+	groups, err := c.cgroups()
+	if err != nil {
+		return nil, err
+	}
+	running, err := process.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := groups.Adopt(running.PID); err != nil {
+		return nil, errors.Join(fmt.Errorf("put %s into its cgroup: %w", name, err), running.Kill(context.WithoutCancel(ctx)))
+	}
+	if err := c.records().Write(name, running.Identity); err != nil {
+		return nil, errors.Join(fmt.Errorf("write down the process of %s: %w", name, err), running.Kill(context.WithoutCancel(ctx)))
+	}
+	return running, nil
+}

@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/image"
+)
+
+// LoadImages makes images known to the cluster. Loading one again is harmless.
+func (c *Cluster) LoadImages(ctx context.Context, archives ...string) error {
+	for _, archive := range archives {
+		if _, err := os.Stat(archive); err != nil {
+			return fmt.Errorf("image archive: %w", err)
+		}
+		if _, err := c.ctr(ctx, "images", "import", "--snapshotter", snapshotterFor(c.state), archive); err != nil {
+			return fmt.Errorf("load %s: %w", archive, err)
+		}
+	}
+	return nil
+}
+
+// ensureImages loads the images that the cluster itself is made of.
+func (c *Cluster) ensureImages(ctx context.Context) error {
+	for name, binary := range map[string]string{pauseImage: "pause", dnsImage: "coredns"} {
+		archive := filepath.Join(c.state, "images", binary+".tar")
+		if err := os.MkdirAll(filepath.Dir(archive), 0o755); err != nil {
+			return err
+		}
+		if newer(archive, c.binary(binary)) {
+			continue
+		}
+		err := image.Build(image.Spec{
+			Name:       name,
+			Files:      []image.File{{Source: c.binary(binary), Target: "/" + binary}},
+			Entrypoint: []string{"/" + binary},
+			User:       "65532:65532",
+			Platform:   "linux/" + runtime.GOARCH,
+		}, archive)
+		if err != nil {
+			return err
+		}
+		if err := c.LoadImages(ctx, archive); err != nil {
+			// Not loaded: to be tried again.
+			return errors.Join(err, os.Remove(archive))
+		}
+	}
+	return nil
+}
+
+// newer tells whether the file was written after the other.
+func newer(file, other string) bool {
+	a, errA := os.Stat(file)
+	b, errB := os.Stat(other)
+	return errA == nil && errB == nil && a.ModTime().After(b.ModTime())
+}

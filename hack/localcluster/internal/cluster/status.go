@@ -1,0 +1,170 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State sums a cluster up.
+type State string
+
+const (
+	// StateRunning is a cluster that takes pods and resolves names.
+	StateRunning State = "running"
+	// StateDegraded is one of which something is missing; `up` repairs it.
+	StateDegraded State = "degraded"
+	// StateStopped is one of which nothing runs.
+	StateStopped State = "stopped"
+)
+
+// Status is what there is of a cluster.
+type Status struct {
+	Name       string            `json:"name"`
+	State      State             `json:"state"`
+	Server     string            `json:"server,omitempty"`
+	Kubeconfig string            `json:"kubeconfig,omitempty"`
+	Netns      string            `json:"netns,omitempty"`
+	Components []ComponentStatus `json:"components"`
+	Conditions []Condition       `json:"conditions"`
+	Forwards   []ForwardStatus   `json:"forwards"`
+}
+
+// ComponentStatus is one process of the cluster.
+type ComponentStatus struct {
+	Name    string `json:"name"`
+	Running bool   `json:"running"`
+	PID     int    `json:"pid,omitempty"`
+	Log     string `json:"log"`
+}
+
+// Condition is something that must be true of a running cluster.
+type Condition struct {
+	Name    string `json:"name"`
+	Met     bool   `json:"met"`
+	Message string `json:"message,omitempty"`
+}
+
+// ForwardStatus is a remembered forward.
+type ForwardStatus struct {
+	Forward
+	Running bool `json:"running"`
+}
+
+// statusPatience bounds the questions to an API server that may not answer.
+const statusPatience = 5 * time.Second
+
+// CheckRunning refuses to work with a cluster that has no processes.
+func (c *Cluster) CheckRunning() error {
+	if !c.records().Read(holderName).Alive() {
+		return fmt.Errorf("cluster %s is not running; run `localcluster up --name %s`", c.Name, c.Name)
+	}
+	return nil
+}
+
+// Status looks at the cluster and changes nothing.
+func (c *Cluster) Status(ctx context.Context) Status {
+	s := Status{Name: c.Name, Components: []ComponentStatus{}, Conditions: []Condition{}, Forwards: []ForwardStatus{}}
+	running := 0
+	for _, name := range c.ComponentNames() {
+		id := c.records().Read(name)
+		one := ComponentStatus{Name: name, Log: c.LogFile(name)}
+		if id.Alive() {
+			one.Running, one.PID = true, id.PID
+			running++
+		}
+		s.Components = append(s.Components, one)
+	}
+	for _, f := range c.Forwards() {
+		s.Forwards = append(s.Forwards, ForwardStatus{f, c.records().Read(forwardName(f.Listen)).Alive()})
+	}
+	if running == 0 {
+		s.State = StateStopped
+		return s
+	}
+	s.Netns = c.Netns()
+	if address, err := os.ReadFile(c.apiAddressFile()); err == nil {
+		s.Server, s.Kubeconfig = "https://"+string(address), c.Kubeconfig()
+		s.Conditions = c.conditions(ctx)
+	}
+	s.State = stateOf(s)
+	return s
+}
+
+// stateOf sums up what was seen.
+func stateOf(s Status) State {
+	for _, component := range s.Components {
+		if !component.Running {
+			return StateDegraded
+		}
+	}
+	for _, f := range s.Forwards {
+		if !f.Running {
+			return StateDegraded
+		}
+	}
+	if len(s.Conditions) == 0 {
+		return StateDegraded
+	}
+	for _, condition := range s.Conditions {
+		if !condition.Met {
+			return StateDegraded
+		}
+	}
+	return StateRunning
+}
+
+// conditions asks the API server for the node and for CoreDNS in one go.
+func (c *Cluster) conditions(ctx context.Context) []Condition {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	out, err := c.kubectl(ctx, nil, "get", "--output=json", "--request-timeout=3s", "--ignore-not-found",
+		"--namespace=kube-system", "node/"+c.Name, "deployment/coredns")
+	api := Condition{Name: "API server answers", Met: err == nil}
+	if err != nil {
+		api.Message = firstLine(err.Error())
+		return []Condition{api}
+	}
+	dns := Condition{Name: "DNS answers", Met: true}
+	if err := c.askDNS(ctx); err != nil {
+		dns.Met, dns.Message = false, firstLine(err.Error())
+	}
+	return slices.Concat([]Condition{api}, readConditions(out), []Condition{dns})
+}
+
+// readConditions finds in a list of objects whether the node is ready and
+// CoreDNS available.
+func readConditions(list []byte) []Condition {
+	node := Condition{Name: "node Ready", Message: "the node is not registered"}
+	dns := Condition{Name: "CoreDNS Available", Message: "CoreDNS is not deployed"}
+	var objects struct {
+		Items []struct {
+			Kind   string `json:"kind"`
+			Status struct {
+				Conditions []struct{ Type, Status, Message string } `json:"conditions"`
+			} `json:"status"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(list, &objects); err != nil {
+		node.Message, dns.Message = err.Error(), err.Error()
+		return []Condition{node, dns}
+	}
+	wanted := map[string]*Condition{"Node/Ready": &node, "Deployment/Available": &dns}
+	for _, object := range objects.Items {
+		for _, condition := range object.Status.Conditions {
+			if found := wanted[object.Kind+"/"+condition.Type]; found != nil {
+				found.Met, found.Message = condition.Status == "True", condition.Message
+			}
+		}
+	}
+	return []Condition{node, dns}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

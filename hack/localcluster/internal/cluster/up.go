@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/lock"
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/process"
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/progress"
+)
+
+// errData says that etcd does not come up from what it had written.
+var errData = errors.New("the data of an earlier run cannot be used")
+
+// Up brings the cluster up, or what of it is missing, and returns when pods
+// can be scheduled and names be resolved.
+func (c *Cluster) Up(ctx context.Context, report *progress.Reporter) error {
+	if err := c.checkMachine(); err != nil {
+		return err
+	}
+	if err := process.RaiseFileLimit(); err != nil {
+		return err
+	}
+	release, err := lock.Acquire(ctx, c.lockFile())
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := c.checkOwner(); err != nil {
+		return err
+	}
+
+	if s := c.Status(ctx); s.State == StateRunning {
+		report.Say("cluster %s is already running", c.Name)
+		return nil
+	}
+	err = c.up(ctx, report)
+	if errors.Is(err, errData) {
+		// Nothing is synced to disk, so a power cut may leave the data unusable.
+		report.Say("%s: starting from an empty cluster", firstLine(err.Error()))
+		if err := c.remove(ctx); err != nil {
+			return err
+		}
+		err = c.up(ctx, report)
+	}
+	return err
+}
+
+func (c *Cluster) up(ctx context.Context, report *progress.Reporter) error {
+	if err := report.Step("certificates and configuration", func() error {
+		for _, dir := range []string{c.config("cni"), c.data("etcd")} {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return err
+			}
+		}
+		if err := c.ensurePKI(); err != nil {
+			return err
+		}
+		return c.writeConfiguration()
+	}); err != nil {
+		return err
+	}
+	if err := report.Step("namespaces and cgroups", func() error {
+		return c.ensureNamespaces(ctx)
+	}); err != nil {
+		return err
+	}
+	hadData := c.hasData()
+	for _, comp := range c.components() {
+		if err := report.Step(comp.name, func() error { return c.start(ctx, comp) }); err != nil {
+			if comp.name == "etcd" && hadData && ctx.Err() == nil {
+				return fmt.Errorf("%w: %w", errData, err)
+			}
+			return err
+		}
+		if err := c.after(ctx, comp.name, report); err != nil {
+			return err
+		}
+	}
+	if err := report.Step("node Ready", func() error { return c.awaitNode(ctx) }); err != nil {
+		return err
+	}
+	if err := report.Step("CoreDNS Available", func() error { return c.awaitDNS(ctx) }); err != nil {
+		return err
+	}
+	for _, problem := range c.restoreForwards(ctx) {
+		report.Say("%v", problem)
+	}
+	report.Say("cluster %s is up; export KUBECONFIG=%s", c.Name, c.Kubeconfig())
+	return nil
+}
+
+// after does what becomes possible, and is needed, once a component is ready.
+func (c *Cluster) after(ctx context.Context, name string, report *progress.Reporter) error {
+	switch name {
+	case "containerd":
+		return report.Step("images of pause and coredns", func() error { return c.ensureImages(ctx) })
+	case "kube-apiserver":
+		return report.Step("forward to the API server", func() error {
+			if err := c.ensureAPIForward(ctx); err != nil {
+				return err
+			}
+			return c.applyDNS(ctx)
+		})
+	}
+	return nil
+}
+
+func (c *Cluster) applyDNS(ctx context.Context) error {
+	manifest, err := os.ReadFile(c.config("coredns.yaml"))
+	if err != nil {
+		return err
+	}
+	_, err = c.kubectl(ctx, manifest, "apply", "--server-side", "--force-conflicts", "--field-manager=localcluster", "-f", "-")
+	return err
+}
+
+const (
+	nodePatience = "--timeout=90s"
+	dnsPatience  = "--timeout=120s"
+)
+
+func (c *Cluster) awaitNode(ctx context.Context) error {
+	// The node appears when kubelet registers it, the account when the
+	// controller manager makes it: no pod without either.
+	for _, wait := range [][]string{
+		{"wait", nodePatience, "--for=create", "node/" + c.Name},
+		{"wait", nodePatience, "--for=condition=Ready", "node/" + c.Name},
+		{"wait", nodePatience, "--for=create", "serviceaccount/default", "--namespace=default"},
+	} {
+		if _, err := c.kubectl(ctx, nil, wait...); err != nil {
+			return fmt.Errorf("%w; the end of %s:\n%s", err, c.LogFile("kubelet"), c.logTail("kubelet"))
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) awaitDNS(ctx context.Context) error {
+	_, err := c.kubectl(ctx, nil, "wait", dnsPatience, "--for=condition=Available", "deployment/coredns", "--namespace=kube-system")
+	if err == nil {
+		err = c.awaitAnswer(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	// What the pod waits for says more than that it is not there.
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	events, _ := c.kubectl(ctx, nil, "get", "events", "--namespace=kube-system", "--sort-by=.lastTimestamp")
+	return fmt.Errorf("%w; what happened in kube-system:\n%s", err, events)
+}
+
+// awaitAnswer asks CoreDNS through its Service until it answers. After an
+// unclean stop the API server goes on saying for a while what was true before.
+func (c *Cluster) awaitAnswer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		err := c.askDNS(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
+	}
+}
+
+// hasData tells whether etcd had written anything before.
+func (c *Cluster) hasData() bool {
+	_, err := os.Stat(c.data("etcd/member"))
+	return err == nil
+}
