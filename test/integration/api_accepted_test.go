@@ -1,0 +1,46 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// The edges of the rules belong to what is allowed.
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	for title, spec := range map[string]string{
+		"nothing":                         "{}",
+		"one gateway without Redis":       "{redis: {}, replicas: 1}",
+		"no gateway without Redis":        "{redis: {}, replicas: 0}",
+		"one autoscaled without Redis":    "{redis: {}, replicas: 1, autoscaling: {maxReplicas: 1}}",
+		"one autoscaled":                  "autoscaling: {maxReplicas: 1}",
+		"target at the limit":             "{gateway: {maxConnections: 100}, autoscaling: {maxReplicas: 3, targetConnectionsPerPod: 100}}",
+		"Sentinel":                        "redis: {external: {mode: Sentinel, masterName: main, addresses: ['s1:26379', 's2:26379']}}",
+		"Cluster":                         "redis: {external: {mode: Cluster, addresses: ['10.0.0.1:6379', '[fd00::1]:6379']}}",
+		"surge by unavailability":         "rollout: {maxSurge: 0, maxUnavailable: 1}",
+		"rollout by percentages":          "rollout: {maxSurge: 100%, maxUnavailable: 0%}",
+		"all clients at once":             "drain: {timeout: 0s, propagationDelay: 10s}",
+		"the longest drain":               "drain: {timeout: 24h, propagationDelay: 23h59m59s}",
+		"durations in parts":              "gateway: {pingInterval: 1m30s, pongTimeout: 1.5s}",
+		"ping just below the proxy's cut": "{gateway: {pingInterval: 59s}, ingress: {idleTimeout: 1m}}",
+		"queue of one message":            "gateway: {maxMessageBytes: 1048576}",
+		"origins":                         "gateway: {allowedOrigins: ['*', 'https://*.example.com', 'http://localhost:3000', 'http://[::1]:3000']}",
+		"proxies":                         "gateway: {trustedProxies: [10.0.0.0/8, 'fd00::/8', 10.1.2.3/32]}",
+		"load balancer":                   "service: {type: LoadBalancer, loadBalancerClass: a.example/b, externalTrafficPolicy: Local}",
+		"cookie for other sites":          "ingress: {cookie: {sameSite: None, secure: true, maxAge: 48h}}",
+		"hosts":                           "ingress: {hosts: [ws.example.com, '*.example.com', localhost], path: /live/}",
+		"log level by environment":        "pod: {env: [{name: WSFLEET_LOG_LEVEL, value: debug}, {name: TZ, value: UTC}]}",
+		"version label of one's own":      "pod: {labels: {app.kubernetes.io/version: '7', team: chat}}",
+	} {
+		t.Run(title, func(t *testing.T) {
+			require.NoError(t, env.client.Create(t.Context(), manifest(t, namespace, "fleet", spec), client.DryRunAll))
+		})
+	}
+	t.Run("name of 50 characters", func(t *testing.T) {
+		name := "a2345678901234567890123456789012345678901234567890"
+		require.NoError(t, env.client.Create(t.Context(), manifest(t, namespace, name, "{}"), client.DryRunAll))
+	})
+}

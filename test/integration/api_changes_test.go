@@ -1,0 +1,58 @@
+package integration
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// change is a spec that may be created, and one that it may not become.
+type change struct {
+	title, from, to string
+	field, says     string
+}
+
+func TestChangesRefused(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	for i, c := range changesRefused() {
+		t.Run(c.title, func(t *testing.T) {
+			cluster := manifest(t, namespace, fmt.Sprintf("fleet-%d", i), c.from)
+			require.NoError(t, env.client.Create(t.Context(), cluster))
+			next := manifest(t, namespace, cluster.GetName(), c.to)
+			next.SetResourceVersion(cluster.GetResourceVersion())
+			requireRefused(t, env.client.Update(t.Context(), next, client.DryRunAll), c.field, c.says)
+		})
+	}
+}
+
+// The remedies that the refusals name are open.
+func TestChangesAccepted(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	for title, specs := range map[string][]string{
+		"load-balancer-class": {
+			"service: {type: LoadBalancer, loadBalancerClass: a.example/b}",
+			"service: {type: ClusterIP}",
+			"service: {type: LoadBalancer, loadBalancerClass: a.example/c}",
+		},
+		"redis": {
+			"redis: {managed: {}}",
+			"redis: {external: {mode: Sentinel, masterName: main, addresses: ['s:26379']}}",
+			"redis: {external: {mode: Sentinel, masterName: other, addresses: ['s:26379', 't:26379']}}",
+		},
+	} {
+		t.Run(title, func(t *testing.T) {
+			cluster := manifest(t, namespace, title, specs[0])
+			require.NoError(t, env.client.Create(t.Context(), cluster))
+			for _, spec := range specs[1:] {
+				next := manifest(t, namespace, title, spec)
+				next.SetResourceVersion(cluster.GetResourceVersion())
+				require.NoError(t, env.client.Update(t.Context(), next), spec)
+				cluster = next
+			}
+		})
+	}
+}

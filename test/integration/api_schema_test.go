@@ -1,0 +1,236 @@
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+)
+
+// refusedBySchema has every limit of the schema that is this API's own. What a message says beside
+// the field is the API server's wording of the limit.
+func refusedBySchema() []refusal {
+	return slices.Concat(
+		numberBelow("spec.replicas", "replicas: %s", -1, 0),
+		numberAbove("spec.replicas", "replicas: %s", 10_001, 10_000),
+		numberBelow("spec.gateway.maxConnections", "gateway: {maxConnections: %s}", 0, 1),
+		numberAbove("spec.gateway.maxConnections", "gateway: {maxConnections: %s}", 10_000_001, 10_000_000),
+		numberBelow("spec.gateway.maxConnectionsPerIP", "gateway: {maxConnectionsPerIP: %s}", -1, 0),
+		numberAbove("spec.gateway.maxConnectionsPerIP", "gateway: {maxConnectionsPerIP: %s}", 10_000_001, 10_000_000),
+		numberBelow("spec.gateway.maxMessageBytes", "gateway: {maxMessageBytes: %s}", 0, 1),
+		numberAbove("spec.gateway.maxMessageBytes", "gateway: {maxMessageBytes: %s}", 67_108_865, 67_108_864),
+		numberBelow("spec.gateway.maxQueuedBytes", "gateway: {maxQueuedBytes: %s}", 0, 1),
+		numberAbove("spec.gateway.maxQueuedBytes", "gateway: {maxQueuedBytes: %s}", 1_073_741_825, 1_073_741_824),
+		numberBelow("spec.gateway.maxChannelsPerConnection", "gateway: {maxChannelsPerConnection: %s}", 0, 1),
+		numberAbove("spec.gateway.maxChannelsPerConnection", "gateway: {maxChannelsPerConnection: %s}", 100_001, 100_000),
+		numberBelow("spec.drain.maxClosesPerSecond", "drain: {maxClosesPerSecond: %s}", -1, 0),
+		numberAbove("spec.drain.maxClosesPerSecond", "drain: {maxClosesPerSecond: %s}", 1_000_001, 1_000_000),
+		numberBelow("spec.rollout.minReadySeconds", "rollout: {minReadySeconds: %s}", -1, 0),
+		numberAbove("spec.rollout.minReadySeconds", "rollout: {minReadySeconds: %s}", 3601, 3600),
+		numberBelow("spec.autoscaling.minReplicas", "autoscaling: {maxReplicas: 3, minReplicas: %s}", 0, 1),
+		numberAbove("spec.autoscaling.minReplicas", "autoscaling: {maxReplicas: 3, minReplicas: %s}", 10_001, 10_000),
+		numberBelow("spec.autoscaling.maxReplicas", "autoscaling: {maxReplicas: %s}", 0, 1),
+		numberAbove("spec.autoscaling.maxReplicas", "autoscaling: {maxReplicas: %s}", 10_001, 10_000),
+		numberBelow("spec.autoscaling.targetConnectionsPerPod", "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: %s}", 0, 1),
+		numberAbove("spec.autoscaling.targetConnectionsPerPod", "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: %s}", 10_000_001, 10_000_000),
+		numberBelow("spec.autoscaling.targetUtilizationPercent", "autoscaling: {maxReplicas: 3, targetUtilizationPercent: %s}", 0, 1),
+		numberAbove("spec.autoscaling.targetUtilizationPercent", "autoscaling: {maxReplicas: 3, targetUtilizationPercent: %s}", 101, 100),
+		numberBelow("spec.autoscaling.cpuUtilizationPercent", "autoscaling: {maxReplicas: 3, cpuUtilizationPercent: %s}", 0, 1),
+		numberAbove("spec.autoscaling.cpuUtilizationPercent", "autoscaling: {maxReplicas: 3, cpuUtilizationPercent: %s}", 1001, 1000),
+		numberBelow("spec.service.clientIPTimeoutSeconds", "service: {clientIPTimeoutSeconds: %s}", 0, 1),
+		numberAbove("spec.service.clientIPTimeoutSeconds", "service: {clientIPTimeoutSeconds: %s}", 86_401, 86_400),
+
+		textEmpty("spec.image", "image: %s"),
+		textLong("spec.image", "image: %s", 512),
+		textEmpty("spec.imagePullSecrets[0].name", "imagePullSecrets: [{name: %s}]"),
+		textLong("spec.imagePullSecrets[0].name", "imagePullSecrets: [{name: %s}]", 253),
+		textLong("spec.pod.priorityClassName", "pod: {priorityClassName: %s}", 253),
+		textLong("spec.gateway.pingInterval", "gateway: {pingInterval: %s}", 16),
+		textLong("spec.gateway.pongTimeout", "gateway: {pongTimeout: %s}", 16),
+		textLong("spec.gateway.allowedOrigins[0]", "gateway: {allowedOrigins: [%s]}", 300),
+		textLong("spec.gateway.trustedProxies[0]", "gateway: {trustedProxies: [%s]}", 64),
+		textEmpty("spec.gateway.auth.apiKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: %s}}}"),
+		textLong("spec.gateway.auth.apiKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: %s}}}", 253),
+		textEmpty("spec.gateway.auth.apiKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: s, key: %s}}}"),
+		textLong("spec.gateway.auth.apiKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: s, key: %s}}}", 253),
+		textLong("spec.redis.external.addresses[0]", "redis: {external: {addresses: [%s]}}", 300),
+		textLong("spec.redis.external.masterName", "redis: {external: {mode: Sentinel, addresses: ['s:1'], masterName: %s}}", 253),
+		textEmpty("spec.redis.external.credentialsSecretRef.name", "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {name: %s}}}"),
+		textLong("spec.redis.external.credentialsSecretRef.name", "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {name: %s}}}", 253),
+		textLong("spec.drain.timeout", "drain: {timeout: %s}", 16),
+		textLong("spec.drain.propagationDelay", "drain: {propagationDelay: %s}", 16),
+		textEmpty("spec.service.loadBalancerClass", "service: {type: LoadBalancer, loadBalancerClass: %s}"),
+		textLong("spec.service.loadBalancerClass", "service: {type: LoadBalancer, loadBalancerClass: %s}", 253),
+		textEmpty("spec.ingress.className", "ingress: {className: %s}"),
+		textLong("spec.ingress.className", "ingress: {className: %s}", 253),
+		textLong("spec.ingress.hosts[0]", "ingress: {hosts: [%s]}", 253),
+		textLong("spec.ingress.path", "ingress: {path: %s}", 256),
+		textLong("spec.ingress.idleTimeout", "ingress: {idleTimeout: %s}", 16),
+		textLong("spec.ingress.tls[0].secretName", "ingress: {tls: [{secretName: %s}]}", 253),
+		textLong("spec.ingress.tls[0].hosts[0]", "ingress: {tls: [{hosts: [%s]}]}", 253),
+		textLong("spec.ingress.cookie.name", "ingress: {cookie: {name: %s}}", 64),
+		textLong("spec.ingress.cookie.maxAge", "ingress: {cookie: {maxAge: %s}}", 16),
+
+		notInList("spec.imagePullPolicy", "imagePullPolicy: %s", "Always", "IfNotPresent", "Never"),
+		notInList("spec.redis.external.mode", "redis: {external: {addresses: ['r:1'], mode: %s}}", "Standalone", "Sentinel", "Cluster"),
+		notInList("spec.service.type", "service: {type: %s}", "ClusterIP", "NodePort", "LoadBalancer"),
+		notInList("spec.service.externalTrafficPolicy", "service: {type: NodePort, externalTrafficPolicy: %s}", "Cluster", "Local"),
+		notInList("spec.ingress.profile", "ingress: {profile: %s}", "Auto", "nginx", "none"),
+		notInList("spec.ingress.cookie.sameSite", "ingress: {cookie: {sameSite: %s}}", "Strict", "Lax", "None"),
+
+		tooMany("spec.imagePullSecrets", "imagePullSecrets: [%s]", "{name: s%d}", 16),
+		tooMany("spec.gateway.allowedOrigins", "gateway: {allowedOrigins: [%s]}", "'https://h%d'", 256),
+		tooMany("spec.gateway.trustedProxies", "gateway: {trustedProxies: [%s]}", "10.0.%d.0/24", 64),
+		tooMany("spec.pod.env", "pod: {env: [%s]}", "{name: E%d}", 128),
+		tooMany("spec.redis.external.addresses", "redis: {external: {mode: Cluster, addresses: [%s]}}", "'r%d:1'", 32),
+		tooMany("spec.ingress.hosts", "ingress: {hosts: [%s]}", "h%d", 64),
+		tooMany("spec.ingress.tls", "ingress: {tls: [%s]}", "{secretName: s%d}", 64),
+		tooMany("spec.ingress.tls[0].hosts", "ingress: {tls: [{hosts: [%s]}]}", "h%d", 64),
+		tooMany("spec.pod.labels", "pod: {labels: {%s}}", "l%d: v", 64),
+		tooMany("spec.pod.annotations", "pod: {annotations: {%s}}", "a%d: v", 64),
+		tooMany("spec.service.annotations", "service: {annotations: {%s}}", "a%d: v", 64),
+		tooMany("spec.ingress.annotations", "ingress: {annotations: {%s}}", "a%d: v", 64),
+
+		tooMany("spec.resources.limits", "resources: {limits: {%s}}", "example.com/r%d: 1", 8),
+		tooMany("spec.resources.requests", "resources: {requests: {%s}}", "example.com/r%d: 1", 8),
+		tooMany("spec.redis.managed.resources.limits", "redis: {managed: {resources: {limits: {%s}}}}", "example.com/r%d: 1", 8),
+		tooMany("spec.redis.managed.resources.requests", "redis: {managed: {resources: {requests: {%s}}}}", "example.com/r%d: 1", 8),
+
+		twice("spec.pod.topologySpreadConstraints", "pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}, {maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]}"),
+		twice("spec.imagePullSecrets", "imagePullSecrets: [{name: s}, {name: s}]"),
+		twice("spec.pod.env", "pod: {env: [{name: E}, {name: E}]}"),
+		twice("spec.gateway.allowedOrigins", "gateway: {allowedOrigins: ['https://h', 'https://h']}"),
+		twice("spec.gateway.trustedProxies", "gateway: {trustedProxies: [10.0.0.0/8, 10.0.0.0/8]}"),
+		twice("spec.redis.external.addresses", "redis: {external: {mode: Cluster, addresses: ['r:1', 'r:1']}}"),
+		twice("spec.ingress.hosts", "ingress: {hosts: [h, h]}"),
+		twice("spec.ingress.tls[0].hosts", "ingress: {tls: [{hosts: [h, h]}]}"),
+
+		[]refusal{
+			{spec: "redis: {external: {addresses: []}}", field: "spec.redis.external.addresses", says: saysTooFew(1)},
+			{spec: "redis: {external: {}}", field: "spec.redis.external.addresses", says: saysRequired},
+			{spec: "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {}}}", field: "spec.redis.external.credentialsSecretRef.name", says: saysRequired},
+			{spec: "imagePullSecrets: [{}]", field: "spec.imagePullSecrets[0].name", says: saysRequired},
+			{spec: "gateway: {auth: {apiKeySecretRef: {}}}", field: "spec.gateway.auth.apiKeySecretRef.name", says: saysRequired},
+			{spec: "autoscaling: {}", field: "spec.autoscaling.maxReplicas", says: saysRequired},
+			{title: "of the wrong type", spec: "replicas: many", field: "spec.replicas", says: "must be of type integer: \"string\""},
+			{title: "with a number", spec: "drain: {timeout: 300}", field: "spec.drain.timeout", says: "must be of type string: \"integer\""},
+		},
+	)
+}
+
+// The API server's wording of the limits.
+const saysRequired = "Required value"
+
+func saysBelow(limit int) string   { return fmt.Sprintf("should be greater than or equal to %d", limit) }
+func saysAbove(limit int) string   { return fmt.Sprintf("should be less than or equal to %d", limit) }
+func saysShort(limit int) string   { return fmt.Sprintf("should be at least %d chars long", limit) }
+func saysLong(limit int) string    { return fmt.Sprintf("may not be more than %d bytes", limit) }
+func saysTooFew(limit int) string  { return fmt.Sprintf("should have at least %d items", limit) }
+func saysTooMany(limit int) string { return fmt.Sprintf("must have at most %d items", limit) }
+func saysNotInList(list []string) string {
+	return `supported values: "` + strings.Join(list, `", "`) + `"`
+}
+
+const saysTwice = "Duplicate value"
+
+func numberBelow(field, spec string, value, limit int) []refusal {
+	return []refusal{{title: "below", spec: fmt.Sprintf(spec, fmt.Sprint(value)), field: field, says: saysBelow(limit)}}
+}
+
+func numberAbove(field, spec string, value, limit int) []refusal {
+	return []refusal{{title: "above", spec: fmt.Sprintf(spec, fmt.Sprint(value)), field: field, says: saysAbove(limit)}}
+}
+
+func textEmpty(field, spec string) []refusal {
+	return []refusal{{title: "empty", spec: fmt.Sprintf(spec, "''"), field: field, says: saysShort(1)}}
+}
+
+func textLong(field, spec string, limit int) []refusal {
+	return []refusal{{title: "too long", spec: fmt.Sprintf(spec, strings.Repeat("a", limit+1)), field: field, says: saysLong(limit)}}
+}
+
+func notInList(field, spec string, list ...string) []refusal {
+	return []refusal{{title: "unknown", spec: fmt.Sprintf(spec, "Other"), field: field, says: saysNotInList(list)}}
+}
+
+func tooMany(field, spec, item string, limit int) []refusal {
+	items := make([]string, limit+1)
+	for i := range items {
+		items[i] = fmt.Sprintf(item, i)
+	}
+	return []refusal{{title: "too many", spec: fmt.Sprintf(spec, strings.Join(items, ", ")), field: field, says: saysTooMany(limit)}}
+}
+
+func twice(field, spec string) []refusal {
+	// What is there twice is the last item.
+	return []refusal{{title: "twice", spec: spec, field: field + "[1]", says: saysTwice}}
+}
+
+func TestSchemaRefuses(t *testing.T) {
+	t.Parallel()
+	testRefusals(t, refusedBySchema())
+}
+
+func TestEveryLimitHasACase(t *testing.T) {
+	t.Parallel()
+	type limit struct{ field, says string }
+	cases := map[limit]bool{}
+	for _, r := range refusedBySchema() {
+		cases[limit{schemaPath(r.field), r.says}] = true
+	}
+	walkSchema(readSchema(t), func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps) {
+		if foreign {
+			return
+		}
+		for _, l := range limits(path, schema) {
+			assert.True(t, cases[limit{l.field, l.says}], "no manifest breaks the limit %s: %s", l.field, l.says)
+		}
+	})
+}
+
+// limits of one schema, as what the API server says of a value beyond each.
+func limits(path string, schema *apiextensionsv1.JSONSchemaProps) []refusal {
+	var all []refusal
+	add := func(field, says string) { all = append(all, refusal{field: field, says: says}) }
+	if schema.Minimum != nil {
+		add(path, saysBelow(int(*schema.Minimum)))
+	}
+	if schema.Maximum != nil {
+		add(path, saysAbove(int(*schema.Maximum)))
+	}
+	if schema.MinLength != nil {
+		add(path, saysShort(int(*schema.MinLength)))
+	}
+	if schema.MaxLength != nil {
+		add(path, saysLong(int(*schema.MaxLength)))
+	}
+	if schema.MinItems != nil {
+		add(path, saysTooFew(int(*schema.MinItems)))
+	}
+	if schema.MaxItems != nil {
+		add(path, saysTooMany(int(*schema.MaxItems)))
+	}
+	if schema.MaxProperties != nil {
+		add(path, saysTooMany(int(*schema.MaxProperties)))
+	}
+	if list := schema.XListType; list != nil && *list != "atomic" {
+		add(path+"[]", saysTwice)
+	}
+	if len(schema.Enum) > 0 {
+		var values []string
+		for _, value := range schema.Enum {
+			values = append(values, strings.Trim(string(value.Raw), `"`))
+		}
+		add(path, saysNotInList(values))
+	}
+	for _, name := range schema.Required {
+		add(path+"."+name, saysRequired)
+	}
+	if schema.Pattern != "" || schema.MultipleOf != nil || schema.ExclusiveMinimum || schema.ExclusiveMaximum || schema.MinProperties != nil {
+		add(path, "a limit that this test does not know")
+	}
+	return all
+}

@@ -1,0 +1,77 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// write is a request that would change something, as the API server itself recorded it.
+type write struct {
+	User struct {
+		Username string `json:"username"`
+	} `json:"user"`
+	Verb       string `json:"verb"`
+	RequestURI string `json:"requestURI"`
+	ObjectRef  struct {
+		Resource, Subresource, Namespace, Name string
+	} `json:"objectRef"`
+	Status struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+}
+
+func (w write) String() string {
+	return fmt.Sprintf("%s %s: %d", w.Verb, w.RequestURI, w.Status.Code)
+}
+
+// writesBy returns every write request that a user has sent to a namespace until now, refused ones too.
+func writesBy(t *testing.T, user, namespace string) []write {
+	t.Helper()
+	var all []write
+	for _, w := range auditedSoFar(t, namespace) {
+		if w.User.Username == user && w.ObjectRef.Namespace == namespace {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// auditedSoFar reads the audit log up to a write of the test's own, so that nothing which the API
+// server has already answered is missing.
+func auditedSoFar(t *testing.T, namespace string) []write {
+	t.Helper()
+	mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("audit-mark-%d", time.Now().UnixNano())}}
+	require.NoError(t, env.client.Create(t.Context(), mark, client.DryRunAll))
+	var all []write
+	require.Eventually(t, func() bool {
+		data, err := os.ReadFile(env.auditLog)
+		require.NoError(t, err)
+		if !bytes.Contains(data, []byte(mark.Name)) {
+			return false
+		}
+		all = all[:0]
+		lines := bufio.NewScanner(bytes.NewReader(data))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if !strings.Contains(lines.Text(), `"`+namespace+`"`) {
+				continue
+			}
+			var w write
+			require.NoError(t, json.Unmarshal(lines.Bytes(), &w))
+			all = append(all, w)
+		}
+		return lines.Err() == nil
+	}, patience, pollEvery)
+	return all
+}

@@ -1,0 +1,98 @@
+package integration
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
+	"github.com/wsfleet/wsfleet/test/wsclient"
+)
+
+// Everything but the containers is real: the gateways start from what the operator wrote, carry
+// messages through a Redis, and the operator reads off them how that goes.
+func TestBackplaneOnARealRedis(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Standalone(t, "right-password")
+	o := startOperator(t)
+	createSecret(t, o.namespace, "credentials", map[string]string{"password": "right-password"})
+	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['"+redis.Addr()+"'], credentialsSecretRef: {name: credentials}}}")
+	first, second := runGateway(t, f, "fleet-gateway-1"), runGateway(t, f, "fleet-gateway-2")
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	requireFanOut(t, first, second)
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "2/2", f.get(t).Status.Ready) })
+
+	redis.Stop()
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "spec.redis.external.addresses", "2 of 2")
+
+	redis.Start()
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	requireFanOut(t, first, second)
+}
+
+// requireFanOut sends on one gateway and receives on the other.
+func requireFanOut(t *testing.T, from, to *realGateway) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	sender, err := wsclient.Dial(ctx, wsclient.Plain, from.Addr(), "lobby", nil)
+	require.NoError(t, err)
+	defer func() { _ = sender.CloseNow() }()
+	receiver, err := wsclient.Dial(ctx, wsclient.Plain, to.Addr(), "lobby", nil)
+	require.NoError(t, err)
+	defer func() { _ = receiver.CloseNow() }()
+	require.NotEqual(t, sender.Node(), receiver.Node())
+	sent := "sent at " + time.Now().Format(time.RFC3339Nano)
+	require.NoError(t, sender.Publish(ctx, sent))
+	got, err := receiver.Receive(ctx)
+	require.NoError(t, err)
+	require.Equal(t, sent, got)
+}
+
+// Redis that does not let the gateways in is told apart from one that is not there.
+func TestWrongRedisPassword(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Standalone(t, "right-password")
+	o := startOperator(t)
+	secret := createSecret(t, o.namespace, "credentials", map[string]string{"password": "wrong-password"})
+	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['"+redis.Addr()+"'], credentialsSecretRef: {name: credentials}}}")
+	old := runGateway(t, f, "fleet-gateway-old")
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused, "spec.redis.external.credentialsSecretRef")
+	requireNowhere(t, f, "wrong-password")
+
+	before := read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations")
+	secret.StringData = map[string]string{"password": "right-password"}
+	require.NoError(t, env.client.Update(t.Context(), secret))
+	f.eventually(func(t *assert.CollectT) {
+		assert.NotEqual(t, before, read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations"))
+	})
+	// The rollout that this begins, done by hand.
+	runGateway(t, f, "fleet-gateway-new")
+	old.remove(t)
+	old.stop()
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+}
+
+// An address where nobody listens.
+func TestWrongRedisAddress(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['127.0.0.1:1']}}")
+	runGateway(t, f, "fleet-gateway-1")
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "spec.redis.external.addresses")
+}
+
+// A gateway without Redis, from the configuration that the operator writes for it.
+func TestOneGatewayInMemory(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{redis: {}, replicas: 1}")
+	runGateway(t, f, "fleet-gateway-1")
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "1/1", f.get(t).Status.Ready) })
+	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonInMemory)
+}

@@ -1,0 +1,106 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/jsonpath"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// child is one object that the operator makes of a WebSocketCluster, by kind and the end of its name.
+type child struct {
+	kind   schema.GroupVersionKind
+	suffix string
+}
+
+func (c child) String() string { return c.kind.Kind + " " + c.suffix }
+
+func (c child) name(cluster string) string { return cluster + "-" + c.suffix }
+
+func (c child) empty(namespace, cluster string) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(c.kind)
+	object.SetNamespace(namespace)
+	object.SetName(c.name(cluster))
+	return object
+}
+
+func (c child) get(t require.TestingT, f *fleet) *unstructured.Unstructured {
+	object := c.empty(f.namespace, f.name)
+	require.NoError(t, env.client.Get(f.t.Context(), types.NamespacedName{Namespace: f.namespace, Name: object.GetName()}, object))
+	return object
+}
+
+// What the operator makes. The names are the contract with users, so they stand here in full.
+var (
+	gatewayDeployment = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "gateway"}
+	gatewayService    = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "gateway"}
+	gatewayConfig     = child{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, "gateway"}
+	gatewayAccount    = child{schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}, "gateway"}
+	gatewayIngress    = child{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}, "gateway"}
+	gatewayAutoscaler = child{schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, "gateway"}
+	gatewayBudget     = child{schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}, "gateway"}
+	adminSecret       = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "admin"}
+	redisDeployment   = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "redis"}
+	redisService      = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "redis"}
+	redisSecret       = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "redis"}
+)
+
+// allChildren are those of a fleet with everything switched on.
+func allChildren() []child {
+	return []child{
+		gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayIngress, gatewayAutoscaler,
+		gatewayBudget, adminSecret, redisDeployment, redisService, redisSecret,
+	}
+}
+
+// everything switches on whatever makes an object of its own.
+const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx, hosts: [ws.example.com]}}"
+
+// setting is the path of a key in the gateways' configuration file; any other path is a JSONPath.
+const setting = "setting "
+
+// read returns what stands at a path of an object, as text; nothing when there is nothing.
+func read(t require.TestingT, object *unstructured.Unstructured, where string) string {
+	if key, ok := strings.CutPrefix(where, setting); ok {
+		file, _, err := unstructured.NestedString(object.Object, "data", path.Base(contract.ConfigFile))
+		require.NoError(t, err)
+		settings := map[string]any{}
+		require.NoError(t, yaml.Unmarshal([]byte(file), &settings))
+		if settings[key] == nil {
+			return ""
+		}
+		return fmt.Sprint(settings[key])
+	}
+	query := jsonpath.New(where).AllowMissingKeys(true)
+	require.NoError(t, query.Parse("{"+where+"}"))
+	var found bytes.Buffer
+	require.NoError(t, query.Execute(&found, object.Object))
+	return found.String()
+}
+
+func childNames(objects []child) []string {
+	var names []string
+	for _, object := range objects {
+		names = append(names, object.String())
+	}
+	return names
+}
+
+// requireUntouched asserts that nobody wrote an object since it was read.
+func requireUntouched(t *testing.T, f *fleet, c child, before *unstructured.Unstructured) {
+	t.Helper()
+	after := c.get(t, f)
+	require.Equal(t, before.GetUID(), after.GetUID(), "%s was replaced", c)
+	require.Equal(t, before.GetResourceVersion(), after.GetResourceVersion(), "%s was written", c)
+}

@@ -1,0 +1,62 @@
+package integration
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// foreignTypes are fields whose schema is Kubernetes' own, not this API's: its limits are tested
+// there. What rules there are in it are this API's all the same.
+func foreignTypes() []string {
+	return []string{
+		"spec.pod.affinity",
+		"spec.pod.env[]",
+		"spec.pod.tolerations[]",
+		"spec.pod.topologySpreadConstraints[]",
+		"spec.autoscaling.behavior",
+	}
+}
+
+// readSchema returns the CRD's schema as it is in the repository.
+func readSchema(t *testing.T) *apiextensionsv1.JSONSchemaProps {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(crdDirectory, "wsfleet.dev_websocketclusters.yaml"))
+	require.NoError(t, err)
+	var crd apiextensionsv1.CustomResourceDefinition
+	require.NoError(t, yaml.UnmarshalStrict(data, &crd))
+	require.Len(t, crd.Spec.Versions, 1)
+	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema
+}
+
+// walkSchema calls visit for the spec and everything in it, by path; foreign says that it is not this
+// API's own.
+func walkSchema(schema *apiextensionsv1.JSONSchemaProps, visit func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps)) {
+	var walk func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps)
+	walk = func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps) {
+		foreign = foreign || slices.Contains(foreignTypes(), path)
+		visit(path, foreign, schema)
+		for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
+			property := schema.Properties[name]
+			switch {
+			case path != "":
+				walk(path+"."+name, foreign, &property)
+			case name == "spec":
+				walk(name, foreign, &property)
+			}
+		}
+		if schema.Items != nil && schema.Items.Schema != nil {
+			walk(path+"[]", foreign, schema.Items.Schema)
+		}
+		if schema.AdditionalProperties != nil && schema.AdditionalProperties.Schema != nil {
+			walk(path+"[]", true, schema.AdditionalProperties.Schema)
+		}
+	}
+	walk("", false, schema)
+}

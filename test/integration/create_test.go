@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// An empty spec is a working fleet of two gateways and one Redis, and nothing that nobody asked for.
+func TestCreateFromAnEmptySpec(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	f.eventuallyHas(gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayBudget, adminSecret,
+		redisDeployment, redisService, redisSecret)
+	f.eventuallyLacks(gatewayIngress, gatewayAutoscaler)
+	require.Equal(t, "2", read(t, gatewayDeployment.get(t, f), ".spec.replicas"))
+}
+
+// What a fleet with everything switched on is made of. The details are in the golden files of
+// render; here is what only the API server can tell: that it takes them.
+func TestCreateWithEverything(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+
+	for _, want := range []struct {
+		child       child
+		where, want string
+	}{
+		{gatewayDeployment, ".spec.replicas", "3"},
+		{gatewayDeployment, pod + ".securityContext.runAsNonRoot", "true"},
+		{gatewayDeployment, pod + ".automountServiceAccountToken", "false"},
+		{gatewayDeployment, container + ".securityContext.readOnlyRootFilesystem", "true"},
+		{gatewayDeployment, container + ".securityContext.allowPrivilegeEscalation", "false"},
+		{gatewayDeployment, container + ".securityContext.capabilities.drop[0]", "ALL"},
+		{gatewayDeployment, container + ".lifecycle.preStop.exec.command[*]", contract.Binary + " drain"},
+		{gatewayDeployment, pod + ".terminationGracePeriodSeconds", "325"},
+		{gatewayDeployment, ".spec.strategy.rollingUpdate.maxSurge", "1"},
+		{gatewayDeployment, ".spec.strategy.rollingUpdate.maxUnavailable", "0"},
+		{gatewayService, ".spec.sessionAffinity", "ClientIP"},
+		{gatewayService, ".spec.ports[0].appProtocol", "kubernetes.io/ws"},
+		{gatewayIngress, nginx + "affinity", "cookie"},
+		{gatewayAutoscaler, ".spec.scaleTargetRef.kind", "WebSocketCluster"},
+		{gatewayAutoscaler, ".spec.scaleTargetRef.name", "fleet"},
+		{gatewayAutoscaler, ".spec.metrics[0].pods.metric.name", contract.MetricConnections},
+		{gatewayBudget, ".spec.maxUnavailable", "1"},
+		{gatewayBudget, ".spec.unhealthyPodEvictionPolicy", "AlwaysAllow"},
+		{redisDeployment, ".spec.strategy.type", "Recreate"},
+		{redisDeployment, ".spec.replicas", "1"},
+	} {
+		assert.Equal(t, want.want, read(t, want.child.get(t, f), want.where), "%s %s", want.child, want.where)
+	}
+	assert.NotEmpty(t, read(t, adminSecret.get(t, f), ".data."+contract.AdminTokenKey))
+	assert.NotEmpty(t, read(t, redisSecret.get(t, f), ".data.password"))
+}
+
+// Nothing here collects garbage; a garbage collector goes by these references.
+func TestChildrenGoWithTheCluster(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	want := []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindWebSocketCluster,
+		Name: "fleet", UID: f.get(t).UID, Controller: new(true), BlockOwnerDeletion: new(true),
+	}}
+	for _, c := range allChildren() {
+		assert.Equal(t, want, c.get(t, f).GetOwnerReferences(), "%s", c)
+	}
+	requireNoStrangers(t, f)
+}
+
+// requireNoStrangers asserts that the operator made nothing that these tests do not know.
+func requireNoStrangers(t *testing.T, f *fleet) {
+	t.Helper()
+	known := childNames(allChildren())
+	seen := map[string]bool{}
+	for _, c := range allChildren() {
+		if seen[c.kind.Kind] {
+			continue
+		}
+		seen[c.kind.Kind] = true
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(c.kind)
+		require.NoError(t, env.client.List(t.Context(), list, client.InNamespace(f.namespace)))
+		for _, object := range list.Items {
+			if metav1.GetControllerOf(&object) == nil {
+				continue
+			}
+			suffix := object.GetName()[len(f.name)+1:]
+			assert.Contains(t, known, child{c.kind, suffix}.String(), "a child without tests")
+		}
+	}
+}
+
+// When the cluster is deleted the operator leaves its children to the garbage collector and does
+// not make them again.
+func TestDeletedClusterIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	other := createFleet(t, o.namespace, "other", "{}")
+	other.eventuallySettled()
+
+	require.NoError(t, env.client.Delete(t.Context(), f.get(t)))
+	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, f)))
+	// The other fleet's repair shows that the operator has had its turn since.
+	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, other)))
+	other.eventuallyHas(gatewayConfig)
+	o.awaitQuiet()
+	f.eventuallyLacks(gatewayConfig)
+}

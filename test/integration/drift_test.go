@@ -1,0 +1,166 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// someone is another field owner: a user with kubectl, or another controller.
+const someone = client.FieldOwner("someone")
+
+// drift is an edit that the operator takes back.
+type drift struct {
+	child child
+	patch string
+	// where the edit is, and what the operator makes of it again.
+	where, want string
+}
+
+func drifts() []drift {
+	return []drift{
+		{gatewayDeployment, `{"spec":{"replicas":7}}`, ".spec.replicas", "3"},
+		{gatewayDeployment, `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}`, pod + ".terminationGracePeriodSeconds", "325"},
+		{gatewayDeployment, `{"spec":{"template":{"spec":{"securityContext":{"runAsNonRoot":null}}}}}`, pod + ".securityContext.runAsNonRoot", "true"},
+		{gatewayService, `{"spec":{"sessionAffinity":"None","sessionAffinityConfig":null}}`, ".spec.sessionAffinity", "ClientIP"},
+		{gatewayService, `{"spec":{"selector":{"app.kubernetes.io/component":"other"}}}`, `.spec.selector.app\.kubernetes\.io/component`, "gateway"},
+		{gatewayConfig, `{"data":{"gateway.yaml":"broken"}}`, setting + "max-connections", "10000"},
+		{gatewayConfig, `{"data":null}`, setting + "max-connections", "10000"},
+		{gatewayAccount, `{"automountServiceAccountToken":true}`, ".automountServiceAccountToken", "false"},
+		{gatewayIngress, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/affinity":null}}}`, nginx + "affinity", "cookie"},
+		{gatewayAutoscaler, `{"spec":{"maxReplicas":50}}`, ".spec.maxReplicas", "5"},
+		{gatewayBudget, `{"spec":{"maxUnavailable":"100%"}}`, ".spec.maxUnavailable", "1"},
+		{redisDeployment, `{"spec":{"replicas":0}}`, ".spec.replicas", "1"},
+		{redisService, `{"metadata":{"labels":{"wsfleet.dev/cluster":null}}}`, `.metadata.labels.wsfleet\.dev/cluster`, "fleet"},
+	}
+}
+
+func TestDriftIsRepaired(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	f.eventuallySettled()
+	for _, d := range drifts() {
+		t.Run(d.child.String()+" "+d.where, func(t *testing.T) {
+			f := f.in(t)
+			require.Equal(t, d.want, read(t, d.child.get(t, f), d.where))
+			before := d.child.get(t, f)
+			require.NoError(t, env.client.Patch(t.Context(), before, client.RawPatch(types.MergePatchType, []byte(d.patch)), someone))
+			f.eventually(func(t *assert.CollectT) {
+				after := d.child.get(t, f)
+				assert.Equal(t, d.want, read(t, after, d.where))
+				assert.NotEqual(t, before.GetResourceVersion(), after.GetResourceVersion())
+			})
+		})
+	}
+}
+
+// kubectl scale and an autoscaler of one's own write through the Deployment's scale subresource.
+func TestScaledDeploymentIsRepaired(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: gatewayDeployment.name(f.name)}}
+	before := gatewayDeployment.get(t, f).GetResourceVersion()
+	scale := &autoscalingv1.Scale{ObjectMeta: deployment.ObjectMeta, Spec: autoscalingv1.ScaleSpec{Replicas: 9}}
+	require.NoError(t, env.client.SubResource("scale").Update(t.Context(), deployment, client.WithSubResourceBody(scale)))
+	f.eventually(func(t *assert.CollectT) {
+		after := gatewayDeployment.get(t, f)
+		assert.Equal(t, "2", read(t, after, ".spec.replicas"))
+		assert.NotEqual(t, before, after.GetResourceVersion())
+	})
+}
+
+// A child that has lost its owner would outlive the cluster.
+func TestLostOwnerIsRepaired(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":null}}`))
+	require.NoError(t, env.client.Patch(t.Context(), gatewayService.get(t, f), patch, someone))
+	f.eventually(func(t *assert.CollectT) { assert.NotEmpty(t, gatewayService.get(t, f).GetOwnerReferences()) })
+}
+
+// A password that drifts is one that Redis and the gateways no longer agree on; a lost token is one
+// that opens nothing. Both come back as a working pair.
+func TestSecretsDrift(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	f.eventuallySettled()
+	for c, key := range map[child]string{adminSecret: "token", redisSecret: "password"} {
+		t.Run(c.String(), func(t *testing.T) {
+			f := f.in(t)
+			require.NoError(t, env.client.Patch(t.Context(), c.get(t, f), client.RawPatch(types.MergePatchType, []byte(`{"data":{"`+key+`":null}}`)), someone))
+			f.eventually(func(t *assert.CollectT) { assert.NotEmpty(t, read(t, c.get(t, f), ".data."+key)) })
+		})
+	}
+}
+
+// A generated secret is kept: a new one would cut every gateway off.
+func TestSecretsAreKept(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	f.eventuallySettled()
+	token, password := read(t, adminSecret.get(t, f), ".data.token"), read(t, redisSecret.get(t, f), ".data.password")
+	f.setSpec("{replicas: 4}")
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "4", read(t, gatewayDeployment.get(t, f), ".spec.replicas"))
+	})
+	require.Equal(t, token, read(t, adminSecret.get(t, f), ".data.token"))
+	require.Equal(t, password, read(t, redisSecret.get(t, f), ".data.password"))
+}
+
+func TestDeletedChildrenComeBack(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	f.eventuallySettled()
+	for _, c := range allChildren() {
+		t.Run(c.String(), func(t *testing.T) {
+			f := f.in(t)
+			before := c.get(t, f)
+			require.NoError(t, env.client.Delete(t.Context(), before))
+			f.eventually(func(t *assert.CollectT) { assert.NotEqual(t, before.GetUID(), c.get(t, f).GetUID()) })
+		})
+	}
+}
+
+// What others add beside the operator's fields is theirs.
+func TestForeignFieldsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	f.eventuallySettled()
+	for _, c := range allChildren() {
+		patch := []byte(`{"metadata":{"annotations":{"example.com/note":"mine"},"labels":{"example.com/team":"mine"}}}`)
+		require.NoError(t, env.client.Patch(t.Context(), c.get(t, f), client.RawPatch(types.MergePatchType, patch), someone))
+	}
+	// A change that writes the children anew must not take them away either.
+	f.setSpec("{replicas: 4, drain: {timeout: 1m}, redis: {managed: {resources: {limits: {memory: 64Mi}}}}, autoscaling: {maxReplicas: 6}, ingress: {profile: nginx, path: /live}, service: {clientIPTimeoutSeconds: 5}, disruption: {maxUnavailable: 2}}")
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "6", read(t, gatewayAutoscaler.get(t, f), ".spec.maxReplicas"))
+		assert.Equal(t, "/live", read(t, gatewayIngress.get(t, f), ".spec.rules[0].http.paths[0].path"))
+		assert.Equal(t, "85", read(t, gatewayDeployment.get(t, f), ".spec.template.spec.terminationGracePeriodSeconds"))
+	})
+	f.eventuallySettled()
+	for _, c := range allChildren() {
+		object := c.get(t, f)
+		assert.Equal(t, "mine", object.GetAnnotations()["example.com/note"], "%s", c)
+		assert.Equal(t, "mine", object.GetLabels()["example.com/team"], "%s", c)
+	}
+}

@@ -1,0 +1,153 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// crdDirectory is where controller-gen writes the CRD.
+const crdDirectory = "../../config/crd/bases"
+
+// roleFile is where controller-gen writes what the operator may do.
+const roleFile = "../../config/rbac/role.yaml"
+
+// auditPolicy records who wrote what, and nothing that is only read. Leases are leader election's
+// heartbeat, which is not a write about a fleet.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- level: None
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
+- level: Metadata
+  verbs: [create, update, patch, delete, deletecollection]
+- level: None
+`
+
+// environment is a kube-apiserver with an etcd behind it, and the ways into it.
+type environment struct {
+	control *envtest.Environment
+	scheme  *runtime.Scheme
+	// config is an administrator's.
+	config *rest.Config
+	// operator is the operator's.
+	operator *rest.Config
+	// client is an administrator's, with the strict field validation that kubectl asks for.
+	client client.WithWatch
+	// auditLog has a line of JSON for every write.
+	auditLog string
+	dir      string
+}
+
+func startEnvironment(ctx context.Context) (*environment, error) {
+	assets, err := findAssets()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "wsfleet-integration-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the audit log: %w", err)
+	}
+	e := &environment{dir: dir, auditLog: filepath.Join(dir, "audit.log"), scheme: runtime.NewScheme()}
+	policy := filepath.Join(dir, "policy.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("write the audit policy: %w", err), e.stop())
+	}
+	e.control = &envtest.Environment{
+		CRDDirectoryPaths:        []string{crdDirectory},
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	e.control.ControlPlane.Etcd = &envtest.Etcd{Path: filepath.Join(assets, "etcd")}
+	apiServer := e.control.ControlPlane.GetAPIServer()
+	apiServer.Path = filepath.Join(assets, "kube-apiserver")
+	apiServer.Configure().
+		// The default has room for 254 Services.
+		Set("service-cluster-ip-range", "10.0.0.0/16").
+		Append("audit-policy-file", policy).
+		Append("audit-log-path", e.auditLog).
+		Append("audit-log-mode", "blocking")
+	if e.config, err = e.control.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the control plane: %w", err), e.stop())
+	}
+	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), v1alpha1.AddToScheme(e.scheme)); err != nil {
+		return nil, errors.Join(err, e.stop())
+	}
+	if e.client, err = client.NewWithWatch(e.config, client.Options{Scheme: e.scheme, FieldValidation: "Strict"}); err != nil {
+		return nil, errors.Join(err, e.stop())
+	}
+	if err := e.admitOperator(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the operator its role: %w", err), e.stop())
+	}
+	return e, nil
+}
+
+// admitOperator makes the operator a user with the role that controller-gen wrote for it, so that a
+// permission which is missing there fails a test here.
+func (e *environment) admitOperator(ctx context.Context) error {
+	data, err := os.ReadFile(roleFile)
+	if err != nil {
+		return err
+	}
+	role := &rbacv1.ClusterRole{}
+	if err := yaml.UnmarshalStrict(data, role); err != nil {
+		return fmt.Errorf("%s: %w", roleFile, err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: operatorUser},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operatorUser}},
+	}
+	if err := errors.Join(e.client.Create(ctx, role), e.client.Create(ctx, binding)); err != nil {
+		return err
+	}
+	user, err := e.control.AddUser(envtest.User{Name: operatorUser}, nil)
+	if err != nil {
+		return err
+	}
+	e.operator = user.Config()
+	return nil
+}
+
+func (e *environment) stop() error {
+	var err error
+	if e.control != nil {
+		err = e.control.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(e.dir))
+}
+
+// findAssets returns the directory of kube-apiserver and etcd. Missing ones are an error, never a
+// reason to skip: a test that did not run would look like one that passed.
+func findAssets() (string, error) {
+	dir := os.Getenv("KUBEBUILDER_ASSETS")
+	if dir == "" {
+		dir = "../../bin/k8s"
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, binary := range []string{"kube-apiserver", "etcd"} {
+		if _, err := os.Stat(filepath.Join(dir, binary)); err != nil {
+			return "", fmt.Errorf("no %s in %s: run `make assets`, or set KUBEBUILDER_ASSETS: %w", binary, dir, err)
+		}
+	}
+	return dir, nil
+}

@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// foreignBodies are objects of every kind that somebody else might have made before.
+var foreignBodies = map[string]string{
+	"Deployment":              "spec: {replicas: 0, selector: {matchLabels: {app: theirs}}, template: {metadata: {labels: {app: theirs}}, spec: {containers: [{name: c, image: theirs}]}}}",
+	"Service":                 "spec: {ports: [{port: 1}], selector: {app: theirs}}",
+	"ConfigMap":               "data: {theirs: 'yes'}",
+	"Secret":                  "stringData: {theirs: 'yes'}",
+	"ServiceAccount":          "{}",
+	"Ingress":                 "spec: {defaultBackend: {service: {name: theirs, port: {number: 1}}}}",
+	"HorizontalPodAutoscaler": "spec: {maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: theirs}}",
+	"PodDisruptionBudget":     "spec: {maxUnavailable: 1, selector: {matchLabels: {app: theirs}}}",
+}
+
+// createForeign makes an object that has a child's name and is not the operator's.
+func createForeign(t *testing.T, c child, namespace, cluster string) *unstructured.Unstructured {
+	t.Helper()
+	object := c.empty(namespace, cluster)
+	var body map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(foreignBodies[c.kind.Kind]), &body))
+	for key, value := range body {
+		object.Object[key] = value
+	}
+	require.NoError(t, env.client.Create(t.Context(), object))
+	return object
+}
+
+// An object that is not the operator's is never written, whatever its name; the fleet says which
+// one is in the way, and heals when it goes.
+func TestForeignObjectIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	for _, c := range allChildren() {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			namespace := o.namespace
+			name := "f-" + strings.ToLower(c.kind.Kind) + "-" + c.suffix
+			theirs := createForeign(t, c, namespace, name)
+			f := createFleet(t, namespace, name, everything)
+
+			named := c.kind.Kind + " " + c.name(name)
+			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, named)
+			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, named)
+			requireUntouched(t, f, c, theirs)
+
+			// A change of the spec and another look must not wear it down.
+			f.setSpec("{replicas: 4, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx}, disruption: {maxUnavailable: 2}}")
+			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, named)
+			requireUntouched(t, f, c, theirs)
+
+			require.NoError(t, env.client.Delete(t.Context(), theirs))
+			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			f.eventuallyHas(allChildren()...)
+		})
+	}
+}
+
+// Gateways must not start from somebody else's configuration or token.
+func TestForeignInputHoldsGatewaysBack(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	for _, c := range []child{gatewayConfig, adminSecret} {
+		t.Run(c.String(), func(t *testing.T) {
+			name := "held-" + strings.ToLower(c.kind.Kind)
+			createForeign(t, c, o.namespace, name)
+			f := createFleet(t, o.namespace, name, "{}")
+			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, c.name(name))
+			f.eventuallyLacks(gatewayDeployment)
+		})
+	}
+}
+
+// A cluster that was deleted and made again must not take over what the garbage collector is about to
+// take away.
+func TestChildOfAnEarlierClusterIsForeign(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	first := createFleet(t, o.namespace, "a", "{}")
+	first.eventuallySettled()
+	owned := gatewayConfig.get(t, first)
+	require.NoError(t, env.client.Delete(t.Context(), first.get(t)))
+	second := createFleet(t, o.namespace, "a", "replicas: 3")
+	second.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
+	requireUntouched(t, second, gatewayConfig, owned)
+	// What the garbage collector would have done by now.
+	for _, c := range allChildren() {
+		object := c.empty(o.namespace, "a")
+		_ = env.client.Delete(t.Context(), object)
+	}
+	second.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "3", read(t, gatewayDeployment.get(t, second), ".spec.replicas"))
+	})
+}
+
+// A fleet that something is in the way of is looked at again and again, but written once.
+func TestForeignObjectsCostNoWrites(t *testing.T) {
+	o := startOperator(t)
+	for _, c := range allChildren() {
+		name := "f-" + strings.ToLower(c.kind.Kind) + "-" + c.suffix
+		createForeign(t, c, o.namespace, name)
+		f := createFleet(t, o.namespace, name, everything)
+		f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, c.name(name))
+	}
+	// Let the first statuses and events settle, then look at three rounds of rechecks.
+	o.awaitReconciles(o.reconciles() + 3*len(allChildren()))
+	before := len(writesBy(t, operatorUser, o.namespace))
+	o.awaitReconciles(o.reconciles() + 3*len(allChildren()))
+	require.Empty(t, writesBy(t, operatorUser, o.namespace)[before:])
+}

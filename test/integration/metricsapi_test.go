@@ -1,0 +1,53 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// An autoscaler without a metrics API does nothing; the user must learn that from the fleet. It runs
+// alone, for whether there is such an API is the same for all fleets.
+func TestMetricsAPI(t *testing.T) {
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "autoscaling: {maxReplicas: 5}")
+	f.eventuallySays(v1alpha1.ConditionMetricsAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoMetricsAPI, "spec.autoscaling", "custom.metrics.k8s.io")
+	f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonNoMetricsAPI, "spec.autoscaling")
+	o.stop()
+
+	// An operator remembers the answer for a minute; a new one asks.
+	serveMetricsAPI(t)
+	o.start()
+	f.touch("after the restart")
+	f.eventuallySays(v1alpha1.ConditionMetricsAvailable, metav1.ConditionTrue, v1alpha1.ReasonMetricsServed)
+}
+
+// serveMetricsAPI has the group custom.metrics.k8s.io served, as an adapter does.
+func serveMetricsAPI(t *testing.T) {
+	t.Helper()
+	crd := &apiextensionsv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        "metricvalues.custom.metrics.k8s.io",
+			Annotations: map[string]string{"api-approved.kubernetes.io": "unapproved, for a test"},
+		},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: "custom.metrics.k8s.io", Scope: apiextensionsv1.NamespaceScoped,
+			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "metricvalues", Singular: "metricvalue", Kind: "MetricValue", ListKind: "MetricValueList"},
+			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
+				Name: "v1beta2", Served: true, Storage: true,
+				Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object"}},
+			}},
+		},
+	}
+	_, err := envtest.InstallCRDs(env.config, envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{crd}})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, envtest.UninstallCRDs(env.config, envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{crd}}))
+	})
+}

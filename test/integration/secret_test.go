@@ -1,0 +1,148 @@
+package integration
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// secretUse is a field that names a Secret.
+type secretUse struct {
+	title string
+	// without and with the field.
+	without, with string
+	field         string
+	// condition that tells of it.
+	condition string
+	key       string
+}
+
+func secretUses() []secretUse {
+	return []secretUse{
+		{
+			title: "credentials", without: "redis: {external: {addresses: ['r:6379']}}",
+			with:  "redis: {external: {addresses: ['r:6379'], credentialsSecretRef: {name: mine}}}",
+			field: "spec.redis.external.credentialsSecretRef", condition: v1alpha1.ConditionBackplaneReady, key: "password",
+		},
+		{
+			title: "api-key", without: "{}", with: "gateway: {auth: {apiKeySecretRef: {name: mine, key: backend}}}",
+			field: "spec.gateway.auth.apiKeySecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "backend",
+		},
+	}
+}
+
+// A Secret that is missing, or lacks the key, holds the change back: the running gateways stay as
+// they are, the user reads which field it is and what to do, and it heals by itself.
+func TestMissingSecret(t *testing.T) {
+	t.Parallel()
+	for _, use := range secretUses() {
+		t.Run(use.title, func(t *testing.T) {
+			o := startOperator(t)
+			f := createFleet(t, o.namespace, "fleet", use.without)
+			f.eventuallySettled()
+			f.eventuallyHas(gatewayDeployment)
+			running := gatewayDeployment.get(t, f)
+
+			f.setSpec(use.with)
+			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field, "create it")
+			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretNotFound, use.field)
+			requireUntouched(t, f, gatewayDeployment, running)
+
+			secret := createSecret(t, o.namespace, "mine", map[string]string{"wrong": "value"})
+			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyMissing, use.field, "add it to the Secret")
+			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyMissing, use.field)
+			requireUntouched(t, f, gatewayDeployment, running)
+
+			secret.StringData = map[string]string{use.key: "value"}
+			require.NoError(t, env.client.Update(t.Context(), secret))
+			f.eventually(func(t *assert.CollectT) {
+				assert.Contains(t, read(t, gatewayDeployment.get(t, f), container+".env[*].valueFrom.secretKeyRef.name"), "mine")
+			})
+			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+		})
+	}
+}
+
+// A fleet whose Secret is missing from the start comes up when it is there.
+func TestMissingSecretFromTheStart(t *testing.T) {
+	t.Parallel()
+	for _, use := range secretUses() {
+		t.Run(use.title, func(t *testing.T) {
+			o := startOperator(t)
+			f := createFleet(t, o.namespace, "fleet", use.with)
+			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field)
+			f.eventuallyLacks(gatewayDeployment)
+			createSecret(t, o.namespace, "mine", map[string]string{use.key: "value"})
+			f.eventuallyHas(gatewayDeployment)
+		})
+	}
+}
+
+// New credentials roll the gateways, for they read them at their start; and what they are is
+// nowhere to be seen but in the Secret.
+func TestChangedSecretRollsGateways(t *testing.T) {
+	t.Parallel()
+	for _, use := range secretUses() {
+		t.Run(use.title, func(t *testing.T) {
+			o := startOperator(t)
+			secret := createSecret(t, o.namespace, "mine", map[string]string{use.key: "first-value"})
+			f := createFleet(t, o.namespace, "fleet", use.with)
+			f.eventuallyHas(gatewayDeployment)
+			before := read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations")
+
+			secret.StringData = map[string]string{use.key: "second-value"}
+			require.NoError(t, env.client.Update(t.Context(), secret))
+			f.eventually(func(t *assert.CollectT) {
+				assert.NotEqual(t, before, read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations"))
+			})
+			requireNowhere(t, f, "first-value", "second-value")
+		})
+	}
+}
+
+// A key of the Secret that no field names rolls nobody.
+func TestOtherKeysOfASecretDoNotMatter(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	secret := createSecret(t, o.namespace, "mine", map[string]string{"backend": "value"})
+	f := createFleet(t, o.namespace, "fleet", "gateway: {auth: {apiKeySecretRef: {name: mine, key: backend}}}")
+	f.eventuallyHas(gatewayDeployment)
+	f.eventuallySettled()
+	o.awaitQuiet()
+	before := gatewayDeployment.get(t, f)
+	secret.StringData = map[string]string{"other": "new"}
+	require.NoError(t, env.client.Update(t.Context(), secret))
+	o.awaitQuiet()
+	requireUntouched(t, f, gatewayDeployment, before)
+}
+
+// requireNowhere asserts that no word of a Secret shows on the fleet or its objects.
+func requireNowhere(t *testing.T, f *fleet, words ...string) {
+	t.Helper()
+	texts := []string{string(mustJSON(t, f.get(t)))}
+	for _, c := range []child{gatewayDeployment, gatewayConfig, gatewayService} {
+		texts = append(texts, string(mustJSON(t, c.get(t, f))))
+	}
+	var events corev1.EventList
+	require.NoError(t, env.client.List(t.Context(), &events, client.InNamespace(f.namespace)))
+	texts = append(texts, string(mustJSON(t, events)))
+	for _, text := range texts {
+		for _, word := range words {
+			require.NotContains(t, text, word)
+		}
+	}
+}
+
+func mustJSON(t *testing.T, value any) []byte {
+	t.Helper()
+	data, err := json.Marshal(value)
+	require.NoError(t, err)
+	return data
+}

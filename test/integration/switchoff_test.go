@@ -1,0 +1,84 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// What the spec no longer asks for goes, and comes back with the spec.
+func TestSwitchedOffIsDeleted(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	managed := []child{redisDeployment, redisService, redisSecret}
+	for _, c := range []struct {
+		title, without string
+		gone           []child
+	}{
+		{"ingress", "{replicas: 3, autoscaling: {maxReplicas: 5}}", []child{gatewayIngress}},
+		{"autoscaling", "{replicas: 3, ingress: {profile: nginx}}", []child{gatewayAutoscaler}},
+		{"one-replica", "{replicas: 1, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx}}", []child{gatewayBudget}},
+		{"external-redis", "{redis: {external: {addresses: ['r:6379']}}}", managed},
+		{"no-redis", "{redis: {}, replicas: 1}", managed},
+	} {
+		t.Run(c.title, func(t *testing.T) {
+			f := createFleet(t, o.namespace, c.title, everything)
+			f.eventuallyHas(allChildren()...)
+			f.setSpec(c.without)
+			f.rollOut()
+			f.eventuallyLacks(c.gone...)
+			f.eventuallyHas(gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, adminSecret)
+			f.eventuallyTells(corev1.EventTypeNormal, v1alpha1.ReasonDeleted, c.gone[0].kind.Kind, c.gone[0].name(f.name))
+			f.setSpec(everything)
+			f.rollOut()
+			f.eventuallyHas(allChildren()...)
+		})
+	}
+}
+
+// Until every gateway has its new configuration the old Redis carries their messages.
+func TestManagedRedisGoesLast(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallyHas(gatewayDeployment, redisDeployment, redisService, redisSecret)
+	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
+	old := startGateways(t, f, 1)[0]
+
+	f.setSpec("redis: {external: {addresses: ['r:6379']}}")
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "[r:6379]", read(t, gatewayConfig.get(t, f), setting+contract.KeyRedisAddresses))
+	})
+	setDeploymentStatus(t, f, gatewayDeployment, 3, 1)
+	o.awaitQuiet()
+	f.eventuallyHas(redisDeployment, redisService, redisSecret)
+
+	// All are updated, but an old one still hands its clients over.
+	require.NoError(t, env.client.Delete(t.Context(), old.pod))
+	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
+	o.awaitQuiet()
+	f.eventuallyHas(redisDeployment, redisService, redisSecret)
+
+	old.remove(t)
+	f.eventuallyLacks(redisDeployment, redisService, redisSecret)
+}
+
+// Switching off a thing that was never ours deletes nothing.
+func TestForeignObjectIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	theirs := createForeign(t, gatewayIngress, o.namespace, "fleet")
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	f.setSpec(`{ingress: {profile: nginx}}`)
+	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, "Ingress fleet-gateway")
+	f.setSpec(`{}`)
+	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	require.Equal(t, theirs.GetResourceVersion(), gatewayIngress.get(t, f).GetResourceVersion())
+}

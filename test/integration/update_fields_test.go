@@ -1,0 +1,107 @@
+package integration
+
+import (
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// fieldChange is a spec field, and what its change does to a child.
+type fieldChange struct {
+	field string
+	// from and to are specs of the same cluster.
+	from, to string
+	child    child
+	// where in the child, and what stands there after the change and not before.
+	where, want string
+}
+
+const (
+	container      = ".spec.template.spec.containers[0]"
+	pod            = ".spec.template.spec"
+	nginx          = `.metadata.annotations.nginx\.ingress\.kubernetes\.io/`
+	connections    = ".spec.metrics[0].pods.target.averageValue"
+	standalone     = "redis: {external: {addresses: ['r:6379']}}"
+	withIngress    = "ingress: {profile: nginx}"
+	withAutoscaler = "autoscaling: {maxReplicas: 5}"
+)
+
+// fieldChanges has every field of the spec, but for paused, which has a test of its own.
+func fieldChanges() []fieldChange {
+	return []fieldChange{
+		{"spec.replicas", "{}", "replicas: 3", gatewayDeployment, ".spec.replicas", "3"},
+		{"spec.image", "{}", "image: example.com/gateway:v2", gatewayDeployment, container + ".image", "example.com/gateway:v2"},
+		{"spec.imagePullPolicy", "{}", "imagePullPolicy: Never", gatewayDeployment, container + ".imagePullPolicy", "Never"},
+		{"spec.imagePullSecrets[].name", "imagePullSecrets: [{name: a}]", "imagePullSecrets: [{name: b}]", gatewayDeployment, pod + ".imagePullSecrets[*].name", "b"},
+		{"spec.imagePullSecrets[].name", "imagePullSecrets: [{name: a}]", "imagePullSecrets: [{name: b}]", redisDeployment, pod + ".imagePullSecrets[*].name", "b"},
+		{"spec.resources.limits", "{}", "resources: {limits: {memory: 64Mi}}", gatewayDeployment, container + ".resources.limits.memory", "64Mi"},
+		{"spec.resources.requests", "{}", "resources: {requests: {memory: 16Mi}}", gatewayDeployment, container + ".resources.requests.memory", "16Mi"},
+
+		{"spec.pod.labels", "{}", "pod: {labels: {team: chat}}", gatewayDeployment, ".spec.template.metadata.labels.team", "chat"},
+		{"spec.pod.annotations", "{}", "pod: {annotations: {team: chat}}", gatewayDeployment, ".spec.template.metadata.annotations.team", "chat"},
+		{"spec.pod.nodeSelector", "{}", "pod: {nodeSelector: {disk: ssd}}", gatewayDeployment, pod + ".nodeSelector.disk", "ssd"},
+		{"spec.pod.tolerations", "{}", "pod: {tolerations: [{key: spot, operator: Exists}]}", gatewayDeployment, pod + ".tolerations[*].key", "spot"},
+		{"spec.pod.affinity", "{}", "pod: {affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: gpu, operator: DoesNotExist}]}]}}}}", gatewayDeployment, pod + ".affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[*].matchExpressions[*].key", "gpu"},
+		{"spec.pod.topologySpreadConstraints", "{}", "pod: {topologySpreadConstraints: [{maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]}", gatewayDeployment, pod + ".topologySpreadConstraints[*].topologyKey", "rack"},
+		{"spec.pod.priorityClassName", "{}", "pod: {priorityClassName: high}", gatewayDeployment, pod + ".priorityClassName", "high"},
+		{"spec.pod.env", "{}", "pod: {env: [{name: TZ, value: UTC}]}", gatewayDeployment, container + `.env[?(@.name=="TZ")].value`, "UTC"},
+
+		{"spec.gateway.maxConnections", "{}", "gateway: {maxConnections: 5000}", gatewayConfig, setting + contract.KeyMaxConnections, "5000"},
+		{"spec.gateway.maxConnections", withAutoscaler, "{gateway: {maxConnections: 5000}, autoscaling: {maxReplicas: 5}}", gatewayAutoscaler, connections, "3750"},
+		{"spec.gateway.maxConnectionsPerIP", "{}", "gateway: {maxConnectionsPerIP: 7}", gatewayConfig, setting + contract.KeyMaxConnectionsPerIP, "7"},
+		{"spec.gateway.maxMessageBytes", "{}", "gateway: {maxMessageBytes: 4096}", gatewayConfig, setting + contract.KeyMaxMessageBytes, "4096"},
+		{"spec.gateway.maxQueuedBytes", "{}", "gateway: {maxQueuedBytes: 70000}", gatewayConfig, setting + contract.KeyMaxQueuedBytes, "70000"},
+		{"spec.gateway.maxChannelsPerConnection", "{}", "gateway: {maxChannelsPerConnection: 9}", gatewayConfig, setting + contract.KeyMaxChannelsPerConnection, "9"},
+		{"spec.gateway.pingInterval", "{}", "gateway: {pingInterval: 45s}", gatewayConfig, setting + contract.KeyPingInterval, "45s"},
+		{"spec.gateway.pongTimeout", "{}", "gateway: {pongTimeout: 3s}", gatewayConfig, setting + contract.KeyPongTimeout, "3s"},
+		{"spec.gateway.allowedOrigins", "{}", "gateway: {allowedOrigins: ['https://a.example']}", gatewayConfig, setting + contract.KeyAllowedOrigins, "[https://a.example]"},
+		{"spec.gateway.trustedProxies", "{}", "gateway: {trustedProxies: [10.0.0.0/8]}", gatewayConfig, setting + contract.KeyTrustedProxies, "[10.0.0.0/8]"},
+		{"spec.gateway.auth.apiKeySecretRef.name", "{}", "gateway: {auth: {apiKeySecretRef: {name: credentials}}}", gatewayDeployment, container + `.env[?(@.name=="WSFLEET_API_KEY")].valueFrom.secretKeyRef.name`, "credentials"},
+		{"spec.gateway.auth.apiKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: credentials}}}", "gateway: {auth: {apiKeySecretRef: {name: credentials, key: other}}}", gatewayDeployment, container + `.env[?(@.name=="WSFLEET_API_KEY")].valueFrom.secretKeyRef.key`, "other"},
+
+		{"spec.redis.managed.resources.limits", "redis: {managed: {}}", "redis: {managed: {resources: {limits: {memory: 32Mi}}}}", redisDeployment, container + ".resources.limits.memory", "32Mi"},
+		{"spec.redis.managed.resources.requests", "redis: {managed: {}}", "redis: {managed: {resources: {requests: {memory: 8Mi}}}}", redisDeployment, container + ".resources.requests.memory", "8Mi"},
+		{"spec.redis.external.addresses", standalone, "redis: {external: {addresses: ['s:6379']}}", gatewayConfig, setting + contract.KeyRedisAddresses, "[s:6379]"},
+		{"spec.redis.external.mode", "{}", "redis: {external: {mode: Cluster, addresses: ['r:6379']}}", gatewayConfig, setting + contract.KeyRedisMode, contract.RedisCluster},
+		{"spec.redis.external.masterName", "redis: {external: {mode: Sentinel, masterName: a, addresses: ['s:26379']}}", "redis: {external: {mode: Sentinel, masterName: b, addresses: ['s:26379']}}", gatewayConfig, setting + contract.KeyRedisMasterName, "b"},
+		{"spec.redis.external.credentialsSecretRef.name", standalone, "redis: {external: {addresses: ['r:6379'], credentialsSecretRef: {name: credentials}}}", gatewayDeployment, container + `.env[?(@.name=="WSFLEET_REDIS_PASSWORD")].valueFrom.secretKeyRef.name`, "credentials"},
+
+		{"spec.drain.timeout", "{}", "drain: {timeout: 2m}", gatewayConfig, setting + contract.KeyDrainTimeout, "2m0s"},
+		{"spec.drain.timeout", "{}", "drain: {timeout: 2m}", gatewayDeployment, pod + ".terminationGracePeriodSeconds", "145"},
+		{"spec.drain.propagationDelay", "{}", "drain: {propagationDelay: 30s}", gatewayConfig, setting + contract.KeyDrainPropagationDelay, "30s"},
+		{"spec.drain.propagationDelay", "{}", "drain: {propagationDelay: 30s}", gatewayDeployment, pod + ".terminationGracePeriodSeconds", "345"},
+		{"spec.drain.maxClosesPerSecond", "{}", "drain: {maxClosesPerSecond: 50}", gatewayConfig, setting + contract.KeyDrainMaxClosesPerSecond, "50"},
+
+		{"spec.rollout.maxSurge", "{}", "rollout: {maxSurge: 25%}", gatewayDeployment, ".spec.strategy.rollingUpdate.maxSurge", "25%"},
+		{"spec.rollout.maxUnavailable", "{}", "rollout: {maxUnavailable: 2}", gatewayDeployment, ".spec.strategy.rollingUpdate.maxUnavailable", "2"},
+		{"spec.rollout.minReadySeconds", "{}", "rollout: {minReadySeconds: 5}", gatewayDeployment, ".spec.minReadySeconds", "5"},
+
+		{"spec.autoscaling.maxReplicas", withAutoscaler, "autoscaling: {maxReplicas: 9}", gatewayAutoscaler, ".spec.maxReplicas", "9"},
+		{"spec.autoscaling.minReplicas", withAutoscaler, "autoscaling: {maxReplicas: 5, minReplicas: 4}", gatewayAutoscaler, ".spec.minReplicas", "4"},
+		{"spec.autoscaling.targetConnectionsPerPod", withAutoscaler, "autoscaling: {maxReplicas: 5, targetConnectionsPerPod: 100}", gatewayAutoscaler, connections, "100"},
+		{"spec.autoscaling.targetUtilizationPercent", withAutoscaler, "autoscaling: {maxReplicas: 5, targetUtilizationPercent: 50}", gatewayAutoscaler, connections, "5k"},
+		{"spec.autoscaling.cpuUtilizationPercent", withAutoscaler, "autoscaling: {maxReplicas: 5, cpuUtilizationPercent: 60}", gatewayAutoscaler, ".spec.metrics[*].resource.target.averageUtilization", "60"},
+		{"spec.autoscaling.behavior", withAutoscaler, "autoscaling: {maxReplicas: 5, behavior: {scaleDown: {stabilizationWindowSeconds: 30}}}", gatewayAutoscaler, ".spec.behavior.scaleDown.stabilizationWindowSeconds", "30"},
+
+		{"spec.service.type", "{}", "service: {type: LoadBalancer}", gatewayService, ".spec.type", "LoadBalancer"},
+		{"spec.service.type", "service: {type: LoadBalancer, externalTrafficPolicy: Local, loadBalancerClass: a.example/b}", "service: {type: ClusterIP}", gatewayService, ".spec.type", "ClusterIP"},
+		{"spec.service.clientIPTimeoutSeconds", "{}", "service: {clientIPTimeoutSeconds: 60}", gatewayService, ".spec.sessionAffinityConfig.clientIP.timeoutSeconds", "60"},
+		{"spec.service.externalTrafficPolicy", "service: {type: NodePort}", "service: {type: NodePort, externalTrafficPolicy: Local}", gatewayService, ".spec.externalTrafficPolicy", "Local"},
+		{"spec.service.annotations", "{}", "service: {annotations: {team: chat}}", gatewayService, ".metadata.annotations.team", "chat"},
+		{"spec.service.loadBalancerClass", "{}", "service: {type: LoadBalancer, loadBalancerClass: a.example/b}", gatewayService, ".spec.loadBalancerClass", "a.example/b"},
+
+		{"spec.ingress.className", withIngress, "ingress: {profile: nginx, className: outside}", gatewayIngress, ".spec.ingressClassName", "outside"},
+		{"spec.ingress.hosts", withIngress, "ingress: {profile: nginx, hosts: [ws.example.com]}", gatewayIngress, ".spec.rules[*].host", "ws.example.com"},
+		{"spec.ingress.path", withIngress, "ingress: {profile: nginx, path: /live}", gatewayIngress, ".spec.rules[0].http.paths[0].path", "/live"},
+		{"spec.ingress.tls[].hosts", "ingress: {profile: nginx, tls: [{secretName: a}]}", "ingress: {profile: nginx, tls: [{secretName: a, hosts: [ws.example.com]}]}", gatewayIngress, ".spec.tls[*].hosts[*]", "ws.example.com"},
+		{"spec.ingress.tls[].secretName", "ingress: {profile: nginx, tls: [{secretName: a}]}", "ingress: {profile: nginx, tls: [{secretName: b}]}", gatewayIngress, ".spec.tls[*].secretName", "b"},
+		{"spec.ingress.profile", "ingress: {profile: none}", withIngress, gatewayIngress, nginx + "affinity", "cookie"},
+		{"spec.ingress.cookie.name", withIngress, "ingress: {profile: nginx, cookie: {name: pod}}", gatewayIngress, nginx + "session-cookie-name", "pod"},
+		{"spec.ingress.cookie.name", withIngress, "ingress: {profile: nginx, cookie: {name: pod}}", gatewayConfig, setting + contract.KeyAffinityCookie, "pod"},
+		{"spec.ingress.cookie.maxAge", withIngress, "ingress: {profile: nginx, cookie: {maxAge: 2h}}", gatewayIngress, nginx + "session-cookie-max-age", "7200"},
+		{"spec.ingress.cookie.sameSite", withIngress, "ingress: {profile: nginx, cookie: {sameSite: Strict}}", gatewayIngress, nginx + "session-cookie-samesite", "Strict"},
+		{"spec.ingress.cookie.secure", withIngress, "ingress: {profile: nginx, cookie: {secure: true}}", gatewayIngress, nginx + "session-cookie-secure", "true"},
+		{"spec.ingress.idleTimeout", withIngress, "ingress: {profile: nginx, idleTimeout: 10m}", gatewayIngress, nginx + "proxy-read-timeout", "600"},
+		{"spec.ingress.annotations", withIngress, "ingress: {profile: nginx, annotations: {nginx.ingress.kubernetes.io/proxy-read-timeout: '5'}}", gatewayIngress, nginx + "proxy-read-timeout", "5"},
+
+		{"spec.disruption.maxUnavailable", "{}", "disruption: {maxUnavailable: 2}", gatewayBudget, ".spec.maxUnavailable", "2"},
+	}
+}

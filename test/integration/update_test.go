@@ -1,0 +1,116 @@
+package integration
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// Each field of the spec changes what it is for. The changes of one beginning are made one after the
+// other, so that each also takes the one before it back.
+func TestEveryFieldReachesItsChild(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	createSecret(t, o.namespace, "credentials", map[string]string{"api-key": "k", "other": "o", "password": "p"})
+	for i, steps := range fieldSteps() {
+		t.Run(fmt.Sprintf("from %s", steps[0][0].from), func(t *testing.T) {
+			t.Parallel()
+			f := createFleet(t, o.namespace, fmt.Sprintf("f%d", i), steps[0][0].from)
+			for _, step := range steps {
+				t.Run(step[0].field, func(t *testing.T) { f.in(t).takes(step) })
+			}
+		})
+	}
+}
+
+// takes makes one change of the spec and looks for all that it shall do.
+func (f *fleet) takes(step []fieldChange) {
+	f.t.Helper()
+	for _, c := range step {
+		f.eventuallyHas(c.child)
+		before := read(f.t, c.child.get(f.t, f), c.where)
+		require.NotEqual(f.t, c.want, before, "the case shows nothing: %s %s is so before the change", c.child, c.where)
+	}
+	f.setSpec(step[0].to)
+	f.eventually(func(t *assert.CollectT) {
+		for _, c := range step {
+			assert.Equal(t, c.want, read(t, c.child.get(t, f), c.where), "%s %s", c.child, c.where)
+		}
+	})
+	if step[0].child == gatewayConfig {
+		gatewayConfiguration(f.t, f, "pod")
+	}
+}
+
+// fieldSteps are the field changes by the spec that they begin from, and those of one change of the
+// spec together.
+func fieldSteps() [][][]fieldChange {
+	var (
+		all   [][][]fieldChange
+		begun = map[string]int{}
+	)
+	for _, c := range fieldChanges() {
+		i, known := begun[c.from]
+		if !known {
+			i = len(all)
+			begun[c.from] = i
+			all = append(all, nil)
+		}
+		if last := len(all[i]) - 1; last >= 0 && all[i][last][0].to == c.to {
+			all[i][last] = append(all[i][last], c)
+		} else {
+			all[i] = append(all[i], []fieldChange{c})
+		}
+	}
+	return all
+}
+
+// A field that nobody tries may change nothing.
+func TestEveryFieldHasACase(t *testing.T) {
+	t.Parallel()
+	cases := map[string]bool{
+		"spec.paused": true, // TestPaused
+	}
+	for _, c := range fieldChanges() {
+		cases[c.field] = true
+	}
+	fields := specFields("spec", reflect.TypeFor[v1alpha1.WebSocketClusterSpec]())
+	require.NotEmpty(t, fields)
+	for _, field := range fields {
+		assert.True(t, cases[field], "%s has no case", field)
+	}
+}
+
+// specFields lists the fields of the API's own types; a type of Kubernetes' counts as one field.
+func specFields(path string, typ reflect.Type) []string {
+	switch typ.Kind() {
+	case reflect.Pointer:
+		return specFields(path, typ.Elem())
+	case reflect.Slice:
+		if elem := typ.Elem(); elem.Kind() == reflect.Struct && ownType(elem) {
+			return specFields(path+"[]", elem)
+		}
+	case reflect.Struct:
+		if !ownType(typ) {
+			break
+		}
+		var all []string
+		for field := range typ.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			all = append(all, specFields(path+"."+name, field.Type)...)
+		}
+		return all
+	default:
+	}
+	return []string{path}
+}
+
+func ownType(typ reflect.Type) bool {
+	return typ.PkgPath() == reflect.TypeFor[v1alpha1.WebSocketCluster]().PkgPath()
+}
