@@ -1,0 +1,131 @@
+# wsfleet. `make` or `make help` lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Which cluster `make demo` and `make e2e` use: local (brought up here, no Docker), kind, or current
+# (the current kubeconfig context).
+CLUSTER ?= local
+
+BIN := bin
+KUBERNETES := $(CURDIR)/$(BIN)/k8s
+CONTROLLER_GEN := $(BIN)/tools/controller-gen
+CRD_REF_DOCS := $(BIN)/tools/crd-ref-docs
+KUSTOMIZE := $(BIN)/tools/kustomize
+GOLANGCI_LINT := $(BIN)/tools/golangci-lint
+# Modules besides the product's own that hold Go code of ours.
+MODULES := hack/localcluster
+
+##@ The two commands
+
+.PHONY: demo
+demo: deps-cluster ## Bring up a fleet on a real Kubernetes and let two clients talk through it (CLUSTER=local|kind|current)
+	go run ./hack/demo up --cluster $(CLUSTER)
+
+.PHONY: test
+test: deps-test assets sdk-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
+	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race ./...
+	for module in $(MODULES); do echo "== $$module"; go -C $$module test ./...; done
+
+##@ Cluster
+
+.PHONY: demo-down
+demo-down: ## Remove all that `make demo` brought up
+	go run ./hack/demo down --cluster $(CLUSTER)
+
+.PHONY: e2e
+e2e: deps-cluster ## Run the fleet tests on a cluster of their own (CLUSTER=local|kind|current, KEEP=1 leaves it up)
+	CLUSTER=$(CLUSTER) KEEP=$(KEEP) hack/e2e.sh
+
+.PHONY: install
+install: $(KUSTOMIZE) ## Install the CRD and the operator into the current kubeconfig context
+	$(KUSTOMIZE) build config/default | kubectl apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: $(KUSTOMIZE) ## Remove the operator and the CRD (and with it every WebSocketCluster) from the current context
+	$(KUSTOMIZE) build config/default | kubectl delete --ignore-not-found -f -
+
+##@ Build
+
+.PHONY: build
+build: ## Build the binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet-operator ./cmd/operator
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet-gateway ./cmd/gateway
+
+.PHONY: docker
+docker: ## Build the images wsfleet/operator and wsfleet/gateway with Docker
+	for target in operator gateway; do docker build --target $$target --build-arg VERSION=$(VERSION) -t wsfleet/$$target:$(VERSION) .; done
+
+.PHONY: installer
+installer: $(KUSTOMIZE) ## Write dist/install.yaml, all that a cluster needs in one file
+	mkdir -p dist
+	$(KUSTOMIZE) build config/default > dist/install.yaml
+	@echo "dist/install.yaml: $$(grep -c '^kind:' dist/install.yaml) objects"
+
+.PHONY: clean
+clean: ## Remove what was built here
+	rm -rf $(BIN) dist
+
+##@ Develop
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Regenerate deep copies
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Regenerate the CRD, its reference and the operator's role
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=wsfleet-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	$(CRD_REF_DOCS) --log-level ERROR --source-path api/v1alpha1 --config hack/apidocs.yaml --renderer markdown --output-path docs/websocketcluster.md
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code
+	$(GOLANGCI_LINT) fmt ./...
+	for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI_LINT) fmt -c $(CURDIR)/.golangci.yaml ./...); done
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) verify ## Check style, generated files and modules
+	$(GOLANGCI_LINT) run ./...
+	for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yaml ./...); done
+
+.PHONY: verify
+verify: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Fail when generated files or go.mod are not what the sources say
+	hack/verify.sh $(MODULES)
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	hack/fuzz.sh $(FUZZTIME)
+
+##@ What the others need (they call these themselves)
+
+.PHONY: deps-cluster
+deps-cluster: # Debian packages of the local cluster
+	@if [ "$(CLUSTER)" = local ]; then hack/install-deps.sh build cluster redis; fi
+
+.PHONY: deps-test
+deps-test: # Debian packages of the tests
+	@hack/install-deps.sh build redis node
+
+.PHONY: sdk-deps
+sdk-deps: # npm packages of the SDK tests
+	@hack/npm-ci.sh test/sdk
+
+.PHONY: assets
+assets: $(BIN)/localcluster # kube-apiserver and etcd for the integration tests
+	$(BIN)/localcluster binaries kube-apiserver etcd kubectl
+
+.PHONY: $(BIN)/localcluster
+$(BIN)/localcluster:
+	@go -C hack/localcluster build -o $(CURDIR)/$@ .
+
+$(BIN)/tools/%: hack/tools/go.mod hack/tools/go.sum
+	@echo "building $*"
+	@mkdir -p $(@D)
+	@package=$$(go -C hack/tools list -f '{{.ImportPath}}' tool | grep -E "/$*(/v[0-9]+)?$$") && CGO_ENABLED=0 go -C hack/tools build -o $(CURDIR)/$@ $$package
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The fleet tests: brings a cluster to the start line, runs test/e2e against it, takes it down again.
+# CLUSTER=local|kind|current, KEEP=1 leaves it up, E2E_RUN=REGEXP picks tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cluster=${CLUSTER:-local}
+name=wsfleet-e2e
+mkdir -p dist
+env=dist/e2e.env
+
+down() {
+  status=$?
+  if [ "$status" -ne 0 ]; then go run ./hack/demo diagnose --cluster "$cluster" --name "$name" || true; fi
+  if [ "${KEEP:-}" = 1 ]; then
+    echo "e2e: the cluster stays up (KEEP=1); go run ./hack/demo down --cluster $cluster --name $name removes it"
+  else
+    go run ./hack/demo down --cluster "$cluster" --name "$name"
+  fi
+  exit "$status"
+}
+trap down EXIT
+
+go run ./hack/demo stage --cluster "$cluster" --name "$name" --client-image --env-file "$env"
+set -a
+# shellcheck source=/dev/null
+. "$env"
+set +a
+if [ "$cluster" = local ]; then
+  echo "e2e: the local cluster itself"
+  go -C hack/localcluster test -tags e2e -count=1 -timeout 15m -run TestCluster .
+fi
+go test -tags e2e -count=1 -timeout 25m -v ./test/e2e -run "${E2E_RUN:-.}"

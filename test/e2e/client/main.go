@@ -1,0 +1,101 @@
+// Command client holds WebSocket connections to a fleet from inside the cluster and prints what
+// happens to them, one JSON event a line. It reconnects where the close code says so, as a good
+// client does: after a random pause.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/wsfleet/wsfleet/test/e2e/event"
+	"github.com/wsfleet/wsfleet/test/wsclient"
+)
+
+func main() {
+	address := flag.String("address", "", "host:port of the fleet")
+	protocol := flag.String("protocol", "plain", "plain or centrifuge")
+	channel := flag.String("channel", "lobby", "channel that every connection subscribes to")
+	connections := flag.Int("connections", 1, "connections to hold")
+	flag.Parse()
+	if *address == "" || *connections < 1 {
+		fmt.Fprintln(os.Stderr, "client: -address is needed, and at least one connection")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := event.NewLog(os.Stdout)
+	var all sync.WaitGroup
+	for i := range *connections {
+		all.Go(func() { hold(ctx, log, i, wsclient.Protocol(*protocol), *address, *channel) })
+	}
+	all.Wait()
+}
+
+// hold keeps one connection until ctx ends or the gateway says not to come back.
+func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protocol, address, channel string) {
+	for ctx.Err() == nil {
+		conn, err := dial(ctx, protocol, address, channel)
+		if err != nil {
+			log.Add(event.Event{Kind: event.Failed, Client: id, Reason: err.Error(), Code: status(err)})
+			pause(ctx)
+			continue
+		}
+		log.Add(event.Event{Kind: event.Opened, Client: id, Node: conn.Node()})
+		err = listen(ctx, log, id, conn)
+		if ctx.Err() != nil {
+			_ = conn.Close()
+			return
+		}
+		var closed *wsclient.Closed
+		if !errors.As(err, &closed) {
+			closed = &wsclient.Closed{Code: wsclient.NoCloseFrame, Reason: err.Error()}
+		}
+		log.Add(event.Event{Kind: event.Closed, Client: id, Node: conn.Node(), Code: closed.Code, Reason: closed.Reason})
+		if !closed.Reconnect() {
+			return
+		}
+		pause(ctx)
+	}
+}
+
+func dial(ctx context.Context, protocol wsclient.Protocol, address, channel string) (*wsclient.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return wsclient.Dial(ctx, protocol, address, channel, nil)
+}
+
+func listen(ctx context.Context, log *event.Log, id int, conn *wsclient.Conn) error {
+	for {
+		text, err := conn.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		log.Add(event.Event{Kind: event.Message, Client: id, Node: conn.Node(), Reason: text})
+	}
+}
+
+func status(err error) int {
+	var refused *wsclient.Refused
+	if errors.As(err, &refused) {
+		return refused.Status
+	}
+	return 0
+}
+
+// pause is the jitter that keeps clients from coming back all at once.
+func pause(ctx context.Context) {
+	timer := time.NewTimer(100*time.Millisecond + rand.N(900*time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

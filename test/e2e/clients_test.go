@@ -1,0 +1,119 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsfleet/wsfleet/test/e2e/event"
+	"github.com/wsfleet/wsfleet/test/wsclient"
+)
+
+// clientPod is a pod whose connections all come from one address: its own.
+type clientPod struct {
+	t           *testing.T
+	name        string
+	connections int
+}
+
+// startClients runs pods that connect through the fleet's Service, as clients in a cluster do.
+func startClients(t *testing.T, prefix string, protocol wsclient.Protocol, pods, connections int) []clientPod {
+	t.Helper()
+	manifests := make([]string, 0, pods)
+	started := make([]clientPod, 0, pods)
+	for i := range pods {
+		name := fmt.Sprintf("%s-%d", prefix, i)
+		manifests = append(manifests, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  name: %s
+  labels: {e2e: %s}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 2
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: client
+    image: %s
+    args: ["-address=%s:80", "-protocol=%s", "-channel=lobby", "-connections=%d"]
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
+`, name, prefix, os.Getenv("CLIENT_IMAGE"), serviceName, protocol, connections))
+		started = append(started, clientPod{t: t, name: name, connections: connections})
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, p := range started {
+				t.Logf("%s:\n%s", p.name, p.logs())
+			}
+		}
+	})
+	if _, err := kube.Apply(t.Context(), strings.Join(manifests, "---")); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range started {
+		eventually(t, 90*time.Second, p.name+" connects", func() error {
+			if open := len(p.open()); open != connections {
+				return fmt.Errorf("%d of %d connections are open", open, connections)
+			}
+			return nil
+		})
+	}
+	return started
+}
+
+func stopClients(t *testing.T, prefix string) {
+	t.Helper()
+	run(t, "delete", "pod", "-l", "e2e="+prefix, "--timeout=60s")
+}
+
+func (p clientPod) logs() string {
+	// Also asked for when the test is over and its context ended.
+	out, err := kube.Run(context.WithoutCancel(p.t.Context()), "logs", p.name)
+	if err != nil {
+		return ""
+	}
+	return out
+}
+
+func (p clientPod) events() []event.Event { return event.Parse(p.logs()) }
+
+// open is the node that each open connection is on.
+func (p clientPod) open() map[int]string {
+	nodes := map[int]string{}
+	for _, e := range p.events() {
+		switch e.Kind {
+		case event.Opened:
+			nodes[e.Client] = e.Node
+		case event.Closed:
+			delete(nodes, e.Client)
+		case event.Failed, event.Message:
+		}
+	}
+	return nodes
+}
+
+// nodes are the gateways that hold the pod's open connections.
+func (p clientPod) nodes() map[string]int {
+	count := map[string]int{}
+	for _, node := range p.open() {
+		count[node]++
+	}
+	return count
+}
+
+func (p clientPod) closes() []event.Event {
+	var closes []event.Event
+	for _, e := range p.events() {
+		if e.Kind == event.Closed {
+			closes = append(closes, e)
+		}
+	}
+	return closes
+}

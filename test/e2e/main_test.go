@@ -1,0 +1,193 @@
+//go:build e2e
+
+// Package e2e proves on a real cluster, with real kubelets and a real Redis, that a fleet keeps its
+// clients while it changes. hack/e2e.sh brings the cluster to the start line and runs it.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsfleet/wsfleet/test/kubectl"
+)
+
+const (
+	namespace   = "wsfleet-e2e"
+	clusterName = "fleet"
+	serviceName = clusterName + "-gateway"
+	selector    = "wsfleet.dev/cluster=" + clusterName + ",app.kubernetes.io/component=gateway"
+	replicas    = 3
+	apiKey      = "e2e-key"
+)
+
+// kube is kubectl in the tests' namespace.
+var kube = kubectl.Kubectl{Path: os.Getenv("KUBECTL"), Kubeconfig: os.Getenv("KUBECONFIG"), Namespace: namespace}
+
+const fleetManifest = `
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: ` + namespace + `
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: fleet-api
+  namespace: ` + namespace + `
+stringData:
+  key: ` + apiKey + `
+---
+apiVersion: wsfleet.dev/v1alpha1
+kind: WebSocketCluster
+metadata:
+  name: ` + clusterName + `
+  namespace: ` + namespace + `
+spec:
+  replicas: 3
+  gateway:
+    auth:
+      apiKeySecretRef: {name: fleet-api, key: key}
+  drain:
+    timeout: 20s
+    propagationDelay: 4s
+  rollout:
+    minReadySeconds: 2
+`
+
+func TestMain(m *testing.M) {
+	if err := setUp(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: set-up:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	// What a failed run leaves is there to be looked at.
+	if code == 0 {
+		if err := tearDown(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: tear-down:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func tearDown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	_, err := kube.Run(ctx, "delete", "namespace", namespace, "--timeout=110s")
+	return err
+}
+
+func setUp() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if os.Getenv("CLIENT_IMAGE") == "" {
+		return fmt.Errorf("CLIENT_IMAGE is not set: run `make e2e`")
+	}
+	// What an earlier run left would make every count below wrong.
+	if _, err := kube.Run(ctx, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"); err != nil {
+		return err
+	}
+	if _, err := kube.Apply(ctx, fleetManifest); err != nil {
+		return err
+	}
+	if _, err := kube.Run(ctx, "wait", "--for=condition=Available", "--timeout=180s", "websocketcluster/"+clusterName); err != nil {
+		return err
+	}
+	_, err := kube.Run(ctx, "rollout", "status", "deployment/"+serviceName, "--timeout=180s")
+	return err
+}
+
+// eventually asks until there is no error any more.
+func eventually(t *testing.T, within time.Duration, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s: %v", what, within, err)
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+}
+
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := kube.Run(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// servingPods are the gateways that are ready and not on their way out.
+func servingPods(t *testing.T) []string {
+	t.Helper()
+	var pods struct {
+		Items []struct {
+			Metadata struct {
+				Name              string
+				DeletionTimestamp string
+			}
+			Status struct {
+				Conditions []struct{ Type, Status string }
+			}
+		}
+	}
+	if err := kube.JSON(t.Context(), &pods, "get", "pods", "-l", selector); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range pods.Items {
+		for _, c := range p.Status.Conditions {
+			if c.Type == "Ready" && c.Status == "True" && p.Metadata.DeletionTimestamp == "" {
+				names = append(names, p.Metadata.Name)
+			}
+		}
+	}
+	return names
+}
+
+func awaitServing(t *testing.T, want int) []string {
+	t.Helper()
+	var pods []string
+	eventually(t, 2*time.Minute, fmt.Sprintf("%d serving gateways", want), func() error {
+		pods = servingPods(t)
+		out, err := kube.Run(t.Context(), "get", "wsc", clusterName, "-o", "jsonpath={.status.ready}")
+		if err != nil {
+			return err
+		}
+		if ready := fmt.Sprintf("%d/%d", want, want); len(pods) != want || strings.TrimSpace(out) != ready {
+			return fmt.Errorf("%d pods are ready, status says %s", len(pods), out)
+		}
+		return nil
+	})
+	return pods
+}
+
+// condition returns status, reason and message of one of the fleet's conditions.
+func condition(t *testing.T, kind string) (status, reason, message string) {
+	t.Helper()
+	var wsc struct {
+		Status struct {
+			Conditions []struct{ Type, Status, Reason, Message string }
+		}
+	}
+	if err := kube.JSON(t.Context(), &wsc, "get", "wsc", clusterName); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range wsc.Status.Conditions {
+		if c.Type == kind {
+			return c.Status, c.Reason, c.Message
+		}
+	}
+	return "", "", ""
+}
