@@ -250,6 +250,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		slog.String("listen", g.Addr()), slog.String("admin", g.AdminAddr()), slog.String("broker", g.broker.Kind()), slog.Int("maxConnections", g.server.Limit()))
 	err := group.Wait()
 	g.drain.Stop()
+	g.server.Close()
 	g.log.Info("gateway ended")
 	return err
 }

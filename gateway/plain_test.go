@@ -77,7 +77,7 @@ func TestRefusedHandshakes(t *testing.T) {
 	}{
 		"no upgrade":            {"GET", "/ws?channel=a", nil, 426, "WebSocket client", "not_websocket"},
 		"POST":                  {"POST", "/ws?channel=a", upgrade, 405, "GET", "malformed"},
-		"no version":            {"GET", "/ws?channel=a", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}, 400, "version", "malformed"},
+		"no version":            {"GET", "/ws?channel=a", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}, 400, "Version must be 13", "malformed"},
 		"bad key":               {"GET", "/ws?channel=a", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "x"}, 400, "Key", "malformed"},
 		"no channel":            {"GET", "/ws", upgrade, 400, "?channel=NAME", "bad_request"},
 		"empty channel":         {"GET", "/ws?channel=", upgrade, 400, "channel name", "bad_request"},

@@ -3,12 +3,9 @@ package transport
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // Why a client was given up, as counted.
@@ -17,8 +14,9 @@ const (
 	dropHeartbeat = "heartbeat"
 )
 
-// conn is one connection: a goroutine that reads, a goroutine that writes, and a queue between the
-// writer and everybody else.
+// conn is one connection. It has no goroutine of its own while it is idle: a wire calls received
+// when there is something to read, a goroutine hands messages to the handler while there are any,
+// and a wire is told when there is something to write.
 type conn struct {
 	server   *Server
 	endpoint *Endpoint
@@ -29,25 +27,25 @@ type conn struct {
 	// ctx ends with abort.
 	ctx    context.Context
 	cancel context.CancelFunc
-	// net and ws are there when the handshake is answered. ws reads and never writes: the writer
-	// goroutine is the only one that does.
-	net net.Conn
-	ws  *websocket.Conn
+	// parser is the wire's reader's alone.
+	parser parser
 
-	// wake tells the writer that something waits; it holds one token at most.
-	wake chan struct{}
-	// stop ends the writer without a flush, written is closed when it has ended.
-	stop    chan struct{}
-	written chan struct{}
-
-	mu    sync.Mutex
+	mu sync.Mutex
+	// wire is there when the handshake is answered.
+	wire  wire
 	queue queue
-	pulse *pulse
-	// busy: the handler works on a message, and what the peer sent after it is not read yet.
-	busy bool
-	// closing: a close frame is queued, nothing may follow it. farewell is what it says.
+	// scheduled: the wire knows that something waits to be written.
+	scheduled bool
+	pulse     *pulse
+	inbox     inbox
+	// closing: a close frame is queued, nothing may follow it. farewell is what it says, and said
+	// that it is out.
 	closing  bool
+	said     bool
 	farewell Close
+	// answered: the peer's close frame is here. broken: it has broken the protocol, and no close
+	// frame of its will be understood.
+	answered, broken bool
 	// aborted: the connection was given up, maybe before it had a socket.
 	aborted bool
 	// linger ends the wait for a peer that does not answer the close frame.
@@ -122,53 +120,54 @@ func (c *conn) drop(reason string, cl Close) {
 func (c *conn) abort() {
 	c.mu.Lock()
 	c.aborted = true
-	nc := c.net
+	w := c.wire
 	c.mu.Unlock()
 	c.cancel()
-	if nc != nil {
-		// Errors of closing a dead socket help nobody.
-		_ = nc.Close()
+	if w != nil {
+		w.shut()
+		c.end()
 	}
 }
 
+// signal tells the wire that something waits, unless it knows; the caller holds the lock.
 func (c *conn) signal() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	if c.wire == nil || c.scheduled {
+		return
 	}
+	c.scheduled = true
+	c.wire.schedule()
 }
 
-// write is the writer goroutine: everything that waits goes out in one call, until the close frame
-// is out or the connection broke.
-func (c *conn) write() {
-	defer close(c.written)
-	for {
-		select {
-		case <-c.wake:
-		case <-c.stop:
-			return
-		}
-		c.mu.Lock()
-		batch, last := c.queue.take(), c.closing
-		c.mu.Unlock()
-		if len(batch) == 0 {
-			continue
-		}
+// take hands everything that waits to the wire. With nothing left the wire's turn is over; last
+// means that nothing will follow.
+func (c *conn) take() (batch [][]byte, last bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if batch = c.queue.take(); len(batch) == 0 {
+		c.scheduled = false
+	}
+	return batch, c.closing
+}
 
-		messages := len(batch)
-		buffers := net.Buffers(batch)
-		n, err := buffers.WriteTo(c.net)
+// wrote counts a batch that went out whole.
+func (c *conn) wrote(messages, bytes int, last bool) {
+	c.mu.Lock()
+	c.queue.written(bytes)
+	c.said = c.said || last
+	c.settle()
+	c.mu.Unlock()
+	c.server.options.Observer.MessagesSent(c.endpoint.Protocol, messages, bytes)
+}
 
-		c.mu.Lock()
-		c.queue.written(batch, int(n))
-		c.mu.Unlock()
-		if err != nil {
-			c.abort()
-			return
-		}
-		c.server.options.Observer.MessagesSent(c.endpoint.Protocol, messages, int(n))
-		if last {
-			return
-		}
+// settle goes on from a close frame that is out; the caller holds the lock. Who sent one too is done.
+// Who broke the protocol sees the end of the stream and may still be sending: closing a socket with
+// unread bytes would reset it, and the reset would overtake the close frame.
+func (c *conn) settle() {
+	switch {
+	case !c.said:
+	case c.answered:
+		c.arrive(arrival{end: true})
+	case c.broken:
+		c.wire.closeWrite()
 	}
 }

@@ -15,11 +15,16 @@ const (
 )
 
 const (
-	opClose = 0x8
-	opPing  = 0x9
-	opPong  = 0xA
+	opContinuation = 0x0
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xA
 
-	finBit = 0x80
+	finBit  = 0x80
+	rsvBits = 0x70
+	maskBit = 0x80
+	// longestControl is what a control frame holds at most.
+	longestControl = 125
 	// longestReason is what a close frame has left for its reason: 125 bytes less the code.
 	longestReason = 123
 )

@@ -37,7 +37,7 @@ func (c *conn) beat() {
 		p.sent, p.waiting = true, true
 		p.timer.Reset(p.Timeout)
 		c.push(p.Ping)
-	case p.waiting && c.busy:
+	case p.waiting && c.isBusy():
 		// The answer may lie behind a message that waits for the broker. That is not the peer's fault.
 		p.timer.Reset(p.Timeout)
 	case p.waiting:

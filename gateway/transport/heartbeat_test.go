@@ -16,6 +16,13 @@ type countDrops struct {
 
 func (o *countDrops) ClientDropped(reason string) { o.reasons = append(o.reasons, reason) }
 
+// setBusy is a handler at work.
+func (c *conn) setBusy(busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inbox.working = busy
+}
+
 // A broker that hangs holds up the reader, and a pong cannot overtake the message it waits for.
 func TestPeerIsNotBlamedForABusyHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,6 @@ type queue struct {
 	waiting [][]byte
 	// bytes counts waiting and what the writer holds.
 	bytes int
-	spare [][]byte
 }
 
 // push adds a frame unless the bound is passed. A single frame above the bound is let through when
@@ -35,21 +34,20 @@ func (q *queue) drop() {
 	q.waiting = q.waiting[:0]
 }
 
-// take hands everything that waits to the writer.
+// take hands everything that waits to the writer. An idle queue holds no memory.
 func (q *queue) take() [][]byte {
 	batch := q.waiting
-	q.waiting, q.spare = q.spare[:0], nil
+	q.waiting = nil
 	return batch
 }
 
-// written gives a batch back after n bytes of it went out.
-func (q *queue) written(batch [][]byte, n int) {
-	q.bytes -= n
-	clear(batch)
-	if cap(batch) <= keepFrames {
-		q.spare = batch[:0]
-	}
-}
+// written counts n bytes of a batch as gone.
+func (q *queue) written(n int) { q.bytes -= n }
 
-// keepFrames bounds the memory that an idle connection keeps of a busy past.
-const keepFrames = 16
+func size(batch [][]byte) int {
+	n := 0
+	for _, b := range batch {
+		n += len(b)
+	}
+	return n
+}

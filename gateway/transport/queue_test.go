@@ -17,7 +17,7 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 	batch := q.take()
 	require.Len(t, batch, 2)
 	require.False(t, q.push(five), "what the writer holds is not written yet")
-	q.written(batch, 10)
+	q.written(10)
 	require.True(t, q.push(five))
 	require.Equal(t, 5, q.bytes)
 }
@@ -37,7 +37,7 @@ func TestDroppedQueueKeepsWhatTheWriterHolds(t *testing.T) {
 	q.push(f)
 	q.drop()
 	require.Equal(t, 5, q.bytes)
-	q.written(batch, 5)
+	q.written(size(batch))
 	require.Zero(t, q.bytes)
 	require.Empty(t, q.take())
 }

@@ -27,13 +27,17 @@ type Options struct {
 	Logger   *slog.Logger
 	// Changed is called after a connection ended. It must not block.
 	Changed func()
+	// Blocking drives every connection with goroutines, also where an event loop could.
+	Blocking bool
 }
 
 // Server is all connections of a gateway.
 type Server struct {
-	options      Options
-	admission    *admission
-	writeBuffers sync.Pool
+	options   Options
+	admission *admission
+	loops     loops
+	// open counts what conns holds.
+	open sync.WaitGroup
 
 	// remaining counts the connections that nobody has begun to close.
 	remaining atomic.Int64
@@ -47,11 +51,19 @@ func NewServer(o Options) *Server {
 	return &Server{options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), conns: map[*conn]struct{}{}}
 }
 
+// Close ends every connection that is left and what drives them. Nobody may be let in any more.
+func (s *Server) Close() {
+	s.Abort()
+	s.open.Wait()
+	s.loops.close()
+}
+
 func (s *Server) add(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns[c] = struct{}{}
 	s.remaining.Add(1)
+	s.open.Add(1)
 }
 
 func (s *Server) remove(c *conn) {
@@ -60,6 +72,7 @@ func (s *Server) remove(c *conn) {
 	s.mu.Unlock()
 	s.admission.release(c.ip)
 	s.options.Changed()
+	s.open.Done()
 }
 
 // Limit is how many connections the server holds at most.

@@ -78,6 +78,7 @@ func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), 
 		s.CloseSome(s.Open())
 		require.Eventually(t, func() bool { return s.Open() == 0 }, patience, time.Millisecond)
 		web.Close()
+		s.Close()
 	})
 	return s, web.URL
 }
@@ -93,20 +94,59 @@ func dial(t *testing.T, url string) *websocket.Conn {
 
 func TestHandlerOfAFailedHandshakeIsClosedAndItsSlotFree(t *testing.T) {
 	h := newHandler()
-	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	require.NoError(t, err)
-	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "short"} {
-		r.Header.Set(name, value)
+	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	endpoint := s.Endpoint(transport.Endpoint{Accept: func(*http.Request) (transport.Handler, error) { return h, nil }})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	for name, value := range handshake() {
+		r.Header[name] = value
 	}
-	response, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	http.DefaultClient.CloseIdleConnections()
-	require.Equal(t, http.StatusBadRequest, response.StatusCode)
-	<-h.closed
+	// A recorder has no socket that could be taken over.
+	endpoint.ServeHTTP(httptest.NewRecorder(), r)
+	require.Equal(t, transport.CodeAbnormal, (<-h.closed).Code)
 	dial(t, url)
 	require.Empty(t, h.closed, "once")
+}
+
+// handshake is the header of a client's first request.
+func handshake() http.Header {
+	h := http.Header{}
+	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+		h.Set(name, value)
+	}
+	return h
+}
+
+func TestMalformedHandshakeIsRefusedBeforeAnythingIsSpentOnIt(t *testing.T) {
+	cases := map[string]struct {
+		change func(*http.Request)
+		status int
+		says   string
+	}{
+		"method":       {func(r *http.Request) { r.Method = http.MethodPut }, http.StatusMethodNotAllowed, "GET"},
+		"upgrade":      {func(r *http.Request) { r.Header.Set("Upgrade", "h2c") }, http.StatusUpgradeRequired, "WebSocket"},
+		"connection":   {func(r *http.Request) { r.Header.Set("Connection", "keep-alive") }, http.StatusUpgradeRequired, "WebSocket"},
+		"version":      {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest, "13"},
+		"no version":   {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Version") }, http.StatusBadRequest, "13"},
+		"no key":       {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, http.StatusBadRequest, "Key"},
+		"short key":    {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "c2hvcnQ=") }, http.StatusBadRequest, "Key"},
+		"key is no64":  {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "not base64 at all, sir!!") }, http.StatusBadRequest, "Key"},
+		"two keys":     {func(r *http.Request) { r.Header.Add("Sec-WebSocket-Key", r.Header.Get("Sec-WebSocket-Key")) }, http.StatusBadRequest, "Key"},
+		"HTTP/1.0":     {func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 }, http.StatusBadRequest, "HTTP/1.1"},
+		"with a body":  {func(r *http.Request) { r.ContentLength = 5 }, http.StatusBadRequest, "body"},
+		"chunked body": {func(r *http.Request) { r.TransferEncoding = []string{"chunked"} }, http.StatusBadRequest, "body"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s, url := serve(t, nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+			r.Header = handshake()
+			c.change(r)
+			w := httptest.NewRecorder()
+			s.Endpoint(transport.Endpoint{}).ServeHTTP(w, r)
+			require.Equal(t, c.status, w.Code)
+			require.Contains(t, w.Body.String(), c.says)
+		})
+	}
 }
 
 func TestRefusedByTheProtocol(t *testing.T) {
@@ -248,7 +288,7 @@ func TestRefusedClientsAreDisconnected(t *testing.T) {
 		return nil, &transport.Refusal{Status: http.StatusServiceUnavailable, Message: "no"}
 	})
 	for status, handshake := range map[int]string{
-		http.StatusServiceUnavailable: "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+		http.StatusServiceUnavailable: "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
 		http.StatusUpgradeRequired:    "",
 	} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/session"
@@ -77,7 +75,7 @@ func (p *Centrifuge) Endpoint() transport.Endpoint {
 // accept refuses the encoding that is not spoken here before a client sends it.
 func (p *Centrifuge) accept(r *http.Request) (transport.Handler, error) {
 	query := r.URL.Query()
-	offered := websocket.Subprotocols(r)
+	offered := transport.Subprotocols(r)
 	onlyProtobuf := slices.Contains(offered, subprotocolProtobuf) && !slices.Contains(offered, subprotocolJSON)
 	if onlyProtobuf || query.Get("format") == "protobuf" || query.Get("cf_protocol") == "protobuf" {
 		return nil, &transport.Refusal{

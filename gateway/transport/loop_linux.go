@@ -1,0 +1,206 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop drives sockets with epoll: one goroutine reads what came, one writes what waits. Two, so that
+// a broadcast to thousands does not hold up who has something to say.
+type loop struct {
+	fd   int
+	file *os.File
+	raw  syscall.RawConn
+	wake chan struct{}
+	done chan struct{}
+	work sync.WaitGroup
+
+	mu    sync.Mutex
+	wires map[int]*pollWire
+	dirty []*pollWire
+}
+
+const (
+	// eventsAtOnce bounds how long a new event waits behind old ones.
+	eventsAtOnce = 128
+	readBuffer   = 16 << 10
+	writeBuffer  = 64 << 10
+)
+
+// newLoop starts a loop. The epoll instance itself is watched by Go's poller, so that a loop without
+// events occupies no thread.
+func newLoop() (*loop, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	l := &loop{
+		fd: fd, file: os.NewFile(uintptr(fd), "epoll"), wires: map[int]*pollWire{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if l.raw, err = l.file.SyscallConn(); err != nil {
+		_ = l.file.Close()
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	l.work.Go(l.read)
+	l.work.Go(l.write)
+	return l, nil
+}
+
+// close ends the loop. Its sockets must be closed before.
+func (l *loop) close() {
+	close(l.done)
+	_ = l.file.Close()
+	l.work.Wait()
+}
+
+func (l *loop) add(w *pollWire, events uint32) error {
+	l.mu.Lock()
+	l.wires[w.fd] = w
+	l.mu.Unlock()
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, w.fd, &unix.EpollEvent{Events: events, Fd: int32(w.fd)})
+}
+
+func (l *loop) modify(w *pollWire, events uint32) error {
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_MOD, w.fd, &unix.EpollEvent{Events: events, Fd: int32(w.fd)})
+}
+
+// forget comes before the socket is closed, which takes it out of epoll.
+func (l *loop) forget(fd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.wires, fd)
+}
+
+func (l *loop) wire(fd int32) *pollWire {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wires[int(fd)]
+}
+
+func (l *loop) schedule(w *pollWire) {
+	l.mu.Lock()
+	l.dirty = append(l.dirty, w)
+	first := len(l.dirty) == 1
+	l.mu.Unlock()
+	if !first {
+		return
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// read is the goroutine that waits for events. An event of a socket that is gone meets another with
+// its number at worst, and finds nothing to read there.
+func (l *loop) read() {
+	events, buffer := make([]unix.EpollEvent, eventsAtOnce), make([]byte, readBuffer)
+	_ = l.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err := unix.EpollWait(int(fd), events, 0)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if n <= 0 {
+				return err != nil
+			}
+			for _, e := range events[:n] {
+				l.dispatch(e, buffer)
+			}
+			select {
+			case <-l.done:
+				return true
+			default:
+			}
+		}
+	})
+}
+
+func (l *loop) dispatch(e unix.EpollEvent, buffer []byte) {
+	w := l.wire(e.Fd)
+	if w == nil {
+		return
+	}
+	if e.Events&unix.EPOLLOUT != 0 {
+		w.writable()
+	}
+	if e.Events&^unix.EPOLLOUT != 0 {
+		w.readable(buffer)
+	}
+}
+
+// write is the goroutine that flushes queues. What is queued on a connection while others are
+// flushed goes out with the next write to it.
+func (l *loop) write() {
+	scratch := make([]byte, 0, writeBuffer)
+	var turn []*pollWire
+	for {
+		select {
+		case <-l.wake:
+		case <-l.done:
+			return
+		}
+		l.mu.Lock()
+		turn, l.dirty = l.dirty, turn[:0]
+		l.mu.Unlock()
+		for _, w := range turn {
+			w.flush(scratch)
+		}
+		clear(turn)
+	}
+}
+
+// loops are the event loops of a server, started with its first connection.
+type loops struct {
+	mu   sync.Mutex
+	all  []*loop
+	next atomic.Uint64
+}
+
+// pick is the next connection's loop.
+func (ls *loops) pick() (*loop, error) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for len(ls.all) < runtime.GOMAXPROCS(0) {
+		l, err := newLoop()
+		if err != nil {
+			return nil, err
+		}
+		ls.all = append(ls.all, l)
+	}
+	return ls.all[ls.next.Add(1)%uint64(len(ls.all))], nil
+}
+
+func (ls *loops) close() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all {
+		l.close()
+	}
+	ls.all = nil
+}
+
+// newWire picks what drives a socket: an event loop where that is possible.
+func (s *Server) newWire(c *conn, nc net.Conn) wire {
+	if tcp, ok := nc.(*net.TCPConn); ok && !s.options.Blocking {
+		if l, err := s.loops.pick(); err == nil {
+			if fd, err := detach(tcp); err == nil {
+				return &pollWire{conn: c, loop: l, fd: fd}
+			}
+		}
+	}
+	return newBlockingWire(c, nc)
+}

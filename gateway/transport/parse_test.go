@@ -1,0 +1,162 @@
+package transport
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// transcript is what a parser found, as text.
+type transcript struct{ lines []string }
+
+func (s *transcript) add(format string, args ...any) {
+	s.lines = append(s.lines, fmt.Sprintf(format, args...))
+}
+
+func (s *transcript) message(kind Kind, data []byte) { s.add("message %d %q", kind, data) }
+func (s *transcript) ping(data []byte)               { s.add("ping %q", data) }
+func (s *transcript) pong()                          { s.add("pong") }
+func (s *transcript) closed(code int)                { s.add("close %d", code) }
+
+// parse feeds the bytes in pieces of one size and tells what came of it.
+func parse(limit int, wire []byte, piece int) []string {
+	p, found := parser{limit: limit}, &transcript{}
+	// The parser unmasks in place.
+	wire = clone(wire)
+	for len(wire) > 0 {
+		n := min(piece, len(wire))
+		if v := p.feed(wire[:n], found); v != nil {
+			found.add("violation %d", v.Code)
+		}
+		wire = wire[n:]
+	}
+	if len(p.partial) == 0 && p.kind == 0 && (p.partial != nil || p.data != nil) {
+		found.add("memory held while idle")
+	}
+	return found.lines
+}
+
+// sent is a frame as a client sends it.
+func sent(first byte, payload string) string {
+	mask := [4]byte{0x12, 0x34, 0x56, 0x78}
+	b := []byte{first}
+	switch n := len(payload); {
+	case n < 126:
+		b = append(b, maskBit|byte(n))
+	case n < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, maskBit|126), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, maskBit|127), uint64(n))
+	}
+	masked := []byte(payload)
+	unmask(masked, mask)
+	return string(b) + string(mask[:]) + string(masked)
+}
+
+// In the order of RFC 6455.
+func TestParser(t *testing.T) {
+	long, larger := strings.Repeat("l", 126), strings.Repeat("x", 1<<16)
+	cases := []struct {
+		name string
+		wire string
+		want []string
+	}{
+		{"5.2 text", sent(0x81, "hello"), []string{`message 1 "hello"`}},
+		{"5.2 binary", sent(0x82, "\x00\xff"), []string{`message 2 "\x00\xff"`}},
+		{"5.2 empty", sent(0x81, "") + sent(0x82, ""), []string{`message 1 ""`, `message 2 ""`}},
+		{"5.2 length of 16 bits", sent(0x81, long), []string{`message 1 "` + long + `"`}},
+		{"5.2 length of 64 bits", sent(0x82, larger), []string{`message 2 "` + larger + `"`}},
+		{"5.2 length that fits 7 bits in 16", "\x81\xfe\x00\x05\x00\x00\x00\x00hello", []string{"violation 1002"}},
+		{"5.2 length that fits 16 bits in 64", "\x81\xff\x00\x00\x00\x00\x00\x00\x01\x00", []string{"violation 1002"}},
+		{"5.2 highest bit of the length", "\x81\xff\x80\x00\x00\x00\x00\x00\x00\x00", []string{"violation 1002"}},
+		{"5.2 reserved bits", sent(0xC1, "") + sent(0x81, "never read"), []string{"violation 1002"}},
+		{"5.2 reserved opcode", sent(0x83, ""), []string{"violation 1002"}},
+		{"5.2 reserved control opcode", sent(0x8B, ""), []string{"violation 1002"}},
+		{"5.3 not masked", "\x81\x05hello", []string{"violation 1002"}},
+		{"5.4 fragments", sent(0x01, "a") + sent(0x00, "b") + sent(0x00, "") + sent(0x80, "c"), []string{`message 1 "abc"`}},
+		{"5.4 control frames between them", sent(0x02, "a") + sent(0x89, "p") + sent(0x8A, "") + sent(0x80, "b"), []string{`ping "p"`, "pong", `message 2 "ab"`}},
+		{"5.4 continuation of nothing", sent(0x80, "a"), []string{"violation 1002"}},
+		{"5.4 message inside a message", sent(0x01, "a") + sent(0x81, "b"), []string{"violation 1002"}},
+		{"5.5 fragmented control frame", sent(0x09, ""), []string{"violation 1002"}},
+		{"5.5 long control frame", sent(0x89, long), []string{"violation 1002"}},
+		{"5.5.1 close", sent(0x88, "\x03\xe8bye") + sent(0x81, "never read"), []string{"close 1000"}},
+		{"5.5.1 close without a code", sent(0x88, ""), []string{"close 1005"}},
+		{"5.5.1 close with half a code", sent(0x88, "\x03"), []string{"violation 1002"}},
+		{"5.5.1 close whose reason is no text", sent(0x88, "\x03\xe8\xff"), []string{"violation 1007"}},
+		{"5.5.3 unasked pong", sent(0x8A, "x"), []string{"pong"}},
+		{"8.1 text over two frames, a character over both", sent(0x01, "\xc3") + sent(0x80, "\xa4"), []string{`message 1 "ä"`}},
+		{"8.1 text that is no text", sent(0x81, "\xed\xa0\x80"), []string{"violation 1007"}},
+		{"10.4 message at the limit", sent(0x82, larger), []string{`message 2 "` + larger + `"`}},
+		{"10.4 message above it", sent(0x82, larger+"x"), []string{"violation 1009"}},
+		{"10.4 fragments above it", sent(0x02, larger) + sent(0x80, "x"), []string{"violation 1009"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			for _, piece := range []int{len(c.wire), 1, 7, 1024} {
+				require.Equal(t, c.want, parse(1<<16, []byte(c.wire), piece), "in pieces of %d", piece)
+			}
+		})
+	}
+}
+
+// Section 7.4.2, and the registry that it founds.
+func TestCloseCodesThatMayBeSent(t *testing.T) {
+	allowed := func(code int) bool {
+		switch {
+		case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
+			return true
+		}
+		return false
+	}
+	for code := range 1 << 16 {
+		require.Equal(t, allowed(code), sendable(code), code)
+	}
+}
+
+// Too large a message is refused before it has come, and what comes after costs no memory.
+func TestTooLargeIsRefusedByItsHeader(t *testing.T) {
+	p := parser{limit: 100}
+	require.Equal(t, CodeTooBig, p.feed([]byte("\x82\xfe\x10\x00"), &transcript{}).Code)
+	require.Nil(t, p.feed(make([]byte, 1000), &transcript{}))
+	require.Nil(t, p.partial)
+}
+
+// However the bytes are cut, the same must come of them.
+func FuzzParser(f *testing.F) {
+	for _, seed := range []string{
+		sent(0x81, "hello"), sent(0x01, "a") + sent(0x89, "") + sent(0x80, "b"), sent(0x88, "\x03\xe8"), sent(0x82, strings.Repeat("x", 300)),
+		"\x81\xff\x80\x00\x00\x00\x00\x00\x00\x00", sent(0x8A, "x") + "\x81", sent(0xC1, "a"),
+	} {
+		f.Add([]byte(seed), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, wire []byte, piece uint8) {
+		require.Equal(t, parse(200, wire, max(1, len(wire))), parse(200, wire, int(piece)+1))
+	})
+}
+
+func BenchmarkParser(b *testing.B) {
+	for _, size := range []int{16, 100, 1000} {
+		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+			wire := []byte(sent(0x82, strings.Repeat("x", size)))
+			p, found := parser{limit: 1 << 16}, nobody{}
+			b.SetBytes(int64(len(wire)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := p.feed(wire, found); v != nil {
+					b.Fatal(v)
+				}
+			}
+		})
+	}
+}
+
+// nobody takes no notice.
+type nobody struct{}
+
+func (nobody) message(Kind, []byte) {}
+func (nobody) ping([]byte)          {}
+func (nobody) pong()                {}
+func (nobody) closed(int)           {}

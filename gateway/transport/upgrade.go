@@ -1,0 +1,123 @@
+package transport
+
+import (
+	"bufio"
+	"crypto/sha1" //nolint:gosec // named by RFC 6455, and no secret hangs on it
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// acceptGUID is the constant that a server proves with that it speaks WebSocket, RFC 6455 section 1.3.
+const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+const (
+	headerKey         = "Sec-Websocket-Key"
+	headerVersion     = "Sec-Websocket-Version"
+	headerSubprotocol = "Sec-Websocket-Protocol"
+	protocolVersion   = "13"
+	// keyBytes is the length of a handshake's key before it is encoded.
+	keyBytes = 16
+)
+
+// wellFormed refuses what is no opening handshake of RFC 6455, section 4.2.1.
+func wellFormed(r *http.Request) *Refusal {
+	malformed := func(status int, message string) *Refusal {
+		return &Refusal{Status: status, Reason: "malformed", Message: message}
+	}
+	keys := r.Header.Values(headerKey)
+	switch {
+	case r.Method != http.MethodGet:
+		return malformed(http.StatusMethodNotAllowed, "a WebSocket handshake is a GET")
+	case !httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket"),
+		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade"):
+		return &Refusal{Status: http.StatusUpgradeRequired, Reason: "not_websocket", Message: "this path speaks WebSocket: connect with a WebSocket client"}
+	case !r.ProtoAtLeast(1, 1):
+		return malformed(http.StatusBadRequest, "a WebSocket handshake needs HTTP/1.1")
+	case !slices.Equal(r.Header.Values(headerVersion), []string{protocolVersion}):
+		return malformed(http.StatusBadRequest, "Sec-WebSocket-Version must be 13")
+	case len(keys) != 1 || !isKey(keys[0]):
+		return malformed(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return malformed(http.StatusBadRequest, "a WebSocket handshake has no body")
+	}
+	return nil
+}
+
+func isKey(key string) bool {
+	decoded, err := base64.StdEncoding.DecodeString(key)
+	return err == nil && len(decoded) == keyBytes
+}
+
+// Subprotocols are what a client offers to speak, the one it likes best first.
+func Subprotocols(r *http.Request) []string {
+	var offers []string
+	for _, value := range r.Header.Values(headerSubprotocol) {
+		for offer := range strings.SplitSeq(value, ",") {
+			offers = append(offers, strings.TrimSpace(offer))
+		}
+	}
+	return offers
+}
+
+// choose is the first of the client's offers that the endpoint speaks, or none.
+func choose(r *http.Request, spoken []string) string {
+	for _, offer := range Subprotocols(r) {
+		if slices.Contains(spoken, offer) {
+			return offer
+		}
+	}
+	return ""
+}
+
+// upgrade takes the socket from the HTTP server and answers the handshake. Early is what the client
+// sent without waiting for the answer.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) (nc net.Conn, early []byte, err error) {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take the connection over: %w", err)
+	}
+	if early, err = rw.Reader.Peek(rw.Reader.Buffered()); err == nil {
+		err = s.answer(nc, rw.Writer, r, e)
+	}
+	if err != nil {
+		_ = nc.Close()
+		return nil, nil, err
+	}
+	return nc, clone(early), nil
+}
+
+// answer writes the 101.
+func (s *Server) answer(nc net.Conn, w *bufio.Writer, r *http.Request, e *Endpoint) error {
+	if err := nc.SetDeadline(time.Now().Add(s.options.HandshakeTimeout)); err != nil {
+		return fmt.Errorf("bound the handshake: %w", err)
+	}
+	sum := sha1.Sum([]byte(r.Header.Get(headerKey) + acceptGUID)) //nolint:gosec // see the import
+	h := s.options.Header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Upgrade", "websocket")
+	h.Set("Connection", "Upgrade")
+	h.Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
+	if subprotocol := choose(r, e.Subprotocols); subprotocol != "" {
+		h.Set(headerSubprotocol, subprotocol)
+	}
+	// Errors stay in the writer until Flush.
+	_, _ = w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Write(w)
+	_, _ = w.WriteString("\r\n")
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("answer the handshake: %w", err)
+	}
+	if err := nc.SetDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("end the handshake: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,18 @@
+package transport
+
+// wire drives one socket. Its methods may be called at any time from anywhere, do not block, and
+// call nothing of the connection before they return: they are called with its lock held.
+type wire interface {
+	// start begins to read, first of all what came with the handshake.
+	start(early []byte)
+	// schedule says that the connection's take has something. It is called again only after take
+	// gave nothing.
+	schedule()
+	// pause stops the reading, resume takes it up.
+	pause()
+	resume()
+	// closeWrite tells the peer that nothing follows. Reading goes on.
+	closeWrite()
+	// shut closes the socket. The second call does nothing.
+	shut()
+}

@@ -1,0 +1,82 @@
+package transport
+
+import (
+	"net"
+	"sync"
+)
+
+// blockingWire drives any net.Conn with a goroutine that reads, and one that writes while there is
+// something. It is for what the event loop cannot drive: TLS, and systems other than Linux.
+type blockingWire struct {
+	conn    *conn
+	net     net.Conn
+	resumed chan struct{}
+	done    chan struct{}
+	once    sync.Once
+}
+
+// blockingRead is how much is read at once.
+const blockingRead = 4096
+
+func newBlockingWire(c *conn, nc net.Conn) *blockingWire {
+	return &blockingWire{conn: c, net: nc, resumed: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+func (w *blockingWire) start(early []byte) { go w.read(early) }
+
+func (w *blockingWire) read(b []byte) {
+	buffer := make([]byte, blockingRead)
+	for {
+		if len(b) > 0 && !w.conn.received(b) {
+			select {
+			case <-w.resumed:
+			case <-w.done:
+				return
+			}
+		}
+		n, err := w.net.Read(buffer)
+		if b = buffer[:n]; err != nil {
+			if n > 0 {
+				w.conn.received(b)
+			}
+			w.conn.end()
+			return
+		}
+	}
+}
+
+func (w *blockingWire) schedule() { go w.write() }
+
+func (w *blockingWire) write() {
+	for {
+		batch, last := w.conn.take()
+		if len(batch) == 0 {
+			return
+		}
+		messages, bytes, buffers := len(batch), size(batch), net.Buffers(batch)
+		if _, err := buffers.WriteTo(w.net); err != nil {
+			w.conn.abort()
+			return
+		}
+		w.conn.wrote(messages, bytes, last)
+	}
+}
+
+func (w *blockingWire) pause() {}
+
+func (w *blockingWire) resume() { w.resumed <- struct{}{} }
+
+func (w *blockingWire) closeWrite() {
+	if half, ok := w.net.(interface{ CloseWrite() error }); ok {
+		// Errors of a dead socket help nobody: its reader ends too.
+		_ = half.CloseWrite()
+	}
+}
+
+func (w *blockingWire) shut() {
+	w.once.Do(func() {
+		close(w.done)
+		// Errors of closing a dead socket help nobody.
+		_ = w.net.Close()
+	})
+}
