@@ -172,11 +172,11 @@ func (p *parser) frame(h header, payload []byte, in incoming) *Close {
 		p.kind, p.data = kind, append(p.data, payload...)
 		return nil
 	}
-	whole := clone(payload)
-	if p.kind != 0 {
-		whole = append(p.data, payload...)
-		p.kind, p.data = 0, nil
+	whole := append(p.data, payload...) //nolint:gocritic // handed over with all it holds
+	if whole == nil {
+		whole = []byte{}
 	}
+	p.kind, p.data = 0, nil
 	if kind == Text && !utf8.Valid(whole) {
 		return &Close{CodeInvalidData, "text message is not UTF-8"}
 	}

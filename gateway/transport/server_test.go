@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -81,6 +82,16 @@ func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), 
 		s.Close()
 	})
 	return s, web.URL
+}
+
+// onEveryWire runs a test on each way to drive a connection.
+func onEveryWire(t *testing.T, test func(t *testing.T, wire func(*transport.Options))) {
+	t.Helper()
+	for name, blocking := range map[string]bool{"event loop": false, "goroutines": true} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(o *transport.Options) { o.Blocking = blocking })
+		})
+	}
 }
 
 func dial(t *testing.T, url string) *websocket.Conn {
@@ -161,69 +172,77 @@ func TestRefusedByTheProtocol(t *testing.T) {
 }
 
 func TestBugMetByOneMessageEndsOneConnection(t *testing.T) {
-	h := newHandler()
-	h.message = func(transport.Kind, []byte) { panic("bug") }
-	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
-	c := dial(t, url)
-	require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("x")))
-	_, _, err := c.Read(t.Context())
-	require.Equal(t, websocket.StatusInternalError, websocket.CloseStatus(err))
-	require.Equal(t, 1011, (<-h.closed).Code)
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		h.message = func(transport.Kind, []byte) { panic("bug") }
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		c := dial(t, url)
+		require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("x")))
+		_, _, err := c.Read(t.Context())
+		require.Equal(t, websocket.StatusInternalError, websocket.CloseStatus(err))
+		require.Equal(t, 1011, (<-h.closed).Code)
+	})
 }
 
 func TestEverythingQueuedGoesOutBeforeTheClose(t *testing.T) {
-	h := newHandler()
-	var conn atomic.Value
-	h.open = func(c transport.Conn) {
-		conn.Store(c)
-		for range 100 {
-			require.True(t, c.Send(transport.NewFrame(transport.Text, []byte("m"))))
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		var conn atomic.Value
+		h.open = func(c transport.Conn) {
+			conn.Store(c)
+			for range 100 {
+				require.True(t, c.Send(transport.NewFrame(transport.Text, []byte("m"))))
+			}
+			c.Close(transport.Close{Code: 4000, Reason: "first"})
+			c.Close(transport.Close{Code: 4001, Reason: "second"})
+			require.False(t, c.Send(transport.NewFrame(transport.Text, []byte("late"))))
 		}
-		c.Close(transport.Close{Code: 4000, Reason: "first"})
-		c.Close(transport.Close{Code: 4001, Reason: "second"})
-		require.False(t, c.Send(transport.NewFrame(transport.Text, []byte("late"))))
-	}
-	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
-	c := dial(t, url)
-	for range 100 {
-		_, data, err := c.Read(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, "m", string(data))
-	}
-	_, _, err := c.Read(t.Context())
-	require.Equal(t, websocket.StatusCode(4000), websocket.CloseStatus(err))
-	require.Equal(t, transport.Close{Code: 4000, Reason: "first"}, <-h.closed)
-	require.Zero(t, s.Remaining())
-	require.Zero(t, conn.Load().(transport.Conn).QueuedBytes())
+		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		c := dial(t, url)
+		for range 100 {
+			_, data, err := c.Read(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "m", string(data))
+		}
+		_, _, err := c.Read(t.Context())
+		require.Equal(t, websocket.StatusCode(4000), websocket.CloseStatus(err))
+		require.Equal(t, transport.Close{Code: 4000, Reason: "first"}, <-h.closed)
+		require.Zero(t, s.Remaining())
+		require.Zero(t, conn.Load().(transport.Conn).QueuedBytes())
+	})
 }
 
 func TestMessagesAreNotHandledAfterAClose(t *testing.T) {
-	h := newHandler()
-	var handled atomic.Int32
-	h.open = func(c transport.Conn) { c.Close(transport.Close{Code: 4000}) }
-	h.message = func(transport.Kind, []byte) { handled.Add(1) }
-	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
-	c := dial(t, url)
-	for range 10 {
-		_ = c.Write(t.Context(), websocket.MessageText, []byte("x"))
-	}
-	_, _, err := c.Read(t.Context())
-	require.Equal(t, websocket.StatusCode(4000), websocket.CloseStatus(err))
-	<-h.closed
-	require.Zero(t, handled.Load())
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		var handled atomic.Int32
+		h.open = func(c transport.Conn) { c.Close(transport.Close{Code: 4000}) }
+		h.message = func(transport.Kind, []byte) { handled.Add(1) }
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		c := dial(t, url)
+		for range 10 {
+			_ = c.Write(t.Context(), websocket.MessageText, []byte("x"))
+		}
+		_, _, err := c.Read(t.Context())
+		require.Equal(t, websocket.StatusCode(4000), websocket.CloseStatus(err))
+		<-h.closed
+		require.Zero(t, handled.Load())
+	})
 }
 
 func TestCloseSomeClosesSo(t *testing.T) {
-	h := newHandler()
-	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
-	c := dial(t, url)
-	require.Eventually(t, func() bool { return s.Remaining() == 1 }, patience, time.Millisecond)
-	require.Zero(t, s.CloseSome(0))
-	require.Equal(t, 1, s.CloseSome(5))
-	require.Zero(t, s.CloseSome(5), "nobody is asked twice")
-	require.Zero(t, s.Remaining())
-	_, _, err := c.Read(t.Context())
-	require.True(t, strings.HasSuffix(err.Error(), `reason = "restart"`), err)
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		c := dial(t, url)
+		require.Eventually(t, func() bool { return s.Remaining() == 1 }, patience, time.Millisecond)
+		require.Zero(t, s.CloseSome(0))
+		require.Equal(t, 1, s.CloseSome(5))
+		require.Zero(t, s.CloseSome(5), "nobody is asked twice")
+		require.Zero(t, s.Remaining())
+		_, _, err := c.Read(t.Context())
+		require.True(t, strings.HasSuffix(err.Error(), `reason = "restart"`), err)
+	})
 }
 
 // Who sees the handshake's answer can rely on what OnOpen set up, such as its subscriptions.
@@ -301,4 +320,95 @@ func TestRefusedClientsAreDisconnected(t *testing.T) {
 		require.Contains(t, string(answer), "HTTP/1.1 "+strconv.Itoa(status))
 		require.NoError(t, conn.Close())
 	}
+}
+
+// A message that is there when the peer closes counts, however fast the close follows.
+func TestMessagesBeforeTheCloseAreHandled(t *testing.T) {
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		var got []string
+		h.message = func(_ transport.Kind, data []byte) {
+			time.Sleep(time.Millisecond)
+			got = append(got, string(data))
+		}
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		c := dial(t, url)
+		want := make([]string, 0, 20)
+		for i := range cap(want) {
+			want = append(want, strconv.Itoa(i))
+			require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte(want[i])))
+		}
+		require.NoError(t, c.Close(websocket.StatusNormalClosure, ""))
+		require.Equal(t, transport.CodeNormal, (<-h.closed).Code)
+		require.Equal(t, want, got)
+	})
+}
+
+// What the socket does not take at once goes out when it can, whole and in order.
+func TestMoreThanTheSocketHolds(t *testing.T) {
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		const frames, length = 400, 100_000
+		h := newHandler()
+		opened := make(chan transport.Conn, 1)
+		h.open = func(c transport.Conn) { opened <- c }
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire, func(o *transport.Options) {
+			o.MaxQueuedBytes = 2 * frames * length
+		})
+		c := dial(t, url)
+		c.SetReadLimit(-1)
+		conn := <-opened
+		for i := range frames {
+			payload := make([]byte, length+i)
+			payload[0], payload[length-1] = byte(i), byte(i)
+			require.True(t, conn.Send(transport.NewFrame(transport.Binary, payload)))
+		}
+		require.Positive(t, conn.QueuedBytes())
+		for i := range frames {
+			_, data, err := c.Read(t.Context())
+			require.NoError(t, err)
+			require.Len(t, data, length+i)
+			require.Equal(t, byte(i), data[0])
+			require.Equal(t, byte(i), data[length-1])
+		}
+		require.Eventually(t, func() bool { return conn.QueuedBytes() == 0 }, patience, time.Millisecond)
+	})
+}
+
+// A handler that does not keep up holds up its own client: the gateway stops to read.
+func TestWhoIsNotHandledIsNotRead(t *testing.T) {
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		release := make(chan struct{})
+		var handled atomic.Int32
+		h.message = func(transport.Kind, []byte) {
+			<-release
+			handled.Add(1)
+		}
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, conn.Close()) }()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		r.Header = handshake()
+		require.NoError(t, r.Write(conn))
+		answer := make([]byte, 4096)
+		_, err = conn.Read(answer)
+		require.NoError(t, err)
+
+		message := append([]byte{0x82, 0x80 | 126, 0x03, 0xE8, 0, 0, 0, 0}, make([]byte, 1000)...)
+		sent := 0
+		for {
+			require.NoError(t, conn.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+			n, err := conn.Write(message[sent%len(message):])
+			sent += n
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			require.NoError(t, err)
+			require.Less(t, sent, 64<<20, "somebody reads on")
+		}
+		close(release)
+		whole := int32(sent / len(message))
+		require.Eventually(t, func() bool { return handled.Load() == whole }, patience, time.Millisecond)
+	})
 }

@@ -83,7 +83,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) (n
 	if err != nil {
 		return nil, nil, fmt.Errorf("take the connection over: %w", err)
 	}
-	if early, err = rw.Reader.Peek(rw.Reader.Buffered()); err == nil {
+	if early, err = rw.Peek(rw.Reader.Buffered()); err == nil {
 		err = s.answer(nc, rw.Writer, r, e)
 	}
 	if err != nil {
