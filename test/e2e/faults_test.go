@@ -94,9 +94,7 @@ func TestOperatorRestartChangesNothing(t *testing.T) {
 // once: what is published before the gateways are back at Redis is lost, so it is published again.
 func TestRedisRestartKeepsTheClients(t *testing.T) {
 	all := subscribeEverywhere(t, wsclient.Plain, "redis-restart")
-	run(t, "delete", "pod", "-l", "wsfleet.dev/cluster="+clusterName+",app.kubernetes.io/component=redis", "--wait=true")
-	run(t, "rollout", "status", "deployment/"+clusterName+"-redis", "--timeout=90s")
-
+	// Read all the time, before Redis goes too: only who reads answers the gateway's pings.
 	type receipt struct {
 		pod string
 		err error
@@ -106,8 +104,14 @@ func TestRedisRestartKeepsTheClients(t *testing.T) {
 		go func() {
 			_, err := s.conn.Receive(t.Context())
 			receipts <- receipt{s.pod, err}
+			for err == nil {
+				_, err = s.conn.Receive(t.Context())
+			}
 		}()
 	}
+	run(t, "delete", "pod", "-l", "wsfleet.dev/cluster="+clusterName+",app.kubernetes.io/component=redis", "--wait=true")
+	run(t, "rollout", "status", "deployment/"+clusterName+"-redis", "--timeout=90s")
+
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
 	deadline := time.After(90 * time.Second)
