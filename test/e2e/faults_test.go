@@ -49,9 +49,14 @@ func TestWrongSpecLeavesTheFleetAlone(t *testing.T) {
 				t.Logf("%s=%s %s: %s", c.condition, status, reason, message)
 				return nil
 			})
-			if events := run(t, "get", "events", "--field-selector=type=Warning", "-o", "jsonpath={.items[*].message}"); !strings.Contains(events, c.message[0]) {
-				t.Errorf("no Warning event names %s: %s", c.message[0], events)
-			}
+			// The event is written beside the condition, not before it.
+			eventually(t, 30*time.Second, "a Warning event tells it", func() error {
+				events := run(t, "get", "events", "--field-selector=type=Warning", "-o", "jsonpath={.items[*].message}")
+				if !strings.Contains(events, c.message[0]) {
+					return fmt.Errorf("no Warning event names %s: %s", c.message[0], events)
+				}
+				return nil
+			})
 			after := servingPods(t)
 			for _, pod := range before {
 				if !slices.Contains(after, pod) {
