@@ -32,15 +32,28 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := event.NewLog(os.Stdout)
+	// The first goes alone: ClientIP affinity holds once the address has been seen, not for handshakes
+	// that come at the same moment.
+	first := make(chan struct{})
+	seen := sync.OnceFunc(func() { close(first) })
 	var all sync.WaitGroup
 	for i := range *connections {
-		all.Go(func() { hold(ctx, log, i, wsclient.Protocol(*protocol), *address, *channel) })
+		all.Go(func() {
+			if i > 0 {
+				select {
+				case <-ctx.Done():
+				case <-first:
+				}
+			}
+			hold(ctx, log, i, wsclient.Protocol(*protocol), *address, *channel, seen)
+		})
 	}
 	all.Wait()
 }
 
-// hold keeps one connection until ctx ends or the gateway says not to come back.
-func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protocol, address, channel string) {
+// hold keeps one connection until ctx ends or the gateway says not to come back; it calls opened each
+// time that it has one.
+func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protocol, address, channel string, opened func()) {
 	for ctx.Err() == nil {
 		conn, err := dial(ctx, protocol, address, channel)
 		if err != nil {
@@ -49,6 +62,7 @@ func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protoco
 			continue
 		}
 		log.Add(event.Event{Kind: event.Opened, Client: id, Node: conn.Node()})
+		opened()
 		err = listen(ctx, log, id, conn)
 		if ctx.Err() != nil {
 			_ = conn.Close()
