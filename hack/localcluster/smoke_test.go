@@ -317,7 +317,16 @@ func (m *machine) awaitAnswers() {
 	}
 	m.awaitPods()
 	for _, f := range m.status().Forwards {
-		contains(m.t, m.get("http://"+f.Listen), "client-")
+		for {
+			said, err := tryGet("http://" + f.Listen)
+			if err == nil && strings.Contains(said, "client-") {
+				break
+			}
+			if time.Now().After(deadline) {
+				m.t.Fatalf("the forward to %s does not answer again: %q, %v", f.Listen, said, err)
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
 	}
 }
 
@@ -343,16 +352,21 @@ func (m *machine) forgetAsAtBoot() {
 
 func (m *machine) get(url string) string {
 	m.t.Helper()
-	response, err := (&http.Client{Timeout: 15 * time.Second}).Get(url)
+	body, err := tryGet(url)
 	if err != nil {
 		m.t.Fatal(err)
+	}
+	return body
+}
+
+func tryGet(url string) (string, error) {
+	response, err := (&http.Client{Timeout: 15 * time.Second}).Get(url)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return string(body)
+	return string(body), err
 }
 
 func (m *machine) throughPortForward(pod string) string {
