@@ -3,9 +3,11 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -116,15 +118,28 @@ func TestCluster(t *testing.T) {
 		m := m.on(t)
 		pod := m.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
 		follow := m.kubectlCommand("logs", "--follow", pod)
-		var said bytes.Buffer
-		follow.Stdout = &said
+		out, err := follow.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := follow.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// Not before the first line: it must follow when the pod goes.
+		log := bufio.NewReader(out)
+		for line := ""; !strings.Contains(line, "serving as"); {
+			if line, err = log.ReadString('\n'); err != nil {
+				t.Fatalf("the log of %s ended before the pod served: %v", pod, errors.Join(err, follow.Wait()))
+			}
+		}
 		m.kubectl("delete", "pod", pod)
+		rest, err := io.ReadAll(log)
+		if err != nil {
+			t.Error(err)
+		}
 		_ = follow.Wait() // ends with the pod, in whatever way
-		contains(t, said.String(), "preStop ran")
-		contains(t, said.String(), "told to end")
+		contains(t, string(rest), "preStop ran")
+		contains(t, string(rest), "told to end")
 		m.awaitPods()
 	})
 	t.Run("forwards lead in, and are replaced", func(t *testing.T) {
