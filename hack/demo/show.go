@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,9 +61,15 @@ func (s *stage) show(ctx context.Context, listen string) error {
 		if talk, err = exchange(ctx, clients[0], clients[1]); err != nil {
 			return err
 		}
-		// The status counts both, so that the table below shows them.
-		_, err = k.Run(ctx, "wait", "--for=jsonpath={.status.connections}=2", "--timeout=60s", "websocketcluster/"+demoCluster)
-		return err
+		// Only who reads answers the gateway's pings. It ends with the connection.
+		for _, c := range clients {
+			go func() {
+				for err := error(nil); err == nil; {
+					_, err = c.conn.Receive(ctx)
+				}
+			}()
+		}
+		return awaitCounted(ctx, k, len(clients))
 	})
 	if err != nil {
 		return err
@@ -99,13 +106,12 @@ func (s *stage) applyDemo(ctx context.Context, k kubectl.Kubectl, say note) erro
 }
 
 func connectTwo(ctx context.Context, k kubectl.Kubectl) ([]*client, error) {
-	out, err := k.Run(ctx, "get", "pods", "-l", demoSelector, "--field-selector=status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}")
+	pods, err := k.ServingPods(ctx, demoSelector)
 	if err != nil {
 		return nil, err
 	}
-	pods := strings.Fields(out)
 	if len(pods) < 2 {
-		return nil, fmt.Errorf("two gateway pods are needed, %d run", len(pods))
+		return nil, fmt.Errorf("two gateway pods are needed, %d serve", len(pods))
 	}
 	var clients []*client
 	for i, name := range []string{"alice", "bob"} {
@@ -124,6 +130,28 @@ func connectTwo(ctx context.Context, k kubectl.Kubectl) ([]*client, error) {
 		return clients, fmt.Errorf("both clients are on %s", clients[0].conn.Node())
 	}
 	return clients, nil
+}
+
+// awaitCounted waits until the status counts the demo's clients, so that the table shows them. There
+// may be more: somebody who connected by hand.
+func awaitCounted(ctx context.Context, k kubectl.Kubectl, least int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		out, err := k.Run(ctx, "get", "websocketcluster/"+demoCluster, "-o", "jsonpath={.status.connections}")
+		if err != nil {
+			return err
+		}
+		// Empty until the operator has counted for the first time.
+		if connections, err := strconv.Atoi(strings.TrimSpace(out)); err == nil && connections >= least {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the status counts %q connections, want at least %d: %w", out, least, ctx.Err())
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 }
 
 func exchange(ctx context.Context, a, b *client) ([]string, error) {

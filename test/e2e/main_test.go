@@ -131,27 +131,9 @@ func run(t *testing.T, args ...string) string {
 // servingPods are the gateways that are ready and not on their way out.
 func servingPods(t *testing.T) []string {
 	t.Helper()
-	var pods struct {
-		Items []struct {
-			Metadata struct {
-				Name              string
-				DeletionTimestamp string
-			}
-			Status struct {
-				Conditions []struct{ Type, Status string }
-			}
-		}
-	}
-	if err := kube.JSON(t.Context(), &pods, "get", "pods", "-l", selector); err != nil {
+	names, err := kube.ServingPods(t.Context(), selector)
+	if err != nil {
 		t.Fatal(err)
-	}
-	var names []string
-	for _, p := range pods.Items {
-		for _, c := range p.Status.Conditions {
-			if c.Type == "Ready" && c.Status == "True" && p.Metadata.DeletionTimestamp == "" {
-				names = append(names, p.Metadata.Name)
-			}
-		}
 	}
 	return names
 }

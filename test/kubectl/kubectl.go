@@ -53,6 +53,33 @@ func (k Kubectl) JSON(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
+// ServingPods are the pods of a selector that are ready and not on their way out.
+func (k Kubectl) ServingPods(ctx context.Context, selector string) ([]string, error) {
+	var pods struct {
+		Items []struct {
+			Metadata struct {
+				Name              string
+				DeletionTimestamp string
+			}
+			Status struct {
+				Conditions []struct{ Type, Status string }
+			}
+		}
+	}
+	if err := k.JSON(ctx, &pods, "get", "pods", "-l", selector); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range pods.Items {
+		for _, c := range p.Status.Conditions {
+			if c.Type == "Ready" && c.Status == "True" && p.Metadata.DeletionTimestamp == "" {
+				names = append(names, p.Metadata.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
 func (k Kubectl) run(ctx context.Context, in io.Reader, args ...string) (string, error) {
 	cmd := k.Command(ctx, args...)
 	var out, errOut bytes.Buffer
