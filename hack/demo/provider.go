@@ -174,10 +174,39 @@ func (c *current) up(ctx context.Context) error {
 	if _, err := c.kubectl().Run(ctx, "version"); err != nil {
 		return fmt.Errorf("the current kubeconfig context does not answer: %w", err)
 	}
+	there, ours, err := c.installed(ctx)
+	if err != nil {
+		return err
+	}
+	if there && !ours {
+		return fmt.Errorf("wsfleet is installed on this cluster already, and not by the demo: its %s has no label %s=%s; "+
+			"use another cluster, or make uninstall first", crd, stageLabel, stageValue)
+	}
 	return nil
 }
 
+// installed tells whether the cluster has wsfleet's CRD, and whether a stage put it there.
+func (c *current) installed(ctx context.Context) (there, ours bool, err error) {
+	path := "jsonpath={.metadata.name} {.metadata.labels." + strings.ReplaceAll(stageLabel, ".", `\.`) + "}"
+	out, err := c.kubectl().Run(ctx, "get", crd, "--ignore-not-found", "-o", path)
+	if err != nil {
+		return false, false, err
+	}
+	fields := strings.Fields(out)
+	return len(fields) > 0, len(fields) == 2 && fields[1] == stageValue, nil
+}
+
+// down takes away what a stage installed. An installation of the user's own has the same names and
+// is left alone: with its CRD every WebSocketCluster would go.
 func (c *current) down(ctx context.Context) error {
+	_, ours, err := c.installed(ctx)
+	if err != nil {
+		return errors.Join(stopForward("current"), err)
+	}
+	if !ours {
+		fmt.Printf("nothing is removed: this cluster has no %s with the label %s=%s\n", crd, stageLabel, stageValue)
+		return stopForward("current")
+	}
 	_, demo := c.kubectl().Run(ctx, "delete", "namespace", demoNamespace, "--ignore-not-found")
 	_, operator := c.kubectl().Run(ctx, "delete", "--ignore-not-found", "-k", "config/default")
 	return errors.Join(stopForward("current"), demo, operator)

@@ -14,6 +14,10 @@ import (
 const (
 	operatorNamespace  = "wsfleet-system"
 	operatorDeployment = "wsfleet-operator"
+	crd                = "crd/websocketclusters.wsfleet.dev"
+	// The label of all that a stage installs: what has it may be removed.
+	stageLabel = "wsfleet.dev/stage"
+	stageValue = "demo"
 )
 
 // stage is a cluster with the operator on it, ready for a WebSocketCluster.
@@ -79,7 +83,7 @@ func (s *stage) install(ctx context.Context, say note) error {
 	if _, err := k.Run(ctx, "apply", "--server-side", "--force-conflicts", "-k", overlay); err != nil {
 		return err
 	}
-	if _, err := k.Run(ctx, "wait", "--for=condition=Established", "--timeout=60s", "crd/websocketclusters.wsfleet.dev"); err != nil {
+	if _, err := k.Run(ctx, "wait", "--for=condition=Established", "--timeout=60s", crd); err != nil {
 		return err
 	}
 	out, err := k.In(operatorNamespace).Run(ctx, "rollout", "status", "deployment/"+operatorDeployment, "--timeout=180s")
@@ -97,6 +101,7 @@ func (s *stage) kustomization() string {
 		arguments = append(arguments, "--redis-image="+redis)
 	}
 	var b strings.Builder
+	fmt.Fprintf(&b, "labels:\n- pairs: {%s: %s}\n", stageLabel, stageValue)
 	b.WriteString("resources: [../../config/default]\npatches:\n- target: {kind: Deployment, name: " + operatorDeployment + "}\n  patch: |\n")
 	fmt.Fprintf(&b, "    - {op: replace, path: /spec/template/spec/containers/0/image, value: %q}\n", s.images[operatorImage])
 	for _, a := range arguments {
