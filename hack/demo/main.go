@@ -23,6 +23,9 @@ func main() {
 	}
 }
 
+// defaultCluster is the Makefile's CLUSTER, too.
+const defaultCluster = "local"
+
 type options struct {
 	cluster     string
 	name        string
@@ -40,7 +43,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&o.cluster, "cluster", "local", "local (brought up here, no Docker needed), kind, or current (the current kubeconfig context)")
+	flags.StringVar(&o.cluster, "cluster", defaultCluster, "local (brought up here, no Docker needed), kind, or current (the current kubeconfig context)")
 	flags.StringVar(&o.name, "name", "wsfleet", "name of the cluster, for local and kind")
 
 	up := &cobra.Command{
@@ -97,7 +100,7 @@ func withStage(ctx context.Context, o options, then func(context.Context, *stage
 	if err != nil {
 		return err
 	}
-	s := &stage{provider: p, progress: newProgress(os.Stdout), withClient: o.clientImage}
+	s := &stage{provider: p, cluster: o.cluster, progress: newProgress(os.Stdout), withClient: o.clientImage}
 	if err := s.bringUp(ctx); err != nil {
 		return err
 	}

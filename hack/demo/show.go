@@ -206,8 +206,16 @@ Look at it:
 Scale it:
   %[3]s%[4]s -n %[5]s scale websocketcluster/%[6]s --replicas=3
 Remove everything:
-  make demo-down
+  %[8]s
 Done in %[7]s.
-`, net.JoinHostPort(host, port), contract.PathPlain, kubeconfig, binary, demoNamespace, demoCluster, s.progress.elapsed().Round(100*time.Millisecond))
+`, net.JoinHostPort(host, port), contract.PathPlain, kubeconfig, binary, demoNamespace, demoCluster, s.progress.elapsed().Round(100*time.Millisecond), s.removal())
 	return nil
+}
+
+// removal is the command that removes the demo from the cluster it is on.
+func (s *stage) removal() string {
+	if s.cluster == defaultCluster {
+		return "make demo-down"
+	}
+	return "make demo-down CLUSTER=" + s.cluster
 }

@@ -22,7 +22,9 @@ const (
 
 // stage is a cluster with the operator on it, ready for a WebSocketCluster.
 type stage struct {
-	provider   provider
+	provider provider
+	// cluster is the kind of it, as the user names it.
+	cluster    string
 	progress   *progress
 	withClient bool
 
