@@ -102,8 +102,8 @@ fuzz: ## Run every fuzz target for FUZZTIME
 ##@ What the others need (they call these themselves)
 
 .PHONY: deps-cluster
-deps-cluster: # Debian packages of the local cluster
-	@if [ "$(CLUSTER)" = local ]; then hack/install-deps.sh build cluster redis; fi
+deps-cluster: # Debian packages of the local cluster, and of the images made here (redis-server goes into one)
+	@case "$(CLUSTER)" in local) hack/install-deps.sh build cluster redis;; kind) hack/install-deps.sh build redis;; esac
 
 .PHONY: deps-test
 deps-test: # Debian packages of the tests

@@ -62,7 +62,7 @@ func (l *local) build(ctx context.Context) error {
 func (l *local) up(ctx context.Context) error {
 	// Asked first: the binaries take minutes to build.
 	if os.Geteuid() != 0 {
-		return errors.New(`the local cluster needs root for namespaces, mounts and cgroups: run it as sudo env PATH="$PATH" make demo`)
+		return errors.New(`the local cluster needs root for namespaces, mounts and cgroups: sudo env PATH="$PATH" make demo (or make e2e)`)
 	}
 	if err := l.build(ctx); err != nil {
 		return err

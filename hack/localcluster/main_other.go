@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
-	fmt.Fprintf(os.Stderr, "localcluster: needs Linux, this is %s; use `make demo CLUSTER=kind`, which needs Docker\n", runtime.GOOS)
+	fmt.Fprintf(os.Stderr, "localcluster: needs Linux, also to make images, this is %s; "+
+		"`make demo CLUSTER=current` uses a cluster and images that are there\n", runtime.GOOS)
 	os.Exit(1)
 }
