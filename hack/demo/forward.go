@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,9 @@ import (
 	"github.com/wsfleet/wsfleet/test/kubectl"
 )
 
+// forwardPatience is how long a forward may take to listen.
+const forwardPatience = 30 * time.Second
+
 // startForward leaves a `kubectl port-forward` behind and writes its process id down.
 func startForward(ctx context.Context, name string, k kubectl.Kubectl, listen, namespace, service string) (string, error) {
 	if err := stopForward(name); err != nil {
@@ -28,23 +32,51 @@ func startForward(ctx context.Context, name string, k kubectl.Kubectl, listen, n
 	if err != nil {
 		return "", err
 	}
-	// Not bound to ctx: it must outlive this process.
+	// Not bound to ctx: it must outlive this process. So must what it writes to, hence a file.
 	cmd := k.In(namespace).Command(context.WithoutCancel(ctx), "port-forward", "--address", "127.0.0.1", "service/"+service, port+":80")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	log, err := os.Create(logFile(name))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = log.Close() }()
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(pidFile(name), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
-		return "", err
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	err = os.WriteFile(pidFile(name), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+	if err == nil {
+		err = awaitForward(ctx, address, ended)
 	}
-	for ctx.Err() == nil {
+	if err != nil {
+		said, _ := os.ReadFile(logFile(name)) // the error is the news, with or without it
+		_ = cmd.Process.Kill()                // it may have ended by itself
+		return "", errors.Join(fmt.Errorf("kubectl port-forward to service/%s: %w\n%s", service, err, strings.TrimSpace(string(said))), stopForward(name))
+	}
+	return address, nil
+}
+
+// awaitForward waits until the forward listens, unless it ends before.
+func awaitForward(ctx context.Context, address string, ended <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, forwardPatience)
+	defer cancel()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 		if err == nil {
-			return address, conn.Close()
+			return conn.Close()
 		}
-		time.Sleep(100 * time.Millisecond)
+		select {
+		case err := <-ended:
+			return fmt.Errorf("it has ended: %w", cmp.Or(err, errors.New("exit status 0")))
+		case <-ctx.Done():
+			return fmt.Errorf("it does not listen at %s: %w", address, ctx.Err())
+		case <-again.C:
+		}
 	}
-	return "", ctx.Err()
 }
 
 func stopForward(name string) error {
@@ -66,10 +98,15 @@ func stopForward(name string) error {
 			return err
 		}
 	}
+	if err := os.Remove(logFile(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return os.Remove(pidFile(name))
 }
 
 func pidFile(name string) string { return filepath.Join("dist", name+".forward.pid") }
+
+func logFile(name string) string { return filepath.Join("dist", name+".forward.log") }
 
 // freeAddress is listen, or another port of the same host when listen is taken.
 func freeAddress(ctx context.Context, listen string) (string, error) {
