@@ -7,7 +7,21 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
+	"time"
 )
+
+// tidyUp is how long a program that is told to end may take.
+const tidyUp = 30 * time.Second
+
+// gently prepares a program that is told to end when ctx does, rather than killed: localcluster, for
+// one, would leave things half made.
+func gently(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = tidyUp
+	return cmd
+}
 
 // run executes a program and returns its standard output; the error shows what it printed.
 func run(ctx context.Context, name string, args ...string) (string, error) {
@@ -15,7 +29,7 @@ func run(ctx context.Context, name string, args ...string) (string, error) {
 }
 
 func runEnv(ctx context.Context, env []string, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := gently(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
 	var out, all bytes.Buffer
 	cmd.Stdout = &tee{&out, &all}
@@ -28,7 +42,7 @@ func runEnv(ctx context.Context, env []string, name string, args ...string) (str
 
 // stream executes a program whose own progress lines are worth showing.
 func stream(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := gently(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
