@@ -144,8 +144,18 @@ func (c *Cluster) restoreForwards(ctx context.Context) []error {
 // same address as the last time if that is still free, and writes the
 // kubeconfig that says where.
 func (c *Cluster) ensureAPIForward(ctx context.Context) error {
-	if c.records().Read(apiForwarder).Alive() {
-		return nil
+	if before := c.records().Read(apiForwarder); before.Alive() {
+		if _, err := os.Stat(c.Kubeconfig()); err == nil {
+			return nil
+		}
+		// An `up` that was cut off started it and told nobody where it listens.
+		if err := c.endAPIForward(ctx, before); err != nil {
+			return err
+		}
+	}
+	// So that a kubeconfig always belongs to the forward that runs.
+	if err := os.Remove(c.Kubeconfig()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	to := nodeIP + ":" + securePort
 	at := "127.0.0.1:0"
@@ -163,6 +173,15 @@ func (c *Cluster) ensureAPIForward(ctx context.Context) error {
 		return err
 	}
 	return c.writeKubeconfig("admin", "https://"+got.Listen)
+}
+
+func (c *Cluster) endAPIForward(ctx context.Context, running process.Identity) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := running.Kill(ctx); err != nil {
+		return err
+	}
+	return c.records().Forget(apiForwarder)
 }
 
 func (c *Cluster) apiAddressFile() string { return c.config("apiserver.address") }
