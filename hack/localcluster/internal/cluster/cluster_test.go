@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
@@ -411,5 +413,47 @@ func TestLogTail(t *testing.T) {
 	}
 	if got := c.logTail("etcd"); len(got) > tailBytes || !strings.HasSuffix(got, "the end") {
 		t.Errorf("%d bytes that end in %q", len(got), got[len(got)-10:])
+	}
+}
+
+func TestAwaitReadyTellsTheEndFromSlowness(t *testing.T) {
+	c := testCluster(t)
+	comp := component{name: "etcd", ready: "unix:" + filepath.Join(c.state, "nonesuch"), patience: time.Minute}
+	ended := make(chan struct{})
+	close(ended)
+	if err := c.awaitReady(t.Context(), comp, ended); !errors.Is(err, errEnded) {
+		t.Errorf("a process that has ended: %v", err)
+	}
+	comp.patience = time.Millisecond
+	if err := c.awaitReady(t.Context(), comp, nil); err == nil || errors.Is(err, errEnded) {
+		t.Errorf("a process that is slow: %v", err)
+	}
+}
+
+func TestUnusableDataIsSetAside(t *testing.T) {
+	c := testCluster(t)
+	for _, latest := range []string{"first", "second"} {
+		for path, content := range map[string]string{
+			c.data("etcd/member"): latest, c.data("kubelet/x"): "x", c.pki("ca.crt"): "x",
+			c.Kubeconfig(): "x", c.LogFile("etcd"): "why",
+		} {
+			if err := writeFile(path, []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		aside, err := c.setDataAside()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := os.ReadFile(filepath.Join(aside, "member")); err != nil || string(kept) != latest {
+			t.Errorf("kept %q, %v; expected %q", kept, err, latest)
+		}
+		if _, err := os.Stat(c.LogFile("etcd")); err != nil {
+			t.Error(err)
+		}
+		left, err := os.ReadDir(c.state)
+		if err != nil || len(left) != 2 {
+			t.Errorf("left: %v, %v", left, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,10 +36,7 @@ func (c *Cluster) Down(ctx context.Context, report *progress.Reporter) error {
 func (c *Cluster) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, downPatience)
 	defer cancel()
-	if err := c.stop(ctx); err != nil {
-		return err
-	}
-	if err := sandbox.DeleteNetns(c.Netns()); err != nil {
+	if err := c.stopAndUnlink(ctx); err != nil {
 		return err
 	}
 	for _, dir := range []string{c.state, c.run} {
@@ -47,6 +45,51 @@ func (c *Cluster) remove(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// startOver removes the cluster like remove, but keeps the logs, which tell
+// why, and etcd's data, and says where that is.
+func (c *Cluster) startOver(ctx context.Context) (aside string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	defer cancel()
+	if err := c.stopAndUnlink(ctx); err != nil {
+		return "", err
+	}
+	return c.setDataAside()
+}
+
+// setDataAside empties the state directory but for the logs and etcd's data,
+// which takes the place of what was set aside before.
+func (c *Cluster) setDataAside() (aside string, err error) {
+	const kept = "etcd-unusable"
+	aside = filepath.Join(c.state, kept)
+	if err := os.RemoveAll(aside); err != nil {
+		return "", err
+	}
+	if err := os.Rename(c.data("etcd"), aside); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(c.state)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if e.Name() == kept || e.Name() == "logs" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(c.state, e.Name())); err != nil {
+			return "", err
+		}
+	}
+	return aside, nil
+}
+
+// stopAndUnlink ends all processes and takes their network away.
+func (c *Cluster) stopAndUnlink(ctx context.Context) error {
+	if err := c.stop(ctx); err != nil {
+		return err
+	}
+	return sandbox.DeleteNetns(c.Netns())
 }
 
 // stop ends all processes and leaves the data. Those that could start others

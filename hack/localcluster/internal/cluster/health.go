@@ -22,6 +22,9 @@ import (
 // whether it is ready: it tells nobody by itself.
 const askAgain = 50 * time.Millisecond
 
+// errEnded says that a component ended by itself before it was ready.
+var errEnded = errors.New("has ended")
+
 // awaitReady asks until the component is ready. It gives up early when the
 // process ends, and then shows what it said last.
 func (c *Cluster) awaitReady(ctx context.Context, comp component, ended <-chan struct{}) error {
@@ -36,7 +39,7 @@ func (c *Cluster) awaitReady(ctx context.Context, comp component, ended <-chan s
 		}
 		select {
 		case <-ended:
-			return fmt.Errorf("%s has ended\nthe end of %s:\n%s", comp.name, c.LogFile(comp.name), c.logTail(comp.name))
+			return fmt.Errorf("%s %w\nthe end of %s:\n%s", comp.name, errEnded, c.LogFile(comp.name), c.logTail(comp.name))
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready after %s: %w\nthe end of %s:\n%s",
 				comp.name, comp.patience, err, c.LogFile(comp.name), c.logTail(comp.name))

@@ -40,10 +40,11 @@ func (c *Cluster) Up(ctx context.Context, report *progress.Reporter) error {
 	err = c.up(ctx, report)
 	if errors.Is(err, errData) {
 		// Nothing is synced to disk, so a power cut may leave the data unusable.
-		report.Say("%s: starting from an empty cluster", firstLine(err.Error()))
-		if err := c.remove(ctx); err != nil {
-			return err
+		aside, asideErr := c.startOver(ctx)
+		if asideErr != nil {
+			return errors.Join(err, asideErr)
 		}
+		report.Say("%s: starting from an empty cluster; what etcd had is kept in %s", firstLine(err.Error()), aside)
 		err = c.up(ctx, report)
 	}
 	return err
@@ -71,7 +72,8 @@ func (c *Cluster) up(ctx context.Context, report *progress.Reporter) error {
 	hadData := c.hasData()
 	for _, comp := range c.components() {
 		if err := report.Step(comp.name, func() error { return c.start(ctx, comp) }); err != nil {
-			if comp.name == "etcd" && hadData && ctx.Err() == nil {
+			// One that is only slow, or cannot be started, says nothing about its data.
+			if comp.name == "etcd" && hadData && errors.Is(err, errEnded) && ctx.Err() == nil {
 				return fmt.Errorf("%w: %w", errData, err)
 			}
 			return err
