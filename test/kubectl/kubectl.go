@@ -11,6 +11,7 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -55,6 +56,7 @@ func (k Kubectl) JSON(ctx context.Context, into any, args ...string) error {
 
 // ServingPods are the pods of a selector that are ready and not on their way out.
 func (k Kubectl) ServingPods(ctx context.Context, selector string) ([]string, error) {
+	type condition struct{ Type, Status string }
 	var pods struct {
 		Items []struct {
 			Metadata struct {
@@ -62,7 +64,7 @@ func (k Kubectl) ServingPods(ctx context.Context, selector string) ([]string, er
 				DeletionTimestamp string
 			}
 			Status struct {
-				Conditions []struct{ Type, Status string }
+				Conditions []condition
 			}
 		}
 	}
@@ -71,10 +73,8 @@ func (k Kubectl) ServingPods(ctx context.Context, selector string) ([]string, er
 	}
 	var names []string
 	for _, p := range pods.Items {
-		for _, c := range p.Status.Conditions {
-			if c.Type == "Ready" && c.Status == "True" && p.Metadata.DeletionTimestamp == "" {
-				names = append(names, p.Metadata.Name)
-			}
+		if p.Metadata.DeletionTimestamp == "" && slices.Contains(p.Status.Conditions, condition{"Ready", "True"}) {
+			names = append(names, p.Metadata.Name)
 		}
 	}
 	return names, nil
