@@ -119,7 +119,8 @@ func TestDeadClientsAreFoundByHeartbeat(t *testing.T) {
 	dead := g.raw(t, "/ws?channel=a")
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := alive.read()
+		// A read whose context ends takes the connection with it: this one waits as long as the test.
+		_, _, err := alive.Read(t.Context())
 		ended <- err
 	}()
 	first, _ := dead.frame()
