@@ -62,17 +62,16 @@ func TestPeerThatNeverReadsDoesNotHoldTheDrain(t *testing.T) {
 	g := start(t, quickDrain, func(cfg *config.Config) { cfg.MaxQueuedBytes = 64 << 20 })
 	full := g.raw(t, "/ws?channel=a")
 	quick := g.dial(t, "/ws?channel=a")
-	quick.SetReadLimit(1 << 20)
-	message := strings.Repeat("x", 60<<10)
-	var list struct{ Connections []struct{ QueuedBytes int } }
-	for stuck := false; !stuck; {
-		quick.text(message)
-		quick.expect(message)
+	quick.talkUntil(func() bool {
+		var list struct{ Connections []struct{ QueuedBytes int } }
 		g.admin(t, "GET", "/connections").json(t, &list)
 		for _, c := range list.Connections {
-			stuck = stuck || c.QueuedBytes > 200<<10
+			if c.QueuedBytes > 200<<10 {
+				return true
+			}
 		}
-	}
+		return false
+	})
 	g.Terminate("SIGTERM", false)
 	quick.closed(1012, "service restart")
 	g.ended(t)

@@ -32,6 +32,9 @@ const patience = 10 * time.Second
 // tick is how often something outside this process is asked again.
 const tick = 10 * time.Millisecond
 
+// pingInterval keeps pings out of what tests expect. The first one comes at a random moment within it.
+const pingInterval = 1000 * time.Hour
+
 // running is a gateway under test.
 type running struct {
 	*gateway.Gateway
@@ -45,6 +48,7 @@ func start(t *testing.T, change ...func(*config.Config)) *running {
 	t.Helper()
 	cfg := config.Default()
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.PingInterval = pingInterval
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -137,6 +141,18 @@ func (c *client) expect(want string) {
 	_, data, err := c.read()
 	require.NoError(c.t, err)
 	require.Equal(c.t, want, data)
+}
+
+// talkUntil sends messages of 60 KiB to the channel of c until they have had their effect on others.
+func (c *client) talkUntil(done func() bool) {
+	c.t.Helper()
+	c.SetReadLimit(1 << 20)
+	message := strings.Repeat("x", 60<<10)
+	for deadline := time.Now().Add(3 * patience); !done(); {
+		require.True(c.t, time.Now().Before(deadline), "still no effect")
+		c.text(message)
+		c.expect(message)
+	}
 }
 
 // closed reads until the close frame and checks what it says.
