@@ -23,6 +23,7 @@ func TestDrainTellsClientsToComeBackAndEnds(t *testing.T) {
 	g := start(t, quickDrain, func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainPropagationDelay = 8*time.Second, 3*time.Second })
 	plain, centrifuge := g.dial(t, "/ws?channel=a"), g.connect(t)
 	stubborn := g.raw(t, "/ws?channel=a")
+	require.NoError(t, stubborn.SetDeadline(time.Now().Add(2*patience)))
 	g.Terminate("SIGTERM", false)
 	require.Equal(t, http.StatusServiceUnavailable, g.admin(t, "GET", "/readyz").status)
 	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/livez").status)
@@ -39,7 +40,7 @@ func TestDrainTellsClientsToComeBackAndEnds(t *testing.T) {
 		cookie := response.Header.Get("Set-Cookie")
 		return response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == "1" &&
 			strings.HasPrefix(cookie, "wsc-abc=;") && strings.Contains(cookie, "Path=/chat") && strings.Contains(cookie, "Max-Age=0")
-	}, patience, 50*time.Millisecond)
+	}, patience, 500*time.Millisecond)
 	plain.closed(1012, "service restart")
 	centrifuge.closed(3001, "shutdown")
 	late.closed(1012, "service restart")
