@@ -41,7 +41,7 @@ func TestBackendsPublish(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, websocket.MessageBinary, kind)
 	require.Equal(t, "\x00\xff", data)
-	require.InDelta(t, 5, g.metric(t, "websocket_api_requests_total", "method", "publish", "outcome", "ok"), 0)
+	g.awaitMetric(t, 5, "websocket_api_requests_total", "method", "publish", "outcome", "ok")
 }
 
 func TestAPIRefusals(t *testing.T) {
@@ -81,8 +81,8 @@ func TestAPIRefusals(t *testing.T) {
 			require.Contains(t, failed.Error.Message, c.says)
 		})
 	}
-	require.InDelta(t, 7, g.metric(t, "websocket_api_requests_total", "outcome", "refused", "method", "publish"), 0)
-	require.InDelta(t, 1, g.metric(t, "websocket_api_requests_total", "method", "unknown"), 0)
+	g.awaitMetric(t, 7, "websocket_api_requests_total", "outcome", "refused", "method", "publish")
+	g.awaitMetric(t, 1, "websocket_api_requests_total", "method", "unknown")
 	require.NotContains(t, g.log.String(), "the-ke")
 
 	off := start(t)

@@ -82,8 +82,8 @@ func TestCommandsAndTheirReplies(t *testing.T) {
 		c.text(step.send)
 		c.expect(step.want)
 	}
-	require.InDelta(t, 9, g.metric(t, "websocket_command_errors_total", "code", "108"), 0)
-	require.InDelta(t, 1, g.metric(t, "websocket_command_errors_total", "code", "103"), 0)
+	g.awaitMetric(t, 9, "websocket_command_errors_total", "code", "108")
+	g.awaitMetric(t, 1, "websocket_command_errors_total", "code", "103")
 }
 
 func TestCommandsShareFrames(t *testing.T) {
@@ -196,7 +196,8 @@ func TestServerPings(t *testing.T) {
 
 func TestSlowCentrifugeClientIsTold(t *testing.T) {
 	t.Parallel()
-	g := start(t, func(cfg *config.Config) { cfg.MaxQueuedBytes = 128 << 10 })
+	// It reads everything that is under way before it reads why it has to go.
+	g := startPatient(t, patience, func(cfg *config.Config) { cfg.MaxQueuedBytes = 128 << 10 })
 	slow := g.connect(t)
 	slow.text(`{"id":2,"subscribe":{"channel":"a"}}`)
 	slow.expect(`{"id":2,"subscribe":{}}`)

@@ -46,6 +46,12 @@ type running struct {
 // start runs a gateway on free ports; change sets what the test is about.
 func start(t *testing.T, change ...func(*config.Config)) *running {
 	t.Helper()
+	return startPatient(t, time.Second, change...)
+}
+
+// startPatient is start with the time that peers have to answer a close frame.
+func startPatient(t *testing.T, closeTimeout time.Duration, change ...func(*config.Config)) *running {
+	t.Helper()
 	cfg := config.Default()
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.PingInterval = pingInterval
@@ -54,7 +60,7 @@ func start(t *testing.T, change ...func(*config.Config)) *running {
 	}
 	r := &running{log: &lockedBuffer{}, done: make(chan error, 1)}
 	g, err := gateway.New(t.Context(), cfg, gateway.Options{
-		Version: "v0.0.0-test", CloseTimeout: time.Second,
+		Version: "v0.0.0-test", CloseTimeout: closeTimeout,
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	require.NoError(t, err)
@@ -278,7 +284,13 @@ func (r *running) metric(t *testing.T, name string, labels ...string) float64 {
 
 func (r *running) awaitMetric(t *testing.T, want float64, name string, labels ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return r.metric(t, name, labels...) == want }, patience, 10*time.Millisecond, "%s%v: %v, want %v", name, labels, r.metric(t, name, labels...), want)
+	var got float64
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(tick) {
+		if got = r.metric(t, name, labels...); got == want {
+			return
+		}
+	}
+	require.FailNow(t, "the metric is not what it should be", "%s%v: %v, want %v", name, labels, got, want)
 }
 
 // lockedBuffer is a log that a test can read while it is written.

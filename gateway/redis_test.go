@@ -90,7 +90,7 @@ func TestGatewayWithoutRedisIsNotReady(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
 	require.NotEmpty(t, response.Header.Get("Retry-After"))
-	require.InDelta(t, 1, g.metric(t, "websocket_refused_total", "reason", "broker"), 0)
+	g.awaitMetric(t, 1, "websocket_refused_total", "reason", "broker")
 }
 
 // A frame of many commands waits for the broker many times. The connection's end ends that too, or
