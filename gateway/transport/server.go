@@ -66,11 +66,12 @@ func (s *Server) add(c *conn) {
 	s.open.Add(1)
 }
 
+// remove frees the slot first: who sees that there are fewer connections can rely on the room.
 func (s *Server) remove(c *conn) {
+	s.admission.release(c.ip)
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.admission.release(c.ip)
 	s.options.Changed()
 	s.open.Done()
 }
