@@ -36,16 +36,11 @@ type message struct {
 	binary  bool
 }
 
-// clusterProbe is slower than the other tests': a broker has many links into a Redis Cluster, is
-// ready only while probes come back on all, and the machine may be busy.
-const clusterProbe = time.Second
-
 func start(t *testing.T, o redis.Options) *node {
 	t.Helper()
 	n := &node{got: make(chan message, 10_000)}
-	if o.ProbeInterval == 0 {
-		o.ProbeInterval = 200 * time.Millisecond
-	}
+	// A link is lost after a few of these without a probe, and the machine may be busy.
+	o.ProbeInterval = time.Second
 	o.Prefix = "test:"
 	o.Logger = slog.New(slog.DiscardHandler)
 	o.Deliver = func(channel string, p broker.Publication) {
@@ -104,7 +99,7 @@ func TestPublicationsReachEveryNodeInEveryMode(t *testing.T) {
 			return redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName}
 		},
 		"cluster": func(t *testing.T) redis.Options {
-			return redis.Options{Mode: contract.RedisCluster, Addresses: redistest.WithCluster(t).Addresses(), ProbeInterval: clusterProbe}
+			return redis.Options{Mode: contract.RedisCluster, Addresses: redistest.WithCluster(t).Addresses()}
 		},
 	}
 	for name, options := range modes {
@@ -279,7 +274,7 @@ func TestSentinelFailover(t *testing.T) {
 func TestClusterSlotsMove(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
-	o := redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses(), ProbeInterval: clusterProbe}
+	o := redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses()}
 	a, b := start(t, o), start(t, o)
 	a.await(t, contract.BrokerReady)
 	b.await(t, contract.BrokerReady)
