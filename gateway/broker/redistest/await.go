@@ -2,9 +2,12 @@ package redistest
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -39,15 +42,33 @@ func program(t testing.TB, name string) string {
 	return path
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort(t testing.TB) int {
+// Ports below those that systems give to outgoing connections: one of these could take a port
+// between the moment it was found free and the moment a server listens on it.
+const (
+	firstPort = 20_000
+	ports     = 12_000
+)
+
+// drawn are the ports that this process has given out.
+var drawn sync.Map
+
+// FreePort returns a port of 127.0.0.1 that was free a moment ago.
+func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(ports)
+		if _, taken := drawn.LoadOrStore(port, true); taken {
+			continue
+		}
+		var l net.Listener
+		if l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("find a free port: %v", err)
+	return 0
 }
 
 func write(t testing.TB, path, content string) {

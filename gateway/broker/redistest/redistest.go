@@ -6,6 +6,7 @@ package redistest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -34,7 +35,8 @@ type Server struct {
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
-	out *bytes.Buffer
+	// exited is closed when the process has ended.
+	exited chan struct{}
 }
 
 // Standalone starts one server; with a password, it wants that.
@@ -50,7 +52,7 @@ func Standalone(t testing.TB, password string) *Server {
 
 func newServer(t testing.TB, password string) *Server {
 	t.Helper()
-	port := freePort(t)
+	port := FreePort(t)
 	dir := t.TempDir()
 	s := &Server{t: t, port: port, dir: dir, password: password, args: []string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
@@ -67,15 +69,31 @@ func (s *Server) Start() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.out = &bytes.Buffer{}
-	s.cmd = exec.CommandContext(context.Background(), program(s.t, "redis-server"), s.args...)
-	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	if err := s.cmd.Start(); err != nil {
+	out, exited := &bytes.Buffer{}, make(chan struct{})
+	cmd := exec.CommandContext(context.Background(), program(s.t, "redis-server"), s.args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}
+	s.cmd, s.exited = cmd, exited
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait()
+	}()
 	client := s.Client()
 	defer func() { _ = client.Close() }()
-	Await(s.t, "redis-server to answer", func(ctx context.Context) error { return client.Ping(ctx).Err() })
+	Await(s.t, "redis-server to answer", func(ctx context.Context) error {
+		select {
+		case <-exited:
+			s.t.Fatalf("redis-server ended: %v\n%s", cmd.ProcessState, out)
+		default:
+		}
+		info, err := client.Info(ctx, "server").Result()
+		if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", cmd.Process.Pid)) {
+			return errors.New("another redis-server answers on its port")
+		}
+		return err
+	})
 }
 
 // Stop kills the server as a crash would, if it runs.
@@ -86,7 +104,7 @@ func (s *Server) Stop() {
 		return
 	}
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	<-s.exited
 	s.cmd = nil
 }
 
@@ -170,7 +188,7 @@ func WithCluster(t testing.TB) *Cluster {
 	c := &Cluster{}
 	for range 3 {
 		s := newServer(t, "")
-		s.args = append(s.args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)), "--cluster-node-timeout", "2000")
+		s.args = append(s.args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(FreePort(t)), "--cluster-node-timeout", "2000")
 		s.Start()
 		c.Nodes = append(c.Nodes, s)
 	}
