@@ -67,10 +67,10 @@ test('what the gateway does not allow comes back as an error, and the connection
 });
 
 test('the client stays connected through the gateway\'s pings', options, async (t) => {
-  // The gateways of this test ping every second: a client that did not answer would be gone after two.
+  // The gateways of this test ping every two seconds: a client that did not answer would be gone after four.
   const { client } = await connect(t, gateways[0]);
   const connecting = new Inbox(client, 'connecting');
-  await new Promise((resolve) => setTimeout(resolve, 3_500));
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
   assert.equal(connecting.unread, 0);
   assert.equal(client.state, 'connected');
 });

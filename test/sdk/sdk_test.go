@@ -64,8 +64,8 @@ func startGateway(t *testing.T, binary, name, redis string) string {
 		"--"+contract.KeyBroker, contract.BrokerRedis,
 		"--"+contract.KeyRedisAddresses, redis,
 		"--"+contract.KeyAPIKey, apiKey,
-		"--"+contract.KeyPingInterval, "1s",
-		"--"+contract.KeyPongTimeout, "500ms",
+		"--"+contract.KeyPingInterval, "2s",
+		"--"+contract.KeyPongTimeout, "1900ms",
 		"--"+contract.KeyDrainTimeout, "0s",
 	)
 	logs, err := cmd.StderrPipe()
