@@ -22,6 +22,9 @@ import (
 
 const apiKey = "sdk-test-key"
 
+// patience is how long a gateway may take to get ready or to end.
+const patience = 20 * time.Second
+
 func TestSDKs(t *testing.T) {
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatal("the npm packages are not installed: run `make sdk-deps`")
@@ -76,14 +79,22 @@ func startGateway(t *testing.T, binary, name, redis string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go copyLog(t.Output(), name, logs)
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		copyLog(t.Output(), name, logs)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
+		late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		defer late.Stop()
+		// Wait closes the pipe: what has not been read by then would be lost.
+		<-copied
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s ended with %v", name, err)
 		}
 	})
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		response, err := http.Get("http://" + admin + contract.PathReadyz)
 		if err == nil {
