@@ -81,6 +81,9 @@ func TestGatewayWithoutRedisIsNotReady(t *testing.T) {
 	require.Eventually(t, func() bool { return g.Report().Broker.Error != "" }, patience, tick)
 	require.Equal(t, contract.BrokerConnecting, g.Report().Broker.State)
 	require.NotContains(t, g.Report().Broker.Error, "wrong")
+	require.Eventually(t, func() bool {
+		return strings.Contains(g.log.String(), "check redis-addresses, redis-username and redis-password")
+	}, patience, tick)
 	got := g.admin(t, "GET", "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, got.status)
 	require.Contains(t, got.body, "waiting for the broker")

@@ -75,6 +75,9 @@ func (l *link) set(up bool, err error) {
 	if changed {
 		l.broker.review()
 	}
+	if err != nil {
+		l.broker.unreached(err)
+	}
 }
 
 // run keeps the link connected.

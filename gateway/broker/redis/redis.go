@@ -28,6 +28,9 @@ const (
 	DefaultProbeInterval = 2 * time.Second
 )
 
+// logInterval is the least time between two log lines that say the same.
+const logInterval = 10 * time.Second
+
 // Delivery is spread over workers, so that the reader of Redis waits for no fan-out. A channel has
 // always the same worker, which keeps its order.
 const (
@@ -62,6 +65,8 @@ type Broker struct {
 	queues   []chan delivery
 	// complaint keeps foreign messages from filling the log.
 	complaint rate.Sometimes
+	// warning does so for attempts to reach Redis.
+	warning rate.Sometimes
 
 	mu    sync.Mutex
 	state contract.BrokerState
@@ -81,7 +86,8 @@ func New(o Options) *Broker {
 	b := &Broker{
 		options: o, names: names{prefix: o.Prefix, sharded: o.Mode == contract.RedisCluster},
 		client: redis.NewUniversalClient(clientOptions(o)), requests: make(chan *request),
-		seed: maphash.MakeSeed(), complaint: rate.Sometimes{Interval: 10 * time.Second}, state: contract.BrokerConnecting,
+		seed: maphash.MakeSeed(), complaint: rate.Sometimes{Interval: logInterval}, warning: rate.Sometimes{Interval: logInterval},
+		state: contract.BrokerConnecting,
 	}
 	instance := uuid.NewString()
 	for part := range b.names.parts() {

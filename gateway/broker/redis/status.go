@@ -32,6 +32,21 @@ func (b *Broker) linkError() error {
 	return nil
 }
 
+// unreached says why there is no Redis yet. Whoever set up a gateway by hand sees nothing else of a
+// wrong address or password.
+func (b *Broker) unreached(err error) {
+	b.mu.Lock()
+	never := b.state == contract.BrokerConnecting
+	b.mu.Unlock()
+	if !never {
+		return
+	}
+	b.warning.Do(func() {
+		b.options.Logger.Warn("broker not reached yet: check "+contract.KeyRedisAddresses+", "+contract.KeyRedisUsername+" and "+contract.KeyRedisPassword,
+			slog.Any("addresses", b.options.Addresses), slog.Any("error", err))
+	})
+}
+
 // review decides the state anew after a link changed.
 func (b *Broker) review() {
 	// Locked before the links are asked, so that the latest review has the latest answers.

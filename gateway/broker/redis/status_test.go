@@ -1,9 +1,14 @@
 package redis
 
 import (
+	"bytes"
+	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,4 +39,34 @@ func TestStateFollowsItsLinks(t *testing.T) {
 		}
 		require.Equal(t, want, b.Status().State, "round %d", round)
 	}
+}
+
+func TestUnreachedRedisIsLoggedUntilItIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		b := New(Options{
+			Mode: contract.RedisStandalone, Addresses: []string{"127.0.0.1:1"}, Username: "user", Password: "hunter2",
+			Deliver: func(string, broker.Publication) {}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		defer func() { require.NoError(t, b.client.Close()) }()
+		refused := errors.New("connection refused")
+		warnings := func() int { return strings.Count(log.String(), "level=WARN msg=\"broker not reached yet") }
+
+		b.links[0].set(false, refused)
+		b.links[0].set(false, refused)
+		require.Equal(t, 1, warnings(), "one line for all attempts of a while")
+		for _, says := range []string{"redis-addresses", "redis-username", "redis-password", "127.0.0.1:1", "connection refused"} {
+			require.Contains(t, log.String(), says)
+		}
+		require.NotContains(t, log.String(), "hunter2")
+		time.Sleep(logInterval)
+		b.links[0].set(false, refused)
+		require.Equal(t, 2, warnings())
+
+		b.links[0].set(true, nil)
+		time.Sleep(logInterval)
+		b.links[0].set(false, refused)
+		require.Equal(t, 2, warnings(), "a lost broker has a line of its own")
+		require.Contains(t, log.String(), "broker lost")
+	})
 }
