@@ -133,3 +133,21 @@ func TestSecondSignalEndsAtOnceWithCloseFrames(t *testing.T) {
 	g.ended(t)
 	_ = stubborn
 }
+
+// Whoever is told to come back must not find the door of the gateway that sent it away still open.
+func TestEndWithoutADrainLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	c := g.dial(t, "/ws?channel=a")
+	// This one does not answer its close frame, which keeps the gateway here for a moment.
+	g.raw(t, "/ws?channel=a")
+	g.stop()
+	c.closed(1012, "service restart")
+	_, response, err := g.try(t, "/ws?channel=a")
+	require.Error(t, err)
+	if response != nil {
+		require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+		require.Equal(t, "1", response.Header.Get("Retry-After"))
+	}
+	g.ended(t)
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,6 +60,8 @@ type Gateway struct {
 	hub     *hub.Hub
 	broker  broker.Broker
 	drain   *drain.Machine
+	// shut: the gateway ends at once, without a drain.
+	shut atomic.Bool
 
 	public, private         *http.Server
 	publicListener, adminIn net.Listener
@@ -141,10 +144,11 @@ func holdable(configured int, files uint64) int {
 	return max(1, int(files)-reservedFiles)
 }
 
-// admit refuses handshakes once load balancers have had time to notice a drain. The affinity cookie
+// admit refuses handshakes once load balancers have had time to notice a drain, or when the end is
+// now: clients would come straight back. The affinity cookie
 // is expired with the refusal, else a proxy would send the client here again.
 func (g *Gateway) admit() *transport.Refusal {
-	if g.drain.Accepting() {
+	if g.drain.Accepting() && !g.shut.Load() {
 		return nil
 	}
 	refusal := &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "draining", Message: "this gateway is going out of service; connect again", RetryAfter: time.Second}
@@ -257,6 +261,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // closeNow closes all connections without a pace, but not without a word.
 func (g *Gateway) closeNow() {
+	g.shut.Store(true)
 	g.server.CloseSome(g.server.Open())
 	deadline := time.NewTimer(shutdownTimeout / 4)
 	defer deadline.Stop()
