@@ -1,6 +1,14 @@
 package transport
 
-// queue is what waits to be written to one connection, bounded in bytes. Its owner locks it.
+// A frame that waits costs memory beside its bytes, which counts for small ones: there may be one for
+// every so many bytes of the bound, but at least a few.
+const (
+	bytesPerEntry = 64
+	leastEntries  = 1024
+)
+
+// queue is what waits to be written to one connection, bounded in bytes and in frames. Its owner
+// locks it.
 type queue struct {
 	max int
 	// waiting has not been taken by the writer yet.
@@ -9,10 +17,10 @@ type queue struct {
 	bytes int
 }
 
-// push adds a frame unless the bound is passed. A single frame above the bound is let through when
+// push adds a frame unless a bound is passed. A single frame above the bound is let through when
 // nothing else waits: no client could be fast enough for it otherwise.
 func (q *queue) push(f Frame) bool {
-	if q.bytes > 0 && q.bytes+len(f.wire) > q.max {
+	if q.bytes > 0 && q.bytes+len(f.wire) > q.max || len(q.waiting) >= max(leastEntries, q.max/bytesPerEntry) {
 		return false
 	}
 	q.force(f)

@@ -22,6 +22,20 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 	require.Equal(t, 5, q.bytes)
 }
 
+func TestQueueIsBoundedInFrames(t *testing.T) {
+	small := encodeFrame(byte(Text), nil)
+	for limit, frames := range map[int]int{1 << 20: 16384, 10_000: 1024} {
+		q := queue{max: limit}
+		for range frames {
+			require.True(t, q.push(small))
+		}
+		require.False(t, q.push(small), "small frames cost more than their bytes")
+		q.force(small)
+		q.written(size(q.take()))
+		require.True(t, q.push(small))
+	}
+}
+
 func TestQueueLetsOneLargeFrameThrough(t *testing.T) {
 	q := queue{max: 10}
 	large := encodeFrame(byte(Text), make([]byte, 100))
