@@ -19,7 +19,7 @@ const (
 )
 
 // replyError says what went wrong in the protocol's terms. What is not the client's doing is
-// temporary: SDKs try again by themselves.
+// temporary: SDKs try to subscribe again by themselves, and report a failed publish to their caller.
 func replyError(err error) *cf.Error {
 	for _, known := range []struct {
 		err  error
