@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
@@ -43,9 +45,26 @@ func (c *Client) DrainAndWait(ctx context.Context, r contract.DrainRequest, ever
 			return fmt.Errorf("waiting for the drain: %w", ctx.Err())
 		case <-ticker.C:
 		}
-		if report, err = c.Fleet(ctx); err != nil {
+		now, err := c.Fleet(ctx)
+		switch {
+		case err == nil:
+			report = now
+		case hasEnded(err):
 			say("the gateway has ended\n")
 			return nil
+		case ctx.Err() == nil:
+			// It may be too busy to answer, which is no reason to kill it.
+			say("no report, asking again: %v\n", err)
 		}
 	}
+}
+
+// hasEnded tells that nobody listens any more, or that the connection was cut.
+func hasEnded(err error) bool {
+	for _, end := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
