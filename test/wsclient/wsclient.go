@@ -120,7 +120,8 @@ func (c *Conn) Publish(ctx context.Context, text string) error {
 	return c.command(ctx, map[string]any{"publish": map[string]any{"channel": c.channel, "data": text}})
 }
 
-// Receive returns the next publication. The error is a *Closed when the connection has ended.
+// Receive returns the next publication. The error is a *Closed when the connection has ended, and
+// otherwise the gateway's answer to a Publish that it refused.
 func (c *Conn) Receive(ctx context.Context) (string, error) {
 	for {
 		if c.protocol == Plain {
@@ -132,6 +133,9 @@ func (c *Conn) Receive(ctx context.Context) (string, error) {
 		}
 		reply, err := c.reply(ctx)
 		if err != nil {
+			return "", err
+		}
+		if err := reply.failure(); err != nil {
 			return "", err
 		}
 		if reply.Push.Pub == nil {
@@ -164,6 +168,14 @@ type reply struct {
 	} `json:"push"`
 }
 
+// failure is what the gateway says went wrong with a command.
+func (r reply) failure() error {
+	if r.Error == nil {
+		return nil
+	}
+	return fmt.Errorf("gateway answered %d: %s", r.Error.Code, r.Error.Message)
+}
+
 func (c *Conn) connectAndSubscribe(ctx context.Context) error {
 	for _, command := range []map[string]any{
 		{"connect": map[string]any{}},
@@ -180,8 +192,8 @@ func (c *Conn) connectAndSubscribe(ctx context.Context) error {
 			if r.ID != id {
 				continue
 			}
-			if r.Error != nil {
-				return fmt.Errorf("gateway answered %d: %s", r.Error.Code, r.Error.Message)
+			if err := r.failure(); err != nil {
+				return err
 			}
 			break
 		}

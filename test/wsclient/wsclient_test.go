@@ -70,3 +70,29 @@ func TestRefusalCarriesTheStatus(t *testing.T) {
 		t.Fatalf("got %v, want a refusal with 503 and Retry-After 7", err)
 	}
 }
+
+func TestARefusedPublishIsToldToTheReceiver(t *testing.T) {
+	address := server(t, func(c *websocket.Conn) {
+		defer func() { _ = c.CloseNow() }()
+		for _, answer := range []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{}}`, `{"id":3,"error":{"code":100,"message":"no broker"}}`} {
+			if _, _, err := c.Read(t.Context()); err != nil {
+				return
+			}
+			if err := c.Write(t.Context(), websocket.MessageText, []byte(answer)); err != nil {
+				return
+			}
+		}
+		_, _, _ = c.Read(t.Context())
+	})
+	conn, err := Dial(t.Context(), Centrifuge, address, "x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	if err := conn.Publish(t.Context(), "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = conn.Receive(t.Context()); err == nil || !strings.Contains(err.Error(), "100: no broker") {
+		t.Fatalf("got %v, want the gateway's answer", err)
+	}
+}
