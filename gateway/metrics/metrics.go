@@ -114,9 +114,6 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Gatherer is for tests and for whoever adds to the page.
-func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
-
 // ConnectionAccepted implements transport.Observer.
 func (m *Metrics) ConnectionAccepted(protocol string) { m.accepted.WithLabelValues(protocol).Inc() }
 

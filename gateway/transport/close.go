@@ -17,7 +17,6 @@ const (
 	CodeTooBig        = 1009
 	CodeInternal      = 1011
 	CodeRestart       = 1012
-	CodeTryLater      = 1013
 )
 
 // Codes are the closes of one protocol for what the transport decides: its clients must understand
