@@ -114,6 +114,10 @@ func TestDeletedClusterIsLeftAlone(t *testing.T) {
 	other.eventuallySettled()
 
 	require.NoError(t, env.client.Delete(t.Context(), f.get(t)))
+	// Both are seen by the same watch, in this order: an operator that does not know yet that the
+	// cluster is gone would rightly make the ConfigMap again.
+	other.setSpec("replicas: 3")
+	other.eventuallySettled()
 	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, f)))
 	// The other fleet's repair shows that the operator has had its turn since.
 	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, other)))
