@@ -134,7 +134,7 @@ func (o *operator) awaitQuiet() {
 	o.t.Helper()
 	last, since := o.sent.all.Load(), time.Now()
 	require.Eventually(o.t, func() bool {
-		if now := o.sent.all.Load(); now != last {
+		if now := o.sent.all.Load(); now != last || o.sent.underway.Load() > 0 {
 			last, since = now, time.Now()
 		}
 		return time.Since(since) >= quietFor
@@ -145,7 +145,9 @@ func (o *operator) awaitQuiet() {
 type requestCounter struct {
 	all     atomic.Int64
 	changes atomic.Int64
-	hook    atomic.Pointer[requestHook]
+	// underway are those that are not answered yet; a watch is, once it has begun.
+	underway atomic.Int64
+	hook     atomic.Pointer[requestHook]
 }
 
 // requestHook sees a request before it is sent, and may answer it in the API server's place.
@@ -158,6 +160,8 @@ func (c *requestCounter) writes() int64 { return c.changes.Load() }
 
 func (c *requestCounter) count(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		c.underway.Add(1)
+		defer c.underway.Add(-1)
 		c.all.Add(1)
 		if request.Method != http.MethodGet {
 			c.changes.Add(1)
