@@ -57,6 +57,8 @@ func auditedSoFar(t *testing.T, namespace string) []write {
 	require.Eventually(t, func() bool {
 		data, err := os.ReadFile(env.auditLog)
 		require.NoError(t, err)
+		// The API server may be in the middle of a line.
+		data = data[:bytes.LastIndexByte(data, '\n')+1]
 		if !bytes.Contains(data, []byte(mark.Name)) {
 			return false
 		}
