@@ -114,8 +114,10 @@ func TestForeignObjectsCostNoWrites(t *testing.T) {
 		createForeign(t, c, o.namespace, name)
 		f := createFleet(t, o.namespace, name, everything)
 		f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, c.name(name))
+		// Events are written beside the reconciles, at any time after them.
+		f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, c.name(name))
 	}
-	// Let the first statuses and events settle, then look at three rounds of rechecks.
+	// Let the first statuses settle, then look at three rounds of rechecks.
 	o.awaitReconciles(o.reconciles() + 3*len(allChildren()))
 	before := len(writesBy(t, operatorUser, o.namespace))
 	o.awaitReconciles(o.reconciles() + 3*len(allChildren()))

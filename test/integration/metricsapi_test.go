@@ -1,12 +1,15 @@
 package integration
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -49,5 +52,19 @@ func serveMetricsAPI(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, envtest.UninstallCRDs(env.config, envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{crd}}))
+		awaitNoMetricsAPI(t)
 	})
+}
+
+// awaitNoMetricsAPI waits until the API server no longer serves the group: the tests that come after
+// share it.
+func awaitNoMetricsAPI(t *testing.T) {
+	t.Helper()
+	disco, err := discovery.NewDiscoveryClientForConfig(env.config)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		// Not the test's context, which has ended before the cleanups.
+		err := disco.RESTClient().Get().AbsPath("/apis/custom.metrics.k8s.io/v1beta2").Do(context.Background()).Error()
+		return apierrors.IsNotFound(err)
+	}, patience, pollEvery)
 }
