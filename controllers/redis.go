@@ -1,8 +1,12 @@
 package controllers
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // mayNeedManagedRedis says whether a gateway may still speak to a managed Redis that the spec has
@@ -18,10 +22,14 @@ func mayNeedManagedRedis(held, justWrote bool, gateways *appsv1.Deployment, pods
 	if seen.ObservedGeneration < gateways.Generation || seen.UpdatedReplicas != seen.Replicas {
 		return true
 	}
-	for i := range pods {
-		if pods[i].DeletionTimestamp != nil {
-			return true
-		}
-	}
-	return false
+	config := gateways.Spec.Template.Annotations[render.AnnotationConfigHash]
+	return slices.ContainsFunc(pods, func(pod corev1.Pod) bool {
+		// The Deployment may be seen before its pods: what counts is what a pod itself started from.
+		return pod.DeletionTimestamp != nil || !ended(pod) && pod.Annotations[render.AnnotationConfigHash] != config
+	})
+}
+
+// ended says whether none of the pod's containers will run again.
+func ended(pod corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

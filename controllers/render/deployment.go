@@ -46,7 +46,7 @@ func gatewayDeployment(in Input) (any, error) {
 	if podAnnotations == nil {
 		podAnnotations = map[string]string{}
 	}
-	podAnnotations[annotationConfigHash] = shortHash(config)
+	podAnnotations[AnnotationConfigHash] = shortHash(config)
 	if in.CredentialsHash != "" {
 		podAnnotations[annotationCredentialsHash] = in.CredentialsHash
 	}

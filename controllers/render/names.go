@@ -21,7 +21,9 @@ const (
 	// AnnotationApplied is on every object: a hash of what the operator applied last.
 	AnnotationApplied = v1alpha1.GroupName + "/applied"
 
-	annotationConfigHash      = v1alpha1.GroupName + "/config-hash"
+	// AnnotationConfigHash is on every pod: a hash of the configuration that it starts from.
+	AnnotationConfigHash = v1alpha1.GroupName + "/config-hash"
+
 	annotationCredentialsHash = v1alpha1.GroupName + "/credentials-hash"
 )
 

@@ -70,10 +70,12 @@ func adminToken(t *testing.T, f *fleet) string {
 func (g *gateway) createPod(t *testing.T, name, address string) {
 	t.Helper()
 	g.f.eventuallyHas(gatewayDeployment)
+	annotations := podAnnotations(t, gatewayDeployment, g.f)
+	annotations[annotationAdmin] = address
 	g.pod = &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: g.f.namespace, Name: name, Labels: podLabels(t, gatewayDeployment, g.f),
-			Annotations: map[string]string{annotationAdmin: address},
+			Annotations: annotations,
 		},
 		// On a node, so that a deleted pod stays until its grace period is over.
 		Spec: corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "gateway", Image: "test"}}},

@@ -44,7 +44,17 @@ func TestScale(t *testing.T) {
 
 func podLabels(t *testing.T, deployment child, f *fleet) labels.Set {
 	t.Helper()
-	found, _, err := unstructured.NestedStringMap(deployment.get(t, f).Object, "spec", "template", "metadata", "labels")
+	return podMeta(t, deployment, f, "labels")
+}
+
+func podAnnotations(t *testing.T, deployment child, f *fleet) map[string]string {
+	t.Helper()
+	return podMeta(t, deployment, f, "annotations")
+}
+
+func podMeta(t *testing.T, deployment child, f *fleet, field string) map[string]string {
+	t.Helper()
+	found, _, err := unstructured.NestedStringMap(deployment.get(t, f).Object, "spec", "template", "metadata", field)
 	require.NoError(t, err)
 	return found
 }

@@ -59,9 +59,12 @@ func TestManagedRedisGoesLast(t *testing.T) {
 	o.awaitQuiet()
 	f.eventuallyHas(redisDeployment, redisService, redisSecret)
 
-	// All are updated, but an old one still hands its clients over.
-	require.NoError(t, env.client.Delete(t.Context(), old.pod))
+	// All are updated, but an old one still hands its clients over. The operator may hear of the first
+	// before the second.
 	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
+	o.awaitQuiet()
+	f.eventuallyHas(redisDeployment, redisService, redisSecret)
+	require.NoError(t, env.client.Delete(t.Context(), old.pod))
 	o.awaitQuiet()
 	f.eventuallyHas(redisDeployment, redisService, redisSecret)
 
