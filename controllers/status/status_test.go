@@ -348,6 +348,11 @@ func TestURLs(t *testing.T) {
 			with(func(i *v1alpha1.IngressSpec) { i.Hosts = nil })(f)
 			f.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "2001:db8::1"}}
 		}, []string{"ws://[2001:db8::1]/ws", inside}},
+		{"wildcard host", with(func(i *v1alpha1.IngressSpec) { i.Hosts = []string{"*.example.com", "ws.example.com"} }), []string{"ws://ws.example.com/ws", inside}},
+		{"wildcard host only", func(f *Facts) {
+			with(func(i *v1alpha1.IngressSpec) { i.Hosts = []string{"*.example.com"} })(f)
+			f.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "192.0.2.1"}}
+		}, []string{inside}},
 		{"load balancer", loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com", IP: "192.0.2.1"}), []string{"ws://lb.example.com/ws", inside}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -30,12 +30,17 @@ func urls(f Facts) []string {
 	return append(all, "ws://"+render.GatewayName(f.Cluster.Name)+"."+f.Cluster.Namespace+".svc"+contract.PathPlain)
 }
 
-// ingressHosts are the spec's, or where it takes every host, the controller's own addresses.
+// ingressHosts are the spec's but for wildcards, which nobody can connect to, or where it takes every host, the controller's own addresses.
 func ingressHosts(f Facts) []string {
-	if hosts := f.spec().Ingress.Hosts; len(hosts) > 0 {
+	var hosts []string
+	if named := f.spec().Ingress.Hosts; len(named) > 0 {
+		for _, host := range named {
+			if !strings.HasPrefix(host, "*.") {
+				hosts = append(hosts, host)
+			}
+		}
 		return hosts
 	}
-	var hosts []string
 	for _, at := range f.Ingress.Status.LoadBalancer.Ingress {
 		if host := firstOf(at.Hostname, at.IP); host != "" {
 			hosts = append(hosts, host)
