@@ -45,7 +45,9 @@ func configFile(in Input) (string, error) {
 	if len(gateway.TrustedProxies) > 0 {
 		settings[contract.KeyTrustedProxies] = gateway.TrustedProxies
 	}
-	if in.Spec.Ingress != nil && in.Profile == v1alpha1.IngressProfileNginx {
+	// By the spec alone: an IngressClass that comes and goes must not roll the fleet. Where no profile
+	// applies, a draining gateway expires a cookie that no client has.
+	if in.Spec.Ingress != nil && in.Spec.Ingress.Profile != v1alpha1.IngressProfileNone {
 		settings[contract.KeyAffinityCookie] = cookieName(in)
 		settings[contract.KeyAffinityCookiePath] = cookiePath(in)
 	}

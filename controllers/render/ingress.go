@@ -2,9 +2,11 @@ package render
 
 import (
 	"maps"
+	"math"
 	"strconv"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	networkingac "k8s.io/client-go/applyconfigurations/networking/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -76,7 +78,7 @@ func ingressAnnotations(in Input) map[string]string {
 // connection alone between two pings.
 func nginxAnnotations(in Input) map[string]string {
 	wanted := in.Spec.Ingress
-	idle := strconv.FormatInt(int64(wanted.IdleTimeout.Seconds()), 10)
+	idle := wholeSeconds(wanted.IdleTimeout)
 	annotations := map[string]string{
 		nginxPrefix + "affinity":                         "cookie",
 		nginxPrefix + "affinity-mode":                    "persistent",
@@ -89,11 +91,16 @@ func nginxAnnotations(in Input) map[string]string {
 		nginxPrefix + "proxy-send-timeout":               idle,
 	}
 	if age := wanted.Cookie.MaxAge; age != nil {
-		seconds := strconv.FormatInt(int64(age.Seconds()), 10)
+		seconds := wholeSeconds(age)
 		annotations[nginxPrefix+"session-cookie-max-age"] = seconds
 		annotations[nginxPrefix+"session-cookie-expires"] = seconds
 	}
 	return annotations
+}
+
+// wholeSeconds rounds up: a timeout that is cut short may be over before the next ping.
+func wholeSeconds(duration *metav1.Duration) string {
+	return strconv.FormatFloat(math.Ceil(duration.Seconds()), 'f', 0, 64)
 }
 
 // cookieName is the affinity cookie's. The gateway needs the one that is really used, so an

@@ -39,7 +39,7 @@ type Images struct {
 type Secrets struct {
 	// AdminToken opens the gateways' admin endpoints.
 	AdminToken string
-	// Salt keys the hashes of Secrets that show on pods.
+	// Salt keys the hashes of Secrets that show on gateway pods.
 	Salt string
 	// RedisPassword is the managed Redis' password.
 	RedisPassword string

@@ -85,8 +85,7 @@ func Objects(in Input) ([]Object, error) {
 		{account, serviceAccount, nil},
 		{adminSecret, adminTokenSecret, nil},
 		{redisSecret, redisCredentials, nil},
-		// The admin Secret has the salt of the hash on the pod.
-		{redisServer, redisDeployment, []Ref{account, adminSecret, redisSecret}},
+		{redisServer, redisDeployment, []Ref{account, redisSecret}},
 		{redisService, redisFrontService, nil},
 		{configuration, gatewayConfigMap, nil},
 		{gateways, gatewayDeployment, gatewayNeeds},
@@ -121,13 +120,6 @@ func (o Object) IsManagedRedis(cluster string) bool { return o.Name == RedisName
 
 func (o Object) isOf(component string) bool {
 	return o.Desired != nil && o.Desired.GetLabels()[labelComponent] == component
-}
-
-// Kinds are the kinds of all objects that a fleet can have.
-func Kinds() []schema.GroupVersionKind {
-	return []schema.GroupVersionKind{
-		kindServiceAccount, kindSecret, kindConfigMap, kindService, kindDeployment, kindPDB, kindHPA, kindIngress,
-	}
 }
 
 // finish makes plain data of an apply configuration and adds the hash of it.

@@ -119,7 +119,7 @@ func redisDeployment(in Input) (any, error) {
 			WithSelector(metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentRedis))).
 			WithTemplate(coreac.PodTemplateSpec().
 				WithLabels(labels(in.Name, ComponentRedis)).
-				WithAnnotations(map[string]string{AnnotationConfigHash: HashSecret(in.Secrets.Salt, redisConf(in))}).
+				WithAnnotations(map[string]string{AnnotationConfigHash: HashSecret(in.Secrets.RedisPassword, redisConf(in))}).
 				WithSpec(pod))), nil
 }
 
