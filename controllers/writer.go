@@ -276,8 +276,17 @@ func (w *writer) remove(ctx context.Context, cluster *v1alpha1.WebSocketCluster,
 		}
 		uid := found.GetUID()
 		err := w.client.Delete(ctx, found, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
-		if client.IgnoreNotFound(err) != nil {
+		switch {
+		case client.IgnoreNotFound(err) == nil:
+		case ctx.Err() != nil, apierrors.IsConflict(err):
 			return fmt.Errorf("delete %s: %w", object, err)
+		default:
+			result.retry = errors.Join(result.retry, fmt.Errorf("delete %s: %w", object, err))
+			result.problems = append(result.problems, status.Problem{
+				Reason:  v1alpha1.ReasonApplyRefused,
+				Message: "Kubernetes does not delete the " + object.String() + ", the operator tries again: " + shorten(err.Error()),
+			})
+			continue
 		}
 		note := "Deleted " + object.String() + ": the spec no longer asks for it"
 		log.FromContext(ctx).Info(note)

@@ -17,6 +17,10 @@ func webhookDown(request *http.Request) *http.Response {
 	if request.Method == http.MethodGet || !strings.Contains(request.URL.Path, "/serviceaccounts") {
 		return nil
 	}
+	return webhookFails(request)
+}
+
+func webhookFails(request *http.Request) *http.Response {
 	return answer(request, http.StatusInternalServerError, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"InternalError","code":500,"message":"Internal error occurred: failed calling webhook \"policy.example.com\""}`)
 }
 
@@ -47,4 +51,27 @@ func TestFailingApplyIsTold(t *testing.T) {
 	f.eventually(func(t *assert.CollectT) {
 		assert.Len(t, f.get(t).Status.Conditions, len(v1alpha1.ConditionTypes()))
 	})
+}
+
+// Nor does one that cannot be deleted.
+func TestFailingDeleteIsTold(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	o.sent.before(func(request *http.Request) *http.Response {
+		if request.Method != http.MethodDelete || !strings.Contains(request.URL.Path, "/horizontalpodautoscalers") {
+			return nil
+		}
+		return webhookFails(request)
+	})
+	f.setSpec("{replicas: 4}")
+	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, "HorizontalPodAutoscaler fleet-gateway", "failed calling webhook")
+	f.eventuallyLacks(gatewayIngress)
+	f.eventuallySettled()
+	f.eventuallyHas(gatewayAutoscaler)
+
+	o.sent.before(nil)
+	f.eventuallyLacks(gatewayAutoscaler)
+	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 }
