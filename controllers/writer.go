@@ -97,6 +97,12 @@ func (w *writer) write(ctx context.Context, cluster *v1alpha1.WebSocketCluster, 
 		if object.Desired == nil || result.holds(object) || found != nil && found.GetDeletionTimestamp() != nil {
 			continue
 		}
+		if err := w.rehearse(ctx, cluster, objects, object, result); err != nil {
+			return nil, err
+		}
+		if result.holds(object) {
+			continue
+		}
 		problem, err := w.apply(ctx, cluster, object, found, result)
 		if err != nil {
 			return nil, err
@@ -203,10 +209,7 @@ func (w *writer) apply(ctx context.Context, cluster *v1alpha1.WebSocketCluster, 
 		// The cluster goes with its namespace; its user has nothing to solve.
 		return nil, nil
 	case refused(err):
-		return &status.Problem{
-			Reason:  v1alpha1.ReasonApplyRefused,
-			Message: "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error()),
-		}, nil
+		return refusal(object, err), nil
 	case apierrors.IsConflict(err), isAnother(err):
 		return nil, fmt.Errorf("apply %s, which has changed meanwhile: %w", object, err)
 	case ctx.Err() != nil:
@@ -221,6 +224,42 @@ func (w *writer) apply(ctx context.Context, cluster *v1alpha1.WebSocketCluster, 
 	result.wrote[object.Ref] = true
 	w.tellApplied(ctx, cluster, object, why)
 	return nil, nil
+}
+
+// rehearse asks whether the API server would take the gateways' Deployment before their configuration
+// changes. If it refuses, both stay: a gateway that restarts must not find a file of a version that
+// never came to be.
+func (w *writer) rehearse(ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, configuration render.Object, result *outcome) error {
+	before := result.found[configuration.Ref]
+	if !configuration.IsConfiguration() || before == nil {
+		return nil
+	}
+	if why, err := w.drift.differs(configuration.Desired, before); err != nil || why == "" {
+		return err
+	}
+	gateways := render.DeploymentRef(render.GatewayName(cluster.Name))
+	at := slices.IndexFunc(objects, func(object render.Object) bool { return object.Ref == gateways })
+	running, err := w.find(ctx, cluster, objects[at])
+	if err != nil || running == nil || !isOurs(running, cluster) {
+		return err
+	}
+	err = w.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(onlyIfStill(objects[at].Desired, running)),
+		client.FieldOwner(render.FieldOwner), client.ForceOwnership, client.DryRunAll)
+	// Anything else, such as a webhook that cannot do without effects, is for the real apply to meet.
+	if apierrors.IsInvalid(err) && !isAnother(err) || apierrors.IsForbidden(err) {
+		problem := refusal(objects[at], err)
+		problem.BlocksGateways = true
+		result.blocked[gateways] = true
+		result.problems = append(result.problems, *problem)
+	}
+	return nil
+}
+
+func refusal(object render.Object, err error) *status.Problem {
+	return &status.Problem{
+		Reason:  v1alpha1.ReasonApplyRefused,
+		Message: "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error()),
+	}
 }
 
 // tellApplied says what was done and why; nothing is to be said of an object that was not there.

@@ -112,8 +112,11 @@ func Objects(in Input) ([]Object, error) {
 // IsGateway says whether the object is part of what gateway pods start from. They are left as
 // they are while something that a new pod would need is missing.
 func (o Object) IsGateway() bool {
-	return o.Kind == kindConfigMap || o.Kind == kindDeployment && o.isOf(ComponentGateway)
+	return o.IsConfiguration() || o.Kind == kindDeployment && o.isOf(ComponentGateway)
 }
+
+// IsConfiguration says whether the object is the gateways' configuration file.
+func (o Object) IsConfiguration() bool { return o.Kind == kindConfigMap }
 
 // IsManagedRedis says whether the object is part of the managed Redis.
 func (o Object) IsManagedRedis(cluster string) bool { return o.Name == RedisName(cluster) }

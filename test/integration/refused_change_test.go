@@ -40,19 +40,20 @@ func TestApplyRefused(t *testing.T) {
 		child child
 		words []string
 	}{
-		"resources":  {"resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}", gatewayDeployment, []string{"Deployment", "resources"}},
-		"pod labels": {"pod: {labels: {team: 'not a label value'}}", gatewayDeployment, []string{"Deployment", "labels"}},
+		"resources":  {"{gateway: {maxConnections: 7}, resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}", gatewayDeployment, []string{"Deployment", "resources"}},
+		"pod labels": {"{drain: {timeout: 1m}, pod: {labels: {team: 'not a label value'}}}", gatewayDeployment, []string{"Deployment", "labels"}},
 		"tls hosts":  {"ingress: {profile: nginx, tls: [{hosts: ['not a host']}]}", gatewayIngress, []string{"Ingress", "host"}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			o := startOperator(t)
 			f := createFleet(t, o.namespace, "fleet", "ingress: {profile: nginx}")
 			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
-			before := c.child.get(t, f)
+			before, configured := c.child.get(t, f), gatewayConfig.get(t, f)
 			f.setSpec(c.spec)
 			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, c.words...)
 			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonApplyRefused, c.words...)
 			require.Equal(t, before.Object["spec"], c.child.get(t, f).Object["spec"])
+			requireUntouched(t, f, gatewayConfig, configured)
 
 			f.setSpec("ingress: {profile: nginx}")
 			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
