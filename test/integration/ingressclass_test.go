@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// createIngressClass makes a class of the test's own; classes have no namespace.
+// createIngressClass makes a class of the test's own, which goes with it; classes have no namespace.
 func createIngressClass(t *testing.T, name, controller string) {
 	t.Helper()
 	class := &networkingv1.IngressClass{
@@ -19,6 +20,8 @@ func createIngressClass(t *testing.T, name, controller string) {
 		Spec:       networkingv1.IngressClassSpec{Controller: controller},
 	}
 	require.NoError(t, env.client.Create(t.Context(), class))
+	// Not the test's context, which ends before the cleanups.
+	t.Cleanup(func() { require.NoError(t, env.client.Delete(context.Background(), class)) })
 }
 
 // Auto goes by the controller of the IngressClass, says what the user must do where there is no
