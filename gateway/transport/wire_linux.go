@@ -140,10 +140,13 @@ func (w *pollWire) writable() {
 
 func (w *pollWire) schedule() { w.loop.schedule(w) }
 
-// flush writes what waits until nothing does or the socket is full. Scratch joins small frames into
-// one write.
+// writesPerTurn keeps a connection that is fed faster than it is written from holding up the others.
+const writesPerTurn = 16
+
+// flush writes what waits until nothing does, the socket is full or it is others' turn. Scratch joins
+// small frames into one write.
 func (w *pollWire) flush(scratch []byte) {
-	for {
+	for range writesPerTurn {
 		if len(w.unsent.rest) == 0 {
 			batch, last := w.conn.take()
 			if len(batch) == 0 {
@@ -163,6 +166,7 @@ func (w *pollWire) flush(scratch []byte) {
 			w.conn.wrote(w.unsent.messages, w.unsent.bytes, w.unsent.last)
 		}
 	}
+	w.schedule()
 }
 
 // write is one system call. When the socket is full the loop schedules the rest.
