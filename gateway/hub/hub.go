@@ -1,6 +1,7 @@
 // Package hub knows which connections of this gateway subscribe to which channel. It asks the
 // broker for a channel while anybody here wants it, and encodes a publication once per protocol,
-// however many subscribers there are.
+// however many subscribers there are. No lock is held for longer than a few hundred sends: a
+// broadcast to thousands holds up neither who subscribes nor who leaves.
 package hub
 
 import (
@@ -45,6 +46,7 @@ type Hub struct {
 	shards  [shards]shard
 }
 
+// shard is some of the channels. Its lock is held to find one, never to deliver.
 type shard struct {
 	mu     sync.RWMutex
 	topics map[string]*topic
@@ -70,20 +72,10 @@ func (h *Hub) shard(channel string) *shard {
 func (h *Hub) Deliver(channel string, p broker.Publication) {
 	s := h.shard(channel)
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	t := s.topics[channel]
-	if t == nil {
-		return
-	}
-	for encoder, members := range t.members {
-		frame, err := encoder.Encode(channel, p)
-		if err != nil {
-			h.options.Logger.Warn("publication not encoded", slog.String("channel", channel), slog.Any("error", err))
-			continue
-		}
-		for m := range members {
-			m.Send(frame)
-		}
+	s.mu.RUnlock()
+	if t != nil {
+		t.deliver(p)
 	}
 }
 
@@ -100,17 +92,22 @@ func (h *Hub) Channels() int {
 
 // Hold is one connection's interest in a channel.
 type Hold struct {
-	hub     *Hub
-	channel string
-	topic   *topic
-	member  Subscriber
+	topic  *topic
+	member Subscriber
+	// place is where the topic keeps it while it is attached.
+	place int
 }
 
 // Hold returns when the broker delivers the channel to this gateway, so that nothing published
 // after it is missed. Release the hold in any case.
 func (h *Hub) Hold(ctx context.Context, channel string) (*Hold, error) {
 	t := h.want(channel)
-	hold := &Hold{hub: h, channel: channel, topic: t}
+	hold := &Hold{topic: t}
+	select {
+	case <-t.confirmed:
+		return hold, nil
+	default:
+	}
 	select {
 	case <-t.confirmed:
 		return hold, nil
@@ -120,26 +117,27 @@ func (h *Hub) Hold(ctx context.Context, channel string) (*Hold, error) {
 	}
 }
 
+// Channel is what is held.
+func (o *Hold) Channel() string { return o.topic.channel }
+
 // Attach begins delivery. first runs before any publication can be delivered, and must not block:
 // an acknowledgement queued in it goes out ahead of them.
 func (o *Hold) Attach(m Subscriber, first func()) {
-	s := o.hub.shard(o.channel)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	o.topic.mu.Lock()
+	defer o.topic.mu.Unlock()
 	if first != nil {
 		first()
 	}
 	o.member = m
-	o.topic.add(m)
+	o.topic.add(o)
 }
 
 // Release ends delivery and the interest. The connection must not use the hold again.
 func (o *Hold) Release() {
-	s := o.hub.shard(o.channel)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if o.member != nil {
-		o.topic.remove(o.member)
+		o.topic.mu.Lock()
+		o.topic.remove(o)
+		o.topic.mu.Unlock()
 	}
-	o.hub.unwant(s, o.channel, o.topic)
+	o.topic.hub.unwant(o.topic)
 }

@@ -226,3 +226,60 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// leaver lets others go while a publication is delivered to it.
+type leaver struct {
+	member
+	leave func()
+}
+
+func (m *leaver) Send(f transport.Frame) bool {
+	m.leave()
+	return m.member.Send(f)
+}
+
+// Whoever is there from before to after a delivery gets it once, whoever leaves or comes meanwhile.
+func TestLeavingDuringADelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, e := withMemory(), &encoder{}
+		const members = 1000
+		holds, all := make([]*hub.Hold, members), make([]*member, members)
+		for i := range members {
+			if i == members/2 {
+				hold, err := h.Hold(t.Context(), "lobby")
+				require.NoError(t, err)
+				done := make(chan struct{})
+				hold.Attach(&leaver{member{encoder: e}, func() {
+					// In a goroutine of its own: the topic is locked for the members around this one.
+					go func() {
+						defer close(done)
+						for i := 0; i < members; i += 7 {
+							if i != members/2 {
+								holds[i].Release()
+							}
+						}
+						join(t, h, "lobby", &member{encoder: e})
+					}()
+				}}, nil)
+				holds[i], all[i] = hold, nil
+				t.Cleanup(func() { <-done })
+				continue
+			}
+			all[i] = &member{encoder: e}
+			holds[i] = join(t, h, "lobby", all[i])
+		}
+		h.Deliver("lobby", broker.Publication{})
+		synctest.Wait()
+		holds[members/2].Release()
+		h.Deliver("lobby", broker.Publication{})
+		for i, m := range all {
+			switch {
+			case m == nil:
+			case i%7 == 0:
+				require.LessOrEqual(t, m.got, 1)
+			default:
+				require.Equal(t, 2, m.got, i)
+			}
+		}
+	})
+}

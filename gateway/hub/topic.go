@@ -1,22 +1,48 @@
 package hub
 
-import "time"
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
 
-// topic is a channel that this gateway has at the broker. Its shard's lock guards it.
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// topic is a channel that this gateway has at the broker.
 type topic struct {
+	hub     *Hub
+	channel string
 	// confirmed is closed when the broker delivers the channel.
 	confirmed chan struct{}
-	// holds counts who wants the channel, members are those it is delivered to.
-	holds   int
-	members map[Encoder]map[Subscriber]struct{}
-	// expiry gives the channel up when nobody came back.
+	// holds counts who wants the channel, and expiry gives it up when nobody came back. The shard's
+	// lock guards both.
+	holds  int
 	expiry *time.Timer
+
+	// turn is held during a delivery: publications reach every subscriber in one order.
+	turn sync.Mutex
+	// mu guards the rest. A delivery takes it for some members at a time.
+	mu     sync.Mutex
+	groups []*group
+	// delivering: places must not move.
+	delivering bool
+}
+
+// group is the members of one protocol.
+type group struct {
+	encoder Encoder
+	// members holds nil where one left during a delivery.
+	members []*Hold
+	left    int
 }
 
 // want adds one to a topic's holds, and makes the topic for the first.
 func (h *Hub) want(channel string) *topic {
 	s := h.shard(channel)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	t := s.topics[channel]
 	if t != nil {
 		t.holds++
@@ -24,20 +50,22 @@ func (h *Hub) want(channel string) *topic {
 			t.expiry.Stop()
 			t.expiry = nil
 		}
-		s.mu.Unlock()
 		return t
 	}
-	t = &topic{confirmed: make(chan struct{}), holds: 1, members: map[Encoder]map[Subscriber]struct{}{}}
+	// A copy: the caller's string may share the memory of a whole request.
+	channel = strings.Clone(channel)
+	t = &topic{hub: h, channel: channel, confirmed: make(chan struct{}), holds: 1}
 	s.topics[channel] = t
 	// Under the lock, so that the broker sees subscribe and unsubscribe in the order of the decisions.
 	h.broker.Subscribe(channel, func() { close(t.confirmed) })
-	s.mu.Unlock()
 	return t
 }
 
-// unwant takes one from a topic's holds, and lets the topic expire after the last; the shard is
-// locked.
-func (h *Hub) unwant(s *shard, channel string, t *topic) {
+// unwant takes one from a topic's holds, and lets the topic expire after the last.
+func (h *Hub) unwant(t *topic) {
+	s := h.shard(t.channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if t.holds--; t.holds > 0 {
 		return
 	}
@@ -45,26 +73,108 @@ func (h *Hub) unwant(s *shard, channel string, t *topic) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		// Somebody may have come back while this waited for the lock.
-		if t.holds > 0 || s.topics[channel] != t {
+		if t.holds > 0 || s.topics[t.channel] != t {
 			return
 		}
-		delete(s.topics, channel)
-		h.broker.Unsubscribe(channel)
+		delete(s.topics, t.channel)
+		h.broker.Unsubscribe(t.channel)
 	})
 }
 
-func (t *topic) add(m Subscriber) {
-	e := m.Encoder()
-	if t.members[e] == nil {
-		t.members[e] = map[Subscriber]struct{}{}
-	}
-	t.members[e][m] = struct{}{}
+// add takes a member in; the topic is locked.
+func (t *topic) add(o *Hold) {
+	g := t.group(o.member.Encoder())
+	o.place = len(g.members)
+	g.members = append(g.members, o)
 }
 
-func (t *topic) remove(m Subscriber) {
-	e := m.Encoder()
-	delete(t.members[e], m)
-	if len(t.members[e]) == 0 {
-		delete(t.members, e)
+// remove lets a member go; the topic is locked.
+func (t *topic) remove(o *Hold) {
+	g := t.group(o.member.Encoder())
+	if t.delivering {
+		g.members[o.place] = nil
+		g.left++
+		return
 	}
+	last := len(g.members) - 1
+	g.members[o.place] = g.members[last]
+	g.members[o.place].place = o.place
+	g.members[last] = nil
+	g.members = g.members[:last]
+}
+
+func (t *topic) group(e Encoder) *group {
+	for _, g := range t.groups {
+		if g.encoder == e {
+			return g
+		}
+	}
+	g := &group{encoder: e}
+	t.groups = append(t.groups, g)
+	return g
+}
+
+// atOnce is how many members get a publication while the topic is locked.
+const atOnce = 256
+
+// deliver hands a publication to every member that is there when it begins.
+func (t *topic) deliver(p broker.Publication) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.mu.Lock()
+	t.delivering = true
+	groups := t.groups
+	t.mu.Unlock()
+	for _, g := range groups {
+		t.deliverTo(g, p)
+	}
+	t.mu.Lock()
+	t.delivering = false
+	for _, g := range t.groups {
+		g.close()
+	}
+	t.mu.Unlock()
+}
+
+func (t *topic) deliverTo(g *group, p broker.Publication) {
+	t.mu.Lock()
+	n := len(g.members)
+	t.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	frame, err := g.encoder.Encode(t.channel, p)
+	if err != nil {
+		t.hub.options.Logger.Warn("publication not encoded", slog.String("channel", t.channel), slog.Any("error", err))
+		return
+	}
+	for i := 0; i < n; i += atOnce {
+		t.mu.Lock()
+		send(frame, g.members[i:min(i+atOnce, n)])
+		t.mu.Unlock()
+	}
+}
+
+func send(f transport.Frame, members []*Hold) {
+	for _, o := range members {
+		if o != nil {
+			o.member.Send(f)
+		}
+	}
+}
+
+// close moves members together after some left; the topic is locked.
+func (g *group) close() {
+	if g.left == 0 {
+		return
+	}
+	kept := g.members[:0]
+	for _, o := range g.members {
+		if o != nil {
+			o.place = len(kept)
+			kept = append(kept, o)
+		}
+	}
+	clear(g.members[len(kept):])
+	g.members, g.left = kept, 0
 }

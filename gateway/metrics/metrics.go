@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
 // Metrics counts for all parts of a gateway. It implements transport.Observer.
@@ -25,6 +26,7 @@ type Metrics struct {
 	refused          *prometheus.CounterVec
 	closed           *prometheus.CounterVec
 	dropped          *prometheus.CounterVec
+	messagesDropped  *prometheus.CounterVec
 	messagesReceived *prometheus.CounterVec
 	bytesReceived    *prometheus.CounterVec
 	messagesSent     *prometheus.CounterVec
@@ -58,6 +60,7 @@ func New() *Metrics {
 	m.refused = vec("websocket_refused_total", "Handshakes refused, by reason: full, per_ip, origin, draining, malformed, not_websocket, bad_request, channel_limit, broker, internal.", "reason")
 	m.closed = vec("websocket_closed_total", "Connections that ended, by close code; 1006 is a peer that went without a word.", "protocol", "code")
 	m.dropped = vec("websocket_dropped_clients_total", "Clients that the gateway gave up, by reason: slow, heartbeat.", "reason")
+	m.messagesDropped = vec("websocket_dropped_messages_total", "Messages that slow clients did not get, by their channel's policy: DropOldest, LatestOnly.", "policy")
 	m.messagesReceived = vec("websocket_messages_received_total", "Messages from clients.", "protocol")
 	m.bytesReceived = vec("websocket_received_bytes_total", "Payload bytes from clients.", "protocol")
 	m.messagesSent = vec("websocket_messages_sent_total", "Frames written to clients, pings and close frames included.", "protocol")
@@ -72,10 +75,11 @@ func New() *Metrics {
 	})
 	// A series that begins at zero shows its first event as a rate.
 	for vec, values := range map[*prometheus.CounterVec][]string{
-		m.refused:       {"full", "per_ip", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "broker", "internal"},
-		m.dropped:       {"slow", "heartbeat"},
-		m.publishErrors: {"unavailable", "refused"},
-		m.drainClosed:   {"paced", "forced"},
+		m.refused:         {"full", "per_ip", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "broker", "internal"},
+		m.dropped:         {"slow", "heartbeat"},
+		m.messagesDropped: {transport.DropOldest.String(), transport.LatestOnly.String()},
+		m.publishErrors:   {"unavailable", "refused"},
+		m.drainClosed:     {"paced", "forced"},
 	} {
 		for _, value := range values {
 			vec.WithLabelValues(value)
@@ -127,6 +131,11 @@ func (m *Metrics) ConnectionClosed(protocol string, code int) {
 
 // ClientDropped implements transport.Observer.
 func (m *Metrics) ClientDropped(reason string) { m.dropped.WithLabelValues(reason).Inc() }
+
+// MessagesDropped implements transport.Observer.
+func (m *Metrics) MessagesDropped(policy transport.Policy, n int) {
+	m.messagesDropped.WithLabelValues(policy.String()).Add(float64(n))
+}
 
 // MessageReceived implements transport.Observer.
 func (m *Metrics) MessageReceived(protocol string, bytes int) {

@@ -41,15 +41,29 @@ type Options struct {
 
 // Session is one client's. Subscribe, Unsubscribe and Publish are called by its own goroutine only.
 type Session struct {
-	options Options
+	options *Options
 
-	mu    sync.Mutex
-	holds map[string]*hub.Hold
+	mu sync.Mutex
+	// holds is a list because most clients have a handful, and there may be many clients.
+	holds []*hub.Hold
 }
 
 // New returns a session without subscriptions. Close it.
-func New(o Options) *Session {
-	return &Session{options: o, holds: map[string]*hub.Hold{}}
+func New(o *Options) Session { return Session{options: o} }
+
+// find is the place of a channel's hold, or -1; the session is locked.
+func (s *Session) find(channel string) int {
+	return slices.IndexFunc(s.holds, func(h *hub.Hold) bool { return h.Channel() == channel })
+}
+
+// held is the channel's hold, or nil.
+func (s *Session) held(channel string) *hub.Hold {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.find(channel); i >= 0 {
+		return s.holds[i]
+	}
+	return nil
 }
 
 // Reserve makes this gateway receive the channel, and counts it as the session's. Nothing is
@@ -58,15 +72,8 @@ func (s *Session) Reserve(ctx context.Context, channel string) error {
 	if err := CheckChannel(channel); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	_, have := s.holds[channel]
-	count := len(s.holds)
-	s.mu.Unlock()
-	switch {
-	case have:
-		return ErrSubscribed
-	case count >= s.options.MaxChannels:
-		return fmt.Errorf("%w: the limit is %d", ErrTooManyChannel, s.options.MaxChannels)
+	if err := s.room(channel); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
@@ -75,24 +82,40 @@ func (s *Session) Reserve(ctx context.Context, channel string) error {
 		return err
 	}
 	s.mu.Lock()
-	s.holds[channel] = hold
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.holds == nil {
+		s.holds = make([]*hub.Hold, 0, 1)
+	}
+	s.holds = append(s.holds, hold)
+	return nil
+}
+
+// room says why a channel cannot be added.
+func (s *Session) room(channel string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.find(channel) >= 0:
+		return ErrSubscribed
+	case len(s.holds) >= s.options.MaxChannels:
+		return fmt.Errorf("%w: the limit is %d", ErrTooManyChannel, s.options.MaxChannels)
+	}
 	return nil
 }
 
 // Attach begins the delivery of a reserved channel; acknowledge runs ahead of any publication.
 func (s *Session) Attach(channel string, to hub.Subscriber, acknowledge func()) {
-	s.mu.Lock()
-	hold := s.holds[channel]
-	s.mu.Unlock()
-	hold.Attach(to, acknowledge)
+	s.held(channel).Attach(to, acknowledge)
 }
 
 // Unsubscribe ends a subscription, if there is one.
 func (s *Session) Unsubscribe(channel string) {
 	s.mu.Lock()
-	hold := s.holds[channel]
-	delete(s.holds, channel)
+	var hold *hub.Hold
+	if i := s.find(channel); i >= 0 {
+		hold = s.holds[i]
+		s.holds = slices.Delete(s.holds, i, i+1)
+	}
 	s.mu.Unlock()
 	if hold != nil {
 		hold.Release()
@@ -101,16 +124,14 @@ func (s *Session) Unsubscribe(channel string) {
 
 // Publish hands a message to the broker and waits until it has it.
 func (s *Session) Publish(ctx context.Context, channel string, p broker.Publication) error {
-	s.mu.Lock()
-	_, have := s.holds[channel]
-	s.mu.Unlock()
-	if !have {
+	hold := s.held(channel)
+	if hold == nil {
 		return ErrNotSubscribed
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	start := time.Now()
-	err := s.options.Broker.Publish(ctx, channel, p)
+	err := s.options.Broker.Publish(ctx, hold.Channel(), p)
 	s.options.Published(time.Since(start), err)
 	return err
 }
@@ -120,8 +141,8 @@ func (s *Session) Channels() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]string, 0, len(s.holds))
-	for c := range s.holds {
-		out = append(out, c)
+	for _, hold := range s.holds {
+		out = append(out, hold.Channel())
 	}
 	slices.Sort(out)
 	return out
@@ -131,7 +152,7 @@ func (s *Session) Channels() []string {
 func (s *Session) Close() {
 	s.mu.Lock()
 	holds := s.holds
-	s.holds = map[string]*hub.Hold{}
+	s.holds = nil
 	s.mu.Unlock()
 	for _, hold := range holds {
 		hold.Release()

@@ -1,11 +1,12 @@
 package transport
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Why a client was given up, as counted.
@@ -14,53 +15,67 @@ const (
 	dropHeartbeat = "heartbeat"
 )
 
-// conn is one connection. It has no goroutine of its own while it is idle: a wire calls received
-// when there is something to read, a goroutine hands messages to the handler while there are any,
-// and a wire is told when there is something to write.
+// conn is one connection. There are many, and most are idle: what only a busy one needs is behind a
+// pointer that is nil otherwise. It has no goroutine of its own: a wire calls received when there is
+// something to read, a goroutine hands messages to the handler while there are any, a wire is told
+// when there is something to write, and the wheel wakes it when it is time for something.
 type conn struct {
 	server   *Server
 	endpoint *Endpoint
 	handler  Handler
-	id       string
+	id       uuid.UUID
 	ip       netip.Addr
-	opened   time.Time
-	// ctx ends with abort.
-	ctx    context.Context
-	cancel context.CancelFunc
-	// parser is the wire's reader's alone.
-	parser parser
+	opened   int64
+	// parser is the wire's reader's alone. It is there while something has begun and not ended.
+	parser *parser
 
 	mu sync.Mutex
 	// wire is there when the handshake is answered.
-	wire  wire
-	queue queue
-	// scheduled: the wire knows that something waits to be written.
-	scheduled bool
-	pulse     *pulse
-	inbox     inbox
-	// closing: a close frame is queued, nothing may follow it. farewell is what it says, and said
-	// that it is out.
-	closing  bool
-	said     bool
-	farewell Close
-	// answered: the peer's close frame is here. broken: it has broken the protocol, and no close
-	// frame of its will be understood.
-	answered, broken bool
-	// aborted: the connection was given up, maybe before it had a socket.
-	aborted bool
-	// linger ends the wait for a peer that does not answer the close frame.
-	linger *time.Timer
+	wire wire
+	// queue is there while something waits to be written.
+	queue *queue
+	// inbox is there while the handler has not caught up with what came.
+	inbox *inbox
+	timer timer
+	pulse pulse
+	// ending is there from the first close on.
+	ending *ending
+	// expiry is when and how to close in any case.
+	expiry *expiry
+
+	// scheduled: the wire knows that something waits to be written. stuck: the socket is full.
+	scheduled, stuck bool
+	// aborted: the connection was given up, maybe before it had a socket. over: nothing more will come.
+	aborted, over bool
 }
 
-func (c *conn) ID() string           { return c.id }
-func (c *conn) RemoteIP() netip.Addr { return c.ip }
-func (c *conn) OpenedAt() time.Time  { return c.opened }
+// ending is how a connection closes.
+type ending struct {
+	// farewell is what our close frame says, said that it is out.
+	farewell Close
+	said     bool
+	// answered: the peer's close frame is here. broken: it has broken the protocol, and no close frame
+	// of its will be understood.
+	answered, broken bool
+}
 
-func (c *conn) Context() context.Context { return c.ctx }
+// expiry is a close with a time.
+type expiry struct {
+	// at is on the wheel's clock.
+	at    time.Duration
+	close Close
+}
+
+func (c *conn) ID() string           { return c.id.String() }
+func (c *conn) RemoteIP() netip.Addr { return c.ip }
+func (c *conn) OpenedAt() time.Time  { return time.Unix(0, c.opened) }
 
 func (c *conn) QueuedBytes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.queue == nil {
+		return 0
+	}
 	return c.queue.bytes
 }
 
@@ -72,16 +87,29 @@ func (c *conn) Send(f Frame) bool {
 
 // push queues a frame; the caller holds the lock.
 func (c *conn) push(f Frame) bool {
-	if c.closing {
+	if c.ending != nil {
 		return false
 	}
-	if !c.queue.push(f) {
-		c.queue.drop()
+	m, ok := c.needQueue().push(f, bounds{bytes: c.server.options.MaxQueuedBytes, budget: &c.server.budget, stuck: c.stuck})
+	for policy, n := range m {
+		if n > 0 && policy != int(Disconnect) {
+			c.server.options.Observer.MessagesDropped(Policy(policy), n)
+		}
+	}
+	if !ok {
+		c.queue.drop(&c.server.budget)
 		c.drop(dropSlow, c.endpoint.Codes.Slow)
 		return false
 	}
 	c.signal()
 	return true
+}
+
+func (c *conn) needQueue() *queue {
+	if c.queue == nil {
+		c.queue = spareQueues.Get().(*queue)
+	}
+	return c.queue
 }
 
 func (c *conn) Close(cl Close) {
@@ -90,18 +118,26 @@ func (c *conn) Close(cl Close) {
 	c.close(cl)
 }
 
+func (c *conn) CloseAfter(d time.Duration, cl Close) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expiry = nil
+	if d > 0 {
+		c.expiry = &expiry{c.server.wheel.now() + d, cl}
+	}
+	c.setTimer()
+}
+
 // close queues the close frame and bounds the time until the end; the caller holds the lock.
 func (c *conn) close(cl Close) bool {
-	if c.closing {
+	if c.ending != nil {
 		return false
 	}
-	c.closing, c.farewell = true, cl
+	c.ending = &ending{farewell: cl}
 	c.server.remaining.Add(-1)
-	if c.pulse != nil {
-		c.pulse.timer.Stop()
-	}
-	c.queue.force(closeFrame(cl))
-	c.linger = time.AfterFunc(c.server.options.CloseTimeout, c.abort)
+	c.needQueue().force(closeFrame(cl), &c.server.budget)
+	c.pulse, c.expiry = pulse{}, &expiry{at: c.server.wheel.now() + c.server.options.CloseTimeout}
+	c.setTimer()
 	c.signal()
 	return true
 }
@@ -113,7 +149,7 @@ func (c *conn) drop(reason string, cl Close) {
 	}
 	c.server.options.Observer.ClientDropped(reason)
 	c.server.options.Logger.Info("client dropped", slog.String("reason", reason), slog.Int("code", cl.Code),
-		slog.String("connection", c.id), slog.String("protocol", c.endpoint.Protocol), slog.String("ip", c.ip.String()))
+		slog.String("connection", c.ID()), slog.String("protocol", c.endpoint.Protocol), slog.String("ip", c.ip.String()))
 }
 
 // abort ends the connection whatever still waits.
@@ -121,8 +157,10 @@ func (c *conn) abort() {
 	c.mu.Lock()
 	c.aborted = true
 	w := c.wire
+	if c.inbox != nil && c.inbox.cancel != nil {
+		c.inbox.cancel()
+	}
 	c.mu.Unlock()
-	c.cancel()
 	if w != nil {
 		w.shut()
 		c.end()
@@ -138,36 +176,99 @@ func (c *conn) signal() {
 	c.wire.schedule()
 }
 
-// take hands everything that waits to the wire. With nothing left the wire's turn is over; last
-// means that nothing will follow.
-func (c *conn) take() (batch [][]byte, last bool) {
+// take hands everything that waits to the wire. With nothing left the wire's turn is over.
+func (c *conn) take() *batch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if batch = c.queue.take(); len(batch) == 0 {
+	if c.queue == nil || len(c.queue.waiting) == 0 {
 		c.scheduled = false
+		return nil
 	}
-	return batch, c.closing
+	b := c.queue.take(&c.server.budget)
+	b.last = c.ending != nil
+	return b
 }
 
-// wrote counts a batch that went out whole.
-func (c *conn) wrote(messages, bytes int, last bool) {
+// stall notes that the socket takes no more for now.
+func (c *conn) stall() {
 	c.mu.Lock()
-	c.queue.written(bytes)
-	c.said = c.said || last
-	c.settle()
+	defer c.mu.Unlock()
+	c.stuck = true
+}
+
+// wrote counts a batch that went out whole. It reports whether there is another one.
+func (c *conn) wrote(b *batch) bool {
+	messages, bytes, last := len(b.frames), b.bytes, b.last
+	c.mu.Lock()
+	c.stuck = false
+	more := false
+	if q := c.queue; q != nil {
+		q.written(&c.server.budget)
+		if more = len(q.waiting) > 0; !more {
+			c.scheduled = false
+		}
+		if q.idle() {
+			c.queue = nil
+			q.reuse()
+		}
+	}
+	if last {
+		c.ending.said = true
+		c.settle()
+	}
 	c.mu.Unlock()
 	c.server.options.Observer.MessagesSent(c.endpoint.Protocol, messages, bytes)
+	return more
 }
 
 // settle goes on from a close frame that is out; the caller holds the lock. Who sent one too is done.
 // Who broke the protocol sees the end of the stream and may still be sending: closing a socket with
 // unread bytes would reset it, and the reset would overtake the close frame.
 func (c *conn) settle() {
-	switch {
-	case !c.said:
-	case c.answered:
+	switch e := c.ending; {
+	case !e.said:
+	case e.answered:
 		c.arrive(arrival{end: true})
-	case c.broken:
+	case e.broken:
 		c.wire.closeWrite()
 	}
+}
+
+// setTimer sets the wheel to what is due next; the caller holds the lock.
+func (c *conn) setTimer() {
+	at := c.pulse.next
+	if c.expiry != nil && (at == 0 || c.expiry.at < at) {
+		at = c.expiry.at
+	}
+	if at == 0 || c.over {
+		c.server.wheel.clear(&c.timer)
+		return
+	}
+	c.server.wheel.set(&c.timer, at)
+}
+
+// wake implements waker.
+func (c *conn) wake(now time.Duration) {
+	c.mu.Lock()
+	expired := c.expiry != nil && now >= c.expiry.at
+	switch {
+	case c.over:
+	case expired && c.ending != nil:
+		// The peer does not answer the close frame.
+		c.mu.Unlock()
+		c.abort()
+		return
+	case expired:
+		c.close(c.expiry.close)
+	default:
+		c.beat(now)
+		c.setTimer()
+	}
+	c.mu.Unlock()
+}
+
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending != nil
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -31,23 +32,66 @@ const (
 
 // Frame is a message as it goes over the wire. Servers do not mask, so one Frame can be queued on
 // any number of connections without a copy.
-type Frame struct {
+type Frame struct{ *payload }
+
+// payload is what all copies of a Frame share.
+type payload struct {
 	wire []byte
+	// stream is what the message is part of, if a slow client may miss parts of it.
+	stream *Stream
+	// queues counts where it waits: the memory is one, however many wait for it.
+	queues atomic.Int32
 }
+
+// Stream is a sequence of messages that a slow client need not get all of.
+type Stream struct {
+	Policy Policy
+}
+
+// Policy is what happens to a client's messages when it does not keep up.
+type Policy byte
+
+// The policies. Disconnect is that of messages without a stream.
+const (
+	// Disconnect closes the connection when its queue is full.
+	Disconnect Policy = iota
+	// DropOldest drops the oldest message of such streams when the queue is full.
+	DropOldest
+	// LatestOnly keeps one message of the stream, the latest, for as long as the client's socket is full.
+	LatestOnly
+)
+
+// policies are as in specs and metrics.
+var policies = [...]string{Disconnect: "Disconnect", DropOldest: "DropOldest", LatestOnly: "LatestOnly"}
+
+func (p Policy) String() string { return policies[p] }
 
 // NewFrame encodes a message. The payload is copied.
 func NewFrame(kind Kind, payload []byte) Frame {
 	return encodeFrame(byte(kind), payload)
 }
 
+// Of makes a message part of a stream. Call it before the frame is sent anywhere.
+func (f Frame) Of(s *Stream) Frame {
+	f.stream = s
+	return f
+}
+
 // Ping is the ping of RFC 6455, which browsers answer by themselves.
 func Ping() Frame { return encodeFrame(opPing, nil) }
+
+func (f Frame) policy() Policy {
+	if f.stream == nil {
+		return Disconnect
+	}
+	return f.stream.Policy
+}
 
 // Len is the number of bytes on the wire.
 func (f Frame) Len() int { return len(f.wire) }
 
-func encodeFrame(opcode byte, payload []byte) Frame {
-	n := len(payload)
+func encodeFrame(opcode byte, message []byte) Frame {
+	n := len(message)
 	wire := make([]byte, 0, n+10)
 	wire = append(wire, finBit|opcode)
 	switch {
@@ -60,7 +104,7 @@ func encodeFrame(opcode byte, payload []byte) Frame {
 		wire = append(wire, 127)
 		wire = binary.BigEndian.AppendUint64(wire, uint64(n))
 	}
-	return Frame{wire: append(wire, payload...)}
+	return Frame{&payload{wire: append(wire, message...)}}
 }
 
 // closeFrame encodes a close. A code that must not be sent (none was received) becomes an empty body.

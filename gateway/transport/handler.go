@@ -16,26 +16,18 @@ type Conn interface {
 	OpenedAt() time.Time
 	// QueuedBytes is what still waits to be written.
 	QueuedBytes() int
-	// Context ends when the connection is given up: whoever waits on its behalf can stop.
-	Context() context.Context
 	// Send queues a message. It reports false when the connection is closing; a client that is too
 	// slow for its queue is then being disconnected.
 	Send(f Frame) bool
 	// Close tells the peer why after everything queued before, waits a moment for its answer, and
 	// ends. Only the first call counts.
 	Close(c Close)
-	// StartHeartbeat begins to ping the peer. Call it once.
-	StartHeartbeat(h Heartbeat)
+	// CloseAfter closes when a time has passed, unless it is called again before. 0 takes it back.
+	CloseAfter(d time.Duration, c Close)
+	// StartHeartbeat begins to ping the peer. Only the first call counts.
+	StartHeartbeat(h *Heartbeat)
 	// Pong says that the peer answered a ping; false means that none was outstanding.
 	Pong() bool
-}
-
-// Heartbeat is how a silent connection is told from a dead one.
-type Heartbeat struct {
-	Ping     Frame
-	Interval time.Duration
-	// Timeout is shorter than Interval.
-	Timeout time.Duration
 }
 
 // Handler is what a protocol makes of one connection. Its methods are called one after another,
@@ -44,8 +36,9 @@ type Handler interface {
 	// OnOpen is called just before the handshake is answered: whoever sees the answer can rely on what
 	// it set up. What it sends goes out first.
 	OnOpen(c Conn)
-	// OnMessage gets a whole message; data belongs to the handler. It is not called after a Close.
-	OnMessage(kind Kind, data []byte)
+	// OnMessage gets a whole message; data belongs to the handler. It is not called after a Close. The
+	// context ends when the connection is given up: whoever waits on its behalf can stop.
+	OnMessage(ctx context.Context, kind Kind, data []byte)
 	// OnClose is called exactly once, also when the answer to the handshake found nobody.
 	OnClose(c Close)
 }
@@ -84,4 +77,6 @@ type Observer interface {
 	ClientDropped(reason string)
 	MessageReceived(protocol string, bytes int)
 	MessagesSent(protocol string, messages, bytes int)
+	// MessagesDropped are those that slow clients did not get, by what their channel says.
+	MessagesDropped(policy Policy, messages int)
 }

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -55,7 +54,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *Endpoint) *Ref
 	nc, early, err := s.upgrade(w, r, e)
 	if err != nil {
 		// Answered as far as anybody is there.
-		s.options.Logger.Debug("handshake failed", slog.String("connection", c.id), slog.Any("error", err))
+		s.options.Logger.Debug("handshake failed", slog.String("connection", c.ID()), slog.Any("error", err))
 		c.finish(CodeAbnormal)
 		return nil
 	}
@@ -80,13 +79,9 @@ func (s *Server) inspect(r *http.Request) *Refusal {
 
 // newConn returns a connection that queues what it is told to send until it is started.
 func (s *Server) newConn(ip netip.Addr, handler Handler, e *Endpoint) *conn {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &conn{
-		ctx: ctx, cancel: cancel,
-		server: s, endpoint: e, handler: handler, id: uuid.NewString(), ip: ip, opened: time.Now(),
-		parser: parser{limit: s.options.MaxMessageBytes},
-		queue:  queue{max: s.options.MaxQueuedBytes},
-	}
+	c := &conn{server: s, endpoint: e, handler: handler, id: uuid.New(), ip: ip, opened: time.Now().UnixNano()}
+	c.timer.owner = c
+	return c
 }
 
 // start begins to read and to write.
@@ -94,7 +89,7 @@ func (c *conn) start(nc net.Conn, early []byte) {
 	w := c.server.newWire(c, nc)
 	c.mu.Lock()
 	c.wire = w
-	if len(c.queue.waiting) > 0 {
+	if c.queue != nil {
 		c.signal()
 	}
 	aborted := c.aborted

@@ -5,46 +5,51 @@ import (
 	"time"
 )
 
-// pulse is a connection's heartbeat: one timer that in turn sends a ping and looks for its answer.
-// Its fields are locked by the connection.
+// Heartbeat is how a silent connection is told from a dead one. It may be shared by connections.
+type Heartbeat struct {
+	Ping     Frame
+	Interval time.Duration
+	// Timeout is shorter than Interval.
+	Timeout time.Duration
+}
+
+// pulse is a connection's heartbeat: in turn it sends a ping and looks for its answer. Its fields are
+// locked by the connection.
 type pulse struct {
-	Heartbeat
-	timer *time.Timer
-	// sent: the timer's next turn looks for the answer. waiting: there is none yet.
+	*Heartbeat
+	// next is when its turn comes, on the wheel's clock.
+	next time.Duration
+	// sent: the next turn looks for the answer. waiting: there is none yet.
 	sent, waiting bool
 }
 
 // StartHeartbeat implements Conn. The first ping comes at a random moment within the interval:
 // clients that came together must not be pinged together for ever.
-func (c *conn) StartHeartbeat(h Heartbeat) {
+func (c *conn) StartHeartbeat(h *Heartbeat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing || c.pulse != nil {
+	if c.ending != nil || c.pulse.Heartbeat != nil {
 		return
 	}
-	c.pulse = &pulse{Heartbeat: h}
-	c.pulse.timer = time.AfterFunc(rand.N(h.Interval), c.beat)
+	c.pulse = pulse{Heartbeat: h, next: c.server.wheel.now() + rand.N(h.Interval)}
+	c.setTimer()
 }
 
-// beat is the timer's turn.
-func (c *conn) beat() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := c.pulse
+// beat is the heartbeat's turn, if it is time; the caller holds the lock.
+func (c *conn) beat(now time.Duration) {
+	p := &c.pulse
 	switch {
-	case c.closing:
+	case p.Heartbeat == nil || now < p.next:
 	case !p.sent:
-		p.sent, p.waiting = true, true
-		p.timer.Reset(p.Timeout)
+		p.sent, p.waiting, p.next = true, true, now+p.Timeout
 		c.push(p.Ping)
-	case p.waiting && c.isBusy():
+	case p.waiting && c.inbox != nil:
 		// The answer may lie behind a message that waits for the broker. That is not the peer's fault.
-		p.timer.Reset(p.Timeout)
+		p.next = now + p.Timeout
 	case p.waiting:
 		c.drop(dropHeartbeat, c.endpoint.Codes.NoPong)
 	default:
-		p.sent = false
-		p.timer.Reset(p.Interval - p.Timeout)
+		p.sent, p.next = false, now+p.Interval-p.Timeout
 	}
 }
 
@@ -52,7 +57,7 @@ func (c *conn) beat() {
 func (c *conn) Pong() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pulse == nil || !c.pulse.waiting {
+	if !c.pulse.waiting {
 		return false
 	}
 	c.pulse.waiting = false

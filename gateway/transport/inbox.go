@@ -1,20 +1,38 @@
 package transport
 
 import (
+	"context"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 )
 
-// inbox is what came from the peer and waits for the handler, in the order in which it came. Its
-// connection locks it.
+// inbox is what came from the peer and waits for the handler, in the order in which it came. It is
+// there while a goroutine takes from it. Its connection locks it.
 type inbox struct {
 	waiting []arrival
-	// working: a goroutine takes from it.
-	working bool
+	// next is what of waiting comes next.
+	next int
 	// paused: the wire does not read until everything that waits is handled.
 	paused bool
-	// ended: nothing comes any more.
-	ended bool
+	// ctx is what messages are handled in. It ends when the connection is given up.
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+var spareInboxes = sync.Pool{New: func() any { return &inbox{} }}
+
+// sparedArrivals is how long a list may be that is kept for another inbox.
+const sparedArrivals = 16
+
+// reuse gives an empty inbox to the next connection that needs one.
+func (in *inbox) reuse() {
+	clear(in.waiting)
+	*in = inbox{waiting: in.waiting[:0]}
+	if cap(in.waiting) > sparedArrivals {
+		in.waiting = nil
+	}
+	spareInboxes.Put(in)
 }
 
 // arrival is one of: a message, the peer's (or a violation's) close, the end.
@@ -29,27 +47,38 @@ type arrival struct {
 
 // arrive queues what came, and sees to it that somebody takes it; the caller holds the lock.
 func (c *conn) arrive(a arrival) {
-	if c.inbox.ended {
+	if c.over {
 		return
 	}
-	c.inbox.ended = a.end
-	c.inbox.waiting = append(c.inbox.waiting, a)
-	if !c.inbox.working {
-		c.inbox.working = true
+	c.over = a.end
+	if c.inbox == nil {
+		c.inbox = spareInboxes.Get().(*inbox)
 		go c.work()
 	}
+	c.inbox.waiting = append(c.inbox.waiting, a)
 }
+
+var spareParsers = sync.Pool{New: func() any { return &parser{} }}
 
 // received parses what the wire read. It reports whether to read on; otherwise the wire's resume is
 // called once the handler has caught up.
 func (c *conn) received(b []byte) bool {
-	violation := c.parser.feed(b, c)
+	p := c.parser
+	if p == nil {
+		p = spareParsers.Get().(*parser)
+		*p = parser{limit: c.server.options.MaxMessageBytes}
+	}
+	violation := p.feed(b, c)
+	if c.parser = p; p.isIdle() {
+		c.parser = nil
+		spareParsers.Put(p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if violation != nil {
 		c.arrive(arrival{close: violation})
 	}
-	if len(c.inbox.waiting) > 0 && !c.inbox.ended {
+	if c.inbox != nil && !c.over {
 		c.inbox.paused = true
 		c.wire.pause()
 		return false
@@ -89,22 +118,20 @@ func (c *conn) closed(code int) {
 func (c *conn) work() {
 	for {
 		c.mu.Lock()
-		if len(c.inbox.waiting) == 0 {
-			c.inbox.working, c.inbox.waiting = false, nil
-			if c.inbox.paused {
-				c.inbox.paused = false
-				c.wire.resume()
-			}
+		in := c.inbox
+		if in.next == len(in.waiting) {
+			c.rest()
 			c.mu.Unlock()
 			return
 		}
-		a := c.inbox.waiting[0]
-		c.inbox.waiting = c.inbox.waiting[1:]
-		closing := c.closing
+		a := in.waiting[in.next]
+		in.waiting[in.next] = arrival{}
+		in.next++
+		closing := c.ending != nil
 		c.mu.Unlock()
 		switch {
 		case a.end:
-			c.over()
+			c.finishOpen()
 			return
 		case a.close != nil:
 			c.answer(*a.close, a.byPeer)
@@ -114,13 +141,40 @@ func (c *conn) work() {
 	}
 }
 
+// rest goes back to reading when everything that came is handled; the caller holds the lock.
+func (c *conn) rest() {
+	in := c.inbox
+	c.inbox = nil
+	if in.cancel != nil {
+		in.cancel()
+	}
+	if in.paused {
+		c.wire.resume()
+	}
+	in.reuse()
+}
+
+// context is what the messages of this inbox are handled in.
+func (c *conn) context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := c.inbox
+	if in.ctx == nil {
+		in.ctx, in.cancel = context.WithCancel(context.Background())
+		if c.aborted {
+			in.cancel()
+		}
+	}
+	return in.ctx
+}
+
 // answer closes because of what the peer sent.
 func (c *conn) answer(cl Close, byPeer bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// When the gateway began, this is the peer's answer, and the close does nothing.
 	c.close(cl)
-	c.answered, c.broken = byPeer, !byPeer
+	c.ending.answered, c.ending.broken = byPeer, !byPeer
 	c.settle()
 }
 
@@ -128,19 +182,19 @@ func (c *conn) answer(cl Close, byPeer bool) {
 func (c *conn) handle(kind Kind, data []byte) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.options.Logger.Error("message handler failed", slog.Any("panic", p), slog.String("connection", c.id), slog.String("stack", string(debug.Stack())))
+			c.server.options.Logger.Error("message handler failed", slog.Any("panic", p), slog.String("connection", c.ID()), slog.String("stack", string(debug.Stack())))
 			c.Close(Close{CodeInternal, "internal error"})
 		}
 	}()
-	c.handler.OnMessage(kind, data)
+	c.handler.OnMessage(c.context(), kind, data)
 }
 
-// over is the end of a connection that was open.
-func (c *conn) over() {
+// finishOpen is the end of a connection that was open.
+func (c *conn) finishOpen() {
 	c.mu.Lock()
 	code := CodeAbnormal
-	if c.closing {
-		code = c.farewell.Code
+	if c.ending != nil {
+		code = c.ending.farewell.Code
 	}
 	c.mu.Unlock()
 	c.wire.shut()
@@ -150,33 +204,26 @@ func (c *conn) over() {
 // finish gives back what the connection held.
 func (c *conn) finish(code int) {
 	c.mu.Lock()
-	if !c.closing {
-		c.closing = true
+	if c.ending == nil {
+		c.ending = &ending{}
 		c.server.remaining.Add(-1)
 	}
-	if c.pulse != nil {
-		c.pulse.timer.Stop()
+	c.over = true
+	c.server.wheel.clear(&c.timer)
+	if c.queue != nil {
+		c.queue.abandon(&c.server.budget)
+		c.queue = nil
 	}
-	if c.linger != nil {
-		c.linger.Stop()
+	if c.inbox != nil && c.inbox.cancel != nil {
+		c.inbox.cancel()
 	}
-	reason, open := c.farewell.Reason, c.wire != nil
+	reason, open := c.ending.farewell.Reason, c.wire != nil
 	c.mu.Unlock()
-	c.cancel()
 
 	c.handler.OnClose(Close{code, reason})
 	if open {
 		c.server.options.Observer.ConnectionClosed(c.endpoint.Protocol, code)
 	}
-	c.server.options.Logger.Debug("connection closed", slog.String("connection", c.id), slog.Int("code", code))
+	c.server.options.Logger.Debug("connection closed", slog.String("connection", c.ID()), slog.Int("code", code))
 	c.server.remove(c)
-}
-
-// isBusy tells that the handler has not caught up with what came; the caller holds the lock.
-func (c *conn) isBusy() bool { return c.inbox.working }
-
-func (c *conn) isClosing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closing
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,8 +23,11 @@ type loop struct {
 	work sync.WaitGroup
 
 	mu    sync.Mutex
-	wires map[int]*pollWire
 	dirty []*pollWire
+
+	// watching guards wires, which are the sockets by their file descriptors.
+	watching sync.RWMutex
+	wires    []*pollWire
 }
 
 const (
@@ -47,7 +49,7 @@ func newLoop() (*loop, error) {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
 	l := &loop{
-		fd: fd, file: os.NewFile(uintptr(fd), "epoll"), wires: map[int]*pollWire{},
+		fd: fd, file: os.NewFile(uintptr(fd), "epoll"),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if l.raw, err = l.file.SyscallConn(); err != nil {
@@ -67,27 +69,32 @@ func (l *loop) close() {
 }
 
 func (l *loop) add(w *pollWire, events uint32) error {
-	l.mu.Lock()
+	l.watching.Lock()
+	if more := int(w.fd) + 1 - len(l.wires); more > 0 {
+		l.wires = append(l.wires, make([]*pollWire, more)...)
+	}
 	l.wires[w.fd] = w
-	l.mu.Unlock()
-	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, w.fd, &unix.EpollEvent{Events: events, Fd: int32(w.fd)})
+	l.watching.Unlock()
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, int(w.fd), &unix.EpollEvent{Events: events, Fd: w.fd})
 }
 
 func (l *loop) modify(w *pollWire, events uint32) error {
-	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_MOD, w.fd, &unix.EpollEvent{Events: events, Fd: int32(w.fd)})
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_MOD, int(w.fd), &unix.EpollEvent{Events: events, Fd: w.fd})
 }
 
 // forget comes before the socket is closed, which takes it out of epoll.
-func (l *loop) forget(fd int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.wires, fd)
+func (l *loop) forget(w *pollWire) {
+	l.watching.Lock()
+	defer l.watching.Unlock()
+	if int(w.fd) < len(l.wires) && l.wires[w.fd] == w {
+		l.wires[w.fd] = nil
+	}
 }
 
 func (l *loop) wire(fd int32) *pollWire {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.wires[int(fd)]
+	l.watching.RLock()
+	defer l.watching.RUnlock()
+	return l.wires[fd]
 }
 
 func (l *loop) schedule(w *pollWire) {
@@ -167,7 +174,7 @@ func (l *loop) write() {
 type loops struct {
 	mu   sync.Mutex
 	all  []*loop
-	next atomic.Uint64
+	next int
 }
 
 // pick is the next connection's loop.
@@ -181,7 +188,8 @@ func (ls *loops) pick() (*loop, error) {
 		}
 		ls.all = append(ls.all, l)
 	}
-	return ls.all[ls.next.Add(1)%uint64(len(ls.all))], nil
+	ls.next = (ls.next + 1) % len(ls.all)
+	return ls.all[ls.next], nil
 }
 
 func (ls *loops) close() {
@@ -198,7 +206,7 @@ func (s *Server) newWire(c *conn, nc net.Conn) wire {
 	if tcp, ok := nc.(*net.TCPConn); ok && !s.options.Blocking {
 		if l, err := s.loops.pick(); err == nil {
 			if fd, err := detach(tcp); err == nil {
-				return &pollWire{conn: c, loop: l, fd: fd}
+				return &pollWire{conn: c, loop: l, fd: int32(fd)}
 			}
 		}
 	}

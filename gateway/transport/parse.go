@@ -77,6 +77,9 @@ func (p *parser) feed(b []byte, in incoming) (violation *Close) {
 	return nil
 }
 
+// isIdle tells that nothing has begun that has not ended.
+func (p *parser) isIdle() bool { return !p.deaf && p.partial == nil && p.kind == 0 }
+
 func (p *parser) stop() {
 	p.deaf, p.partial, p.kind, p.data = true, nil, 0, nil
 }

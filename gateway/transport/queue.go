@@ -1,61 +1,235 @@
 package transport
 
-// A frame that waits costs memory beside its bytes, which counts for small ones: there may be one for
-// every so many bytes of the bound, but at least a few.
-const (
-	bytesPerEntry = 64
-	leastEntries  = 1024
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
 )
 
-// queue is what waits to be written to one connection, bounded in bytes and in frames. Its owner
-// locks it.
-type queue struct {
-	max int
-	// waiting has not been taken by the writer yet.
-	waiting [][]byte
-	// bytes counts waiting and what the writer holds.
-	bytes int
+const (
+	// A frame that waits costs memory beside its bytes, which counts for small ones: there may be one
+	// for every so many bytes of the bound, but at least a few.
+	bytesPerEntry = 64
+	leastEntries  = 1024
+	// entriesAtOnce is how many entries of a queue are charged to the budget together: queues that stay
+	// shorter, which is all of clients that keep up, cost no count.
+	entriesAtOnce = 256
+	entryBytes    = 16
+	// sparedEntries is how long a list may be that is kept for another queue.
+	sparedEntries = 64
+)
+
+// budget bounds the memory of all queues. A message that waits for thousands counts once.
+type budget struct {
+	max  int64
+	used atomic.Int64
 }
 
-// push adds a frame unless a bound is passed. A single frame above the bound is let through when
-// nothing else waits: no client could be fast enough for it otherwise.
-func (q *queue) push(f Frame) bool {
-	if q.bytes > 0 && q.bytes+len(f.wire) > q.max || len(q.waiting) >= max(leastEntries, q.max/bytesPerEntry) {
+func (b *budget) exhausted() bool { return b.max > 0 && b.used.Load() > b.max }
+
+// hold counts a frame's memory while it waits anywhere.
+func (b *budget) hold(f Frame) {
+	if f.queues.Add(1) == 1 {
+		b.used.Add(int64(len(f.wire)))
+	}
+}
+
+func (b *budget) release(f Frame) {
+	if f.queues.Add(-1) == 0 {
+		b.used.Add(-int64(len(f.wire)))
+	}
+}
+
+// queue is what waits to be written to one connection, bounded in bytes and in frames. A connection
+// has one while something waits, and locks it.
+type queue struct {
+	// waiting has not been taken by the writer yet.
+	waiting []Frame
+	out     batch
+	// bytes counts what waits and what is on its way.
+	bytes int
+	// charged is how many entries were charged to the budget.
+	charged int
+	// spare is the memory of an earlier batch, for the next.
+	spare []Frame
+}
+
+// batch is what is on its way to the peer. Between take and written it is the writer's.
+type batch struct {
+	frames []Frame
+	bytes  int
+	// last: nothing will follow.
+	last bool
+	// next and skip are how far the writer has got: a frame, and the bytes of it that are out.
+	next, skip int
+}
+
+// isOut tells that nothing of it is left to write.
+func (b *batch) isOut() bool { return b.next == len(b.frames) }
+
+// piece is the beginning of what is left, in one piece: copied into scratch when several frames fit.
+func (b *batch) piece(scratch []byte) []byte {
+	first := b.frames[b.next].wire[b.skip:]
+	if b.next == len(b.frames)-1 || len(first) >= cap(scratch) {
+		return first
+	}
+	scratch = append(scratch[:0], first...)
+	for _, f := range b.frames[b.next+1:] {
+		scratch = append(scratch, f.wire[:min(len(f.wire), cap(scratch)-len(scratch))]...)
+		if len(scratch) == cap(scratch) {
+			break
+		}
+	}
+	return scratch
+}
+
+// advance counts n bytes as out.
+func (b *batch) advance(n int) {
+	for n += b.skip; b.next < len(b.frames) && n >= len(b.frames[b.next].wire); b.next++ {
+		n -= len(b.frames[b.next].wire)
+	}
+	b.skip = n
+}
+
+var spareQueues = sync.Pool{New: func() any { return &queue{} }}
+
+// bounds are what a queue is held against.
+type bounds struct {
+	bytes  int
+	budget *budget
+	// stuck: the client's socket is full.
+	stuck bool
+}
+
+func (b bounds) entries() int { return max(leastEntries, b.bytes/bytesPerEntry) }
+
+// missed counts, by policy, messages that a client does not get.
+type missed [LatestOnly + 1]int
+
+// push adds a frame, or does with it and its like what their streams say. It reports false when there
+// is no room and nothing that may be missed. A frame is let through when nothing else waits, however
+// large: no client could be fast enough for it otherwise.
+func (q *queue) push(f Frame, b bounds) (m missed, ok bool) {
+	if b.stuck && f.policy() == LatestOnly && q.replace(f, b.budget) {
+		m[LatestOnly]++
+		return m, true
+	}
+	for q.isFull(f, b) {
+		policy := q.dropOldest(b.budget)
+		if policy == Disconnect {
+			// What finds no room may be what is missed.
+			m[f.policy()]++
+			return m, f.policy() != Disconnect
+		}
+		m[policy]++
+	}
+	q.force(f, b.budget)
+	return m, true
+}
+
+func (q *queue) isFull(f Frame, b bounds) bool {
+	if q.bytes == 0 {
 		return false
 	}
-	q.force(f)
-	return true
+	return q.bytes+len(f.wire) > b.bytes || len(q.waiting) >= b.entries() || b.budget.exhausted()
 }
 
 // force adds a frame whatever waits; for close frames.
-func (q *queue) force(f Frame) {
-	q.waiting = append(q.waiting, f.wire)
+func (q *queue) force(f Frame, b *budget) {
+	b.hold(f)
+	q.waiting = append(q.waiting, f)
 	q.bytes += len(f.wire)
+	if len(q.waiting)-q.charged >= entriesAtOnce {
+		q.charged += entriesAtOnce
+		b.used.Add(entriesAtOnce * entryBytes)
+	}
+}
+
+// replace puts a frame in the place of the one of its stream that waits.
+func (q *queue) replace(f Frame, b *budget) bool {
+	i := slices.IndexFunc(q.waiting, func(w Frame) bool { return w.stream == f.stream })
+	if i < 0 {
+		return false
+	}
+	b.hold(f)
+	q.bytes += len(f.wire) - len(q.waiting[i].wire)
+	b.release(q.waiting[i])
+	q.waiting[i] = f
+	return true
+}
+
+// dropOldest forgets the oldest frame that may be missed, and returns the policy that says so, or
+// Disconnect when there is none.
+func (q *queue) dropOldest(b *budget) Policy {
+	i := slices.IndexFunc(q.waiting, func(w Frame) bool { return w.policy() != Disconnect })
+	if i < 0 {
+		return Disconnect
+	}
+	dropped := q.waiting[i]
+	q.bytes -= len(dropped.wire)
+	b.release(dropped)
+	// The few in front move back, instead of the many behind forward.
+	copy(q.waiting[1:i+1], q.waiting[:i])
+	q.waiting[0] = Frame{}
+	q.waiting = q.waiting[1:]
+	return dropped.policy()
 }
 
 // drop forgets what the writer has not taken.
-func (q *queue) drop() {
-	for _, b := range q.waiting {
-		q.bytes -= len(b)
+func (q *queue) drop(b *budget) {
+	for _, f := range q.waiting {
+		q.bytes -= len(f.wire)
+		b.release(f)
 	}
+	q.discharge(b)
 	clear(q.waiting)
 	q.waiting = q.waiting[:0]
 }
 
-// take hands everything that waits to the writer. An idle queue holds no memory.
-func (q *queue) take() [][]byte {
-	batch := q.waiting
-	q.waiting = nil
-	return batch
+// take hands everything that waits to the writer.
+func (q *queue) take(b *budget) *batch {
+	q.discharge(b)
+	q.out = batch{frames: q.waiting, bytes: q.bytes}
+	q.waiting = q.spare
+	q.spare = nil
+	return &q.out
 }
 
-// written counts n bytes of a batch as gone.
-func (q *queue) written(n int) { q.bytes -= n }
-
-func size(batch [][]byte) int {
-	n := 0
-	for _, b := range batch {
-		n += len(b)
+// written counts what was taken as gone.
+func (q *queue) written(b *budget) {
+	for _, f := range q.out.frames {
+		q.bytes -= len(f.wire)
+		b.release(f)
 	}
-	return n
+	clear(q.out.frames)
+	q.spare = q.out.frames[:0]
+	q.out = batch{}
+}
+
+// abandon gives back what a connection that ended held. The writer may still look at its batch.
+func (q *queue) abandon(b *budget) {
+	q.drop(b)
+	for _, f := range q.out.frames {
+		b.release(f)
+	}
+}
+
+func (q *queue) discharge(b *budget) {
+	if q.charged > 0 {
+		b.used.Add(-int64(q.charged) * entryBytes)
+		q.charged = 0
+	}
+}
+
+// idle: nothing waits, and nobody holds anything.
+func (q *queue) idle() bool { return len(q.waiting) == 0 && len(q.out.frames) == 0 }
+
+// reuse gives an idle queue to the next connection that needs one.
+func (q *queue) reuse() {
+	for _, list := range []*[]Frame{&q.waiting, &q.spare} {
+		if cap(*list) > sparedEntries {
+			*list = nil
+		}
+	}
+	spareQueues.Put(q)
 }

@@ -7,53 +7,176 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestQueueIsBoundedInBytes(t *testing.T) {
-	q := queue{max: 10}
-	five := encodeFrame(byte(Text), []byte("abc"))
-	require.True(t, q.push(five))
-	require.True(t, q.push(five))
-	require.False(t, q.push(five), "eleven bytes and more do not fit")
+// text is a message of n bytes on the wire.
+func text(n int) Frame { return encodeFrame(byte(Text), make([]byte, n-2)) }
 
-	batch := q.take()
-	require.Len(t, batch, 2)
-	require.False(t, q.push(five), "what the writer holds is not written yet")
-	q.written(10)
-	require.True(t, q.push(five))
+// bounded are the bounds of a queue of n bytes, with a budget that is not the matter.
+func bounded(n int) bounds { return bounds{bytes: n, budget: &budget{}} }
+
+// fits pushes a frame that nothing may be missed for.
+func (q *queue) fits(f Frame, b bounds) bool {
+	m, ok := q.push(f, b)
+	return ok && m == missed{}
+}
+
+// waits is the wire of what waits.
+func (q *queue) waits() (all []string) {
+	for _, f := range q.waiting {
+		all = append(all, string(f.wire[2:]))
+	}
+	return all
+}
+
+func TestQueueIsBoundedInBytes(t *testing.T) {
+	q, b, five := queue{}, bounded(10), text(5)
+	require.True(t, q.fits(five, b))
+	require.True(t, q.fits(five, b))
+	require.False(t, q.fits(five, b), "eleven bytes and more do not fit")
+
+	out := q.take(b.budget)
+	require.Len(t, out.frames, 2)
+	require.False(t, q.fits(five, b), "what the writer holds is not written yet")
+	q.written(b.budget)
+	require.True(t, q.fits(five, b))
 	require.Equal(t, 5, q.bytes)
 }
 
 func TestQueueIsBoundedInFrames(t *testing.T) {
-	small := encodeFrame(byte(Text), nil)
+	small := text(2)
 	for limit, frames := range map[int]int{1 << 20: 16384, 10_000: 1024} {
-		q := queue{max: limit}
+		q, b := queue{}, bounded(limit)
 		for range frames {
-			require.True(t, q.push(small))
+			require.True(t, q.fits(small, b))
 		}
-		require.False(t, q.push(small), "small frames cost more than their bytes")
-		q.force(small)
-		q.written(size(q.take()))
-		require.True(t, q.push(small))
+		require.False(t, q.fits(small, b), "small frames cost more than their bytes")
+		q.force(small, b.budget)
+		q.take(b.budget)
+		q.written(b.budget)
+		require.True(t, q.fits(small, b))
 	}
 }
 
 func TestQueueLetsOneLargeFrameThrough(t *testing.T) {
-	q := queue{max: 10}
-	large := encodeFrame(byte(Text), make([]byte, 100))
-	require.True(t, q.push(large), "else nobody could ever get it")
-	require.False(t, q.push(large))
+	q, b, large := queue{}, bounded(10), text(100)
+	require.True(t, q.fits(large, b), "else nobody could ever get it")
+	require.False(t, q.fits(large, b))
 }
 
 func TestDroppedQueueKeepsWhatTheWriterHolds(t *testing.T) {
-	q := queue{max: 100}
-	f := encodeFrame(byte(Text), []byte("abc"))
-	q.push(f)
-	batch := q.take()
-	q.push(f)
-	q.drop()
+	q, b, f := queue{}, bounded(100), text(5)
+	q.fits(f, b)
+	out := q.take(b.budget)
+	q.fits(f, b)
+	q.drop(b.budget)
 	require.Equal(t, 5, q.bytes)
-	q.written(size(batch))
+	require.Len(t, out.frames, 1)
+	q.written(b.budget)
 	require.Zero(t, q.bytes)
-	require.Empty(t, q.take())
+	require.True(t, q.idle())
+}
+
+// named is a three-byte message of a stream.
+func named(name string, s *Stream) Frame { return encodeFrame(byte(Text), []byte(name)).Of(s) }
+
+func TestPolicies(t *testing.T) {
+	news, prices, rates := &Stream{Policy: DropOldest}, &Stream{Policy: LatestOnly}, &Stream{Policy: LatestOnly}
+	cases := map[string]struct {
+		frames []Frame
+		stuck  bool
+		// room is in frames of three bytes.
+		room   int
+		waits  []string
+		missed missed
+		ok     bool
+	}{
+		"room for all":                 {[]Frame{named("1", news), named("2", prices), named("3", prices)}, false, 3, []string{"1", "2", "3"}, missed{}, true},
+		"the oldest goes":              {[]Frame{named("1", news), named("2", news), named("3", news)}, false, 2, []string{"2", "3"}, missed{DropOldest: 1}, true},
+		"what may be missed goes":      {[]Frame{named("1", nil), named("2", news), named("3", nil)}, false, 2, []string{"1", "3"}, missed{DropOldest: 1}, true},
+		"it is missed itself":          {[]Frame{named("1", nil), named("2", nil), named("3", news)}, false, 2, []string{"1", "2"}, missed{DropOldest: 1}, true},
+		"nothing may be missed":        {[]Frame{named("1", nil), named("2", nil), named("3", nil)}, false, 2, []string{"1", "2"}, missed{Disconnect: 1}, false},
+		"latest of a stuck client":     {[]Frame{named("1", prices), named("2", rates), named("3", prices), named("4", news)}, true, 9, []string{"3", "2", "4"}, missed{LatestOnly: 1}, true},
+		"latest when there is no room": {[]Frame{named("1", nil), named("2", prices), named("3", prices)}, false, 2, []string{"1", "3"}, missed{LatestOnly: 1}, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			q, b := queue{}, bounded(3*c.room)
+			b.stuck = c.stuck
+			var all missed
+			ok := true
+			for _, f := range c.frames {
+				var m missed
+				m, ok = q.push(f, b)
+				for policy, n := range m {
+					all[policy] += n
+				}
+			}
+			require.Equal(t, c.waits, q.waits())
+			require.Equal(t, c.missed, all)
+			require.Equal(t, c.ok, ok)
+			require.Equal(t, 3*len(c.waits), q.bytes)
+			require.EqualValues(t, q.bytes, b.budget.used.Load())
+		})
+	}
+}
+
+func TestBudgetCountsMemoryOnce(t *testing.T) {
+	b := bounds{bytes: 1 << 20, budget: &budget{max: 150}}
+	queues, shared := make([]queue, 100), text(100)
+	for i := range queues {
+		require.True(t, queues[i].fits(shared, b))
+	}
+	require.EqualValues(t, 100, b.budget.used.Load(), "one message, however many wait for it")
+	require.True(t, queues[0].fits(text(60), b), "up to the bound")
+	require.EqualValues(t, 160, b.budget.used.Load())
+	require.False(t, queues[1].fits(text(2), b), "who has a backlog must wait")
+	fresh := queue{}
+	require.True(t, fresh.fits(text(2), b), "who has none need not")
+
+	for i := range queues {
+		queues[i].take(b.budget)
+		require.EqualValues(t, 162, b.budget.used.Load(), "it is not out yet")
+	}
+	for i := range queues {
+		queues[i].written(b.budget)
+	}
+	require.EqualValues(t, 2, b.budget.used.Load())
+	fresh.abandon(b.budget)
+	require.Zero(t, b.budget.used.Load())
+}
+
+func TestBudgetCountsLongQueues(t *testing.T) {
+	b, q, small := bounded(1<<20), queue{}, text(2)
+	for range 3 * entriesAtOnce {
+		require.True(t, q.fits(small, b))
+	}
+	require.EqualValues(t, 2+3*entriesAtOnce*entryBytes, b.budget.used.Load())
+	q.take(b.budget)
+	q.written(b.budget)
+	require.Zero(t, b.budget.used.Load())
+}
+
+// However little a socket takes at a time, what comes out is what was put in.
+func TestBatchGoesOutInAnyPieces(t *testing.T) {
+	var want []byte
+	for _, scratch := range []int{1, 7, 64} {
+		for step := 1; step < 9; step++ {
+			q, b := queue{}, bounded(1<<20)
+			want = want[:0]
+			for n := 2; n < 40; n += 3 {
+				f := encodeFrame(byte(Binary), []byte{byte(n), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}[:n%11])
+				want = append(want, f.wire...)
+				q.force(f, b.budget)
+			}
+			var got []byte
+			for out := q.take(b.budget); !out.isOut(); {
+				piece := out.piece(make([]byte, 0, scratch))
+				piece = piece[:min(step, len(piece))]
+				got = append(got, piece...)
+				out.advance(len(piece))
+			}
+			require.Equal(t, want, got)
+		}
+	}
 }
 
 func TestCloseFrames(t *testing.T) {

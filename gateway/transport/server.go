@@ -14,6 +14,9 @@ type Options struct {
 	MaxConnectionsPerIP int
 	MaxMessageBytes     int
 	MaxQueuedBytes      int
+	// MaxTotalQueuedBytes bounds what waits for all connections together; 0 is no bound. When it is
+	// reached, a client that has a backlog is treated as if its own queue were full.
+	MaxTotalQueuedBytes int64
 	HandshakeTimeout    time.Duration
 	// CloseTimeout is how long a peer has to answer a close frame.
 	CloseTimeout time.Duration
@@ -36,6 +39,8 @@ type Server struct {
 	options   Options
 	admission *admission
 	loops     loops
+	wheel     *wheel
+	budget    budget
 	// open counts what conns holds.
 	open sync.WaitGroup
 
@@ -48,7 +53,10 @@ type Server struct {
 
 // NewServer returns a server without connections; Endpoint lets them in.
 func NewServer(o Options) *Server {
-	return &Server{options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), conns: map[*conn]struct{}{}}
+	return &Server{
+		options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP),
+		wheel: newWheel(), budget: budget{max: o.MaxTotalQueuedBytes}, conns: map[*conn]struct{}{},
+	}
 }
 
 // Close ends every connection that is left and what drives them. Nobody may be let in any more.
@@ -56,6 +64,7 @@ func (s *Server) Close() {
 	s.Abort()
 	s.open.Wait()
 	s.loops.close()
+	s.wheel.close()
 }
 
 func (s *Server) add(c *conn) {
@@ -85,6 +94,9 @@ func (s *Server) Open() int {
 	defer s.mu.Unlock()
 	return len(s.conns)
 }
+
+// QueuedBytes is the memory of what waits to be written; a message that waits for many counts once.
+func (s *Server) QueuedBytes() int64 { return s.budget.used.Load() }
 
 // Remaining counts the connections that nobody has begun to close.
 func (s *Server) Remaining() int { return int(s.remaining.Load()) }

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -28,12 +29,13 @@ const patience = 10 * time.Second
 // observer counts nothing.
 type observer struct{}
 
-func (observer) ConnectionAccepted(string)     {}
-func (observer) ConnectionRefused(string)      {}
-func (observer) ConnectionClosed(string, int)  {}
-func (observer) ClientDropped(string)          {}
-func (observer) MessageReceived(string, int)   {}
-func (observer) MessagesSent(string, int, int) {}
+func (observer) ConnectionAccepted(string)             {}
+func (observer) ConnectionRefused(string)              {}
+func (observer) ConnectionClosed(string, int)          {}
+func (observer) ClientDropped(string)                  {}
+func (observer) MessageReceived(string, int)           {}
+func (observer) MessagesSent(string, int, int)         {}
+func (observer) MessagesDropped(transport.Policy, int) {}
 
 // handler does what a test says.
 type handler struct {
@@ -48,7 +50,7 @@ func (h *handler) OnOpen(c transport.Conn) {
 	}
 }
 
-func (h *handler) OnMessage(k transport.Kind, data []byte) {
+func (h *handler) OnMessage(_ context.Context, k transport.Kind, data []byte) {
 	if h.message != nil {
 		h.message(k, data)
 	}

@@ -5,8 +5,8 @@ package transport
 type wire interface {
 	// start begins to read, first of all what came with the handshake.
 	start(early []byte)
-	// schedule says that the connection's take has something. It is called again only after take
-	// gave nothing.
+	// schedule says that the connection's take has something. It is called again only after take or
+	// wrote said that there is nothing more.
 	schedule()
 	// pause stops the reading, resume takes it up.
 	pause()

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // blockingWire drives any net.Conn with a goroutine that reads, and one that writes while there is
@@ -47,18 +48,29 @@ func (w *blockingWire) read(b []byte) {
 
 func (w *blockingWire) schedule() { go w.write() }
 
+// stuckAfter is how long a write may take before the client counts as one that does not keep up.
+const stuckAfter = 10 * time.Millisecond
+
 func (w *blockingWire) write() {
 	for {
-		batch, last := w.conn.take()
-		if len(batch) == 0 {
+		batch := w.conn.take()
+		if batch == nil {
 			return
 		}
-		messages, bytes, buffers := len(batch), size(batch), net.Buffers(batch)
-		if _, err := buffers.WriteTo(w.net); err != nil {
+		buffers := make(net.Buffers, 0, len(batch.frames))
+		for _, f := range batch.frames {
+			buffers = append(buffers, f.wire)
+		}
+		late := time.AfterFunc(stuckAfter, w.conn.stall)
+		_, err := buffers.WriteTo(w.net)
+		late.Stop()
+		if err != nil {
 			w.conn.abort()
 			return
 		}
-		w.conn.wrote(messages, bytes, last)
+		if !w.conn.wrote(batch) {
+			return
+		}
 	}
 }
 

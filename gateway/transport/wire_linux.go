@@ -14,25 +14,17 @@ import (
 type pollWire struct {
 	conn *conn
 	loop *loop
+	// unsent is what the socket has not taken yet. The flusher's alone.
+	unsent *batch
 
 	// mu is held over every system call on fd, so that a closed number that the system gives to
 	// another socket is never used. It is taken after the connection's lock, never before it.
-	mu      sync.Mutex
-	fd      int
-	watched bool
-	paused  bool
-	full    bool
-
-	// unsent is what the flusher has taken and the socket not yet. The flusher's alone.
-	unsent outgoing
-}
-
-// outgoing is a batch on its way.
-type outgoing struct {
-	messages, bytes int
-	last            bool
-	// rest is what has not been written yet.
-	rest [][]byte
+	mu sync.Mutex
+	fd int32
+	// watched: the loop knows the socket. armed: it tells when there is something to read.
+	watched, armed bool
+	// paused: nothing is to be read for now. full: the loop is to tell when there is room.
+	paused, full bool
 }
 
 const closedFD = -1
@@ -70,11 +62,11 @@ func (w *pollWire) start(early []byte) {
 // events are what the loop is asked for.
 func (w *pollWire) events() uint32 {
 	var events uint32
-	if w.paused {
+	if w.armed = !w.paused; w.armed {
+		events |= unix.EPOLLIN | unix.EPOLLRDHUP
+	} else {
 		// Without a wish for more, a hang-up is told once instead of all the time.
 		events |= unix.EPOLLONESHOT
-	} else {
-		events |= unix.EPOLLIN | unix.EPOLLRDHUP
 	}
 	if w.full {
 		events |= unix.EPOLLOUT
@@ -94,28 +86,36 @@ func (w *pollWire) watch() error {
 	return w.loop.modify(w, w.events())
 }
 
-// rewatch changes the wishes of a wire that the loop already knows. It can fail only for a file
-// descriptor that is not there.
-func (w *pollWire) rewatch(change func()) {
+// pause costs no system call: most pauses are over before there is anything to read.
+func (w *pollWire) pause() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	change()
-	if w.watched {
+	w.paused = true
+}
+
+func (w *pollWire) resume() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.paused = false
+	if w.watched && !w.armed {
+		// It can fail only for a file descriptor that is not there.
 		_ = w.watch()
 	}
 }
 
-func (w *pollWire) pause()  { w.rewatch(func() { w.paused = true }) }
-func (w *pollWire) resume() { w.rewatch(func() { w.paused = false }) }
-
 // readable reads once; the loop tells again when there is more.
 func (w *pollWire) readable(buffer []byte) {
 	w.mu.Lock()
-	if w.fd == closedFD || w.paused {
+	if w.fd == closedFD {
 		w.mu.Unlock()
 		return
 	}
-	n, err := unix.Read(w.fd, buffer)
+	if w.paused {
+		_ = w.watch()
+		w.mu.Unlock()
+		return
+	}
+	n, err := unix.Read(int(w.fd), buffer)
 	if err == nil && n == 0 || err != nil && !again(err) {
 		// The end is told once: nobody wants to hear of this socket again.
 		w.paused = true
@@ -131,8 +131,12 @@ func (w *pollWire) readable(buffer []byte) {
 }
 
 func (w *pollWire) writable() {
-	was := false
-	w.rewatch(func() { was, w.full = w.full, false })
+	w.mu.Lock()
+	was := w.full
+	if w.full = false; was {
+		_ = w.watch()
+	}
+	w.mu.Unlock()
 	if was {
 		w.schedule()
 	}
@@ -147,13 +151,10 @@ const writesPerTurn = 16
 // small frames into one write.
 func (w *pollWire) flush(scratch []byte) {
 	for range writesPerTurn {
-		if len(w.unsent.rest) == 0 {
-			batch, last := w.conn.take()
-			if len(batch) == 0 {
-				w.unsent = outgoing{}
+		if w.unsent == nil {
+			if w.unsent = w.conn.take(); w.unsent == nil {
 				return
 			}
-			w.unsent = outgoing{messages: len(batch), bytes: size(batch), last: last, rest: batch}
 		}
 		full, err := w.write(scratch)
 		switch {
@@ -162,8 +163,11 @@ func (w *pollWire) flush(scratch []byte) {
 			return
 		case full:
 			return
-		case len(w.unsent.rest) == 0:
-			w.conn.wrote(w.unsent.messages, w.unsent.bytes, w.unsent.last)
+		case w.unsent.isOut():
+			more := w.conn.wrote(w.unsent)
+			if w.unsent = nil; !more {
+				return
+			}
 		}
 	}
 	w.schedule()
@@ -172,52 +176,34 @@ func (w *pollWire) flush(scratch []byte) {
 // write is one system call. When the socket is full the loop schedules the rest.
 func (w *pollWire) write(scratch []byte) (full bool, err error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.fd == closedFD {
+		w.mu.Unlock()
 		return false, net.ErrClosed
 	}
-	n, err := unix.Write(w.fd, join(w.unsent.rest, scratch))
+	n, err := unix.Write(int(w.fd), w.unsent.piece(scratch))
+	w.mu.Unlock()
 	switch {
 	case err == nil:
-		w.unsent.rest = consume(w.unsent.rest, n)
+		w.unsent.advance(n)
 		return false, nil
 	case errors.Is(err, unix.EINTR):
 		return false, nil
 	case errors.Is(err, unix.EAGAIN):
-		w.full = true
-		if w.watched {
-			return true, w.watch()
-		}
-		return true, nil
+		w.conn.stall()
+		return true, w.awaitRoom()
 	}
 	return false, err
 }
 
-// join is the beginning of b in one piece: copied into scratch when several buffers fit.
-func join(b [][]byte, scratch []byte) []byte {
-	if len(b) == 1 || len(b[0]) >= cap(scratch) {
-		return b[0]
+// awaitRoom asks the loop to tell when the socket takes more.
+func (w *pollWire) awaitRoom() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.full = true
+	if w.watched {
+		return w.watch()
 	}
-	scratch = scratch[:0]
-	for _, piece := range b {
-		scratch = append(scratch, piece[:min(len(piece), cap(scratch)-len(scratch))]...)
-		if len(scratch) == cap(scratch) {
-			break
-		}
-	}
-	return scratch
-}
-
-// consume is b without its first n bytes.
-func consume(b [][]byte, n int) [][]byte {
-	for len(b) > 0 && n >= len(b[0]) {
-		n -= len(b[0])
-		b = b[1:]
-	}
-	if n > 0 {
-		b[0] = b[0][n:]
-	}
-	return b
+	return nil
 }
 
 func (w *pollWire) closeWrite() {
@@ -225,7 +211,7 @@ func (w *pollWire) closeWrite() {
 	defer w.mu.Unlock()
 	if w.fd != closedFD {
 		// Errors of a dead socket help nobody: its reader ends too.
-		_ = unix.Shutdown(w.fd, unix.SHUT_WR)
+		_ = unix.Shutdown(int(w.fd), unix.SHUT_WR)
 	}
 }
 
@@ -235,9 +221,9 @@ func (w *pollWire) shut() {
 	if w.fd == closedFD {
 		return
 	}
-	w.loop.forget(w.fd)
+	w.loop.forget(w)
 	// Errors of closing a dead socket help nobody.
-	_ = unix.Close(w.fd)
+	_ = unix.Close(int(w.fd))
 	w.fd = closedFD
 }
 

@@ -49,14 +49,16 @@ type Options struct {
 
 // Centrifuge makes the handlers of Centrifuge clients.
 type Centrifuge struct {
-	options Options
-	encoder *encoder
-	ping    transport.Frame
+	options   Options
+	encoder   *encoder
+	heartbeat *transport.Heartbeat
 }
 
 // New returns the protocol.
 func New(o Options) *Centrifuge {
-	return &Centrifuge{options: o, encoder: &encoder{}, ping: transport.NewFrame(transport.Text, []byte("{}"))}
+	return &Centrifuge{options: o, encoder: &encoder{}, heartbeat: &transport.Heartbeat{
+		Ping: transport.NewFrame(transport.Text, []byte("{}")), Interval: o.PingInterval, Timeout: o.PongTimeout,
+	}}
 }
 
 // Path implements protocol.Protocol.
@@ -83,5 +85,5 @@ func (p *Centrifuge) accept(r *http.Request) (transport.Handler, error) {
 			Message: "this gateway speaks the JSON encoding only: connect without the " + subprotocolProtobuf + " subprotocol and without format=protobuf",
 		}
 	}
-	return &client{centrifuge: p, session: session.New(p.options.Session)}, nil
+	return &client{centrifuge: p, session: session.New(&p.options.Session)}, nil
 }

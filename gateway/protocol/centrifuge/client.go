@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"strings"
-	"time"
 
 	cf "github.com/centrifugal/protocol"
 
@@ -20,10 +18,9 @@ import (
 // client is one connection's handler.
 type client struct {
 	centrifuge *Centrifuge
-	session    *session.Session
+	session    session.Session
 	conn       transport.Conn
 	connected  bool
-	stale      *time.Timer
 	// replies gathers the answers to the commands of one frame; nil between frames.
 	replies *cf.JSONDataEncoder
 }
@@ -31,20 +28,15 @@ type client struct {
 // OnOpen implements transport.Handler.
 func (c *client) OnOpen(conn transport.Conn) {
 	c.conn = conn
-	c.stale = time.AfterFunc(c.centrifuge.options.ConnectTimeout, func() { conn.Close(disconnectStale()) })
+	conn.CloseAfter(c.centrifuge.options.ConnectTimeout, disconnectStale())
 }
 
 // OnClose implements transport.Handler.
-func (c *client) OnClose(transport.Close) {
-	if c.stale != nil {
-		c.stale.Stop()
-	}
-	c.session.Close()
-}
+func (c *client) OnClose(transport.Close) { c.session.Close() }
 
 // OnMessage implements transport.Handler: a frame is one or more commands, a line each.
-func (c *client) OnMessage(_ transport.Kind, data []byte) {
-	if err := commands(data, c.do); err != nil {
+func (c *client) OnMessage(ctx context.Context, _ transport.Kind, data []byte) {
+	if err := commands(data, func(cmd *cf.Command) error { return c.do(ctx, cmd) }); err != nil {
 		c.centrifuge.options.Logger.Debug("client disconnected", slog.String("connection", c.conn.ID()), slog.Any("error", err))
 		c.flush()
 		switch {
@@ -88,11 +80,11 @@ var (
 )
 
 // do carries out one command. An error disconnects.
-func (c *client) do(cmd *cf.Command) error {
+func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 	reply := &cf.Reply{Id: cmd.Id}
 	var err error
 	switch {
-	case c.conn.Context().Err() != nil:
+	case ctx.Err() != nil:
 		return errGone
 	case cmd.Connect != nil:
 		if c.connected || cmd.Id == 0 {
@@ -108,7 +100,7 @@ func (c *client) do(cmd *cf.Command) error {
 	case cmd.Id == 0:
 		return c.pong(cmd)
 	case cmd.Subscribe != nil:
-		return c.subscribe(reply, cmd.Subscribe)
+		return c.subscribe(ctx, reply, cmd.Subscribe)
 	case cmd.Unsubscribe != nil:
 		if cmd.Unsubscribe.Channel == "" {
 			return errNoChannel
@@ -149,7 +141,7 @@ func (c *client) pong(cmd *cf.Command) error {
 
 func (c *client) connect(reply *cf.Reply) error {
 	c.connected = true
-	c.stale.Stop()
+	c.conn.CloseAfter(0, transport.Close{})
 	o := c.centrifuge.options
 	reply.Connect = &cf.ConnectResult{
 		Client: c.conn.ID(), Version: o.Version, Node: o.Node,
@@ -159,26 +151,24 @@ func (c *client) connect(reply *cf.Reply) error {
 		return err
 	}
 	c.flush()
-	c.conn.StartHeartbeat(transport.Heartbeat{Ping: c.centrifuge.ping, Interval: o.PingInterval, Timeout: o.PongTimeout})
+	c.conn.StartHeartbeat(c.centrifuge.heartbeat)
 	return nil
 }
 
 // subscribe answers before the first publication can follow, and after the broker confirmed.
-func (c *client) subscribe(reply *cf.Reply, r *cf.SubscribeRequest) error {
+func (c *client) subscribe(ctx context.Context, reply *cf.Reply, r *cf.SubscribeRequest) error {
 	if r.Channel == "" {
 		return errNoChannel
 	}
 	if r.Type != 0 {
 		return c.fail(reply.Id, errNotAvailable)
 	}
-	// The decoder's strings share the frame's memory; this one outlives it.
-	channel := strings.Clone(r.Channel)
-	if err := c.session.Reserve(c.conn.Context(), channel); err != nil {
+	if err := c.session.Reserve(ctx, r.Channel); err != nil {
 		return c.fail(reply.Id, err)
 	}
 	reply.Subscribe = &cf.SubscribeResult{}
 	var err error
-	c.session.Attach(channel, c, func() {
+	c.session.Attach(r.Channel, c, func() {
 		err = c.reply(reply)
 		c.flush()
 	})
@@ -192,7 +182,7 @@ func (c *client) publish(r *cf.PublishRequest) error {
 	case len(r.Data) == 0:
 		return errNoData
 	}
-	return c.session.Publish(context.Background(), strings.Clone(r.Channel), broker.Publication{Data: r.Data})
+	return c.session.Publish(context.Background(), r.Channel, broker.Publication{Data: r.Data})
 }
 
 func (c *client) fail(id uint32, err error) error {

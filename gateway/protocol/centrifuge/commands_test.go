@@ -1,12 +1,10 @@
 package centrifuge
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	cf "github.com/centrifugal/protocol"
@@ -23,17 +21,19 @@ import (
 type fakeConn struct {
 	sent   int
 	closed []transport.Close
+	expiry time.Duration
+	stale  transport.Close
 }
 
-func (c *fakeConn) ID() string                         { return "id" }
-func (c *fakeConn) RemoteIP() netip.Addr               { return netip.Addr{} }
-func (c *fakeConn) OpenedAt() time.Time                { return time.Time{} }
-func (c *fakeConn) QueuedBytes() int                   { return 0 }
-func (c *fakeConn) Context() context.Context           { return context.Background() }
-func (c *fakeConn) Send(transport.Frame) bool          { c.sent++; return len(c.closed) == 0 }
-func (c *fakeConn) Close(cl transport.Close)           { c.closed = append(c.closed, cl) }
-func (c *fakeConn) StartHeartbeat(transport.Heartbeat) {}
-func (c *fakeConn) Pong() bool                         { return false }
+func (c *fakeConn) ID() string                                     { return "id" }
+func (c *fakeConn) RemoteIP() netip.Addr                           { return netip.Addr{} }
+func (c *fakeConn) OpenedAt() time.Time                            { return time.Time{} }
+func (c *fakeConn) QueuedBytes() int                               { return 0 }
+func (c *fakeConn) Send(transport.Frame) bool                      { c.sent++; return len(c.closed) == 0 }
+func (c *fakeConn) Close(cl transport.Close)                       { c.closed = append(c.closed, cl) }
+func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)            {}
+func (c *fakeConn) CloseAfter(d time.Duration, cl transport.Close) { c.expiry, c.stale = d, cl }
+func (c *fakeConn) Pong() bool                                     { return false }
 
 // handler returns a client's handler on a hub of its own.
 func handler() *client {
@@ -44,25 +44,17 @@ func handler() *client {
 		Session: session.Options{Hub: h, Broker: b, MaxChannels: 8, Timeout: time.Second, Published: func(time.Duration, error) {}},
 		Logger:  slog.New(slog.DiscardHandler),
 	}}
-	return &client{centrifuge: New(o), session: session.New(o.Session)}
+	return &client{centrifuge: New(o), session: session.New(&o.Session)}
 }
 
 func TestConnectionWithoutConnectGoesStale(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		conn, c := &fakeConn{}, handler()
-		c.OnOpen(conn)
-		time.Sleep(10*time.Second + 1)
-		synctest.Wait()
-		require.Equal(t, []transport.Close{disconnectStale()}, conn.closed)
-		c.OnClose(transport.Close{})
-
-		conn, c = &fakeConn{}, handler()
-		c.OnOpen(conn)
-		c.OnMessage(transport.Text, []byte(`{"id":1,"connect":{}}`))
-		time.Sleep(time.Minute)
-		require.Empty(t, conn.closed)
-		c.OnClose(transport.Close{})
-	})
+	conn, c := &fakeConn{}, handler()
+	c.OnOpen(conn)
+	require.Equal(t, 10*time.Second, conn.expiry)
+	require.Equal(t, disconnectStale(), conn.stale)
+	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+	require.Zero(t, conn.expiry, "taken back")
+	c.OnClose(transport.Close{})
 }
 
 // FuzzFrames sends anything to a connected client's handler: it answers or disconnects, and no
@@ -78,8 +70,8 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		conn, c := &fakeConn{}, handler()
 		c.OnOpen(conn)
-		c.OnMessage(transport.Text, []byte(`{"id":1,"connect":{}}`))
-		c.OnMessage(transport.Text, frame)
+		c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+		c.OnMessage(t.Context(), transport.Text, frame)
 		for _, cl := range conn.closed {
 			require.Contains(t, []int{3501, 3004}, cl.Code)
 		}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -34,15 +35,19 @@ const retryBroker = 2 * time.Second
 
 // Plain makes the handlers of plain clients.
 type Plain struct {
-	options protocol.Options
-	encoder *encoder
+	options   protocol.Options
+	encoder   *encoder
+	heartbeat *transport.Heartbeat
 	// complaint keeps a lost broker from filling the log with lost messages.
 	complaint rate.Sometimes
 }
 
 // New returns the protocol.
 func New(o protocol.Options) *Plain {
-	return &Plain{options: o, encoder: &encoder{}, complaint: rate.Sometimes{Interval: 10 * time.Second}}
+	return &Plain{
+		options: o, encoder: &encoder{}, complaint: rate.Sometimes{Interval: 10 * time.Second},
+		heartbeat: &transport.Heartbeat{Ping: transport.Ping(), Interval: o.PingInterval, Timeout: o.PongTimeout},
+	}
 }
 
 // Path implements protocol.Protocol.
@@ -67,14 +72,16 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := session.New(p.options.Session)
+	c := &client{plain: p, session: session.New(&p.options.Session)}
 	for _, channel := range channels {
-		if err := s.Reserve(r.Context(), channel); err != nil {
-			s.Close()
+		if err := c.session.Reserve(r.Context(), channel); err != nil {
+			c.session.Close()
 			return nil, refusal(err)
 		}
 	}
-	return &client{plain: p, session: s, channels: channels, publish: publish}, nil
+	// A copy: the request's strings share the memory of the whole request.
+	c.publish = strings.Clone(publish)
+	return c, nil
 }
 
 // target reads what to listen to and where to publish.
@@ -119,10 +126,9 @@ func refusal(err error) *transport.Refusal {
 
 // client is one connection's handler.
 type client struct {
-	plain    *Plain
-	session  *session.Session
-	conn     transport.Conn
-	channels []string
+	plain   *Plain
+	session session.Session
+	conn    transport.Conn
 	// publish is where frames go; empty: the connection only listens.
 	publish string
 }
@@ -130,15 +136,15 @@ type client struct {
 // OnOpen implements transport.Handler.
 func (c *client) OnOpen(conn transport.Conn) {
 	c.conn = conn
-	for _, channel := range c.channels {
+	for _, channel := range c.session.Channels() {
 		c.session.Attach(channel, c, nil)
 	}
-	conn.StartHeartbeat(transport.Heartbeat{Ping: transport.Ping(), Interval: c.plain.options.PingInterval, Timeout: c.plain.options.PongTimeout})
+	conn.StartHeartbeat(c.plain.heartbeat)
 }
 
 // OnMessage implements transport.Handler. While the broker is away messages are lost, counted and
 // logged: the protocol has no way to tell the client, and closing would only make it come back.
-func (c *client) OnMessage(kind transport.Kind, data []byte) {
+func (c *client) OnMessage(_ context.Context, kind transport.Kind, data []byte) {
 	if c.publish == "" {
 		c.conn.Close(transport.Close{Code: transport.CodePolicy, Reason: "several channels: say where to publish with ?publish=NAME"})
 		return
