@@ -58,6 +58,15 @@ func start(t *testing.T, o redis.Options) *node {
 	return n
 }
 
+// pair starts two nodes and waits until both are ready.
+func pair(t *testing.T, o redis.Options) (a, b *node) {
+	t.Helper()
+	a, b = start(t, o), start(t, o)
+	a.await(t, contract.BrokerReady)
+	b.await(t, contract.BrokerReady)
+	return a, b
+}
+
 func (n *node) await(t *testing.T, state contract.BrokerState) {
 	t.Helper()
 	ready := assert.Eventually(t, func() bool { return n.Status().State == state }, patience, 10*time.Millisecond)
@@ -106,9 +115,7 @@ func TestPublicationsReachEveryNodeInEveryMode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := options(t)
-			a, b := start(t, o), start(t, o)
-			a.await(t, contract.BrokerReady)
-			b.await(t, contract.BrokerReady)
+			a, b := pair(t, o)
 			for _, channel := range []string{"one", "two", "three", "{tagged}", "user:5#x"} {
 				b.join(t, channel)
 				require.NoError(t, a.Publish(t.Context(), channel, broker.Publication{Data: []byte(channel), Binary: true}))
@@ -123,9 +130,7 @@ func TestLostRedisComesBack(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	o := redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
-	a, b := start(t, o), start(t, o)
-	a.await(t, contract.BrokerReady)
-	b.await(t, contract.BrokerReady)
+	a, b := pair(t, o)
 	channels := []string{"one", "two", "three"}
 	for _, channel := range channels {
 		b.join(t, channel)
@@ -191,9 +196,7 @@ func TestConfirmedMeansDelivered(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	o := redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
-	a, b := start(t, o), start(t, o)
-	a.await(t, contract.BrokerReady)
-	b.await(t, contract.BrokerReady)
+	a, b := pair(t, o)
 	// The same channel comes and goes, so that confirmations of different wishes are under way at once.
 	for i := range 200 {
 		b.Unsubscribe("lobby")
@@ -208,8 +211,7 @@ func TestOrderPerChannelHolds(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	o := redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
-	a, b := start(t, o), start(t, o)
-	a.await(t, contract.BrokerReady)
+	a, b := pair(t, o)
 	b.join(t, "lobby")
 	b.join(t, "other")
 	const count = 500
@@ -248,9 +250,7 @@ func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.WithSentinel(t)
 	o := redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName}
-	a, b := start(t, o), start(t, o)
-	a.await(t, contract.BrokerReady)
-	b.await(t, contract.BrokerReady)
+	a, b := pair(t, o)
 	b.join(t, "lobby")
 
 	s.Master.Stop()
@@ -275,9 +275,7 @@ func TestClusterSlotsMove(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
 	o := redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses()}
-	a, b := start(t, o), start(t, o)
-	a.await(t, contract.BrokerReady)
-	b.await(t, contract.BrokerReady)
+	a, b := pair(t, o)
 	channels := make([]string, 0, 64)
 	for i := range cap(channels) {
 		channels = append(channels, string(rune('A'+i)))
