@@ -44,9 +44,7 @@ func drifts() []drift {
 func TestDriftIsRepaired(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", everything)
-	f.eventuallyHas(allChildren()...)
-	f.eventuallySettled()
+	f := createWhole(t, o)
 	for _, d := range drifts() {
 		t.Run(d.child.String()+" "+d.where, func(t *testing.T) {
 			f := f.in(t)
@@ -95,9 +93,7 @@ func TestLostOwnerIsRepaired(t *testing.T) {
 func TestSecretsDrift(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", everything)
-	f.eventuallyHas(allChildren()...)
-	f.eventuallySettled()
+	f := createWhole(t, o)
 	for c, key := range map[child]string{adminSecret: "token", redisSecret: "password"} {
 		t.Run(c.String(), func(t *testing.T) {
 			f := f.in(t)
@@ -111,9 +107,7 @@ func TestSecretsDrift(t *testing.T) {
 func TestSecretsAreKept(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", everything)
-	f.eventuallyHas(allChildren()...)
-	f.eventuallySettled()
+	f := createWhole(t, o)
 	token, password := read(t, adminSecret.get(t, f), ".data.token"), read(t, redisSecret.get(t, f), ".data.password")
 	f.setSpec("{replicas: 4}")
 	f.eventually(func(t *assert.CollectT) {
@@ -126,9 +120,7 @@ func TestSecretsAreKept(t *testing.T) {
 func TestDeletedChildrenComeBack(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", everything)
-	f.eventuallyHas(allChildren()...)
-	f.eventuallySettled()
+	f := createWhole(t, o)
 	for _, c := range allChildren() {
 		t.Run(c.String(), func(t *testing.T) {
 			f := f.in(t)
@@ -143,9 +135,7 @@ func TestDeletedChildrenComeBack(t *testing.T) {
 func TestForeignFieldsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", everything)
-	f.eventuallyHas(allChildren()...)
-	f.eventuallySettled()
+	f := createWhole(t, o)
 	for _, c := range allChildren() {
 		patch := []byte(`{"metadata":{"annotations":{"example.com/note":"mine"},"labels":{"example.com/team":"mine"}}}`)
 		require.NoError(t, env.client.Patch(t.Context(), c.get(t, f), client.RawPatch(types.MergePatchType, patch), someone))

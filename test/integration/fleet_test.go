@@ -37,6 +37,15 @@ func createFleet(t *testing.T, namespace, name, spec string) *fleet {
 	return &fleet{t: t, namespace: namespace, name: name}
 }
 
+// createWhole makes a fleet that has every child, and waits until it has settled.
+func createWhole(t *testing.T, o *operator) *fleet {
+	t.Helper()
+	f := createFleet(t, o.namespace, "fleet", everything)
+	f.eventuallyHas(allChildren()...)
+	f.eventuallySettled()
+	return f
+}
+
 // in is the same fleet for a subtest.
 func (f *fleet) in(t *testing.T) *fleet { return &fleet{t: t, namespace: f.namespace, name: f.name} }
 

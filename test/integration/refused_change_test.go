@@ -14,9 +14,7 @@ import (
 func TestRefusedChangeChangesNothing(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", everything)
-	f.eventuallyHas(allChildren()...)
-	f.eventuallySettled()
+	f := createWhole(t, o)
 	o.awaitQuiet()
 	before := writesBy(t, operatorUser, o.namespace)
 	for _, c := range []struct{ spec, field, says string }{
