@@ -145,8 +145,8 @@ func holdable(configured int, files uint64) int {
 }
 
 // admit refuses handshakes once load balancers have had time to notice a drain, or when the end is
-// now: clients would come straight back. The affinity cookie
-// is expired with the refusal, else a proxy would send the client here again.
+// now: clients would come straight back. The affinity cookie is expired with the refusal, else a
+// proxy would send the client here again.
 func (g *Gateway) admit() *transport.Refusal {
 	if g.drain.Accepting() && !g.shut.Load() {
 		return nil

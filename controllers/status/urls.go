@@ -30,7 +30,8 @@ func urls(f Facts) []string {
 	return append(all, "ws://"+render.GatewayName(f.Cluster.Name)+"."+f.Cluster.Namespace+".svc"+contract.PathPlain)
 }
 
-// ingressHosts are the spec's but for wildcards, which nobody can connect to, or where it takes every host, the controller's own addresses.
+// ingressHosts are the spec's but for wildcards, which nobody can connect to, or, where it takes every
+// host, the controller's own addresses.
 func ingressHosts(f Facts) []string {
 	var hosts []string
 	if named := f.spec().Ingress.Hosts; len(named) > 0 {

@@ -50,7 +50,9 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, line []byte) { _, _ = parseStat(line) })
 }
 
-func TestAProcessThatHasEndedIsNotAlive(t *testing.T) {
+// sleeping is a process that does nothing for ten minutes, unless it is killed.
+func sleeping(t *testing.T) (*exec.Cmd, Identity) {
+	t.Helper()
 	cmd := exec.Command("sleep", "600")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -59,6 +61,11 @@ func TestAProcessThatHasEndedIsNotAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cmd, id
+}
+
+func TestAProcessThatHasEndedIsNotAlive(t *testing.T) {
+	cmd, id := sleeping(t)
 	if err := id.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +104,7 @@ func TestAnotherProcessWithTheSameIDIsNotAlive(t *testing.T) {
 }
 
 func TestKill(t *testing.T) {
-	cmd := exec.Command("sleep", "600")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	id, err := Identify(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd, id := sleeping(t)
 
 	impostor := id
 	impostor.Start++
