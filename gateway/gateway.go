@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -90,8 +91,10 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 		Version: o.Version, Connections: g.server.Open, Limit: g.server.Limit, Channels: g.hub.Channels,
 		Broker: g.broker.Status, State: g.drain.State,
 	})
-	g.public, g.private = g.httpServer(g.publicHandler()), g.httpServer(g.adminHandler())
-	if err := g.listen(ctx); err != nil {
+	endpoints := g.endpoints()
+	g.public, g.private = g.httpServer(g.publicHandler(endpoints)), g.httpServer(g.adminHandler())
+	if err := g.listen(ctx, endpoints); err != nil {
+		g.server.Close()
 		return nil, err
 	}
 	return g, nil
@@ -107,10 +110,11 @@ func (g *Gateway) makeServer() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", contract.KeyTrustedProxies, err)
 	}
+	limit := g.connectionLimit()
 	g.server = transport.NewServer(transport.Options{
-		MaxConnections: g.connectionLimit(), MaxConnectionsPerIP: g.cfg.MaxConnectionsPerIP,
+		MaxConnections: limit, MaxConnectionsPerIP: g.cfg.MaxConnectionsPerIP,
 		MaxMessageBytes: g.cfg.MaxMessageBytes, MaxQueuedBytes: g.cfg.MaxQueuedBytes,
-		HandshakeTimeout: handshakeTimeout, CloseTimeout: g.options.CloseTimeout,
+		HandshakeTimeout: handshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout,
 		Origins: origins, Proxies: proxies,
 		Header:   http.Header{contract.HeaderNode: {g.cfg.NodeName}},
 		Admit:    g.admit,
@@ -144,6 +148,21 @@ func holdable(configured int, files uint64) int {
 	return max(1, int(files)-reservedFiles)
 }
 
+// Bounds of how many clients may be at their handshake at once.
+const (
+	leastHandshakes = 64
+	mostHandshakes  = 4096
+)
+
+// handshakeLimit leaves half of the file descriptors that connections cannot take to other things.
+func handshakeLimit(connections int) int {
+	files, known := openFiles()
+	if !known {
+		return mostHandshakes
+	}
+	return min(max(leastHandshakes, (int(min(files, math.MaxInt32))-connections)/2), mostHandshakes)
+}
+
 // admit refuses handshakes once load balancers have had time to notice a drain, or when the end is
 // now: clients would come straight back. The affinity cookie is expired with the refusal, else a
 // proxy would send the client here again.
@@ -158,23 +177,27 @@ func (g *Gateway) admit() *transport.Refusal {
 	return refusal
 }
 
-// protocols are all that clients can speak.
-func (g *Gateway) protocols() []protocol.Protocol {
+// endpoints are where clients connect, by path, one for each protocol.
+func (g *Gateway) endpoints() map[string]*transport.Endpoint {
 	o := protocol.Options{
 		Session:      session.Options{Hub: g.hub, Broker: g.broker, MaxChannels: g.cfg.MaxChannelsPerConnection, Timeout: brokerTimeout, Published: g.metrics.Published},
 		PingInterval: g.cfg.PingInterval, PongTimeout: g.cfg.PongTimeout,
 		Node: g.cfg.NodeName, Version: g.options.Version, Logger: g.log,
 	}
-	return []protocol.Protocol{
+	endpoints := map[string]*transport.Endpoint{}
+	for _, p := range []protocol.Protocol{
 		plain.New(o),
 		centrifuge.New(centrifuge.Options{Options: o, ConnectTimeout: centrifuge.DefaultConnectTimeout, CommandFailed: g.metrics.CommandFailed}),
+	} {
+		endpoints[p.Path()] = new(p.Endpoint())
 	}
+	return endpoints
 }
 
-func (g *Gateway) publicHandler() http.Handler {
+func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.Handler {
 	mux := http.NewServeMux()
-	for _, p := range g.protocols() {
-		mux.Handle(p.Path(), g.server.Endpoint(p.Endpoint()))
+	for path, e := range endpoints {
+		mux.Handle(path, g.server.Endpoint(*e))
 	}
 	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
 		Key: g.cfg.APIKey, MaxMessageBytes: g.cfg.MaxMessageBytes, Timeout: brokerTimeout,
@@ -206,9 +229,14 @@ func (g *Gateway) httpServer(h http.Handler) *http.Server {
 }
 
 // listen takes both ports.
-func (g *Gateway) listen(ctx context.Context) (err error) {
+func (g *Gateway) listen(ctx context.Context, endpoints map[string]*transport.Endpoint) error {
 	var lc net.ListenConfig
-	if g.publicListener, err = lc.Listen(ctx, "tcp", g.cfg.Listen); err != nil {
+	public, err := lc.Listen(ctx, "tcp", g.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("%s: %w", contract.KeyListen, err)
+	}
+	if g.publicListener, err = g.server.Front(public, endpoints); err != nil {
+		_ = public.Close()
 		return fmt.Errorf("%s: %w", contract.KeyListen, err)
 	}
 	if g.adminIn, err = lc.Listen(ctx, "tcp", g.cfg.AdminListen); err != nil {

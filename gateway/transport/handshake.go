@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -15,15 +14,18 @@ import (
 
 // Endpoint returns the HTTP handler where an endpoint's clients connect.
 func (s *Server) Endpoint(e Endpoint) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusal := s.serve(w, r, &e); refusal != nil {
-			s.refuse(w, refusal)
-		}
-	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(httpDoor{w, s}, r, &e) })
 }
 
-// serve takes a client through the handshake. A nil refusal means that the client was answered.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *Endpoint) *Refusal {
+// serve takes a client through the handshake.
+func (s *Server) serve(d door, r *http.Request, e *Endpoint) {
+	if refusal := s.receive(d, r, e); refusal != nil {
+		s.refuse(d, refusal)
+	}
+}
+
+// receive lets a client in. A nil refusal means that it was answered.
+func (s *Server) receive(d door, r *http.Request, e *Endpoint) *Refusal {
 	if refusal := s.inspect(r); refusal != nil {
 		return refusal
 	}
@@ -51,7 +53,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *Endpoint) *Ref
 		return refusal
 	}
 	handler.OnOpen(c)
-	nc, early, err := s.upgrade(w, r, e)
+	w, early, err := d.open(c, s.answer(r, e))
 	if err != nil {
 		// Answered as far as anybody is there.
 		s.options.Logger.Debug("handshake failed", slog.String("connection", c.ID()), slog.Any("error", err))
@@ -59,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *Endpoint) *Ref
 		return nil
 	}
 	s.options.Observer.ConnectionAccepted(e.Protocol)
-	c.start(nc, early)
+	c.start(w, early)
 	return nil
 }
 
@@ -85,8 +87,7 @@ func (s *Server) newConn(ip netip.Addr, handler Handler, e *Endpoint) *conn {
 }
 
 // start begins to read and to write.
-func (c *conn) start(nc net.Conn, early []byte) {
-	w := c.server.newWire(c, nc)
+func (c *conn) start(w wire, early []byte) {
 	c.mu.Lock()
 	c.wire = w
 	if c.queue != nil {
@@ -102,11 +103,11 @@ func (c *conn) start(nc net.Conn, early []byte) {
 }
 
 // refuse answers a handshake with what the client can act on.
-func (s *Server) refuse(w http.ResponseWriter, r *Refusal) {
+func (s *Server) refuse(d door, r *Refusal) {
 	s.options.Observer.ConnectionRefused(r.Reason)
-	h := w.Header()
-	for name, values := range s.options.Header {
-		h[name] = values
+	h := s.options.Header.Clone()
+	if h == nil {
+		h = http.Header{}
 	}
 	// Who is refused holds no file descriptor: a full gateway needs them to refuse the next.
 	h.Set("Connection", "close")
@@ -114,7 +115,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *Refusal) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
 	}
 	if r.Cookie != nil {
-		http.SetCookie(w, r.Cookie)
+		h.Add("Set-Cookie", r.Cookie.String())
 	}
 	switch r.Status {
 	case http.StatusUpgradeRequired:
@@ -125,5 +126,5 @@ func (s *Server) refuse(w http.ResponseWriter, r *Refusal) {
 	case http.StatusBadRequest:
 		h.Set("Sec-WebSocket-Version", "13")
 	}
-	http.Error(w, r.Message, r.Status)
+	d.refuse(r.Status, h, r.Message)
 }

@@ -25,9 +25,16 @@ type loop struct {
 	mu    sync.Mutex
 	dirty []*pollWire
 
-	// watching guards wires, which are the sockets by their file descriptors.
+	// watching guards sources, by their file descriptors.
 	watching sync.RWMutex
-	wires    []*pollWire
+	sources  []source
+}
+
+// source is a file descriptor that the loop watches. Its methods run on the loop's reader and must
+// not block; buffer is theirs for the call.
+type source interface {
+	readable(buffer []byte)
+	writable()
 }
 
 const (
@@ -68,33 +75,39 @@ func (l *loop) close() {
 	l.work.Wait()
 }
 
-func (l *loop) add(w *pollWire, events uint32) error {
+// add begins to watch a file descriptor, or hands one that is watched to another source.
+func (l *loop) add(fd int32, src source, events uint32) error {
 	l.watching.Lock()
-	if more := int(w.fd) + 1 - len(l.wires); more > 0 {
-		l.wires = append(l.wires, make([]*pollWire, more)...)
+	if more := int(fd) + 1 - len(l.sources); more > 0 {
+		l.sources = append(l.sources, make([]source, more)...)
 	}
-	l.wires[w.fd] = w
+	operation := unix.EPOLL_CTL_ADD
+	if l.sources[fd] != nil {
+		operation = unix.EPOLL_CTL_MOD
+	}
+	l.sources[fd] = src
 	l.watching.Unlock()
-	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, int(w.fd), &unix.EpollEvent{Events: events, Fd: w.fd})
+	return unix.EpollCtl(l.fd, operation, int(fd), &unix.EpollEvent{Events: events, Fd: fd})
 }
 
-func (l *loop) modify(w *pollWire, events uint32) error {
-	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_MOD, int(w.fd), &unix.EpollEvent{Events: events, Fd: w.fd})
+// modify changes what is told of a file descriptor. It can fail only for one that is not there.
+func (l *loop) modify(fd int32, events uint32) error {
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_MOD, int(fd), &unix.EpollEvent{Events: events, Fd: fd})
 }
 
-// forget comes before the socket is closed, which takes it out of epoll.
-func (l *loop) forget(w *pollWire) {
+// forget comes before the file descriptor is closed, which takes it out of epoll.
+func (l *loop) forget(fd int32) {
 	l.watching.Lock()
 	defer l.watching.Unlock()
-	if int(w.fd) < len(l.wires) && l.wires[w.fd] == w {
-		l.wires[w.fd] = nil
+	if int(fd) < len(l.sources) {
+		l.sources[fd] = nil
 	}
 }
 
-func (l *loop) wire(fd int32) *pollWire {
+func (l *loop) source(fd int32) source {
 	l.watching.RLock()
 	defer l.watching.RUnlock()
-	return l.wires[fd]
+	return l.sources[fd]
 }
 
 func (l *loop) schedule(w *pollWire) {
@@ -137,15 +150,15 @@ func (l *loop) read() {
 }
 
 func (l *loop) dispatch(e unix.EpollEvent, buffer []byte) {
-	w := l.wire(e.Fd)
-	if w == nil {
+	src := l.source(e.Fd)
+	if src == nil {
 		return
 	}
 	if e.Events&unix.EPOLLOUT != 0 {
-		w.writable()
+		src.writable()
 	}
 	if e.Events&^unix.EPOLLOUT != 0 {
-		w.readable(buffer)
+		src.readable(buffer)
 	}
 }
 
@@ -203,10 +216,15 @@ func (ls *loops) close() {
 
 // newWire picks what drives a socket: an event loop where that is possible.
 func (s *Server) newWire(c *conn, nc net.Conn) wire {
+	if r, ok := nc.(*replayed); ok {
+		nc = r.Conn
+	}
 	if tcp, ok := nc.(*net.TCPConn); ok && !s.options.Blocking {
 		if l, err := s.loops.pick(); err == nil {
-			if fd, err := detach(tcp); err == nil {
-				return &pollWire{conn: c, loop: l, fd: int32(fd)}
+			if fd, err := duplicate(tcp); err == nil {
+				// The duplicate holds the socket open; errors of closing the original change nothing.
+				_ = tcp.Close()
+				return &pollWire{conn: c, loop: l, fd: fd}
 			}
 		}
 	}

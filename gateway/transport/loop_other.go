@@ -10,3 +10,6 @@ type loops struct{}
 func (*loops) close() {}
 
 func (s *Server) newWire(c *conn, nc net.Conn) wire { return newBlockingWire(c, nc) }
+
+// Front returns the listener as it is: every client is the HTTP server's here.
+func (*Server) Front(l net.Listener, _ map[string]*Endpoint) (net.Listener, error) { return l, nil }

@@ -17,7 +17,10 @@ type Options struct {
 	// MaxTotalQueuedBytes bounds what waits for all connections together; 0 is no bound. When it is
 	// reached, a client that has a backlog is treated as if its own queue were full.
 	MaxTotalQueuedBytes int64
-	HandshakeTimeout    time.Duration
+	// HandshakeTimeout is how long a client has for its request. MaxHandshakes is how many may be at it
+	// at once; one more sends away who has been at it for longest.
+	HandshakeTimeout time.Duration
+	MaxHandshakes    int
 	// CloseTimeout is how long a peer has to answer a close frame.
 	CloseTimeout time.Duration
 	Origins      Origins

@@ -65,7 +65,7 @@ func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), 
 	t.Helper()
 	o := transport.Options{
 		MaxConnections: 1, MaxMessageBytes: 1000, MaxQueuedBytes: 1 << 20,
-		HandshakeTimeout: patience, CloseTimeout: time.Second,
+		HandshakeTimeout: patience, MaxHandshakes: 10, CloseTimeout: time.Second,
 		Admit: func() *transport.Refusal { return nil }, Observer: observer{},
 		Logger: slog.New(slog.DiscardHandler), Changed: func() {},
 	}
@@ -73,10 +73,18 @@ func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), 
 		c(&o)
 	}
 	s = transport.NewServer(o)
-	web := httptest.NewServer(s.Endpoint(transport.Endpoint{
+	e := transport.Endpoint{
 		Protocol: "test", Accept: accept,
 		Codes: transport.Codes{Drain: transport.Close{Code: 1012, Reason: "restart"}},
-	}))
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/{$}", s.Endpoint(e))
+	mux.HandleFunc("/api", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	web := httptest.NewUnstartedServer(mux)
+	var err error
+	web.Listener, err = s.Front(web.Listener, map[string]*transport.Endpoint{"/": &e})
+	require.NoError(t, err)
+	web.Start()
 	t.Cleanup(func() {
 		s.CloseSome(s.Open())
 		require.Eventually(t, func() bool { return s.Open() == 0 }, patience, time.Millisecond)

@@ -1,10 +1,10 @@
 package transport
 
 import (
-	"bufio"
 	"crypto/sha1" //nolint:gosec // named by RFC 6455, and no secret hangs on it
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -76,44 +76,65 @@ func choose(r *http.Request, spoken []string) string {
 	return ""
 }
 
-// upgrade takes the socket from the HTTP server and answers the handshake. Early is what the client
-// sent without waiting for the answer.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) (nc net.Conn, early []byte, err error) {
-	nc, rw, err := http.NewResponseController(w).Hijack()
+// answer is the head of the 101.
+func (s *Server) answer(r *http.Request, e *Endpoint) []byte {
+	sum := sha1.Sum([]byte(r.Header.Get(headerKey) + acceptGUID)) //nolint:gosec // see the import
+	b := make([]byte, 0, 256)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = base64.StdEncoding.AppendEncode(b, sum[:])
+	b = append(b, "\r\n"...)
+	if subprotocol := choose(r, e.Subprotocols); subprotocol != "" {
+		b = append(append(append(b, "Sec-WebSocket-Protocol: "...), subprotocol...), "\r\n"...)
+	}
+	for name, values := range s.options.Header {
+		for _, value := range values {
+			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// door is where a client stands during its handshake.
+type door interface {
+	// open answers with the head of a 101 and returns what drives the connection from then on, and what
+	// the client sent without waiting for the answer. When it fails, nobody is there any more.
+	open(c *conn, head []byte) (w wire, early []byte, err error)
+	// refuse answers with something else, and lets the client go.
+	refuse(status int, header http.Header, message string)
+}
+
+// httpDoor is a client of an HTTP server.
+type httpDoor struct {
+	http.ResponseWriter
+	server *Server
+}
+
+func (d httpDoor) refuse(status int, header http.Header, message string) {
+	maps.Copy(d.Header(), header)
+	http.Error(d, message, status)
+}
+
+func (d httpDoor) open(c *conn, head []byte) (wire, []byte, error) {
+	nc, rw, err := http.NewResponseController(d.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("take the connection over: %w", err)
 	}
-	if early, err = rw.Peek(rw.Reader.Buffered()); err == nil {
-		err = s.answer(nc, rw.Writer, r, e)
+	early, err := rw.Peek(rw.Reader.Buffered())
+	if err == nil {
+		err = d.answer(nc, head)
 	}
 	if err != nil {
 		_ = nc.Close()
 		return nil, nil, err
 	}
-	return nc, clone(early), nil
+	return d.server.newWire(c, nc), clone(early), nil
 }
 
-// answer writes the 101.
-func (s *Server) answer(nc net.Conn, w *bufio.Writer, r *http.Request, e *Endpoint) error {
-	if err := nc.SetDeadline(time.Now().Add(s.options.HandshakeTimeout)); err != nil {
+func (d httpDoor) answer(nc net.Conn, head []byte) error {
+	if err := nc.SetDeadline(time.Now().Add(d.server.options.HandshakeTimeout)); err != nil {
 		return fmt.Errorf("bound the handshake: %w", err)
 	}
-	sum := sha1.Sum([]byte(r.Header.Get(headerKey) + acceptGUID)) //nolint:gosec // see the import
-	h := s.options.Header.Clone()
-	if h == nil {
-		h = http.Header{}
-	}
-	h.Set("Upgrade", "websocket")
-	h.Set("Connection", "Upgrade")
-	h.Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
-	if subprotocol := choose(r, e.Subprotocols); subprotocol != "" {
-		h.Set(headerSubprotocol, subprotocol)
-	}
-	// Errors stay in the writer until Flush.
-	_, _ = w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = h.Write(w)
-	_, _ = w.WriteString("\r\n")
-	if err := w.Flush(); err != nil {
+	if _, err := nc.Write(head); err != nil {
 		return fmt.Errorf("answer the handshake: %w", err)
 	}
 	if err := nc.SetDeadline(time.Time{}); err != nil {

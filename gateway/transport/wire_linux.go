@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,22 +30,20 @@ type pollWire struct {
 
 const closedFD = -1
 
-// detach takes the socket out of the hands of Go's own poller.
-func detach(nc *net.TCPConn) (fd int, err error) {
-	raw, err := nc.SyscallConn()
+// duplicate is another file descriptor of a socket, which Go's own poller knows nothing of.
+func duplicate(c syscall.Conn) (int32, error) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return closedFD, fmt.Errorf("reach the socket: %w", err)
 	}
-	var failed error
+	fd, failed := closedFD, error(nil)
 	err = raw.Control(func(original uintptr) {
 		fd, failed = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
 	})
 	if err = errors.Join(err, failed); err != nil {
 		return closedFD, fmt.Errorf("take the socket: %w", err)
 	}
-	// The duplicate holds the socket open; errors of closing the original change nothing.
-	_ = nc.Close()
-	return fd, nil
+	return int32(fd), nil
 }
 
 func (w *pollWire) start(early []byte) {
@@ -81,9 +80,9 @@ func (w *pollWire) watch() error {
 	}
 	if !w.watched {
 		w.watched = true
-		return w.loop.add(w, w.events())
+		return w.loop.add(w.fd, w, w.events())
 	}
-	return w.loop.modify(w, w.events())
+	return w.loop.modify(w.fd, w.events())
 }
 
 // pause costs no system call: most pauses are over before there is anything to read.
@@ -221,7 +220,7 @@ func (w *pollWire) shut() {
 	if w.fd == closedFD {
 		return
 	}
-	w.loop.forget(w)
+	w.loop.forget(w.fd)
 	// Errors of closing a dead socket help nobody.
 	_ = unix.Close(int(w.fd))
 	w.fd = closedFD

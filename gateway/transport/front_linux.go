@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Front stands before the HTTP server of a port. It takes the connections of l, answers those itself
+// whose first request is the handshake of an endpoint, by path, and hands all others to whoever
+// accepts from the listener that it returns. An event loop does it, without a goroutine or a buffer
+// for clients that take their time. Only TCP is driven so: any other listener is returned as it is.
+func (s *Server) Front(l net.Listener, endpoints map[string]*Endpoint) (net.Listener, error) {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok || s.options.Blocking {
+		return l, nil
+	}
+	on, err := s.loops.pick()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := duplicate(tcp)
+	if err != nil {
+		return nil, err
+	}
+	f := &front{Listener: l, server: s, endpoints: endpoints, loop: on, fd: fd, others: make(chan net.Conn), done: make(chan struct{})}
+	if err := on.add(f.fd, f, unix.EPOLLIN); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("watch the listener: %w", err)
+	}
+	return f, nil
+}
+
+// front is a listener for what is no handshake.
+type front struct {
+	net.Listener
+	server    *Server
+	endpoints map[string]*Endpoint
+	loop      *loop
+	fd        int32
+	others    chan net.Conn
+	done      chan struct{}
+	once      sync.Once
+
+	mu     sync.Mutex
+	guests guests
+}
+
+// acceptAtOnce bounds how long new connections hold up what the loop has to read.
+const acceptAtOnce = 64
+
+// readable implements source: somebody is at the door.
+func (f *front) readable([]byte) {
+	for range acceptAtOnce {
+		fd, address, err := unix.Accept4(int(f.fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case err == nil:
+			f.welcome(int32(fd), address)
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+			// Whoever has taken longest makes room.
+			if !f.sendAwayOldest() {
+				return
+			}
+		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
+		default:
+			return
+		}
+	}
+}
+
+func (f *front) writable() {}
+
+// welcome begins to read a client's request.
+func (f *front) welcome(fd int32, address unix.Sockaddr) {
+	l, err := f.server.loops.pick()
+	if err != nil {
+		_ = unix.Close(int(fd))
+		return
+	}
+	// Small frames must not wait for the acknowledgement of earlier ones.
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	g := &guest{front: f, loop: l, fd: fd, address: addrPort(address)}
+	g.timer.owner = g
+	f.server.wheel.set(&g.timer, f.server.wheel.now()+f.server.options.HandshakeTimeout)
+	f.mu.Lock()
+	f.guests.add(g)
+	crowded := f.guests.count > f.server.options.MaxHandshakes
+	f.mu.Unlock()
+	if crowded {
+		f.sendAwayOldest()
+	}
+	if err := l.add(fd, g, unix.EPOLLIN|unix.EPOLLONESHOT); err != nil {
+		g.sendAway()
+	}
+}
+
+// sendAwayOldest closes the connection that has been without a whole request for longest: who opens
+// many and says nothing loses them, and does not keep others out.
+func (f *front) sendAwayOldest() bool {
+	f.mu.Lock()
+	g := f.guests.oldest
+	f.mu.Unlock()
+	if g == nil {
+		return false
+	}
+	g.sendAway()
+	return true
+}
+
+// Accept implements net.Listener.
+func (f *front) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.others:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener. Who has not said what it wants is let go.
+func (f *front) Close() error {
+	var err error
+	f.once.Do(func() {
+		close(f.done)
+		f.loop.forget(f.fd)
+		err = errors.Join(f.Listener.Close(), unix.Close(int(f.fd)))
+		for f.sendAwayOldest() {
+		}
+	})
+	return err
+}

@@ -1,0 +1,200 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// guest is a connection whose first request has not come whole.
+type guest struct {
+	front   *front
+	loop    *loop
+	address netip.AddrPort
+	timer   timer
+	// older and newer are its neighbours at the door. The front's lock guards them.
+	older, newer *guest
+
+	// mu is held over every system call on fd.
+	mu   sync.Mutex
+	fd   int32
+	head []byte
+}
+
+// longestHead is how much of a request is read here. What is longer is for the HTTP server to refuse.
+const longestHead = 16 << 10
+
+// readable implements source.
+func (g *guest) readable(buffer []byte) {
+	g.mu.Lock()
+	if g.fd == closedFD {
+		g.mu.Unlock()
+		return
+	}
+	n, err := unix.Read(int(g.fd), buffer)
+	if err != nil && again(err) {
+		n = 0
+	} else if n <= 0 {
+		g.mu.Unlock()
+		g.sendAway()
+		return
+	}
+	g.head = append(g.head, buffer[:n]...)
+	if !bytes.Contains(g.head, []byte("\r\n\r\n")) && len(g.head) < longestHead {
+		// The rest of the head is to come.
+		err := g.loop.modify(g.fd, unix.EPOLLIN|unix.EPOLLONESHOT)
+		g.mu.Unlock()
+		if err != nil {
+			g.sendAway()
+		}
+		return
+	}
+	fd := g.fd
+	g.fd = closedFD
+	g.mu.Unlock()
+	g.leave()
+	// Whoever accepts a client may wait for the broker, and the loop must not.
+	go g.serve(fd)
+}
+
+func (g *guest) writable() {}
+
+// wake implements waker: the handshake has taken too long.
+func (g *guest) wake(time.Duration) { g.sendAway() }
+
+// leave takes it off the front's list and off the wheel.
+func (g *guest) leave() {
+	g.front.server.wheel.clear(&g.timer)
+	g.front.mu.Lock()
+	defer g.front.mu.Unlock()
+	g.front.guests.remove(g)
+}
+
+// sendAway closes the connection, unless it has gone already.
+func (g *guest) sendAway() {
+	g.mu.Lock()
+	if g.fd != closedFD {
+		g.loop.forget(g.fd)
+		_ = unix.Close(int(g.fd))
+		g.fd = closedFD
+	}
+	g.mu.Unlock()
+	g.leave()
+}
+
+// serve answers a handshake, and hands on what is none.
+func (g *guest) serve(fd int32) {
+	if r, early, ok := handshakeIn(g.head); ok {
+		if e, ok := g.front.endpoints[r.URL.Path]; ok {
+			r.RemoteAddr = g.address.String()
+			g.front.server.serve(&frontDoor{guest: g, fd: fd, early: early}, r, e)
+			return
+		}
+	}
+	g.loop.forget(fd)
+	g.handOver(fd)
+}
+
+// handOver gives the connection to whoever accepts from the front.
+func (g *guest) handOver(fd int32) {
+	file := os.NewFile(uintptr(fd), "")
+	nc, err := net.FileConn(file)
+	_ = file.Close()
+	if err != nil {
+		return
+	}
+	select {
+	case g.front.others <- &replayed{Conn: nc, before: g.head}:
+	case <-g.front.done:
+		_ = nc.Close()
+	}
+}
+
+// frontDoor is a client of the front.
+type frontDoor struct {
+	*guest
+	fd    int32
+	early []byte
+}
+
+// open implements door.
+func (d *frontDoor) open(c *conn, head []byte) (wire, []byte, error) {
+	// A new socket has room for so little.
+	if n, err := unix.Write(int(d.fd), head); err != nil || n < len(head) {
+		d.close()
+		return nil, nil, fmt.Errorf("answer the handshake: %d of %d bytes: %w", n, len(head), err)
+	}
+	return &pollWire{conn: c, loop: d.loop, fd: d.fd}, d.early, nil
+}
+
+// refuse implements door.
+func (d *frontDoor) refuse(status int, header http.Header, message string) {
+	defer d.close()
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(message)+1))
+	b := bytes.NewBufferString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
+	// A buffer takes everything, and nobody waits for a client that does not take its refusal.
+	_ = header.Write(b)
+	_, _ = b.WriteString("\r\n" + message + "\n")
+	_, _ = unix.Write(int(d.fd), b.Bytes())
+}
+
+func (d *frontDoor) close() {
+	d.loop.forget(d.fd)
+	_ = unix.Close(int(d.fd))
+}
+
+// guests are those at the door, in the order in which they came.
+type guests struct {
+	oldest, newest *guest
+	count          int
+}
+
+func (l *guests) add(g *guest) {
+	if g.older = l.newest; g.older != nil {
+		g.older.newer = g
+	} else {
+		l.oldest = g
+	}
+	l.newest = g
+	l.count++
+}
+
+// remove takes one off the list; the second time it does nothing.
+func (l *guests) remove(g *guest) {
+	if g.older == nil && g.newer == nil && l.oldest != g {
+		return
+	}
+	if g.older != nil {
+		g.older.newer = g.newer
+	} else {
+		l.oldest = g.newer
+	}
+	if g.newer != nil {
+		g.newer.older = g.older
+	} else {
+		l.newest = g.older
+	}
+	g.older, g.newer = nil, nil
+	l.count--
+}
+
+// addrPort is a peer's address as net/http would tell it.
+func addrPort(address unix.Sockaddr) netip.AddrPort {
+	switch a := address.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}
