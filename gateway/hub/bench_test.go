@@ -1,0 +1,58 @@
+package hub_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// sink takes frames and forgets them.
+type sink struct{ encoder hub.Encoder }
+
+func (s *sink) Encoder() hub.Encoder      { return s.encoder }
+func (s *sink) Send(transport.Frame) bool { return true }
+
+// BenchmarkBroadcast is one publication to some subscribers, but for what their connections do
+// with it.
+func BenchmarkBroadcast(b *testing.B) {
+	for _, subscribers := range []int{1, 100, 19_000} {
+		b.Run(fmt.Sprintf("%d subscribers", subscribers), func(b *testing.B) {
+			h, e := withMemory(), &encoder{}
+			for range subscribers {
+				hold, err := h.Hold(b.Context(), "lobby")
+				if err != nil {
+					b.Fatal(err)
+				}
+				hold.Attach(&sink{e}, nil)
+			}
+			p := broker.Publication{Data: make([]byte, 100)}
+			b.ReportAllocs()
+			for b.Loop() {
+				h.Deliver("lobby", p)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(subscribers), "ns/delivery")
+		})
+	}
+}
+
+// BenchmarkSubscribe is a client that comes to a channel and goes.
+func BenchmarkSubscribe(b *testing.B) {
+	h, m := withMemory(), &sink{&encoder{}}
+	resident, err := h.Hold(b.Context(), "lobby")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resident.Release()
+	b.ReportAllocs()
+	for b.Loop() {
+		hold, err := h.Hold(b.Context(), "lobby")
+		if err != nil {
+			b.Fatal(err)
+		}
+		hold.Attach(m, nil)
+		hold.Release()
+	}
+}
