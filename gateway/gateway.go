@@ -32,12 +32,15 @@ import (
 
 // Times that nobody has had a reason to change.
 const (
-	handshakeTimeout = 10 * time.Second
-	brokerTimeout    = 5 * time.Second
-	channelLinger    = 2 * time.Second
-	idleTimeout      = time.Minute
-	shutdownTimeout  = 2 * time.Second
-	maxHeaderBytes   = 16 << 10
+	brokerTimeout   = 5 * time.Second
+	channelLinger   = 2 * time.Second
+	idleTimeout     = time.Minute
+	shutdownTimeout = 2 * time.Second
+	// adminTimeout is how long a request to the private port may take to arrive.
+	adminTimeout = 10 * time.Second
+	// answerTimeout is how long an answer may take beyond the request.
+	answerTimeout  = 10 * time.Second
+	maxHeaderBytes = 16 << 10
 	// CloseTimeout is how long a peer has to answer a close frame.
 	CloseTimeout = 5 * time.Second
 )
@@ -75,7 +78,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 		o.CloseTimeout = CloseTimeout
 	}
 	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New()}
-	g.hub = hub.New(hub.Options{Linger: channelLinger, Logger: g.log})
+	g.hub = hub.New(hub.Options{Linger: channelLinger, Rules: cfg.Channels, Logger: g.log})
 	if err := g.makeBroker(); err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 		Broker: g.broker.Status, State: g.drain.State,
 	})
 	endpoints := g.endpoints()
-	g.public, g.private = g.httpServer(g.publicHandler(endpoints)), g.httpServer(g.adminHandler())
+	g.public, g.private = g.httpServer(g.publicHandler(endpoints), cfg.HandshakeTimeout), g.httpServer(g.adminHandler(), adminTimeout)
 	if err := g.listen(ctx, endpoints); err != nil {
 		g.server.Close()
 		return nil, err
@@ -113,9 +116,10 @@ func (g *Gateway) makeServer() error {
 	limit := g.connectionLimit()
 	g.server = transport.NewServer(transport.Options{
 		MaxConnections: limit, MaxConnectionsPerIP: g.cfg.MaxConnectionsPerIP,
-		MaxMessageBytes: g.cfg.MaxMessageBytes, MaxQueuedBytes: g.cfg.MaxQueuedBytes,
-		HandshakeTimeout: handshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout,
-		Origins: origins, Proxies: proxies,
+		ConnectRate: g.cfg.ConnectRate, MessageRate: g.cfg.MessageRate,
+		MaxMessageBytes: g.cfg.MaxMessageBytes, MaxQueuedBytes: g.cfg.MaxQueuedBytes, MaxTotalQueuedBytes: g.cfg.MaxTotalQueuedBytes,
+		HandshakeTimeout: g.cfg.HandshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout,
+		Origins: origins, Proxies: proxies, Compression: g.cfg.Compression,
 		Header:   http.Header{contract.HeaderNode: {g.cfg.NodeName}},
 		Admit:    g.admit,
 		Observer: g.metrics, Logger: g.log,
@@ -187,7 +191,7 @@ func (g *Gateway) endpoints() map[string]*transport.Endpoint {
 	endpoints := map[string]*transport.Endpoint{}
 	for _, p := range []protocol.Protocol{
 		plain.New(o),
-		centrifuge.New(centrifuge.Options{Options: o, ConnectTimeout: centrifuge.DefaultConnectTimeout, CommandFailed: g.metrics.CommandFailed}),
+		centrifuge.New(centrifuge.Options{Options: o, ConnectTimeout: g.cfg.ConnectTimeout, CommandFailed: g.metrics.CommandFailed}),
 	} {
 		endpoints[p.Path()] = new(p.Endpoint())
 	}
@@ -221,9 +225,10 @@ func (g *Gateway) adminHandler() http.Handler {
 	})
 }
 
-func (g *Gateway) httpServer(h http.Handler) *http.Server {
+// httpServer serves requests that are complete within a time.
+func (g *Gateway) httpServer(h http.Handler, within time.Duration) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: handshakeTimeout, ReadTimeout: handshakeTimeout, WriteTimeout: 2 * handshakeTimeout,
+		Handler: h, ReadHeaderTimeout: within, ReadTimeout: within, WriteTimeout: within + answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -64,14 +64,15 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // Who never finishes a request costs a connection for a moment only, however slowly it trickles in.
 func TestSlowRequestsAreCutOff(t *testing.T) {
+	const arriveWithin = 3 * time.Second
 	for name, c := range map[string]struct {
 		begin, drip string
 		within      time.Duration
 	}{
-		"says nothing":               {"", "", handshakeTimeout},
-		"half a request line":        {"GET /ws?chan", "", handshakeTimeout},
-		"one header after the other": {"GET /ws?channel=a HTTP/1.1\r\nHost: x\r\n", "X-A: b\r\n", handshakeTimeout},
-		"a byte of body at a time":   {"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "{", handshakeTimeout},
+		"says nothing":               {"", "", arriveWithin},
+		"half a request line":        {"GET /ws?chan", "", arriveWithin},
+		"one header after the other": {"GET /ws?channel=a HTTP/1.1\r\nHost: x\r\n", "X-A: b\r\n", arriveWithin},
+		"a byte of body at a time":   {"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "{", arriveWithin},
 		"says no more":               {"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "", idleTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,7 @@ func TestSlowRequestsAreCutOff(t *testing.T) {
 				g := &Gateway{log: slog.New(slog.DiscardHandler)}
 				mux := http.NewServeMux()
 				mux.HandleFunc("/api/", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-				server := g.httpServer(mux)
+				server := g.httpServer(mux, arriveWithin)
 				listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 				served := make(chan error, 1)
 				go func() { served <- serve(server, listener) }()

@@ -6,6 +6,7 @@ package config
 import (
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
@@ -21,11 +22,24 @@ type Config struct {
 
 	MaxConnections           int
 	MaxConnectionsPerIP      int
+	ConnectRate              int
 	MaxMessageBytes          int
+	MessageRate              int
 	MaxQueuedBytes           int
+	MaxTotalQueuedBytes      int64
 	MaxChannelsPerConnection int
+	HandshakeTimeout         time.Duration
+	ConnectTimeout           time.Duration
 	PingInterval             time.Duration
 	PongTimeout              time.Duration
+
+	Compression bool
+	Channels    channel.Rules
+
+	// TLSCertFile and TLSKeyFile are both set or both empty: without them the public port speaks
+	// plain TCP.
+	TLSCertFile string
+	TLSKeyFile  string
 
 	AllowedOrigins     []string
 	TrustedProxies     []string
@@ -54,9 +68,14 @@ func Default() Config {
 		LogLevel:                 "info",
 		LogFormat:                "text",
 		MaxConnections:           10_000,
+		ConnectRate:              500,
 		MaxMessageBytes:          64 << 10,
+		MessageRate:              100,
 		MaxQueuedBytes:           1 << 20,
+		MaxTotalQueuedBytes:      256 << 20,
 		MaxChannelsPerConnection: 128,
+		HandshakeTimeout:         10 * time.Second,
+		ConnectTimeout:           10 * time.Second,
 		PingInterval:             25 * time.Second,
 		PongTimeout:              8 * time.Second,
 		AffinityCookiePath:       "/",

@@ -148,6 +148,9 @@ func (l *loader) apply(values map[string]any, source func(key string) string, un
 // set parses one value from whatever a source made of it. What it says of texts, which secrets are,
 // does not repeat them.
 func set(f *pflag.Flag, value any) error {
+	if rules, ok := f.Value.(*ruleList); ok {
+		return rules.take(value)
+	}
 	list, isList := f.Value.(pflag.SliceValue)
 	switch v := value.(type) {
 	case nil:
@@ -192,8 +195,12 @@ func describe(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "duration":
 		return "duration with a unit, like 30s or 5m"
-	case "int":
+	case "int", "int64":
 		return "whole number"
+	case "bool":
+		return "true or false"
+	case ruleListType:
+		return "list of rules with texts in quotes, as a flag or variable in JSON: " + ruleExample
 	case "stringSlice":
 		return "list of texts"
 	default:
@@ -212,6 +219,8 @@ func (l *loader) effective() map[string]any {
 			out[f.Name] = redacted
 		case f.Value.Type() == "duration":
 			out[f.Name] = f.Value.String()
+		case f.Value.Type() == ruleListType:
+			out[f.Name] = ruleMaps(l.cfg.Channels)
 		default:
 			out[f.Name] = posflag.FlagVal(l.keys, f)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
@@ -53,6 +54,33 @@ func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
 	require.NotEmpty(t, loaded.Config.NodeName, "an empty variable is no value")
 }
 
+// The one key that is a list of maps reads the same from everywhere.
+func TestChannelRules(t *testing.T) {
+	want := channel.Rules{{Pattern: "prices:*", SlowConsumer: channel.LatestOnly}, {Pattern: "*"}}
+	list := `[{"pattern":"prices:*","slowConsumer":"LatestOnly"},{"pattern":"*"}]`
+	for name, c := range map[string]struct {
+		file    string
+		environ []string
+		args    []string
+	}{
+		"file":        {file: "channels:\n- pattern: prices:*\n  slowConsumer: LatestOnly\n- {pattern: '*'}\n"},
+		"text":        {file: "channels: '" + list + "'\n"},
+		"environment": {file: "channels: [{pattern: other}]\n", environ: []string{"WSFLEET_CHANNELS=" + list}},
+		"flag":        {environ: []string{`WSFLEET_CHANNELS=[{"pattern":"other"}]`}, args: []string{"--channels=" + list}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loaded, err := load(t, c.file, c.environ, c.args...)
+			require.NoError(t, err)
+			require.Equal(t, want, loaded.Config.Channels)
+			effective := []map[string]any{{"pattern": "prices:*", "slowConsumer": "LatestOnly"}, {"pattern": "*"}}
+			require.Equal(t, effective, loaded.Effective[contract.KeyChannels])
+		})
+	}
+	loaded, err := load(t, "channels: [{pattern: other}]\n", nil, "--channels=[]")
+	require.NoError(t, err)
+	require.Empty(t, loaded.Config.Channels)
+}
+
 func TestFileFromTheEnvironment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("max-connections: 7\n"), 0o600))
@@ -89,6 +117,28 @@ func TestWrongConfigurations(t *testing.T) {
 		"duration without unit":     {environ: []string{"WSFLEET_PING_INTERVAL=25"}, says: []string{"ping-interval", "environment WSFLEET_PING_INTERVAL", "like 30s"}},
 		"secrets stay secret":       {file: "api-key: [hunter2]\n", says: []string{"api-key"}},
 		"zero connections":          {args: []string{"--max-connections=0"}, says: []string{"max-connections", "flag --max-connections", "0 is out of range"}},
+		"negative connect rate":     {args: []string{"--connect-rate=-1"}, says: []string{"connect-rate", "from 0"}},
+		"negative message rate":     {args: []string{"--message-rate=-1"}, says: []string{"message-rate", "from 0"}},
+		"queues above their sum":    {args: []string{"--max-queued-bytes=2048", "--max-total-queued-bytes=2047"}, says: []string{"max-total-queued-bytes", "from 2048", "max-queued-bytes"}},
+		"sum of queues above bound": {args: []string{"--max-total-queued-bytes=1099511627777"}, says: []string{"max-total-queued-bytes", "1099511627776"}},
+		"fraction of a sum":         {file: "max-total-queued-bytes: 1e30\n", says: []string{"max-total-queued-bytes", "whole number"}},
+		"handshake of an instant":   {args: []string{"--handshake-timeout=999ms"}, says: []string{"handshake-timeout", "from 1s"}},
+		"connect after an hour":     {args: []string{"--connect-timeout=1h"}, says: []string{"connect-timeout", "10m"}},
+		"compression of sorts":      {file: "compression: gzip\n", says: []string{"compression", `"gzip"`, "true or false"}},
+		"certificate without key":   {args: []string{"--tls-cert-file=a"}, says: []string{"tls-key-file", "tls-cert-file", "leave both out"}},
+		"key without certificate":   {args: []string{"--tls-key-file=a"}, says: []string{"tls-cert-file", "tls-key-file", "leave both out"}},
+		"rules that are no list":    {file: "channels: lobby\n", says: []string{"channels", "file", "list of rules", "slowConsumer"}},
+		"rules that are a map":      {file: "channels: {}\n", says: []string{"channels", "is no list"}},
+		"rules that are a number":   {file: "channels: 7\n", says: []string{"channels", "is no list"}},
+		"rules that are nothing":    {file: "channels:\n", says: []string{"channels", "has no value"}},
+		"rules in pieces":           {file: "channels: [a]\n", says: []string{"channels", "list of rules"}},
+		"rule with a number":        {file: "channels: [{pattern: 7}]\n", says: []string{"channels", "pattern", "quotes"}},
+		"rule with numbered keys":   {file: "channels: [{1: a}]\n", says: []string{"channels"}},
+		"rule with another key":     {file: "channels: [{pattern: a, history: 1}]\n", says: []string{"channels", "history"}},
+		"rule without a pattern":    {file: "channels: [{slowConsumer: Disconnect}]\n", says: []string{"channels", "file", "rule 1 has no pattern"}},
+		"rule with another policy":  {environ: []string{`WSFLEET_CHANNELS=[{"pattern":"a","slowConsumer":"Wait"}]`}, says: []string{"channels", "environment WSFLEET_CHANNELS", `"Wait"`, "DropOldest"}},
+		"two rules of one pattern":  {args: []string{`--channels=[{"pattern":"a"},{"pattern":"a"}]`}, says: []string{"channels", "flag --channels", "each pattern once"}},
+		"more than a list of rules": {environ: []string{`WSFLEET_CHANNELS=[] []`}, says: []string{"channels", "after the list"}},
 		"negative per IP":           {args: []string{"--max-connections-per-ip=-1"}, says: []string{"max-connections-per-ip"}},
 		"message above bound":       {args: []string{"--max-message-bytes=99999999999"}, says: []string{"max-message-bytes"}},
 		"no queue":                  {args: []string{"--max-queued-bytes=0"}, says: []string{"max-queued-bytes"}},
@@ -173,6 +223,7 @@ func TestHelpExplainsEveryKeyWithUnit(t *testing.T) {
 func FuzzFile(f *testing.F) {
 	f.Add("max-connections: 1\n")
 	f.Add("redis-addresses: [a, {b: c}]\nping-interval: 1h\n")
+	f.Add("channels: [{pattern: a, slowConsumer: DropOldest}]\n")
 	f.Add("? [a]\n: b\n")
 	f.Add("a: &x [*x]\n")
 	dir := f.TempDir()

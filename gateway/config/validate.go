@@ -19,9 +19,12 @@ const (
 	mostConnections  = 10_000_000
 	mostMessageBytes = 64 << 20
 	mostQueuedBytes  = 1 << 30
+	mostTotalBytes   = int64(1) << 40
 	mostChannels     = 100_000
+	mostRate         = 1_000_000
 	longestDrain     = 24 * time.Hour
 	longestPing      = time.Hour
+	longestHandshake = 10 * time.Minute
 	mostCloses       = 1_000_000
 )
 
@@ -73,6 +76,7 @@ func (l *loader) validate() error {
 	c := &checker{sources: l.sources}
 	l.cfg.checkServer(c)
 	l.cfg.checkLimits(c)
+	l.cfg.checkTimes(c)
 	l.cfg.checkClients(c)
 	l.cfg.checkBroker(c)
 	l.cfg.checkDrain(c)
@@ -95,9 +99,19 @@ func (cfg *Config) checkServer(c *checker) {
 func (cfg *Config) checkLimits(c *checker) {
 	c.between(contract.KeyMaxConnections, cfg.MaxConnections, 1, mostConnections)
 	c.between(contract.KeyMaxConnectionsPerIP, cfg.MaxConnectionsPerIP, 0, mostConnections)
+	c.between(contract.KeyConnectRate, cfg.ConnectRate, 0, mostRate)
+	c.between(contract.KeyMessageRate, cfg.MessageRate, 0, mostRate)
 	c.between(contract.KeyMaxMessageBytes, cfg.MaxMessageBytes, 1, mostMessageBytes)
 	c.between(contract.KeyMaxQueuedBytes, cfg.MaxQueuedBytes, 1, mostQueuedBytes)
+	if least := int64(cfg.MaxQueuedBytes); cfg.MaxTotalQueuedBytes < least || cfg.MaxTotalQueuedBytes > mostTotalBytes {
+		c.fail(contract.KeyMaxTotalQueuedBytes, fmt.Sprintf("give a number from %d, which is %s, to %d", least, contract.KeyMaxQueuedBytes, mostTotalBytes), "%d is out of range", cfg.MaxTotalQueuedBytes)
+	}
 	c.between(contract.KeyMaxChannelsPerConnection, cfg.MaxChannelsPerConnection, 1, mostChannels)
+}
+
+func (cfg *Config) checkTimes(c *checker) {
+	c.lasting(contract.KeyHandshakeTimeout, cfg.HandshakeTimeout, time.Second, longestHandshake)
+	c.lasting(contract.KeyConnectTimeout, cfg.ConnectTimeout, time.Second, longestHandshake)
 	c.lasting(contract.KeyPingInterval, cfg.PingInterval, time.Second, longestPing)
 	c.lasting(contract.KeyPongTimeout, cfg.PongTimeout, time.Millisecond, longestPing)
 	if cfg.PongTimeout >= cfg.PingInterval {
@@ -106,6 +120,16 @@ func (cfg *Config) checkLimits(c *checker) {
 }
 
 func (cfg *Config) checkClients(c *checker) {
+	if err := cfg.Channels.Check(); err != nil {
+		problem := strings.ReplaceAll(err.Error(), "\n", ", ")
+		c.fail(contract.KeyChannels, "write rules like "+ruleExample+" with slowConsumer Disconnect, DropOldest or LatestOnly, each pattern once", "%s", problem)
+	}
+	if cfg.TLSCertFile == "" && cfg.TLSKeyFile != "" {
+		c.fail(contract.KeyTLSCertFile, "name the certificate of "+contract.KeyTLSKeyFile+", or leave both out", "is empty, but %s is not", contract.KeyTLSKeyFile)
+	}
+	if cfg.TLSCertFile != "" && cfg.TLSKeyFile == "" {
+		c.fail(contract.KeyTLSKeyFile, "name the key of "+contract.KeyTLSCertFile+", or leave both out", "is empty, but %s is not", contract.KeyTLSCertFile)
+	}
 	if _, err := transport.ParseOrigins(cfg.AllowedOrigins); err != nil {
 		c.fail(contract.KeyAllowedOrigins, "write scheme://host[:port], scheme://*.domain, or *", "%v", err)
 	}

@@ -51,6 +51,11 @@ const (
 	AdminTokenDir = "/etc/wsfleet/admin"
 	// AdminTokenKey is the admin Secret's key whose token the operator itself uses.
 	AdminTokenKey = "token"
+	// TLSDir is where the operator mounts the certificate's Secret, which is of type
+	// kubernetes.io/tls and therefore has the keys TLSCertKey and TLSPrivateKey.
+	TLSDir        = "/etc/wsfleet/tls"
+	TLSCertKey    = "tls.crt"
+	TLSPrivateKey = "tls.key"
 )
 
 // Configuration keys. A key is at once the flag (--max-connections), the key in the
@@ -69,11 +74,20 @@ const (
 	KeyLogFormat                = "log-format"
 	KeyMaxConnections           = "max-connections"
 	KeyMaxConnectionsPerIP      = "max-connections-per-ip"
+	KeyConnectRate              = "connect-rate"
 	KeyMaxMessageBytes          = "max-message-bytes"
+	KeyMessageRate              = "message-rate"
 	KeyMaxQueuedBytes           = "max-queued-bytes"
+	KeyMaxTotalQueuedBytes      = "max-total-queued-bytes"
 	KeyMaxChannelsPerConnection = "max-channels-per-connection"
+	KeyHandshakeTimeout         = "handshake-timeout"
+	KeyConnectTimeout           = "connect-timeout"
 	KeyPingInterval             = "ping-interval"
 	KeyPongTimeout              = "pong-timeout"
+	KeyCompression              = "compression"
+	KeyChannels                 = "channels"
+	KeyTLSCertFile              = "tls-cert-file"
+	KeyTLSKeyFile               = "tls-key-file"
 	KeyAllowedOrigins           = "allowed-origins"
 	KeyTrustedProxies           = "trusted-proxies"
 	KeyAffinityCookie           = "affinity-cookie"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	// Linger is how long a channel without subscribers is kept at the broker: pages that reload come
 	// back within a second.
 	Linger time.Duration
+	// Rules say what happens to the messages of a channel when a client does not keep up.
+	Rules  channel.Rules
 	Logger *slog.Logger
 }
 

@@ -12,8 +12,12 @@ import (
 type Options struct {
 	MaxConnections      int
 	MaxConnectionsPerIP int
-	MaxMessageBytes     int
-	MaxQueuedBytes      int
+	// ConnectRate is how many connections are let in per second; 0 is no limit.
+	ConnectRate     int
+	MaxMessageBytes int
+	// MessageRate is how many messages a connection may send per second; 0 is no limit.
+	MessageRate    int
+	MaxQueuedBytes int
 	// MaxTotalQueuedBytes bounds what waits for all connections together; 0 is no bound. When it is
 	// reached, a client that has a backlog is treated as if its own queue were full.
 	MaxTotalQueuedBytes int64
@@ -25,6 +29,8 @@ type Options struct {
 	CloseTimeout time.Duration
 	Origins      Origins
 	Proxies      Proxies
+	// Compression lets clients agree on permessage-deflate, RFC 7692.
+	Compression bool
 	// Header is part of every answer to a handshake.
 	Header http.Header
 	// Admit refuses every handshake while it returns a refusal.

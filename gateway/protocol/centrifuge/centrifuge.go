@@ -23,9 +23,6 @@ const (
 	subprotocolProtobuf = "centrifuge-protobuf"
 )
 
-// DefaultConnectTimeout is how long a connection may exist without its connect command.
-const DefaultConnectTimeout = 10 * time.Second
-
 // Disconnect codes of the protocol. Clients come back after 3000 to 3499, and stay away after 3500
 // to 3999.
 func disconnectShutdown() transport.Close { return transport.Close{Code: 3001, Reason: "shutdown"} }
@@ -42,6 +39,7 @@ func disconnectStale() transport.Close { return transport.Close{Code: 3502, Reas
 // Options are what the protocol is made of.
 type Options struct {
 	protocol.Options
+	// ConnectTimeout is how long a connection may exist without its connect command.
 	ConnectTimeout time.Duration
 	// CommandFailed counts errors answered to commands.
 	CommandFailed func(code uint32)
