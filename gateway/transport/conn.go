@@ -43,6 +43,8 @@ type conn struct {
 	// expiry is when and how to close in any case.
 	expiry *expiry
 
+	// deflate: compression was negotiated. The handshake sets it.
+	deflate bool
 	// scheduled: the wire knows that something waits to be written. stuck: the socket is full.
 	scheduled, stuck bool
 	// aborted: the connection was given up, maybe before it had a socket. over: nothing more will come.
@@ -80,6 +82,9 @@ func (c *conn) QueuedBytes() int {
 }
 
 func (c *conn) Send(f Frame) bool {
+	if c.deflate {
+		f = f.deflated()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.push(f)

@@ -41,6 +41,8 @@ type payload struct {
 	stream *Stream
 	// queues counts where it waits: the memory is one, however many wait for it.
 	queues atomic.Int32
+	// packed is the message's compressed form, once somebody wants it.
+	packed atomic.Pointer[payload]
 }
 
 // Stream is a sequence of messages that a slow client need not get all of.

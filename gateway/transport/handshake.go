@@ -45,6 +45,7 @@ func (s *Server) receive(d door, r *http.Request, e *Endpoint) *Refusal {
 	// The connection exists before its handshake is answered: a client that sees the answer can rely
 	// on everything that the handler set up.
 	c := s.newConn(ip, handler, e)
+	c.deflate = s.extension(r) != ""
 	s.add(c)
 	// A drain may have found nobody here while the handler was made. Now it finds this connection, or
 	// this finds the drain.

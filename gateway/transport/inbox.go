@@ -38,7 +38,9 @@ func (in *inbox) reuse() {
 // arrival is one of: a message, the peer's (or a violation's) close, the end.
 type arrival struct {
 	kind Kind
-	data []byte
+	// packed: data is compressed. That is undone by who works, since the loop has others to read.
+	packed bool
+	data   []byte
 	// close is how to answer. By the peer: it has said its part, and the connection ends with ours.
 	close  *Close
 	byPeer bool
@@ -66,7 +68,7 @@ func (c *conn) received(b []byte) bool {
 	p := c.parser
 	if p == nil {
 		p = spareParsers.Get().(*parser)
-		*p = parser{limit: c.server.options.MaxMessageBytes}
+		*p = parser{limit: c.server.options.MaxMessageBytes, deflate: c.deflate}
 	}
 	violation := p.feed(b, c)
 	if c.parser = p; p.isIdle() {
@@ -95,10 +97,20 @@ func (c *conn) end() {
 
 // message implements incoming.
 func (c *conn) message(kind Kind, data []byte) {
-	c.server.options.Observer.MessageReceived(c.endpoint.Protocol, len(data))
+	c.messageCame(arrival{kind: kind, data: data})
+}
+
+// compressed implements incoming.
+func (c *conn) compressed(kind Kind, data []byte) {
+	c.messageCame(arrival{kind: kind, data: data, packed: true})
+}
+
+// messageCame counts a message as it came over the wire, and queues it.
+func (c *conn) messageCame(a arrival) {
+	c.server.options.Observer.MessageReceived(c.endpoint.Protocol, len(a.data))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.arrive(arrival{kind: kind, data: data})
+	c.arrive(a)
 }
 
 // ping implements incoming.
@@ -135,7 +147,10 @@ func (c *conn) work() {
 			return
 		case a.close != nil:
 			c.answer(*a.close, a.byPeer)
-		case !closing:
+		case closing:
+		case a.packed:
+			c.unpack(a)
+		default:
 			c.handle(a.kind, a.data)
 		}
 	}
@@ -176,6 +191,16 @@ func (c *conn) answer(cl Close, byPeer bool) {
 	c.close(cl)
 	c.ending.answered, c.ending.broken = byPeer, !byPeer
 	c.settle()
+}
+
+// unpack decompresses a message for the handler.
+func (c *conn) unpack(a arrival) {
+	data, violation := inflate(a.kind, a.data, c.server.options.MaxMessageBytes)
+	if violation != nil {
+		c.answer(*violation, false)
+		return
+	}
+	c.handle(a.kind, data)
 }
 
 // handle calls the handler. A bug met by one client's message must not end the others.

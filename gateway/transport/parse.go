@@ -8,6 +8,8 @@ import (
 // incoming is what a parser finds. Slices are the receiver's to keep.
 type incoming interface {
 	message(kind Kind, data []byte)
+	// compressed is a message that is still to be decompressed, and checked for UTF-8.
+	compressed(kind Kind, data []byte)
 	ping(data []byte)
 	pong()
 	// closed is the peer's close frame; nothing comes after it.
@@ -19,11 +21,15 @@ type incoming interface {
 type parser struct {
 	// limit bounds a message, however many frames it comes in.
 	limit int
+	// deflate: compression was negotiated.
+	deflate bool
 	// partial is the beginning of a frame whose end has not come yet.
 	partial []byte
 	// kind and data are a fragmented message so far; kind is 0 while there is none.
 	kind Kind
 	data []byte
+	// packed: the fragmented message is compressed.
+	packed bool
 	// deaf: the peer has closed or has broken the protocol. What it says now counts no more.
 	deaf bool
 }
@@ -31,6 +37,7 @@ type parser struct {
 // header is a frame's header as read from the wire.
 type header struct {
 	fin    bool
+	packed bool
 	opcode byte
 	mask   [4]byte
 	size   int
@@ -81,7 +88,7 @@ func (p *parser) feed(b []byte, in incoming) (violation *Close) {
 func (p *parser) isIdle() bool { return !p.deaf && p.partial == nil && p.kind == 0 }
 
 func (p *parser) stop() {
-	p.deaf, p.partial, p.kind, p.data = true, nil, 0, nil
+	p.deaf, p.partial, p.kind, p.data, p.packed = true, nil, 0, nil, false
 }
 
 // header reads a frame's header and refuses what may not be, before a byte of its payload has come.
@@ -90,11 +97,13 @@ func (p *parser) header(b []byte) (h header, violation *Close) {
 	if len(b) < 2 {
 		return header{}, nil
 	}
-	h.fin, h.opcode = b[0]&finBit != 0, b[0]&0x0F
+	h.fin, h.packed, h.opcode = b[0]&finBit != 0, b[0]&rsv1 != 0, b[0]&0x0F
 	short := int(b[1] &^ maskBit)
 	switch {
-	case b[0]&rsvBits != 0:
-		return h, protocolError("reserved bits are set, and no extension was negotiated")
+	case b[0]&rsvBits&^rsv1 != 0, h.packed && !p.deflate:
+		return h, protocolError("reserved bits are set, and no extension was negotiated for them")
+	case h.packed && (h.opcode == opContinuation || h.opcode >= opClose):
+		return h, protocolError("only the first frame of a message may be marked as compressed")
 	case b[1]&maskBit == 0:
 		return h, protocolError("frames of a client must be masked")
 	case h.opcode >= opClose && (h.opcode > opPong || !h.fin || short > longestControl):
@@ -114,8 +123,8 @@ func (p *parser) header(b []byte) (h header, violation *Close) {
 	if length < 0 || len(b) < 2+lengthBytes {
 		return header{}, nil
 	}
-	if h.opcode < opClose && length > int64(p.limit-len(p.data)) {
-		return h, &Close{CodeTooBig, "message is larger than the gateway's limit"}
+	if h.opcode < opClose && length > int64(p.bound(h)-len(p.data)) {
+		return h, tooBig()
 	}
 	if len(b) < size {
 		return header{}, nil
@@ -123,6 +132,15 @@ func (p *parser) header(b []byte) (h header, violation *Close) {
 	copy(h.mask[:], b[2+lengthBytes:])
 	h.size, h.length = size, int(length)
 	return h, nil
+}
+
+// bound is how many bytes the message of a frame may have on the wire. What a compressed one holds is
+// bounded again when it is decompressed.
+func (p *parser) bound(h header) int {
+	if h.packed || p.packed {
+		return longestDeflated(p.limit)
+	}
+	return p.limit
 }
 
 // payloadLength reads the extended length, -1 while it is incomplete. Lengths must take the fewest
@@ -167,23 +185,27 @@ func (p *parser) frame(h header, payload []byte, in incoming) *Close {
 		in.closed(code)
 		return nil
 	}
-	kind := p.kind
+	kind, packed := p.kind, p.packed
 	if kind == 0 {
-		kind = Kind(h.opcode)
+		kind, packed = Kind(h.opcode), h.packed
 	}
 	if !h.fin {
-		p.kind, p.data = kind, append(p.data, payload...)
+		p.kind, p.packed, p.data = kind, packed, append(p.data, payload...)
 		return nil
 	}
 	whole := append(p.data, payload...) //nolint:gocritic // handed over with all it holds
 	if whole == nil {
 		whole = []byte{}
 	}
-	p.kind, p.data = 0, nil
-	if kind == Text && !utf8.Valid(whole) {
-		return &Close{CodeInvalidData, "text message is not UTF-8"}
+	p.kind, p.packed, p.data = 0, false, nil
+	switch {
+	case packed:
+		in.compressed(kind, whole)
+	case kind == Text && !utf8.Valid(whole):
+		return notUTF8()
+	default:
+		in.message(kind, whole)
 	}
-	in.message(kind, whole)
 	return nil
 }
 
@@ -218,6 +240,10 @@ func sendable(code int) bool {
 }
 
 func protocolError(reason string) *Close { return &Close{CodeProtocolError, reason} }
+
+func tooBig() *Close { return &Close{CodeTooBig, "message is larger than the gateway's limit"} }
+
+func notUTF8() *Close { return &Close{CodeInvalidData, "text message is not UTF-8"} }
 
 func clone(b []byte) []byte { return append([]byte{}, b...) }
 

@@ -17,13 +17,21 @@ func (s *transcript) add(format string, args ...any) {
 }
 
 func (s *transcript) message(kind Kind, data []byte) { s.add("message %d %q", kind, data) }
-func (s *transcript) ping(data []byte)               { s.add("ping %q", data) }
-func (s *transcript) pong()                          { s.add("pong") }
-func (s *transcript) closed(code int)                { s.add("close %d", code) }
+func (s *transcript) compressed(kind Kind, data []byte) {
+	s.add("compressed %d %q", kind, data)
+}
+func (s *transcript) ping(data []byte) { s.add("ping %q", data) }
+func (s *transcript) pong()            { s.add("pong") }
+func (s *transcript) closed(code int)  { s.add("close %d", code) }
 
 // parse feeds the bytes in pieces of one size and tells what came of it.
 func parse(limit int, wire []byte, piece int) []string {
-	p, found := parser{limit: limit}, &transcript{}
+	return parseBy(parser{limit: limit}, wire, piece)
+}
+
+// parseBy is parse with a parser of the test's choice.
+func parseBy(p parser, wire []byte, piece int) []string {
+	found := &transcript{}
 	// The parser unmasks in place.
 	wire = clone(wire)
 	for len(wire) > 0 {
@@ -33,7 +41,7 @@ func parse(limit int, wire []byte, piece int) []string {
 		}
 		wire = wire[n:]
 	}
-	if len(p.partial) == 0 && p.kind == 0 && (p.partial != nil || p.data != nil) {
+	if len(p.partial) == 0 && p.kind == 0 && (p.partial != nil || p.data != nil || p.packed) {
 		found.add("memory held while idle")
 	}
 	return found.lines
@@ -102,6 +110,40 @@ func TestParser(t *testing.T) {
 	}
 }
 
+// RFC 7692, section 6: the first frame's RSV1 speaks for the message.
+func TestParserOfCompressedMessages(t *testing.T) {
+	atMost := strings.Repeat("x", longestDeflated(1000))
+	cases := []struct {
+		name string
+		wire string
+		want []string
+	}{
+		{"compressed", sent(0xC1, "a"), []string{`compressed 1 "a"`}},
+		{"not compressed", sent(0x81, "a"), []string{`message 1 "a"`}},
+		{"in turn", sent(0xC2, "a") + sent(0x82, "b") + sent(0xC2, "c"), []string{`compressed 2 "a"`, `message 2 "b"`, `compressed 2 "c"`}},
+		{"fragments", sent(0x41, "a") + sent(0x89, "p") + sent(0x80, "b") + sent(0x81, "c"), []string{`ping "p"`, `compressed 1 "ab"`, `message 1 "c"`}},
+		{"its text is not looked at yet", sent(0xC1, "\xff"), []string{`compressed 1 "\xff"`}},
+		{"RSV1 on a continuation", sent(0x41, "a") + sent(0xC0, "b"), []string{"violation 1002"}},
+		{"RSV1 on a continuation of what is not compressed", sent(0x01, "a") + sent(0xC0, "b"), []string{"violation 1002"}},
+		{"RSV1 on a ping", sent(0xC9, ""), []string{"violation 1002"}},
+		{"RSV1 on a close", sent(0xC8, ""), []string{"violation 1002"}},
+		{"RSV2", sent(0xA1, "a"), []string{"violation 1002"}},
+		{"RSV3", sent(0x91, "a"), []string{"violation 1002"}},
+		{"all of them", sent(0xF1, "a"), []string{"violation 1002"}},
+		{"a little above the limit", sent(0xC2, atMost), []string{`compressed 2 "` + atMost + `"`}},
+		{"more above it", sent(0xC2, atMost+"x"), []string{"violation 1009"}},
+		{"fragments above it", sent(0x42, atMost) + sent(0x80, "x"), []string{"violation 1009"}},
+		{"above it and not compressed", sent(0x82, atMost), []string{"violation 1009"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			for _, piece := range []int{len(c.wire), 1, 7} {
+				require.Equal(t, c.want, parseBy(parser{limit: 1000, deflate: true}, []byte(c.wire), piece), "in pieces of %d", piece)
+			}
+		})
+	}
+}
+
 // Section 7.4.2, and the registry that it founds.
 func TestCloseCodesThatMayBeSent(t *testing.T) {
 	allowed := func(code int) bool {
@@ -128,12 +170,15 @@ func TestTooLargeIsRefusedByItsHeader(t *testing.T) {
 func FuzzParser(f *testing.F) {
 	for _, seed := range []string{
 		sent(0x81, "hello"), sent(0x01, "a") + sent(0x89, "") + sent(0x80, "b"), sent(0x88, "\x03\xe8"), sent(0x82, strings.Repeat("x", 300)),
-		"\x81\xff\x80\x00\x00\x00\x00\x00\x00\x00", sent(0x8A, "x") + "\x81", sent(0xC1, "a"),
+		"\x81\xff\x80\x00\x00\x00\x00\x00\x00\x00", sent(0x8A, "x") + "\x81", sent(0xC1, "a"), sent(0x41, "a") + sent(0x89, "") + sent(0x80, "b"),
 	} {
 		f.Add([]byte(seed), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, wire []byte, piece uint8) {
-		require.Equal(t, parse(200, wire, max(1, len(wire))), parse(200, wire, int(piece)+1))
+		for _, deflate := range []bool{false, true} {
+			p := parser{limit: 200, deflate: deflate}
+			require.Equal(t, parseBy(p, wire, max(1, len(wire))), parseBy(p, wire, int(piece)+1))
+		}
 	})
 }
 
@@ -156,7 +201,8 @@ func BenchmarkParser(b *testing.B) {
 // nobody takes no notice.
 type nobody struct{}
 
-func (nobody) message(Kind, []byte) {}
-func (nobody) ping([]byte)          {}
-func (nobody) pong()                {}
-func (nobody) closed(int)           {}
+func (nobody) message(Kind, []byte)    {}
+func (nobody) compressed(Kind, []byte) {}
+func (nobody) ping([]byte)             {}
+func (nobody) pong()                   {}
+func (nobody) closed(int)              {}

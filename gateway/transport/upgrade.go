@@ -44,6 +44,8 @@ func wellFormed(r *http.Request) *Refusal {
 		return malformed(http.StatusBadRequest, "Sec-WebSocket-Version must be 13")
 	case len(keys) != 1 || !isKey(keys[0]):
 		return malformed(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
+	case !validExtensions(r):
+		return malformed(http.StatusBadRequest, "Sec-WebSocket-Extensions must be a list of extensions with parameters")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		return malformed(http.StatusBadRequest, "a WebSocket handshake has no body")
 	}
@@ -85,6 +87,9 @@ func (s *Server) answer(r *http.Request, e *Endpoint) []byte {
 	b = append(b, "\r\n"...)
 	if subprotocol := choose(r, e.Subprotocols); subprotocol != "" {
 		b = append(append(append(b, "Sec-WebSocket-Protocol: "...), subprotocol...), "\r\n"...)
+	}
+	if extension := s.extension(r); extension != "" {
+		b = append(append(append(b, "Sec-WebSocket-Extensions: "...), extension...), "\r\n"...)
 	}
 	for name, values := range s.options.Header {
 		for _, value := range values {
