@@ -1,0 +1,64 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// Metrics are the sums of a gateway's metrics over all their labels, by name.
+type Metrics map[string]float64
+
+// Metrics reads what the gateway's private port says of it.
+func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.AdminAddr+contract.PathMetrics, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics of %s: %w", g.Name, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics of %s: %w", g.Name, err)
+	}
+	sums := Metrics{}
+	for name, family := range families {
+		for _, m := range family.GetMetric() {
+			sums[name] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sums, nil
+}
+
+// Await asks for the metrics until they are as a test needs them.
+func (g *Gateway) Await(ctx context.Context, fits func(Metrics) bool) (Metrics, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		m, err := g.Metrics(ctx)
+		if err == nil && fits(m) {
+			return m, nil
+		}
+		select {
+		case <-poll.C:
+		case <-g.ended:
+			return nil, fmt.Errorf("%s has ended", g.Name)
+		case <-ctx.Done():
+			return m, fmt.Errorf("the metrics of %s are not what they should be after %v", g.Name, patience)
+		}
+	}
+}
