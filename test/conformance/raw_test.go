@@ -1,0 +1,140 @@
+package conformance
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+const rawPeer = "raw TCP"
+
+// raw runs the cases of the peer that sends bytes as they are.
+func (s *suite) raw(t *testing.T) {
+	neighbour := s.neighbour(t)
+	s.handshakes(t)
+	neighbour(t)
+	for _, c := range cases() {
+		s.run(t, rawPeer, c.section, c.name, func(t *testing.T) {
+			for _, w := range ways {
+				t.Run(w.name, func(t *testing.T) {
+					s.exchange(t, c, w)
+					neighbour(t)
+				})
+			}
+		})
+	}
+	s.closings(t)
+	s.utf8(t)
+	neighbour(t)
+	t.Run("slow", s.slow)
+	neighbour(t)
+}
+
+// neighbour is another connection of the same gateway, which must go on whatever happens on the others.
+func (s *suite) neighbour(t *testing.T) func(t *testing.T) {
+	t.Helper()
+	w, n := open(t, s.gateway.Addr, channel("neighbour")), 0
+	return func(t *testing.T) {
+		t.Helper()
+		n++
+		require.NoError(t, w.SetDeadline(time.Now().Add(patience)))
+		message := "still here " + strconv.Itoa(n)
+		w.send(t, frame(fin|text, message))
+		w.expect(t, fin|text, message)
+	}
+}
+
+// channel is the path of a client whose channel has that name.
+func channel(name string) string {
+	return contract.PathPlain + "?" + url.Values{"channel": {name}}.Encode()
+}
+
+// channelOf is a path whose channel belongs to one test.
+func channelOf(t *testing.T) string {
+	t.Helper()
+	name := t.Name()
+	return channel(name[max(0, len(name)-200):])
+}
+
+// a rawCase is frames that go out and what comes back.
+type rawCase struct {
+	section, name string
+	// sends goes out first. Then these must have come back, in order among themselves; the RFC says
+	// nothing of the order between messages and pongs.
+	sends  string
+	echoes []received
+	pongs  []string
+	// then goes out after that.
+	then string
+	// code is how the gateway must close. Without one it must not: the peer closes, and is answered.
+	code int
+}
+
+// a way is how bytes are cut into writes.
+type way struct {
+	name  string
+	piece func(length int) int
+	// chatter goes out after the case when the gateway is to close: what comes after a violation must not
+	// turn its close frame into a reset.
+	chatter string
+}
+
+var ways = [...]way{
+	{name: "at once", piece: func(n int) int { return max(1, n) }},
+	{name: "byte by byte", piece: func(n int) int { return 1 + n/400 }},
+	{name: "chattering", piece: func(n int) int { return max(1, n) }, chatter: strings.Repeat(frame(fin|data, strings.Repeat("y", 3000)), 20)},
+}
+
+func (s *suite) exchange(t *testing.T, c rawCase, how way) {
+	w := open(t, s.gateway.Addr, channelOf(t))
+	write := func(bytes string) {
+		for piece := how.piece(len(bytes)); len(bytes) > 0; {
+			n := min(piece, len(bytes))
+			w.send(t, bytes[:n])
+			bytes = bytes[n:]
+		}
+	}
+	code := c.code
+	if c.then == "" && code != 0 && len(c.echoes)+len(c.pongs) == 0 {
+		write(c.sends + how.chatter)
+	} else {
+		write(c.sends)
+		s.collect(t, w, c)
+		if code != 0 {
+			write(c.then + how.chatter)
+		} else {
+			code = 1000
+			write(c.then + closing(code, ""))
+		}
+	}
+	w.ends(t, code)
+}
+
+// collect reads what must come back of a case.
+func (s *suite) collect(t *testing.T, w *wire, c rawCase) {
+	t.Helper()
+	var echoes []received
+	var pongs []string
+	for len(echoes) < len(c.echoes) || len(pongs) < len(c.pongs) {
+		r, err := w.receive()
+		require.NoError(t, err)
+		switch r.first {
+		case fin | pong:
+			pongs = append(pongs, r.payload)
+		default:
+			echoes = append(echoes, r)
+		}
+	}
+	require.Equal(t, c.pongs, pongs)
+	require.Len(t, echoes, len(c.echoes))
+	for i, want := range c.echoes {
+		require.Equal(t, want.String(), echoes[i].String())
+		require.True(t, want == echoes[i], "the same length and beginning, other bytes")
+	}
+}

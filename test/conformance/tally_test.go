@@ -1,0 +1,106 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sections are the rows of the result, in the order of the RFC.
+var sections = [...]struct{ number, title string }{
+	{"4", "opening handshake"},
+	{"5.2", "base framing"},
+	{"5.3", "masking"},
+	{"5.4", "fragmentation"},
+	{"5.5", "control frames"},
+	{"5.6", "data frames"},
+	{"7", "closing"},
+	{"8.1", "UTF-8"},
+	{"10.2", "origin"},
+	{"10.4", "limits"},
+	{"7692", "compression (RFC 7692)"},
+}
+
+// tally counts verdicts per section and peer.
+type tally struct {
+	mu    sync.Mutex
+	peers []string
+	cells map[[2]string]*cell
+}
+
+type cell struct{ passed, failed, impossible int }
+
+func (y *tally) at(peer, section string) *cell {
+	if y.cells == nil {
+		y.cells = map[[2]string]*cell{}
+	}
+	if !slices.Contains(y.peers, peer) {
+		y.peers = append(y.peers, peer)
+	}
+	key := [2]string{section, peer}
+	if y.cells[key] == nil {
+		y.cells[key] = &cell{}
+	}
+	return y.cells[key]
+}
+
+func (y *tally) add(peer, section string, passed bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if passed {
+		y.at(peer, section).passed++
+	} else {
+		y.at(peer, section).failed++
+	}
+}
+
+// cannot notes a case that a peer has no means for.
+func (y *tally) cannot(peer, section string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.at(peer, section).impossible++
+}
+
+func (c *cell) String() string {
+	if c == nil || *c == (cell{}) {
+		return "-"
+	}
+	text := fmt.Sprintf("%d/%d", c.passed, c.passed+c.failed)
+	if c.impossible > 0 {
+		text += fmt.Sprintf(" (%d no means)", c.impossible)
+	}
+	return text
+}
+
+// String is the table of passed and run cases.
+func (y *tally) String() string {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%-30s", "RFC 6455")
+	for _, peer := range y.peers {
+		fmt.Fprintf(&b, "%-22s", peer)
+	}
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n%-30s", s.number+" "+s.title)
+		for _, peer := range y.peers {
+			fmt.Fprintf(&b, "%-22s", y.cells[[2]string{s.number, peer}])
+		}
+	}
+	return b.String() + "\n"
+}
+
+func TestTallyShowsEverySectionAndWhatAPeerCannotDo(t *testing.T) {
+	y := &tally{}
+	y.add("raw", "4", true)
+	y.add("raw", "4", false)
+	y.cannot("browser", "5.5")
+	lines := strings.Split(strings.TrimSpace(y.String()), "\n")
+	require.Len(t, lines, 1+len(sections))
+	require.Equal(t, []string{"4", "opening", "handshake", "1/2", "-"}, strings.Fields(lines[1]))
+	require.Equal(t, []string{"5.5", "control", "frames", "-", "0/0", "(1", "no", "means)"}, strings.Fields(lines[5]))
+}
