@@ -16,7 +16,7 @@ const rawPeer = "raw TCP"
 
 // raw runs the cases of the peer that sends bytes as they are.
 func (s *suite) raw(t *testing.T) {
-	neighbour := s.neighbour(t)
+	neighbour, slow := s.neighbour(t), s.slow(t)
 	s.handshakes(t)
 	neighbour(t)
 	for _, c := range cases() {
@@ -32,7 +32,7 @@ func (s *suite) raw(t *testing.T) {
 	s.closings(t)
 	s.utf8(t)
 	neighbour(t)
-	t.Run("slow", s.slow)
+	slow(t)
 	neighbour(t)
 }
 

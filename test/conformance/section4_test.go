@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -272,46 +273,64 @@ func (s *suite) handshakes(t *testing.T) {
 	}
 }
 
-// slow are the cases that wait for the gateway's handshake timeout: all at once, since each takes as long.
-func (s *suite) slow(t *testing.T) {
+// slow begins the cases that wait for the gateway's handshake timeout, and returns what judges them: the
+// others run meanwhile.
+func (s *suite) slow(t *testing.T) (judge func(t *testing.T)) {
+	t.Helper()
 	whole := head("GET " + channel("slow") + " HTTP/1.1")
-	for name, part := range map[string]string{"says nothing": "", "stops inside the first line": whole[:10], "stops inside the head": whole[:len(whole)-30], "stops before the last byte": whole[:len(whole)-1]} {
-		s.run(t, rawPeer, "4", "slow: a peer that "+name+" is cut", func(t *testing.T) {
-			t.Parallel()
-			w := connect(t, s.gateway.Addr)
-			w.send(t, part)
-			s.cut(t, w)
-		})
+	peers := map[string]*wire{}
+	for name, part := range map[string]string{
+		"says nothing": "", "stops inside the first line": whole[:10], "stops inside the head": whole[:len(whole)-30], "stops before the last byte": whole[:len(whole)-1],
+	} {
+		peers[name] = connect(t, s.gateway.Addr)
+		peers[name].send(t, part)
 	}
-	s.run(t, rawPeer, "4", "slow: a peer that sends a header every moment is cut", func(t *testing.T) {
-		t.Parallel()
-		w := connect(t, s.gateway.Addr)
-		w.send(t, strings.TrimSuffix(whole, "\r\n"))
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			every := time.NewTicker(100 * time.Millisecond)
-			defer every.Stop()
-			for range every.C {
-				if _, err := io.WriteString(w, "X: y\r\n"); err != nil {
-					return
+	const drips = "sends a header every moment"
+	peers[drips] = connect(t, s.gateway.Addr)
+	peers[drips].send(t, strings.TrimSuffix(whole, "\r\n"))
+	stop := drip(peers[drips])
+	return func(t *testing.T) {
+		t.Helper()
+		for name, w := range peers {
+			s.run(t, rawPeer, "4", "slow: a peer that "+name+" is cut", func(t *testing.T) {
+				require.NoError(t, w.SetDeadline(time.Now().Add(patience)))
+				rest, err := io.ReadAll(w.in)
+				if name == drips {
+					// Whether the cut shows as an end or as a reset depends on what the peer sent last.
+					stop()
+				} else {
+					require.NoError(t, err)
 				}
-			}
-		}()
-		// Whether the cut shows as an end or as a reset depends on what the peer sent last.
-		_, _ = io.ReadAll(w.in)
-		_ = w.Conn.Close()
-		<-stopped
-	})
+				require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+				if len(rest) > 0 {
+					require.Regexp(t, `^HTTP/1\.1 4\d\d `, string(rest), "it may say why")
+				}
+			})
+		}
+	}
 }
 
-// cut reads until the gateway gives up; it may say why.
-func (s *suite) cut(t *testing.T, w *wire) {
-	t.Helper()
-	rest, err := io.ReadAll(w.in)
-	require.NoError(t, err, "the end of the stream, within %v", patience)
-	if len(rest) > 0 {
-		require.Regexp(t, `^HTTP/1\.1 4\d\d `, string(rest))
+// drip sends header after header until it is stopped or cannot any more.
+func drip(w *wire) (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		every := time.NewTicker(100 * time.Millisecond)
+		defer every.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-every.C:
+			}
+			if _, err := io.WriteString(w, "X: y\r\n"); err != nil {
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-stopped
 	}
 }
 
