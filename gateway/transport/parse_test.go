@@ -48,8 +48,11 @@ func parseBy(p parser, wire []byte, piece int) []string {
 }
 
 // sent is a frame as a client sends it.
-func sent(first byte, payload string) string {
-	mask := [4]byte{0x12, 0x34, 0x56, 0x78}
+func sent(first byte, payload string) string { return sentMasked(first, payload, 0x12345678) }
+
+func sentMasked(first byte, payload string, key uint32) string {
+	var mask [4]byte
+	binary.BigEndian.PutUint32(mask[:], key)
 	b := []byte{first}
 	switch n := len(payload); {
 	case n < 126:
@@ -59,8 +62,11 @@ func sent(first byte, payload string) string {
 	default:
 		b = binary.BigEndian.AppendUint64(append(b, maskBit|127), uint64(n))
 	}
+	// Byte by byte, where the parser takes eight at a time.
 	masked := []byte(payload)
-	unmask(masked, mask)
+	for i := range masked {
+		masked[i] ^= mask[i%4]
+	}
 	return string(b) + string(mask[:]) + string(masked)
 }
 

@@ -1,0 +1,85 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// handshakeHead is a head that is accepted, with more lines.
+func handshakeHead(lines ...string) string {
+	return strings.Join(append([]string{
+		"GET /ws?channel=a HTTP/1.1", "Host: gateway.example", "Upgrade: websocket", "Connection: Upgrade",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13",
+	}, lines...), "\r\n") + "\r\n\r\n"
+}
+
+// Any bytes may come where a handshake should. What is accepted is one by RFC 6455, section 4.2.1, judged here
+// from the bytes and by another way than the gateway's.
+func FuzzHandshake(f *testing.F) {
+	for _, lines := range [][]string{
+		nil, {"Origin: https://app.example", "Sec-WebSocket-Protocol: chat, centrifuge-json"}, {"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"},
+		{"Sec-WebSocket-Version: 8"}, {"Content-Length: 1"}, {"Transfer-Encoding: chunked"}, {"X-Forwarded-For: 10.0.0.1, [::1]:80, x"}, {"Connection: keep-alive"}, {" folded: x"}, {"X\x00: y"},
+	} {
+		f.Add([]byte(handshakeHead(lines...)))
+	}
+	f.Add([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+	origins, err := ParseOrigins([]string{"https://app.example", "https://*.example.org"})
+	require.NoError(f, err)
+	proxies, err := ParseProxies([]string{"10.0.0.0/8"})
+	require.NoError(f, err)
+	spoken := []string{"centrifuge-json"}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+		if err != nil {
+			return
+		}
+		r.RemoteAddr = "10.1.2.3:4"
+		origins.Allow(r)
+		proxies.ClientIP(r)
+		if chosen := choose(r, spoken); chosen != "" {
+			require.Contains(t, spoken, chosen)
+			require.Contains(t, string(head), chosen)
+		}
+		if refusal := wellFormed(r); refusal != nil {
+			require.GreaterOrEqual(t, refusal.Status, 400)
+			require.Less(t, refusal.Status, 500)
+			require.NotEmpty(t, refusal.Message)
+			return
+		}
+		require.True(t, bytes.HasPrefix(bytes.TrimLeft(head, "\r\n"), []byte("GET ")), "item 1: the method")
+		lines := fields(head)
+		// Item 2, one Host, is the HTTP server's: it refuses others before it calls its handler.
+		require.Contains(t, strings.ToLower(strings.Join(lines["upgrade"], ",")), "websocket", "item 3")
+		require.Contains(t, strings.ToLower(strings.Join(lines["connection"], ",")), "upgrade", "item 4")
+		require.Len(t, lines["sec-websocket-key"], 1, "item 5: one key")
+		key, err := base64.StdEncoding.DecodeString(lines["sec-websocket-key"][0])
+		require.NoError(t, err, "item 5")
+		require.Len(t, key, 16, "item 5")
+		require.Equal(t, []string{"13"}, lines["sec-websocket-version"], "item 6")
+		require.False(t, slices.ContainsFunc(lines["content-length"], func(n string) bool { return strings.Trim(n, "0") != "" }), "no body")
+		require.Empty(t, lines["transfer-encoding"], "no body")
+	})
+}
+
+// fields are a head's headers by their names in lower case.
+func fields(head []byte) map[string][]string {
+	out := map[string][]string{}
+	_, rest, _ := strings.Cut(string(head), "\n")
+	for line := range strings.SplitSeq(rest, "\n") {
+		line = strings.TrimRight(line, "\r")
+		if line == "" {
+			break
+		}
+		name, value, _ := strings.Cut(line, ":")
+		name = strings.ToLower(name)
+		out[name] = append(out[name], strings.Trim(value, " \t"))
+	}
+	return out
+}
