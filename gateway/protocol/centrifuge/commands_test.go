@@ -1,6 +1,7 @@
 package centrifuge
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -77,6 +78,41 @@ func FuzzFrames(f *testing.F) {
 		}
 		c.OnClose(transport.Close{})
 		require.Empty(t, c.Channels())
+	})
+}
+
+// FuzzCommands decodes anything: what is taken for a command is one, since it survives being encoded and decoded
+// again, and no frame yields more commands than it has lines.
+func FuzzCommands(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":1,"connect":{"token":"t","data":{"a":[1,2]},"subs":{"x":{"recover":true,"offset":5,"epoch":"e"}}}}`, `{"id":2,"subscribe":{"channel":"a"}}` + "\n" + `{}`,
+		`{"id":3,"publish":{"channel":"a","data":"\ud83d\udc4b"}}`, `{"id":4,"rpc":{"method":"m","data":null}}`, `{"send":{"data":1}}`, "\n\n", "{", `{"id":-1}`, `{"id":1e3}`, `{"id":"1"}`, `{"unknown":{}}`, "\x00",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		decode := func(frame []byte) (decoded []*cf.Command, err error) {
+			err = commands(frame, func(cmd *cf.Command) error {
+				decoded = append(decoded, cmd)
+				return nil
+			})
+			return decoded, err
+		}
+		taken, _ := decode(frame)
+		require.LessOrEqual(t, len(taken), 1+bytes.Count(frame, []byte("\n")))
+		for _, cmd := range taken {
+			encoded, err := cf.NewJSONCommandEncoder().Encode(cmd)
+			if err != nil {
+				// Data that is no JSON is found when it is sent on.
+				continue
+			}
+			again, err := decode(encoded)
+			require.NoError(t, err, "%s", encoded)
+			require.Len(t, again, 1)
+			require.Equal(t, cmd.Id, again[0].Id)
+			require.Equal(t, cmd.GetSubscribe().GetChannel(), again[0].GetSubscribe().GetChannel())
+			require.Equal(t, cmd.GetPublish().GetChannel(), again[0].GetPublish().GetChannel())
+		}
 	})
 }
 

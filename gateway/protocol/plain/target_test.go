@@ -1,0 +1,33 @@
+package plain
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzTarget reads any query: where frames go is one of the channels that are subscribed to, and no channel is
+// subscribed to twice.
+func FuzzTarget(f *testing.F) {
+	for _, seed := range []string{"channel=a", "channel=a&channel=b&publish=b", "channel=a&channel=a", "channel=&publish=", "channel=%ff&publish=%ff", "channel=a;channel=b", "publish=a", "%zz", "channel=a&publish=a&publish=a"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		channels, publish, err := target(&http.Request{URL: &url.URL{RawQuery: query}})
+		if err != nil {
+			require.Empty(t, channels)
+			return
+		}
+		require.NotEmpty(t, channels)
+		if publish != "" {
+			require.Contains(t, channels, publish)
+		}
+		seen := map[string]bool{}
+		for _, channel := range channels {
+			require.False(t, seen[channel])
+			seen[channel] = true
+		}
+	})
+}
