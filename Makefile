@@ -25,7 +25,7 @@ demo: deps-cluster ## Bring up a fleet on a real Kubernetes and let two clients 
 	go run ./hack/demo up --cluster $(CLUSTER)
 
 .PHONY: test
-test: deps-test assets sdk-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
+test: deps-test assets npm-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
 	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race ./...
 	for module in $(MODULES); do echo "== $$module"; go -C $$module test ./...; done
 
@@ -107,11 +107,12 @@ deps-cluster: # Debian packages of the local cluster, and of the images made her
 
 .PHONY: deps-test
 deps-test: # Debian packages of the tests
-	@hack/install-deps.sh build redis node
+	@hack/install-deps.sh build redis node browser
 
-.PHONY: sdk-deps
-sdk-deps: # npm packages of the SDK tests
+.PHONY: npm-deps
+npm-deps: # npm packages of the SDK tests and of the conformance suite
 	@hack/npm-ci.sh test/sdk
+	@hack/npm-ci.sh test/conformance
 
 .PHONY: assets
 assets: $(BIN)/localcluster # kube-apiserver and etcd for the integration tests

@@ -13,7 +13,8 @@ Usage: hack/install-deps.sh GROUP...
   build     compile Go programs, some of them with C
   cluster   run a local cluster (hack/localcluster)
   redis     run redis-server in integration tests and in the local cluster
-  node      run the JavaScript clients of the SDK tests
+  node      run the JavaScript clients of the SDK tests and of the conformance suite
+  browser   run Chromium as a peer of the conformance suite
 
 Does nothing for what is there already.
 TEXT
@@ -55,6 +56,11 @@ TEXT
       cat <<'TEXT'
 node nodejs runs the JavaScript clients
 npm npm installs them
+TEXT
+      ;;
+    browser)
+      cat <<'TEXT'
+chromium chromium the browser of the conformance suite, run without a window
 TEXT
       ;;
     *) return 1 ;;

@@ -5,6 +5,10 @@
 package conformance
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
@@ -17,24 +21,68 @@ const limit = 70_000
 // suite is what all cases share.
 type suite struct {
 	binary string
-	// gateway serves the cases that need nothing special.
-	gateway *process.Gateway
-	tally   *tally
+	// gateway serves the cases that need nothing special, pinging pings every two seconds.
+	gateway, pinging *process.Gateway
+	// allowed and foreign are pages of which the gateways let one in.
+	allowed, foreign string
+	tally            *tally
 }
 
 func TestConformance(t *testing.T) {
-	s := &suite{binary: process.Build(t), tally: &tally{}}
+	s := &suite{binary: process.Build(t), tally: &tally{}, allowed: page(t), foreign: page(t)}
 	s.gateway = s.start(t, "conformance")
-	t.Run("raw", s.raw)
+	s.pinging = s.start(t, "pinging", "--"+contract.KeyPingInterval, "2s", "--"+contract.KeyPongTimeout, "1900ms")
+	peers := s.peers(t)
+	s.tally.peers = []string{rawPeer}
+	for _, p := range peers {
+		s.tally.peers = append(s.tally.peers, p.name)
+	}
+	t.Run("with", func(t *testing.T) {
+		t.Run(rawPeer, func(t *testing.T) {
+			t.Parallel()
+			s.raw(t)
+		})
+		for _, p := range peers {
+			t.Run(p.name, func(t *testing.T) {
+				t.Parallel()
+				s.withPeer(t, p)
+			})
+		}
+	})
 	t.Log(s.tally.String())
 }
 
-// start runs a gateway that does not ping within the time of a case.
+// peers are all but the raw one.
+func (s *suite) peers(t *testing.T) []peer {
+	t.Helper()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal("chromium is not installed: run hack/install-deps.sh browser")
+	}
+	return []peer{
+		coderPeer(),
+		nodePeer(t, "ws", fragmenting|pinging|closingFreely|choosingCompression, "ws.mjs"),
+		nodePeer(t, "Chromium", 0, "chromium.mjs", "CHROMIUM="+chromium, "PAGE="+s.allowed),
+	}
+}
+
+// page serves an empty web page and returns its origin.
+func page(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// start runs a gateway that does not ping within the time of a case unless it is told to.
 func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gateway {
 	t.Helper()
 	return process.Start(t, s.binary, name, append([]string{
-		"--" + contract.KeyMaxMessageBytes, "70000",
+		"--" + contract.KeyMaxMessageBytes, strconv.Itoa(limit),
 		"--" + contract.KeyPingInterval, "1h",
+		"--" + contract.KeyAllowedOrigins, s.allowed,
 		"--" + contract.KeyLogLevel, "debug",
 	}, flags...)...)
 }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -120,7 +121,14 @@ func (s *suite) closings(t *testing.T) {
 		w := open(t, s.gateway.Addr, channelOf(t))
 		w.send(t, closing(1001, ""))
 		require.NoError(t, w.Conn.(*net.TCPConn).CloseWrite())
-		w.ends(t, 1001)
+		r, err := w.receive()
+		if errors.Is(err, io.EOF) {
+			s.tally.deviates("5.5.1: a peer that ends its side of TCP together with its close may get no close frame in answer")
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, 1001, r.closeCode())
+		w.silent(t)
 	})
 	run("the peer ends its side of TCP without a word", func(t *testing.T) {
 		w := open(t, s.gateway.Addr, channelOf(t))

@@ -17,7 +17,7 @@ const apiKey = "sdk-test-key"
 
 func TestSDKs(t *testing.T) {
 	if _, err := os.Stat("node_modules"); err != nil {
-		t.Fatal("the npm packages are not installed: run `make sdk-deps`")
+		t.Fatal("the npm packages are not installed: run `make npm-deps`")
 	}
 	binary := process.Build(t)
 	redis := redistest.Standalone(t, "")

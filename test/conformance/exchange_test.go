@@ -1,0 +1,318 @@
+package conformance
+
+import (
+	"context"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/test/process"
+)
+
+// exchange is one connection of a real peer: where to, what to do, in turn, and what must come of it. Peers get
+// the exported fields as JSON, carry them out and tell; they judge nothing.
+type exchange struct {
+	URL string `json:"url"`
+	// Page is the web page that a browser connects from, and the Origin that others send; empty for a page
+	// that the gateway allows, and for none.
+	Page         string   `json:"page,omitempty"`
+	Subprotocols []string `json:"subprotocols,omitempty"`
+	// Compress offers permessage-deflate. A browser always does.
+	Compress bool   `json:"compress,omitempty"`
+	Steps    []step `json:"steps"`
+
+	section, name string
+	// needs is what not every peer can do.
+	needs ability
+	want  outcome
+}
+
+// step is one thing to do.
+type step struct {
+	// Do is send, await, ping, rest or close.
+	Do string `json:"do"`
+	// Kind is text or binary, Fragments the payload in base64, in one or in several frames.
+	Kind      string   `json:"kind,omitempty"`
+	Fragments []string `json:"fragments,omitempty"`
+	// Messages is how many must have come before it goes on.
+	Messages int `json:"messages,omitempty"`
+	// MS is how many milliseconds to rest.
+	MS     int    `json:"ms,omitempty"`
+	Code   int    `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// outcome is what came of an exchange.
+type outcome struct {
+	Opened bool `json:"opened"`
+	// Status of a handshake that was refused, where a peer can see it.
+	Status      int       `json:"status"`
+	Subprotocol string    `json:"subprotocol"`
+	Extensions  string    `json:"extensions"`
+	Messages    []message `json:"messages"`
+	// Pings came from the gateway, where a peer can see them; Pongs are the gateway's answers.
+	Pings int `json:"pings"`
+	Pongs int `json:"pongs"`
+	// Code of the gateway's close frame, 1006 when the connection ended without one.
+	Code   int    `json:"code"`
+	Reason string `json:"reason"`
+	// Failure is why a peer could not carry out the steps.
+	Failure string `json:"failure"`
+}
+
+// message has its payload in base64.
+type message struct {
+	Kind string `json:"kind"`
+	Data string `json:"data"`
+}
+
+// ability is what an exchange needs of its peer beyond what every browser can do.
+type ability int
+
+const (
+	fragmenting ability = 1 << iota
+	pinging
+	// closingFreely is to close with codes below 3000 other than 1000.
+	closingFreely
+	// choosingCompression is to connect without an offer to compress.
+	choosingCompression
+)
+
+// peer carries out exchanges.
+type peer struct {
+	name    string
+	can     ability
+	perform func(ctx context.Context, e exchange) (outcome, error)
+}
+
+func send(kind string, fragments ...string) step {
+	s := step{Do: "send", Kind: kind}
+	for _, f := range fragments {
+		s.Fragments = append(s.Fragments, base64.StdEncoding.EncodeToString([]byte(f)))
+	}
+	return s
+}
+
+func await(messages int) step { return step{Do: "await", Messages: messages} }
+
+func bye(code int, reason string) step { return step{Do: "close", Code: code, Reason: reason} }
+
+func back(kind, payload string) message {
+	return message{kind, base64.StdEncoding.EncodeToString([]byte(payload))}
+}
+
+// echoes sends messages, gets them back and closes with 1000.
+func echoes(section, name string, sends ...step) exchange {
+	e := exchange{section: section, name: name, want: outcome{Opened: true, Code: 1000}}
+	for _, s := range sends {
+		e.Steps = append(e.Steps, s)
+		if s.Do != "send" {
+			continue
+		}
+		var payload strings.Builder
+		for _, f := range s.Fragments {
+			b, _ := base64.StdEncoding.DecodeString(f)
+			payload.Write(b)
+		}
+		if len(s.Fragments) > 1 {
+			e.needs |= fragmenting
+		}
+		e.want.Messages = append(e.want.Messages, back(s.Kind, payload.String()))
+	}
+	e.Steps = append(e.Steps, await(len(e.want.Messages)), bye(1000, ""))
+	return e
+}
+
+// exchanges are what every peer is asked for.
+func exchanges() []exchange {
+	var out []exchange
+	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, limit} {
+		for _, kind := range []string{"text", "binary"} {
+			out = append(out, echoes("5.2", kind+" of "+strconv.Itoa(n)+" bytes", send(kind, strings.Repeat("x", n))))
+		}
+	}
+	out = append(out,
+		echoes("5.4", "two fragments", send("text", "hel", "lo")),
+		echoes("5.4", "ten fragments", send("binary", strings.Split("0123456789", "")...)),
+		echoes("5.4", "large fragments", send("binary", strings.Repeat("a", 30_000), strings.Repeat("b", 30_000))),
+		echoes("5.4", "a character over two fragments", send("text", "gr\xc3", "\xbc\xc3\x9fe")),
+		echoes("5.4", "fragments between whole messages", send("text", "a"), send("text", "b", "c"), send("text", "d")),
+	)
+	pings := echoes("5.5", "pings of the peer are answered", send("text", "before"), step{Do: "ping"}, step{Do: "ping"}, send("text", "after"))
+	pings.needs, pings.want.Pongs = pinging, 2
+	out = append(out, pings, ordered(1000), echoes("5.6", "binary of every byte", send("binary", everyByte())))
+	for name, good := range goodTexts {
+		out = append(out, echoes("8.1", name, send("text", good)))
+	}
+	out = append(out, exchange{
+		section: "10.4", name: "one byte above the limit", Steps: []step{send("binary", strings.Repeat("x", limit+1))},
+		want: outcome{Opened: true, Code: 1009, Reason: "limit"},
+	})
+	return append(out, endings()...)
+}
+
+// ordered sends messages back to back, without waiting for any.
+func ordered(n int) exchange {
+	var sends []step
+	for i := range n {
+		sends = append(sends, send([]string{"text", "binary"}[i%2], "message "+strconv.Itoa(i)))
+	}
+	return echoes("5.6", strconv.Itoa(n)+" back to back, in order", sends...)
+}
+
+func everyByte() string {
+	b := make([]byte, 256)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return string(b)
+}
+
+// endings are section 7, from both sides.
+func endings() []exchange {
+	var out []exchange
+	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 3999, 4000, 4999} {
+		e := exchange{section: "7", name: "the peer closes with " + strconv.Itoa(code), Steps: []step{bye(code, "reason")}, want: outcome{Opened: true, Code: code}}
+		if code != 1000 && code < 3000 {
+			e.needs = closingFreely
+		}
+		out = append(out, e)
+	}
+	return append(out,
+		exchange{section: "7", name: "the peer closes without a code", Steps: []step{bye(0, "")}, want: outcome{Opened: true, Code: noCode}},
+		exchange{section: "7", name: "the peer closes with the longest reason", Steps: []step{bye(4000, strings.Repeat("ü", 61)+"r")}, want: outcome{Opened: true, Code: 4000}},
+		exchange{
+			section: "7", name: "the gateway closes a listener that talks", URL: "&channel=second", Steps: []step{send("text", "to nowhere")},
+			want: outcome{Opened: true, Code: 1008, Reason: "publish"},
+		},
+		exchange{
+			section: "7", name: "the gateway closes for the protocol", URL: contract.PathCentrifuge, Steps: []step{send("text", "no command")},
+			want: outcome{Opened: true, Code: 3501, Reason: "bad request"},
+		},
+	)
+}
+
+// withPeer runs all exchanges with one peer.
+func (s *suite) withPeer(t *testing.T, p peer) {
+	for _, e := range exchanges() {
+		s.exchanged(t, p, s.gateway, e)
+	}
+	s.subprotocols(t, p)
+	s.origins(t, p)
+	s.pinged(t, p)
+	s.drained(t, p)
+}
+
+// exchanged lets a peer carry out one exchange with a gateway, and judges it.
+func (s *suite) exchanged(t *testing.T, p peer, g *process.Gateway, e exchange) {
+	t.Helper()
+	if e.needs&^p.can != 0 {
+		s.tally.cannot(p.name, e.section)
+		return
+	}
+	s.run(t, p.name, e.section, e.name, func(t *testing.T) {
+		path := e.URL
+		if !strings.HasPrefix(path, "/") {
+			path = channelOf(t) + path
+		}
+		e.URL = "ws://" + g.Addr + path
+		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+		defer cancel()
+		got, err := p.perform(ctx, e)
+		require.NoError(t, err)
+		judge(t, p, e.want, got)
+	})
+}
+
+// judge compares what came with what had to; a reason only has to hold the wanted words.
+func judge(t *testing.T, p peer, want, got outcome) {
+	t.Helper()
+	require.Empty(t, got.Failure)
+	require.Equal(t, want.Opened, got.Opened)
+	require.Len(t, got.Messages, len(want.Messages))
+	for i, m := range want.Messages {
+		require.True(t, m == got.Messages[i], "message %d: want %.60v, got %.60v", i, m, got.Messages[i])
+	}
+	require.Equal(t, want.Subprotocol, got.Subprotocol)
+	require.Equal(t, want.Extensions, got.Extensions)
+	require.Equal(t, want.Pongs, got.Pongs)
+	if p.can&pinging != 0 {
+		require.GreaterOrEqual(t, got.Pings, want.Pings)
+	}
+	if want.Status != 0 && got.Status != 0 {
+		require.Equal(t, want.Status, got.Status)
+	}
+	if want.Opened {
+		require.Equal(t, want.Code, got.Code, got.Reason)
+		require.Contains(t, got.Reason, want.Reason)
+	}
+}
+
+// subprotocols are section 4, as libraries see it: some fail a connection whose subprotocol they did not offer.
+func (s *suite) subprotocols(t *testing.T, p peer) {
+	for _, c := range []struct {
+		name    string
+		offered []string
+		chosen  string
+	}{
+		{"a subprotocol is chosen", []string{"centrifuge-json"}, "centrifuge-json"},
+		{"a subprotocol is chosen among others", []string{"chat", "centrifuge-json"}, "centrifuge-json"},
+		{"none offered, none chosen", nil, ""},
+	} {
+		s.exchanged(t, p, s.gateway, exchange{
+			section: "4", name: c.name, URL: contract.PathCentrifuge, Subprotocols: c.offered, Steps: []step{bye(1000, "")},
+			want: outcome{Opened: true, Subprotocol: c.chosen, Code: 1000},
+		})
+	}
+	s.exchanged(t, p, s.gateway, exchange{section: "4", name: "no channel is refused", URL: contract.PathPlain, want: outcome{Status: 400}})
+}
+
+// origins are section 10.2.
+func (s *suite) origins(t *testing.T, p peer) {
+	own := "http://" + s.gateway.Addr
+	for _, c := range []struct {
+		name, page string
+		want       outcome
+	}{
+		{"a page of the gateway's host may connect", own, outcome{Opened: true, Code: 1000}},
+		{"a page of an allowed origin may connect", s.allowed, outcome{Opened: true, Code: 1000}},
+		{"a page of a foreign origin may not", s.foreign, outcome{Status: 403}},
+	} {
+		s.exchanged(t, p, s.gateway, exchange{section: "10.2", name: c.name, Page: c.page, Steps: []step{bye(1000, "")}, want: c.want})
+	}
+}
+
+// pinged leaves a peer alone with a gateway that pings: a peer that did not answer would be closed before the rest
+// is over.
+func (s *suite) pinged(t *testing.T, p peer) {
+	e := echoes("5.5", "the gateway's pings are answered", step{Do: "rest", MS: 4500}, send("text", "still there"))
+	e.want.Pings = 1
+	s.exchanged(t, p, s.pinging, e)
+}
+
+// drained is a peer that is connected when its gateway goes.
+func (s *suite) drained(t *testing.T, p peer) {
+	for _, c := range []struct {
+		path, reason string
+		code         int
+	}{
+		{channel("drained"), "restart", 1012},
+		{contract.PathCentrifuge, "shutdown", 3001},
+	} {
+		g := s.start(t, "draining")
+		stopped := make(chan error, 1)
+		go func() {
+			_, err := g.Await(t.Context(), func(m process.Metrics) bool { return m[contract.MetricConnections] == 1 })
+			if err == nil {
+				err = g.Stop()
+			}
+			stopped <- err
+		}()
+		s.exchanged(t, p, g, exchange{section: "7", name: "the gateway goes: " + strconv.Itoa(c.code), URL: c.path, want: outcome{Opened: true, Code: c.code, Reason: c.reason}})
+		require.NoError(t, <-stopped)
+	}
+}
