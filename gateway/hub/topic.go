@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -14,6 +15,8 @@ import (
 type topic struct {
 	hub     *Hub
 	channel string
+	// stream says what a slow client may miss of the channel; nil: nothing.
+	stream *transport.Stream
 	// confirmed is closed when the broker delivers the channel.
 	confirmed chan struct{}
 	// holds counts who wants the channel, and expiry gives it up when nobody came back. The shard's
@@ -39,11 +42,11 @@ type group struct {
 }
 
 // want adds one to a topic's holds, and makes the topic for the first.
-func (h *Hub) want(channel string) *topic {
-	s := h.shard(channel)
+func (h *Hub) want(name string) *topic {
+	s := h.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.topics[channel]
+	t := s.topics[name]
 	if t != nil {
 		t.holds++
 		if t.expiry != nil {
@@ -53,12 +56,24 @@ func (h *Hub) want(channel string) *topic {
 		return t
 	}
 	// A copy: the caller's string may share the memory of a whole request.
-	channel = strings.Clone(channel)
-	t = &topic{hub: h, channel: channel, confirmed: make(chan struct{}), holds: 1}
-	s.topics[channel] = t
+	name = strings.Clone(name)
+	t = &topic{hub: h, channel: name, stream: h.stream(name), confirmed: make(chan struct{}), holds: 1}
+	s.topics[name] = t
 	// Under the lock, so that the broker sees subscribe and unsubscribe in the order of the decisions.
-	h.broker.Subscribe(channel, func() { close(t.confirmed) })
+	h.broker.Subscribe(name, func() { close(t.confirmed) })
 	return t
+}
+
+// stream is what the rules say of a channel's messages.
+func (h *Hub) stream(name string) *transport.Stream {
+	switch h.options.Rules.For(name).SlowConsumer {
+	case channel.DropOldest:
+		return &transport.Stream{Policy: transport.DropOldest}
+	case channel.LatestOnly:
+		return &transport.Stream{Policy: transport.LatestOnly}
+	default:
+		return nil
+	}
 }
 
 // unwant takes one from a topic's holds, and lets the topic expire after the last.
@@ -148,6 +163,7 @@ func (t *topic) deliverTo(g *group, p broker.Publication) {
 		t.hub.options.Logger.Warn("publication not encoded", slog.String("channel", t.channel), slog.Any("error", err))
 		return
 	}
+	frame = frame.Of(t.stream)
 	for i := 0; i < n; i += atOnce {
 		t.mu.Lock()
 		send(frame, g.members[i:min(i+atOnce, n)])

@@ -122,6 +122,7 @@ func TestOtherRequestsReachTheHTTPServer(t *testing.T) {
 			"another path":       {"GET /other HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusNotFound},
 			"no handshake":       {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusUpgradeRequired},
 			"no HTTP":            {"HELO mail.example.com\r\n\r\n", http.StatusBadRequest},
+			"bare line feeds":    {"GET /api HTTP/1.0\nHost: x\n\n", http.StatusOK},
 			"no host":            {strings.Replace(upgrade, "Host: x\r\n", "", 1), http.StatusBadRequest},
 			"two hosts":          {strings.Replace(upgrade, "Host: x\r\n", "Host: x\r\nhost: y\r\n", 1), http.StatusBadRequest},
 			"broken header":      {strings.Replace(upgrade, "Host: x\r\n", "Host: x\r\nA B: c\r\n", 1), http.StatusBadRequest},

@@ -48,7 +48,7 @@ func (g *guest) readable(buffer []byte) {
 		return
 	}
 	g.head = append(g.head, buffer[:n]...)
-	if !bytes.Contains(g.head, []byte("\r\n\r\n")) && len(g.head) < longestHead {
+	if !wholeHead(g.head) && len(g.head) < longestHead {
 		// The rest of the head is to come.
 		err := g.loop.modify(g.fd, unix.EPOLLIN|unix.EPOLLONESHOT)
 		g.mu.Unlock()

@@ -65,6 +65,11 @@ func FuzzHandshake(f *testing.F) {
 		require.Equal(t, []string{"13"}, lines["sec-websocket-version"], "item 6")
 		require.False(t, slices.ContainsFunc(lines["content-length"], func(n string) bool { return strings.Trim(n, "0") != "" }), "no body")
 		require.Empty(t, lines["transfer-encoding"], "no body")
+		if _, early, ok := handshakeIn(head); ok {
+			require.Len(t, lines["host"], 1, "item 2: no HTTP server stands behind the front")
+			_, rest, _ := bytes.Cut(head, []byte("\r\n\r\n"))
+			require.Equal(t, string(rest), string(early), "the first frames")
+		}
 	})
 }
 

@@ -5,40 +5,47 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"slices"
 
 	"golang.org/x/net/http/httpguts"
 )
 
+// wholeHead tells that an empty line has come, which ends a request's head. Old clients end their
+// lines without a carriage return.
+func wholeHead(b []byte) bool {
+	return bytes.Contains(b, []byte("\n\r\n")) || bytes.Contains(b, []byte("\n\n"))
+}
+
 // handshakeIn reads a request that is an opening handshake without any doubt, and what came behind
 // it. Whatever else it may be is for an HTTP server, which knows how to refuse it.
 func handshakeIn(b []byte) (r *http.Request, early []byte, ok bool) {
-	if !bytes.HasPrefix(b, []byte("GET /")) {
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	if end < 0 || !bytes.HasPrefix(b, []byte("GET /")) {
 		return nil, nil, false
 	}
-	in := bytes.NewReader(b)
-	buffered := bufio.NewReaderSize(in, len(b))
-	r, err := http.ReadRequest(buffered)
-	if err != nil || !httpguts.ValidHostHeader(r.Host) || r.Host == "" || hosts(b) != 1 || wellFormed(r) != nil {
+	head, early := b[:end+4], b[end+4:]
+	if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) || hosts(head) != 1 {
 		return nil, nil, false
 	}
-	for name, values := range r.Header {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return nil, nil, false
-		}
-		for _, value := range values {
-			if !httpguts.ValidHeaderFieldValue(value) {
-				return nil, nil, false
-			}
+	r, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(head), len(head)))
+	if err != nil || r.Host == "" || !httpguts.ValidHostHeader(r.Host) || !printable(r.Header) || wellFormed(r) != nil {
+		return nil, nil, false
+	}
+	return r, clone(early), true
+}
+
+// printable tells whether all headers are what RFC 9110, section 5, lets them be.
+func printable(h http.Header) bool {
+	for name, values := range h {
+		if !httpguts.ValidHeaderFieldName(name) || slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
+			return false
 		}
 	}
-	// All of b is in the buffer: it is as large.
-	rest, err := buffered.Peek(buffered.Buffered())
-	return r, clone(rest), err == nil
+	return true
 }
 
 // hosts counts Host headers, of which http.ReadRequest shows one.
-func hosts(b []byte) int {
-	head, _, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+func hosts(head []byte) int {
 	n := 0
 	for line := range bytes.Lines(head) {
 		if name, _, ok := bytes.Cut(line, []byte(":")); ok && bytes.EqualFold(name, []byte("Host")) {
