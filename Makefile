@@ -53,6 +53,7 @@ uninstall: $(KUSTOMIZE) ## Remove the operator and the CRD (and with it every We
 build: ## Build the binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet-operator ./cmd/operator
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet-gateway ./cmd/gateway
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet ./cmd/wsfleet
 
 .PHONY: docker
 docker: ## Build the images wsfleet/operator and wsfleet/gateway with Docker

@@ -1,0 +1,19 @@
+package load
+
+import "time"
+
+// clock counts nanoseconds. Processes on one machine agree on it, and it does not jump when the wall
+// clock is set.
+type clock struct {
+	start time.Time
+	base  int64
+}
+
+func newClock() clock {
+	now := time.Now()
+	return clock{start: now, base: now.UnixNano()}
+}
+
+func (c clock) now() int64 { return c.base + int64(time.Since(c.start)) }
+
+func (c clock) until(t int64) time.Duration { return time.Duration(t - c.now()) }

@@ -1,0 +1,160 @@
+package load
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// dialect is what differs between protocols.
+type dialect interface {
+	// target is where a client of a channel connects to.
+	target(u url.URL, channel string) *url.URL
+	// hello subscribes; nil where the handshake did.
+	hello(channel string) []byte
+	// publication is the frame that publishes a message; it is appended to b.
+	publication(b []byte, channel string, number uint32, message []byte) []byte
+	// received handles a whole message. An error ends the connection.
+	received(c *client, data []byte, now int64) error
+}
+
+func newDialect(p Protocol) dialect {
+	if p == Plain {
+		return plain{}
+	}
+	return centrifuge{}
+}
+
+// withPath adds the protocol's own path to a URL without one.
+func withPath(u url.URL, path string) *url.URL {
+	if u.Path == "" || u.Path == "/" {
+		u.Path = path
+	}
+	return &u
+}
+
+// plain is wsfleet's protocol for clients without a library.
+type plain struct{}
+
+func (plain) target(u url.URL, channel string) *url.URL {
+	query := u.Query()
+	query.Add("channel", channel)
+	u.RawQuery = query.Encode()
+	return withPath(u, contract.PathPlain)
+}
+
+func (plain) hello(string) []byte { return nil }
+
+func (plain) publication(b []byte, _ string, _ uint32, message []byte) []byte {
+	return append(b, message...)
+}
+
+func (plain) received(c *client, data []byte, now int64) error {
+	if m, found := findMessage(data); found {
+		c.shard.delivered(c, m, now)
+	}
+	return nil
+}
+
+// centrifuge is version 2 of the Centrifuge client protocol, in JSON.
+type centrifuge struct{}
+
+// Command ids of a connection: the two of hello, then one per publication.
+const (
+	idConnect     = 1
+	idSubscribe   = 2
+	idPublication = 2 // + the publication's number
+)
+
+func (centrifuge) target(u url.URL, _ string) *url.URL { return withPath(u, contract.PathCentrifuge) }
+
+func (centrifuge) hello(channel string) []byte {
+	return fmt.Appendf(nil, `{"id":%d,"connect":{}}`+"\n"+`{"id":%d,"subscribe":{"channel":%q}}`, idConnect, idSubscribe, channel)
+}
+
+func (centrifuge) publication(b []byte, channel string, number uint32, message []byte) []byte {
+	b = append(b, `{"id":`...)
+	b = strconv.AppendUint(b, uint64(idPublication+number), 10)
+	b = append(b, `,"publish":{"channel":`...)
+	b = strconv.AppendQuote(b, channel)
+	b = append(b, `,"data":`...)
+	b = append(b, message...)
+	return append(b, `}}`...)
+}
+
+// received takes a frame apart: several replies may share one, a line each.
+func (d centrifuge) received(c *client, data []byte, now int64) error {
+	for len(data) > 0 {
+		line := data
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			line, data = data[:i], data[i+1:]
+		} else {
+			data = nil
+		}
+		if m, found := findMessage(line); found {
+			c.shard.delivered(c, m, now)
+			continue
+		}
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0:
+		case string(line) == "{}":
+			c.pong(line)
+		default:
+			if err := d.reply(c, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reply is what a run wants to know of an answer or a push that is no publication.
+type reply struct {
+	ID    uint32 `json:"id"`
+	Error *struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+	Push *struct {
+		Unsubscribe *struct {
+			Code   int    `json:"code"`
+			Reason string `json:"reason"`
+		} `json:"unsubscribe"`
+		Disconnect *struct {
+			Code   int    `json:"code"`
+			Reason string `json:"reason"`
+		} `json:"disconnect"`
+	} `json:"push"`
+}
+
+func (centrifuge) reply(c *client, line []byte) error {
+	var r reply
+	if err := json.Unmarshal(line, &r); err != nil {
+		return fmt.Errorf("the server sent what is no JSON: %.40q", line)
+	}
+	var failed error
+	if r.Error != nil {
+		failed = fmt.Errorf("the server answered error %d: %s", r.Error.Code, r.Error.Message)
+	}
+	switch {
+	case r.Push != nil && r.Push.Unsubscribe != nil:
+		return fmt.Errorf("the server unsubscribed the client: %d %s", r.Push.Unsubscribe.Code, r.Push.Unsubscribe.Reason)
+	case r.Push != nil && r.Push.Disconnect != nil:
+		return fmt.Errorf("the server disconnected the client: %d %s", r.Push.Disconnect.Code, r.Push.Disconnect.Reason)
+	case r.ID == idConnect:
+		return failed
+	case r.ID == idSubscribe:
+		if failed == nil {
+			c.subscribed()
+		}
+		return failed
+	case r.ID > idPublication:
+		c.shard.worker.answered(c, r.ID-idPublication, failed)
+	}
+	return nil
+}
