@@ -59,7 +59,7 @@ type connects struct {
 func (w *Worker) Connect(args ConnectArgs, reply *ConnectReply) error {
 	all := &connects{worker: w, args: args, slots: make(chan struct{}, max(1, args.Concurrency)), latency: newHistogram()}
 	all.reply.Errors = map[string]int64{}
-	ids := w.mine(args.From, args.To)
+	ids := w.mine(args.Range)
 	due := all.schedule(len(ids))
 	var group sync.WaitGroup
 	for i, id := range ids {

@@ -114,8 +114,10 @@ func (d *director) failures() []string {
 	defer d.mu.Unlock()
 	texts := []string{}
 	for _, err := range d.errs {
-		if text := err.Error(); !slices.Contains(texts, text) {
-			texts = append(texts, text)
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			if !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
 		}
 	}
 	return texts
@@ -127,7 +129,7 @@ func (d *director) scenario(ctx context.Context) error {
 	if o.Scenario == Ramp {
 		return d.ramp(ctx)
 	}
-	if _, err := d.connect(ctx, "connect", Range{0, d.plan.total()}); err != nil {
+	if _, err := d.connect(ctx, "connect", d.plan.everyone()); err != nil {
 		return err
 	}
 	switch o.Scenario {

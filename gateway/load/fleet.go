@@ -52,13 +52,12 @@ func processesFor(o *Options) int {
 	if o.Processes > 0 {
 		return o.Processes
 	}
-	p := newPlan(o, 1)
 	files, known := openFiles()
 	if !known || files <= 2*spareFiles {
 		return 1
 	}
 	each := files - spareFiles
-	return (p.total() + each - 1) / each
+	return (newPlan(o, 1).total + each - 1) / each
 }
 
 // newFleet starts the workers: one in this process, several in processes of their own.

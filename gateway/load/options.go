@@ -145,7 +145,7 @@ func (o *Options) Validate() error {
 	wrong(o.Clients < 1, "clients", "%d clients cannot do anything: give 1 or more", o.Clients)
 	wrong(o.Scenario == Direct && o.Clients%2 != 0, "clients", "%d clients make no pairs: give an even number", o.Clients)
 	wrong(o.Channels < 1, "channels", "%d channels cannot be used: give 1 or more", o.Channels)
-	wrong(o.Channels > o.Clients, "channels", "%d channels for %d clients leave some without a subscriber: give at most as many as --clients", o.Channels, o.Clients)
+	wrong(o.Clients > 0 && o.Channels > o.Clients, "channels", "%d channels for %d clients leave some without a subscriber: give at most as many as --clients", o.Channels, o.Clients)
 	wrong(o.Rate < 0, "rate", "%v messages a second cannot be offered: give a rate above 0", o.Rate)
 	wrong(o.Window < 0, "window", "a window of %d cannot be used: give 1 or more", o.Window)
 	wrong(o.Rate > 0 && o.Window > 0, "window", "excludes --rate: give --rate for an open loop or --window for a closed one")

@@ -86,7 +86,11 @@ func (d *director) run(ctx context.Context, name string) (p Publish, v Delivery,
 	start := d.clock.now() + int64(soon)
 	from := start + int64(o.Warmup)
 	args := RunArgs{Run: d.runTag(), Start: start, From: from, To: from + int64(o.Duration), Rate: o.Rate, Window: o.Window, Subscribers: subscribers}
-	if _, err = collect[RunArgs, None](d.fleet, "Prepare", same(args)); err != nil {
+	publishers, err := collect[RunArgs, int](d.fleet, "Prepare", same(args))
+	if err == nil && total(publishers) == 0 {
+		err = errors.New("nobody can publish: no publisher is connected")
+	}
+	if err != nil {
 		return p, v, err
 	}
 	d.mu.Lock()
@@ -137,10 +141,17 @@ func (d *director) run(ctx context.Context, name string) (p Publish, v Delivery,
 	for _, reply := range replies {
 		stalled += reply.Stalled
 	}
-	if stalled > 0 && ctx.Err() == nil {
+	if stalled > 0 && ctx.Err() == nil && !errors.Is(err, errEveryoneGone) {
 		err = errors.Join(err, fmt.Errorf("the closed loop waited %v for %d publications that not all subscribers got", o.Timeout, stalled))
 	}
 	return p, v, errors.Join(err, lookErr)
+}
+
+func total(parts []int) (sum int) {
+	for _, n := range parts {
+		sum += n
+	}
+	return sum
 }
 
 // runTag is the same for nobody else, most likely, and differs from run to run.
@@ -196,7 +207,7 @@ func (d *director) drain() error {
 // storm drops everybody and lets them come back.
 func (d *director) storm(ctx context.Context) error {
 	o := &d.options
-	all := Range{0, d.plan.total()}
+	all := d.plan.everyone()
 	for cycle := 1; cycle <= o.Cycles && ctx.Err() == nil; cycle++ {
 		before := d.newest().Open
 		if _, err := collect[Range, None](d.fleet, "Drop", same(all)); err != nil {
@@ -224,12 +235,12 @@ func (d *director) lastPhase() Phase { return d.result.Phases[len(d.result.Phase
 // ramp adds clients until they are all there or the server has enough.
 func (d *director) ramp(ctx context.Context) error {
 	o := &d.options
-	if _, err := d.connect(ctx, "connect publishers", Range{o.Clients, d.plan.total()}); err != nil {
+	if _, err := d.connect(ctx, "connect publishers", Range{0, d.plan.extra}); err != nil {
 		return err
 	}
 	for from := 0; from < o.Clients && ctx.Err() == nil; from += o.StepClients {
 		to := min(o.Clients, from+o.StepClients)
-		c, err := d.connect(ctx, fmt.Sprintf("connect %d", to), Range{from, to})
+		c, err := d.connect(ctx, fmt.Sprintf("connect %d", to), Range{d.plan.extra + from, d.plan.extra + to})
 		if err != nil {
 			return err
 		}

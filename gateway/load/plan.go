@@ -3,16 +3,18 @@ package load
 import "strconv"
 
 // plan says who is who: the same in every process, from nothing but the options. Clients are numbered
-// from 0; the further publishers of a fanout come after them.
+// from 0. The publishers of a fanout come before the clients that listen, also in time: a server that
+// is full shall not lack them.
 type plan struct {
-	clients, channels, processes int
-	prefix                       string
-	everyonePublishes            bool
-	extra                        int
+	// total is how many connections there are, extra how many of them are a fanout's publishers.
+	total, extra        int
+	channels, processes int
+	prefix              string
+	everyonePublishes   bool
 }
 
 func newPlan(o *Options, processes int) plan {
-	p := plan{clients: o.Clients, channels: o.Channels, processes: processes, prefix: o.ChannelPrefix}
+	p := plan{channels: o.Channels, processes: processes, prefix: o.ChannelPrefix}
 	switch o.Scenario {
 	case Fanout, Ramp:
 		p.extra = o.Channels
@@ -20,53 +22,38 @@ func newPlan(o *Options, processes int) plan {
 		p.everyonePublishes = true
 	case Idle, Storm:
 	}
+	p.total = o.Clients + p.extra
 	return p
 }
 
-// total is how many connections there are.
-func (p plan) total() int { return p.clients + p.extra }
+// everyone is all connections.
+func (p plan) everyone() Range { return Range{0, p.total} }
 
 // process is the worker that a client lives in.
 func (p plan) process(client int) int { return client % p.processes }
 
-func (p plan) channel(client int) int {
-	if client >= p.clients {
-		return client - p.clients
-	}
-	return client % p.channels
-}
+func (p plan) channel(client int) int { return client % p.channels }
 
 func (p plan) channelName(channel int) string { return p.prefix + strconv.Itoa(channel) }
 
-func (p plan) publishes(client int) bool { return p.everyonePublishes || client >= p.clients }
+func (p plan) publishes(client int) bool { return p.everyonePublishes || client < p.extra }
 
 // slots is how many publishers a channel has at most.
 func (p plan) slots() int {
 	if p.everyonePublishes {
-		return (p.clients + p.channels - 1) / p.channels
+		return (p.total + p.channels - 1) / p.channels
 	}
 	return 1
 }
 
 // slot is a publisher's place among those of its channel.
-func (p plan) slot(publisher int) int {
-	if publisher >= p.clients {
-		return 0
-	}
-	return publisher / p.channels
-}
+func (p plan) slot(publisher int) int { return publisher / p.channels }
 
 // publishers is how many of a process's clients publish.
 func (p plan) publishers(process int) int {
-	first := p.clients
-	if p.everyonePublishes {
-		first = 0
-	}
 	n := 0
-	for c := first; c < p.total(); c++ {
-		if p.process(c) == process {
-			n++
-		}
+	for c := process; c < p.total && p.publishes(c); c += p.processes {
+		n++
 	}
 	return n
 }

@@ -26,7 +26,9 @@ type RunReply struct {
 }
 
 // Prepare begins a run: from here on its messages count. All workers do so before anyone publishes.
-func (w *Worker) Prepare(args RunArgs, _ *None) error {
+// It returns how many clients can publish.
+func (w *Worker) Prepare(args RunArgs, publishers *int) error {
+	*publishers = len(w.publishers())
 	for _, s := range w.shards {
 		s.mu.Lock()
 	}
@@ -60,12 +62,7 @@ func share(n, index, parts int) int {
 
 // Publish publishes until the run's time is over, and in a closed loop until all is delivered.
 func (w *Worker) Publish(_ None, reply *RunReply) error {
-	p := &publishers{worker: w}
-	for _, id := range w.mine(0, w.plan.total()) {
-		if c := w.client(id); c != nil && w.plan.publishes(id) {
-			p.clients = append(p.clients, c)
-		}
-	}
+	p := &publishers{worker: w, clients: w.publishers()}
 	if len(p.clients) == 0 {
 		return nil
 	}
@@ -77,10 +74,17 @@ func (w *Worker) Publish(_ None, reply *RunReply) error {
 	return nil
 }
 
-func (w *Worker) client(id int) *client {
+// publishers are this worker's that are connected.
+func (w *Worker) publishers() []*client {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.clients[id]
+	var all []*client
+	for _, id := range w.mine(w.plan.everyone()) {
+		if c := w.clients[id]; c != nil && c.state.Load() == open && w.plan.publishes(id) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // publishers take turns.

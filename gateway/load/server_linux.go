@@ -13,7 +13,7 @@ import (
 func readProcess(pid int) (r reading, err error) {
 	var used unix.Timespec
 	if err := unix.ClockGettime(processClock(pid), &used); err != nil {
-		return r, fmt.Errorf("there is no process %d to observe: %w", pid, err)
+		return r, fmt.Errorf("there is no process %d to observe", pid)
 	}
 	process, err := procfs.NewProc(pid)
 	if err != nil {
@@ -22,6 +22,9 @@ func readProcess(pid int) (r reading, err error) {
 	status, err := process.NewStatus()
 	if err != nil {
 		return r, err
+	}
+	if status.VmRSS == 0 {
+		return r, fmt.Errorf("process %d has ended", pid)
 	}
 	return reading{time.Duration(used.Nano()).Seconds(), int64(status.VmRSS)}, nil
 }

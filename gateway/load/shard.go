@@ -42,12 +42,12 @@ func newShard(w *Worker) *shard {
 
 // delivered counts one message; the caller holds the lock.
 func (s *shard) delivered(c *client, m message, now int64) {
-	r := &s.worker.current
-	if m.run != r.Run || int(m.publisher) >= s.worker.plan.total() {
+	r, p, publisher := &s.worker.current, &s.worker.plan, int(m.publisher)
+	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) || p.channel(publisher) != c.channel {
+		// Somebody else's, or of a run that is over.
 		return
 	}
-	p := s.worker.plan
-	how := s.order.check(stream{uint32(c.id), m.publisher}, c.lastFrom(p.slot(int(m.publisher)), p.slots()), m.number)
+	how := s.order.check(stream{uint32(c.id), m.publisher}, c.lastFrom(p.slot(publisher), p.slots()), m.number)
 	if r.Window > 0 && how != duplicate {
 		s.count(publication{m.publisher, m.number})
 	}

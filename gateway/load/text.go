@@ -102,7 +102,9 @@ func (t *page) traffic(r *Result) {
 	t.row("published", fmt.Sprintf("%s%s, %s failed, %s/s", grouped(p.Sent), acknowledged, grouped(p.Failed), number(p.PerSecond)))
 	t.row("delivered", fmt.Sprintf("%s of %s, %s/s", grouped(d.Received), grouped(d.Expected), number(d.PerSecond)))
 	t.row("", fmt.Sprintf("%s lost, %s duplicated, %s reordered", grouped(d.Lost), grouped(d.Duplicated), grouped(d.Reordered)))
-	t.row("", d.Latency.String())
+	if d.Received > 0 {
+		t.row("", d.Latency.String())
+	}
 }
 
 func (t *page) phases(r *Result) {

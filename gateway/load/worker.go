@@ -72,9 +72,9 @@ func (w *Worker) Assign(a Assignment, _ *None) error {
 func (w *Worker) ours(client int) bool { return w.plan.process(client) == w.index }
 
 // mine are this worker's of a range of clients.
-func (w *Worker) mine(from, to int) []int {
+func (w *Worker) mine(r Range) []int {
 	var ids []int
-	for id := from; id < to; id++ {
+	for id := r.From; id < r.To; id++ {
 		if w.ours(id) {
 			ids = append(ids, id)
 		}
@@ -93,7 +93,7 @@ type Range struct{ From, To int }
 
 // Drop cuts clients without a close frame, as a network does.
 func (w *Worker) Drop(r Range, _ *None) error {
-	for _, id := range w.mine(r.From, r.To) {
+	for _, id := range w.mine(r) {
 		if c := w.forget(id); c != nil {
 			c.shard.drop(c, nil)
 		}
@@ -105,7 +105,7 @@ func (w *Worker) Drop(r Range, _ *None) error {
 func (w *Worker) Close(None, *None) error {
 	w.cancel()
 	goodbye := maskedFrame(nil, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
-	for _, id := range w.mine(0, w.plan.total()) {
+	for _, id := range w.mine(w.plan.everyone()) {
 		if c := w.forget(id); c != nil {
 			c.shard.drop(c, goodbye)
 		}
