@@ -34,7 +34,7 @@ func newLoad() *cobra.Command {
 		Long:  "Open many connections to a gateway, publish through some of them, and say what arrived, when, and\nwhat it cost the server. A URL without a path gets that of the protocol.\n\nScenarios:\n" + scenarios(),
 		Example: `  wsfleet load idle ws://127.0.0.1:8080 --clients 10000 --channels 1000 --server-pid 4242
   wsfleet load fanout ws://127.0.0.1:8080 --clients 5000 --window 16
-  wsfleet load chat wss://example.com --clients 1000 --channels 50 --rate 200 --output json --output-file chat.json`,
+  wsfleet load chat wss://example.com --clients 1000 --channels 50 --rate 200 --output html --output-file chat.html`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usageError{errors.New("give a scenario and a URL, like: wsfleet load fanout ws://127.0.0.1:8080")}
@@ -56,7 +56,7 @@ func newLoad() *cobra.Command {
 		},
 	}
 	bind(cmd.Flags(), &o, f)
-	for flag, values := range map[string][]string{"protocol": {"plain", "centrifuge"}, "output": {"text", "json"}} {
+	for flag, values := range map[string][]string{"protocol": {"plain", "centrifuge"}, "output": {"text", "json", "html"}} {
 		// It fails for an unknown flag only.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -96,7 +96,7 @@ func bind(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.StringVar(&o.MetricsURL, "metrics-url", o.MetricsURL, "`URL` of the server's Prometheus metrics, for the same when it is elsewhere")
 	fs.StringArrayVar(&f.header, "header", nil, "header of the handshake, `name=value`; may be given several times")
 	fs.BoolVar(&o.InsecureSkipVerify, "insecure-skip-verify", false, "do not check the server's certificate")
-	fs.StringVar(&f.output, "output", "text", "`format` of the result: text, json")
+	fs.StringVar(&f.output, "output", "text", "`format` of the result: text, json, html")
 	fs.StringVar(&f.outputFile, "output-file", "", "`file` for the result instead of standard output")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
 }
@@ -104,8 +104,8 @@ func bind(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 // complete reads the flags that need reading.
 func (f *loadFlags) complete(o *load.Options) (err error) {
 	o.Protocol = load.Protocol(f.protocol)
-	if f.output != "text" && f.output != "json" {
-		return &load.Error{Flag: "output", Problem: fmt.Sprintf("unknown format %q: use text or json", f.output)}
+	if f.output != "text" && f.output != "json" && f.output != "html" {
+		return &load.Error{Flag: "output", Problem: fmt.Sprintf("unknown format %q: use text, json or html", f.output)}
 	}
 	if f.sources != "" {
 		if o.Sources, err = load.ParseSources(f.sources); err != nil {
@@ -171,10 +171,13 @@ type unclosed struct{ io.Writer }
 func (unclosed) Close() error { return nil }
 
 func write(w io.Writer, r *load.Result, format string) error {
-	if format == "json" {
+	switch format {
+	case "json":
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
+	case "html":
+		return r.WriteHTML(w)
 	}
 	return r.WriteText(w)
 }

@@ -243,6 +243,7 @@ func (d *director) conclude(ctx context.Context) {
 	d.result.Disconnects, d.result.LoadCPUSeconds = r.Disconnects, r.CPUSeconds
 	d.result.Publish.Errors = r.PublishErrors
 	d.result.Connect.Latency = summary(d.connectLatency)
+	d.result.connectLatency, d.result.deliveryLatency = d.connectLatency, d.latency
 	d.result.Interrupted = ctx.Err() != nil
 	if c := d.result.Connect; c.Failed > 0 {
 		d.fail(fmt.Errorf("%d clients could not connect: %s", c.Failed, listed(c.Errors)))

@@ -1,5 +1,7 @@
 package load
 
+import "github.com/HdrHistogram/hdrhistogram-go"
+
 // Result is what a run found. Times are in seconds, sizes in bytes.
 type Result struct {
 	Scenario     Scenario `json:"scenario"`
@@ -29,6 +31,9 @@ type Result struct {
 	Interrupted bool `json:"interrupted"`
 	// Failures are why the run is not what was asked for; none is success.
 	Failures []string `json:"failures"`
+
+	// The plots are drawn from these; nil without any.
+	connectLatency, deliveryLatency *hdrhistogram.Histogram
 }
 
 // Phase is a part of a run.

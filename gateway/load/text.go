@@ -130,7 +130,12 @@ func (r *Result) perUnit() string {
 		switch s := p.Server; {
 		case s == nil:
 		case p.Name == "connect" && r.Connect.Connected > 0:
-			texts = append(texts, fmt.Sprintf("%s and %s of memory per connection", micro(s.CPUSeconds/float64(r.Connect.Connected)), bytesText((s.RSSEndBytes-s.RSSStartBytes)/r.Connect.Connected)))
+			each := micro(s.CPUSeconds/float64(r.Connect.Connected)) + " per connection"
+			// A server that served others before may have had the memory already.
+			if grown := s.RSSEndBytes - s.RSSStartBytes; grown > 0 {
+				each += ", which took " + bytesText(grown/r.Connect.Connected) + " of memory"
+			}
+			texts = append(texts, each)
 		case p.Name == "run" && r.Delivery.PerSecond > 0:
 			texts = append(texts, micro(s.CPUSeconds/(r.Delivery.PerSecond*p.Seconds))+" per delivery")
 		}
