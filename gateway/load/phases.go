@@ -136,6 +136,9 @@ func (d *director) run(ctx context.Context, name string) (p Publish, v Delivery,
 	<-published
 	err = errors.Join(err, failed, d.drain())
 	r, lookErr := d.report()
+	if r.Open == 0 && err == nil {
+		err = errEveryoneGone
+	}
 	p, v = d.measured(r, measured)
 	stalled := 0
 	for _, reply := range replies {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
@@ -74,5 +75,10 @@ func readMetrics(ctx context.Context, url string) (r reading, err error) {
 	if len(cpu) == 0 || len(memory) == 0 {
 		return r, fmt.Errorf("has no %s or no %s", metricCPU, metricMemory)
 	}
-	return reading{cpu[0].GetCounter().GetValue(), int64(memory[0].GetGauge().GetValue())}, nil
+	return reading{value(cpu[0]), int64(value(memory[0]))}, nil
+}
+
+// value is a sample's, also where the server does not tell the type.
+func value(m *dto.Metric) float64 {
+	return m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
 }

@@ -1,0 +1,157 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+// memoryWire keeps what a client writes.
+type memoryWire struct {
+	bytes.Buffer
+	closed bool
+}
+
+func (w *memoryWire) write(b []byte) error {
+	_, err := w.Write(b)
+	return err
+}
+
+func (w *memoryWire) close() { w.closed = true }
+
+// lonely is a client without a socket, subscribed, in a run.
+func lonely(t *testing.T, protocol Protocol) (*client, *memoryWire) {
+	t.Helper()
+	w := &Worker{}
+	o := options(Fanout, "ws://127.0.0.1:1", func(o *Options) { o.Protocol, o.Clients = protocol, 1 })
+	require.NoError(t, w.Assign(Assignment{Options: o, Processes: 1}, &None{}))
+	t.Cleanup(func() { require.NoError(t, w.Close(None{}, &None{})) })
+	w.current = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
+	wire := &memoryWire{}
+	c := &client{id: 1, shard: w.shards[0], wire: wire, ready: make(chan error, 1)}
+	c.state.Store(open)
+	return c, wire
+}
+
+func frame(first byte, payload string) []byte {
+	if len(payload) > 125 {
+		return append([]byte{first, 126, byte(len(payload) >> 8), byte(len(payload))}, payload...)
+	}
+	return append([]byte{first, byte(len(payload))}, payload...)
+}
+
+// push is the frame of a publication.
+func push(number uint32) []byte {
+	m := message{run: 1, number: number, time: 1}.appendTo(nil, 150)
+	return frame(0x81, fmt.Sprintf(`{"push":{"channel":"load-0","pub":{"data":%s}}}`, m))
+}
+
+func TestFramesComeInAnyPieces(t *testing.T) {
+	one := push(2)
+	payload := string(one[4:])
+	all := slices.Concat(push(1), frame(0x89, "ping"), frame(0x01, payload[:70]), frame(0x8a, ""), frame(0x00, payload[70:100]),
+		frame(0x89, "p2"), frame(0x80, payload[100:]), push(3), frame(0x81, `{}`), push(4))
+	for _, size := range []int{1, 2, 3, 7, 100, 1000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			c, wire := lonely(t, Centrifuge)
+			for piece := range slices.Chunk(all, size) {
+				require.NoError(t, c.feed(bytes.Clone(piece), 10))
+			}
+			require.Equal(t, int64(4), c.shard.counts.received)
+			require.Empty(t, c.shard.order)
+			require.Empty(t, c.partial)
+			var answers []string
+			for wire.Len() > 0 {
+				h, err := ws.ReadHeader(wire)
+				require.NoError(t, err)
+				require.True(t, h.Masked, "RFC 6455 section 5.1: a client masks")
+				answer := wire.Next(int(h.Length))
+				ws.Cipher(answer, h.Mask, 0)
+				answers = append(answers, fmt.Sprintf("%x %s", byte(h.OpCode), answer))
+			}
+			require.Equal(t, []string{"a ping", "a p2", "1 {}"}, answers)
+		})
+	}
+}
+
+func TestFramesThatEndAConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		bytes []byte
+		want  string
+	}{
+		"masked":                    {[]byte{0x81, 0x80, 1, 2, 3, 4}, "RFC 6455"},
+		"reserved bit":              {frame(0xc1, "x"), "RFC 6455"},
+		"unknown opcode":            {frame(0x83, "x"), "RFC 6455"},
+		"continuation of nothing":   {frame(0x80, "x"), "RFC 6455"},
+		"message inside of another": {append(frame(0x01, "x"), frame(0x81, "y")...), "RFC 6455"},
+		"ping in fragments":         {frame(0x09, "x"), "RFC 6455"},
+		"far too large":             {[]byte{0x81, 127, 0, 0, 0, 1, 0, 0, 0, 0}, errFrameTooLarge.Error()},
+		"close":                     {frame(0x88, "\x03\xf0go away"), "closed by the server: 1008 go away"},
+		"no JSON":                   {frame(0x81, "hello"), "no JSON"},
+		"unsubscribed":              {frame(0x81, `{"push":{"channel":"x","unsubscribe":{"code":2500,"reason":"gap"}}}`), "unsubscribed the client: 2500 gap"},
+		"disconnect":                {frame(0x81, `{"push":{"disconnect":{"code":3005,"reason":"expired"}}}`), "disconnected the client: 3005 expired"},
+		"subscription refused":      {frame(0x81, `{"id":2,"error":{"code":103,"message":"permission denied"}}`), "error 103: permission denied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, wire := lonely(t, Centrifuge)
+			client.shard.read(client, c.bytes, 10)
+			require.True(t, wire.closed)
+			require.Len(t, client.shard.worker.disconnects, 1)
+			for reason := range client.shard.worker.disconnects {
+				require.Contains(t, reason, c.want)
+			}
+		})
+	}
+}
+
+func TestWhoIsNotSubscribedHasTheReason(t *testing.T) {
+	c, _ := lonely(t, Centrifuge)
+	c.state.Store(connecting)
+	c.shard.read(c, frame(0x81, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"error":{"code":106,"message":"limit exceeded"}}`), 10)
+	require.EqualError(t, <-c.ready, "the server answered error 106: limit exceeded")
+	require.Empty(t, c.shard.worker.disconnects)
+}
+
+func TestMessagesOfOthersDoNotCount(t *testing.T) {
+	for name, m := range map[string]message{
+		"another run":      {run: 2, number: 1, time: 1},
+		"nobody":           {run: 1, publisher: 99, number: 1, time: 1},
+		"who only listens": {run: 1, publisher: 1, number: 1, time: 1},
+	} {
+		c, _ := lonely(t, Plain)
+		require.NoError(t, c.feed(frame(0x82, string(m.appendTo(nil, 100))), 10), name)
+		require.Equal(t, counts{}, c.shard.counts, name)
+	}
+}
+
+func FuzzFeed(f *testing.F) {
+	f.Add(push(1), uint16(3))
+	f.Add(slices.Concat(push(1), frame(0x89, "ping"), frame(0x81, "{}")), uint16(1))
+	f.Add(frame(0x88, "\x03\xe8bye"), uint16(1))
+	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
+		at := min(int(cut), len(data))
+		whole, _ := lonely(t, Centrifuge)
+		parts, _ := lonely(t, Centrifuge)
+		err := whole.feed(bytes.Clone(data), 10)
+		errParts := parts.feed(bytes.Clone(data[:at]), 10)
+		if errParts == nil {
+			errParts = parts.feed(bytes.Clone(data[at:]), 10)
+		}
+		require.Equal(t, err == nil, errParts == nil, "%v, %v", err, errParts)
+		require.Equal(t, whole.shard.counts, parts.shard.counts)
+	})
+}
+
+func TestErrorText(t *testing.T) {
+	for want, err := range map[string]error{
+		"handshake refused: 429 Too Many Requests": fmt.Errorf("x: %w", ws.StatusError(429)),
+		"something": errors.New("something"),
+	} {
+		require.Equal(t, want, errorText(err))
+	}
+}

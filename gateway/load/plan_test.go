@@ -1,0 +1,57 @@
+package load
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEachChannelsPublishersHavePlacesOfTheirOwn(t *testing.T) {
+	for _, scenario := range []Scenario{Idle, Fanout, Chat, Direct, Storm, Ramp} {
+		for _, channels := range []int{1, 3, 5} {
+			o := options(scenario, "", func(o *Options) { o.Clients, o.Channels = 10, channels })
+			o.settle()
+			p := newPlan(&o, 3)
+			taken, publishers := map[[2]int]bool{}, make([]int, 3)
+			for id := range p.total {
+				require.Less(t, p.channel(id), p.channels)
+				if !p.publishes(id) {
+					continue
+				}
+				publishers[p.process(id)]++
+				place := [2]int{p.channel(id), p.slot(id)}
+				require.Less(t, p.slot(id), p.slots())
+				require.False(t, taken[place], "%s: %v twice", scenario, place)
+				taken[place] = true
+			}
+			for process, n := range publishers {
+				require.Equal(t, n, p.publishers(process), scenario)
+			}
+		}
+	}
+}
+
+func TestPairsAreTwo(t *testing.T) {
+	o := options(Direct, "", func(o *Options) { o.Clients = 10 })
+	o.settle()
+	p, members := newPlan(&o, 1), map[int]int{}
+	for id := range p.total {
+		members[p.channel(id)]++
+	}
+	require.Equal(t, map[int]int{0: 2, 1: 2, 2: 2, 3: 2, 4: 2}, members)
+}
+
+func TestAsManyProcessesAsDescriptorsNeed(t *testing.T) {
+	files, known := openFiles()
+	require.True(t, known)
+	o := options(Idle, "", func(o *Options) { o.Clients = files - spareFiles })
+	require.Equal(t, 1, processesFor(&o))
+	o.Clients++
+	require.Equal(t, 2, processesFor(&o))
+	o.Processes = 5
+	require.Equal(t, 5, processesFor(&o))
+}
+
+func TestShare(t *testing.T) {
+	require.Equal(t, []int{3, 2, 2}, []int{share(7, 0, 3), share(7, 1, 3), share(7, 2, 3)})
+}
