@@ -15,12 +15,16 @@ const DefaultTargetUtilizationPercent = 75
 // DefaultMinReplicas is the smallest autoscaled fleet when the spec does not say.
 const DefaultMinReplicas = 2
 
+// DefaultMaxTotalQueuedBytes is what may wait for all clients of a gateway, when the spec does not
+// say and one client's queue is not larger.
+const DefaultMaxTotalQueuedBytes = 256 << 20
+
 // DefaultAPIKeyName is the key of the API key's Secret when the spec does not say.
 const DefaultAPIKeyName = "api-key"
 
 // SetDefaults fills in what the spec leaves out. The schema has the same defaults (a test holds the
 // two together), except where a default written into the object would get in the way of the user's
-// next change: redis, autoscaling.minReplicas and the autoscaling target.
+// next change: redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas and the autoscaling target.
 func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Replicas, 2)
 	s.Gateway.setDefaults()
@@ -52,11 +56,22 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.MaxConnections, 10_000)
 	setDefault(&g.MaxConnectionsPerIP, 0)
+	setDefault(&g.ConnectRate, 500)
 	setDefault(&g.MaxMessageBytes, 65_536)
+	setDefault(&g.MessageRate, 100)
 	setDefault(&g.MaxQueuedBytes, 1_048_576)
+	setDefault(&g.MaxTotalQueuedBytes, max(DefaultMaxTotalQueuedBytes, int64(*g.MaxQueuedBytes)))
 	setDefault(&g.MaxChannelsPerConnection, 128)
+	setDefault(&g.HandshakeTimeout, metav1.Duration{Duration: 10 * time.Second})
+	setDefault(&g.ConnectTimeout, metav1.Duration{Duration: 10 * time.Second})
 	setDefault(&g.PingInterval, metav1.Duration{Duration: 25 * time.Second})
 	setDefault(&g.PongTimeout, metav1.Duration{Duration: 8 * time.Second})
+	setDefault(&g.Compression, false)
+	for i := range g.Channels {
+		if rule := &g.Channels[i]; rule.SlowConsumer == "" {
+			rule.SlowConsumer = SlowConsumerDisconnect
+		}
+	}
 	if ref := g.Auth.APIKeySecretRef; ref != nil && ref.Key == "" {
 		ref.Key = DefaultAPIKeyName
 	}

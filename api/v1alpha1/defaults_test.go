@@ -44,6 +44,9 @@ func TestDefaultsAreTheSchemas(t *testing.T) {
 		"ingress":     `spec: {ingress: {}}`,
 		"external":    `spec: {redis: {external: {addresses: ["a:1"]}}}`,
 		"api key":     `spec: {gateway: {auth: {apiKeySecretRef: {name: a}}}}`,
+		"queues":      `spec: {gateway: {maxQueuedBytes: 536870912}}`,
+		"channels":    `spec: {gateway: {channels: [{pattern: a}, {pattern: b, slowConsumer: LatestOnly}]}}`,
+		"tls":         `spec: {gateway: {tls: {secretName: a}}}`,
 		"autoscaling": `spec: {autoscaling: {maxReplicas: 5}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +64,9 @@ func TestDefaultsAreTheSchemas(t *testing.T) {
 			// stand against the user's next change.
 			if stored.Redis == nil {
 				stored.Redis = own.Spec.Redis
+			}
+			if stored.Gateway.MaxTotalQueuedBytes == nil {
+				stored.Gateway.MaxTotalQueuedBytes = own.Spec.Gateway.MaxTotalQueuedBytes
 			}
 			if stored.Autoscaling != nil {
 				stored.Autoscaling = own.Spec.Autoscaling
@@ -88,6 +94,12 @@ func TestDefaultsThatAreNotStored(t *testing.T) {
 		{"a target keeps the other one out", WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 3, TargetConnectionsPerPod: new(int32(5))}}, func(t *testing.T, s WebSocketClusterSpec) {
 			assert.Nil(t, s.Autoscaling.TargetUtilizationPercent)
 			assert.Equal(t, int32(2), *s.Autoscaling.MinReplicas)
+		}},
+		{"256 MiB wait for all clients", WebSocketClusterSpec{}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Equal(t, int64(268_435_456), *s.Gateway.MaxTotalQueuedBytes)
+		}},
+		{"all queues hold at least one", WebSocketClusterSpec{Gateway: GatewaySpec{MaxQueuedBytes: new(int32(1 << 30))}}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Equal(t, int64(1<<30), *s.Gateway.MaxTotalQueuedBytes)
 		}},
 		{"zero replicas stay zero", WebSocketClusterSpec{Replicas: new(int32(0))}, func(t *testing.T, s WebSocketClusterSpec) {
 			assert.Zero(t, *s.Replicas)

@@ -6,6 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.pingInterval) || !has(self.pongTimeout) || !self.pongTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.pongTimeout) < duration(self.pingInterval)",message="must be shorter than spec.gateway.pingInterval: lower spec.gateway.pongTimeout or raise spec.gateway.pingInterval",fieldPath=".pongTimeout"
 // +kubebuilder:validation:XValidation:rule="!has(self.maxQueuedBytes) || !has(self.maxMessageBytes) || self.maxQueuedBytes >= self.maxMessageBytes",message="must hold at least one message of spec.gateway.maxMessageBytes: raise spec.gateway.maxQueuedBytes or lower spec.gateway.maxMessageBytes",fieldPath=".maxQueuedBytes"
+// +kubebuilder:validation:XValidation:rule="!has(self.maxTotalQueuedBytes) || !has(self.maxQueuedBytes) || self.maxTotalQueuedBytes >= self.maxQueuedBytes",message="must hold at least the queue of one client: raise spec.gateway.maxTotalQueuedBytes or lower spec.gateway.maxQueuedBytes",fieldPath=".maxTotalQueuedBytes"
 type GatewaySpec struct {
 	// maxConnections that one gateway holds; a full one answers 503.
 	// +optional
@@ -21,12 +22,28 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:Maximum=10000000
 	MaxConnectionsPerIP *int32 `json:"maxConnectionsPerIP,omitempty"`
 
+	// connectRate is how many new connections one gateway takes per second; above it it answers 503.
+	// 0 is no limit.
+	// +optional
+	// +kubebuilder:default=500
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	ConnectRate *int32 `json:"connectRate,omitempty"`
+
 	// maxMessageBytes of one message from a client; a larger one ends the connection.
 	// +optional
 	// +kubebuilder:default=65536
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=67108864
 	MaxMessageBytes *int32 `json:"maxMessageBytes,omitempty"`
+
+	// messageRate is how many messages one client may send per second; one that sends more is
+	// disconnected. 0 is no limit.
+	// +optional
+	// +kubebuilder:default=100
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	MessageRate *int32 `json:"messageRate,omitempty"`
 
 	// maxQueuedBytes that wait for one client; a client slower than that is disconnected.
 	// +optional
@@ -35,12 +52,36 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:Maximum=1073741824
 	MaxQueuedBytes *int32 `json:"maxQueuedBytes,omitempty"`
 
+	// maxTotalQueuedBytes that wait for all clients of one gateway together; beyond it, slow clients
+	// are treated as if their own queues were full. By default 256 MiB, or maxQueuedBytes where that
+	// is more.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1099511627776
+	MaxTotalQueuedBytes *int64 `json:"maxTotalQueuedBytes,omitempty"`
+
 	// maxChannelsPerConnection that one client subscribes to.
 	// +optional
 	// +kubebuilder:default=128
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	MaxChannelsPerConnection *int32 `json:"maxChannelsPerConnection,omitempty"`
+
+	// handshakeTimeout in which a client's request must be complete.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="must be a duration from 1s to 10m, such as 5s or 1m"
+	HandshakeTimeout *metav1.Duration `json:"handshakeTimeout,omitempty"`
+
+	// connectTimeout that a Centrifuge client has for its first command.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="must be a duration from 1s to 10m, such as 5s or 1m"
+	ConnectTimeout *metav1.Duration `json:"connectTimeout,omitempty"`
 
 	// pingInterval between two pings to a client.
 	// +optional
@@ -57,6 +98,24 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1h')",message="must be a duration from 1ms to 1h, such as 8s or 500ms"
 	PongTimeout *metav1.Duration `json:"pongTimeout,omitempty"`
+
+	// compression of messages for clients that offer it. It costs memory and time per connection.
+	// +optional
+	// +kubebuilder:default=false
+	Compression *bool `json:"compression,omitempty"`
+
+	// channels are rules for channels, by name: the first rule whose pattern matches wins. A channel
+	// that none matches has the defaults of a rule.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(r, self.exists_one(other, other.pattern == r.pattern))",message="two rules have the same pattern, and the second would never apply: remove one of them"
+	Channels []ChannelRule `json:"channels,omitempty"`
+
+	// tls is the certificate of the gateways themselves. With one they speak wss, and nothing else;
+	// without one TLS is for what is in front of them.
+	// +optional
+	TLS *GatewayTLS `json:"tls,omitempty"`
 
 	// allowedOrigins of browsers besides the gateway's own: https://app.example.com,
 	// https://*.example.com, or * for all.
@@ -78,6 +137,44 @@ type GatewaySpec struct {
 	// auth is who may call the server API.
 	// +optional
 	Auth AuthSpec `json:"auth,omitzero"`
+}
+
+// SlowConsumer is what happens to the messages of a channel for a client that does not keep up.
+//
+// +kubebuilder:validation:Enum=Disconnect;DropOldest;LatestOnly
+type SlowConsumer string
+
+// The values of SlowConsumer.
+const (
+	SlowConsumerDisconnect SlowConsumer = "Disconnect"
+	SlowConsumerDropOldest SlowConsumer = "DropOldest"
+	SlowConsumerLatestOnly SlowConsumer = "LatestOnly"
+)
+
+// ChannelRule is what holds for the channels whose names match a pattern.
+type ChannelRule struct {
+	// pattern is a channel's name in which each * stands for any run of characters, such as prices:*.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	Pattern string `json:"pattern"`
+
+	// slowConsumer is what happens when a client does not keep up: Disconnect closes its connection
+	// when its queue is full, DropOldest drops the oldest of the messages that wait for it, LatestOnly
+	// keeps but the latest message of the channel while the client's socket is full.
+	// +optional
+	// +kubebuilder:default=Disconnect
+	SlowConsumer SlowConsumer `json:"slowConsumer,omitempty"`
+}
+
+// GatewayTLS is the certificate that gateways present.
+type GatewayTLS struct {
+	// secretName of a Secret of type kubernetes.io/tls in the WebSocketCluster's namespace. The
+	// gateways read it again when it changes, and keep their connections.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
 }
 
 // AuthSpec is who may call the server API.

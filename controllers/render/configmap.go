@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
@@ -30,14 +31,27 @@ func configFile(in Input) (string, error) {
 		contract.KeyLogFormat:                "json",
 		contract.KeyMaxConnections:           *gateway.MaxConnections,
 		contract.KeyMaxConnectionsPerIP:      *gateway.MaxConnectionsPerIP,
+		contract.KeyConnectRate:              *gateway.ConnectRate,
 		contract.KeyMaxMessageBytes:          *gateway.MaxMessageBytes,
+		contract.KeyMessageRate:              *gateway.MessageRate,
 		contract.KeyMaxQueuedBytes:           *gateway.MaxQueuedBytes,
+		contract.KeyMaxTotalQueuedBytes:      *gateway.MaxTotalQueuedBytes,
 		contract.KeyMaxChannelsPerConnection: *gateway.MaxChannelsPerConnection,
+		contract.KeyHandshakeTimeout:         gateway.HandshakeTimeout.Duration.String(),
+		contract.KeyConnectTimeout:           gateway.ConnectTimeout.Duration.String(),
 		contract.KeyPingInterval:             gateway.PingInterval.Duration.String(),
 		contract.KeyPongTimeout:              gateway.PongTimeout.Duration.String(),
+		contract.KeyCompression:              *gateway.Compression,
 		contract.KeyDrainTimeout:             drain.Timeout.Duration.String(),
 		contract.KeyDrainPropagationDelay:    drain.PropagationDelay.Duration.String(),
 		contract.KeyDrainMaxClosesPerSecond:  *drain.MaxClosesPerSecond,
+	}
+	if len(gateway.Channels) > 0 {
+		settings[contract.KeyChannels] = channelRules(gateway.Channels)
+	}
+	if gateway.TLS != nil {
+		settings[contract.KeyTLSCertFile] = path.Join(contract.TLSDir, contract.TLSCertKey)
+		settings[contract.KeyTLSKeyFile] = path.Join(contract.TLSDir, contract.TLSPrivateKey)
 	}
 	if len(gateway.AllowedOrigins) > 0 {
 		settings[contract.KeyAllowedOrigins] = gateway.AllowedOrigins
@@ -55,6 +69,14 @@ func configFile(in Input) (string, error) {
 
 	content, err := yaml.Marshal(settings)
 	return string(content), err
+}
+
+func channelRules(wanted []v1alpha1.ChannelRule) channel.Rules {
+	rules := make(channel.Rules, 0, len(wanted))
+	for _, rule := range wanted {
+		rules = append(rules, channel.Rule{Pattern: rule.Pattern, SlowConsumer: channel.SlowConsumer(rule.SlowConsumer)})
+	}
+	return rules
 }
 
 func brokerSettings(in Input, settings map[string]any) {

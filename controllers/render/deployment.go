@@ -109,6 +109,11 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 			coreac.Volume().WithName("admin").WithSecret(coreac.SecretVolumeSource().
 				WithSecretName(AdminSecretName(in.Name)).
 				WithDefaultMode(0o440)))
+	if tls := in.Spec.Gateway.TLS; tls != nil {
+		pod.WithVolumes(coreac.Volume().WithName("tls").WithSecret(coreac.SecretVolumeSource().
+			WithSecretName(tls.SecretName).
+			WithDefaultMode(0o440)))
+	}
 	if len(in.Spec.Pod.NodeSelector) > 0 {
 		pod.WithNodeSelector(in.Spec.Pod.NodeSelector)
 	}
@@ -153,6 +158,9 @@ func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
 		WithVolumeMounts(
 			coreac.VolumeMount().WithName("config").WithMountPath(path.Dir(contract.ConfigFile)).WithReadOnly(true),
 			coreac.VolumeMount().WithName("admin").WithMountPath(contract.AdminTokenDir).WithReadOnly(true))
+	if in.Spec.Gateway.TLS != nil {
+		container.WithVolumeMounts(coreac.VolumeMount().WithName("tls").WithMountPath(contract.TLSDir).WithReadOnly(true))
+	}
 	if in.Spec.ImagePullPolicy != "" {
 		container.WithImagePullPolicy(in.Spec.ImagePullPolicy)
 	}

@@ -90,6 +90,9 @@ func nginxAnnotations(in Input) map[string]string {
 		nginxPrefix + "proxy-read-timeout":               idle,
 		nginxPrefix + "proxy-send-timeout":               idle,
 	}
+	if in.Spec.Gateway.TLS != nil {
+		annotations[nginxPrefix+"backend-protocol"] = "HTTPS"
+	}
 	if age := wanted.Cookie.MaxAge; age != nil {
 		seconds := wholeSeconds(age)
 		annotations[nginxPrefix+"session-cookie-max-age"] = seconds

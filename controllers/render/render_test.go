@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
@@ -86,6 +87,34 @@ func renderYAML(t *testing.T, in Input) []byte {
 		all.Write(raw)
 	}
 	return all.Bytes()
+}
+
+// A key or a value that the gateway does not take would keep every new pod from starting.
+func TestGatewaysTakeTheirConfiguration(t *testing.T) {
+	cases, err := filepath.Glob("testdata/*.in.yaml")
+	require.NoError(t, err)
+	for _, file := range cases {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".in.yaml"), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var in golden
+			require.NoError(t, yaml.UnmarshalStrict(raw, &in))
+			content, err := configFile(input(in))
+			require.NoError(t, err)
+			path := filepath.Join(t.TempDir(), filepath.Base(contract.ConfigFile))
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+
+			flags := config.Flags()
+			require.NoError(t, flags.Parse([]string{"--" + contract.KeyConfig, path}))
+			loaded, err := config.Load(flags, nil)
+			require.NoError(t, err)
+
+			spec := input(in).Spec.Gateway
+			assert.Equal(t, *spec.MaxTotalQueuedBytes, loaded.Config.MaxTotalQueuedBytes)
+			assert.Len(t, loaded.Config.Channels, len(spec.Channels))
+			assert.Equal(t, spec.TLS != nil, loaded.Config.TLSKeyFile != "")
+		})
+	}
 }
 
 // Every object must say what it is, whose it is and what was applied: apply, watch and garbage

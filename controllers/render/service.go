@@ -8,15 +8,25 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
-// ServicePort is where clients inside the cluster and load balancers connect.
-const ServicePort = 80
+// Ports where clients inside the cluster and load balancers connect, those that ws and wss mean.
+const (
+	plainPort = 80
+	tlsPort   = 443
+)
 
-// appProtocol tells proxies that long-lived upgrades come.
-const appProtocol = "kubernetes.io/ws"
+// Values of appProtocol tell proxies that long-lived upgrades come.
+const (
+	plainProtocol = "kubernetes.io/ws"
+	tlsProtocol   = "kubernetes.io/wss"
+)
 
 // gatewayService keeps each client address on its gateway.
 func gatewayService(in Input) (any, error) {
 	wanted := in.Spec.Service
+	port, protocol := int32(plainPort), plainProtocol
+	if in.Spec.Gateway.TLS != nil {
+		port, protocol = tlsPort, tlsProtocol
+	}
 	spec := coreac.ServiceSpec().
 		WithType(wanted.Type).
 		WithSelector(SelectorLabels(in.Name, ComponentGateway)).
@@ -26,9 +36,9 @@ func gatewayService(in Input) (any, error) {
 		WithPorts(coreac.ServicePort().
 			WithName(contract.PublicPortName).
 			WithProtocol(corev1.ProtocolTCP).
-			WithPort(ServicePort).
+			WithPort(port).
 			WithTargetPort(intstr.FromString(contract.PublicPortName)).
-			WithAppProtocol(appProtocol))
+			WithAppProtocol(protocol))
 	if wanted.ExternalTrafficPolicy != "" {
 		spec.WithExternalTrafficPolicy(wanted.ExternalTrafficPolicy)
 	}

@@ -323,6 +323,9 @@ func TestUpdatedReplicasWaitForTheDeployment(t *testing.T) {
 
 func TestURLs(t *testing.T) {
 	const inside = "ws://demo-gateway.team.svc/ws"
+	gatewayTLS := spec(func(s *v1alpha1.WebSocketClusterSpec) {
+		s.Gateway.TLS = &v1alpha1.GatewayTLS{SecretName: "certificate"}
+	})
 	with := func(change func(*v1alpha1.IngressSpec)) fact { return ingress(change, IngressClass{Found: true}) }
 	for _, c := range []struct {
 		name string
@@ -354,6 +357,15 @@ func TestURLs(t *testing.T) {
 			f.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "192.0.2.1"}}
 		}, []string{inside}},
 		{"load balancer", loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com", IP: "192.0.2.1"}), []string{"ws://lb.example.com/ws", inside}},
+		{"certificate of the gateways", gatewayTLS, []string{"wss://demo-gateway.team.svc/ws"}},
+		{"load balancer to TLS", func(f *Facts) {
+			gatewayTLS(f)
+			loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com"})(f)
+		}, []string{"wss://lb.example.com/ws", "wss://demo-gateway.team.svc/ws"}},
+		{"host without a certificate before TLS", func(f *Facts) {
+			gatewayTLS(f)
+			with(func(*v1alpha1.IngressSpec) {})(f)
+		}, []string{"ws://ws.example.com/ws", "wss://demo-gateway.team.svc/ws"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			assert.Equal(t, c.want, Decide(settled(c.fact)).URLs)

@@ -22,12 +22,16 @@ func urls(f Facts) []string {
 	if f.Service == nil {
 		return all
 	}
+	own := "ws"
+	if f.spec().Gateway.TLS != nil {
+		own = "wss"
+	}
 	for _, at := range f.Service.Status.LoadBalancer.Ingress {
 		if host := firstOf(at.Hostname, at.IP); host != "" {
-			all = append(all, "ws://"+bracketed(host)+contract.PathPlain)
+			all = append(all, own+"://"+bracketed(host)+contract.PathPlain)
 		}
 	}
-	return append(all, "ws://"+render.GatewayName(f.Cluster.Name)+"."+f.Cluster.Namespace+".svc"+contract.PathPlain)
+	return append(all, own+"://"+render.GatewayName(f.Cluster.Name)+"."+f.Cluster.Namespace+".svc"+contract.PathPlain)
 }
 
 // ingressHosts are the spec's but for wildcards, which nobody can connect to, or, where it takes every
