@@ -34,6 +34,9 @@ const (
 	saysMasterName        = "is for Sentinel, and needed there: set spec.redis.external.masterName with mode Sentinel, and remove it with any other mode"
 	saysOneAddress        = "mode Standalone takes exactly one address: keep one, or set spec.redis.external.mode to Sentinel or Cluster"
 	saysQueue             = "must hold at least one message of spec.gateway.maxMessageBytes: raise spec.gateway.maxQueuedBytes or lower spec.gateway.maxMessageBytes"
+	saysTotalQueue        = "must hold at least the queue of one client: raise spec.gateway.maxTotalQueuedBytes or lower spec.gateway.maxQueuedBytes"
+	saysFirstWords        = "must be a duration from 1s to 10m, such as 5s or 1m"
+	saysSamePattern       = "two rules have the same pattern, and the second would never apply: remove one of them"
 	saysPongBelowPing     = "must be shorter than spec.gateway.pingInterval: lower spec.gateway.pongTimeout or raise spec.gateway.pingInterval"
 	saysIdleAbovePing     = "must be longer than spec.gateway.pingInterval, or the proxy cuts idle clients between two pings: raise spec.ingress.idleTimeout or lower spec.gateway.pingInterval"
 	saysTarget            = "must not be greater than spec.gateway.maxConnections, or the fleet would never grow: lower the target or raise spec.gateway.maxConnections"
@@ -75,6 +78,14 @@ func refusedByRule() []refusal {
 		{title: "like pingInterval", spec: "gateway: {pingInterval: 8s}", field: "spec.gateway.pongTimeout", says: saysPongBelowPing},
 		{title: "longer than pingInterval in another unit", spec: "gateway: {pingInterval: 2s, pongTimeout: 2001ms}", field: "spec.gateway.pongTimeout", says: saysPongBelowPing},
 		{spec: "gateway: {maxMessageBytes: 2097152}", field: "spec.gateway.maxQueuedBytes", says: saysQueue},
+		{title: "below maxQueuedBytes", spec: "gateway: {maxTotalQueuedBytes: 1048575}", field: "spec.gateway.maxTotalQueuedBytes", says: saysTotalQueue},
+		{title: "below maxQueuedBytes of one's own", spec: "gateway: {maxQueuedBytes: 1073741824, maxTotalQueuedBytes: 268435456}", field: "spec.gateway.maxTotalQueuedBytes", says: saysTotalQueue},
+		{title: "without a unit", spec: "gateway: {handshakeTimeout: '10'}", field: "spec.gateway.handshakeTimeout", says: saysFirstWords},
+		{title: "too short", spec: "gateway: {handshakeTimeout: 999ms}", field: "spec.gateway.handshakeTimeout", says: saysFirstWords},
+		{title: "too long", spec: "gateway: {handshakeTimeout: 10m1s}", field: "spec.gateway.handshakeTimeout", says: saysFirstWords},
+		{title: "without a unit", spec: "gateway: {connectTimeout: '10'}", field: "spec.gateway.connectTimeout", says: saysFirstWords},
+		{title: "of nothing", spec: "gateway: {connectTimeout: 0s}", field: "spec.gateway.connectTimeout", says: saysFirstWords},
+		{title: "with a pattern twice", spec: "gateway: {channels: [{pattern: a}, {pattern: b}, {pattern: a, slowConsumer: DropOldest}]}", field: "spec.gateway.channels", says: saysSamePattern},
 		{title: "without a unit", spec: "gateway: {pingInterval: '25'}", field: "spec.gateway.pingInterval", says: saysPing},
 		{title: "of days", spec: "gateway: {pingInterval: 1d}", field: "spec.gateway.pingInterval", says: saysPing},
 		{title: "in words", spec: "gateway: {pingInterval: 25 seconds}", field: "spec.gateway.pingInterval", says: saysPing},

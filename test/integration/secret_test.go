@@ -123,6 +123,22 @@ func TestOtherKeysOfASecretDoNotMatter(t *testing.T) {
 	requireUntouched(t, f, gatewayDeployment, before)
 }
 
+// The gateways read their certificate again by themselves: a renewed one costs nobody a connection.
+func TestChangedCertificateRollsNobody(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	secret := createSecret(t, o.namespace, "certificate", map[string]string{"tls.crt": "first", "tls.key": "first"})
+	f := createFleet(t, o.namespace, "fleet", "gateway: {tls: {secretName: certificate}}")
+	f.eventuallyHas(gatewayDeployment)
+	f.eventuallySettled()
+	o.awaitQuiet()
+	before := gatewayDeployment.get(t, f)
+	secret.StringData = map[string]string{"tls.crt": "second", "tls.key": "second"}
+	require.NoError(t, env.client.Update(t.Context(), secret))
+	o.awaitQuiet()
+	requireUntouched(t, f, gatewayDeployment, before)
+}
+
 // requireNowhere asserts that no word of a Secret shows on the fleet or its objects.
 func requireNowhere(t *testing.T, f *fleet, words ...string) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
 // Each field of the spec changes what it is for. The changes of one beginning are made one after the
@@ -18,6 +19,7 @@ func TestEveryFieldReachesItsChild(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	createSecret(t, o.namespace, "credentials", map[string]string{"api-key": "k", "other": "o", "password": "p"})
+	createSecret(t, o.namespace, "certificate", map[string]string{contract.TLSCertKey: "c", contract.TLSPrivateKey: "k"})
 	for i, steps := range fieldSteps() {
 		t.Run(fmt.Sprintf("from %s", steps[0][0].from), func(t *testing.T) {
 			t.Parallel()
