@@ -153,6 +153,7 @@ func TestMalformedHandshakeIsRefusedBeforeAnythingIsSpentOnIt(t *testing.T) {
 		"key is no64":  {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "not base64 at all, sir!!") }, http.StatusBadRequest, "Key"},
 		"two keys":     {func(r *http.Request) { r.Header.Add("Sec-WebSocket-Key", r.Header.Get("Sec-WebSocket-Key")) }, http.StatusBadRequest, "Key"},
 		"HTTP/1.0":     {func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 }, http.StatusBadRequest, "HTTP/1.1"},
+		"HTTP/2":       {func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 2, 0 }, http.StatusBadRequest, "HTTP/1.1"},
 		"with a body":  {func(r *http.Request) { r.ContentLength = 5 }, http.StatusBadRequest, "body"},
 		"chunked body": {func(r *http.Request) { r.TransferEncoding = []string{"chunked"} }, http.StatusBadRequest, "body"},
 	}

@@ -38,7 +38,7 @@ func wellFormed(r *http.Request) *Refusal {
 	case !httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket"),
 		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade"):
 		return &Refusal{Status: http.StatusUpgradeRequired, Reason: "not_websocket", Message: "this path speaks WebSocket: connect with a WebSocket client"}
-	case !r.ProtoAtLeast(1, 1):
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return malformed(http.StatusBadRequest, "a WebSocket handshake needs HTTP/1.1")
 	case !slices.Equal(r.Header.Values(headerVersion), []string{protocolVersion}):
 		return malformed(http.StatusBadRequest, "Sec-WebSocket-Version must be 13")
