@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,7 @@ func (s *Server) Front(l net.Listener, endpoints map[string]*Endpoint) (net.List
 		return nil, err
 	}
 	f := &front{Listener: l, server: s, endpoints: endpoints, loop: on, fd: fd, others: make(chan net.Conn), done: make(chan struct{})}
+	f.timer.owner = f
 	if err := on.add(f.fd, f, unix.EPOLLIN); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("watch the listener: %w", err)
@@ -40,10 +42,13 @@ type front struct {
 	server    *Server
 	endpoints map[string]*Endpoint
 	loop      *loop
-	fd        int32
+	timer     timer
 	others    chan net.Conn
 	done      chan struct{}
-	once      sync.Once
+
+	// door is held over every system call on fd.
+	door sync.Mutex
+	fd   int32
 
 	mu     sync.Mutex
 	guests guests
@@ -52,22 +57,41 @@ type front struct {
 // acceptAtOnce bounds how long new connections hold up what the loop has to read.
 const acceptAtOnce = 64
 
+// retryAccept is when a front that found no file descriptor tries again.
+const retryAccept = 100 * time.Millisecond
+
 // readable implements source: somebody is at the door.
 func (f *front) readable([]byte) {
+	f.door.Lock()
+	defer f.door.Unlock()
 	for range acceptAtOnce {
+		if f.fd == closedFD {
+			return
+		}
 		fd, address, err := unix.Accept4(int(f.fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case err == nil:
 			f.welcome(int32(fd), address)
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 			// Whoever has taken longest makes room.
 			if !f.sendAwayOldest() {
+				_ = f.loop.modify(f.fd, 0)
+				f.server.wheel.set(&f.timer, f.server.wheel.now()+retryAccept)
 				return
 			}
 		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
 		default:
 			return
 		}
+	}
+}
+
+// wake implements waker.
+func (f *front) wake(time.Duration) {
+	f.door.Lock()
+	defer f.door.Unlock()
+	if f.fd != closedFD {
+		_ = f.loop.modify(f.fd, unix.EPOLLIN)
 	}
 }
 
@@ -122,13 +146,17 @@ func (f *front) Accept() (net.Conn, error) {
 
 // Close implements net.Listener. Who has not said what it wants is let go.
 func (f *front) Close() error {
-	var err error
-	f.once.Do(func() {
-		close(f.done)
-		f.loop.forget(f.fd)
-		err = errors.Join(f.Listener.Close(), unix.Close(int(f.fd)))
-		for f.sendAwayOldest() {
-		}
-	})
+	f.door.Lock()
+	defer f.door.Unlock()
+	if f.fd == closedFD {
+		return nil
+	}
+	close(f.done)
+	f.server.wheel.clear(&f.timer)
+	f.loop.forget(f.fd)
+	err := errors.Join(f.Listener.Close(), unix.Close(int(f.fd)))
+	f.fd = closedFD
+	for f.sendAwayOldest() {
+	}
 	return err
 }

@@ -26,6 +26,11 @@ func connect(t *testing.T, url string) *peer {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	require.NoError(t, err)
+	return speaker(t, conn)
+}
+
+func speaker(t *testing.T, conn net.Conn) *peer {
+	t.Helper()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 	t.Cleanup(func() { _ = conn.Close() })
 	return &peer{conn, t, bufio.NewReader(conn)}

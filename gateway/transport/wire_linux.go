@@ -110,7 +110,9 @@ func (w *pollWire) readable(buffer []byte) {
 		return
 	}
 	if w.paused {
-		_ = w.watch()
+		if w.armed {
+			_ = w.watch()
+		}
 		w.mu.Unlock()
 		return
 	}

@@ -1,0 +1,72 @@
+package transport_test
+
+import (
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// highest is the largest file descriptor of this process.
+func highest(t *testing.T) uint64 {
+	t.Helper()
+	// A new file gets the lowest free number: nothing is free below it.
+	var last uint64
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, e := range entries {
+		n := uint64(0)
+		for _, digit := range e.Name() {
+			n = 10*n + uint64(digit-'0')
+		}
+		last = max(last, n)
+	}
+	return last
+}
+
+// A process without a free file descriptor lets clients wait, and not for longer than it must.
+func TestClientsWaitForAFileDescriptor(t *testing.T) {
+	_, url := echoing(t)
+	first := connect(t, url)
+	first.say(upgrade + hi)
+	first.echo()
+
+	address, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	// Fill the gaps below, so that the next file would be above the limit.
+	var fillers []int
+	for top := highest(t); ; {
+		fd, err := unix.Dup(socket)
+		require.NoError(t, err)
+		fillers = append(fillers, fd)
+		if uint64(fd) > top {
+			break
+		}
+	}
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fillers[len(fillers)-1]) + 1, Max: limit.Max}))
+	err = unix.Connect(socket, &unix.SockaddrInet4{Port: address.Port, Addr: [4]byte{127, 0, 0, 1}})
+	_, writeErr := unix.Write(socket, []byte(upgrade+hi))
+	first.say(hi)
+	again := make([]byte, 4)
+	_, readErr := first.in.Read(again)
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	require.NoError(t, err)
+	require.NoError(t, writeErr)
+	require.NoError(t, readErr, "whoever is connected is served")
+	for _, fd := range fillers {
+		require.NoError(t, unix.Close(fd))
+	}
+
+	file := os.NewFile(uintptr(socket), "")
+	conn, err := net.FileConn(file)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	speaker(t, conn).echo()
+}
