@@ -219,14 +219,32 @@ func (s *Server) newWire(c *conn, nc net.Conn) wire {
 	if r, ok := nc.(*replayed); ok {
 		nc = r.Conn
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok && !s.options.Blocking {
-		if l, err := s.loops.pick(); err == nil {
-			if fd, err := duplicate(tcp); err == nil {
-				// The duplicate holds the socket open; errors of closing the original change nothing.
-				_ = tcp.Close()
-				return &pollWire{conn: c, loop: l, fd: fd}
-			}
+	if !s.options.Blocking {
+		if w, ok := s.polled(c, nc); ok {
+			return w
+		}
+		if w, ok := s.secured(c, nc); ok {
+			return w
 		}
 	}
 	return newBlockingWire(c, nc)
+}
+
+// polled returns a wire of an event loop, if the connection is plain TCP.
+func (s *Server) polled(c *conn, nc net.Conn) (*pollWire, bool) {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil, false
+	}
+	l, err := s.loops.pick()
+	if err != nil {
+		return nil, false
+	}
+	fd, err := duplicate(tcp)
+	if err != nil {
+		return nil, false
+	}
+	// The duplicate holds the socket open; errors of closing the original change nothing.
+	_ = tcp.Close()
+	return &pollWire{conn: c, loop: l, fd: fd}, true
 }

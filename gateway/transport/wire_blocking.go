@@ -7,7 +7,7 @@ import (
 )
 
 // blockingWire drives any net.Conn with a goroutine that reads, and one that writes while there is
-// something. It is for what the event loop cannot drive: TLS, and systems other than Linux.
+// something. It is for what the event loop cannot drive, and for systems other than Linux.
 type blockingWire struct {
 	conn    *conn
 	net     net.Conn

@@ -17,6 +17,8 @@ type pollWire struct {
 	loop *loop
 	// unsent is what the socket has not taken yet. The flusher's alone.
 	unsent *batch
+	// secure is nil for a connection without TLS.
+	secure *tlsSocket
 
 	// mu is held over every system call on fd, so that a closed number that the system gives to
 	// another socket is never used. It is taken after the connection's lock, never before it.
@@ -49,6 +51,10 @@ func duplicate(c syscall.Conn) (int32, error) {
 func (w *pollWire) start(early []byte) {
 	if len(early) > 0 {
 		w.conn.received(early)
+	}
+	if w.secure != nil {
+		// What came with the handshake may have been decrypted in part, or not yet.
+		w.deliver(nil)
 	}
 	w.mu.Lock()
 	err := w.watch()
@@ -117,18 +123,34 @@ func (w *pollWire) readable(buffer []byte) {
 		return
 	}
 	n, err := unix.Read(int(w.fd), buffer)
-	if err == nil && n == 0 || err != nil && !again(err) {
-		// The end is told once: nobody wants to hear of this socket again.
-		w.paused = true
+	w.mu.Unlock()
+	switch {
+	case err == nil && n == 0 || err != nil && !again(err):
+		w.ended()
+	case n > 0:
+		w.deliver(buffer[:n])
+	}
+}
+
+// deliver hands on what was read.
+func (w *pollWire) deliver(b []byte) {
+	if w.secure == nil {
+		w.conn.received(b)
+	} else if err := w.secure.open(b, w.conn.received); err != nil {
+		w.ended()
+	}
+}
+
+// ended is called when there is nothing more to read. That is told once: nobody wants to hear of this
+// socket again.
+func (w *pollWire) ended() {
+	w.mu.Lock()
+	w.paused = true
+	if w.watched {
 		_ = w.watch()
-		w.mu.Unlock()
-		w.conn.end()
-		return
 	}
 	w.mu.Unlock()
-	if n > 0 {
-		w.conn.received(buffer[:n])
-	}
+	w.conn.end()
 }
 
 func (w *pollWire) writable() {
@@ -151,6 +173,9 @@ const writesPerTurn = 16
 // flush writes what waits until nothing does, the socket is full or it is others' turn. Scratch joins
 // small frames into one write.
 func (w *pollWire) flush(scratch []byte) {
+	if w.secure != nil && !w.secure.drain() {
+		return
+	}
 	for range writesPerTurn {
 		if w.unsent == nil {
 			if w.unsent = w.conn.take(); w.unsent == nil {
@@ -176,6 +201,9 @@ func (w *pollWire) flush(scratch []byte) {
 
 // write is one system call. When the socket is full the loop schedules the rest.
 func (w *pollWire) write(scratch []byte) (full bool, err error) {
+	if w.secure != nil {
+		return w.secure.send(w.unsent, scratch)
+	}
 	w.mu.Lock()
 	if w.fd == closedFD {
 		w.mu.Unlock()
@@ -208,6 +236,10 @@ func (w *pollWire) awaitRoom() error {
 }
 
 func (w *pollWire) closeWrite() {
+	if w.secure != nil {
+		w.secure.closeNotify()
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd != closedFD {
@@ -217,6 +249,9 @@ func (w *pollWire) closeWrite() {
 }
 
 func (w *pollWire) shut() {
+	if w.secure != nil {
+		w.secure.closeNotify()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd == closedFD {

@@ -1,0 +1,196 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Secure makes TLS connections of what a listener accepts, so that the event loop can drive them.
+func Secure(l net.Listener, config *tls.Config) net.Listener {
+	config = config.Clone()
+	// Small records first would mean many writes for what is one here.
+	config.DynamicRecordSizingDisabled = true
+	return &secureListener{l, config}
+}
+
+type secureListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+func (l *secureListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the HTTP server wants it as it is
+	}
+	return tls.Server(&tlsSocket{Conn: c}, l.config), nil
+}
+
+// tlsSocket is what a TLS connection takes for its network. During the handshake that is the network.
+// Afterwards it is a socket of an event loop, which never waits: a read that finds nothing fails like
+// one with a deadline that has passed, after which crypto/tls can go on, and a write always succeeds.
+type tlsSocket struct {
+	// Conn is the network during the handshake.
+	net.Conn
+	// wire drives the socket afterwards, and tls is what stands upon it.
+	wire *pollWire
+	tls  *tls.Conn
+	// sealed came from the peer and was not looked at yet. The loop's reader's alone.
+	sealed []byte
+	// unsent is sealed for the peer, and the socket did not take it yet. The wire's lock guards it.
+	unsent []byte
+}
+
+// longestRecord is how much a TLS record holds at most.
+const longestRecord = 16 << 10
+
+// plainBuffers are for what was decrypted until the parser has seen it.
+var plainBuffers = sync.Pool{New: func() any { return new([longestRecord]byte) }}
+
+// secured returns the wire of a TLS connection whose handshake is over, if a loop can drive it.
+func (s *Server) secured(c *conn, nc net.Conn) (*pollWire, bool) {
+	secure, ok := nc.(*tls.Conn)
+	if !ok {
+		return nil, false
+	}
+	socket, ok := secure.NetConn().(*tlsSocket)
+	if !ok {
+		return nil, false
+	}
+	w, ok := s.polled(c, socket.Conn)
+	if !ok {
+		return nil, false
+	}
+	socket.Conn, socket.wire, socket.tls = nil, w, secure
+	w.secure = socket
+	return w, true
+}
+
+// open decrypts what came and delivers it. An error is the end of the stream.
+func (s *tlsSocket) open(sealed []byte, deliver func([]byte) bool) error {
+	buffer := plainBuffers.Get().(*[longestRecord]byte)
+	defer plainBuffers.Put(buffer)
+	// It belongs to the caller again afterwards; crypto/tls has a copy of what it could not use yet.
+	s.sealed = sealed
+	defer func() { s.sealed = nil }()
+	for {
+		n, err := s.tls.Read(buffer[:])
+		if n > 0 {
+			deliver(buffer[:n])
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil:
+			return err //nolint:wrapcheck // only its being there counts
+		}
+	}
+}
+
+// send encrypts the beginning of a batch and writes it. It reports whether the socket is full.
+func (s *tlsSocket) send(b *batch, scratch []byte) (full bool, err error) {
+	if b.isOut() {
+		return false, nil
+	}
+	piece := b.piece(scratch[:0:longestRecord])
+	n, err := s.tls.Write(piece[:min(len(piece), longestRecord)])
+	if err != nil {
+		return false, err //nolint:wrapcheck // only its being there counts
+	}
+	b.advance(n)
+	s.wire.mu.Lock()
+	full = len(s.unsent) > 0
+	s.wire.mu.Unlock()
+	if full {
+		s.wire.conn.stall()
+	}
+	return full, nil
+}
+
+// drain writes what the socket did not take before. It reports whether there is room for more.
+func (s *tlsSocket) drain() bool {
+	s.wire.mu.Lock()
+	waiting := s.unsent
+	s.unsent = nil
+	err := s.put(waiting)
+	room := err == nil && len(s.unsent) == 0
+	s.wire.mu.Unlock()
+	if err != nil {
+		s.wire.conn.abort()
+	}
+	return room
+}
+
+// put writes b, and keeps what the socket does not take until the loop says that there is room; the
+// caller holds the wire's lock.
+func (s *tlsSocket) put(b []byte) error {
+	w := s.wire
+	if w.fd == closedFD {
+		return net.ErrClosed
+	}
+	for len(b) > 0 && len(s.unsent) == 0 {
+		n, err := unix.Write(int(w.fd), b)
+		switch {
+		case err == nil:
+			b = b[n:]
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			s.unsent = append(s.unsent, b...)
+			w.full = true
+			if w.watched {
+				return w.watch()
+			}
+			return nil
+		default:
+			return err //nolint:wrapcheck // only its being there counts
+		}
+	}
+	s.unsent = append(s.unsent, b...)
+	return nil
+}
+
+// closeNotify tells the peer that nothing follows, unless it was told.
+func (s *tlsSocket) closeNotify() {
+	// Errors of a dead socket help nobody.
+	_ = s.tls.CloseWrite()
+}
+
+// Read implements net.Conn.
+func (s *tlsSocket) Read(b []byte) (int, error) {
+	if s.wire == nil {
+		return s.Conn.Read(b)
+	}
+	if len(s.sealed) == 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n := copy(b, s.sealed)
+	s.sealed = s.sealed[n:]
+	return n, nil
+}
+
+// Write implements net.Conn.
+func (s *tlsSocket) Write(b []byte) (int, error) {
+	if s.wire == nil {
+		return s.Conn.Write(b)
+	}
+	s.wire.mu.Lock()
+	defer s.wire.mu.Unlock()
+	if err := s.put(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// SetWriteDeadline implements net.Conn. crypto/tls sets one for its last words.
+func (s *tlsSocket) SetWriteDeadline(t time.Time) error {
+	if s.wire == nil {
+		return s.Conn.SetWriteDeadline(t)
+	}
+	return nil
+}

@@ -1,0 +1,315 @@
+package transport_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/certificate/certificatetest"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// secured is a server that speaks TLS, with a client's way to it.
+type secured struct {
+	*transport.Server
+	address string
+	config  *tls.Config
+	http    *http.Client
+}
+
+// onEverySecureWire runs a test with each version of TLS on each way to drive a connection.
+func onEverySecureWire(t *testing.T, test func(t *testing.T, serve func(h func() *handler, change ...func(*transport.Options)) secured)) {
+	t.Helper()
+	pair := certificatetest.New(t, "gateway")
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(tls.VersionName(version), func(t *testing.T) {
+				config := certificatetest.Client(t, pair)
+				config.MinVersion, config.MaxVersion = version, version
+				test(t, func(h func() *handler, change ...func(*transport.Options)) secured {
+					wrap := func(l net.Listener) net.Listener { return transport.Secure(l, pair.Server(t)) }
+					accept := func(*http.Request) (transport.Handler, error) { return h(), nil }
+					s, url := serveBehind(t, wrap, accept, append(change, wire)...)
+					web := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+					return secured{s, strings.TrimPrefix(url, "http://"), config, &http.Client{Transport: web}}
+				})
+			})
+		}
+	})
+}
+
+func (s secured) dial(t *testing.T) *websocket.Conn {
+	t.Helper()
+	c, _, err := websocket.Dial(t.Context(), "wss://"+s.address, &websocket.DialOptions{HTTPClient: s.http})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.CloseNow() })
+	c.SetReadLimit(-1)
+	return c
+}
+
+// raw is a client that shakes hands and then sends bytes of the test's choice.
+func (s secured) raw(t *testing.T, nc net.Conn) talker {
+	t.Helper()
+	c := tls.Client(nc, s.config)
+	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.address, nil)
+	r.Header = handshake()
+	require.NoError(t, r.Write(c))
+	in := bufio.NewReader(c)
+	response, err := http.ReadResponse(in, r)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+	return talker{c, in, t}
+}
+
+func (s secured) tcp(t *testing.T) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", s.address)
+	require.NoError(t, err)
+	return nc
+}
+
+func one(h *handler) func() *handler { return func() *handler { return h } }
+
+func TestSecureMessagesThereAndBack(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		c := serve(echo, compressed).dial(t)
+		for _, n := range []int{0, 1, 125, 16_383, 16_384, 16_385, 100_000} {
+			content := strings.Repeat("x", n)
+			require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte(content)))
+			_, got, err := c.Read(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, content, string(got))
+		}
+		require.NoError(t, c.Close(websocket.StatusNormalClosure, ""))
+	})
+}
+
+func TestSecureMessagesBeforeTheCloseAreHandled(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		h := newHandler()
+		var got []string
+		h.message = func(_ transport.Kind, data []byte) { got = append(got, string(data)) }
+		c := serve(one(h)).dial(t)
+		var want []string
+		for i := range 20 {
+			want = append(want, strconv.Itoa(i))
+			require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte(want[i])))
+		}
+		require.NoError(t, c.Close(websocket.StatusNormalClosure, ""))
+		require.Equal(t, transport.CodeNormal, (<-h.closed).Code)
+		require.Equal(t, want, got)
+	})
+}
+
+// What the socket does not take at once goes out when it can, whole and in order.
+func TestMoreThanTheSecureSocketHolds(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		const frames, length = 200, 100_000
+		h := newHandler()
+		opened := make(chan transport.Conn, 1)
+		h.open = func(c transport.Conn) { opened <- c }
+		c := serve(one(h), func(o *transport.Options) { o.MaxQueuedBytes = 2 * frames * length }).dial(t)
+		conn := <-opened
+		for i := range frames {
+			payload := make([]byte, length+i)
+			payload[0], payload[length-1] = byte(i), byte(i)
+			require.True(t, conn.Send(transport.NewFrame(transport.Binary, payload)))
+		}
+		require.Positive(t, conn.QueuedBytes())
+		for i := range frames {
+			_, data, err := c.Read(t.Context())
+			require.NoError(t, err)
+			require.Len(t, data, length+i)
+			require.Equal(t, []byte{byte(i), byte(i)}, []byte{data[0], data[length-1]})
+		}
+		require.Eventually(t, func() bool { return conn.QueuedBytes() == 0 }, patience, time.Millisecond)
+	})
+}
+
+// A handler that does not keep up holds up its own client: the gateway stops to read.
+func TestWhoIsNotHandledIsNotReadBehindTLS(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		h := newHandler()
+		release := make(chan struct{})
+		var handled atomic.Int32
+		h.message = func(transport.Kind, []byte) {
+			<-release
+			handled.Add(1)
+		}
+		s := serve(one(h))
+		nc := s.tcp(t)
+		client := s.raw(t, nc)
+		message := append([]byte{0x82, 0x80 | 126, 0x03, 0xE8, 0, 0, 0, 0}, make([]byte, 1000)...)
+		sent := int32(0)
+		for {
+			// A write of TLS that ran out of time cannot be taken up, so the last message may be half there.
+			require.NoError(t, client.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+			if _, err := client.Write(message); errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			} else if err != nil {
+				require.NoError(t, err)
+			}
+			sent++
+			require.Less(t, sent, int32(64<<10), "somebody reads on")
+		}
+		close(release)
+		require.Eventually(t, func() bool { return handled.Load() >= sent }, patience, time.Millisecond)
+		require.NoError(t, nc.Close())
+		<-h.closed
+	})
+}
+
+func TestSecureCloseIsToldBeforeTheEnd(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		t.Run("of who breaks the protocol", func(t *testing.T) {
+			h := newHandler()
+			s := serve(one(h))
+			client := s.raw(t, s.tcp(t))
+			client.frame(0xC1, "")
+			require.Equal(t, 1002, client.closed(), "a close frame, a close_notify, no reset")
+			require.NoError(t, client.Close())
+			<-h.closed
+		})
+		t.Run("of a drain", func(t *testing.T) {
+			h := newHandler()
+			s := serve(one(h))
+			c := s.dial(t)
+			require.Eventually(t, func() bool { return s.CloseSome(1) == 1 }, patience, time.Millisecond)
+			_, _, err := c.Read(t.Context())
+			require.Equal(t, websocket.StatusCode(1012), websocket.CloseStatus(err))
+			<-h.closed
+		})
+	})
+}
+
+// TLS has a goodbye of its own, and garbage of its own.
+func TestEndOfTheSecureStream(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		for name, end := range map[string]func(c talker, nc net.Conn){
+			"close_notify":       func(c talker, _ net.Conn) { require.NoError(t, c.Conn.(*tls.Conn).CloseWrite()) },
+			"without a word":     func(_ talker, nc net.Conn) { require.NoError(t, nc.(*net.TCPConn).CloseWrite()) },
+			"record nobody made": func(_ talker, nc net.Conn) { _, _ = io.WriteString(nc, "\x17\x03\x03\x00\x20"+strings.Repeat("x", 32)) },
+			"no record":          func(_ talker, nc net.Conn) { _, _ = io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				h := newHandler()
+				got := make(chan string, 1)
+				h.message = func(_ transport.Kind, data []byte) { got <- string(data) }
+				s := serve(one(h))
+				nc := s.tcp(t)
+				c := s.raw(t, nc)
+				c.frame(0x81, "last")
+				end(c, nc)
+				require.Equal(t, "last", <-got)
+				require.Equal(t, transport.CodeAbnormal, (<-h.closed).Code)
+				_, err := io.ReadAll(c.in)
+				require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "the gateway has closed its side")
+			})
+		}
+	})
+}
+
+// shredder sends what is written byte by byte, for some writes in packets of their own.
+type shredder struct{ net.Conn }
+
+func (s shredder) Write(b []byte) (int, error) {
+	for i := range b {
+		if _, err := s.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+func TestSecureRecordsInBits(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		s := serve(echo)
+		c := s.raw(t, shredder{s.tcp(t)})
+		for i := range 100 {
+			want := "message " + strconv.Itoa(i)
+			c.frame(0x81, want)
+			got := make([]byte, 2+len(want))
+			_, err := io.ReadFull(c.in, got)
+			require.NoError(t, err)
+			require.Equal(t, want, string(got[2:]))
+		}
+	})
+}
+
+// The handshake and the first frames in one packet: what TLS has read and nobody asked for yet.
+func TestSecureFramesThatFollowTheHandshakeAtOnce(t *testing.T) {
+	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+		h := newHandler()
+		got := make(chan string, 10)
+		h.message = func(_ transport.Kind, data []byte) { got <- string(data) }
+		s := serve(one(h))
+		nc := &collector{Conn: s.tcp(t)}
+		c := tls.Client(nc, s.config)
+		defer func() { _ = c.Close() }()
+		require.NoError(t, c.Handshake())
+		nc.collect = true
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.address, nil)
+		r.Header = handshake()
+		require.NoError(t, r.Write(c))
+		for _, payload := range []string{"a", "b", "c"} {
+			_, err := io.WriteString(c, "\x81\x81\x00\x00\x00\x00"+payload)
+			require.NoError(t, err)
+		}
+		_, err := nc.Conn.Write(nc.held)
+		require.NoError(t, err)
+		for _, want := range []string{"a", "b", "c"} {
+			require.Equal(t, want, <-got)
+		}
+		require.NoError(t, nc.Conn.Close())
+		<-h.closed
+	})
+}
+
+// collector keeps what is written, to send it together.
+type collector struct {
+	net.Conn
+	collect bool
+	held    []byte
+}
+
+func (c *collector) Write(b []byte) (int, error) {
+	if !c.collect {
+		return c.Conn.Write(b)
+	}
+	c.held = append(c.held, b...)
+	return len(b), nil
+}
+
+func TestIdleSecureConnectionsHoldNoGoroutines(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the event loop needs epoll")
+	}
+	const connections = 50
+	pair := certificatetest.New(t, "gateway")
+	s := secured{config: certificatetest.Client(t, pair)}
+	wrap := func(l net.Listener) net.Listener { return transport.Secure(l, pair.Server(t)) }
+	server, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return newHandler(), nil }, func(o *transport.Options) { o.MaxConnections = connections })
+	s.Server, s.address = server, strings.TrimPrefix(url, "http://")
+	before := runtime.NumGoroutine()
+	for range connections {
+		s.raw(t, s.tcp(t))
+	}
+	require.Equal(t, connections, server.Open())
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() < before+connections/2 }, patience, time.Millisecond)
+}
