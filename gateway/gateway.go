@@ -17,6 +17,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/admin"
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/certificate"
 	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/drain"
@@ -240,15 +241,33 @@ func (g *Gateway) listen(ctx context.Context, endpoints map[string]*transport.En
 	if err != nil {
 		return fmt.Errorf("%s: %w", contract.KeyListen, err)
 	}
-	if g.publicListener, err = g.server.Front(public, endpoints); err != nil {
+	if g.publicListener, err = g.front(public, endpoints); err != nil {
 		_ = public.Close()
-		return fmt.Errorf("%s: %w", contract.KeyListen, err)
+		return err
 	}
 	if g.adminIn, err = lc.Listen(ctx, "tcp", g.cfg.AdminListen); err != nil {
 		_ = g.publicListener.Close()
 		return fmt.Errorf("%s: %w", contract.KeyAdminListen, err)
 	}
 	return nil
+}
+
+// front is what the public port's HTTP server accepts from. Behind TLS that is every client.
+func (g *Gateway) front(public net.Listener, endpoints map[string]*transport.Endpoint) (net.Listener, error) {
+	if g.cfg.TLSCertFile != "" {
+		source, err := certificate.Open(certificate.Options{
+			CertFile: g.cfg.TLSCertFile, KeyFile: g.cfg.TLSKeyFile, Logger: g.log, Failed: g.metrics.CertificateFailed,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", contract.KeyTLSCertFile, contract.KeyTLSKeyFile, err)
+		}
+		return transport.Secure(public, source.TLS()), nil
+	}
+	l, err := g.server.Front(public, endpoints)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", contract.KeyListen, err)
+	}
+	return l, nil
 }
 
 // Addr is the public port's address, AdminAddr the private one's.

@@ -36,6 +36,7 @@ type Metrics struct {
 	protocolErrors   *prometheus.CounterVec
 	api              *prometheus.CounterVec
 	drainClosed      *prometheus.CounterVec
+	certificates     prometheus.Counter
 }
 
 // Sources are what is read when somebody asks, rather than counted.
@@ -73,6 +74,9 @@ func New() *Metrics {
 		Name: "websocket_publish_seconds", Help: "Time until the broker took a publication.",
 		Buckets: prometheus.ExponentialBuckets(0.00005, 4, 9),
 	})
+	m.certificates = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "websocket_certificate_errors_total", Help: "Changes of the certificate's files that could not be used; the old certificate stayed.",
+	})
 	// A series that begins at zero shows its first event as a rate.
 	for vec, values := range map[*prometheus.CounterVec][]string{
 		m.refused:         {"full", "per_ip", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "broker", "internal"},
@@ -85,7 +89,7 @@ func New() *Metrics {
 			vec.WithLabelValues(value)
 		}
 	}
-	m.registry.MustRegister(m.publishSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.publishSeconds, m.certificates, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -177,6 +181,9 @@ func (m *Metrics) DrainClosed(n int, forced bool) {
 	}
 	m.drainClosed.WithLabelValues(how).Add(float64(n))
 }
+
+// CertificateFailed counts a new certificate that could not be used.
+func (m *Metrics) CertificateFailed() { m.certificates.Inc() }
 
 // closeLabel bounds the codes that peers can make up.
 func closeLabel(code int) string {
