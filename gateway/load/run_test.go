@@ -331,9 +331,14 @@ func TestAServerThatEndsInTheMidst(t *testing.T) {
 				}
 			}})
 			require.NoError(t, err)
-			require.Equal(t, map[string]int64{"cut without a close frame": 6}, r.Disconnects)
+			ended := int64(0)
+			for text, n := range r.Disconnects {
+				// A reset is how the system tells of bytes that the server has not read.
+				require.Contains(t, []string{"cut without a close frame", "connection reset by peer"}, text)
+				ended += n
+			}
+			require.Equal(t, int64(6), ended)
 			require.Contains(t, r.Failures, errEveryoneGone.Error())
-			require.Contains(t, r.Failures, "connections ended that should not have: cut without a close frame (6)")
 		})
 	}
 }

@@ -79,7 +79,7 @@ func (t *page) connect(name string, c Connect) {
 		t.row("", c.Latency.String())
 	}
 	for _, text := range slices.Sorted(maps.Keys(c.Errors)) {
-		t.row("", fmt.Sprintf("%s attempts: %s", grouped(c.Errors[text]), text))
+		t.row("", fmt.Sprintf("%s attempts failed: %s", grouped(c.Errors[text]), text))
 	}
 }
 

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway"
+	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/gateway/load"
+)
+
+// asCommand makes this test binary the command, so that processes, signals and exit codes are real. It
+// stays set: the command starts itself.
+const asCommand = "WSFLEET_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const patience = 30 * time.Second
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// once runs a command to its end.
+func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := command(t, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func startGateway(t *testing.T) string {
+	t.Helper()
+	cfg := config.Default()
+	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
+	g, err := gateway.New(t.Context(), cfg, gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return "ws://" + g.Addr()
+}
+
+func TestCommandLinesThatCannotBeUsed(t *testing.T) {
+	const url = "ws://127.0.0.1:1"
+	for want, args := range map[string][]string{
+		`unknown command "lod"`:                            {"lod"},
+		"give a scenario and a URL":                        {"load", "fanout"},
+		`unknown scenario "nap"`:                           {"load", "nap", url},
+		"unknown flag: --cients":                           {"load", "idle", url, "--cients", "3"},
+		`invalid argument "many" for "--clients"`:          {"load", "idle", url, "--clients", "many"},
+		"--clients: 0 clients":                             {"load", "idle", url, "--clients", "0"},
+		`--output: unknown format "yaml"`:                  {"load", "idle", url, "--output", "yaml"},
+		"--output-file: open " + os.TempDir() + "/no/such": {"load", "idle", url, "--output-file", os.TempDir() + "/no/such/file"},
+		`--header: "X-Name" names no value`:                {"load", "idle", url, "--header", "X-Name"},
+		`--sources: "x" is no address`:                     {"load", "idle", url, "--sources", "x"},
+		"--server-pid: there is no process":                {"load", "idle", url, "--server-pid", "999999999"},
+	} {
+		code, stdout, stderr := once(t, args...)
+		require.Equal(t, exitUsage, code, want)
+		require.Empty(t, stdout, want)
+		require.Contains(t, stderr, want)
+	}
+}
+
+func TestARunThatFailsStillHasAResult(t *testing.T) {
+	code, stdout, stderr := once(t, "load", "idle", "ws://127.0.0.1:1", "--clients", "3", "--output", "json", "--quiet")
+	require.Equal(t, exitFailed, code)
+	require.Empty(t, stderr, "the result says what failed")
+	var r load.Result
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	require.Equal(t, int64(3), r.Connect.Failed)
+	require.NotEmpty(t, r.Failures)
+}
+
+func TestOutput(t *testing.T) {
+	url := startGateway(t)
+	for format, want := range map[string]string{"text": "0 lost", "json": `"lost": 0`, "html": "<svg"} {
+		file := filepath.Join(t.TempDir(), "result")
+		code, stdout, stderr := once(t, "load", "fanout", url, "--clients", "5", "--processes", "2", "--window", "2", "--warmup", "0s", "--duration", "1100ms", "--output", format, "--output-file", file)
+		require.Zero(t, code, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "run: 6 connected", "a line of progress")
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(content), want)
+	}
+}
+
+func TestCtrlCEndsARunEarly(t *testing.T) {
+	for _, processes := range []string{"1", "2"} {
+		cmd := command(t, "load", "fanout", startGateway(t), "--clients", "5", "--processes", processes, "--duration", "1h", "--warmup", "0s", "--output", "json")
+		// A terminal's Ctrl-C reaches the whole group.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		progress, err := cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		first := make([]byte, 1000)
+		n, err := progress.Read(first)
+		require.NoError(t, err)
+		require.Contains(t, string(first[:n]), "connected")
+		require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
+		require.NoError(t, cmd.Wait(), "exit code 0")
+		var r load.Result
+		require.NoError(t, json.Unmarshal(out.Bytes(), &r))
+		require.True(t, r.Interrupted)
+		require.Positive(t, r.Delivery.Received)
+		require.Zero(t, r.Delivery.Lost)
+	}
+}
+
+func TestVersionAndCompletion(t *testing.T) {
+	code, stdout, _ := once(t, "version")
+	require.Zero(t, code)
+	require.NotEmpty(t, strings.TrimSpace(stdout))
+	_, stdout, _ = once(t, "__complete", "load", "")
+	for _, s := range load.Scenarios() {
+		require.Contains(t, stdout, s[0]+"\t")
+	}
+	_, stdout, _ = once(t, "load", "--help")
+	require.NotContains(t, stdout, workerCommand)
+	require.Contains(t, stdout, "--max-p99 latency")
+}
