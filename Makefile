@@ -100,6 +100,11 @@ FUZZTIME ?= 30s
 fuzz: ## Run every fuzz target for FUZZTIME
 	hack/fuzz.sh $(FUZZTIME)
 
+SOAK ?= 10m
+.PHONY: soak
+soak: ## Let a gateway with the race detector go through everything clients do, for SOAK; nothing of it may be left
+	SOAK=$(SOAK) go test -count=1 -timeout 0 -v ./test/soak
+
 ##@ What the others need (they call these themselves)
 
 .PHONY: deps-cluster

@@ -12,7 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
-// Metrics are the sums of a gateway's metrics over all their labels, by name.
+// Metrics are a gateway's metrics: under name{label=value} the sum of all that have the label, under the name
+// alone the sum of all.
 type Metrics map[string]float64
 
 // Metrics reads what the gateway's private port says of it.
@@ -36,7 +37,11 @@ func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
 	sums := Metrics{}
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
-			sums[name] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			value := m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			sums[name] += value
+			for _, l := range m.GetLabel() {
+				sums[name+"{"+l.GetName()+"="+l.GetValue()+"}"] += value
+			}
 		}
 	}
 	return sums, nil
