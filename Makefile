@@ -16,7 +16,7 @@ CRD_REF_DOCS := $(BIN)/tools/crd-ref-docs
 KUSTOMIZE := $(BIN)/tools/kustomize
 GOLANGCI_LINT := $(BIN)/tools/golangci-lint
 # Modules besides the product's own that hold Go code of ours.
-MODULES := hack/localcluster
+MODULES := hack/localcluster hack/bench
 
 ##@ The two commands
 

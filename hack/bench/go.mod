@@ -1,0 +1,22 @@
+module github.com/wsfleet/wsfleet/hack/bench
+
+go 1.26.0
+
+replace github.com/wsfleet/wsfleet => ../..
+
+require (
+	github.com/lesismal/nbio v1.6.8
+	github.com/stretchr/testify v1.12.1
+	github.com/wsfleet/wsfleet v0.0.0-00010101000000-000000000000
+	golang.org/x/sys v0.48.0
+)
+
+require (
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/klauspost/compress v1.20.1 // indirect
+	github.com/lesismal/llib v1.2.2 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/crypto v0.57.0 // indirect
+	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+)

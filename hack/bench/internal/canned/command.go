@@ -1,0 +1,34 @@
+package canned
+
+import (
+	"flag"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// Flags are what every server of this kind is told.
+type Flags struct {
+	Listen       string
+	PingInterval time.Duration
+}
+
+// ParseFlags reads the command line of a server.
+func ParseFlags() Flags {
+	var f Flags
+	flag.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` to listen on")
+	flag.DurationVar(&f.PingInterval, "ping-interval", 25*time.Second, "`time` between two pings of a client")
+	flag.Parse()
+	return f
+}
+
+// Serves says where a server listens, in the words of the gateway's log.
+func Serves(name, address string) {
+	slog.New(slog.NewJSONHandler(os.Stderr, nil)).Info(name+" serves", slog.String("listen", address))
+}
+
+// Fail ends a server that cannot work.
+func Fail(err error) {
+	slog.New(slog.NewJSONHandler(os.Stderr, nil)).Error("gave up", slog.Any("error", err))
+	os.Exit(1)
+}

@@ -1,0 +1,58 @@
+package canned
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// commands answers a frame of the Centrifuge protocol: one or more commands, a line each. What it
+// does not know gets no answer, and neither does the answer to a ping.
+func (f *Function[F]) commands(c *Client[F], frame []byte) {
+	var replies []byte
+	flush := func() {
+		if len(replies) > 0 {
+			c.wire.Write(f.frame(OpText, replies))
+			replies = nil
+		}
+	}
+	for line := range bytes.SplitSeq(frame, []byte("\n")) {
+		var id, name, request []byte
+		for key, value := range members(line) {
+			if string(key) == "id" {
+				id = value
+			} else {
+				name, request = key, value
+			}
+		}
+		switch string(name) {
+		case "connect":
+			replies = reply(replies, id, `"connect":{"client":"floor","version":"floor","ping":25,"pong":true}`)
+			flush()
+			f.heartbeat(c)
+		case "subscribe":
+			replies = reply(replies, id, `"subscribe":{}`)
+			c.sit(f.topic(false, string(member(request, "channel"))), flush)
+		case "publish":
+			channel := member(request, "channel")
+			push := bytes.Join([][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"), []byte(`}}}`)}, nil)
+			f.topic(false, string(channel)).write(f.frame(OpText, push))
+			replies = reply(replies, id, `"publish":{}`)
+		}
+	}
+	flush()
+}
+
+// reply appends an answer whose id alone is not known in advance.
+func reply(replies, id []byte, answer string) []byte {
+	if len(replies) > 0 {
+		replies = append(replies, '\n')
+	}
+	replies = append(replies, `{"id":`...)
+	if _, err := strconv.ParseUint(string(id), 10, 32); err != nil {
+		id = []byte("0")
+	}
+	replies = append(replies, id...)
+	replies = append(replies, ',')
+	replies = append(replies, answer...)
+	return append(replies, '}')
+}

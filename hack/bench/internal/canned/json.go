@@ -1,0 +1,59 @@
+package canned
+
+import (
+	"bytes"
+	"iter"
+)
+
+// members are the keys and values of a JSON object as they are written, strings without their quotes.
+// What is no JSON gives what was found until there.
+func members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		b := bytes.TrimLeft(object, " \t\r\n{")
+		for len(b) > 0 && b[0] == '"' {
+			key, rest := value(b)
+			rest = bytes.TrimLeft(rest, " \t\r\n:")
+			v, rest := value(rest)
+			if len(v) == 0 || !yield(key, v) {
+				return
+			}
+			b = bytes.TrimLeft(rest, " \t\r\n,")
+		}
+	}
+}
+
+// member is one value of an object, or nil.
+func member(object []byte, name string) []byte {
+	for key, value := range members(object) {
+		if string(key) == name {
+			return value
+		}
+	}
+	return nil
+}
+
+// value cuts a JSON value from what follows it.
+func value(b []byte) (v, rest []byte) {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+			if !quoted && depth == 0 {
+				return b[1:i], b[i+1:]
+			}
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case depth > 0 && (c == '}' || c == ']'):
+			if depth--; depth == 0 {
+				return b[:i+1], b[i+1:]
+			}
+		case depth == 0 && bytes.IndexByte([]byte(",}] \t\r\n"), c) >= 0:
+			return b[:i], b[i:]
+		}
+	}
+	return b, nil
+}
