@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/wsfleet/wsfleet => ../..
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/lesismal/nbio v1.6.8
 	github.com/stretchr/testify v1.12.1
 	github.com/wsfleet/wsfleet v0.0.0-00010101000000-000000000000

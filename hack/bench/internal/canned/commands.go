@@ -31,9 +31,9 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 			f.heartbeat(c)
 		case "subscribe":
 			replies = reply(replies, id, `"subscribe":{}`)
-			c.sit(f.topic(false, string(member(request, "channel"))), flush)
+			c.sit(f.topic(false, string(bare(member(request, "channel")))), flush)
 		case "publish":
-			channel := member(request, "channel")
+			channel := bare(member(request, "channel"))
 			push := bytes.Join([][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"), []byte(`}}}`)}, nil)
 			f.topic(false, string(channel)).write(f.frame(OpText, push))
 			replies = reply(replies, id, `"publish":{}`)

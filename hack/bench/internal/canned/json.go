@@ -5,7 +5,7 @@ import (
 	"iter"
 )
 
-// members are the keys and values of a JSON object as they are written, strings without their quotes.
+// members are the keys of a JSON object, without their quotes, and its values as they are written.
 // What is no JSON gives what was found until there.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
@@ -14,7 +14,7 @@ func members(object []byte) iter.Seq2[[]byte, []byte] {
 			key, rest := value(b)
 			rest = bytes.TrimLeft(rest, " \t\r\n:")
 			v, rest := value(rest)
-			if len(v) == 0 || !yield(key, v) {
+			if len(v) == 0 || !yield(bare(key), v) {
 				return
 			}
 			b = bytes.TrimLeft(rest, " \t\r\n,")
@@ -32,6 +32,9 @@ func member(object []byte, name string) []byte {
 	return nil
 }
 
+// bare is a string without its quotes.
+func bare(text []byte) []byte { return bytes.Trim(text, `"`) }
+
 // value cuts a JSON value from what follows it.
 func value(b []byte) (v, rest []byte) {
 	depth, quoted := 0, false
@@ -42,7 +45,7 @@ func value(b []byte) (v, rest []byte) {
 		case c == '"':
 			quoted = !quoted
 			if !quoted && depth == 0 {
-				return b[1:i], b[i+1:]
+				return b[:i+1], b[i+1:]
 			}
 		case quoted:
 		case c == '{' || c == '[':

@@ -1,0 +1,120 @@
+// Package report makes a table of measurements: medians over the rounds, ratios to the floor of the same
+// round, and whether the goals are met. It measures nothing.
+package report
+
+import "fmt"
+
+// Figure is one row of the table.
+type Figure struct {
+	// Key names it in JSON.
+	Key  string `json:"key"`
+	Name string `json:"name"`
+	Unit Unit   `json:"unit"`
+	Goal Goal   `json:"goal"`
+}
+
+// Unit is what a figure's values are, and how they are written.
+type Unit string
+
+// The units. KB are 1,000 bytes.
+const (
+	Bytes     Unit = "bytes"
+	Seconds   Unit = "seconds"
+	PerSecond Unit = "per second"
+	// PerCore is per second and core used.
+	PerCore Unit = "per second and core"
+)
+
+// Goal is what a figure should be. The zero value is no goal.
+type Goal struct {
+	Kind  GoalKind `json:"kind"`
+	Value float64  `json:"value,omitempty"`
+}
+
+// GoalKind says how a goal's value is meant.
+type GoalKind string
+
+// The kinds of goal: for the value itself, and for its ratio to the floor's.
+const (
+	None    GoalKind = ""
+	AtMost  GoalKind = "at most"
+	RatioTo GoalKind = "ratio at most"
+	RatioOf GoalKind = "ratio at least"
+	// FloorPlus is a difference to the floor's value.
+	FloorPlus GoalKind = "floor plus at most"
+)
+
+// text is the goal as the table shows it.
+func (g Goal) text(u Unit) string {
+	switch g.Kind {
+	case AtMost:
+		return "≤ " + u.text(g.Value)
+	case RatioTo:
+		return fmt.Sprintf("≤ %gx", g.Value)
+	case RatioOf:
+		return fmt.Sprintf("≥ %gx", g.Value)
+	case FloorPlus:
+		return "≤ floor + " + u.text(g.Value)
+	case None:
+	}
+	return ""
+}
+
+// excess is how far a target is from its goal, as a share of the goal: positive is missed.
+func (g Goal) excess(of Summary) (excess float64, judged bool) {
+	switch {
+	case g.Kind == AtMost && of.Value.Rounds > 0:
+		return of.Value.Median/g.Value - 1, true
+	case of.Ratio == nil:
+		return 0, false
+	case g.Kind == RatioTo:
+		return of.Ratio.Median/g.Value - 1, true
+	case g.Kind == RatioOf:
+		return 1 - of.Ratio.Median/g.Value, true
+	case g.Kind == FloorPlus:
+		allowed := of.Value.Median/of.Ratio.Median + g.Value
+		return of.Value.Median/allowed - 1, true
+	}
+	return 0, false
+}
+
+// text writes a value with three digits that mean something.
+func (u Unit) text(v float64) string {
+	switch u {
+	case Bytes:
+		return scaled(v, []scale{{1e6, "MB"}, {1e3, "KB"}, {1, "B"}})
+	case Seconds:
+		return scaled(v, []scale{{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}})
+	case PerSecond, PerCore:
+		return scaled(v, []scale{{1e6, "M/s"}, {1e3, "k/s"}, {1, "/s"}})
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+type scale struct {
+	size float64
+	name string
+}
+
+func scaled(v float64, scales []scale) string {
+	s := scales[len(scales)-1]
+	for _, candidate := range scales {
+		if max(v, -v) >= candidate.size {
+			s = candidate
+			break
+		}
+	}
+	return digits(v/s.size) + " " + s.name
+}
+
+// digits writes three of them, without an exponent.
+func digits(v float64) string {
+	switch a := max(v, -v); {
+	case a >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case a >= 10:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}

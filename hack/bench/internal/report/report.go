@@ -1,0 +1,173 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Report is a whole run.
+type Report struct {
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	Machine Machine   `json:"machine"`
+	// Settings say what was not the default, like "quick".
+	Settings     map[string]string `json:"settings"`
+	Targets      []string          `json:"targets"`
+	Figures      []Figure          `json:"figures"`
+	Summaries    []Summary         `json:"summaries"`
+	Measurements []Measurement     `json:"measurements"`
+	Failures     []Failure         `json:"failures"`
+	// Interrupted is set when the user ended the run early.
+	Interrupted bool `json:"interrupted"`
+}
+
+// Machine is where a report comes from.
+type Machine struct {
+	CPU     string `json:"cpu"`
+	Cores   int    `json:"cores"`
+	Kernel  string `json:"kernel"`
+	Go      string `json:"go"`
+	Version string `json:"version"`
+}
+
+// Failure is a measurement that did not come to an end.
+type Failure struct {
+	Scenario string `json:"scenario"`
+	Target   string `json:"target"`
+	Round    int    `json:"round"`
+	Error    string `json:"error"`
+}
+
+// JSON writes everything, each round included.
+func (r *Report) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// Markdown is the table, and below it what it was measured on and what failed.
+func (r *Report) Markdown() string {
+	var out strings.Builder
+	table(&out, r.rows())
+	m := r.Machine
+	fmt.Fprintf(&out, "\nMedian of the rounds (lowest to highest); ratios are to the floor of the same round. KB are 1,000 bytes.\n")
+	fmt.Fprintf(&out, "%s, %d cores, Linux %s, %s, wsfleet %s, %s, %s.\n", m.CPU, m.Cores, m.Kernel, m.Go, m.Version,
+		r.Started.UTC().Format(time.DateOnly), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second))
+	if len(r.Settings) > 0 {
+		fmt.Fprintf(&out, "Settings: %s.\n", r.settings())
+	}
+	for _, f := range r.Failures {
+		fmt.Fprintf(&out, "FAILED: %s of %s in round %d: %s\n", f.Scenario, f.Target, f.Round, f.Error)
+	}
+	if r.Interrupted {
+		out.WriteString("Interrupted: not all rounds are in.\n")
+	}
+	return out.String()
+}
+
+func (r *Report) settings() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(r.Settings)) {
+		parts = append(parts, name+" "+r.Settings[name])
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rows are the table's cells, its head first.
+func (r *Report) rows() [][]string {
+	head := []string{"figure"}
+	for _, target := range r.Targets {
+		head = append(head, target)
+		if target != Floor {
+			head = append(head, "ratio")
+		}
+	}
+	rows := [][]string{append(head, "goal", "met")}
+	for _, f := range r.Figures {
+		row := []string{f.Name}
+		var verdicts []string
+		for _, target := range r.Targets {
+			s := r.summary(f.Key, target)
+			row = append(row, s.value(f.Unit))
+			if target != Floor {
+				row = append(row, s.ratio())
+			}
+			if v := s.verdict(); v != "" {
+				verdicts = append(verdicts, target+" "+v)
+			}
+		}
+		rows = append(rows, append(row, f.Goal.text(f.Unit), strings.Join(verdicts, ", ")))
+	}
+	return rows
+}
+
+func (r *Report) summary(figure, target string) *Summary {
+	for i := range r.Summaries {
+		if s := &r.Summaries[i]; s.Figure == figure && s.Target == target {
+			return s
+		}
+	}
+	return nil
+}
+
+func (s *Summary) value(u Unit) string {
+	if s == nil {
+		return ""
+	}
+	return s.Value.text(u.text)
+}
+
+func (s *Summary) ratio() string {
+	if s == nil || s.Ratio == nil {
+		return ""
+	}
+	return s.Ratio.text(func(v float64) string { return digits(v) + "x" })
+}
+
+// verdict is empty without a goal.
+func (s *Summary) verdict() string {
+	switch {
+	case s == nil || s.Met == nil:
+		return ""
+	case *s.Met:
+		return "yes"
+	default:
+		return fmt.Sprintf("MISSED by %s %%", digits(s.Missed*100))
+	}
+}
+
+func (s Spread) text(of func(float64) string) string {
+	if s.Rounds < 2 {
+		return of(s.Median)
+	}
+	return fmt.Sprintf("%s (%s to %s)", of(s.Median), of(s.Min), of(s.Max))
+}
+
+// table writes Markdown that is a table to the eye as well.
+func table(out io.Writer, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for n, row := range rows {
+		for i, cell := range row {
+			_, _ = fmt.Fprintf(out, "| %s%s ", cell, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
+		}
+		_, _ = fmt.Fprintln(out, "|")
+		if n > 0 {
+			continue
+		}
+		for _, w := range widths {
+			_, _ = fmt.Fprintf(out, "|%s", strings.Repeat("-", w+2))
+		}
+		_, _ = fmt.Fprintln(out, "|")
+	}
+}

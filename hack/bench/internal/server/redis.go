@@ -1,0 +1,57 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+)
+
+// redis starts a Redis that keeps nothing on disk and returns its address.
+func (s *Server) redis(ctx context.Context) (address string, err error) {
+	port, err := freePort(ctx)
+	if err != nil {
+		return "", err
+	}
+	log, w := io.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	_, err = s.process(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no", "--daemonize", "no")
+	if err != nil {
+		return "", fmt.Errorf("%w: install it with hack/install-deps.sh redis", err)
+	}
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	if err := answers(ctx, address); err != nil {
+		s.Stop()
+		return "", fmt.Errorf("redis-server: %w", err)
+	}
+	return address, nil
+}
+
+// freePort is free now; who takes it until Redis does makes its start fail.
+func freePort(ctx context.Context) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// answers waits until somebody accepts connections at an address.
+func answers(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,216 @@
+// Package server starts and stops the processes that are measured.
+package server
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// Options are what every server is told.
+type Options struct {
+	// Bin is the directory with the binaries.
+	Bin            string
+	PingInterval   time.Duration
+	PongTimeout    time.Duration
+	MaxConnections int
+}
+
+// Server is a process that listens for WebSockets.
+type Server struct {
+	PID int
+	// Address is where clients connect, Admin a gateway's private port.
+	Address, Admin string
+	stop           []func()
+}
+
+// The targets.
+const (
+	Floor     = "floor"
+	NBIO      = "nbio"
+	Transport = "transport"
+	Memory    = "memory"
+	Redis     = "redis"
+)
+
+// Targets are all there are, each with what it is.
+func Targets() [][2]string {
+	return [][2]string{
+		{Floor, "an event loop without any function"},
+		{Memory, "the gateway with its memory as broker"},
+		{Redis, "the gateway with a Redis of its own"},
+		{NBIO, "the floor's function on github.com/lesismal/nbio"},
+		{Transport, "the floor's function on gateway/transport"},
+	}
+}
+
+// patience bounds how long a server may take to say where it listens.
+const patience = 20 * time.Second
+
+// Start starts a target and returns when it serves.
+func Start(ctx context.Context, target string, o Options) (*Server, error) {
+	floor := []string{"--ping-interval", o.PingInterval.String()}
+	switch target {
+	case Floor:
+		return (&Server{}).run(ctx, filepath.Join(o.Bin, "floor"), floor...)
+	case NBIO:
+		return (&Server{}).run(ctx, filepath.Join(o.Bin, "floor-nbio"), floor...)
+	case Transport:
+		return (&Server{}).run(ctx, filepath.Join(o.Bin, "floor-transport"), floor...)
+	case Memory:
+		return (&Server{}).gateway(ctx, o)
+	case Redis:
+		s := &Server{}
+		address, err := s.redis(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s.gateway(ctx, o, "--broker", contract.BrokerRedis, "--redis-addresses", address)
+	}
+	return nil, fmt.Errorf("no target is called %q: use %s", target, names())
+}
+
+func names() string {
+	var all []string
+	for _, t := range Targets() {
+		all = append(all, t[0])
+	}
+	return strings.Join(all, ", ")
+}
+
+// Known says whether there is such a target.
+func Known(target string) error {
+	for _, t := range Targets() {
+		if t[0] == target {
+			return nil
+		}
+	}
+	return fmt.Errorf("no target is called %q: use %s", target, names())
+}
+
+// Stop ends the server at once and what it needed.
+func (s *Server) Stop() {
+	for _, stop := range s.stop {
+		stop()
+	}
+	s.stop = nil
+}
+
+func (s *Server) gateway(ctx context.Context, o Options, more ...string) (*Server, error) {
+	s, err := s.run(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "info",
+		// Its limits are there to refuse what a benchmark does.
+		"--max-connections", strconv.Itoa(o.MaxConnections), "--connect-rate", "0", "--message-rate", "0",
+		"--ping-interval", o.PingInterval.String(), "--pong-timeout", o.PongTimeout.String(),
+	}, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready waits until the gateway has reached its broker.
+func (s *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+contract.PathReadyz, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				http.DefaultClient.CloseIdleConnections()
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the gateway does not become ready: %w", errors.Join(ctx.Err(), err))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// run starts a process and reads its log until it says where it listens.
+func (s *Server) run(ctx context.Context, path string, args ...string) (*Server, error) {
+	log, w := io.Pipe()
+	cmd, err := s.process(w, path, args...)
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	s.PID = cmd.Process.Pid
+
+	found := make(chan error, 1)
+	go func() { found <- s.listens(log) }()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case err = <-found:
+	case <-timeout.C:
+		err = fmt.Errorf("did not say within %v where it listens", patience)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return s, nil
+}
+
+// listens reads a log until its "... serves" and throws the rest away.
+func (s *Server) listens(log io.Reader) error {
+	lines := bufio.NewScanner(log)
+	last := ""
+	for lines.Scan() {
+		var entry struct{ Msg, Listen, Admin string }
+		last = lines.Text()
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && strings.HasSuffix(entry.Msg, "serves") {
+			s.Address, s.Admin = entry.Listen, entry.Admin
+			go func() { _, _ = io.Copy(io.Discard, log) }()
+			return nil
+		}
+	}
+	return fmt.Errorf("ended: %s", last)
+}
+
+// process starts a program whose output goes to log. Stop kills it: a drain would only take time.
+func (s *Server) process(log *io.PipeWriter, path string, args ...string) (*exec.Cmd, error) {
+	cmd := exec.Command(path, args...) //nolint:noctx // Stop ends it, after what still talks to it
+	cmd.Stdout, cmd.Stderr = log, log
+	// In a group of its own a Ctrl-C does not reach it: what still talks to it ends first.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = log.CloseWithError(cmd.Wait())
+	}()
+	s.stop = append([]func(){func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	}}, s.stop...)
+	return cmd, nil
+}
