@@ -7,6 +7,7 @@ replace github.com/wsfleet/wsfleet => ../..
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/lesismal/nbio v1.6.8
+	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
 	github.com/wsfleet/wsfleet v0.0.0-00010101000000-000000000000
 	golang.org/x/sys v0.48.0
@@ -14,8 +15,10 @@ require (
 
 require (
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.20.1 // indirect
 	github.com/lesismal/llib v1.2.2 // indirect
+	github.com/spf13/pflag v1.1.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect

@@ -48,13 +48,13 @@ const (
 func (g Goal) text(u Unit) string {
 	switch g.Kind {
 	case AtMost:
-		return "≤ " + u.text(g.Value)
+		return "≤ " + u.Text(g.Value)
 	case RatioTo:
 		return fmt.Sprintf("≤ %gx", g.Value)
 	case RatioOf:
 		return fmt.Sprintf("≥ %gx", g.Value)
 	case FloorPlus:
-		return "≤ floor + " + u.text(g.Value)
+		return "≤ floor + " + u.Text(g.Value)
 	case None:
 	}
 	return ""
@@ -78,8 +78,8 @@ func (g Goal) excess(of Summary) (excess float64, judged bool) {
 	return 0, false
 }
 
-// text writes a value with three digits that mean something.
-func (u Unit) text(v float64) string {
+// Text writes a value with three digits that mean something.
+func (u Unit) Text(v float64) string {
 	switch u {
 	case Bytes:
 		return scaled(v, []scale{{1e6, "MB"}, {1e3, "KB"}, {1, "B"}})

@@ -120,7 +120,7 @@ func (s *Summary) value(u Unit) string {
 	if s == nil {
 		return ""
 	}
-	return s.Value.text(u.text)
+	return s.Value.text(u.Text)
 }
 
 func (s *Summary) ratio() string {

@@ -67,17 +67,17 @@ func TestGoals(t *testing.T) {
 
 func TestValuesAreReadable(t *testing.T) {
 	for want, got := range map[string]string{
-		"512 B":    Bytes.text(512),
-		"1.95 KB":  Bytes.text(1950),
-		"12.3 MB":  Bytes.text(12_345_678),
-		"45.0 us":  Seconds.text(45e-6),
-		"0.50 us":  Seconds.text(0.5e-6),
-		"57.0 ms":  Seconds.text(0.057),
-		"1.20 s":   Seconds.text(1.2),
-		"150 k/s":  PerSecond.text(150_000),
-		"12.0 /s":  PerSecond.text(12),
-		"0.00 us":  Seconds.text(0),
-		"-1.50 KB": Bytes.text(-1500),
+		"512 B":    Bytes.Text(512),
+		"1.95 KB":  Bytes.Text(1950),
+		"12.3 MB":  Bytes.Text(12_345_678),
+		"45.0 us":  Seconds.Text(45e-6),
+		"0.50 us":  Seconds.Text(0.5e-6),
+		"57.0 ms":  Seconds.Text(0.057),
+		"1.20 s":   Seconds.Text(1.2),
+		"150 k/s":  PerSecond.Text(150_000),
+		"12.0 /s":  PerSecond.Text(12),
+		"0.00 us":  Seconds.Text(0),
+		"-1.50 KB": Bytes.Text(-1500),
 	} {
 		require.Equal(t, want, got)
 	}

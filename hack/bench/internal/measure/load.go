@@ -1,0 +1,87 @@
+package measure
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+)
+
+// result is what is used of `wsfleet load --output json`.
+type result struct {
+	Clients int     `json:"clients"`
+	Phases  []phase `json:"phases"`
+	Connect struct {
+		Connected int `json:"connected"`
+	} `json:"connect"`
+	Delivery struct {
+		PerSecond float64 `json:"perSecond"`
+		Latency   struct {
+			P99 float64 `json:"p99"`
+		} `json:"latency"`
+	} `json:"delivery"`
+}
+
+type phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Server  *struct {
+		CPUSeconds    float64 `json:"cpuSeconds"`
+		RSSStartBytes float64 `json:"rssStartBytes"`
+		RSSEndBytes   float64 `json:"rssEndBytes"`
+	} `json:"server"`
+}
+
+// phase is the one of that name, with the server's share of it.
+func (r *result) phase(name string) (phase, error) {
+	for _, p := range r.Phases {
+		if p.Name == name {
+			if p.Server == nil {
+				return p, fmt.Errorf("wsfleet load says nothing of the server in phase %q", name)
+			}
+			return p, nil
+		}
+	}
+	return phase{}, fmt.Errorf("wsfleet load had no phase %q", name)
+}
+
+// farewell is how long the load tool may take to end after an interrupt.
+const farewell = 5 * time.Second
+
+// load runs the load tool against a server.
+func load(ctx context.Context, bin string, s *server.Server, scenario string, flags ...string) (*result, error) {
+	args := append([]string{
+		"load", scenario, "ws://" + s.Address, "--output", "json", "--quiet", "--server-pid", strconv.Itoa(s.PID),
+	}, flags...)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "wsfleet"), args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// It has workers to end.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = farewell
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		// A run that is not what was asked for is no measurement, even if there is a result.
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("wsfleet %s: %w: %s", strings.Join(args, " "), err, lastLine(errs.String())))
+	}
+	r := &result{}
+	if err := json.Unmarshal(out.Bytes(), r); err != nil {
+		return nil, fmt.Errorf("wsfleet load printed no result: %w", err)
+	}
+	return r, nil
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

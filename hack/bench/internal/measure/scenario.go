@@ -1,0 +1,198 @@
+// Package measure runs the scenarios of the benchmark: it starts a server, puts load on it and makes
+// figures of what the load tool says.
+package measure
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
+	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+)
+
+// Settings are the sizes of all scenarios.
+type Settings struct {
+	// Bin is the directory with the binaries.
+	Bin string `json:"-"`
+	// IdleClients subscribe to IdleChannels, one each, and are held for Hold.
+	IdleClients, IdleChannels int
+	Hold                      time.Duration
+	// Subscribers get what one publisher publishes for Duration, after Warmup.
+	Subscribers      int
+	Duration, Warmup time.Duration
+	// DeliveriesPerSecond is what is offered for the latency.
+	DeliveriesPerSecond int
+	MessageBytes        int
+	// StallSubscribers get broadcasts while somebody else is looked after.
+	StallSubscribers int
+	PingInterval     time.Duration
+	PongTimeout      time.Duration
+	// MaxConnections is what a gateway is told; with its reserved files it fits into 20,000 descriptors.
+	MaxConnections int
+}
+
+// Full are the sizes of a real measurement.
+func Full() Settings {
+	return Settings{
+		IdleClients: 19_000, IdleChannels: 1_900, Hold: time.Minute,
+		Subscribers: 5_000, Duration: 10 * time.Second, Warmup: 3 * time.Second,
+		DeliveriesPerSecond: 50_000, MessageBytes: 100,
+		StallSubscribers: 19_000,
+		PingInterval:     25 * time.Second, PongTimeout: 8 * time.Second,
+		MaxConnections: 19_500,
+	}
+}
+
+// Quick are sizes that show within minutes whether everything runs. Their figures are no results.
+func Quick() Settings {
+	s := Full()
+	s.IdleClients, s.IdleChannels, s.Hold = 2_000, 200, 6*time.Second
+	s.Subscribers, s.Duration, s.Warmup, s.DeliveriesPerSecond = 500, 2*time.Second, time.Second, 5_000
+	s.StallSubscribers = 2_000
+	s.PingInterval, s.PongTimeout = 5*time.Second, 2*time.Second
+	return s
+}
+
+// Values are the figures of one run, by their keys.
+type Values map[string]float64
+
+// Scenario is one way to use a server, which gives one or more figures.
+type Scenario struct {
+	Name    string
+	About   string
+	Figures []report.Figure
+	// Needs says which targets it makes sense for; nil is all.
+	Needs func(target string) bool
+	run   func(ctx context.Context, s Settings, to *server.Server) (Values, error)
+}
+
+// Run starts a target of its own for one run: no memory or connection of another is in its figures.
+func (s Scenario) Run(ctx context.Context, target string, settings Settings) (Values, error) {
+	to, err := server.Start(ctx, target, server.Options{
+		Bin: settings.Bin, PingInterval: settings.PingInterval, PongTimeout: settings.PongTimeout, MaxConnections: settings.MaxConnections,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", target, err)
+	}
+	defer to.Stop()
+	return s.run(ctx, settings, to)
+}
+
+// Scenarios are all there are, in the order of the table.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{
+			Name: "idle", About: "many clients come, subscribe and stay",
+			Figures: []report.Figure{
+				{Key: "idle-memory", Name: "resident memory per idle, subscribed connection", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 2000}},
+				{Key: "handshake-cpu", Name: "CPU per handshake, connect and subscribe included", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.6}},
+				{Key: "idle-cpu", Name: "CPU per idle connection and second", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.5}},
+				{Key: "empty-memory", Name: "process without a connection", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 25e6}},
+			},
+			run: idle,
+		},
+		{
+			Name: "fanout-1", About: "one publication in flight",
+			Figures: []report.Figure{
+				{Key: "delivery-cpu-1", Name: "CPU per delivery, 1 publication in flight", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.25}},
+				{Key: "deliveries-1", Name: "deliveries per second, 1 in flight", Unit: report.PerSecond, Goal: report.Goal{Kind: report.RatioOf, Value: 0.9}},
+			},
+			run: fanout(1),
+		},
+		{
+			Name: "fanout-16", About: "16 publications in flight",
+			Figures: []report.Figure{
+				{Key: "delivery-cpu-16", Name: "CPU per delivery, 16 in flight", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 0.3}},
+				{Key: "deliveries-16", Name: "deliveries per second, 16 in flight", Unit: report.PerSecond, Goal: report.Goal{Kind: report.RatioOf, Value: 3}},
+			},
+			run: fanout(16),
+		},
+		{
+			Name: "rate", About: "a steady rate of publications",
+			Figures: []report.Figure{
+				{Key: "latency-p99", Name: "latency p99 at 50,000 deliveries per second offered", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.1}},
+			},
+			run: rate,
+		},
+		{
+			Name: "stall", About: "how long a broadcast to many holds up others",
+			Figures: []report.Figure{
+				{Key: "stall-connect", Name: "longest stall during a broadcast: a new client", Unit: report.Seconds},
+				{Key: "stall-message", Name: "longest stall during a broadcast: a message of another channel", Unit: report.Seconds},
+			},
+			run: stall,
+		},
+	}
+}
+
+func idle(ctx context.Context, s Settings, to *server.Server) (Values, error) {
+	r, err := load(ctx, s.Bin, to, "idle",
+		"--clients", strconv.Itoa(s.IdleClients), "--channels", strconv.Itoa(s.IdleChannels), "--hold", s.Hold.String())
+	if err != nil {
+		return nil, err
+	}
+	return idleValues(r)
+}
+
+// idleValues reads memory at the end of the hold: by then a server has let go of what connecting took.
+func idleValues(r *result) (Values, error) {
+	connect, err := r.phase("connect")
+	if err != nil {
+		return nil, err
+	}
+	hold, err := r.phase("hold")
+	if err != nil {
+		return nil, err
+	}
+	n := float64(r.Connect.Connected)
+	return Values{
+		"empty-memory":  connect.Server.RSSStartBytes,
+		"handshake-cpu": connect.Server.CPUSeconds / n,
+		"idle-memory":   (hold.Server.RSSEndBytes - connect.Server.RSSStartBytes) / n,
+		"idle-cpu":      hold.Server.CPUSeconds / hold.Seconds / n,
+	}, nil
+}
+
+func fanout(window int) func(context.Context, Settings, *server.Server) (Values, error) {
+	return func(ctx context.Context, s Settings, to *server.Server) (Values, error) {
+		r, err := load(ctx, s.Bin, to, "fanout", append(s.fanout(s.Subscribers), "--window", strconv.Itoa(window))...)
+		if err != nil {
+			return nil, err
+		}
+		return fanoutValues(r, window)
+	}
+}
+
+// fanout is what the load tool is told of a broadcast.
+func (s Settings) fanout(subscribers int) []string {
+	return []string{
+		"--clients", strconv.Itoa(subscribers), "--channels", "1", "--message-bytes", strconv.Itoa(s.MessageBytes),
+		"--duration", s.Duration.String(), "--warmup", s.Warmup.String(),
+	}
+}
+
+func fanoutValues(r *result, window int) (Values, error) {
+	run, err := r.phase("run")
+	if err != nil {
+		return nil, err
+	}
+	deliveries := r.Delivery.PerSecond * run.Seconds
+	if deliveries == 0 {
+		return nil, fmt.Errorf("nothing was delivered")
+	}
+	return Values{
+		fmt.Sprintf("delivery-cpu-%d", window): run.Server.CPUSeconds / deliveries,
+		fmt.Sprintf("deliveries-%d", window):   r.Delivery.PerSecond,
+	}, nil
+}
+
+func rate(ctx context.Context, s Settings, to *server.Server) (Values, error) {
+	perSecond := float64(s.DeliveriesPerSecond) / float64(s.Subscribers)
+	r, err := load(ctx, s.Bin, to, "fanout", append(s.fanout(s.Subscribers), "--rate", strconv.FormatFloat(perSecond, 'f', -1, 64))...)
+	if err != nil {
+		return nil, err
+	}
+	return Values{"latency-p99": r.Delivery.Latency.P99}, nil
+}

@@ -1,0 +1,138 @@
+// Command bench measures the gateway against a floor: `make bench`. It starts the servers, runs
+// `wsfleet load` against each in turn, and prints a table.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsfleet/wsfleet/hack/bench/internal/measure"
+	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
+	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a command line that cannot be used.
+type usageError struct{ error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := newRoot().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "bench: "+err.Error())
+	if _, usage := errors.AsType[usageError](err); usage {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailed)
+}
+
+func newRoot() *cobra.Command {
+	b := &bench{settings: measure.Full()}
+	var rows []string
+	var quick bool
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the gateway against a floor and print the table",
+		Long: `bench starts the servers one after the other, puts load on each with ` + "`wsfleet load`" + `, and prints a table of
+figures: the median of all rounds, the lowest and the highest, and the ratio to the floor of the same round.
+
+Rows (--rows):
+` + listed(rowsAbout()) + `
+Targets (--targets):
+` + listed(server.Targets()) + `
+A goal that is missed is told in the table and is no error. Exit codes: 0 measured; 1 something could not be measured,
+or Ctrl-C; 2 the command line is wrong.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown argument %q; see bench --help", args[0])}
+			}
+			return nil
+		},
+		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if quick {
+				b.settings = measure.Quick()
+			}
+			b.settings.Bin, b.out, b.progress = b.bin, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			b.given = map[string]string{}
+			if quick {
+				b.given["quick"] = "(no result)"
+			}
+			if err := b.choose(rows); err != nil {
+				return usageError{err}
+			}
+			return b.run(cmd.Context())
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see bench --help", err)}
+	})
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVar(&b.rounds, "rounds", 3, "how often everything is measured")
+	f.StringSliceVar(&rows, "rows", nil, "rows to measure, default all")
+	f.StringSliceVar(&b.targets, "targets", []string{server.Floor, server.Memory, server.Redis}, "what to measure")
+	f.BoolVar(&quick, "quick", false, "small and short: shows that everything runs, gives no results")
+	f.StringVar(&b.bin, "bin", "bin", "`directory` with the binaries")
+	f.StringVar(&b.output, "output", "bin/bench", "`path` of the result, to which .json and .md are added")
+	return cmd
+}
+
+func rowsAbout() [][2]string {
+	var all [][2]string
+	for _, s := range measure.Scenarios() {
+		all = append(all, [2]string{s.Name, s.About})
+	}
+	return all
+}
+
+func listed(all [][2]string) string {
+	var out strings.Builder
+	for _, one := range all {
+		fmt.Fprintf(&out, "  %-10s %s\n", one[0], one[1])
+	}
+	return out.String()
+}
+
+// choose checks what the flags say.
+func (b *bench) choose(rows []string) error {
+	if b.rounds < 1 {
+		return fmt.Errorf("--rounds %d measures nothing: give 1 or more", b.rounds)
+	}
+	for _, target := range b.targets {
+		if err := server.Known(target); err != nil {
+			return fmt.Errorf("--targets: %w", err)
+		}
+	}
+	if !slices.Contains(b.targets, report.Floor) {
+		b.targets = append([]string{report.Floor}, b.targets...)
+	}
+	all := measure.Scenarios()
+	for _, row := range rows {
+		if !slices.ContainsFunc(all, func(s measure.Scenario) bool { return s.Name == row }) {
+			return fmt.Errorf("--rows: no row is called %q; see bench --help", row)
+		}
+	}
+	for _, s := range all {
+		if len(rows) == 0 || slices.Contains(rows, s.Name) {
+			b.scenarios = append(b.scenarios, s)
+		}
+	}
+	return nil
+}
