@@ -1,0 +1,122 @@
+package measure
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+)
+
+func fixture(t *testing.T, name string) *result {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	r := &result{}
+	require.NoError(t, json.Unmarshal(data, r))
+	return r
+}
+
+func TestIdleValues(t *testing.T) {
+	v, err := idleValues(fixture(t, "idle.json"))
+	require.NoError(t, err)
+	require.Equal(t, 10e6, v["empty-memory"])
+	require.Equal(t, 2000.0, v["idle-memory"])
+	require.InDelta(t, 5e-3, v["handshake-cpu"], 1e-12)
+	require.InDelta(t, 50e-6, v["idle-cpu"], 1e-12)
+}
+
+func TestFanoutValues(t *testing.T) {
+	v, err := fanoutValues(fixture(t, "fanout.json"), 16)
+	require.NoError(t, err)
+	require.InDelta(t, 6e-6, v["delivery-cpu-16"], 1e-12)
+	require.Equal(t, 100e3, v["deliveries-16"])
+}
+
+func TestAResultThatLacksSomethingIsNoMeasurement(t *testing.T) {
+	r := fixture(t, "idle.json")
+	r.Phases[1].Server = nil
+	_, err := idleValues(r)
+	require.ErrorContains(t, err, `nothing of the server in phase "hold"`)
+	_, err = fanoutValues(r, 1)
+	require.ErrorContains(t, err, `no phase "run"`)
+	r = fixture(t, "fanout.json")
+	r.Delivery.PerSecond = 0
+	_, err = fanoutValues(r, 1)
+	require.ErrorContains(t, err, "nothing was delivered")
+}
+
+func TestEveryFigureIsOfOneScenario(t *testing.T) {
+	seen := map[string]string{}
+	for _, s := range Scenarios() {
+		require.NotEmpty(t, s.Figures, s.Name)
+		for _, f := range s.Figures {
+			require.Empty(t, seen[f.Key], f.Key)
+			seen[f.Key] = s.Name
+		}
+	}
+}
+
+// tool is a load tool that does what a script says.
+func tool(t *testing.T, script string) string {
+	t.Helper()
+	bin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "wsfleet"), []byte("#!/bin/sh\n"+script), 0o700)) //nolint:gosec // it is to be run
+	return bin
+}
+
+func TestLoadNamesServerAndFlags(t *testing.T) {
+	bin := tool(t, `echo "$@" >"$(dirname "$0")/args"; echo '{"clients":7}'`)
+	r, err := load(t.Context(), bin, &server.Server{PID: 42, Address: "127.0.0.1:1"}, "idle", "--clients", "7")
+	require.NoError(t, err)
+	require.Equal(t, 7, r.Clients)
+	args, err := os.ReadFile(filepath.Join(bin, "args"))
+	require.NoError(t, err)
+	require.Equal(t, "load idle ws://127.0.0.1:1 --output json --quiet --server-pid 42 --clients 7", strings.TrimSpace(string(args)))
+}
+
+func TestALoadThatFailsIsNoMeasurement(t *testing.T) {
+	_, err := load(t.Context(), tool(t, `echo '{}'; echo first >&2; echo "3 messages were lost" >&2; exit 1`), &server.Server{}, "idle")
+	require.ErrorContains(t, err, "3 messages were lost")
+	_, err = load(t.Context(), tool(t, `echo hello`), &server.Server{}, "idle")
+	require.ErrorContains(t, err, "no result")
+}
+
+func TestLoadEndsWithItsContext(t *testing.T) {
+	bin := tool(t, `trap 'exit 1' INT; : >"$(dirname "$0")/began"; while :; do sleep 0.01; done`)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := load(ctx, bin, &server.Server{}, "idle")
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(bin, "began")); return err == nil }, farewell, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+func TestLongest(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	worst, err := longest(ctx, func(n int) error {
+		switch n {
+		case 1:
+			time.Sleep(30 * time.Millisecond)
+		case 3:
+			cancel()
+		}
+		return ctx.Err()
+	})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, worst, 30*time.Millisecond)
+
+	broken := errors.New("broken")
+	_, err = longest(t.Context(), func(int) error { return broken })
+	require.ErrorIs(t, err, broken)
+}
