@@ -82,12 +82,40 @@ func (c *conn) QueuedBytes() int {
 }
 
 func (c *conn) Send(f Frame) bool {
-	if c.deflate {
-		f = f.deflated()
+	f = c.form(f)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sent := c.push(f)
+	if sent {
+		c.signal()
 	}
+	return sent
+}
+
+func (c *conn) Queue(f Frame) bool {
+	f = c.form(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.push(f)
+}
+
+func (c *conn) Flush() {
+	c.mu.Lock()
+	if c.wire == nil || c.scheduled || c.queue == nil || len(c.queue.waiting) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.scheduled = true
+	c.mu.Unlock()
+	c.wire.flush()
+}
+
+// form is a frame as this connection gets it.
+func (c *conn) form(f Frame) Frame {
+	if c.deflate {
+		return f.deflated()
+	}
+	return f
 }
 
 // push queues a frame; the caller holds the lock.
@@ -104,10 +132,8 @@ func (c *conn) push(f Frame) bool {
 	if !ok {
 		c.queue.drop(&c.server.budget)
 		c.drop(dropSlow, c.endpoint.Codes.Slow)
-		return false
 	}
-	c.signal()
-	return true
+	return ok
 }
 
 func (c *conn) needQueue() *queue {

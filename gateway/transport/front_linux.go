@@ -27,6 +27,11 @@ func (s *Server) Front(l net.Listener, endpoints map[string]*Endpoint) (net.List
 	if err != nil {
 		return nil, err
 	}
+	// Small frames must not wait for the acknowledgement of earlier ones. Accepted sockets inherit it.
+	if err := unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		_ = unix.Close(int(fd))
+		return nil, fmt.Errorf("set up the listener: %w", err)
+	}
 	f := &front{Listener: l, server: s, endpoints: endpoints, loop: on, fd: fd, others: make(chan net.Conn), done: make(chan struct{})}
 	f.timer.owner = f
 	if err := on.add(f.fd, f, unix.EPOLLIN); err != nil {
@@ -104,8 +109,6 @@ func (f *front) welcome(fd int32, address unix.Sockaddr) {
 		_ = unix.Close(int(fd))
 		return
 	}
-	// Small frames must not wait for the acknowledgement of earlier ones.
-	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	g := &guest{front: f, loop: l, fd: fd, address: addrPort(address)}
 	g.timer.owner = g
 	f.server.wheel.set(&g.timer, f.server.wheel.now()+f.server.options.HandshakeTimeout)

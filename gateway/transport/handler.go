@@ -19,6 +19,10 @@ type Conn interface {
 	// Send queues a message. It reports false when the connection is closing; a client that is too
 	// slow for its queue is then being disconnected.
 	Send(f Frame) bool
+	// Queue is Send for a handler that answers what came, and calls Flush when it has no more to say: the
+	// answers go out from its own goroutine, and nobody needs to be woken for them.
+	Queue(f Frame) bool
+	Flush()
 	// Close tells the peer why after everything queued before, waits a moment for its answer, and
 	// ends. Only the first call counts.
 	Close(c Close)

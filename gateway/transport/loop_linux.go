@@ -177,7 +177,7 @@ func (l *loop) write() {
 		turn, l.dirty = l.dirty, turn[:0]
 		l.mu.Unlock()
 		for _, w := range turn {
-			w.flush(scratch)
+			w.flushWith(scratch)
 		}
 		clear(turn)
 	}

@@ -8,6 +8,8 @@ type wire interface {
 	// schedule says that the connection's take has something. It is called again only after take or
 	// wrote said that there is nothing more.
 	schedule()
+	// flush is schedule for a caller who may write himself, and holds no lock.
+	flush()
 	// pause stops the reading, resume takes it up.
 	pause()
 	resume()

@@ -170,9 +170,18 @@ func (w *pollWire) schedule() { w.loop.schedule(w) }
 // writesPerTurn keeps a connection that is fed faster than it is written from holding up the others.
 const writesPerTurn = 16
 
-// flush writes what waits until nothing does, the socket is full or it is others' turn. Scratch joins
-// small frames into one write.
-func (w *pollWire) flush(scratch []byte) {
+// scratches are for those who are not the loop.
+var scratches = sync.Pool{New: func() any { return new([longestRecord]byte) }}
+
+func (w *pollWire) flush() {
+	scratch := scratches.Get().(*[longestRecord]byte)
+	w.flushWith(scratch[:0])
+	scratches.Put(scratch)
+}
+
+// flushWith writes what waits until nothing does, the socket is full or it is others' turn. Scratch
+// joins small frames into one write.
+func (w *pollWire) flushWith(scratch []byte) {
 	if w.secure != nil && !w.secure.drain() {
 		return
 	}

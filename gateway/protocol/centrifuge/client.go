@@ -170,8 +170,9 @@ func (c *client) subscribe(ctx context.Context, reply *cf.Reply, r *cf.Subscribe
 	var err error
 	c.session.Attach(r.Channel, c, func() {
 		err = c.reply(reply)
-		c.flush()
+		c.queue()
 	})
+	c.conn.Flush()
 	return err
 }
 
@@ -208,10 +209,16 @@ func (c *client) reply(r *cf.Reply) error {
 
 // flush sends the answers that were gathered as one frame.
 func (c *client) flush() {
+	c.queue()
+	c.conn.Flush()
+}
+
+// queue makes the answers that were gathered one frame, which goes out with the next flush.
+func (c *client) queue() {
 	if c.replies == nil {
 		return
 	}
-	c.conn.Send(transport.NewFrame(transport.Text, c.replies.FinishNoCopy()))
+	c.conn.Queue(transport.NewFrame(transport.Text, c.replies.FinishNoCopy()))
 	c.replies = nil
 }
 

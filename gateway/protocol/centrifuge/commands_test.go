@@ -31,6 +31,8 @@ func (c *fakeConn) RemoteIP() netip.Addr                           { return neti
 func (c *fakeConn) OpenedAt() time.Time                            { return time.Time{} }
 func (c *fakeConn) QueuedBytes() int                               { return 0 }
 func (c *fakeConn) Send(transport.Frame) bool                      { c.sent++; return len(c.closed) == 0 }
+func (c *fakeConn) Queue(f transport.Frame) bool                   { return c.Send(f) }
+func (c *fakeConn) Flush()                                         {}
 func (c *fakeConn) Close(cl transport.Close)                       { c.closed = append(c.closed, cl) }
 func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)            {}
 func (c *fakeConn) CloseAfter(d time.Duration, cl transport.Close) { c.expiry, c.stale = d, cl }
