@@ -122,7 +122,7 @@ func (i *inflater) inflate(data []byte, limit int) ([]byte, error) {
 		switch {
 		case len(content) > limit:
 			return content, nil
-		case err != io.EOF: //nolint:errorlint // flate returns it as it is
+		case err != io.EOF:
 			return nil, err
 		case i.in.Len() == 0:
 			return content, nil

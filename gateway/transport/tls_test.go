@@ -276,7 +276,7 @@ func TestSecureFramesThatFollowTheHandshakeAtOnce(t *testing.T) {
 		for _, want := range []string{"a", "b", "c"} {
 			require.Equal(t, want, <-got)
 		}
-		require.NoError(t, nc.Conn.Close())
+		require.NoError(t, nc.Close())
 		<-h.closed
 	})
 }
