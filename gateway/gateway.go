@@ -261,7 +261,7 @@ func (g *Gateway) front(public net.Listener, endpoints map[string]*transport.End
 		if err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", contract.KeyTLSCertFile, contract.KeyTLSKeyFile, err)
 		}
-		return transport.Secure(public, source.TLS()), nil
+		return g.server.Secure(public, source.TLS()), nil
 	}
 	l, err := g.server.Front(public, endpoints)
 	if err != nil {

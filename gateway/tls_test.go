@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -83,6 +85,22 @@ func TestTLS(t *testing.T) {
 	r.Terminate("test", true)
 	c.closed(1012, "")
 	r.ended(t)
+}
+
+func TestHandshakeTimeoutHoldsBehindTLS(t *testing.T) {
+	pair, files := certificatetest.New(t, "one"), certificates{t, t.TempDir()}
+	files.put(pair.Cert, pair.Key)
+	r := start(t, files.configure, func(cfg *config.Config) { cfg.HandshakeTimeout = 100 * time.Millisecond })
+	for name, words := range map[string]string{"silent": "", "half a record": "\x16\x03\x01\x02"} {
+		nc, err := net.Dial("tcp", r.Addr())
+		require.NoError(t, err)
+		require.NoError(t, nc.SetDeadline(time.Now().Add(patience)))
+		_, err = io.WriteString(nc, words)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, nc)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, name)
+		require.NoError(t, nc.Close())
+	}
 }
 
 // A new certificate is for new clients. The others talk on as if nothing were.

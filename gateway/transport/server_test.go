@@ -63,11 +63,11 @@ func newHandler() *handler { return &handler{closed: make(chan transport.Close, 
 // serve runs a server whose only endpoint makes the given handler.
 func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), change ...func(*transport.Options)) (s *transport.Server, url string) {
 	t.Helper()
-	return serveBehind(t, func(l net.Listener) net.Listener { return l }, accept, change...)
+	return serveBehind(t, func(_ *transport.Server, l net.Listener) net.Listener { return l }, accept, change...)
 }
 
 // serveBehind is serve with something between the server and its listener.
-func serveBehind(t *testing.T, wrap func(net.Listener) net.Listener, accept func(*http.Request) (transport.Handler, error), change ...func(*transport.Options)) (s *transport.Server, url string) {
+func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Listener, accept func(*http.Request) (transport.Handler, error), change ...func(*transport.Options)) (s *transport.Server, url string) {
 	t.Helper()
 	o := transport.Options{
 		MaxConnections: 1, MaxMessageBytes: 1000, MaxQueuedBytes: 1 << 20,
@@ -88,7 +88,7 @@ func serveBehind(t *testing.T, wrap func(net.Listener) net.Listener, accept func
 	mux.HandleFunc("/api", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	web := httptest.NewUnstartedServer(mux)
 	var err error
-	web.Listener, err = s.Front(wrap(web.Listener), map[string]*transport.Endpoint{"/": &e})
+	web.Listener, err = s.Front(wrap(s, web.Listener), map[string]*transport.Endpoint{"/": &e})
 	require.NoError(t, err)
 	web.Start()
 	t.Cleanup(func() {

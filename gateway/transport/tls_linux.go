@@ -11,26 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Secure makes TLS connections of what a listener accepts, so that the event loop can drive them.
-func Secure(l net.Listener, config *tls.Config) net.Listener {
-	config = config.Clone()
-	// Small records first would mean many writes for what is one here.
-	config.DynamicRecordSizingDisabled = true
-	return &secureListener{l, config}
-}
-
-type secureListener struct {
-	net.Listener
-	config *tls.Config
-}
-
-func (l *secureListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // the HTTP server wants it as it is
-	}
-	return tls.Server(&tlsSocket{Conn: c}, l.config), nil
-}
+// secureSocket is what a TLS connection stands on, so that an event loop can drive it.
+func secureSocket(c net.Conn) net.Conn { return &tlsSocket{Conn: c} }
 
 // tlsSocket is what a TLS connection takes for its network. During the handshake that is the network.
 // Afterwards it is a socket of an event loop, which never waits: a read that finds nothing fails like
@@ -55,19 +37,16 @@ var plainBuffers = sync.Pool{New: func() any { return new([longestRecord]byte) }
 
 // secured returns the wire of a TLS connection whose handshake is over, if a loop can drive it.
 func (s *Server) secured(c *conn, nc net.Conn) (*pollWire, bool) {
-	secure, ok := nc.(*tls.Conn)
+	secure, ok := nc.(*newcomer)
 	if !ok {
 		return nil, false
 	}
-	socket, ok := secure.NetConn().(*tlsSocket)
-	if !ok {
-		return nil, false
-	}
+	socket := secure.NetConn().(*tlsSocket)
 	w, ok := s.polled(c, socket.Conn)
 	if !ok {
 		return nil, false
 	}
-	socket.Conn, socket.wire, socket.tls = nil, w, secure
+	socket.Conn, socket.wire, socket.tls = nil, w, secure.Conn
 	w.secure = socket
 	return w, true
 }

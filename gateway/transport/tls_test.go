@@ -41,7 +41,7 @@ func onEverySecureWire(t *testing.T, test func(t *testing.T, serve func(h func()
 				config := certificatetest.Client(t, pair)
 				config.MinVersion, config.MaxVersion = version, version
 				test(t, func(h func() *handler, change ...func(*transport.Options)) secured {
-					wrap := func(l net.Listener) net.Listener { return transport.Secure(l, pair.Server(t)) }
+					wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }
 					accept := func(*http.Request) (transport.Handler, error) { return h(), nil }
 					s, url := serveBehind(t, wrap, accept, append(change, wire)...)
 					web := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
@@ -303,7 +303,7 @@ func TestIdleSecureConnectionsHoldNoGoroutines(t *testing.T) {
 	const connections = 50
 	pair := certificatetest.New(t, "gateway")
 	s := secured{config: certificatetest.Client(t, pair)}
-	wrap := func(l net.Listener) net.Listener { return transport.Secure(l, pair.Server(t)) }
+	wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }
 	server, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return newHandler(), nil }, func(o *transport.Options) { o.MaxConnections = connections })
 	s.Server, s.address = server, strings.TrimPrefix(url, "http://")
 	before := runtime.NumGoroutine()
