@@ -55,6 +55,8 @@ func startPatient(t *testing.T, closeTimeout time.Duration, change ...func(*conf
 	cfg := config.Default()
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.PingInterval = pingInterval
+	// Tests send as fast as they can.
+	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	for _, c := range change {
 		c(&cfg)
 	}

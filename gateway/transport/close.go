@@ -23,6 +23,7 @@ const (
 // whether to come back.
 type Codes struct {
 	Slow   Close
+	Rate   Close
 	NoPong Close
 	Drain  Close
 }

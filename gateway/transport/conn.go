@@ -13,6 +13,7 @@ import (
 const (
 	dropSlow      = "slow"
 	dropHeartbeat = "heartbeat"
+	dropRate      = "rate"
 )
 
 // conn is one connection. There are many, and most are idle: what only a busy one needs is behind a
@@ -38,6 +39,8 @@ type conn struct {
 	inbox *inbox
 	timer timer
 	pulse pulse
+	// allowance is what the peer may still send.
+	allowance allowance
 	// ending is there from the first close on.
 	ending *ending
 	// expiry is when and how to close in any case.

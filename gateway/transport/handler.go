@@ -30,6 +30,10 @@ type Conn interface {
 	CloseAfter(d time.Duration, c Close)
 	// StartHeartbeat begins to ping the peer. Only the first call counts.
 	StartHeartbeat(h *Heartbeat)
+	// Spend counts one more message of the peer's, for who finds several in what OnMessage got. It
+	// reports false when that is one too many: then the handler calls Exceed, which closes.
+	Spend() bool
+	Exceed()
 	// Pong says that the peer answered a ping; false means that none was outstanding.
 	Pong() bool
 }
@@ -77,7 +81,7 @@ type Observer interface {
 	ConnectionAccepted(protocol string)
 	ConnectionRefused(reason string)
 	ConnectionClosed(protocol string, code int)
-	// ClientDropped is a connection that the gateway gave up: slow, heartbeat.
+	// ClientDropped is a connection that the gateway gave up: slow, heartbeat, rate.
 	ClientDropped(reason string)
 	MessageReceived(protocol string, bytes int)
 	MessagesSent(protocol string, messages, bytes int)

@@ -33,6 +33,11 @@ func (s *Server) receive(d door, r *http.Request, e *Endpoint) *Refusal {
 	if refusal := s.admission.acquire(ip); refusal != nil {
 		return refusal
 	}
+	// After the other limits: who is refused anyway must not take the turn of others.
+	if refusal := s.turnstile.pass(); refusal != nil {
+		s.admission.release(ip)
+		return refusal
+	}
 	handler, err := e.Accept(r)
 	if err != nil {
 		s.admission.release(ip)

@@ -35,7 +35,7 @@ func (in *inbox) reuse() {
 	spareInboxes.Put(in)
 }
 
-// arrival is one of: a message, the peer's (or a violation's) close, the end.
+// arrival is one of: a message, the peer's (or a violation's) close, one message too many, the end.
 type arrival struct {
 	kind Kind
 	// packed: data is compressed. That is undone by who works, since the loop has others to read.
@@ -44,6 +44,8 @@ type arrival struct {
 	// close is how to answer. By the peer: it has said its part, and the connection ends with ours.
 	close  *Close
 	byPeer bool
+	// excess: the peer has sent more than it may. What was allowed is handled before that ends it.
+	excess bool
 	end    bool
 }
 
@@ -110,11 +112,22 @@ func (c *conn) messageCame(a arrival) {
 	c.server.options.Observer.MessageReceived(c.endpoint.Protocol, len(a.data))
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.admits() {
+		a = arrival{excess: true}
+	}
 	c.arrive(a)
 }
 
 // ping implements incoming.
-func (c *conn) ping(data []byte) { c.Send(encodeFrame(opPong, data)) }
+func (c *conn) ping(data []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.admits() {
+		c.arrive(arrival{excess: true})
+		return
+	}
+	c.push(encodeFrame(opPong, data))
+}
 
 // pong implements incoming.
 func (c *conn) pong() { c.Pong() }
@@ -147,6 +160,8 @@ func (c *conn) work() {
 			return
 		case a.close != nil:
 			c.answer(*a.close, a.byPeer)
+		case a.excess:
+			c.Exceed()
 		case closing:
 		case a.packed:
 			c.unpack(a)

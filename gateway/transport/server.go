@@ -47,6 +47,7 @@ type Options struct {
 type Server struct {
 	options   Options
 	admission *admission
+	turnstile *turnstile
 	loops     loops
 	wheel     *wheel
 	budget    budget
@@ -63,7 +64,7 @@ type Server struct {
 // NewServer returns a server without connections; Endpoint lets them in.
 func NewServer(o Options) *Server {
 	return &Server{
-		options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP),
+		options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), turnstile: newTurnstile(o.ConnectRate),
 		wheel: newWheel(), budget: budget{max: o.MaxTotalQueuedBytes}, conns: map[*conn]struct{}{},
 	}
 }

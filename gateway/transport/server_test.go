@@ -81,7 +81,10 @@ func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Li
 	s = transport.NewServer(o)
 	e := transport.Endpoint{
 		Protocol: "test", Accept: accept,
-		Codes: transport.Codes{Drain: transport.Close{Code: 1012, Reason: "restart"}},
+		Codes: transport.Codes{
+			Drain: transport.Close{Code: 1012, Reason: "restart"},
+			Rate:  transport.Close{Code: transport.CodePolicy, Reason: "message rate"},
+		},
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", s.Endpoint(e))

@@ -23,13 +23,14 @@ const (
 	subprotocolProtobuf = "centrifuge-protobuf"
 )
 
-// Disconnect codes of the protocol. Clients come back after 3000 to 3499, and stay away after 3500
-// to 3999.
+// Disconnect codes of the protocol. Clients come back after 3000 to 3499 and 4000 to 4499, later each
+// time, and stay away after 3500 to 3999. Those from 4000 on are a server's own.
 func disconnectShutdown() transport.Close { return transport.Close{Code: 3001, Reason: "shutdown"} }
 func disconnectServerError() transport.Close {
 	return transport.Close{Code: 3004, Reason: "internal server error"}
 }
 func disconnectSlow() transport.Close   { return transport.Close{Code: 3008, Reason: "slow"} }
+func disconnectRate() transport.Close   { return transport.Close{Code: 4008, Reason: "message rate"} }
 func disconnectNoPong() transport.Close { return transport.Close{Code: 3012, Reason: "no pong"} }
 func disconnectBadRequest() transport.Close {
 	return transport.Close{Code: 3501, Reason: "bad request"}
@@ -67,7 +68,7 @@ func (p *Centrifuge) Endpoint() transport.Endpoint {
 	return transport.Endpoint{
 		Protocol:     Name,
 		Subprotocols: []string{subprotocolJSON},
-		Codes:        transport.Codes{Slow: disconnectSlow(), NoPong: disconnectNoPong(), Drain: disconnectShutdown()},
+		Codes:        transport.Codes{Slow: disconnectSlow(), Rate: disconnectRate(), NoPong: disconnectNoPong(), Drain: disconnectShutdown()},
 		Accept:       p.accept,
 	}
 }

@@ -36,11 +36,23 @@ func (c *client) OnClose(transport.Close) { c.session.Close() }
 
 // OnMessage implements transport.Handler: a frame is one or more commands, a line each.
 func (c *client) OnMessage(ctx context.Context, _ transport.Kind, data []byte) {
-	if err := commands(data, func(cmd *cf.Command) error { return c.do(ctx, cmd) }); err != nil {
+	first := true
+	err := commands(data, func(cmd *cf.Command) error {
+		// The first was counted with the frame. SDKs that come back subscribe to all channels in one
+		// frame, and these have a limit of their own.
+		if !first && cmd.Subscribe == nil && !c.conn.Spend() {
+			return errTooMany
+		}
+		first = false
+		return c.do(ctx, cmd)
+	})
+	if err != nil {
 		c.centrifuge.options.Logger.Debug("client disconnected", slog.String("connection", c.conn.ID()), slog.Any("error", err))
 		c.flush()
 		switch {
 		case errors.Is(err, errGone):
+		case errors.Is(err, errTooMany):
+			c.conn.Exceed()
 		case errors.Is(err, errEncode):
 			c.conn.Close(disconnectServerError())
 		default:
@@ -75,6 +87,7 @@ var (
 	errNoChannel = errors.New("command without a channel")
 	errStrayPong = errors.New("pong without a ping")
 	errEncode    = errors.New("reply not encoded")
+	errTooMany   = errors.New("more messages than allowed")
 	// errGone is no fault: nobody is there any more for the rest of the frame.
 	errGone = errors.New("connection is gone")
 )

@@ -20,7 +20,11 @@ import (
 
 // fakeConn is a connection without a network.
 type fakeConn struct {
-	sent   int
+	sent int
+	// spent counts calls of Spend, of which limit are allowed unless it is 0. exceeded is what was sent
+	// before Exceed.
+	spent, limit, exceeded int
+
 	closed []transport.Close
 	expiry time.Duration
 	stale  transport.Close
@@ -28,6 +32,8 @@ type fakeConn struct {
 
 func (c *fakeConn) ID() string                                     { return "id" }
 func (c *fakeConn) RemoteIP() netip.Addr                           { return netip.Addr{} }
+func (c *fakeConn) Spend() bool                                    { c.spent++; return c.limit == 0 || c.spent <= c.limit }
+func (c *fakeConn) Exceed()                                        { c.exceeded = c.sent }
 func (c *fakeConn) OpenedAt() time.Time                            { return time.Time{} }
 func (c *fakeConn) QueuedBytes() int                               { return 0 }
 func (c *fakeConn) Send(transport.Frame) bool                      { c.sent++; return len(c.closed) == 0 }
@@ -57,6 +63,39 @@ func TestConnectionWithoutConnectGoesStale(t *testing.T) {
 	require.Equal(t, disconnectStale(), conn.stale)
 	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 	require.Zero(t, conn.expiry, "taken back")
+	c.OnClose(transport.Close{})
+}
+
+// A frame may hold hundreds of commands, and each counts; but for the subscriptions with which SDKs
+// come back.
+func TestEveryCommandCounts(t *testing.T) {
+	const ping, subscribe, last = `{"id":2,"ping":{}}`, `{"id":3,"subscribe":{"channel":"a"}}`, `{"id":9,"subscribe":{"channel":"last"}}`
+	for name, c := range map[string]struct {
+		frame string
+		spent int
+	}{
+		"one":           {ping, 0},
+		"three":         {ping + "\n" + ping + "\n" + ping, 2},
+		"subscriptions": {subscribe + "\n" + subscribe + "\n" + subscribe, 0},
+		"mixed":         {subscribe + "\n" + ping + "\n" + subscribe, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, c2 := &fakeConn{}, handler()
+			c2.OnOpen(conn)
+			c2.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+			c2.OnMessage(t.Context(), transport.Text, []byte(c.frame))
+			require.Equal(t, c.spent, conn.spent)
+			c2.OnClose(transport.Close{})
+		})
+	}
+
+	conn, c := &fakeConn{limit: 1}, handler()
+	c.OnOpen(conn)
+	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+	c.OnMessage(t.Context(), transport.Text, []byte(ping+"\n"+ping+"\n"+ping+"\n"+last))
+	require.Equal(t, 2, conn.exceeded, "the answers to what was allowed go out first")
+	require.Empty(t, conn.closed)
+	require.Empty(t, c.Channels(), "nothing after it is done")
 	c.OnClose(transport.Close{})
 }
 

@@ -59,6 +59,7 @@ func (p *Plain) Endpoint() transport.Endpoint {
 		Protocol: Name,
 		Codes: transport.Codes{
 			Slow:   transport.Close{Code: transport.CodePolicy, Reason: "slow: messages came faster than they were read"},
+			Rate:   transport.Close{Code: transport.CodePolicy, Reason: "message rate: more messages per second than this gateway's message-rate"},
 			NoPong: transport.Close{Code: transport.CodePolicy, Reason: "no pong"},
 			Drain:  transport.Close{Code: transport.CodeRestart, Reason: "service restart"},
 		},
