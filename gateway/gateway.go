@@ -93,6 +93,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	})
 	g.metrics.Watch(metrics.Sources{
 		Version: o.Version, Connections: g.server.Open, Limit: g.server.Limit, Channels: g.hub.Channels,
+		ConnectRate: cfg.ConnectRate, MessageRate: cfg.MessageRate, QueuedBytes: g.server.QueuedBytes, QueuedBytesLimit: cfg.MaxTotalQueuedBytes,
 		Broker: g.broker.Status, State: g.drain.State,
 	})
 	endpoints := g.endpoints()

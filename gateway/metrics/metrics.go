@@ -44,9 +44,15 @@ type Sources struct {
 	Version     string
 	Connections func() int
 	Limit       func() int
-	Channels    func() int
-	Broker      func() broker.Status
-	State       func() contract.State
+	// ConnectRate and MessageRate are limits per second, 0 for none.
+	ConnectRate int
+	MessageRate int
+	QueuedBytes func() int64
+	// QueuedBytesLimit is what may wait for all clients together.
+	QueuedBytesLimit int64
+	Channels         func() int
+	Broker           func() broker.Status
+	State            func() contract.State
 }
 
 // New declares the metrics.
@@ -58,9 +64,9 @@ func New() *Metrics {
 		return c
 	}
 	m.accepted = vec("websocket_accepted_total", "Connections accepted.", "protocol")
-	m.refused = vec("websocket_refused_total", "Handshakes refused, by reason: full, per_ip, origin, draining, malformed, not_websocket, bad_request, channel_limit, broker, internal.", "reason")
+	m.refused = vec("websocket_refused_total", "Handshakes refused, by reason: full, per_ip, rate, handshake_timeout, handshake_crowd, origin, draining, malformed, not_websocket, bad_request, channel_limit, broker, internal.", "reason")
 	m.closed = vec("websocket_closed_total", "Connections that ended, by close code; 1006 is a peer that went without a word.", "protocol", "code")
-	m.dropped = vec("websocket_dropped_clients_total", "Clients that the gateway gave up, by reason: slow, heartbeat.", "reason")
+	m.dropped = vec("websocket_dropped_clients_total", "Clients that the gateway gave up, by reason: slow, rate, heartbeat.", "reason")
 	m.messagesDropped = vec("websocket_dropped_messages_total", "Messages that slow clients did not get, by their channel's policy: DropOldest, LatestOnly.", "policy")
 	m.messagesReceived = vec("websocket_messages_received_total", "Messages from clients.", "protocol")
 	m.bytesReceived = vec("websocket_received_bytes_total", "Payload bytes from clients.", "protocol")
@@ -79,8 +85,8 @@ func New() *Metrics {
 	})
 	// A series that begins at zero shows its first event as a rate.
 	for vec, values := range map[*prometheus.CounterVec][]string{
-		m.refused:         {"full", "per_ip", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "broker", "internal"},
-		m.dropped:         {"slow", "heartbeat"},
+		m.refused:         {"full", "per_ip", "rate", "handshake_timeout", "handshake_crowd", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "broker", "internal"},
+		m.dropped:         {"slow", "rate", "heartbeat"},
 		m.messagesDropped: {transport.DropOldest.String(), transport.LatestOnly.String()},
 		m.publishErrors:   {"unavailable", "refused"},
 		m.drainClosed:     {"paced", "forced"},
@@ -101,6 +107,10 @@ func (m *Metrics) Watch(s Sources) {
 	gauge("wsfleet_gateway_info", "Always 1; the version is in the label.", prometheus.Labels{"version": s.Version}, func() float64 { return 1 })
 	gauge(contract.MetricConnections, "Open client connections.", nil, func() float64 { return float64(s.Connections()) })
 	gauge("websocket_connections_limit", "Connections that this gateway holds at most.", nil, func() float64 { return float64(s.Limit()) })
+	gauge("websocket_connect_rate_limit", "New connections per second that this gateway takes at most; 0 is no limit.", nil, func() float64 { return float64(s.ConnectRate) })
+	gauge("websocket_message_rate_limit", "Messages per second that one client may send; 0 is no limit.", nil, func() float64 { return float64(s.MessageRate) })
+	gauge("websocket_queued_bytes", "Memory of the messages that wait for clients; one that waits for many counts once.", nil, func() float64 { return float64(s.QueuedBytes()) })
+	gauge("websocket_queued_bytes_limit", "Memory that may wait for all clients together.", nil, func() float64 { return float64(s.QueuedBytesLimit) })
 	gauge("websocket_channels", "Channels that this gateway holds at the broker.", nil, func() float64 { return float64(s.Channels()) })
 	for _, state := range []contract.BrokerState{contract.BrokerReady, contract.BrokerConnecting, contract.BrokerDegraded} {
 		gauge("websocket_broker_state", "1 for the state that the broker is in.", prometheus.Labels{"state": string(state)}, func() float64 { return is(s.Broker().State == state) })
@@ -187,7 +197,7 @@ func (m *Metrics) CertificateFailed() { m.certificates.Inc() }
 
 // closeLabel bounds the codes that peers can make up.
 func closeLabel(code int) string {
-	known := []int{1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3001, 3004, 3005, 3008, 3010, 3011, 3012, 3500, 3501, 3502, 3503, 3504, 3505, 3507}
+	known := []int{1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3001, 3004, 3005, 3008, 3010, 3011, 3012, 3500, 3501, 3502, 3503, 3504, 3505, 3507, 4008}
 	if slices.Contains(known, code) {
 		return strconv.Itoa(code)
 	}

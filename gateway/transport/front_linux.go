@@ -79,7 +79,7 @@ func (f *front) readable([]byte) {
 			f.welcome(int32(fd), address)
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 			// Whoever has taken longest makes room.
-			if !f.sendAwayOldest() {
+			if !f.makeRoom() {
 				_ = f.loop.modify(f.fd, 0)
 				f.server.wheel.set(&f.timer, f.server.wheel.now()+retryAccept)
 				return
@@ -117,11 +117,20 @@ func (f *front) welcome(fd int32, address unix.Sockaddr) {
 	crowded := f.guests.count > f.server.options.MaxHandshakes
 	f.mu.Unlock()
 	if crowded {
-		f.sendAwayOldest()
+		f.makeRoom()
 	}
 	if err := l.add(fd, g, unix.EPOLLIN|unix.EPOLLONESHOT); err != nil {
 		g.sendAway()
 	}
+}
+
+// makeRoom sends the oldest away and counts it.
+func (f *front) makeRoom() bool {
+	sent := f.sendAwayOldest()
+	if sent {
+		f.server.options.Observer.ConnectionRefused(refusedCrowd)
+	}
+	return sent
 }
 
 // sendAwayOldest closes the connection that has been without a whole request for longest: who opens

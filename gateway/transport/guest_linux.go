@@ -29,6 +29,12 @@ type guest struct {
 	head []byte
 }
 
+// Why a client was sent away before its request was there, as counted.
+const (
+	refusedTimeout = "handshake_timeout"
+	refusedCrowd   = "handshake_crowd"
+)
+
 // longestHead is how much of a request is read here. What is longer is for the HTTP server to refuse.
 const longestHead = 16 << 10
 
@@ -68,7 +74,11 @@ func (g *guest) readable(buffer []byte) {
 func (g *guest) writable() {}
 
 // wake implements waker: the handshake has taken too long.
-func (g *guest) wake(time.Duration) { g.sendAway() }
+func (g *guest) wake(time.Duration) {
+	if g.sendAway() {
+		g.front.server.options.Observer.ConnectionRefused(refusedTimeout)
+	}
+}
 
 // leave takes it off the front's list and off the wheel.
 func (g *guest) leave() {
@@ -78,16 +88,18 @@ func (g *guest) leave() {
 	g.front.guests.remove(g)
 }
 
-// sendAway closes the connection, unless it has gone already.
-func (g *guest) sendAway() {
+// sendAway closes the connection, unless it has gone already, and reports whether it was there.
+func (g *guest) sendAway() bool {
 	g.mu.Lock()
-	if g.fd != closedFD {
+	there := g.fd != closedFD
+	if there {
 		g.loop.forget(g.fd)
 		_ = unix.Close(int(g.fd))
 		g.fd = closedFD
 	}
 	g.mu.Unlock()
 	g.leave()
+	return there
 }
 
 // serve answers a handshake, and hands on what is none.

@@ -1,0 +1,97 @@
+package gateway_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+// burst is a limit per second that a test can pass on any machine.
+const burst = 3
+
+func TestNewConnectionsPerSecond(t *testing.T) {
+	g := start(t, func(c *config.Config) { c.ConnectRate = burst })
+	for let := 0; ; let++ {
+		_, response, err := g.try(t, "/ws?channel=a")
+		if err == nil {
+			require.Less(t, let, 100*burst, "nobody is refused")
+			continue
+		}
+		require.GreaterOrEqual(t, let, burst)
+		require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+		require.Equal(t, "1", response.Header.Get("Retry-After"))
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(body), "3 new connections per second")
+		g.awaitMetric(t, 1, "websocket_refused_total", "reason", "rate")
+		require.InDelta(t, burst, g.metric(t, "websocket_connect_rate_limit"), 0)
+		return
+	}
+}
+
+func TestMessagesPerSecond(t *testing.T) {
+	for path, want := range map[string]struct {
+		first, more string
+		code        int
+	}{
+		"/ws?channel=a":          {"x", "x", 1008},
+		"/connection/websocket":  {`{"id":1,"connect":{}}`, `{"id":2,"ping":{}}`, 4008},
+		"/connection/websocket?": {`{"id":1,"connect":{}}`, strings.Repeat(`{"id":2,"ping":{}}`+"\n", 10*burst) + `{"id":3,"ping":{}}`, 4008},
+	} {
+		t.Run(path, func(t *testing.T) {
+			g := start(t, func(c *config.Config) { c.MessageRate = burst })
+			c := g.dial(t, path)
+			c.text(want.first)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for range 100 * burst {
+					if c.Write(t.Context(), 1, []byte(want.more)) != nil {
+						return
+					}
+				}
+			}()
+			c.closed(want.code, "message rate")
+			<-done
+			g.awaitMetric(t, 1, "websocket_dropped_clients_total", "reason", "rate")
+			g.awaitMetric(t, 1, "websocket_closed_total", "code", map[int]string{1008: "1008", 4008: "4008"}[want.code])
+		})
+	}
+}
+
+func TestNoConnectInTime(t *testing.T) {
+	g := start(t, func(c *config.Config) { c.ConnectTimeout = 100 * time.Millisecond })
+	g.dial(t, "/connection/websocket").closed(3502, "stale")
+	g.awaitMetric(t, 1, "websocket_closed_total", "code", "3502")
+}
+
+func TestHandshakeNotCompleteInTime(t *testing.T) {
+	g := start(t, func(c *config.Config) { c.HandshakeTimeout = 100 * time.Millisecond })
+	conn, err := net.Dial("tcp", g.Addr())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	_, err = io.WriteString(conn, "GET /ws?channel=a HTTP/1.1\r\nHost: x\r\n")
+	require.NoError(t, err)
+	_, err = io.ReadAll(conn)
+	require.NoError(t, err, "it is closed")
+	g.awaitMetric(t, 1, "websocket_refused_total", "reason", "handshake_timeout")
+}
+
+func TestWhatWaitsForAllClients(t *testing.T) {
+	g := start(t)
+	require.InDelta(t, 256<<20, g.metric(t, "websocket_queued_bytes_limit"), 0)
+	require.Zero(t, g.metric(t, "websocket_queued_bytes"))
+	slow := g.raw(t, "/ws?channel=a")
+	quick := g.dial(t, "/ws?channel=a")
+	quick.talkUntil(func() bool { return g.metric(t, "websocket_queued_bytes") > 0 })
+	require.NoError(t, slow.Close())
+	g.awaitMetric(t, 0, "websocket_queued_bytes")
+}
