@@ -38,6 +38,9 @@ func TestSoak(t *testing.T) {
 	g := process.Start(t, process.Build(t, "-race"), "soak",
 		"--"+contract.KeyMaxMessageBytes, strconv.Itoa(messageLimit),
 		"--"+contract.KeyMaxQueuedBytes, strconv.Itoa(queueLimit),
+		// Clients come and send as fast as they can.
+		"--"+contract.KeyConnectRate, "0",
+		"--"+contract.KeyMessageRate, "0",
 		"--"+contract.KeyPingInterval, "3s",
 		"--"+contract.KeyPongTimeout, "2500ms",
 		"--"+contract.KeyLogLevel, "warn",
