@@ -29,8 +29,8 @@ func lonely(t *testing.T, protocol Protocol) (*client, *memoryWire) {
 	t.Helper()
 	w := &Worker{}
 	o := options(Fanout, "ws://127.0.0.1:1", func(o *Options) { o.Protocol, o.Clients = protocol, 1 })
-	require.NoError(t, w.Assign(Assignment{Options: o, Processes: 1}, &None{}))
-	t.Cleanup(func() { require.NoError(t, w.Close(None{}, &None{})) })
+	require.NoError(t, w.learn(Assignment{Options: o, Processes: 1}))
+	w.shards = []*shard{newShard(w)}
 	w.current = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
 	wire := &memoryWire{}
 	c := &client{id: 1, shard: w.shards[0], wire: wire, ready: make(chan error, 1)}

@@ -30,7 +30,7 @@ func Run(ctx context.Context, o Options, around Surroundings) (*Result, error) {
 	}
 	o.settle()
 	if o.Sources == nil {
-		o.Sources = defaultSources(o.URL)
+		o.Sources = defaultSources(ctx, o.URL)
 	}
 	d := &director{options: o, observe: newObserver(&o), clock: newClock(), progress: around.Progress, began: time.Now(), connectLatency: newHistogram(), latency: newHistogram()}
 	if err := d.look(ctx); err != nil {

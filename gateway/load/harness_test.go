@@ -145,7 +145,7 @@ func (f *fake) cut() {
 	}
 }
 
-func (f *fake) url() string { return "ws" + strings.TrimPrefix(f.Server.URL, "http") }
+func (f *fake) url() string { return "ws" + strings.TrimPrefix(f.URL, "http") }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()

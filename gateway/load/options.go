@@ -171,9 +171,10 @@ func (o *Options) Validate() error {
 }
 
 func scenarioNames() string {
-	var names []string
-	for _, s := range Scenarios() {
-		names = append(names, s[0])
+	all := Scenarios()
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = s[0]
 	}
 	return strings.Join(names, ", ")
 }

@@ -79,7 +79,7 @@ func TestParseSources(t *testing.T) {
 }
 
 func TestSeveralSourcesOnLoopbackOnly(t *testing.T) {
-	require.Len(t, defaultSources("ws://127.0.0.1:8080"), 10)
-	require.Empty(t, defaultSources("ws://[::1]:8080"))
-	require.Empty(t, defaultSources("ws://192.0.2.1:8080"))
+	require.Len(t, defaultSources(t.Context(), "ws://127.0.0.1:8080"), 10)
+	require.Empty(t, defaultSources(t.Context(), "ws://[::1]:8080"))
+	require.Empty(t, defaultSources(t.Context(), "ws://192.0.2.1:8080"))
 }

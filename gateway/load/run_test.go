@@ -41,6 +41,7 @@ func TestScenarios(t *testing.T) {
 	} {
 		for _, protocol := range []Protocol{Plain, Centrifuge} {
 			t.Run(fmt.Sprintf("%s, %s", name, protocol), func(t *testing.T) {
+				t.Parallel()
 				o := options(c.scenario, url, func(o *Options) {
 					o.Protocol, o.ChannelPrefix = protocol, strings.ReplaceAll(t.Name(), "/", "-")
 					c.change(o)
@@ -171,11 +172,12 @@ func TestMistakesOfTheServerAreCounted(t *testing.T) {
 	} {
 		for _, protocol := range []Protocol{Plain, Centrifuge} {
 			t.Run(fmt.Sprintf("%s, %s", name, protocol), func(t *testing.T) {
+				t.Parallel()
 				f := startFake(t, func(f *fake) { f.deliver = c.deliver })
 				r := run(t, options(Fanout, f.url(), func(o *Options) {
 					o.Protocol, o.Rate, o.Warmup, o.Duration = protocol, 50, 0, 200*time.Millisecond
 					if c.lost > 0 {
-						o.Timeout = time.Second
+						o.Timeout = 2 * time.Second
 					}
 				}))
 				require.Equal(t, int64(10), r.Publish.Sent)
@@ -229,6 +231,7 @@ func TestAStallShowsInTheLatency(t *testing.T) {
 func TestARefusedPublicationIsNotExpected(t *testing.T) {
 	for name, window := range map[string]int{"open": 0, "closed": 2} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := startFake(t, func(f *fake) {
 				f.publish = func(p *peer) string {
 					if p.seen++; p.seen%5 == 0 {
@@ -261,6 +264,7 @@ func TestSeveralProcesses(t *testing.T) {
 	} {
 		for _, scenario := range []Scenario{Fanout, Chat} {
 			t.Run(fmt.Sprintf("%s, %s", scenario, name), func(t *testing.T) {
+				t.Parallel()
 				r := run(t, options(scenario, url, func(o *Options) {
 					o.Processes, o.Clients, o.ChannelPrefix = 3, 10, strings.ReplaceAll(t.Name(), "/", "-")
 					change(o)
@@ -320,6 +324,7 @@ func TestAServerThatEndsInTheMidst(t *testing.T) {
 		"closed": func(o *Options) { o.Window = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := startFake(t, func(*fake) {})
 			o := options(Fanout, f.url(), func(o *Options) {
 				o.Clients, o.Duration, o.Hold = 5, time.Hour, time.Hour
@@ -365,6 +370,7 @@ func TestAnEarlyEndStillHasAResult(t *testing.T) {
 		"processes":  func(o *Options) { o.Window, o.Processes = 2, 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			o := options(Fanout, url, func(o *Options) {
@@ -501,6 +507,7 @@ func TestTheServerIsObserved(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := run(t, options(Idle, url, c.change))
 			require.Empty(t, r.Failures)
 			require.Len(t, r.Phases, 2)

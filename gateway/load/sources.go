@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,12 +43,12 @@ func sourcesError(part string) error {
 }
 
 // defaultSources are several where that costs nothing: all of 127.0.0.0/8 is this machine.
-func defaultSources(rawURL string) []netip.Addr {
+func defaultSources(ctx context.Context, rawURL string) []netip.Addr {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil
 	}
-	addresses, err := net.LookupHost(u.Hostname())
+	addresses, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
 	if err != nil || len(addresses) == 0 {
 		return nil
 	}

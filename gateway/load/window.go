@@ -88,7 +88,7 @@ func (w *window) inFlight() int {
 func (w *window) takeAway() []gotten {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var all []gotten
+	all := make([]gotten, 0, len(w.away))
 	for p, n := range w.away {
 		all = append(all, gotten{p, n})
 	}

@@ -49,6 +49,22 @@ type None struct{}
 
 // Assign prepares the worker.
 func (w *Worker) Assign(a Assignment, _ *None) error {
+	if err := w.learn(a); err != nil {
+		return err
+	}
+	for range runtime.GOMAXPROCS(0) {
+		s := newShard(w)
+		wires, err := newWires(s)
+		if err != nil {
+			return err
+		}
+		w.shards, w.wires = append(w.shards, s), append(w.wires, wires)
+	}
+	return nil
+}
+
+// learn sets what follows from the assignment alone.
+func (w *Worker) learn(a Assignment) error {
 	u, err := url.Parse(a.Options.URL)
 	if err != nil {
 		return fmt.Errorf("URL: %w", err)
@@ -58,14 +74,6 @@ func (w *Worker) Assign(a Assignment, _ *None) error {
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.clients, w.disconnects, w.publishErrors = map[int]*client{}, map[string]int64{}, map[string]int64{}
 	w.window = newWindow(0, w.ours)
-	for range runtime.GOMAXPROCS(0) {
-		s := newShard(w)
-		wires, err := newWires(s)
-		if err != nil {
-			return err
-		}
-		w.shards, w.wires = append(w.shards, s), append(w.wires, wires)
-	}
 	return nil
 }
 
