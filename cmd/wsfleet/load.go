@@ -84,7 +84,7 @@ func bind(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` before it, which is not")
 	fs.DurationVar(&o.Hold, "hold", o.Hold, "idle: `time` to hold the connections and measure")
 	fs.Float64Var(&o.ConnectRate, "connect-rate", o.ConnectRate, "`connections` per second; 0 = as fast as --connect-concurrency allows")
-	fs.IntVar(&o.ConnectConcurrency, "connect-concurrency", o.ConnectConcurrency, "`handshakes` under way at once; 0 = 64, in a storm as many as there are clients")
+	fs.IntVar(&o.ConnectConcurrency, "connect-concurrency", o.ConnectConcurrency, "`handshakes` under way at once; 0 = 64, and when a storm comes back as many as there are clients")
 	fs.StringVar(&f.sources, "sources", "", "`addresses` to connect from in turn, like 127.0.0.1-127.0.0.10,127.0.1.1 (default 127.0.0.1-127.0.0.10 to a loopback address)")
 	fs.IntVar(&o.Processes, "processes", o.Processes, "`count` of processes; 0 = as many as file descriptors need")
 	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "`time` that a client has to be subscribed, and that outstanding messages have")

@@ -186,9 +186,9 @@ func (d *director) during(ctx context.Context, name string, do func() error) err
 	d.mu.Lock()
 	d.phase = name
 	d.mu.Unlock()
+	// The server is read first and last: time and CPU time are of the same moments.
+	before, started := d.read(ctx), time.Now()
 	used := d.ownCPU()
-	before := d.read(ctx)
-	started := time.Now()
 	err := do()
 	phase := Phase{Name: name, Seconds: time.Since(started).Seconds(), Server: between(before, d.read(ctx))}
 	phase.LoadCPUSeconds = d.ownCPU() - used

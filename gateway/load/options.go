@@ -96,6 +96,9 @@ type Options struct {
 	Jitter time.Duration
 	Cycles int
 
+	// stormConcurrency is ConnectConcurrency when all come back.
+	stormConcurrency int
+
 	// StepClients is how many clients a step of Ramp adds; 0 is a tenth.
 	StepClients int
 	// MaxP99 ends Ramp; 0 does not.
@@ -200,11 +203,9 @@ func (o *Options) settle() {
 	if o.Scenario == Direct {
 		o.Channels = o.Clients / 2
 	}
+	o.stormConcurrency = o.ConnectConcurrency
 	if o.ConnectConcurrency == 0 {
-		o.ConnectConcurrency = defaultConcurrency
-		if o.Scenario == Storm {
-			o.ConnectConcurrency = o.Clients
-		}
+		o.ConnectConcurrency, o.stormConcurrency = defaultConcurrency, o.Clients
 	}
 	if o.StepClients == 0 {
 		o.StepClients = max(1, o.Clients/stepsOfRamp)

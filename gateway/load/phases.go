@@ -218,7 +218,7 @@ func (d *director) storm(ctx context.Context) error {
 		}
 		started := time.Now()
 		c, last, err := d.arrive(ctx, fmt.Sprintf("storm %d", cycle), ConnectArgs{
-			Range: all, Concurrency: o.ConnectConcurrency, Storm: true, Jitter: o.Jitter, GiveUp: d.clock.now() + int64(o.Jitter+o.Timeout),
+			Range: all, Concurrency: o.stormConcurrency, Storm: true, Jitter: o.Jitter, GiveUp: d.clock.now() + int64(o.Jitter+o.Timeout),
 		})
 		d.result.Steps = append(d.result.Steps, Step{
 			Clients: before, Seconds: time.Since(started).Seconds(), Connect: c, BackAfterSeconds: last, Server: d.lastPhase().Server,
