@@ -68,6 +68,8 @@ type director struct {
 	// runs counts runs of publications: each has its own number in its messages.
 	runs           uint16
 	connectLatency *hdrhistogram.Histogram
+	// connectSeconds is the time in which clients came.
+	connectSeconds float64
 
 	mu sync.Mutex
 	// latency is of the current run, phase what is going on, last the newest report.

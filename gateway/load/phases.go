@@ -11,14 +11,14 @@ import (
 // connect lets clients come. An error means that going on makes no sense.
 func (d *director) connect(ctx context.Context, name string, r Range) (Connect, error) {
 	o := &d.options
-	c, _, err := d.arrive(ctx, name, ConnectArgs{Range: r, Rate: o.ConnectRate, Concurrency: o.ConnectConcurrency})
+	c, last, err := d.arrive(ctx, name, ConnectArgs{Range: r, Rate: o.ConnectRate, Concurrency: o.ConnectConcurrency})
 	total := &d.result.Connect
 	total.Attempted += c.Attempted
 	total.Connected += c.Connected
 	total.Failed += c.Failed
 	maps.Copy(total.Errors, added(total.Errors, c.Errors))
-	if total.PerSecond == 0 {
-		total.PerSecond = c.PerSecond
+	if d.connectSeconds += last; d.connectSeconds > 0 {
+		total.PerSecond = float64(total.Connected) / d.connectSeconds
 	}
 	return c, err
 }
@@ -252,10 +252,29 @@ func (d *director) ramp(ctx context.Context) error {
 		d.result.Steps = append(d.result.Steps, Step{
 			Clients: to, Seconds: d.lastPhase().Seconds, Connect: c, Publish: &p, Delivery: &v, Server: d.lastPhase().Server,
 		})
-		tooSlow := o.MaxP99 > 0 && v.Latency.P99 > o.MaxP99.Seconds()
-		if err != nil || tooSlow || c.Failed > 0 || v.Lost > 0 || p.Failed > 0 || len(d.newest().Disconnects) > 0 {
+		if err != nil {
 			return err
+		}
+		if d.result.Ended = d.enough(c, p, v); d.result.Ended != "" {
+			return nil
 		}
 	}
 	return nil
+}
+
+// enough says why a ramp ends before all clients are there.
+func (d *director) enough(c Connect, p Publish, v Delivery) string {
+	switch limit := d.options.MaxP99; {
+	case c.Failed > 0:
+		return "clients could not connect"
+	case len(d.newest().Disconnects) > 0:
+		return "connections were lost"
+	case p.Failed > 0:
+		return "publications failed"
+	case v.Lost > 0:
+		return "messages were lost"
+	case limit > 0 && v.Latency.P99 > limit.Seconds():
+		return fmt.Sprintf("p99 was above %v", limit)
+	}
+	return ""
 }

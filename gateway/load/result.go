@@ -22,7 +22,9 @@ type Result struct {
 	// Disconnects are connections that this side did not end, by how they ended.
 	Disconnects map[string]int64 `json:"disconnects"`
 	Steps       []Step           `json:"steps,omitempty"`
-	Samples     []Sample         `json:"samples"`
+	// Ended is why a ramp ended before all clients were there.
+	Ended   string   `json:"ended,omitempty"`
+	Samples []Sample `json:"samples"`
 	// Server is the whole run, in CPU time, and its end, in memory; nil when it is not observed.
 	Server *ServerTotal `json:"server"`
 	// LoadCPUSeconds is what this tool itself used, all processes.

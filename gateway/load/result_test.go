@@ -48,6 +48,7 @@ func specimens() map[string]*Result {
 	ramp.Scenario, ramp.Loop, ramp.Window, ramp.Channels = Ramp, LoopClosed, 16, 2
 	ramp.Phases = []Phase{{Name: "connect publishers", Seconds: 0.6}, {Name: "connect 500", Seconds: 0.1}, {Name: "run 500", Seconds: 10}}
 	ramp.Steps = []Step{{Clients: 500, Seconds: 10, Connect: connect, Publish: &publish, Delivery: &delivery, Server: server}}
+	ramp.Ended = "p99 was above 100ms"
 	return map[string]*Result{"fanout": &fanout, "storm": &storm, "ramp": &ramp}
 }
 

@@ -135,6 +135,7 @@ func TestARampEndsAtItsLatency(t *testing.T) {
 	r := run(t, options(Ramp, startGateway(t), func(o *Options) { o.StepClients, o.Rate, o.MaxP99 = 2, 50, time.Nanosecond }))
 	require.Empty(t, r.Failures)
 	require.Len(t, r.Steps, 1)
+	require.Equal(t, "p99 was above 1ns", r.Ended)
 }
 
 func TestMistakesOfTheServerAreCounted(t *testing.T) {

@@ -22,6 +22,9 @@ func (r *Result) WriteText(w io.Writer) error {
 	for i, s := range r.Steps {
 		t.step(i+1, s)
 	}
+	if r.Ended != "" {
+		t.row("", "the ramp ends here: "+r.Ended)
+	}
 	if r.Loop != LoopNone && r.Scenario != Ramp {
 		t.traffic(r)
 	}
