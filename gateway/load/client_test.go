@@ -25,7 +25,7 @@ func (w *memoryWire) write(b []byte) error {
 func (w *memoryWire) close() { w.closed = true }
 
 // lonely is a client without a socket, subscribed, in a run.
-func lonely(t *testing.T, protocol Protocol) (*client, *memoryWire) {
+func lonely(t testing.TB, protocol Protocol) (*client, *memoryWire) {
 	t.Helper()
 	w := &Worker{}
 	o := options(Fanout, "ws://127.0.0.1:1", func(o *Options) { o.Protocol, o.Clients = protocol, 1 })
@@ -153,5 +153,30 @@ func TestErrorText(t *testing.T) {
 		"something": errors.New("something"),
 	} {
 		require.Equal(t, want, errorText(err))
+	}
+}
+
+// BenchmarkDelivery is what a delivery costs besides its share of two system calls.
+func BenchmarkDelivery(b *testing.B) {
+	for _, protocol := range []Protocol{Plain, Centrifuge} {
+		b.Run(string(protocol), func(b *testing.B) {
+			c, _ := lonely(b, protocol)
+			b.ReportAllocs()
+			number := uint32(0)
+			for b.Loop() {
+				number++
+				m := message{run: 1, number: number, time: 1}
+				b.StopTimer()
+				data := m.appendTo(nil, 100)
+				if protocol == Centrifuge {
+					data = fmt.Appendf(nil, `{"push":{"channel":"load-0","pub":{"data":%s}}}`, data)
+				}
+				data = frame(0x81, string(data))
+				b.StartTimer()
+				if err := c.feed(data, 10); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -42,9 +42,11 @@ func Run(ctx context.Context, o Options, around Surroundings) (*Result, error) {
 	}
 	d.fleet, d.plan = f, newPlan(&o, len(f.workers))
 	d.result = newResult(&o, len(f.workers))
-	stop := context.AfterFunc(ctx, func() { d.fail(f.cancel()) })
-	watched := d.watch(context.WithoutCancel(ctx))
-	d.fail(d.scenario(ctx))
+	running, abort := context.WithCancel(ctx)
+	defer abort()
+	stop := context.AfterFunc(running, func() { d.fail(f.cancel()) })
+	watched := d.watch(context.WithoutCancel(ctx), abort)
+	d.fail(d.scenario(running))
 	d.conclude(ctx)
 	watched()
 	stop()
@@ -230,12 +232,9 @@ func (d *director) report() (Report, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	sum, recent, err := d.fleet.report()
-	if err != nil {
-		return d.last, err
-	}
 	d.latency.Merge(recent)
 	d.last = sum
-	return sum, nil
+	return sum, err
 }
 
 // conclude fills in what is about the whole run.

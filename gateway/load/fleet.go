@@ -109,10 +109,14 @@ func (f *fleet) each(call func(i int, w *rpc.Client) error) error {
 	var group errgroup.Group
 	for i, w := range f.workers {
 		group.Go(func() error {
-			if err := call(i, w); err != nil {
-				return fmt.Errorf("worker %d: %w", i, err)
+			err := call(i, w)
+			switch {
+			case err == nil:
+				return nil
+			case errors.Is(err, rpc.ErrShutdown), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+				return fmt.Errorf("worker %d: its process is gone", i)
 			}
-			return nil
+			return fmt.Errorf("worker %d: %w", i, err)
 		})
 	}
 	return group.Wait()
@@ -123,8 +127,10 @@ func (f *fleet) end() error {
 	err := f.each(func(_ int, w *rpc.Client) error {
 		return errors.Join(w.Call("Worker.Close", None{}, &None{}), w.Close())
 	})
-	for _, p := range f.processes {
-		err = errors.Join(err, p.Wait())
+	for i, p := range f.processes {
+		if ended := p.Wait(); ended != nil {
+			err = errors.Join(err, fmt.Errorf("worker %d: %w", i, ended))
+		}
 	}
 	return err
 }

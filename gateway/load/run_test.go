@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -531,5 +532,34 @@ func TestAServerThatCannotBeObservedIsAnError(t *testing.T) {
 		var wrong *Error
 		require.ErrorAs(t, err, &wrong)
 		require.Equal(t, flag, wrong.Flag)
+	}
+}
+
+func TestAWorkerThatDiesIsToldOf(t *testing.T) {
+	f := startFake(t, func(*fake) {})
+	for name, change := range map[string]func(*Options){
+		"idle":   func(o *Options) { o.Scenario = Idle },
+		"open":   func(o *Options) { o.Rate = 50 },
+		"closed": func(o *Options) { o.Window = 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var workers []*exec.Cmd
+			start := func() *exec.Cmd {
+				cmd := startWorker()
+				cmd.Stderr = nil
+				workers = append(workers, cmd)
+				return cmd
+			}
+			o := options(Fanout, f.url(), func(o *Options) {
+				o.Processes, o.Hold, o.Duration, o.Timeout, o.ChannelPrefix = 2, time.Hour, time.Hour, time.Second, name
+				change(o)
+			})
+			r, err := Run(t.Context(), o, Surroundings{Start: start, Progress: func(Sample) { _ = workers[1].Process.Kill() }})
+			require.NoError(t, err)
+			require.Contains(t, r.Failures, "worker 1: its process is gone")
+			require.Contains(t, r.Failures, "worker 1: signal: killed")
+			require.False(t, r.Interrupted, "not by the user")
+		})
 	}
 }

@@ -41,8 +41,8 @@ func (f *fleet) cancel() error {
 // sampleInterval is how often a run is looked at.
 const sampleInterval = time.Second
 
-// watch takes samples until the returned function is called.
-func (d *director) watch(ctx context.Context) (stop func()) {
+// watch takes samples until the returned function is called. When a worker is lost, it aborts the run.
+func (d *director) watch(ctx context.Context, abort func()) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -55,7 +55,11 @@ func (d *director) watch(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				w.sample(ctx)
+				if err := w.sample(ctx); err != nil {
+					d.fail(err)
+					abort()
+					return
+				}
 			}
 		}
 	}()
@@ -70,13 +74,13 @@ type watcher struct {
 	server   *reading
 }
 
-func (w *watcher) sample(ctx context.Context) {
+func (w *watcher) sample(ctx context.Context) error {
 	d := w.director
 	d.mu.Lock()
 	sum, recent, err := d.fleet.report()
 	if err != nil {
 		d.mu.Unlock()
-		return
+		return err
 	}
 	d.latency.Merge(recent)
 	d.last = sum
@@ -111,4 +115,5 @@ func (w *watcher) sample(ctx context.Context) {
 	if d.progress != nil {
 		d.progress(s)
 	}
+	return nil
 }

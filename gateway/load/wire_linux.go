@@ -26,8 +26,8 @@ const (
 	// pollMilliseconds is how soon a poller notices its end.
 	pollMilliseconds = 100
 	closedFD         = -1
-	// mostUnsent is what may wait for a server that does not read.
-	mostUnsent = 1 << 20
+	// mostUnsent is what may wait for a server that does not read: more than a window needs.
+	mostUnsent = 16 << 20
 )
 
 var errFull = errors.New("the server does not read what is published")
