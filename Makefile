@@ -105,11 +105,20 @@ SOAK ?= 10m
 soak: ## Let a gateway with the race detector go through everything clients do, for SOAK; nothing of it may be left
 	SOAK=$(SOAK) go test -count=1 -timeout 0 -v ./test/soak
 
+.PHONY: bench
+bench: deps-bench build ## Measure the gateway against a floor and print the table (BENCH="--quick --rows idle")
+	CGO_ENABLED=0 go -C hack/bench build -trimpath -o $(CURDIR)/$(BIN)/ ./...
+	$(BIN)/bench $(BENCH)
+
 ##@ What the others need (they call these themselves)
 
 .PHONY: deps-cluster
 deps-cluster: # Debian packages of the local cluster, and of the images made here (redis-server goes into one)
 	@case "$(CLUSTER)" in local) hack/install-deps.sh build cluster redis;; kind) hack/install-deps.sh build redis;; esac
+
+.PHONY: deps-bench
+deps-bench: # Debian packages of the benchmark
+	@hack/install-deps.sh build redis
 
 .PHONY: deps-test
 deps-test: # Debian packages of the tests

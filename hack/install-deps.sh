@@ -12,7 +12,7 @@ Usage: hack/install-deps.sh GROUP...
 
   build     compile Go programs, some of them with C
   cluster   run a local cluster (hack/localcluster)
-  redis     run redis-server in integration tests and in the local cluster
+  redis     run redis-server in integration tests, in benchmarks and in the local cluster
   node      run the JavaScript clients of the SDK tests and of the conformance suite
   browser   run Chromium as a peer of the conformance suite
 
@@ -48,7 +48,7 @@ TEXT
       ;;
     redis)
       cat <<'TEXT'
-redis-server redis-server the broker of the integration tests and of the local cluster
+redis-server redis-server the broker of the integration tests, of the benchmarks and of the local cluster
 redis-cli redis-tools looks into it
 TEXT
       ;;
