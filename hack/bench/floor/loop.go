@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -36,27 +37,48 @@ const (
 	bufferBytes   = 64 << 10
 )
 
+// run drives connections until epoll fails. Go's own poller waits for the epoll instance: a goroutine
+// that waits in a system call would cost a thread switch per event.
 func run(listener int, f *canned.Function[[]byte]) error {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(epoll, true); err != nil {
 		return err
 	}
 	l := &loop{function: f, epoll: epoll, listener: listener, buffer: make([]byte, bufferBytes)}
 	if err := l.watch(listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE); err != nil {
 		return err
 	}
+	raw, err := os.NewFile(uintptr(epoll), "epoll").SyscallConn()
+	if err != nil {
+		return err
+	}
 	events := make([]unix.EpollEvent, eventsAtOnce)
-	for {
-		n, err := unix.EpollWait(epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-		for _, e := range events[:max(n, 0)] {
-			if int(e.Fd) == listener {
-				l.accept()
-			} else if c := l.conns[e.Fd]; c != nil {
-				l.read(c)
+	var failed error
+	err = raw.Read(func(uintptr) bool {
+		for {
+			n, err := unix.EpollWait(epoll, events, 0)
+			if err != nil && !errors.Is(err, unix.EINTR) {
+				failed = err
+				return true
 			}
+			if n == 0 {
+				return false
+			}
+			l.dispatch(events[:max(n, 0)])
+		}
+	})
+	return errors.Join(err, failed)
+}
+
+func (l *loop) dispatch(events []unix.EpollEvent) {
+	for _, e := range events {
+		if int(e.Fd) == l.listener {
+			l.accept()
+		} else if c := l.conns[e.Fd]; c != nil {
+			l.read(c)
 		}
 	}
 }
