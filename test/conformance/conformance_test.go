@@ -21,8 +21,9 @@ const limit = 70_000
 // suite is what all cases share.
 type suite struct {
 	binary string
-	// gateway serves the cases that need nothing special, pinging pings every two seconds.
-	gateway, pinging *process.Gateway
+	// gateway serves the cases that need nothing special, pinging pings every two seconds, compressing knows
+	// permessage-deflate.
+	gateway, pinging, compressing *process.Gateway
 	// allowed and foreign are pages of which the gateways let one in.
 	allowed, foreign string
 	tally            *tally
@@ -32,6 +33,7 @@ func TestConformance(t *testing.T) {
 	s := &suite{binary: process.Build(t), tally: &tally{}, allowed: page(t), foreign: page(t)}
 	s.gateway = s.start(t, "conformance")
 	s.pinging = s.start(t, "pinging", "--"+contract.KeyPingInterval, "2s", "--"+contract.KeyPongTimeout, "1900ms")
+	s.compressing = s.start(t, "compressing", "--"+contract.KeyCompression)
 	peers := s.peers(t)
 	s.tally.peers = []string{rawPeer}
 	for _, p := range peers {

@@ -10,20 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/test/process"
 )
 
 const rawPeer = "raw TCP"
 
 // raw runs the cases of the peer that sends bytes as they are.
 func (s *suite) raw(t *testing.T) {
-	neighbour, slow := s.neighbour(t), s.slow(t)
+	neighbour, slow := s.neighbour(t, s.gateway), s.slow(t)
 	s.handshakes(t)
 	neighbour(t)
 	for _, c := range cases() {
 		s.run(t, rawPeer, c.section, c.name, func(t *testing.T) {
-			for _, w := range ways {
-				t.Run(w.name, func(t *testing.T) {
-					s.exchange(t, c, w)
+			for _, how := range ways {
+				t.Run(how.name, func(t *testing.T) {
+					s.exchange(t, open(t, s.gateway.Addr, channelOf(t)), c, how)
 					neighbour(t)
 				})
 			}
@@ -32,14 +33,15 @@ func (s *suite) raw(t *testing.T) {
 	s.closings(t)
 	s.utf8(t)
 	neighbour(t)
+	s.compression(t)
 	slow(t)
 	neighbour(t)
 }
 
 // neighbour is another connection of the same gateway, which must go on whatever happens on the others.
-func (s *suite) neighbour(t *testing.T) func(t *testing.T) {
+func (s *suite) neighbour(t *testing.T, g *process.Gateway) func(t *testing.T) {
 	t.Helper()
-	w, n := open(t, s.gateway.Addr, channel("neighbour")), 0
+	w, n := open(t, g.Addr, channel("neighbour")), 0
 	return func(t *testing.T) {
 		t.Helper()
 		n++
@@ -91,8 +93,7 @@ var ways = [...]way{
 	{name: "chattering", piece: func(n int) int { return max(1, n) }, chatter: strings.Repeat(frame(fin|data, strings.Repeat("y", 3000)), 20)},
 }
 
-func (s *suite) exchange(t *testing.T, c rawCase, how way) {
-	w := open(t, s.gateway.Addr, channelOf(t))
+func (s *suite) exchange(t *testing.T, w *wire, c rawCase, how way) {
 	write := func(bytes string) {
 		for piece := how.piece(len(bytes)); len(bytes) > 0; {
 			n := min(piece, len(bytes))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/test/process"
 )
 
 // a handshake is a correct one with something changed, and its answer.
@@ -257,7 +258,7 @@ func (s *suite) handshakes(t *testing.T) {
 		"zeros":             strings.Repeat("\x00", 200) + "\r\n\r\n",
 		"SMTP":              "EHLO gateway.example\r\n\r\n",
 	} {
-		run("not HTTP but "+name, func(t *testing.T) { s.refuses(t, bytes, []int{400, 405, 501, 505}) })
+		run("not HTTP but "+name, func(t *testing.T) { s.refuses(t, s.gateway, bytes, []int{400, 405, 501, 505}) })
 	}
 	for name, part := range map[string]string{"nothing": "", "half a line": "GET /ws", "half a head": "GET " + channel("x") + " HTTP/1.1\r\nHost: x\r\n"} {
 		run("an end after "+name, func(t *testing.T) {
@@ -337,7 +338,7 @@ func drip(w *wire) (stop func()) {
 // shake sends one handshake and judges its answer.
 func (s *suite) shake(t *testing.T, h handshake) {
 	if len(h.status) > 0 {
-		response := s.refuses(t, h.bytes(t), h.status)
+		response := s.refuses(t, s.gateway, h.bytes(t), h.status)
 		for name, value := range h.header {
 			require.Equal(t, value, response.Header.Get(name), name)
 		}
@@ -370,9 +371,9 @@ func accepted(t *testing.T, r *http.Response) {
 }
 
 // refuses sends bytes that must be answered with one of the statuses, and then with the end of the stream.
-func (s *suite) refuses(t *testing.T, bytes string, status []int) *http.Response {
+func (s *suite) refuses(t *testing.T, g *process.Gateway, bytes string, status []int) *http.Response {
 	t.Helper()
-	w := connect(t, s.gateway.Addr)
+	w := connect(t, g.Addr)
 	w.send(t, bytes)
 	response := w.response(t)
 	require.Contains(t, status, response.StatusCode)

@@ -102,6 +102,9 @@ func (r received) closeCode() int {
 type wire struct {
 	net.Conn
 	in *bufio.Reader
+	// compressed: permessage-deflate was agreed. inflated counts the messages that made use of it.
+	compressed bool
+	inflated   int
 }
 
 func connect(t *testing.T, address string) *wire {
@@ -110,7 +113,7 @@ func connect(t *testing.T, address string) *wire {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-	return &wire{conn, bufio.NewReader(conn)}
+	return &wire{Conn: conn, in: bufio.NewReader(conn)}
 }
 
 // open connects and takes the handshake.
@@ -189,6 +192,14 @@ func (w *wire) frame() (received, error) {
 		return received{}, broken(err)
 	}
 	r := received{start[0], string(payload)}
+	if w.compressed && (r.first == fin|rsv1|text || r.first == fin|rsv1|data) {
+		content, err := inflated(r.payload)
+		if err != nil {
+			return r, fmt.Errorf("%w in %v", err, r)
+		}
+		w.inflated++
+		r, start[0], payload = received{r.first &^ rsv1, content}, r.first&^rsv1, []byte(content)
+	}
 	switch {
 	case start[1]&0x80 != 0:
 		return r, errors.New("the gateway masks")

@@ -36,16 +36,6 @@ func Build(t testing.TB, flags ...string) string {
 	return binary
 }
 
-// Knows tells whether an executable has a flag, for what only some gateways can do.
-func Knows(t testing.TB, binary, flag string) bool {
-	t.Helper()
-	help, err := exec.CommandContext(t.Context(), binary, "--help").CombinedOutput()
-	if err != nil {
-		t.Fatalf("ask the gateway for its flags: %v\n%s", err, help)
-	}
-	return strings.Contains(string(help), "--"+flag+" ") || strings.Contains(string(help), "--"+flag+"\n")
-}
-
 // Gateway is one running process.
 type Gateway struct {
 	Name string
