@@ -31,7 +31,7 @@ func performCoder(ctx context.Context, e exchange) (outcome, error) {
 	if e.Compress {
 		options.CompressionMode, options.CompressionThreshold = websocket.CompressionNoContextTakeover, 1
 	}
-	c, response, err := websocket.Dial(ctx, e.URL, options) //nolint:bodyclose // Dial documents that its response needs no close
+	c, response, err := websocket.Dial(ctx, e.URL, options)
 	if err != nil {
 		if response == nil {
 			return o, err

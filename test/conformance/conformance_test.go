@@ -78,12 +78,15 @@ func page(t *testing.T) string {
 	return server.URL
 }
 
-// start runs a gateway that does not ping within the time of a case unless it is told to.
+// start runs a gateway that does not ping within the time of a case unless it is told to, and lets everybody
+// talk as fast as they can.
 func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gateway {
 	t.Helper()
 	return process.Start(t, s.binary, name, append([]string{
 		"--" + contract.KeyMaxMessageBytes, strconv.Itoa(limit),
 		"--" + contract.KeyPingInterval, "1h",
+		"--" + contract.KeyConnectRate, "0",
+		"--" + contract.KeyMessageRate, "0",
 		"--" + contract.KeyAllowedOrigins, s.allowed,
 		"--" + contract.KeyLogLevel, "debug",
 	}, flags...)...)

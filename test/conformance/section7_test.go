@@ -145,7 +145,7 @@ func (s *suite) closings(t *testing.T) {
 		path := channelOf(t)
 		w := open(t, s.gateway.Addr, path)
 		require.NoError(t, w.Conn.(*net.TCPConn).SetLinger(0))
-		require.NoError(t, w.Conn.Close())
+		require.NoError(t, w.Close())
 		_, err := io.WriteString(w, "x")
 		require.ErrorIs(t, err, net.ErrClosed)
 		next := open(t, s.gateway.Addr, path)

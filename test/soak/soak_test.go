@@ -31,6 +31,8 @@ const (
 const (
 	messageLimit = 64 << 10
 	queueLimit   = 128 << 10
+	// connectRate is less than a flood wants, and more than the others do.
+	connectRate = 400
 )
 
 func TestSoak(t *testing.T) {
@@ -38,9 +40,9 @@ func TestSoak(t *testing.T) {
 	g := process.Start(t, process.Build(t, "-race"), "soak",
 		"--"+contract.KeyMaxMessageBytes, strconv.Itoa(messageLimit),
 		"--"+contract.KeyMaxQueuedBytes, strconv.Itoa(queueLimit),
-		// Clients come and send as fast as they can.
-		"--"+contract.KeyConnectRate, "0",
+		"--"+contract.KeyConnectRate, strconv.Itoa(connectRate),
 		"--"+contract.KeyMessageRate, "0",
+		"--"+contract.KeyCompression,
 		"--"+contract.KeyPingInterval, "3s",
 		"--"+contract.KeyPongTimeout, "2500ms",
 		"--"+contract.KeyLogLevel, "warn",

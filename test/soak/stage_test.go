@@ -2,6 +2,8 @@ package soak
 
 import (
 	"bufio"
+	"bytes"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/test/process"
@@ -40,6 +44,7 @@ func (s *stage) actors() []actor {
 	return []actor{
 		{"churn, plain", 8, 30 * time.Millisecond, func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Plain) }},
 		{"churn, Centrifuge", 8, 30 * time.Millisecond, func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Centrifuge) }},
+		{"compressed", 2, 30 * time.Millisecond, s.compressed},
 		{"noise", 1, 0, s.noise},
 		{"never reads", 6, 100 * time.Millisecond, s.neverReads},
 		{"half open", 6, 100 * time.Millisecond, s.halfOpen},
@@ -65,13 +70,21 @@ func (s *stage) wait() { s.playing.Wait() }
 func (s *stage) play(ctx context.Context, a actor) {
 	for ctx.Err() == nil {
 		what, err := a.turn(ctx)
-		switch {
-		case err == nil:
-			s.tally.saw(a.name, what)
-		case ctx.Err() == nil:
-			s.tally.fail(a.name, err)
-		}
+		s.note(ctx, a.name, what, err)
 		rest(ctx, a.pause/2+rand.N(a.pause+1))
+	}
+}
+
+// note counts a turn. To be refused for the time being is no problem, nor is what the end of the round breaks.
+func (s *stage) note(ctx context.Context, name, what string, err error) {
+	refused := (*wsclient.Refused)(nil)
+	switch {
+	case err == nil:
+		s.tally.saw(name, what)
+	case errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && refused.RetryAfter != "":
+		s.tally.saw(name, "refused")
+	case ctx.Err() == nil:
+		s.tally.fail(name, err)
 	}
 }
 
@@ -93,9 +106,6 @@ func (s *stage) churn(ctx context.Context, protocol wsclient.Protocol) (string, 
 		channel = fmt.Sprintf("room %d", rand.N(1000))
 	}
 	c, err := wsclient.Dial(ctx, protocol, s.gateway.Addr, channel, nil)
-	if refused := (*wsclient.Refused)(nil); errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
-		return "refused", nil
-	}
 	if err != nil {
 		return "", fmt.Errorf("connect: %w", err)
 	}
@@ -109,6 +119,33 @@ func (s *stage) churn(ctx context.Context, protocol wsclient.Protocol) (string, 
 	return "closed", c.Close()
 }
 
+// compressed says something compressed, and gets it back so.
+func (s *stage) compressed(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	path := channel(fmt.Sprintf("compressed %d", rand.Uint64()))
+	c, response, err := websocket.Dial(ctx, "ws://"+s.gateway.Addr+path, &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 1})
+	if err != nil {
+		if response != nil {
+			err = &wsclient.Refused{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After")}
+		}
+		return "", err
+	}
+	defer func() { _ = c.CloseNow() }()
+	text := []byte(strings.Repeat(fmt.Sprintf("%x ", rand.Uint32()), 1+rand.N(2000)))
+	if err := c.Write(ctx, websocket.MessageText, text); err != nil {
+		return "", fmt.Errorf("send: %w", err)
+	}
+	_, got, err := c.Read(ctx)
+	if err != nil {
+		return "", fmt.Errorf("hear oneself: %w", err)
+	}
+	if !bytes.Equal(text, got) {
+		return "", fmt.Errorf("%d bytes came back as %d others", len(text), len(got))
+	}
+	return "closed", c.Close(websocket.StatusNormalClosure, "")
+}
+
 // noise publishes large messages to those who never read, as fast as it gets them back itself.
 func (s *stage) noise(ctx context.Context) (string, error) {
 	c, err := s.open(ctx, channel("noise"))
@@ -119,6 +156,7 @@ func (s *stage) noise(ctx context.Context) (string, error) {
 	message := frame(fin|binaryMessage, strings.Repeat("n", 32<<10))
 	echo := make([]byte, 4+32<<10)
 	for ctx.Err() == nil {
+		_ = c.SetDeadline(time.Now().Add(patience))
 		if _, err := io.WriteString(c, message); err != nil {
 			return "", fmt.Errorf("publish: %w", err)
 		}
@@ -190,11 +228,14 @@ var tooLarge = []bad{
 	{"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00", [2]byte{0x03, 0xf1}},
 	{frame(binaryMessage, strings.Repeat("x", messageLimit)) + frame(fin, "x"), [2]byte{0x03, 0xf1}},
 	{frame(fin|textMessage, strings.Repeat("x", 3*messageLimit)), [2]byte{0x03, 0xf1}},
+	{frame(fin|compressed|binaryMessage, zeros(1<<20)), [2]byte{0x03, 0xf1}},
 }
 
 var malformed = []bad{
 	{"\x81\x05hello", [2]byte{0x03, 0xea}},
-	{frame(fin|0x40|textMessage, "compressed?"), [2]byte{0x03, 0xea}},
+	{frame(fin|0x20|textMessage, "reserved"), [2]byte{0x03, 0xea}},
+	{frame(fin|compressed|pingFrame, ""), [2]byte{0x03, 0xea}},
+	{frame(fin|compressed|textMessage, "\xff no deflate"), [2]byte{0x03, 0xef}},
 	{frame(fin|0x3, "unknown"), [2]byte{0x03, 0xea}},
 	{frame(fin, "continues nothing"), [2]byte{0x03, 0xea}},
 	{frame(textMessage, "a") + frame(fin|textMessage, "b"), [2]byte{0x03, 0xea}},
@@ -206,10 +247,20 @@ var malformed = []bad{
 	{frame(fin|closeFrame, "\x03\xe8\xff"), [2]byte{0x03, 0xef}},
 }
 
+// zeros are so many, compressed.
+func zeros(n int) string {
+	var b bytes.Buffer
+	// Writing to memory at a level that is there cannot fail.
+	w, _ := flate.NewWriter(&b, flate.BestCompression)
+	_, _ = w.Write(make([]byte, n))
+	_ = w.Flush()
+	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
+}
+
 // broken sends one of these, and is closed as it should be.
 func (s *stage) broken(ctx context.Context, all []bad) (string, error) {
 	b := all[rand.N(len(all))]
-	c, err := s.open(ctx, channel("broken"))
+	c, err := s.open(ctx, channel("broken"), "Sec-WebSocket-Extensions: permessage-deflate")
 	if err != nil {
 		return "", err
 	}
@@ -269,15 +320,11 @@ func (s *stage) flood(ctx context.Context) (string, error) {
 	for range 200 {
 		coming.Go(func() {
 			c, err := s.open(ctx, channel("flood"))
-			if err != nil {
-				if ctx.Err() == nil {
-					s.tally.fail("flood", err)
-				}
-				return
+			s.note(ctx, "flood", "handshakes", err)
+			if err == nil {
+				_ = c.SetLinger(0)
+				_ = c.Close()
 			}
-			s.tally.saw("flood", "handshakes")
-			_ = c.SetLinger(0)
-			_ = c.Close()
 		})
 	}
 	coming.Wait()
@@ -308,22 +355,23 @@ func channel(name string) string {
 	return contract.PathPlain + "?" + url.Values{"channel": {name}}.Encode()
 }
 
-func handshake(path string) string {
-	return "GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+func handshake(path string, lines ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
+		strings.Join(append(lines, "", ""), "\r\n")
 }
 
 // open takes the handshake.
-func (s *stage) open(ctx context.Context, path string) (*raw, error) {
+func (s *stage) open(ctx context.Context, path string, lines ...string) (*raw, error) {
 	c, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
-	_, err = io.WriteString(c, handshake(path))
+	_, err = io.WriteString(c, handshake(path, lines...))
 	if err == nil {
 		var response *http.Response
 		if response, err = http.ReadResponse(c.in, nil); err == nil && response.StatusCode != http.StatusSwitchingProtocols {
-			err = errors.New(response.Status)
+			err = &wsclient.Refused{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After")}
 		}
 	}
 	if err != nil {
@@ -337,6 +385,7 @@ func (s *stage) open(ctx context.Context, path string) (*raw, error) {
 
 const (
 	fin           = 0x80
+	compressed    = 0x40
 	textMessage   = 0x1
 	binaryMessage = 0x2
 	closeFrame    = 0x8
