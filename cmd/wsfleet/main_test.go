@@ -56,6 +56,8 @@ func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func startGateway(t *testing.T) string {
 	t.Helper()
 	cfg := config.Default()
+	// Load comes faster than clients may by default.
+	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
 	g, err := gateway.New(t.Context(), cfg, gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
