@@ -101,6 +101,7 @@ func TestHandshakeTimeoutHoldsBehindTLS(t *testing.T) {
 		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, name)
 		require.NoError(t, nc.Close())
 	}
+	r.awaitMetric(t, 2, "websocket_refused_total", "reason", "handshake_timeout")
 }
 
 // A new certificate is for new clients. The others talk on as if nothing were.

@@ -14,6 +14,12 @@ const (
 	retryPerIP = 10 * time.Second
 )
 
+// Why a client was sent away before its request was there, as counted.
+const (
+	refusedTimeout = "handshake_timeout"
+	refusedCrowd   = "handshake_crowd"
+)
+
 // admission counts connections against the limits. A slot is taken before the handshake is
 // answered, so that a flood of handshakes cannot pass the limit.
 type admission struct {

@@ -19,14 +19,17 @@ import (
 // tally counts what limits do.
 type tally struct {
 	observer
-	accepted, limited, dropped atomic.Int64
+	accepted, limited, crowded, dropped atomic.Int64
 }
 
 func (o *tally) ConnectionAccepted(string) { o.accepted.Add(1) }
 
 func (o *tally) ConnectionRefused(reason string) {
-	if reason == "rate" {
+	switch reason {
+	case "rate":
 		o.limited.Add(1)
+	case "handshake_crowd":
+		o.crowded.Add(1)
 	}
 }
 

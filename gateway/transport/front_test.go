@@ -156,7 +156,8 @@ func TestWhoSaysNothingIsLetGo(t *testing.T) {
 
 // Whoever opens many connections and says nothing keeps nobody out.
 func TestLongestSilentMakesRoom(t *testing.T) {
-	_, url := echoing(t, func(o *transport.Options) { o.MaxHandshakes = 3 })
+	seen := &tally{}
+	_, url := echoing(t, func(o *transport.Options) { o.MaxHandshakes, o.Observer = 3, seen })
 	crowd := make([]*peer, 0, 10)
 	for range cap(crowd) {
 		crowd = append(crowd, connect(t, url))
@@ -167,6 +168,7 @@ func TestLongestSilentMakesRoom(t *testing.T) {
 	for _, early := range crowd[:7] {
 		early.gone()
 	}
+	require.GreaterOrEqual(t, seen.crowded.Load(), int64(7))
 }
 
 func TestSilentClientsDoNotOutliveTheListener(t *testing.T) {

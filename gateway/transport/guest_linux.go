@@ -29,12 +29,6 @@ type guest struct {
 	head []byte
 }
 
-// Why a client was sent away before its request was there, as counted.
-const (
-	refusedTimeout = "handshake_timeout"
-	refusedCrowd   = "handshake_crowd"
-)
-
 // longestHead is how much of a request is read here. What is longer is for the HTTP server to refuse.
 const longestHead = 16 << 10
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 )
@@ -16,15 +17,16 @@ func (s *Server) Secure(l net.Listener, config *tls.Config) net.Listener {
 	config = config.Clone()
 	// Small records first would mean many writes for what is one here.
 	config.DynamicRecordSizingDisabled = true
-	return &lobby{Listener: l, config: config, places: s.options.MaxHandshakes}
+	return &lobby{Listener: l, config: config, places: s.options.MaxHandshakes, observer: s.options.Observer}
 }
 
 // lobby is the listener of a TLS port. Above its places, who has waited for longest makes room: who opens
 // many connections and says nothing loses them, and does not keep others out.
 type lobby struct {
 	net.Listener
-	config *tls.Config
-	places int
+	config   *tls.Config
+	places   int
+	observer Observer
 
 	mu sync.Mutex
 	// waiting holds *newcomer, the oldest first.
@@ -49,7 +51,7 @@ func (l *lobby) Accept() (net.Conn, error) {
 		switch {
 		case err == nil:
 			return l.welcome(raw), nil
-		case errors.Is(err, syscall.EMFILE) && l.sendAwayOldest():
+		case errors.Is(err, syscall.EMFILE) && l.makeRoom():
 		default:
 			return nil, err //nolint:wrapcheck // the HTTP server wants it as it is
 		}
@@ -71,9 +73,18 @@ func (l *lobby) welcome(raw net.Conn) *newcomer {
 	crowded := l.waiting.Len() > l.places
 	l.mu.Unlock()
 	if crowded {
-		l.sendAwayOldest()
+		l.makeRoom()
 	}
 	return c
+}
+
+// makeRoom sends the oldest away and counts it.
+func (l *lobby) makeRoom() bool {
+	sent := l.sendAwayOldest()
+	if sent {
+		l.observer.ConnectionRefused(refusedCrowd)
+	}
+	return sent
 }
 
 func (l *lobby) sendAwayOldest() bool {
@@ -90,18 +101,20 @@ func (l *lobby) sendAwayOldest() bool {
 	return true
 }
 
-// forget gives the place up; the lobby is locked.
-func (c *newcomer) forget() {
-	if c.place != nil {
-		c.lobby.waiting.Remove(c.place)
-		c.place = nil
+// forget gives the place up, and reports whether it had one; the lobby is locked.
+func (c *newcomer) forget() bool {
+	if c.place == nil {
+		return false
 	}
+	c.lobby.waiting.Remove(c.place)
+	c.place = nil
+	return true
 }
 
-func (c *newcomer) leave() {
+func (c *newcomer) leave() bool {
 	c.lobby.mu.Lock()
 	defer c.lobby.mu.Unlock()
-	c.forget()
+	return c.forget()
 }
 
 // Read implements net.Conn. The empty line behind a request's head ends the stay in the lobby.
@@ -121,6 +134,9 @@ func (c *newcomer) Read(b []byte) (int, error) {
 		case char != '\r':
 			c.blank = false
 		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.leave() {
+		c.lobby.observer.ConnectionRefused(refusedTimeout)
 	}
 	if noTLS, ok := errors.AsType[tls.RecordHeaderError](err); ok && noTLS.Conn != nil {
 		// Most likely somebody forgot an s, and should hear of it.

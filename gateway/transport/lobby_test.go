@@ -32,7 +32,8 @@ func cut(t *testing.T, c net.Conn) {
 // Who opens many connections and says nothing loses them, and keeps nobody out.
 func TestWhoIsSilentMakesRoomBehindTLS(t *testing.T) {
 	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
-		s := serve(echo, func(o *transport.Options) { o.MaxConnections, o.MaxHandshakes = 100, 3 })
+		seen := &tally{}
+		s := serve(echo, func(o *transport.Options) { o.MaxConnections, o.MaxHandshakes, o.Observer = 100, 3, seen })
 		// Neither counts: one is connected, one was served and may ask again.
 		connected := s.raw(t, s.tcp(t))
 		kept := s.shaken(t)
@@ -50,6 +51,7 @@ func TestWhoIsSilentMakesRoomBehindTLS(t *testing.T) {
 			cut(t, oldest)
 			late.say("GET / HTTP/1.1\r\n")
 		}
+		require.Equal(t, int64(len(silent)), seen.crowded.Load())
 
 		connected.frame(0x81, "hi")
 		got := make([]byte, 4)
