@@ -147,6 +147,17 @@ func FuzzFeed(f *testing.F) {
 	})
 }
 
+func TestAnOpenLoopThatCannotCatchUpLeavesTheRest(t *testing.T) {
+	c, _ := lonely(t, Plain)
+	w := c.shard.worker
+	now := w.clock.now()
+	w.options.Timeout = 1
+	w.current = RunArgs{Run: 1, Start: now - 1e9, From: now - 1e9, To: now - 1e6, Rate: 1000, Subscribers: []int{1}}
+	p := &publishers{worker: w, clients: []*client{c}}
+	require.Equal(t, int64(999), p.openLoop())
+	require.Zero(t, w.sent.Load())
+}
+
 func TestErrorText(t *testing.T) {
 	for want, err := range map[string]error{
 		"handshake refused: 429 Too Many Requests": fmt.Errorf("x: %w", ws.StatusError(429)),

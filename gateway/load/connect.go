@@ -259,6 +259,10 @@ func (w *Worker) sleep(until int64) bool {
 	}
 }
 
+func refusal(status int) string {
+	return fmt.Sprintf("handshake refused: %d %s", status, http.StatusText(status))
+}
+
 // errorText is what an error has in common with its like: no addresses, no ports.
 func errorText(err error) string {
 	var status ws.StatusError
@@ -266,7 +270,7 @@ func errorText(err error) string {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &status):
-		return fmt.Sprintf("handshake refused: %d %s", int(status), http.StatusText(int(status)))
+		return refusal(int(status))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout"
 	case errors.As(err, &operation):

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -247,7 +248,7 @@ func (d *director) conclude(ctx context.Context) {
 	d.result.connectLatency, d.result.deliveryLatency = d.connectLatency, d.latency
 	d.result.Interrupted = ctx.Err() != nil
 	if c := d.result.Connect; c.Failed > 0 {
-		d.fail(fmt.Errorf("%d clients could not connect: %s", c.Failed, listed(c.Errors)))
+		d.fail(fmt.Errorf("%d clients could not connect: %s%s", c.Failed, listed(c.Errors), d.hint(c)))
 	}
 	if len(r.Disconnects) > 0 {
 		d.fail(fmt.Errorf("connections ended that should not have: %s", listed(r.Disconnects)))
@@ -258,6 +259,14 @@ func (d *director) conclude(ctx context.Context) {
 	if now := d.read(ctx); now != nil && d.first != nil {
 		d.result.Server = &ServerTotal{CPUSeconds: now.cpuSeconds - d.first.cpuSeconds, RSSBytes: now.rssBytes}
 	}
+}
+
+// hint says what may help clients that were refused.
+func (d *director) hint(c Connect) string {
+	if c.Errors[refusal(http.StatusServiceUnavailable)] == 0 || d.options.ConnectRate > 0 {
+		return ""
+	}
+	return "; the server is full, or takes fewer connections a second: try --connect-rate"
 }
 
 // listed is counts in words, the most frequent first.

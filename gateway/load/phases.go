@@ -140,9 +140,13 @@ func (d *director) run(ctx context.Context, name string) (p Publish, v Delivery,
 		err = errEveryoneGone
 	}
 	p, v = d.measured(r, measured)
-	stalled := 0
+	stalled, unsent := 0, int64(0)
 	for _, reply := range replies {
 		stalled += reply.Stalled
+		unsent += reply.Unsent
+	}
+	if unsent > 0 {
+		err = errors.Join(err, fmt.Errorf("%s messages were due and not sent within %v: this machine cannot offer the rate, lower --rate", grouped(unsent), o.Timeout))
 	}
 	if stalled > 0 && ctx.Err() == nil && !errors.Is(err, errEveryoneGone) {
 		err = errors.Join(err, fmt.Errorf("the closed loop waited %v for %d publications that not all subscribers got", o.Timeout, stalled))

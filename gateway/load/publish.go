@@ -23,6 +23,8 @@ type RunArgs struct {
 type RunReply struct {
 	// Stalled is how many publications a closed loop waited for in vain.
 	Stalled int
+	// Unsent is how many publications of an open loop were due and not sent within the timeout.
+	Unsent int64
 }
 
 // Prepare begins a run: from here on its messages count. All workers do so before anyone publishes.
@@ -70,7 +72,7 @@ func (w *Worker) Publish(_ None, reply *RunReply) error {
 		reply.Stalled = p.closedLoop()
 		return nil
 	}
-	p.openLoop()
+	reply.Unsent = p.openLoop()
 	return nil
 }
 
@@ -97,8 +99,9 @@ type publishers struct {
 }
 
 // openLoop publishes when the rate says so. Who is behind catches up: a message's time stays the one
-// that it was due at, so what the server did not take in time counts as latency.
-func (p *publishers) openLoop() {
+// that it was due at, so what the server did not take in time counts as latency. Who cannot catch up leaves the
+// rest unsent.
+func (p *publishers) openLoop() (unsent int64) {
 	w, r := p.worker, &p.worker.current
 	all := 0
 	for process := range w.plan.processes {
@@ -108,8 +111,13 @@ func (p *publishers) openLoop() {
 	for k := 0; ; k++ {
 		// Workers do not publish at the same moments.
 		due := r.Start + int64((float64(k)/rate+float64(w.index)/r.Rate)*float64(time.Second))
-		if due >= r.To || !w.await(due) || !p.publish(due) {
-			return
+		switch {
+		case due >= r.To:
+			return 0
+		case w.clock.now() > r.To+int64(w.options.Timeout):
+			return max(1, int64(time.Duration(r.To-due).Seconds()*rate))
+		case !w.await(due) || !p.publish(due):
+			return 0
 		}
 	}
 }

@@ -294,7 +294,8 @@ func TestAServerThatIsFull(t *testing.T) {
 	r := run(t, options(Fanout, f.url(), func(o *Options) { o.Rate, o.ConnectConcurrency = 50, 1 }))
 	require.Equal(t, int64(4), r.Connect.Connected)
 	require.Equal(t, int64(3), r.Connect.Failed)
-	require.Equal(t, []string{"3 clients could not connect: handshake refused: 503 Service Unavailable (3)"}, r.Failures)
+	require.Equal(t, []string{"3 clients could not connect: handshake refused: 503 Service Unavailable (3); " +
+		"the server is full, or takes fewer connections a second: try --connect-rate"}, r.Failures)
 	require.Equal(t, 4*r.Publish.Sent, r.Delivery.Received, "the publisher came first")
 }
 
