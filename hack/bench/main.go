@@ -80,6 +80,7 @@ or Ctrl-C; 2 the command line is wrong.`,
 			return b.run(cmd.Context())
 		},
 	}
+	cmd.AddCommand(newPublish())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see bench --help", err)}
 	})
@@ -105,7 +106,7 @@ func rowsAbout() [][2]string {
 func listed(all [][2]string) string {
 	var out strings.Builder
 	for _, one := range all {
-		fmt.Fprintf(&out, "  %-10s %s\n", one[0], one[1])
+		fmt.Fprintf(&out, "  %-14s %s\n", one[0], one[1])
 	}
 	return out.String()
 }

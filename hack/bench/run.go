@@ -46,10 +46,9 @@ func (b *bench) run(ctx context.Context) error {
 	for round := 1; round <= b.rounds; round++ {
 		for _, scenario := range b.scenarios {
 			for _, target := range b.targets {
-				if ctx.Err() != nil || scenario.Needs != nil && !scenario.Needs(target) {
-					continue
+				if ctx.Err() == nil && scenario.For(target) {
+					b.measure(ctx, r, round, scenario, target)
 				}
-				b.measure(ctx, r, round, scenario, target)
 			}
 		}
 	}
@@ -71,8 +70,8 @@ func (b *bench) run(ctx context.Context) error {
 // measure runs one scenario against one target.
 func (b *bench) measure(ctx context.Context, r *report.Report, round int, s measure.Scenario, target string) {
 	started := time.Now()
-	_, _ = fmt.Fprintf(b.progress, "round %d/%d  %-10s %-10s ", round, b.rounds, s.Name, target)
-	values, err := s.Run(ctx, target, b.settings)
+	_, _ = fmt.Fprintf(b.progress, "round %d/%d  %-13s %-9s ", round, b.rounds, s.Name, target)
+	values, err := s.Run(ctx, b.settings, target)
 	took := time.Since(started).Round(time.Second)
 	switch {
 	case ctx.Err() != nil:

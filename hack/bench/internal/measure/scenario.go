@@ -5,6 +5,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +26,9 @@ type Settings struct {
 	// DeliveriesPerSecond is what is offered for the latency.
 	DeliveriesPerSecond int
 	MessageBytes        int
+	// Publications are how many Redis gets as fast as it takes them, RelayedPerSecond how many are relayed
+	// for the latency.
+	Publications, RelayedPerSecond int
 	// StallSubscribers get broadcasts while somebody else is looked after.
 	StallSubscribers int
 	PingInterval     time.Duration
@@ -39,8 +43,8 @@ func Full() Settings {
 		IdleClients: 19_000, IdleChannels: 1_900, Hold: time.Minute,
 		Subscribers: 5_000, Duration: 10 * time.Second, Warmup: 3 * time.Second,
 		DeliveriesPerSecond: 50_000, MessageBytes: 100,
-		StallSubscribers: 19_000,
-		PingInterval:     25 * time.Second, PongTimeout: 8 * time.Second,
+		StallSubscribers: 19_000, Publications: 1_000_000, RelayedPerSecond: 5_000,
+		PingInterval: 25 * time.Second, PongTimeout: 8 * time.Second,
 		MaxConnections: 19_500,
 	}
 }
@@ -50,7 +54,7 @@ func Quick() Settings {
 	s := Full()
 	s.IdleClients, s.IdleChannels, s.Hold = 2_000, 200, 6*time.Second
 	s.Subscribers, s.Duration, s.Warmup, s.DeliveriesPerSecond = 500, 2*time.Second, time.Second, 5_000
-	s.StallSubscribers = 2_000
+	s.StallSubscribers, s.Publications, s.RelayedPerSecond = 2_000, 100_000, 1_000
 	s.PingInterval, s.PongTimeout = 5*time.Second, 2*time.Second
 	return s
 }
@@ -63,21 +67,31 @@ type Scenario struct {
 	Name    string
 	About   string
 	Figures []report.Figure
-	// Needs says which targets it makes sense for; nil is all.
-	Needs func(target string) bool
-	run   func(ctx context.Context, s Settings, to *server.Server) (Values, error)
+	// Targets are those that it makes sense for; nil is all.
+	Targets []string
+	// Run measures a target once.
+	Run func(ctx context.Context, s Settings, target string) (Values, error)
 }
 
-// Run starts a target of its own for one run: no memory or connection of another is in its figures.
-func (s Scenario) Run(ctx context.Context, target string, settings Settings) (Values, error) {
-	to, err := server.Start(ctx, target, server.Options{
-		Bin: settings.Bin, PingInterval: settings.PingInterval, PongTimeout: settings.PongTimeout, MaxConnections: settings.MaxConnections,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", target, err)
+// For says whether a scenario makes sense for a target.
+func (s Scenario) For(target string) bool {
+	return len(s.Targets) == 0 || slices.Contains(s.Targets, target)
+}
+
+func (s Settings) server() server.Options {
+	return server.Options{Bin: s.Bin, PingInterval: s.PingInterval, PongTimeout: s.PongTimeout, MaxConnections: s.MaxConnections}
+}
+
+// on starts a server of its own for each run: no memory or connection of another run is in its figures.
+func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, error)) func(context.Context, Settings, string) (Values, error) {
+	return func(ctx context.Context, s Settings, target string) (Values, error) {
+		to, err := server.Start(ctx, target, s.server())
+		if err != nil {
+			return nil, fmt.Errorf("start %s: %w", target, err)
+		}
+		defer to.Stop()
+		return run(ctx, s, to)
 	}
-	defer to.Stop()
-	return s.run(ctx, settings, to)
 }
 
 // Scenarios are all there are, in the order of the table.
@@ -91,7 +105,7 @@ func Scenarios() []Scenario {
 				{Key: "idle-cpu", Name: "CPU per idle connection and second", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.5}},
 				{Key: "empty-memory", Name: "process without a connection", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 25e6}},
 			},
-			run: idle,
+			Run: on(idle),
 		},
 		{
 			Name: "fanout-1", About: "one publication in flight",
@@ -99,7 +113,7 @@ func Scenarios() []Scenario {
 				{Key: "delivery-cpu-1", Name: "CPU per delivery, 1 publication in flight", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.25}},
 				{Key: "deliveries-1", Name: "deliveries per second, 1 in flight", Unit: report.PerSecond, Goal: report.Goal{Kind: report.RatioOf, Value: 0.9}},
 			},
-			run: fanout(1),
+			Run: on(fanout(1)),
 		},
 		{
 			Name: "fanout-16", About: "16 publications in flight",
@@ -107,14 +121,14 @@ func Scenarios() []Scenario {
 				{Key: "delivery-cpu-16", Name: "CPU per delivery, 16 in flight", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 0.3}},
 				{Key: "deliveries-16", Name: "deliveries per second, 16 in flight", Unit: report.PerSecond, Goal: report.Goal{Kind: report.RatioOf, Value: 3}},
 			},
-			run: fanout(16),
+			Run: on(fanout(16)),
 		},
 		{
 			Name: "rate", About: "a steady rate of publications",
 			Figures: []report.Figure{
 				{Key: "latency-p99", Name: "latency p99 at 50,000 deliveries per second offered", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.1}},
 			},
-			run: rate,
+			Run: on(rate),
 		},
 		{
 			Name: "stall", About: "how long a broadcast to many holds up others",
@@ -122,7 +136,21 @@ func Scenarios() []Scenario {
 				{Key: "stall-connect", Name: "longest stall during a broadcast: a new client", Unit: report.Seconds},
 				{Key: "stall-message", Name: "longest stall during a broadcast: a message of another channel", Unit: report.Seconds},
 			},
-			run: stall,
+			Run: on(stall),
+		},
+		{
+			Name: "redis-publish", About: "publishing to Redis: redis-benchmark -P 16 is the floor",
+			Figures: []report.Figure{
+				{Key: "redis-publish", Name: "publications per second through the broker, per core used", Unit: report.PerCore, Goal: report.Goal{Kind: report.RatioOf, Value: 0.6}},
+			},
+			Targets: []string{server.Floor, server.Redis}, Run: redisPublish,
+		},
+		{
+			Name: "redis-latency", About: "from gateway to gateway: bare Redis Pub/Sub is the floor",
+			Figures: []report.Figure{
+				{Key: "redis-latency-p99", Name: "latency p99 from gateway to gateway", Unit: report.Seconds, Goal: report.Goal{Kind: report.FloorPlus, Value: 2e-3}},
+			},
+			Targets: []string{server.Floor, server.Redis}, Run: redisLatency,
 		},
 	}
 }

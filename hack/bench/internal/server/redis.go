@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// redis starts a Redis that keeps nothing on disk and returns its address.
-func (s *Server) redis(ctx context.Context) (address string, err error) {
+// StartRedis starts a Redis that keeps nothing on disk.
+func StartRedis(ctx context.Context) (*Server, error) {
 	port, err := freePort(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	log, w := io.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, log) }()
-	_, err = s.process(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no", "--daemonize", "no")
+	s, err := process(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no", "--daemonize", "no")
 	if err != nil {
-		return "", fmt.Errorf("%w: install it with hack/install-deps.sh redis", err)
+		return nil, fmt.Errorf("%w: install it with hack/install-deps.sh redis", err)
 	}
-	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	if err := answers(ctx, address); err != nil {
+	s.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	if err := answers(ctx, s.Address); err != nil {
 		s.Stop()
-		return "", fmt.Errorf("redis-server: %w", err)
+		return nil, fmt.Errorf("redis-server: %w", err)
 	}
-	return address, nil
+	return s, nil
 }
 
 // freePort is free now; who takes it until Redis does makes its start fail.

@@ -64,22 +64,32 @@ func Start(ctx context.Context, target string, o Options) (*Server, error) {
 	floor := []string{"--ping-interval", o.PingInterval.String()}
 	switch target {
 	case Floor:
-		return (&Server{}).run(ctx, filepath.Join(o.Bin, "floor"), floor...)
+		return run(ctx, filepath.Join(o.Bin, "floor"), floor...)
 	case NBIO:
-		return (&Server{}).run(ctx, filepath.Join(o.Bin, "floor-nbio"), floor...)
+		return run(ctx, filepath.Join(o.Bin, "floor-nbio"), floor...)
 	case Transport:
-		return (&Server{}).run(ctx, filepath.Join(o.Bin, "floor-transport"), floor...)
+		return run(ctx, filepath.Join(o.Bin, "floor-transport"), floor...)
 	case Memory:
-		return (&Server{}).gateway(ctx, o)
+		return gateway(ctx, o)
 	case Redis:
-		s := &Server{}
-		address, err := s.redis(ctx)
+		redis, err := StartRedis(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return s.gateway(ctx, o, "--broker", contract.BrokerRedis, "--redis-addresses", address)
+		s, err := StartGateway(ctx, redis, o)
+		if err != nil {
+			redis.Stop()
+			return nil, err
+		}
+		s.stop = append(s.stop, redis.Stop)
+		return s, nil
 	}
-	return nil, fmt.Errorf("no target is called %q: use %s", target, names())
+	return nil, Known(target)
+}
+
+// StartGateway starts a gateway whose broker is a Redis that runs already.
+func StartGateway(ctx context.Context, redis *Server, o Options) (*Server, error) {
+	return gateway(ctx, o, "--broker", contract.BrokerRedis, "--redis-addresses", redis.Address)
 }
 
 func names() string {
@@ -108,8 +118,8 @@ func (s *Server) Stop() {
 	s.stop = nil
 }
 
-func (s *Server) gateway(ctx context.Context, o Options, more ...string) (*Server, error) {
-	s, err := s.run(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
+func gateway(ctx context.Context, o Options, more ...string) (*Server, error) {
+	s, err := run(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "info",
 		// Its limits are there to refuse what a benchmark does.
 		"--max-connections", strconv.Itoa(o.MaxConnections), "--connect-rate", "0", "--message-rate", "0",
@@ -151,15 +161,12 @@ func (s *Server) ready(ctx context.Context) error {
 }
 
 // run starts a process and reads its log until it says where it listens.
-func (s *Server) run(ctx context.Context, path string, args ...string) (*Server, error) {
+func run(ctx context.Context, path string, args ...string) (*Server, error) {
 	log, w := io.Pipe()
-	cmd, err := s.process(w, path, args...)
+	s, err := process(w, path, args...)
 	if err != nil {
-		s.Stop()
 		return nil, err
 	}
-	s.PID = cmd.Process.Pid
-
 	found := make(chan error, 1)
 	go func() { found <- s.listens(log) }()
 	timeout := time.NewTimer(patience)
@@ -195,7 +202,7 @@ func (s *Server) listens(log io.Reader) error {
 }
 
 // process starts a program whose output goes to log. Stop kills it: a drain would only take time.
-func (s *Server) process(log *io.PipeWriter, path string, args ...string) (*exec.Cmd, error) {
+func process(log *io.PipeWriter, path string, args ...string) (*Server, error) {
 	cmd := exec.Command(path, args...) //nolint:noctx // Stop ends it, after what still talks to it
 	cmd.Stdout, cmd.Stderr = log, log
 	// In a group of its own a Ctrl-C does not reach it: what still talks to it ends first.
@@ -208,9 +215,9 @@ func (s *Server) process(log *io.PipeWriter, path string, args ...string) (*exec
 		defer close(ended)
 		_ = log.CloseWithError(cmd.Wait())
 	}()
-	s.stop = append([]func(){func() {
+	stop := func() {
 		_ = cmd.Process.Kill()
 		<-ended
-	}}, s.stop...)
-	return cmd, nil
+	}
+	return &Server{PID: cmd.Process.Pid, stop: []func(){stop}}, nil
 }
