@@ -96,8 +96,9 @@ or Ctrl-C; 2 the command line is wrong.`,
 }
 
 func rowsAbout() [][2]string {
-	var all [][2]string
-	for _, s := range measure.Scenarios() {
+	scenarios := measure.Scenarios()
+	all := make([][2]string, 0, len(scenarios))
+	for _, s := range scenarios {
 		all = append(all, [2]string{s.Name, s.About})
 	}
 	return all

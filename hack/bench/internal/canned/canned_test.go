@@ -57,14 +57,14 @@ func TestUnknownPathsHaveNoClient(t *testing.T) {
 
 func TestMembers(t *testing.T) {
 	for object, want := range map[string][][2]string{
-		`{}`:                    nil,
-		``:                      nil,
-		`{"id":1,"connect":{}}`: {{"id", "1"}, {"connect", "{}"}},
-		` { "a" : "x\"}" , "b" : [1,{"c":"]"}] } `: {{"a", `"x\"}"`}, {"b", `[1,{"c":"]"}]`}},
-		`{"a":true,"b":null}`:                      {{"a", "true"}, {"b", "null"}},
-		`{"a":{"b":"c"`:                            {{"a", `{"b":"c"`}},
-		`{"a`:                                      nil,
-		`[1,2]`:                                    nil,
+		`{}`:                                     nil,
+		``:                                       nil,
+		`{"id":1,"connect":{}}`:                  {{"id", "1"}, {"connect", "{}"}},
+		`{ "a" : "x\"}" , "b" : [1,{"c":"]"}] }`: {{"a", `"x\"}"`}, {"b", `[1,{"c":"]"}]`}},
+		`{"a":true,"b":null}`:                    {{"a", "true"}, {"b", "null"}},
+		`{"a":{"b":"c"`:                          {{"a", `{"b":"c"`}},
+		`{"a`:                                    nil,
+		`[1,2]`:                                  nil,
 	} {
 		var got [][2]string
 		for key, value := range members([]byte(object)) {

@@ -72,7 +72,7 @@ func (r *Report) Markdown() string {
 }
 
 func (r *Report) settings() string {
-	var parts []string
+	parts := make([]string, 0, len(r.Settings))
 	for _, name := range slices.Sorted(maps.Keys(r.Settings)) {
 		parts = append(parts, name+" "+r.Settings[name])
 	}
@@ -88,7 +88,7 @@ func (r *Report) rows() [][]string {
 			head = append(head, "ratio")
 		}
 	}
-	rows := [][]string{append(head, "goal", "met")}
+	rows := append(make([][]string, 0, 1+len(r.Figures)), append(head, "goal", "met"))
 	for _, f := range r.Figures {
 		row := []string{f.Name}
 		var verdicts []string

@@ -51,7 +51,7 @@ func Summarize(figures []Figure, targets []string, all []Measurement) []Summary 
 
 func summarize(f Figure, target string, byRound, floor map[int]float64) Summary {
 	s := Summary{Figure: f.Key, Target: target}
-	var own, ratios []float64
+	own, ratios := make([]float64, 0, len(byRound)), make([]float64, 0, len(byRound))
 	for round, v := range byRound {
 		own = append(own, v)
 		if floor[round] > 0 {

@@ -93,8 +93,9 @@ func StartGateway(ctx context.Context, redis *Server, o Options) (*Server, error
 }
 
 func names() string {
-	var all []string
-	for _, t := range Targets() {
+	targets := Targets()
+	all := make([]string, 0, len(targets))
+	for _, t := range targets {
 		all = append(all, t[0])
 	}
 	return strings.Join(all, ", ")
