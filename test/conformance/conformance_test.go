@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -35,15 +36,20 @@ func TestConformance(t *testing.T) {
 	s.pinging = s.start(t, "pinging", "--"+contract.KeyPingInterval, "2s", "--"+contract.KeyPongTimeout, "1900ms")
 	s.compressing = s.start(t, "compressing", "--"+contract.KeyCompression)
 	peers := s.peers(t)
-	s.tally.peers = []string{rawPeer}
+	raw := s.rawPeers(t)
+	for _, p := range raw {
+		s.tally.peers = append(s.tally.peers, p.peer)
+	}
 	for _, p := range peers {
 		s.tally.peers = append(s.tally.peers, p.name)
 	}
 	t.Run("with", func(t *testing.T) {
-		t.Run(rawPeer, func(t *testing.T) {
-			t.Parallel()
-			s.raw(t)
-		})
+		for _, p := range raw {
+			t.Run(p.peer, func(t *testing.T) {
+				t.Parallel()
+				p.all(t)
+			})
+		}
 		for _, p := range peers {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
@@ -65,6 +71,20 @@ func (s *suite) peers(t *testing.T) []peer {
 		coderPeer(),
 		nodePeer(t, "ws", fragmenting|pinging|closingFreely|choosingCompression, "ws.mjs"),
 		nodePeer(t, "Chromium", 0, "chromium.mjs", "CHROMIUM="+chromium, "PAGE="+s.allowed),
+	}
+}
+
+// rawPeers speak TCP, and TLS, where the gateway reads and writes in another way.
+func (s *suite) rawPeers(t *testing.T) []*rawSuite {
+	t.Helper()
+	secure := []string{"--" + contract.KeyTLSCertFile, filepath.Join(t.TempDir(), "tls.crt"), "--" + contract.KeyTLSKeyFile, filepath.Join(t.TempDir(), "tls.key")}
+	certify(t, secure[1], secure[3])
+	return []*rawSuite{
+		{s, "raw TCP", s.gateway.Addr, s.compressing.Addr},
+		{
+			s, "raw TLS", tlsScheme + s.start(t, "tls", secure...).Addr,
+			tlsScheme + s.start(t, "tls-compressing", append(secure, "--"+contract.KeyCompression)...).Addr,
+		},
 	}
 }
 

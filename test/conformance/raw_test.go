@@ -10,21 +10,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
-	"github.com/wsfleet/wsfleet/test/process"
 )
 
-const rawPeer = "raw TCP"
+// rawSuite is the peer that sends bytes as they are, over one kind of connection.
+type rawSuite struct {
+	*suite
+	peer string
+	// plain and zipped are the addresses of a gateway without and with compression.
+	plain, zipped string
+}
 
-// raw runs the cases of the peer that sends bytes as they are.
-func (s *suite) raw(t *testing.T) {
-	neighbour, slow := s.neighbour(t, s.gateway), s.slow(t)
+// all runs its cases.
+func (s *rawSuite) all(t *testing.T) {
+	neighbour, slow := s.neighbour(t, s.plain), s.slow(t)
 	s.handshakes(t)
 	neighbour(t)
 	for _, c := range cases() {
-		s.run(t, rawPeer, c.section, c.name, func(t *testing.T) {
+		s.run(t, s.peer, c.section, c.name, func(t *testing.T) {
 			for _, how := range ways {
 				t.Run(how.name, func(t *testing.T) {
-					s.exchange(t, open(t, s.gateway.Addr, channelOf(t)), c, how)
+					s.exchange(t, open(t, s.plain, channelOf(t)), c, how)
 					neighbour(t)
 				})
 			}
@@ -39,9 +44,9 @@ func (s *suite) raw(t *testing.T) {
 }
 
 // neighbour is another connection of the same gateway, which must go on whatever happens on the others.
-func (s *suite) neighbour(t *testing.T, g *process.Gateway) func(t *testing.T) {
+func (s *rawSuite) neighbour(t *testing.T, address string) func(t *testing.T) {
 	t.Helper()
-	w, n := open(t, g.Addr, channel("neighbour")), 0
+	w, n := open(t, address, channel("neighbour")), 0
 	return func(t *testing.T) {
 		t.Helper()
 		n++
@@ -93,7 +98,7 @@ var ways = [...]way{
 	{name: "chattering", piece: func(n int) int { return max(1, n) }, chatter: strings.Repeat(frame(fin|data, strings.Repeat("y", 3000)), 20)},
 }
 
-func (s *suite) exchange(t *testing.T, w *wire, c rawCase, how way) {
+func (s *rawSuite) exchange(t *testing.T, w *wire, c rawCase, how way) {
 	write := func(bytes string) {
 		for piece := how.piece(len(bytes)); len(bytes) > 0; {
 			n := min(piece, len(bytes))
@@ -118,7 +123,7 @@ func (s *suite) exchange(t *testing.T, w *wire, c rawCase, how way) {
 }
 
 // collect reads what must come back of a case.
-func (s *suite) collect(t *testing.T, w *wire, c rawCase) {
+func (s *rawSuite) collect(t *testing.T, w *wire, c rawCase) {
 	t.Helper()
 	var echoes []received
 	var pongs []string

@@ -168,17 +168,17 @@ func noise(n int) string {
 }
 
 // compression is RFC 7692 with the raw peer.
-func (s *suite) compression(t *testing.T) {
-	run := func(name string, test func(t *testing.T)) { s.run(t, rawPeer, section7692, name, test) }
+func (s *rawSuite) compression(t *testing.T) {
+	run := func(name string, test func(t *testing.T)) { s.run(t, s.peer, section7692, name, test) }
 	for _, o := range offers() {
 		run("an offer "+o.name, func(t *testing.T) { s.negotiate(t, o) })
 	}
-	neighbour := s.neighbour(t, s.compressing)
+	neighbour := s.neighbour(t, s.zipped)
 	for _, c := range compressedCases() {
 		run(c.name, func(t *testing.T) {
 			for _, how := range ways {
 				t.Run(how.name, func(t *testing.T) {
-					w := open(t, s.compressing.Addr, channelOf(t), "Sec-WebSocket-Extensions: permessage-deflate")
+					w := open(t, s.zipped, channelOf(t), "Sec-WebSocket-Extensions: permessage-deflate")
 					w.compressed = true
 					s.exchange(t, w, c, how)
 					neighbour(t)
@@ -188,9 +188,9 @@ func (s *suite) compression(t *testing.T) {
 	}
 	run("the gateway compresses for who asked, and for nobody else", func(t *testing.T) {
 		path := channelOf(t)
-		asked := open(t, s.compressing.Addr, path, "Sec-WebSocket-Extensions: permessage-deflate")
+		asked := open(t, s.zipped, path, "Sec-WebSocket-Extensions: permessage-deflate")
 		asked.compressed = true
-		plain := open(t, s.compressing.Addr, path)
+		plain := open(t, s.zipped, path)
 		content := strings.Repeat("the same again. ", 1000)
 		plain.send(t, frame(fin|text, content))
 		// A reserved bit would be an error here.
@@ -200,15 +200,15 @@ func (s *suite) compression(t *testing.T) {
 	})
 }
 
-func (s *suite) negotiate(t *testing.T, o offer) {
+func (s *rawSuite) negotiate(t *testing.T, o offer) {
 	var lines []string
 	for _, value := range o.header {
 		lines = append(lines, "Sec-WebSocket-Extensions: "+value)
 	}
 	request := head("GET "+channelOf(t)+" HTTP/1.1", lines...)
 	if o.malformed {
-		s.refuses(t, s.compressing, request, []int{http.StatusBadRequest})
-		s.refuses(t, s.gateway, request, []int{http.StatusBadRequest})
+		s.refuses(t, s.zipped, request, []int{http.StatusBadRequest})
+		s.refuses(t, s.plain, request, []int{http.StatusBadRequest})
 		return
 	}
 	answer := func(address string) string {
@@ -221,8 +221,8 @@ func (s *suite) negotiate(t *testing.T, o offer) {
 		w.ends(t, 1000)
 		return response.Header.Get("Sec-WebSocket-Extensions")
 	}
-	require.Empty(t, answer(s.gateway.Addr), "a gateway without compression")
-	got := answer(s.compressing.Addr)
+	require.Empty(t, answer(s.plain), "a gateway without compression")
+	got := answer(s.zipped)
 	if o.answered == nil {
 		require.Empty(t, got)
 		return

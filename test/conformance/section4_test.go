@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
-	"github.com/wsfleet/wsfleet/test/process"
 )
 
 // a handshake is a correct one with something changed, and its answer.
@@ -207,21 +205,21 @@ func (h handshake) bytes(t *testing.T) string {
 	return strings.Join(append(lines, h.with...), "\r\n") + "\r\n\r\n" + h.after
 }
 
-func (s *suite) handshakes(t *testing.T) {
-	run := func(name string, test func(t *testing.T)) { s.run(t, rawPeer, "4", name, test) }
+func (s *rawSuite) handshakes(t *testing.T) {
+	run := func(name string, test func(t *testing.T)) { s.run(t, s.peer, "4", name, test) }
 	for _, h := range handshakes() {
 		run(h.name, func(t *testing.T) { s.shake(t, h) })
 	}
 	// Only a handshake's refusal has to end the connection: this may be a browser that looks for an icon.
 	run("a path that is not there", func(t *testing.T) {
-		w := connect(t, s.gateway.Addr)
+		w := connect(t, s.plain)
 		w.send(t, head("GET /nowhere HTTP/1.1"))
 		require.Equal(t, http.StatusNotFound, w.response(t).StatusCode)
 	})
 	run("cut at every byte", func(t *testing.T) {
 		whole := head("GET " + channelOf(t) + " HTTP/1.1")
 		for i := 1; i < len(whole); i++ {
-			w := connect(t, s.gateway.Addr)
+			w := connect(t, s.plain)
 			w.send(t, whole[:i])
 			w.send(t, whole[i:])
 			accepted(t, w.response(t))
@@ -230,14 +228,14 @@ func (s *suite) handshakes(t *testing.T) {
 		}
 	})
 	run("byte by byte", func(t *testing.T) {
-		w := connect(t, s.gateway.Addr)
+		w := connect(t, s.plain)
 		for _, b := range []byte(head("GET " + channelOf(t) + " HTTP/1.1")) {
 			w.send(t, string([]byte{b}))
 		}
 		accepted(t, w.response(t))
 	})
 	run("frames that come with the head", func(t *testing.T) {
-		w := connect(t, s.gateway.Addr)
+		w := connect(t, s.plain)
 		w.send(t, head("GET "+channelOf(t)+" HTTP/1.1")+frame(fin|text, "first")+frame(fin|text, "second")+frame(fin|text, "third")[:4])
 		accepted(t, w.response(t))
 		w.expect(t, fin|text, "first")
@@ -246,7 +244,7 @@ func (s *suite) handshakes(t *testing.T) {
 		w.expect(t, fin|text, "third")
 	})
 	run("a broken frame that comes with the head", func(t *testing.T) {
-		w := connect(t, s.gateway.Addr)
+		w := connect(t, s.plain)
 		w.send(t, head("GET "+channelOf(t)+" HTTP/1.1")+frame(fin|rsv3|text, ""))
 		accepted(t, w.response(t))
 		w.ends(t, 1002)
@@ -258,13 +256,13 @@ func (s *suite) handshakes(t *testing.T) {
 		"zeros":             strings.Repeat("\x00", 200) + "\r\n\r\n",
 		"SMTP":              "EHLO gateway.example\r\n\r\n",
 	} {
-		run("not HTTP but "+name, func(t *testing.T) { s.refuses(t, s.gateway, bytes, []int{400, 405, 501, 505}) })
+		run("not HTTP but "+name, func(t *testing.T) { s.refuses(t, s.plain, bytes, []int{400, 405, 501, 505}) })
 	}
 	for name, part := range map[string]string{"nothing": "", "half a line": "GET /ws", "half a head": "GET " + channel("x") + " HTTP/1.1\r\nHost: x\r\n"} {
 		run("an end after "+name, func(t *testing.T) {
-			w := connect(t, s.gateway.Addr)
+			w := connect(t, s.plain)
 			w.send(t, part)
-			require.NoError(t, w.Conn.(*net.TCPConn).CloseWrite())
+			w.endWriting(t)
 			rest, err := io.ReadAll(w.in)
 			require.NoError(t, err)
 			if len(rest) > 0 {
@@ -276,24 +274,24 @@ func (s *suite) handshakes(t *testing.T) {
 
 // slow begins the cases that wait for the gateway's handshake timeout, and returns what judges them: the
 // others run meanwhile.
-func (s *suite) slow(t *testing.T) (judge func(t *testing.T)) {
+func (s *rawSuite) slow(t *testing.T) (judge func(t *testing.T)) {
 	t.Helper()
 	whole := head("GET " + channel("slow") + " HTTP/1.1")
 	peers := map[string]*wire{}
 	for name, part := range map[string]string{
 		"says nothing": "", "stops inside the first line": whole[:10], "stops inside the head": whole[:len(whole)-30], "stops before the last byte": whole[:len(whole)-1],
 	} {
-		peers[name] = connect(t, s.gateway.Addr)
+		peers[name] = connect(t, s.plain)
 		peers[name].send(t, part)
 	}
 	const drips = "sends a header every moment"
-	peers[drips] = connect(t, s.gateway.Addr)
+	peers[drips] = connect(t, s.plain)
 	peers[drips].send(t, strings.TrimSuffix(whole, "\r\n"))
 	stop := drip(peers[drips])
 	return func(t *testing.T) {
 		t.Helper()
 		for name, w := range peers {
-			s.run(t, rawPeer, "4", "slow: a peer that "+name+" is cut", func(t *testing.T) {
+			s.run(t, s.peer, "4", "slow: a peer that "+name+" is cut", func(t *testing.T) {
 				require.NoError(t, w.SetDeadline(time.Now().Add(patience)))
 				rest, err := io.ReadAll(w.in)
 				if name == drips {
@@ -336,15 +334,15 @@ func drip(w *wire) (stop func()) {
 }
 
 // shake sends one handshake and judges its answer.
-func (s *suite) shake(t *testing.T, h handshake) {
+func (s *rawSuite) shake(t *testing.T, h handshake) {
 	if len(h.status) > 0 {
-		response := s.refuses(t, s.gateway, h.bytes(t), h.status)
+		response := s.refuses(t, s.plain, h.bytes(t), h.status)
 		for name, value := range h.header {
 			require.Equal(t, value, response.Header.Get(name), name)
 		}
 		return
 	}
-	w := connect(t, s.gateway.Addr)
+	w := connect(t, s.plain)
 	w.send(t, h.bytes(t))
 	response := w.response(t)
 	accepted(t, response)
@@ -371,9 +369,9 @@ func accepted(t *testing.T, r *http.Response) {
 }
 
 // refuses sends bytes that must be answered with one of the statuses, and then with the end of the stream.
-func (s *suite) refuses(t *testing.T, g *process.Gateway, bytes string, status []int) *http.Response {
+func (s *rawSuite) refuses(t *testing.T, address, bytes string, status []int) *http.Response {
 	t.Helper()
-	w := connect(t, g.Addr)
+	w := connect(t, address)
 	w.send(t, bytes)
 	response := w.response(t)
 	require.Contains(t, status, response.StatusCode)

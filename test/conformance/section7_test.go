@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 
@@ -18,11 +17,11 @@ var (
 )
 
 // closings are section 7, and 5.5.1.
-func (s *suite) closings(t *testing.T) {
-	run := func(name string, test func(t *testing.T)) { s.run(t, rawPeer, "7", name, test) }
+func (s *rawSuite) closings(t *testing.T) {
+	run := func(name string, test func(t *testing.T)) { s.run(t, s.peer, "7", name, test) }
 	// closesWith sends frames that end in a close frame and reads the answer.
 	closesWith := func(t *testing.T, frames string, code int) {
-		w := open(t, s.gateway.Addr, channelOf(t))
+		w := open(t, s.plain, channelOf(t))
 		w.send(t, frames)
 		w.ends(t, code)
 	}
@@ -60,7 +59,7 @@ func (s *suite) closings(t *testing.T) {
 	}
 
 	run("byte by byte", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t))
+		w := open(t, s.plain, channelOf(t))
 		for _, b := range []byte(closing(4000, "slowly")) {
 			w.send(t, string([]byte{b}))
 		}
@@ -68,15 +67,15 @@ func (s *suite) closings(t *testing.T) {
 	})
 	run("what was sent before the close is delivered", func(t *testing.T) {
 		path := channelOf(t)
-		listener := open(t, s.gateway.Addr, path)
-		w := open(t, s.gateway.Addr, path)
+		listener := open(t, s.plain, path)
+		w := open(t, s.plain, path)
 		w.send(t, frame(fin|text, "last words")+closing(1000, ""))
 		listener.expect(t, fin|text, "last words")
 	})
 	run("what was sent after it is not", func(t *testing.T) {
 		path := channelOf(t)
-		listener := open(t, s.gateway.Addr, path)
-		w := open(t, s.gateway.Addr, path)
+		listener := open(t, s.plain, path)
+		w := open(t, s.plain, path)
 		w.send(t, closing(1000, "")+frame(fin|text, "late"))
 		w.ends(t, 1000)
 		listener.send(t, frame(fin|text, "own"))
@@ -84,8 +83,8 @@ func (s *suite) closings(t *testing.T) {
 	})
 	run("what was sent after a broken frame is not", func(t *testing.T) {
 		path := channelOf(t)
-		listener := open(t, s.gateway.Addr, path)
-		w := open(t, s.gateway.Addr, path)
+		listener := open(t, s.plain, path)
+		w := open(t, s.plain, path)
 		w.send(t, frame(fin|rsv2|text, "")+frame(fin|text, "late"))
 		w.ends(t, 1002)
 		listener.send(t, frame(fin|text, "own"))
@@ -93,12 +92,12 @@ func (s *suite) closings(t *testing.T) {
 	})
 	// The gateway closes because of the message and the peer for itself: each close frame answers the other.
 	run("both at once", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t)+"&channel=second")
+		w := open(t, s.plain, channelOf(t)+"&channel=second")
 		w.send(t, frame(fin|text, "to nowhere")+closing(4001, "me first"))
 		w.ends(t, 1008)
 	})
 	run("the gateway first, the peer answers", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t)+"&channel=second")
+		w := open(t, s.plain, channelOf(t)+"&channel=second")
 		w.send(t, frame(fin|text, "to nowhere"))
 		r, err := w.receive()
 		require.NoError(t, err)
@@ -108,19 +107,19 @@ func (s *suite) closings(t *testing.T) {
 		w.silent(t)
 	})
 	run("the gateway first, the peer never answers", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t)+"&channel=second")
+		w := open(t, s.plain, channelOf(t)+"&channel=second")
 		w.send(t, frame(fin|text, "to nowhere"))
 		w.ends(t, 1008)
 	})
 	run("the gateway first, messages of the peer come before its answer", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t)+"&channel=second")
+		w := open(t, s.plain, channelOf(t)+"&channel=second")
 		w.send(t, strings.Repeat(frame(fin|text, "to nowhere"), 100)+closing(1000, ""))
 		w.ends(t, 1008)
 	})
 	run("the peer ends its side of TCP with its close", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t))
+		w := open(t, s.plain, channelOf(t))
 		w.send(t, closing(1001, ""))
-		require.NoError(t, w.Conn.(*net.TCPConn).CloseWrite())
+		w.endWriting(t)
 		r, err := w.receive()
 		if errors.Is(err, io.EOF) {
 			s.tally.deviates("5.5.1: a peer that ends its side of TCP together with its close may get no close frame in answer")
@@ -131,24 +130,22 @@ func (s *suite) closings(t *testing.T) {
 		w.silent(t)
 	})
 	run("the peer ends its side of TCP without a word", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t))
-		require.NoError(t, w.Conn.(*net.TCPConn).CloseWrite())
+		w := open(t, s.plain, channelOf(t))
+		w.endWriting(t)
 		w.silent(t)
 	})
 	run("the peer ends its side of TCP inside a frame", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t))
+		w := open(t, s.plain, channelOf(t))
 		w.send(t, frame(fin|text, "never whole")[:5])
-		require.NoError(t, w.Conn.(*net.TCPConn).CloseWrite())
+		w.endWriting(t)
 		w.silent(t)
 	})
 	run("the peer resets", func(t *testing.T) {
 		path := channelOf(t)
-		w := open(t, s.gateway.Addr, path)
-		require.NoError(t, w.Conn.(*net.TCPConn).SetLinger(0))
+		w := open(t, s.plain, path)
+		w.resetOnClose(t)
 		require.NoError(t, w.Close())
-		_, err := io.WriteString(w, "x")
-		require.ErrorIs(t, err, net.ErrClosed)
-		next := open(t, s.gateway.Addr, path)
+		next := open(t, s.plain, path)
 		next.send(t, frame(fin|text, "alive"))
 		next.expect(t, fin|text, "alive")
 	})

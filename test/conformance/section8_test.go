@@ -92,22 +92,22 @@ func bytewise(whole string) string {
 }
 
 // utf8 says when the gateway decides: when the message is whole. The RFC allows to fail earlier.
-func (s *suite) utf8(t *testing.T) {
-	s.run(t, rawPeer, "8.1", "judged when the message is whole", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t))
+func (s *rawSuite) utf8(t *testing.T) {
+	s.run(t, s.peer, "8.1", "judged when the message is whole", func(t *testing.T) {
+		w := open(t, s.plain, channelOf(t))
 		w.send(t, frame(text, "\xff")+frame(fin|ping, "still there"))
 		w.expect(t, fin|pong, "still there")
 		w.send(t, frame(fin, "more"))
 		w.ends(t, 1007)
 	})
-	s.run(t, rawPeer, "8.1", "a message that is never whole is never judged", func(t *testing.T) {
-		w := open(t, s.gateway.Addr, channelOf(t))
+	s.run(t, s.peer, "8.1", "a message that is never whole is never judged", func(t *testing.T) {
+		w := open(t, s.plain, channelOf(t))
 		w.send(t, frame(text, "\xff")+closing(1000, ""))
 		w.ends(t, 1000)
 	})
 	for name, bad := range badTexts {
-		s.run(t, rawPeer, "8.1", fmt.Sprintf("close reason that is not UTF-8: %s", name), func(t *testing.T) {
-			w := open(t, s.gateway.Addr, channelOf(t))
+		s.run(t, s.peer, "8.1", fmt.Sprintf("close reason that is not UTF-8: %s", name), func(t *testing.T) {
+			w := open(t, s.plain, channelOf(t))
 			w.send(t, closing(1000, "good "+bad))
 			w.ends(t, 1007)
 		})

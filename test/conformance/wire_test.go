@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -98,6 +99,9 @@ func (r received) closeCode() int {
 	return int(binary.BigEndian.Uint16([]byte(r.payload)))
 }
 
+// tlsScheme begins the address of a gateway that speaks TLS.
+const tlsScheme = "tls://"
+
 // wire is a TCP connection to a gateway that speaks as a test says.
 type wire struct {
 	net.Conn
@@ -107,9 +111,16 @@ type wire struct {
 	inflated   int
 }
 
+// connect speaks TLS where the address begins with tlsScheme.
 func connect(t *testing.T, address string) *wire {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	var conn net.Conn
+	var err error
+	if address, ok := strings.CutPrefix(address, tlsScheme); ok {
+		conn, err = tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // whom it talks to is known
+	} else {
+		conn, err = net.Dial("tcp", address)
+	}
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
@@ -150,6 +161,22 @@ func (w *wire) response(t *testing.T) *http.Response {
 		require.NoError(t, err)
 	}
 	return r
+}
+
+// endWriting tells the gateway that nothing follows.
+func (w *wire) endWriting(t *testing.T) {
+	t.Helper()
+	require.NoError(t, w.Conn.(interface{ CloseWrite() error }).CloseWrite())
+}
+
+// resetOnClose lets Close be a reset.
+func (w *wire) resetOnClose(t *testing.T) {
+	t.Helper()
+	conn := w.Conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
 }
 
 func (w *wire) send(t *testing.T, bytes string) {
