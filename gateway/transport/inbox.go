@@ -190,7 +190,7 @@ func (c *conn) context() context.Context {
 	defer c.mu.Unlock()
 	in := c.inbox
 	if in.ctx == nil {
-		in.ctx, in.cancel = context.WithCancel(context.Background())
+		in.ctx, in.cancel = context.WithCancel(c.server.base)
 		if c.aborted {
 			in.cancel()
 		}

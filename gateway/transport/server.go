@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -50,7 +51,9 @@ type Server struct {
 	turnstile *turnstile
 	loops     loops
 	wheel     *wheel
-	budget    budget
+	// base is what messages are handled in: nobody's request.
+	base   context.Context
+	budget budget
 	// open counts what conns holds.
 	open sync.WaitGroup
 
@@ -64,7 +67,7 @@ type Server struct {
 // NewServer returns a server without connections; Endpoint lets them in.
 func NewServer(o Options) *Server {
 	return &Server{
-		options: o, admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), turnstile: newTurnstile(o.ConnectRate),
+		options: o, base: context.Background(), admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), turnstile: newTurnstile(o.ConnectRate),
 		wheel: newWheel(), budget: budget{max: o.MaxTotalQueuedBytes}, conns: map[*conn]struct{}{},
 	}
 }

@@ -125,7 +125,7 @@ func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 			return errNoChannel
 		}
 		reply.Publish = &cf.PublishResult{}
-		err = c.publish(cmd.Publish)
+		err = c.publish(ctx, cmd.Publish)
 	case cmd.Ping != nil:
 		reply.Ping = &cf.PingResult{}
 	case cmd.Presence != nil, cmd.PresenceStats != nil, cmd.History != nil, cmd.Rpc != nil, cmd.Refresh != nil, cmd.SubRefresh != nil:
@@ -189,14 +189,15 @@ func (c *client) subscribe(ctx context.Context, reply *cf.Reply, r *cf.Subscribe
 	return err
 }
 
-func (c *client) publish(r *cf.PublishRequest) error {
+// publish goes on when its sender is gone: the message came.
+func (c *client) publish(ctx context.Context, r *cf.PublishRequest) error {
 	switch {
 	case r.Type != 0:
 		return errNotAvailable
 	case len(r.Data) == 0:
 		return errNoData
 	}
-	return c.session.Publish(context.Background(), r.Channel, broker.Publication{Data: r.Data})
+	return c.session.Publish(context.WithoutCancel(ctx), r.Channel, broker.Publication{Data: r.Data})
 }
 
 func (c *client) fail(id uint32, err error) error {

@@ -145,12 +145,12 @@ func (c *client) OnOpen(conn transport.Conn) {
 
 // OnMessage implements transport.Handler. While the broker is away messages are lost, counted and
 // logged: the protocol has no way to tell the client, and closing would only make it come back.
-func (c *client) OnMessage(_ context.Context, kind transport.Kind, data []byte) {
+func (c *client) OnMessage(ctx context.Context, kind transport.Kind, data []byte) {
 	if c.publish == "" {
 		c.conn.Close(transport.Close{Code: transport.CodePolicy, Reason: "several channels: say where to publish with ?publish=NAME"})
 		return
 	}
-	err := c.session.Publish(context.Background(), c.publish, broker.Publication{Data: data, Binary: kind == transport.Binary})
+	err := c.session.Publish(context.WithoutCancel(ctx), c.publish, broker.Publication{Data: data, Binary: kind == transport.Binary})
 	if err != nil {
 		c.plain.complaint.Do(func() {
 			c.plain.options.Logger.Warn("messages of plain clients are lost", slog.Any("error", err))
