@@ -187,9 +187,11 @@ func (w *pollWire) flushWith(scratch []byte) {
 	}
 	for range writesPerTurn {
 		if w.unsent == nil {
-			if w.unsent = w.conn.take(); w.unsent == nil {
+			b := w.conn.take()
+			if b == nil {
 				return
 			}
+			w.unsent = b
 		}
 		full, err := w.write(scratch)
 		switch {
@@ -199,8 +201,10 @@ func (w *pollWire) flushWith(scratch []byte) {
 		case full:
 			return
 		case w.unsent.isOut():
-			more := w.conn.wrote(w.unsent)
-			if w.unsent = nil; !more {
+			// From wrote or take on, when nothing is left, the turn may be somebody else's.
+			b := w.unsent
+			w.unsent = nil
+			if !w.conn.wrote(b) {
 				return
 			}
 		}
