@@ -132,9 +132,14 @@ func (b *bench) choose(rows []string) error {
 		}
 	}
 	for _, s := range all {
-		if len(rows) == 0 || slices.Contains(rows, s.Name) {
+		// With nothing but the floor a row has no ratio.
+		useful := slices.ContainsFunc(b.targets, func(target string) bool { return s.For(target) && (target != report.Floor || len(b.targets) == 1) })
+		if useful && (len(rows) == 0 || slices.Contains(rows, s.Name)) {
 			b.scenarios = append(b.scenarios, s)
 		}
+	}
+	if len(b.scenarios) == 0 {
+		return fmt.Errorf("--rows: %s cannot be measured on %s; add redis to --targets", strings.Join(rows, ", "), strings.Join(b.targets, ", "))
 	}
 	return nil
 }

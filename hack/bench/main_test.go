@@ -23,6 +23,7 @@ func TestWrongCommandLinesSayWhatIsRight(t *testing.T) {
 		`no row is called "nope"`: {"--rows", "nope"},
 		"unknown flag":            {"--nope"},
 		"bench --help":            {"nope"},
+		"add redis to --targets":  {"--rows", "redis-publish", "--targets", "memory"},
 	} {
 		root := newRoot()
 		root.SetArgs(args)
@@ -38,6 +39,21 @@ func TestTheFloorIsAlwaysMeasured(t *testing.T) {
 	require.Equal(t, []string{"floor", "memory"}, b.targets)
 	require.Len(t, b.scenarios, 2)
 	require.Equal(t, "idle", b.scenarios[0].Name, "in the order of the table")
+}
+
+func TestRowsThatWouldHaveOnlyAFloorAreLeftOut(t *testing.T) {
+	rows := func(targets ...string) (names []string) {
+		b := &bench{rounds: 1, targets: targets}
+		require.NoError(t, b.choose(nil))
+		for _, s := range b.scenarios {
+			names = append(names, s.Name)
+		}
+		return names
+	}
+	require.Contains(t, rows("floor", "redis"), "redis-publish")
+	require.Contains(t, rows("floor"), "redis-publish")
+	require.NotContains(t, rows("floor", "nbio", "transport"), "redis-publish")
+	require.Contains(t, rows("floor", "nbio", "transport"), "stall")
 }
 
 // rehearsal is a run of made-up scenarios that says what was called.
