@@ -3,6 +3,8 @@ package measure
 import (
 	"context"
 	"errors"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -75,4 +77,16 @@ func TestBareRedisAndTheBroker(t *testing.T) {
 	v, err = redisPublish(t.Context(), Settings{Publications: 50_000, MessageBytes: 10}, server.Floor)
 	require.NoError(t, err)
 	require.Positive(t, v["redis-publish"])
+}
+
+func TestEveryMessageGoesThroughTheGateways(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "-C", "../../../..", "build", "-o", filepath.Join(bin, "wsfleet-gateway"), "./cmd/gateway")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	s := small()
+	s.Bin, s.PingInterval, s.PongTimeout, s.MaxConnections = bin, time.Minute, time.Second, 2*pairs
+	v, err := redisLatency(t.Context(), s, server.Redis)
+	require.NoError(t, err)
+	require.Positive(t, v["redis-latency-p99"])
 }

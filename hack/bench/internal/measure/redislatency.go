@@ -31,27 +31,91 @@ func redisLatency(ctx context.Context, s Settings, target string) (Values, error
 	if target == server.Floor {
 		return bareRedis(ctx, s, redis.Address)
 	}
-	var ends [2]*wsclient.Conn
-	for i := range ends {
-		gateway, err := server.StartGateway(ctx, redis, s.server())
+	var gateways [2]*server.Server
+	for i := range gateways {
+		if gateways[i], err = server.StartGateway(ctx, redis, s.server()); err != nil {
+			return nil, err
+		}
+		defer gateways[i].Stop()
+	}
+	r, hangUp, err := throughGateways(ctx, gateways[0].Address, gateways[1].Address)
+	defer hangUp()
+	if err != nil {
+		return nil, err
+	}
+	return s.relayed(ctx, r)
+}
+
+// pairs are how many clients share the rate: a gateway takes the messages of one client one after another,
+// each with its way to Redis and back.
+const pairs = 50
+
+// throughGateways is a relay from clients of one gateway to clients of another, in a channel for each pair.
+func throughGateways(ctx context.Context, from, to string) (r relay, hangUp func(), err error) {
+	var clients []*wsclient.Conn
+	ctx, cancel := context.WithCancel(ctx)
+	hangUp = func() {
+		cancel()
+		for _, c := range clients {
+			_ = c.CloseNow()
+		}
+	}
+	type arrival struct {
+		text string
+		err  error
+	}
+	arrivals := make(chan arrival)
+	senders := make([]*wsclient.Conn, 0, pairs)
+	dial := func(address, channel string, arrived func(arrival)) (*wsclient.Conn, error) {
+		c, err := wsclient.Dial(ctx, wsclient.Plain, address, channel, nil)
 		if err != nil {
 			return nil, err
 		}
-		defer gateway.Stop()
-		if ends[i], err = wsclient.Dial(ctx, wsclient.Plain, gateway.Address, probeChannel, nil); err != nil {
-			return nil, err
-		}
-		defer func() { _ = ends[i].CloseNow() }()
-	}
-	// The sender hears itself too, and must listen.
-	go func() {
-		for {
-			if _, err := ends[0].Receive(ctx); err != nil {
-				return
+		clients = append(clients, c)
+		go func() {
+			for ctx.Err() == nil {
+				text, err := c.Receive(ctx)
+				arrived(arrival{text, err})
+				if err != nil {
+					return
+				}
 			}
+		}()
+		return c, nil
+	}
+	for i := range pairs {
+		channel := probeChannel + strconv.Itoa(i)
+		_, err := dial(to, channel, func(a arrival) {
+			select {
+			case arrivals <- a:
+			case <-ctx.Done():
+			}
+		})
+		if err != nil {
+			return relay{}, hangUp, err
 		}
-	}()
-	return s.relayed(ctx, relay{publish: ends[0].Publish, receive: ends[1].Receive})
+		// A sender hears itself too.
+		sender, err := dial(from, channel, func(arrival) {})
+		if err != nil {
+			return relay{}, hangUp, err
+		}
+		senders = append(senders, sender)
+	}
+	turn := 0
+	return relay{
+		publish: func(ctx context.Context, text string) error {
+			turn++
+			return senders[turn%pairs].Publish(ctx, text)
+		},
+		receive: func(ctx context.Context) (string, error) {
+			select {
+			case a := <-arrivals:
+				return a.text, a.err
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		},
+	}, hangUp, nil
 }
 
 func bareRedis(ctx context.Context, s Settings, address string) (Values, error) {
