@@ -88,18 +88,14 @@ func (c *conn) Send(f Frame) bool {
 	f = c.form(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	sent := c.push(f)
-	if sent {
-		c.signal()
-	}
-	return sent
+	return c.push(f)
 }
 
 func (c *conn) Queue(f Frame) bool {
 	f = c.form(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.push(f)
+	return c.enqueue(f)
 }
 
 func (c *conn) Flush() {
@@ -121,8 +117,17 @@ func (c *conn) form(f Frame) Frame {
 	return f
 }
 
-// push queues a frame; the caller holds the lock.
+// push queues a frame and has it written; the caller holds the lock.
 func (c *conn) push(f Frame) bool {
+	if !c.enqueue(f) {
+		return false
+	}
+	c.signal()
+	return true
+}
+
+// enqueue queues a frame; the caller holds the lock.
+func (c *conn) enqueue(f Frame) bool {
 	if c.ending != nil {
 		return false
 	}

@@ -42,9 +42,7 @@ func (c *conn) beat(now time.Duration) {
 	case p.Heartbeat == nil || now < p.next:
 	case !p.sent:
 		p.sent, p.waiting, p.next = true, true, now+p.Timeout
-		if c.push(p.Ping) {
-			c.signal()
-		}
+		c.push(p.Ping)
 	case p.waiting && c.inbox != nil:
 		// The answer may lie behind a message that waits for the broker. That is not the peer's fault.
 		p.next = now + p.Timeout

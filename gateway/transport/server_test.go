@@ -432,3 +432,21 @@ func TestWhoIsNotHandledIsNotRead(t *testing.T) {
 		require.Eventually(t, func() bool { return handled.Load() == whole }, patience, time.Millisecond)
 	})
 }
+
+// A ping of the peer is answered at once, with what it held.
+func TestPingsAreAnswered(t *testing.T) {
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		_, url := echoing(t, wire)
+		p := connect(t, url)
+		p.say(upgrade)
+		status, _ := p.hear()
+		require.Equal(t, http.StatusSwitchingProtocols, status)
+		for range 3 {
+			p.say("\x89\x82\x00\x00\x00\x00hi")
+			pong := make([]byte, 4)
+			_, err := io.ReadFull(p.in, pong)
+			require.NoError(t, err)
+			require.Equal(t, "\x8a\x02hi", string(pong))
+		}
+	})
+}
