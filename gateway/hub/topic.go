@@ -163,7 +163,9 @@ func (t *topic) deliverTo(g *group, p broker.Publication) {
 		t.hub.options.Logger.Warn("publication not encoded", slog.String("channel", t.channel), slog.Any("error", err))
 		return
 	}
-	frame = frame.Of(t.stream)
+	if frame = frame.Of(t.stream); n > atOnce {
+		frame = frame.InBulk()
+	}
 	for i := 0; i < n; i += atOnce {
 		t.mu.Lock()
 		send(frame, g.members[i:min(i+atOnce, n)])

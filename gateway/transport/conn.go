@@ -122,7 +122,7 @@ func (c *conn) push(f Frame) bool {
 	if !c.enqueue(f) {
 		return false
 	}
-	c.signal()
+	c.signal(f.bulk)
 	return true
 }
 
@@ -177,7 +177,7 @@ func (c *conn) close(cl Close) bool {
 	c.needQueue().force(closeFrame(cl), &c.server.budget)
 	c.pulse, c.expiry = pulse{}, &expiry{at: c.server.wheel.now() + c.server.options.CloseTimeout}
 	c.setTimer()
-	c.signal()
+	c.signal(false)
 	return true
 }
 
@@ -207,12 +207,12 @@ func (c *conn) abort() {
 }
 
 // signal tells the wire that something waits, unless it knows; the caller holds the lock.
-func (c *conn) signal() {
+func (c *conn) signal(bulk bool) {
 	if c.wire == nil || c.scheduled {
 		return
 	}
 	c.scheduled = true
-	c.wire.schedule()
+	c.wire.schedule(bulk)
 }
 
 // take hands everything that waits to the wire. With nothing left the wire's turn is over.

@@ -55,7 +55,9 @@ func (f Frame) deflate() Frame {
 	if !whole || len(body) >= len(message) {
 		return f
 	}
-	return encodeFrame(rsv1|f.wire[0]&0x0F, body).Of(f.stream)
+	shorter := encodeFrame(rsv1|f.wire[0]&0x0F, body).Of(f.stream)
+	shorter.bulk = f.bulk
+	return shorter
 }
 
 // message is what follows the header.

@@ -39,6 +39,8 @@ type payload struct {
 	wire []byte
 	// stream is what the message is part of, if a slow client may miss parts of it.
 	stream *Stream
+	// bulk: it goes to so many that others need not wait until all have it.
+	bulk bool
 	// queues counts where it waits: the memory is one, however many wait for it.
 	queues atomic.Int32
 	// packed is the message's compressed form, once somebody wants it.
@@ -76,6 +78,13 @@ func NewFrame(kind Kind, payload []byte) Frame {
 // Of makes a message part of a stream. Call it before the frame is sent anywhere.
 func (f Frame) Of(s *Stream) Frame {
 	f.stream = s
+	return f
+}
+
+// InBulk marks a message that goes to so many that others need not wait until all have it. Call it
+// before the frame is sent anywhere.
+func (f Frame) InBulk() Frame {
+	f.bulk = true
 	return f
 }
 

@@ -57,6 +57,8 @@ type Endpoint struct {
 	Protocol     string
 	Subprotocols []string
 	Codes        Codes
+	// Pong is the message that answers a ping, in a protocol that has its own.
+	Pong string
 	// Accept makes the handler of a connection before the handshake is answered. A *Refusal as error
 	// becomes the answer.
 	Accept func(r *http.Request) (Handler, error)

@@ -97,7 +97,7 @@ func (c *conn) start(w wire, early []byte) {
 	c.mu.Lock()
 	c.wire = w
 	if c.queue != nil {
-		c.signal()
+		c.signal(false)
 	}
 	aborted := c.aborted
 	c.mu.Unlock()

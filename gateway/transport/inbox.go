@@ -112,10 +112,20 @@ func (c *conn) messageCame(a arrival) {
 	c.server.options.Observer.MessageReceived(c.endpoint.Protocol, len(a.data))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.admits() {
-		a = arrival{excess: true}
+	switch {
+	case !c.admits():
+		c.arrive(arrival{excess: true})
+	case c.isPong(a):
+		c.pulse.waiting = false
+	default:
+		c.arrive(a)
 	}
-	c.arrive(a)
+}
+
+// isPong tells an answer to a ping that needs no handler, since most messages of an idle client are
+// such; the caller holds the lock.
+func (c *conn) isPong(a arrival) bool {
+	return c.pulse.waiting && c.inbox == nil && !a.packed && a.kind == Text && c.endpoint.Pong != "" && string(a.data) == c.endpoint.Pong
 }
 
 // ping implements incoming.

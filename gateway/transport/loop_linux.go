@@ -22,13 +22,26 @@ type loop struct {
 	done chan struct{}
 	work sync.WaitGroup
 
-	mu    sync.Mutex
-	dirty []*pollWire
+	// mu guards the lanes: who has something to write, and, in bulk, those for whom others need not
+	// wait.
+	mu   sync.Mutex
+	lane lane
+	bulk lane
+	// woken: the writer will take both lanes.
+	woken bool
+
+	// polling is held while events are told.
+	polling sync.Mutex
+	events  []unix.EpollEvent
+	buffer  []byte
 
 	// watching guards sources, by their file descriptors.
 	watching sync.RWMutex
 	sources  []source
 }
+
+// lane is some wires in the order in which they had something to write.
+type lane []*pollWire
 
 // source is a file descriptor that the loop watches. Its methods run on the loop's reader and must
 // not block; buffer is theirs for the call.
@@ -58,6 +71,7 @@ func newLoop() (*loop, error) {
 	l := &loop{
 		fd: fd, file: os.NewFile(uintptr(fd), "epoll"),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		events: make([]unix.EpollEvent, eventsAtOnce), buffer: make([]byte, readBuffer),
 	}
 	if l.raw, err = l.file.SyscallConn(); err != nil {
 		_ = l.file.Close()
@@ -110,10 +124,15 @@ func (l *loop) source(fd int32) source {
 	return l.sources[fd]
 }
 
-func (l *loop) schedule(w *pollWire) {
+func (l *loop) schedule(w *pollWire, bulk bool) {
 	l.mu.Lock()
-	l.dirty = append(l.dirty, w)
-	first := len(l.dirty) == 1
+	first := !l.woken
+	l.woken = true
+	if bulk {
+		l.bulk = append(l.bulk, w)
+	} else {
+		l.lane = append(l.lane, w)
+	}
 	l.mu.Unlock()
 	if !first {
 		return
@@ -124,21 +143,12 @@ func (l *loop) schedule(w *pollWire) {
 	}
 }
 
-// read is the goroutine that waits for events. An event of a socket that is gone meets another with
-// its number at worst, and finds nothing to read there.
+// read is the goroutine that waits for events.
 func (l *loop) read() {
-	events, buffer := make([]unix.EpollEvent, eventsAtOnce), make([]byte, readBuffer)
-	_ = l.raw.Read(func(fd uintptr) bool {
+	_ = l.raw.Read(func(uintptr) bool {
 		for {
-			n, err := unix.EpollWait(int(fd), events, 0)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if n <= 0 {
+			if more, err := l.poll(); !more || err != nil {
 				return err != nil
-			}
-			for _, e := range events[:n] {
-				l.dispatch(e, buffer)
 			}
 			select {
 			case <-l.done:
@@ -147,6 +157,24 @@ func (l *loop) read() {
 			}
 		}
 	})
+}
+
+// poll tells the events that are there. An event of a socket that is gone meets another with its
+// number at worst, and finds nothing to read there.
+func (l *loop) poll() (more bool, err error) {
+	l.polling.Lock()
+	defer l.polling.Unlock()
+	n, err := unix.EpollWait(l.fd, l.events, 0)
+	if errors.Is(err, unix.EINTR) {
+		return true, nil
+	}
+	if n <= 0 {
+		return false, err //nolint:wrapcheck // only its being there counts
+	}
+	for _, e := range l.events[:n] {
+		l.dispatch(e, l.buffer)
+	}
+	return true, nil
 }
 
 func (l *loop) dispatch(e unix.EpollEvent, buffer []byte) {
@@ -162,25 +190,63 @@ func (l *loop) dispatch(e unix.EpollEvent, buffer []byte) {
 	}
 }
 
+// bulkAtOnce is how many wires of a broadcast are flushed before others have their turn: less than a
+// millisecond's worth.
+const bulkAtOnce = 64
+
 // write is the goroutine that flushes queues. What is queued on a connection while others are
 // flushed goes out with the next write to it.
 func (l *loop) write() {
-	scratch := make([]byte, 0, writeBuffer)
-	var turn []*pollWire
+	t := turn{scratch: make([]byte, 0, writeBuffer)}
 	for {
 		select {
 		case <-l.wake:
+			l.take(&t)
 		case <-l.done:
 			return
 		}
-		l.mu.Lock()
-		turn, l.dirty = l.dirty, turn[:0]
-		l.mu.Unlock()
-		for _, w := range turn {
-			w.flushWith(scratch)
-		}
-		clear(turn)
 	}
+}
+
+// turn is what the writer needs for a turn, kept for the next one.
+type turn struct {
+	lane, bulk lane
+	scratch    []byte
+}
+
+// take writes for the wires of both lanes.
+func (l *loop) take(t *turn) {
+	l.mu.Lock()
+	l.woken = false
+	t.bulk, l.bulk = l.bulk, t.bulk[:0]
+	l.mu.Unlock()
+	l.flush(t)
+	for i, w := range t.bulk {
+		if w.flushWith(t.scratch); i%bulkAtOnce == bulkAtOnce-1 {
+			l.letOthers(t)
+		}
+	}
+	clear(t.bulk)
+}
+
+// flush writes for the wires of the first lane.
+func (l *loop) flush(t *turn) {
+	l.mu.Lock()
+	t.lane, l.lane = l.lane, t.lane[:0]
+	l.mu.Unlock()
+	for _, w := range t.lane {
+		w.flushWith(t.scratch)
+	}
+	clear(t.lane)
+}
+
+// letOthers is for those who have nothing to do with a broadcast. While it keeps every processor busy,
+// the goroutine that waits for events would hear of them late.
+func (l *loop) letOthers(t *turn) {
+	// Errors are the reader's to see.
+	_, _ = l.poll()
+	runtime.Gosched()
+	l.flush(t)
 }
 
 // loops are the event loops of a server, started with its first connection.

@@ -11,13 +11,13 @@ import (
 // bottomless takes everything at once.
 type bottomless struct{ conn *conn }
 
-func (bottomless) start([]byte) {}
-func (bottomless) pause()       {}
-func (bottomless) resume()      {}
-func (bottomless) closeWrite()  {}
-func (bottomless) shut()        {}
-func (bottomless) schedule()    {}
-func (bottomless) flush()       {}
+func (bottomless) start([]byte)  {}
+func (bottomless) pause()        {}
+func (bottomless) resume()       {}
+func (bottomless) closeWrite()   {}
+func (bottomless) shut()         {}
+func (bottomless) schedule(bool) {}
+func (bottomless) flush()        {}
 
 func (w bottomless) drain() {
 	for b := w.conn.take(); b != nil && w.conn.wrote(b); b = w.conn.take() {

@@ -46,8 +46,8 @@ func (w *blockingWire) read(b []byte) {
 	}
 }
 
-func (w *blockingWire) schedule() { go w.write() }
-func (w *blockingWire) flush()    { go w.write() }
+func (w *blockingWire) schedule(bool) { go w.write() }
+func (w *blockingWire) flush()        { go w.write() }
 
 // stuckAfter is how long a write may take before the client counts as one that does not keep up.
 const stuckAfter = 10 * time.Millisecond

@@ -161,11 +161,11 @@ func (w *pollWire) writable() {
 	}
 	w.mu.Unlock()
 	if was {
-		w.schedule()
+		w.schedule(false)
 	}
 }
 
-func (w *pollWire) schedule() { w.loop.schedule(w) }
+func (w *pollWire) schedule(bulk bool) { w.loop.schedule(w, bulk) }
 
 // writesPerTurn keeps a connection that is fed faster than it is written from holding up the others.
 const writesPerTurn = 16
@@ -209,7 +209,7 @@ func (w *pollWire) flushWith(scratch []byte) {
 			}
 		}
 	}
-	w.schedule()
+	w.schedule(true)
 }
 
 // write is one system call. When the socket is full the loop schedules the rest.

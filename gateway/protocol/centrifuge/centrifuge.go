@@ -69,6 +69,7 @@ func (p *Centrifuge) Endpoint() transport.Endpoint {
 		Protocol:     Name,
 		Subprotocols: []string{subprotocolJSON},
 		Codes:        transport.Codes{Slow: disconnectSlow(), Rate: disconnectRate(), NoPong: disconnectNoPong(), Drain: disconnectShutdown()},
+		Pong:         "{}",
 		Accept:       p.accept,
 	}
 }
