@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -296,7 +297,10 @@ func (s *stage) abortsHandshake(ctx context.Context) (string, error) {
 		return "reset", nil
 	case 1:
 		_ = c.CloseWrite()
-		_, _ = io.Copy(io.Discard, c.in)
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, c.in); errors.Is(err, os.ErrDeadlineExceeded) {
+			return "", fmt.Errorf("half closed, and not let go after %v", patience)
+		}
 		return "half closed", nil
 	}
 	return "closed", nil
