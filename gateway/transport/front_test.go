@@ -210,3 +210,21 @@ func TestRefusalsAreWholeAnswers(t *testing.T) {
 		}
 	})
 }
+
+// A peer that ends its stream together with its close frame still gets ours, RFC 6455 section 5.5.1.
+func TestCloseIsAnsweredToAHalfClosedPeer(t *testing.T) {
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		_, url := echoing(t, wire)
+		for range 200 {
+			p := connect(t, url)
+			p.say(upgrade + "\x88\x82\x00\x00\x00\x00\x03\xe9")
+			require.NoError(t, p.Conn.(*net.TCPConn).CloseWrite())
+			status, _ := p.hear()
+			require.Equal(t, http.StatusSwitchingProtocols, status)
+			rest, err := io.ReadAll(p.in)
+			require.NoError(t, err)
+			require.Equal(t, "\x88\x02\x03\xe9", string(rest))
+			require.NoError(t, p.Close())
+		}
+	})
+}

@@ -163,6 +163,12 @@ func (c *conn) work() {
 		in.waiting[in.next] = arrival{}
 		in.next++
 		closing := c.ending != nil
+		if a.end && c.owesClose() {
+			// settle ends it when that is out.
+			c.over = false
+			c.mu.Unlock()
+			continue
+		}
 		c.mu.Unlock()
 		switch {
 		case a.end:
@@ -188,10 +194,17 @@ func (c *conn) rest() {
 	if in.cancel != nil {
 		in.cancel()
 	}
-	if in.paused {
+	// After its close frame the peer has nothing to say.
+	if in.paused && (c.ending == nil || !c.ending.answered) {
 		c.wire.resume()
 	}
 	in.reuse()
+}
+
+// owesClose tells that the peer has said its close and ended its stream, and waits for our close; the
+// caller holds the lock.
+func (c *conn) owesClose() bool {
+	return c.ending != nil && c.ending.answered && !c.ending.said && !c.aborted
 }
 
 // context is what the messages of this inbox are handled in.

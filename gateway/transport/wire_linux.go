@@ -217,12 +217,13 @@ func (w *pollWire) write(scratch []byte) (full bool, err error) {
 	if w.secure != nil {
 		return w.secure.send(w.unsent, scratch)
 	}
+	piece := w.unsent.piece(scratch)
 	w.mu.Lock()
 	if w.fd == closedFD {
 		w.mu.Unlock()
 		return false, net.ErrClosed
 	}
-	n, err := unix.Write(int(w.fd), w.unsent.piece(scratch))
+	n, err := unix.Write(int(w.fd), piece)
 	w.mu.Unlock()
 	switch {
 	case err == nil:
