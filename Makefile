@@ -97,8 +97,8 @@ verify: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Fail when generated files or go.mod
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME
-	hack/fuzz.sh $(FUZZTIME)
+fuzz: ## Run every fuzz target for FUZZTIME (FUZZ=directories, default all)
+	hack/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 SOAK ?= 10m
 .PHONY: soak

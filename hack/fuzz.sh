@@ -1,11 +1,24 @@
 #!/usr/bin/env bash
-# Runs every fuzz target, of every module, for the time given (default 30s), one after the other.
+# Runs every fuzz target below some directories for the time given, as many side by side as there are
+# processors.
+#
+#   hack/fuzz.sh [TIME [DIRECTORY...]]    (default: 30s, everywhere)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=${1:-30s}
-grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r package; do
-  grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$package"/*_test.go | awk '{print $2}' | while read -r target; do
-    echo "== $package $target"
-    go -C "$package" test . -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s
-  done
-done
+export TIME=${1:-30s}
+shift || true
+
+one() {
+  local package=$1 target=$2 output
+  if output=$(go -C "$package" test . -run '^$' -fuzz "^$target\$" -fuzztime "$TIME" -fuzzminimizetime 1s -parallel 1 2>&1); then
+    printf 'ok   %s %s %s\n' "$package" "$target" "$(grep -oE 'execs: [0-9]+' <<<"$output" | tail -1)"
+  else
+    printf 'FAIL %s %s\n%s\n' "$package" "$target" "$output"
+    return 1
+  fi
+}
+export -f one
+
+grep -rE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir=node_modules -oH "${@:-.}" |
+  sed -E 's|/[^/]*:func | |' | sort -u |
+  xargs -P "$(nproc)" -L 1 bash -c 'one "$0" "$1"'
