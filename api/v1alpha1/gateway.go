@@ -99,7 +99,7 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1h')",message="must be a duration from 1ms to 1h, such as 8s or 500ms"
 	PongTimeout *metav1.Duration `json:"pongTimeout,omitempty"`
 
-	// compression of messages for clients that offer it. It costs memory and time per connection.
+	// compression of messages for clients that offer it. It costs processor time.
 	// +optional
 	// +kubebuilder:default=false
 	Compression *bool `json:"compression,omitempty"`

@@ -39,7 +39,7 @@ func schema(c *Config) *pflag.FlagSet {
 	fs.DurationVar(&c.ConnectTimeout, contract.KeyConnectTimeout, c.ConnectTimeout, "`time` that a Centrifuge client has for its connect command, like 10s")
 	fs.DurationVar(&c.PingInterval, contract.KeyPingInterval, c.PingInterval, "`time` between two pings to a client, like 25s")
 	fs.DurationVar(&c.PongTimeout, contract.KeyPongTimeout, c.PongTimeout, "`time` that a client has to answer a ping, like 8s; less than "+contract.KeyPingInterval)
-	fs.BoolVar(&c.Compression, contract.KeyCompression, c.Compression, "compress messages for clients that offer it (permessage-deflate), which costs memory and time per connection")
+	fs.BoolVar(&c.Compression, contract.KeyCompression, c.Compression, "compress messages for clients that offer it (permessage-deflate), which costs processor time")
 	fs.Var((*ruleList)(&c.Channels), contract.KeyChannels, "`rules` of channels, the first whose pattern matches wins; as JSON: "+ruleExample+"; slowConsumer is Disconnect, DropOldest or LatestOnly")
 
 	fs.StringVar(&c.TLSCertFile, contract.KeyTLSCertFile, c.TLSCertFile, "PEM `file` of the public port's certificate chain, read again when it changes; needs "+contract.KeyTLSKeyFile+". Unset: no TLS")
