@@ -136,25 +136,32 @@ const atOnce = 256
 func (t *topic) deliver(p broker.Publication) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
-	t.mu.Lock()
-	t.delivering = true
-	groups := t.groups
-	t.mu.Unlock()
+	groups := t.begin()
+	defer t.end()
 	for _, g := range groups {
 		t.deliverTo(g, p)
 	}
+}
+
+// begin keeps places where they are, and end lets them move.
+func (t *topic) begin() []*group {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.delivering = true
+	return t.groups
+}
+
+func (t *topic) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.delivering = false
 	for _, g := range t.groups {
 		g.close()
 	}
-	t.mu.Unlock()
 }
 
 func (t *topic) deliverTo(g *group, p broker.Publication) {
-	t.mu.Lock()
-	n := len(g.members)
-	t.mu.Unlock()
+	n := t.count(g)
 	if n == 0 {
 		return
 	}
@@ -167,14 +174,21 @@ func (t *topic) deliverTo(g *group, p broker.Publication) {
 		frame = frame.InBulk()
 	}
 	for i := 0; i < n; i += atOnce {
-		t.mu.Lock()
-		send(frame, g.members[i:min(i+atOnce, n)])
-		t.mu.Unlock()
+		t.send(frame, g, i, min(i+atOnce, n))
 	}
 }
 
-func send(f transport.Frame, members []*Hold) {
-	for _, o := range members {
+func (t *topic) count(g *group) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(g.members)
+}
+
+// send delivers to the members from one place to another.
+func (t *topic) send(f transport.Frame, g *group, from, to int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, o := range g.members[from:to] {
 		if o != nil {
 			o.member.Send(f)
 		}
