@@ -299,6 +299,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.closeNow()
 		case <-g.drain.Ended():
 		case <-work.Done():
+			// A part has failed. Clients are told all the same.
+			g.closeNow()
 		}
 		g.stopListening(context.WithoutCancel(ctx))
 		return nil

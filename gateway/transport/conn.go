@@ -215,6 +215,13 @@ func (c *conn) signal(bulk bool) {
 	c.wire.schedule(bulk)
 }
 
+// kick gives the wire a turn though nothing waits in the queue.
+func (c *conn) kick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signal(false)
+}
+
 // take hands everything that waits to the wire. With nothing left the wire's turn is over.
 func (c *conn) take() *batch {
 	c.mu.Lock()
@@ -248,7 +255,7 @@ func (c *conn) wrote(b *batch) bool {
 		}
 		if q.idle() {
 			c.queue = nil
-			q.reuse()
+			q.reuse(&c.server.budget)
 		}
 	}
 	if last {

@@ -128,6 +128,8 @@ func TestOtherRequestsReachTheHTTPServer(t *testing.T) {
 			"no handshake":       {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusUpgradeRequired},
 			"no HTTP":            {"HELO mail.example.com\r\n\r\n", http.StatusBadRequest},
 			"bare line feeds":    {"GET /api HTTP/1.0\nHost: x\n\n", http.StatusOK},
+			"no HTTP, one line":  {"HELO mail.example.com\r\n", http.StatusBadRequest},
+			"a TLS client":       {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n", http.StatusBadRequest},
 			"no host":            {strings.Replace(upgrade, "Host: x\r\n", "", 1), http.StatusBadRequest},
 			"two hosts":          {strings.Replace(upgrade, "Host: x\r\n", "Host: x\r\nhost: y\r\n", 1), http.StatusBadRequest},
 			"broken header":      {strings.Replace(upgrade, "Host: x\r\n", "Host: x\r\nA B: c\r\n", 1), http.StatusBadRequest},
@@ -227,4 +229,43 @@ func TestCloseIsAnsweredToAHalfClosedPeer(t *testing.T) {
 			require.NoError(t, p.Close())
 		}
 	})
+}
+
+// A peer that has said its close and its end, and reads nothing, does not stay for ever.
+func TestFullHalfClosedPeerIsLetGo(t *testing.T) {
+	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+		h := newHandler()
+		h.open = func(c transport.Conn) {
+			for range 200 {
+				c.Send(transport.NewFrame(transport.Binary, make([]byte, 100_000)))
+			}
+		}
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire, func(o *transport.Options) {
+			o.MaxQueuedBytes = 100 << 20
+		})
+		p := connect(t, url)
+		p.say(upgrade + "\x88\x82\x00\x00\x00\x00\x03\xe9")
+		require.NoError(t, p.Conn.(*net.TCPConn).CloseWrite())
+		select {
+		case <-h.closed:
+		case <-time.After(patience):
+			t.Fatal("it is still there")
+		}
+	})
+}
+
+// A bug met by one handshake ends neither the process nor the others.
+func TestBugMetByOneHandshakeEndsThatOne(t *testing.T) {
+	bug := true
+	_, url := serve(t, func(*http.Request) (transport.Handler, error) {
+		if bug {
+			bug = false
+			panic("bug")
+		}
+		return newHandler(), nil
+	}, func(o *transport.Options) { o.MaxConnections = 10 })
+	p := connect(t, url)
+	p.say(upgrade)
+	p.gone()
+	dial(t, url)
 }

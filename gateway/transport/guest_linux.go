@@ -3,10 +3,13 @@ package transport
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -48,7 +51,7 @@ func (g *guest) readable(buffer []byte) {
 		return
 	}
 	g.head = append(g.head, buffer[:n]...)
-	if !wholeHead(g.head) && len(g.head) < longestHead {
+	if !wholeHead(g.head) && mayBeRequest(g.head) && len(g.head) < longestHead {
 		// The rest of the head is to come.
 		err := g.loop.modify(g.fd, unix.EPOLLIN|unix.EPOLLONESHOT)
 		g.mu.Unlock()
@@ -101,12 +104,25 @@ func (g *guest) serve(fd int32) {
 	if r, early, ok := handshakeIn(g.head); ok {
 		if e, ok := g.front.endpoints[r.URL.Path]; ok {
 			r.RemoteAddr = g.address.String()
-			g.front.server.serve(&frontDoor{guest: g, fd: fd, early: early}, r, e)
+			g.receive(&frontDoor{guest: g, fd: fd, early: early}, r, e)
 			return
 		}
 	}
 	g.loop.forget(fd)
 	g.handOver(fd)
+}
+
+// receive takes a client through its handshake. A bug met by one must not end the others.
+func (g *guest) receive(d *frontDoor, r *http.Request, e *Endpoint) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.front.server.options.Logger.Error("handshake failed", slog.Any("panic", p), slog.String("protocol", e.Protocol), slog.String("stack", string(debug.Stack())))
+			if !d.opened {
+				d.close()
+			}
+		}
+	}()
+	g.front.server.serve(d, r, e)
 }
 
 // handOver gives the connection to whoever accepts from the front.
@@ -129,15 +145,22 @@ type frontDoor struct {
 	*guest
 	fd    int32
 	early []byte
+	// opened: the socket is a wire's.
+	opened bool
 }
 
 // open implements door.
 func (d *frontDoor) open(c *conn, head []byte) (wire, []byte, error) {
 	// A new socket has room for so little.
-	if n, err := unix.Write(int(d.fd), head); err != nil || n < len(head) {
-		d.close()
-		return nil, nil, fmt.Errorf("answer the handshake: %d of %d bytes: %w", n, len(head), err)
+	n, err := unix.Write(int(d.fd), head)
+	if err == nil && n < len(head) {
+		err = io.ErrShortWrite
 	}
+	if err != nil {
+		d.close()
+		return nil, nil, fmt.Errorf("answer the handshake: %w", err)
+	}
+	d.opened = true
 	return &pollWire{conn: c, loop: d.loop, fd: d.fd}, d.early, nil
 }
 

@@ -44,6 +44,7 @@ func (s *Server) receive(d door, r *http.Request, e *Endpoint) *Refusal {
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
 			return refusal
 		}
+		s.options.Logger.Error("client not accepted", slog.String("protocol", e.Protocol), slog.Any("error", err))
 		return &Refusal{Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error"}
 	}
 
@@ -51,7 +52,11 @@ func (s *Server) receive(d door, r *http.Request, e *Endpoint) *Refusal {
 	// on everything that the handler set up.
 	c := s.newConn(ip, handler, e)
 	c.deflate = s.extension(r) != ""
-	s.add(c)
+	if !s.add(c) {
+		s.admission.release(ip)
+		handler.OnClose(Close{Code: CodeAbnormal})
+		return &Refusal{Status: http.StatusServiceUnavailable, Reason: "draining", Message: "this gateway ends; connect again", RetryAfter: time.Second}
+	}
 	// A drain may have found nobody here while the handler was made. Now it finds this connection, or
 	// this finds the drain.
 	if refusal := s.options.Admit(); refusal != nil {

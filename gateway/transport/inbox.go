@@ -140,7 +140,15 @@ func (c *conn) ping(data []byte) {
 }
 
 // pong implements incoming.
-func (c *conn) pong() { c.Pong() }
+func (c *conn) pong() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pulse.waiting {
+		c.pulse.waiting = false
+	} else if !c.admits() {
+		c.arrive(arrival{excess: true})
+	}
+}
 
 // closed implements incoming.
 func (c *conn) closed(code int) {
@@ -166,6 +174,7 @@ func (c *conn) work() {
 		if a.end && c.owesClose() {
 			// settle ends it when that is out.
 			c.over = false
+			c.setTimer()
 			c.mu.Unlock()
 			continue
 		}

@@ -32,6 +32,7 @@ type loop struct {
 
 	// polling is held while events are told.
 	polling sync.Mutex
+	closed  bool
 	events  []unix.EpollEvent
 	buffer  []byte
 
@@ -85,6 +86,9 @@ func newLoop() (*loop, error) {
 // close ends the loop. Its sockets must be closed before.
 func (l *loop) close() {
 	close(l.done)
+	l.polling.Lock()
+	l.closed = true
+	l.polling.Unlock()
 	_ = l.file.Close()
 	l.work.Wait()
 }
@@ -164,6 +168,9 @@ func (l *loop) read() {
 func (l *loop) poll() (more bool, err error) {
 	l.polling.Lock()
 	defer l.polling.Unlock()
+	if l.closed {
+		return false, os.ErrClosed
+	}
 	n, err := unix.EpollWait(l.fd, l.events, 0)
 	if errors.Is(err, unix.EINTR) {
 		return true, nil

@@ -110,9 +110,8 @@ type missed [LatestOnly + 1]int
 // is no room and nothing that may be missed. A frame is let through when nothing else waits, however
 // large: no client could be fast enough for it otherwise.
 func (q *queue) push(f Frame, b bounds) (m missed, ok bool) {
-	if b.stuck && f.policy() == LatestOnly && q.replace(f, b.budget) {
-		m[LatestOnly]++
-		return m, true
+	if b.stuck && f.policy() == LatestOnly {
+		m[LatestOnly] = q.forget(f.stream, b.budget)
 	}
 	for q.isFull(f, b) {
 		policy := q.dropOldest(b.budget)
@@ -145,17 +144,21 @@ func (q *queue) force(f Frame, b *budget) {
 	}
 }
 
-// replace puts a frame in the place of the one of its stream that waits.
-func (q *queue) replace(f Frame, b *budget) bool {
-	i := slices.IndexFunc(q.waiting, func(w Frame) bool { return w.stream == f.stream })
-	if i < 0 {
-		return false
+// forget drops what waits of a stream, and counts it.
+func (q *queue) forget(s *Stream, b *budget) int {
+	kept := q.waiting[:0]
+	for _, f := range q.waiting {
+		if f.stream != s {
+			kept = append(kept, f)
+			continue
+		}
+		q.bytes -= len(f.wire)
+		b.release(f)
 	}
-	b.hold(f)
-	q.bytes += len(f.wire) - len(q.waiting[i].wire)
-	b.release(q.waiting[i])
-	q.waiting[i] = f
-	return true
+	dropped := len(q.waiting) - len(kept)
+	clear(q.waiting[len(kept):])
+	q.waiting = kept
+	return dropped
 }
 
 // dropOldest forgets the oldest frame that may be missed, and returns the policy that says so, or
@@ -225,7 +228,8 @@ func (q *queue) discharge(b *budget) {
 func (q *queue) idle() bool { return len(q.waiting) == 0 && len(q.out.frames) == 0 }
 
 // reuse gives an idle queue to the next connection that needs one.
-func (q *queue) reuse() {
+func (q *queue) reuse(b *budget) {
+	q.discharge(b)
 	for _, list := range []*[]Frame{&q.waiting, &q.spare} {
 		if cap(*list) > sparedEntries {
 			*list = nil

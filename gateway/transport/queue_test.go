@@ -94,7 +94,7 @@ func TestPolicies(t *testing.T) {
 		"what may be missed goes":      {[]Frame{named("1", nil), named("2", news), named("3", nil)}, false, 2, []string{"1", "3"}, missed{DropOldest: 1}, true},
 		"it is missed itself":          {[]Frame{named("1", nil), named("2", nil), named("3", news)}, false, 2, []string{"1", "2"}, missed{DropOldest: 1}, true},
 		"nothing may be missed":        {[]Frame{named("1", nil), named("2", nil), named("3", nil)}, false, 2, []string{"1", "2"}, missed{Disconnect: 1}, false},
-		"latest of a stuck client":     {[]Frame{named("1", prices), named("2", rates), named("3", prices), named("4", news)}, true, 9, []string{"3", "2", "4"}, missed{LatestOnly: 1}, true},
+		"latest of a stuck client":     {[]Frame{named("1", prices), named("2", rates), named("3", prices), named("4", news)}, true, 9, []string{"2", "3", "4"}, missed{LatestOnly: 1}, true},
 		"latest when there is no room": {[]Frame{named("1", nil), named("2", prices), named("3", prices)}, false, 2, []string{"1", "3"}, missed{LatestOnly: 1}, true},
 	}
 	for name, c := range cases {
@@ -141,6 +141,48 @@ func TestBudgetCountsMemoryOnce(t *testing.T) {
 	}
 	require.EqualValues(t, 2, b.budget.used.Load())
 	fresh.abandon(b.budget)
+	require.Zero(t, b.budget.used.Load())
+}
+
+// What was pushed before the socket was full must not come after what is newer.
+func TestLatestIsLast(t *testing.T) {
+	prices := &Stream{Policy: LatestOnly}
+	q, b := queue{}, bounded(1<<20)
+	for _, early := range []string{"1", "2", "3"} {
+		q.push(named(early, prices), b)
+	}
+	b.stuck = true
+	m, ok := q.push(named("4", prices), b)
+	require.True(t, ok)
+	require.Equal(t, missed{LatestOnly: 3}, m)
+	require.Equal(t, []string{"4"}, q.waits())
+	require.EqualValues(t, q.bytes, b.budget.used.Load())
+}
+
+// Large values in the place of small ones are bounded as all others.
+func TestLatestIsBoundedToo(t *testing.T) {
+	prices, q, b := &Stream{Policy: LatestOnly}, queue{}, bounded(10)
+	b.stuck = true
+	q.push(named("1", nil), b)
+	q.push(named("2", prices), b)
+	_, ok := q.push(text(100).Of(prices), b)
+	require.True(t, ok)
+	require.LessOrEqual(t, q.bytes, 10)
+}
+
+// A queue that was emptied by its policy gives back what it was charged for.
+func TestWipedQueueGivesItsChargeBack(t *testing.T) {
+	news, b, q := &Stream{Policy: DropOldest}, bounded(1<<20), queue{}
+	q.push(named("x", nil), b)
+	q.take(b.budget)
+	for range entriesAtOnce {
+		q.push(named("1", news), b)
+	}
+	b.budget.max = 1
+	q.push(named("2", news), b)
+	q.written(b.budget)
+	require.True(t, q.idle())
+	q.reuse(b.budget)
 	require.Zero(t, b.budget.used.Load())
 }
 

@@ -16,6 +16,15 @@ func wholeHead(b []byte) bool {
 	return bytes.Contains(b, []byte("\n\r\n")) || bytes.Contains(b, []byte("\n\n"))
 }
 
+// mayBeRequest tells what may still become an HTTP request from what an HTTP server should refuse at once.
+func mayBeRequest(b []byte) bool {
+	line, _, whole := bytes.Cut(bytes.TrimLeft(b, "\r\n"), []byte("\n"))
+	if whole {
+		return bytes.Contains(line, []byte(" HTTP/1."))
+	}
+	return len(line) == 0 || line[0] >= 'A' && line[0] <= 'Z'
+}
+
 // handshakeIn reads a request that is an opening handshake without any doubt, and what came behind
 // it. Whatever else it may be is for an HTTP server, which knows how to refuse it.
 func handshakeIn(b []byte) (r *http.Request, early []byte, ok bool) {

@@ -62,6 +62,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
+	// closed: nobody is let in any more.
+	closed bool
 }
 
 // NewServer returns a server without connections; Endpoint lets them in.
@@ -72,20 +74,28 @@ func NewServer(o Options) *Server {
 	}
 }
 
-// Close ends every connection that is left and what drives them. Nobody may be let in any more.
+// Close ends every connection that is left and what drives them. Nobody is let in any more.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.Abort()
 	s.open.Wait()
 	s.loops.close()
 	s.wheel.close()
 }
 
-func (s *Server) add(c *conn) {
+// add reports false when the server is closed.
+func (s *Server) add(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
 	s.conns[c] = struct{}{}
 	s.remaining.Add(1)
 	s.open.Add(1)
+	return true
 }
 
 // remove frees the slot first: who sees that there are fewer connections can rely on the room.

@@ -65,6 +65,10 @@ func (s *tlsSocket) open(sealed []byte, deliver func([]byte) bool) error {
 		}
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
+			if s.isFull() {
+				// An answer of crypto/tls itself is no turn of the flusher, who has to write the rest.
+				s.wire.conn.kick()
+			}
 			return nil
 		case err != nil:
 			return err //nolint:wrapcheck // only its being there counts
@@ -83,31 +87,48 @@ func (s *tlsSocket) send(b *batch, scratch []byte) (full bool, err error) {
 		return false, err //nolint:wrapcheck // only its being there counts
 	}
 	b.advance(n)
-	s.wire.mu.Lock()
-	full = len(s.unsent) > 0
-	s.wire.mu.Unlock()
-	if full {
-		s.wire.conn.stall()
+	if !s.isFull() {
+		return false, nil
 	}
-	return full, nil
+	s.wire.conn.stall()
+	return true, s.wire.awaitRoom()
 }
 
-// drain writes what the socket did not take before. It reports whether there is room for more.
+// isFull tells that the socket did not take everything.
+func (s *tlsSocket) isFull() bool {
+	s.wire.mu.Lock()
+	defer s.wire.mu.Unlock()
+	return len(s.unsent) > 0
+}
+
+// drain writes what the socket did not take before. It reports whether there is room for more. It is
+// the flusher's, as send is.
 func (s *tlsSocket) drain() bool {
 	s.wire.mu.Lock()
 	waiting := s.unsent
 	s.unsent = nil
 	err := s.put(waiting)
-	room := err == nil && len(s.unsent) == 0
+	room := len(s.unsent) == 0
 	s.wire.mu.Unlock()
+	if err == nil && !room {
+		// The last thing of a turn: from here on, it may go on in the loop.
+		err = s.wire.awaitRoom()
+	}
 	if err != nil {
 		s.wire.conn.abort()
+		return false
 	}
 	return room
 }
 
-// put writes b, and keeps what the socket does not take until the loop says that there is room; the
-// caller holds the wire's lock.
+// mostUnsent bounds what was sealed for a peer that does not read: a record of messages, and answers
+// to the peer's own wishes for other keys.
+const mostUnsent = 4 * longestRecord
+
+var errUnread = errors.New("the peer does not read")
+
+// put writes b, and keeps what the socket does not take; the caller holds the wire's lock, and sees to
+// it that the rest goes out.
 func (s *tlsSocket) put(b []byte) error {
 	w := s.wire
 	if w.fd == closedFD {
@@ -121,14 +142,13 @@ func (s *tlsSocket) put(b []byte) error {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
 			s.unsent = append(s.unsent, b...)
-			w.full = true
-			if w.watched {
-				return w.watch()
-			}
 			return nil
 		default:
 			return err //nolint:wrapcheck // only its being there counts
 		}
+	}
+	if len(s.unsent)+len(b) > mostUnsent {
+		return errUnread
 	}
 	s.unsent = append(s.unsent, b...)
 	return nil

@@ -182,9 +182,20 @@ func (w *pollWire) flush() {
 // flushWith writes what waits until nothing does, the socket is full or it is others' turn. Scratch
 // joins small frames into one write.
 func (w *pollWire) flushWith(scratch []byte) {
-	if w.secure != nil && !w.secure.drain() {
+	if w.secure == nil {
+		w.turn(scratch)
 		return
 	}
+	if w.secure.drain() {
+		w.turn(scratch)
+	}
+	if w.secure.isFull() {
+		// What crypto/tls answered meanwhile wants a turn too, unless this one goes on.
+		w.conn.kick()
+	}
+}
+
+func (w *pollWire) turn(scratch []byte) {
 	for range writesPerTurn {
 		if w.unsent == nil {
 			b := w.conn.take()
