@@ -56,6 +56,7 @@ func TestSoak(t *testing.T) {
 
 	m, err := g.Metrics(t.Context())
 	require.NoError(t, err)
+	require.Zero(t, m["websocket_queued_bytes"], "memory of queues that are gone")
 	for _, reason := range []string{"slow", "heartbeat"} {
 		require.Positive(t, m["websocket_dropped_clients_total{reason="+reason+"}"], "clients given up for this reason")
 	}
