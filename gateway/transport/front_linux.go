@@ -119,7 +119,7 @@ func (f *front) welcome(fd int32, address unix.Sockaddr) {
 	if crowded {
 		f.makeRoom()
 	}
-	if err := l.add(fd, g, unix.EPOLLIN|unix.EPOLLONESHOT); err != nil {
+	if err := g.watch(); err != nil {
 		g.sendAway()
 	}
 }

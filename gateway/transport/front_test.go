@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,10 +257,9 @@ func TestFullHalfClosedPeerIsLetGo(t *testing.T) {
 
 // A bug met by one handshake ends neither the process nor the others.
 func TestBugMetByOneHandshakeEndsThatOne(t *testing.T) {
-	bug := true
+	var met atomic.Bool
 	_, url := serve(t, func(*http.Request) (transport.Handler, error) {
-		if bug {
-			bug = false
+		if !met.Swap(true) {
 			panic("bug")
 		}
 		return newHandler(), nil

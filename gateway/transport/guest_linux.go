@@ -35,6 +35,16 @@ type guest struct {
 // longestHead is how much of a request is read here. What is longer is for the HTTP server to refuse.
 const longestHead = 16 << 10
 
+// watch lets the loop tell of it, unless it was sent away meanwhile: its number may be another's then.
+func (g *guest) watch() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fd == closedFD {
+		return nil
+	}
+	return g.loop.add(g.fd, g, unix.EPOLLIN|unix.EPOLLONESHOT)
+}
+
 // readable implements source.
 func (g *guest) readable(buffer []byte) {
 	g.mu.Lock()

@@ -99,13 +99,15 @@ func (l *loop) add(fd int32, src source, events uint32) error {
 	if more := int(fd) + 1 - len(l.sources); more > 0 {
 		l.sources = append(l.sources, make([]source, more)...)
 	}
-	operation := unix.EPOLL_CTL_ADD
-	if l.sources[fd] != nil {
-		operation = unix.EPOLL_CTL_MOD
-	}
+	known := l.sources[fd] != nil
 	l.sources[fd] = src
 	l.watching.Unlock()
-	return unix.EpollCtl(l.fd, operation, int(fd), &unix.EpollEvent{Events: events, Fd: fd})
+	if known {
+		if err := l.modify(fd, events); !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: events, Fd: fd})
 }
 
 // modify changes what is told of a file descriptor. It can fail only for one that is not there.
