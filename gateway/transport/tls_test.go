@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -294,22 +293,4 @@ func (c *collector) Write(b []byte) (int, error) {
 	}
 	c.held = append(c.held, b...)
 	return len(b), nil
-}
-
-func TestIdleSecureConnectionsHoldNoGoroutines(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the event loop needs epoll")
-	}
-	const connections = 50
-	pair := certificatetest.New(t, "gateway")
-	s := secured{config: certificatetest.Client(t, pair)}
-	wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }
-	server, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return newHandler(), nil }, func(o *transport.Options) { o.MaxConnections = connections })
-	s.Server, s.address = server, strings.TrimPrefix(url, "http://")
-	before := runtime.NumGoroutine()
-	for range connections {
-		s.raw(t, s.tcp(t))
-	}
-	require.Equal(t, connections, server.Open())
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() < before+connections/2 }, patience, time.Millisecond)
 }
