@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -56,16 +57,16 @@ func (r *Reconciler) credentials(ctx context.Context, cluster *v1alpha1.WebSocke
 		used = append(used, string(secret.Data[render.KeyRedisUsername]), string(secret.Data[render.KeyRedisPassword]))
 	}
 
-	if ref := cluster.Spec.Gateway.Auth.APIKeySecretRef; ref != nil {
-		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: ref.Name})
+	for _, value := range render.SecretValues(cluster.Spec) {
+		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: value.Secret})
 		if err != nil {
 			return credentials{}, err
 		}
-		if problem := apiKeyProblem(secret, ref.Key); problem != nil {
+		if problem := secretValueProblem(secret, value); problem != nil {
 			result.problems = append(result.problems, *problem)
-		} else {
-			used = append(used, string(secret.Data[ref.Key]))
+			continue
 		}
+		used = append(used, string(secret.Data[value.Key]))
 	}
 	if len(used) > 0 {
 		result.hash = render.HashSecret(result.generated.Salt, used...)
@@ -115,16 +116,18 @@ func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
 	return &problem
 }
 
-func apiKeyProblem(secret *corev1.Secret, key string) *status.Problem {
-	const field = "spec.gateway.auth.apiKeySecretRef"
+func secretValueProblem(secret *corev1.Secret, value render.SecretValue) *status.Problem {
 	problem := status.Problem{BlocksGateways: true}
 	switch {
 	case secret == nil:
 		problem.Reason = v1alpha1.ReasonSecretNotFound
-		problem.Message = field + ".name names a Secret that does not exist: create it in this namespace with the key of " + field + ".key"
-	case len(secret.Data[key]) == 0:
+		problem.Message = fmt.Sprintf("%[1]s.name names a Secret that does not exist: create it in this namespace with the key of %[1]s.key, by default %[2]s", value.Field, value.Setting)
+	case len(secret.Data[value.Key]) == 0:
 		problem.Reason = v1alpha1.ReasonSecretKeyMissing
-		problem.Message = field + ".key names a key that the Secret does not have, or that is empty: add it to the Secret, or name another key"
+		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key that the Secret does not have, or that is empty: add it to the Secret, or name another key", value.Field, value.Setting)
+	case len(secret.Data[value.Key]) < value.Least:
+		problem.Reason = v1alpha1.ReasonSecretKeyTooShort
+		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key of the Secret with fewer than %d bytes: put a longer one there", value.Field, value.Setting, value.Least)
 	default:
 		return nil
 	}

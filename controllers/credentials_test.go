@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 func secretWith(key, value string) *corev1.Secret {
@@ -31,16 +32,19 @@ func TestRedisCredentialsProblem(t *testing.T) {
 	}
 }
 
-func TestAPIKeyProblem(t *testing.T) {
-	assert.Nil(t, apiKeyProblem(secretWith("k", "hunter2"), "k"))
+func TestSecretValueProblem(t *testing.T) {
+	value := render.SecretValue{Setting: "a-setting", Field: "spec.a.field", Secret: "s", Key: "k", Least: 8}
+	assert.Nil(t, secretValueProblem(secretWith("k", "hunter23"), value))
 	for reason, secret := range map[string]*corev1.Secret{
-		v1alpha1.ReasonSecretNotFound:   nil,
-		v1alpha1.ReasonSecretKeyMissing: secretWith("other", "hunter2"),
+		v1alpha1.ReasonSecretNotFound:    nil,
+		v1alpha1.ReasonSecretKeyMissing:  secretWith("other", "hunter23"),
+		v1alpha1.ReasonSecretKeyTooShort: secretWith("k", "hunter2"),
 	} {
-		problem := apiKeyProblem(secret, "k")
+		problem := secretValueProblem(secret, value)
 		require.NotNil(t, problem)
 		assert.Equal(t, reason, problem.Reason)
-		assert.Contains(t, problem.Message, "spec.gateway.auth.apiKeySecretRef")
+		assert.Contains(t, problem.Message, "spec.a.field")
+		assert.Contains(t, problem.Message, "a-setting")
 		assert.NotContains(t, problem.Message, "hunter2")
 		assert.True(t, problem.BlocksGateways && !problem.Redis)
 	}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -66,13 +67,14 @@ func namedSecrets(object client.Object) []string {
 		return nil
 	}
 	var names []string
-	if ref := cluster.Spec.Gateway.Auth.APIKeySecretRef; ref != nil {
-		names = append(names, ref.Name)
+	for _, value := range render.SecretValues(cluster.Spec) {
+		names = append(names, value.Secret)
 	}
 	if redis := cluster.Spec.Redis; redis != nil && redis.External != nil && redis.External.CredentialsSecretRef != nil {
 		names = append(names, redis.External.CredentialsSecretRef.Name)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // clusterOfLabel goes by the label and not by the owner reference, so that an object that lost its

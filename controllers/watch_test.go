@@ -17,11 +17,16 @@ func TestNamedSecrets(t *testing.T) {
 	assert.Empty(t, namedSecrets(&v1alpha1.WebSocketCluster{}))
 	assert.Empty(t, namedSecrets(&corev1.Pod{}))
 	cluster := &v1alpha1.WebSocketCluster{}
-	cluster.Spec.Gateway.Auth.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: "api"}
+	ref := func(name string) *v1alpha1.SecretKeyReference { return &v1alpha1.SecretKeyReference{Name: name} }
+	cluster.Spec.Gateway.Auth = v1alpha1.AuthSpec{
+		APIKeySecretRef: ref("api"), PreviousAPIKeySecretRef: ref("api"),
+		JWT: &v1alpha1.JWTSpec{SecretRef: ref("jwt"), PreviousSecretRef: ref("jwt-before")},
+	}
+	cluster.Spec.Gateway.Hooks = &v1alpha1.HooksSpec{SecretRef: ref("hooks")}
 	cluster.Spec.Redis = &v1alpha1.RedisSpec{External: &v1alpha1.ExternalRedis{
 		CredentialsSecretRef: &v1alpha1.LocalReference{Name: "redis"},
 	}}
-	assert.Equal(t, []string{"api", "redis"}, namedSecrets(cluster))
+	assert.Equal(t, []string{"api", "hooks", "jwt", "jwt-before", "redis"}, namedSecrets(cluster))
 }
 
 func TestClusterOfLabel(t *testing.T) {

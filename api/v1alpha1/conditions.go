@@ -27,6 +27,9 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyMissing: a Secret that the spec names lacks the key, or the key is empty.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
+	// ReasonSecretKeyTooShort: a Secret that the spec names has a key with fewer bytes than a signature
+	// needs.
+	ReasonSecretKeyTooShort = "SecretKeyTooShort"
 	// ReasonApplyRefused: the API server refused an object.
 	ReasonApplyRefused = "ApplyRefused"
 	// ReasonPaused: spec.paused is true.

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,12 +20,25 @@ const DefaultMinReplicas = 2
 // say and one client's queue is not larger.
 const DefaultMaxTotalQueuedBytes = 256 << 20
 
-// DefaultAPIKeyName is the key of the API key's Secret when the spec does not say.
-const DefaultAPIKeyName = "api-key"
+// Defaults that gateways have by themselves: they need not be told.
+const (
+	DefaultPresenceTTL   = time.Minute
+	DefaultPresenceGrace = 15 * time.Second
+)
+
+// Keys of Secrets when the spec does not say. They differ, so that one Secret can hold all.
+const (
+	DefaultAPIKeyName         = "api-key"
+	DefaultPreviousAPIKeyName = "api-previous-key"
+	DefaultJWTKeyName         = "jwt-key"
+	DefaultPreviousJWTKeyName = "jwt-previous-key"
+	DefaultHookSecretName     = "hook-secret"
+)
 
 // SetDefaults fills in what the spec leaves out. The schema has the same defaults (a test holds the
 // two together), except where a default written into the object would get in the way of the user's
-// next change: redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas and the autoscaling target.
+// next change: redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas and the autoscaling target. Keys of Secrets are
+// not in the schema either: their defaults differ by field.
 func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Replicas, 2)
 	s.Gateway.setDefaults()
@@ -56,6 +70,7 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.MaxConnections, 10_000)
 	setDefault(&g.MaxConnectionsPerIP, 0)
+	setDefault(&g.MaxConnectionsPerUser, 0)
 	setDefault(&g.ConnectRate, 500)
 	setDefault(&g.MaxMessageBytes, 65_536)
 	setDefault(&g.MessageRate, 100)
@@ -68,12 +83,41 @@ func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.PongTimeout, metav1.Duration{Duration: 8 * time.Second})
 	setDefault(&g.Compression, false)
 	for i := range g.Channels {
-		if rule := &g.Channels[i]; rule.SlowConsumer == "" {
-			rule.SlowConsumer = SlowConsumerDisconnect
+		g.Channels[i].setDefaults()
+	}
+	setDefault(&g.Presence.TTL, metav1.Duration{Duration: DefaultPresenceTTL})
+	setDefault(&g.Presence.Grace, metav1.Duration{Duration: DefaultPresenceGrace})
+	setDefault(&g.Auth.Anonymous, true)
+	if g.Hooks != nil {
+		g.Hooks.setDefaults()
+	}
+	g.setDefaultKeys()
+}
+
+func (r *ChannelRule) setDefaults() {
+	r.Publish = cmp.Or(r.Publish, PublishSubscribers)
+	r.Subscribe = cmp.Or(r.Subscribe, SubscribeAnybody)
+	r.SlowConsumer = cmp.Or(r.SlowConsumer, SlowConsumerDisconnect)
+}
+
+func (h *HooksSpec) setDefaults() {
+	for _, hook := range []*HookSpec{h.Connect, h.Subscribe, h.Publish} {
+		if hook != nil {
+			hook.WhenDown = cmp.Or(hook.WhenDown, HookRefuse)
 		}
 	}
-	if ref := g.Auth.APIKeySecretRef; ref != nil && ref.Key == "" {
-		ref.Key = DefaultAPIKeyName
+	setDefault(&h.Timeout, metav1.Duration{Duration: time.Second})
+}
+
+func (g *GatewaySpec) setDefaultKeys() {
+	setDefaultKey(g.Auth.APIKeySecretRef, DefaultAPIKeyName)
+	setDefaultKey(g.Auth.PreviousAPIKeySecretRef, DefaultPreviousAPIKeyName)
+	if jwt := g.Auth.JWT; jwt != nil {
+		setDefaultKey(jwt.SecretRef, DefaultJWTKeyName)
+		setDefaultKey(jwt.PreviousSecretRef, DefaultPreviousJWTKeyName)
+	}
+	if g.Hooks != nil {
+		setDefaultKey(g.Hooks.SecretRef, DefaultHookSecretName)
 	}
 }
 
@@ -100,5 +144,11 @@ func (i *IngressSpec) setDefaults() {
 func setDefault[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value
+	}
+}
+
+func setDefaultKey(ref *SecretKeyReference, key string) {
+	if ref != nil {
+		ref.Key = cmp.Or(ref.Key, key)
 	}
 }

@@ -71,6 +71,7 @@ func TestDefaultsAreTheSchemas(t *testing.T) {
 			if stored.Autoscaling != nil {
 				stored.Autoscaling = own.Spec.Autoscaling
 			}
+			stored.Gateway.setDefaultKeys()
 			assert.Equal(t, own.Spec, stored)
 		})
 	}
@@ -100,6 +101,21 @@ func TestDefaultsThatAreNotStored(t *testing.T) {
 		}},
 		{"all queues hold at least one", WebSocketClusterSpec{Gateway: GatewaySpec{MaxQueuedBytes: new(int32(1 << 30))}}, func(t *testing.T, s WebSocketClusterSpec) {
 			assert.Equal(t, int64(1<<30), *s.Gateway.MaxTotalQueuedBytes)
+		}},
+		{"one Secret can hold every key", WebSocketClusterSpec{Gateway: GatewaySpec{
+			Auth: AuthSpec{
+				APIKeySecretRef: &SecretKeyReference{Name: "a"}, PreviousAPIKeySecretRef: &SecretKeyReference{Name: "a"},
+				JWT: &JWTSpec{SecretRef: &SecretKeyReference{Name: "a"}, PreviousSecretRef: &SecretKeyReference{Name: "a"}},
+			},
+			Hooks: &HooksSpec{SecretRef: &SecretKeyReference{Name: "a"}},
+		}}, func(t *testing.T, s WebSocketClusterSpec) {
+			auth := s.Gateway.Auth
+			assert.Equal(t, []string{"api-key", "api-previous-key", "jwt-key", "jwt-previous-key", "hook-secret"}, []string{
+				auth.APIKeySecretRef.Key, auth.PreviousAPIKeySecretRef.Key, auth.JWT.SecretRef.Key, auth.JWT.PreviousSecretRef.Key, s.Gateway.Hooks.SecretRef.Key,
+			})
+		}},
+		{"a key of one's own stays", WebSocketClusterSpec{Gateway: GatewaySpec{Auth: AuthSpec{APIKeySecretRef: &SecretKeyReference{Name: "a", Key: "k"}}}}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Equal(t, "k", s.Gateway.Auth.APIKeySecretRef.Key)
 		}},
 		{"zero replicas stay zero", WebSocketClusterSpec{Replicas: new(int32(0))}, func(t *testing.T, s WebSocketClusterSpec) {
 			assert.Zero(t, *s.Replicas)

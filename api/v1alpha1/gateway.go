@@ -7,6 +7,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:XValidation:rule="!has(self.pingInterval) || !has(self.pongTimeout) || !self.pongTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.pongTimeout) < duration(self.pingInterval)",message="must be shorter than spec.gateway.pingInterval: lower spec.gateway.pongTimeout or raise spec.gateway.pingInterval",fieldPath=".pongTimeout"
 // +kubebuilder:validation:XValidation:rule="!has(self.maxQueuedBytes) || !has(self.maxMessageBytes) || self.maxQueuedBytes >= self.maxMessageBytes",message="must hold at least one message of spec.gateway.maxMessageBytes: raise spec.gateway.maxQueuedBytes or lower spec.gateway.maxMessageBytes",fieldPath=".maxQueuedBytes"
 // +kubebuilder:validation:XValidation:rule="!has(self.maxTotalQueuedBytes) || !has(self.maxQueuedBytes) || self.maxTotalQueuedBytes >= self.maxQueuedBytes",message="must hold at least the queue of one client: raise spec.gateway.maxTotalQueuedBytes or lower spec.gateway.maxQueuedBytes",fieldPath=".maxTotalQueuedBytes"
+// +kubebuilder:validation:XValidation:rule="!has(self.auth) || !has(self.auth.anonymous) || self.auth.anonymous || has(self.auth.jwt) || (has(self.hooks) && has(self.hooks.connect))",message="without tokens and without a connect hook nobody could connect: set spec.gateway.auth.jwt or spec.gateway.hooks.connect, or set spec.gateway.auth.anonymous to true",fieldPath=".auth.anonymous"
 type GatewaySpec struct {
 	// maxConnections that one gateway holds; a full one answers 503.
 	// +optional
@@ -21,6 +22,14 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000000
 	MaxConnectionsPerIP *int32 `json:"maxConnectionsPerIP,omitempty"`
+
+	// maxConnectionsPerUser that one user has open; 0 is no limit. It is for clients with a token, or
+	// whom the connect hook knows.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000000
+	MaxConnectionsPerUser *int32 `json:"maxConnectionsPerUser,omitempty"`
 
 	// connectRate is how many new connections one gateway takes per second; above it it answers 503.
 	// 0 is no limit.
@@ -112,6 +121,11 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(r, self.exists_one(other, other.pattern == r.pattern))",message="two rules have the same pattern, and the second would never apply: remove one of them"
 	Channels []ChannelRule `json:"channels,omitempty"`
 
+	// presence is how long members of channels that have presence outlive what held them.
+	// +optional
+	// +kubebuilder:default={}
+	Presence PresenceSpec `json:"presence,omitzero"`
+
 	// tls is the certificate of the gateways themselves. With one they speak wss, and nothing else;
 	// without one TLS is for what is in front of them.
 	// +optional
@@ -134,37 +148,18 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 
-	// auth is who may call the server API.
+	// auth is who may connect, and who may call the server API.
 	// +optional
+	// +kubebuilder:default={}
 	Auth AuthSpec `json:"auth,omitzero"`
-}
 
-// SlowConsumer is what happens to the messages of a channel for a client that does not keep up.
-//
-// +kubebuilder:validation:Enum=Disconnect;DropOldest;LatestOnly
-type SlowConsumer string
-
-// The values of SlowConsumer.
-const (
-	SlowConsumerDisconnect SlowConsumer = "Disconnect"
-	SlowConsumerDropOldest SlowConsumer = "DropOldest"
-	SlowConsumerLatestOnly SlowConsumer = "LatestOnly"
-)
-
-// ChannelRule is what holds for the channels whose names match a pattern.
-type ChannelRule struct {
-	// pattern is a channel's name in which each * stands for any run of characters, such as prices:*.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
-	Pattern string `json:"pattern"`
-
-	// slowConsumer is what happens when a client does not keep up: Disconnect closes its connection
-	// when its queue is full, DropOldest drops the oldest of the messages that wait for it, LatestOnly
-	// keeps but the latest message of the channel while the client's socket is full.
+	// hooks are backends that the gateways ask before they let clients do something.
 	// +optional
-	// +kubebuilder:default=Disconnect
-	SlowConsumer SlowConsumer `json:"slowConsumer,omitempty"`
+	Hooks *HooksSpec `json:"hooks,omitempty"`
+
+	// webhooks tell a backend what happened. They are signed with spec.gateway.hooks.secretRef.
+	// +optional
+	Webhooks *WebhooksSpec `json:"webhooks,omitempty"`
 }
 
 // GatewayTLS is the certificate that gateways present.
@@ -175,28 +170,4 @@ type GatewayTLS struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName"`
-}
-
-// AuthSpec is who may call the server API.
-type AuthSpec struct {
-	// apiKeySecretRef names the key that backends send as X-API-Key to publish over HTTP; without
-	// one the server API refuses every call. A changed Secret rolls the gateways.
-	// +optional
-	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
-}
-
-// SecretKeyReference names a key of a Secret in the WebSocketCluster's namespace.
-type SecretKeyReference struct {
-	// name of the Secret.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
-
-	// key inside the Secret.
-	// +optional
-	// +kubebuilder:default=api-key
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
 }

@@ -49,6 +49,7 @@ func configFile(in Input) (string, error) {
 	if len(gateway.Channels) > 0 {
 		settings[contract.KeyChannels] = channelRules(gateway.Channels)
 	}
+	newerSettings(gateway, settings)
 	if gateway.TLS != nil {
 		settings[contract.KeyTLSCertFile] = path.Join(contract.TLSDir, contract.TLSCertKey)
 		settings[contract.KeyTLSKeyFile] = path.Join(contract.TLSDir, contract.TLSPrivateKey)
@@ -71,10 +72,88 @@ func configFile(in Input) (string, error) {
 	return string(content), err
 }
 
+// newerSettings writes what a gateway of an older release does not know only where the spec asks for
+// something else than what it does anyway: it refuses keys that it does not know.
+func newerSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
+	if *gateway.MaxConnectionsPerUser > 0 {
+		settings[contract.KeyMaxConnectionsPerUser] = *gateway.MaxConnectionsPerUser
+	}
+	if ttl := gateway.Presence.TTL.Duration; ttl != v1alpha1.DefaultPresenceTTL {
+		settings[contract.KeyPresenceTTL] = ttl.String()
+	}
+	if grace := gateway.Presence.Grace.Duration; grace != v1alpha1.DefaultPresenceGrace {
+		settings[contract.KeyPresenceGrace] = grace.String()
+	}
+	if !*gateway.Auth.Anonymous {
+		settings[contract.KeyAnonymous] = false
+	}
+	if jwt := gateway.Auth.JWT; jwt != nil {
+		setText(settings, contract.KeyJWTJWKSURL, jwt.JWKSURL)
+		setText(settings, contract.KeyJWTIssuer, jwt.Issuer)
+		setText(settings, contract.KeyJWTAudience, jwt.Audience)
+	}
+	if gateway.Hooks != nil {
+		hookSettings(*gateway.Hooks, settings)
+	}
+	if webhooks := gateway.Webhooks; webhooks != nil {
+		settings[contract.KeyWebhookURL] = webhooks.URL
+		if len(webhooks.Events) > 0 {
+			settings[contract.KeyWebhookEvents] = webhooks.Events
+		}
+	}
+}
+
+func hookSettings(hooks v1alpha1.HooksSpec, settings map[string]any) {
+	for _, asked := range []struct {
+		hook          *v1alpha1.HookSpec
+		url, whenDown string
+	}{
+		{hooks.Connect, contract.KeyHookConnectURL, contract.KeyHookConnectWhenDown},
+		{hooks.Subscribe, contract.KeyHookSubscribeURL, contract.KeyHookSubscribeWhenDown},
+		{hooks.Publish, contract.KeyHookPublishURL, contract.KeyHookPublishWhenDown},
+	} {
+		if asked.hook != nil {
+			settings[asked.url] = asked.hook.URL
+			settings[asked.whenDown] = asked.hook.WhenDown
+		}
+	}
+	if hooks.RPC != nil {
+		settings[contract.KeyHookRPCURL] = hooks.RPC.URL
+	}
+	settings[contract.KeyHookTimeout] = hooks.Timeout.Duration.String()
+	if len(hooks.ForwardHeaders) > 0 {
+		settings[contract.KeyHookForwardHeaders] = hooks.ForwardHeaders
+	}
+}
+
+func setText[T ~string](settings map[string]any, key string, text T) {
+	if text != "" {
+		settings[key] = text
+	}
+}
+
+// channelRules leaves out, like newerSettings, what is so by default. An older release knows pattern
+// and slowConsumer.
 func channelRules(wanted []v1alpha1.ChannelRule) channel.Rules {
 	rules := make(channel.Rules, 0, len(wanted))
-	for _, rule := range wanted {
-		rules = append(rules, channel.Rule{Pattern: rule.Pattern, SlowConsumer: channel.SlowConsumer(rule.SlowConsumer)})
+	for _, want := range wanted {
+		rule := channel.Rule{
+			Pattern:      want.Pattern,
+			Recovery:     want.Recovery,
+			Presence:     want.Presence,
+			JoinLeave:    want.JoinLeave,
+			SlowConsumer: channel.SlowConsumer(want.SlowConsumer),
+		}
+		if want.History != nil {
+			rule.History = channel.History{Size: int(want.History.Size), TTL: channel.Duration(want.History.TTL.Duration)}
+		}
+		if want.Publish != v1alpha1.PublishSubscribers {
+			rule.Publish = channel.Publish(want.Publish)
+		}
+		if want.Subscribe != v1alpha1.SubscribeAnybody {
+			rule.Subscribe = channel.Subscribe(want.Subscribe)
+		}
+		rules = append(rules, rule)
 	}
 	return rules
 }

@@ -179,8 +179,8 @@ func gatewayEnv(in Input) []*coreac.EnvVarApplyConfiguration {
 		coreac.EnvVar().WithName(variable(contract.KeyNodeName)).WithValueFrom(coreac.EnvVarSource().
 			WithFieldRef(coreac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("metadata.name"))),
 	}
-	if ref := in.Spec.Gateway.Auth.APIKeySecretRef; ref != nil {
-		env = append(env, secretEnv(variable(contract.KeyAPIKey), ref.Name, ref.Key))
+	for _, value := range SecretValues(in.Spec) {
+		env = append(env, secretEnv(variable(value.Setting), value.Secret, value.Key))
 	}
 	switch external := in.Spec.Redis.External; {
 	case in.managedRedis():

@@ -2,9 +2,12 @@ package render
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,15 +109,66 @@ func TestGatewaysTakeTheirConfiguration(t *testing.T) {
 
 			flags := config.Flags()
 			require.NoError(t, flags.Parse([]string{"--" + contract.KeyConfig, path}))
-			loaded, err := config.Load(flags, nil)
-			require.NoError(t, err)
-
 			spec := input(in).Spec.Gateway
+			var environ []string
+			for _, value := range SecretValues(input(in).Spec) {
+				content := strings.Repeat("k", value.Least)
+				if value.Setting == contract.KeyHookSecret {
+					content = "whsec_" + content[len("whsec_"):]
+				}
+				environ = append(environ, variable(value.Setting)+"="+content)
+			}
+			loaded, err := config.Load(flags, environ)
+			require.NoError(t, err)
+			require.Empty(t, loaded.Warnings, "the gateway does not know a variable")
+
 			assert.Equal(t, *spec.MaxTotalQueuedBytes, loaded.Config.MaxTotalQueuedBytes)
 			assert.Len(t, loaded.Config.Channels, len(spec.Channels))
 			assert.Equal(t, spec.TLS != nil, loaded.Config.TLSKeyFile != "")
+			// What is left out of the file is the gateway's own default, and must be the spec's.
+			assert.Equal(t, int(*spec.MaxConnectionsPerUser), loaded.Config.MaxConnectionsPerUser)
+			assert.Equal(t, spec.Presence.TTL.Duration, loaded.Config.PresenceTTL)
+			assert.Equal(t, spec.Presence.Grace.Duration, loaded.Config.PresenceGrace)
+			assert.Equal(t, *spec.Auth.Anonymous, loaded.Config.Anonymous)
+			for i, rule := range spec.Channels {
+				taken := loaded.Config.Channels[i : i+1].For(rule.Pattern)
+				assert.Equal(t, string(rule.Publish), string(taken.Publish))
+				assert.Equal(t, string(rule.Subscribe), string(taken.Subscribe))
+			}
 		})
 	}
+}
+
+// A gateway of an older release refuses keys that it does not know: a spec that asks for nothing new
+// gives it none.
+func TestNewerSettingsAreWrittenOnDemand(t *testing.T) {
+	old := func(change func(*v1alpha1.WebSocketClusterSpec)) []string {
+		var in golden
+		change(&in.Spec)
+		content, err := configFile(input(in))
+		require.NoError(t, err)
+		settings := map[string]any{}
+		require.NoError(t, yaml.Unmarshal([]byte(content), &settings))
+		return slices.Sorted(maps.Keys(settings))
+	}
+	before := old(func(*v1alpha1.WebSocketClusterSpec) {})
+	assert.Equal(t, before, old(func(spec *v1alpha1.WebSocketClusterSpec) {
+		spec.Gateway.MaxConnectionsPerUser = new(int32(0))
+		spec.Gateway.Auth.Anonymous = new(true)
+		spec.Gateway.Presence.TTL = &metav1.Duration{Duration: time.Minute}
+		spec.Gateway.Presence.Grace = &metav1.Duration{Duration: 15 * time.Second}
+	}))
+	for _, key := range before {
+		for _, newer := range []string{"anonymous", "jwt", "presence", "hook", "per-user"} {
+			assert.NotContains(t, key, newer)
+		}
+	}
+	rules := channelRules([]v1alpha1.ChannelRule{{
+		Pattern: "a", Publish: v1alpha1.PublishSubscribers, Subscribe: v1alpha1.SubscribeAnybody, SlowConsumer: v1alpha1.SlowConsumerDisconnect,
+	}})
+	raw, err := json.Marshal(rules)
+	require.NoError(t, err)
+	assert.JSONEq(t, `[{"pattern":"a","slowConsumer":"Disconnect"}]`, string(raw))
 }
 
 // Every object must say what it is, whose it is and what was applied: apply, watch and garbage

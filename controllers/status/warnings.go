@@ -31,7 +31,8 @@ func needsTheUser(condition metav1.Condition) bool {
 		return false
 	}
 	switch condition.Reason {
-	case v1alpha1.ReasonForeignObject, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing, v1alpha1.ReasonApplyRefused:
+	case v1alpha1.ReasonForeignObject, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing,
+		v1alpha1.ReasonSecretKeyTooShort, v1alpha1.ReasonApplyRefused:
 		// They are in other conditions too.
 		return condition.Type == v1alpha1.ConditionSpecAccepted
 	case v1alpha1.ReasonUnreachable, v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDeadlineExceeded,

@@ -22,6 +22,7 @@ type Config struct {
 
 	MaxConnections           int
 	MaxConnectionsPerIP      int
+	MaxConnectionsPerUser    int
 	ConnectRate              int
 	MaxMessageBytes          int
 	MessageRate              int
@@ -36,6 +37,11 @@ type Config struct {
 	Compression bool
 	Channels    channel.Rules
 
+	// PresenceTTL is how long a member of a channel outlives its gateway, PresenceGrace how long it
+	// outlives its connection in case its user comes back.
+	PresenceTTL   time.Duration
+	PresenceGrace time.Duration
+
 	// TLSCertFile and TLSKeyFile are both set or both empty: without them the public port speaks
 	// plain TCP.
 	TLSCertFile string
@@ -45,7 +51,33 @@ type Config struct {
 	TrustedProxies     []string
 	AffinityCookie     string
 	AffinityCookiePath string
-	APIKey             string
+
+	// Anonymous lets clients in that have no token.
+	Anonymous bool
+	// JWTKey and JWKSURL are not both set. JWTPreviousKey is valid beside JWTKey.
+	JWTKey         string
+	JWTPreviousKey string
+	JWKSURL        string
+	JWTIssuer      string
+	JWTAudience    string
+	// APIKey and APIPreviousKey are both valid.
+	APIKey         string
+	APIPreviousKey string
+
+	HookConnectURL        string
+	HookConnectWhenDown   string
+	HookSubscribeURL      string
+	HookSubscribeWhenDown string
+	HookPublishURL        string
+	HookPublishWhenDown   string
+	HookRPCURL            string
+	HookTimeout           time.Duration
+	// HookSecret signs what hooks and the webhook are sent.
+	HookSecret         string
+	HookForwardHeaders []string
+	WebhookURL         string
+	// WebhookEvents is empty for all of them.
+	WebhookEvents []string
 
 	Broker          string
 	RedisMode       string
@@ -78,7 +110,14 @@ func Default() Config {
 		ConnectTimeout:           10 * time.Second,
 		PingInterval:             25 * time.Second,
 		PongTimeout:              8 * time.Second,
+		PresenceTTL:              time.Minute,
+		PresenceGrace:            15 * time.Second,
 		AffinityCookiePath:       "/",
+		Anonymous:                true,
+		HookConnectWhenDown:      contract.HookRefuse,
+		HookSubscribeWhenDown:    contract.HookRefuse,
+		HookPublishWhenDown:      contract.HookRefuse,
+		HookTimeout:              time.Second,
 		Broker:                   contract.BrokerMemory,
 		RedisMode:                contract.RedisStandalone,
 		RedisPrefix:              "wsfleet:",

@@ -12,7 +12,9 @@ import (
 
 const (
 	ruleListType = "rules"
-	ruleExample  = `[{"pattern":"prices:*","slowConsumer":"LatestOnly"}]`
+	ruleExample  = `[{"pattern":"chat:*","history":{"size":100,"ttl":"10m"},"recovery":true}]`
+	ruleWords    = "slowConsumer is Disconnect, DropOldest or LatestOnly; publish is Nobody, Subscribers or Anybody; subscribe is Anybody, Authenticated or Token; " +
+		"recovery needs history and slowConsumer Disconnect; joinLeave needs presence"
 )
 
 // ruleList is channel rules as the value of a flag: JSON, or what YAML has made of a list of maps.
@@ -66,11 +68,26 @@ func (l *ruleList) take(value any) error {
 func ruleMaps(rules channel.Rules) []map[string]any {
 	maps := make([]map[string]any, 0, len(rules))
 	for _, r := range rules {
-		rule := map[string]any{"pattern": r.Pattern}
-		if r.SlowConsumer != "" {
-			rule["slowConsumer"] = string(r.SlowConsumer)
-		}
-		maps = append(maps, rule)
+		maps = append(maps, ruleMap(r))
 	}
 	return maps
+}
+
+// ruleMap leaves out what the rule leaves to the defaults.
+func ruleMap(r channel.Rule) map[string]any {
+	rule := map[string]any{"pattern": r.Pattern}
+	if r.History.Size > 0 {
+		rule["history"] = map[string]any{"size": r.History.Size, "ttl": r.History.TTL.String()}
+	}
+	for key, on := range map[string]bool{"recovery": r.Recovery, "presence": r.Presence, "joinLeave": r.JoinLeave} {
+		if on {
+			rule[key] = true
+		}
+	}
+	for key, word := range map[string]string{"publish": string(r.Publish), "subscribe": string(r.Subscribe), "slowConsumer": string(r.SlowConsumer)} {
+		if word != "" {
+			rule[key] = word
+		}
+	}
+	return rule
 }

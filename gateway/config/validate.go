@@ -26,6 +26,11 @@ const (
 	longestPing      = time.Hour
 	longestHandshake = 10 * time.Minute
 	mostCloses       = 1_000_000
+	leastPresence    = 5 * time.Second
+	longestPresence  = time.Hour
+	longestGrace     = 5 * time.Minute
+	leastHook        = 10 * time.Millisecond
+	longestHook      = 30 * time.Second
 )
 
 // checker collects problems, so that one start reports all of them.
@@ -77,7 +82,10 @@ func (l *loader) validate() error {
 	l.cfg.checkServer(c)
 	l.cfg.checkLimits(c)
 	l.cfg.checkTimes(c)
+	l.cfg.checkPresence(c)
 	l.cfg.checkClients(c)
+	l.cfg.checkAuth(c)
+	l.cfg.checkHooks(c)
 	l.cfg.checkBroker(c)
 	l.cfg.checkDrain(c)
 	return errors.Join(c.errs...)
@@ -99,6 +107,7 @@ func (cfg *Config) checkServer(c *checker) {
 func (cfg *Config) checkLimits(c *checker) {
 	c.between(contract.KeyMaxConnections, cfg.MaxConnections, 1, mostConnections)
 	c.between(contract.KeyMaxConnectionsPerIP, cfg.MaxConnectionsPerIP, 0, mostConnections)
+	c.between(contract.KeyMaxConnectionsPerUser, cfg.MaxConnectionsPerUser, 0, mostConnections)
 	c.between(contract.KeyConnectRate, cfg.ConnectRate, 0, mostRate)
 	c.between(contract.KeyMessageRate, cfg.MessageRate, 0, mostRate)
 	c.between(contract.KeyMaxMessageBytes, cfg.MaxMessageBytes, 1, mostMessageBytes)
@@ -119,10 +128,18 @@ func (cfg *Config) checkTimes(c *checker) {
 	}
 }
 
+func (cfg *Config) checkPresence(c *checker) {
+	c.lasting(contract.KeyPresenceTTL, cfg.PresenceTTL, leastPresence, longestPresence)
+	c.lasting(contract.KeyPresenceGrace, cfg.PresenceGrace, 0, longestGrace)
+	if cfg.PresenceGrace >= cfg.PresenceTTL {
+		c.fail(contract.KeyPresenceGrace, "make it shorter than "+contract.KeyPresenceTTL, "%v is not less than %s %v", cfg.PresenceGrace, contract.KeyPresenceTTL, cfg.PresenceTTL)
+	}
+}
+
 func (cfg *Config) checkClients(c *checker) {
 	if err := cfg.Channels.Check(); err != nil {
 		problem := strings.ReplaceAll(err.Error(), "\n", ", ")
-		c.fail(contract.KeyChannels, "write rules like "+ruleExample+" with slowConsumer Disconnect, DropOldest or LatestOnly, each pattern once", "%s", problem)
+		c.fail(contract.KeyChannels, "write rules like "+ruleExample+", each pattern once; "+ruleWords, "%s", problem)
 	}
 	if cfg.TLSCertFile == "" && cfg.TLSKeyFile != "" {
 		c.fail(contract.KeyTLSCertFile, "name the certificate of "+contract.KeyTLSKeyFile+", or leave both out", "is empty, but %s is not", contract.KeyTLSKeyFile)

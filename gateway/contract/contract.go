@@ -74,6 +74,7 @@ const (
 	KeyLogFormat                = "log-format"
 	KeyMaxConnections           = "max-connections"
 	KeyMaxConnectionsPerIP      = "max-connections-per-ip"
+	KeyMaxConnectionsPerUser    = "max-connections-per-user"
 	KeyConnectRate              = "connect-rate"
 	KeyMaxMessageBytes          = "max-message-bytes"
 	KeyMessageRate              = "message-rate"
@@ -86,13 +87,34 @@ const (
 	KeyPongTimeout              = "pong-timeout"
 	KeyCompression              = "compression"
 	KeyChannels                 = "channels"
+	KeyPresenceTTL              = "presence-ttl"
+	KeyPresenceGrace            = "presence-grace"
 	KeyTLSCertFile              = "tls-cert-file"
 	KeyTLSKeyFile               = "tls-key-file"
 	KeyAllowedOrigins           = "allowed-origins"
 	KeyTrustedProxies           = "trusted-proxies"
 	KeyAffinityCookie           = "affinity-cookie"
 	KeyAffinityCookiePath       = "affinity-cookie-path"
+	KeyAnonymous                = "anonymous"
+	KeyJWTKey                   = "jwt-key"
+	KeyJWTPreviousKey           = "jwt-previous-key"
+	KeyJWTJWKSURL               = "jwt-jwks-url"
+	KeyJWTIssuer                = "jwt-issuer"
+	KeyJWTAudience              = "jwt-audience"
 	KeyAPIKey                   = "api-key"
+	KeyAPIPreviousKey           = "api-previous-key"
+	KeyHookConnectURL           = "hook-connect-url"
+	KeyHookConnectWhenDown      = "hook-connect-when-down"
+	KeyHookSubscribeURL         = "hook-subscribe-url"
+	KeyHookSubscribeWhenDown    = "hook-subscribe-when-down"
+	KeyHookPublishURL           = "hook-publish-url"
+	KeyHookPublishWhenDown      = "hook-publish-when-down"
+	KeyHookRPCURL               = "hook-rpc-url"
+	KeyHookTimeout              = "hook-timeout"
+	KeyHookSecret               = "hook-secret"
+	KeyHookForwardHeaders       = "hook-forward-headers"
+	KeyWebhookURL               = "webhook-url"
+	KeyWebhookEvents            = "webhook-events"
 	KeyBroker                   = "broker"
 	KeyRedisMode                = "redis-mode"
 	KeyRedisAddresses           = "redis-addresses"
@@ -113,6 +135,28 @@ const (
 	RedisStandalone = "standalone"
 	RedisSentinel   = "sentinel"
 	RedisCluster    = "cluster"
+)
+
+// How long secrets must be: a key that tokens are signed with, of which a public one in PEM always is
+// longer, and a secret that hooks are signed with, which is whsec_ and at least 24 bytes in base64.
+const (
+	LeastJWTKeyBytes     = 32
+	LeastHookSecretBytes = 38
+)
+
+// Values of the keys that end in -when-down: what a client is answered while its hook is not there to
+// ask.
+const (
+	HookRefuse = "Refuse"
+	HookAllow  = "Allow"
+)
+
+// Values of KeyWebhookEvents.
+const (
+	WebhookConnected    = "connected"
+	WebhookDisconnected = "disconnected"
+	WebhookOccupied     = "occupied"
+	WebhookVacated      = "vacated"
 )
 
 // State is where a gateway is in its life.

@@ -13,7 +13,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]string{
 		"defaults-empty.yaml":   "{}",
-		"defaults-parents.yaml": "{redis: {external: {addresses: ['r:6379']}}, autoscaling: {maxReplicas: 5}, ingress: {}, gateway: {auth: {apiKeySecretRef: {name: s}}}}",
+		"defaults-parents.yaml": "{redis: {external: {addresses: ['r:6379']}}, autoscaling: {maxReplicas: 5}, ingress: {}, gateway: {channels: [{pattern: a}], auth: {apiKeySecretRef: {name: s}}, hooks: {connect: {url: 'http://a'}}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := manifest(t, newNamespace(t), "fleet", spec)

@@ -37,6 +37,20 @@ const (
 	saysTotalQueue        = "must hold at least the queue of one client: raise spec.gateway.maxTotalQueuedBytes or lower spec.gateway.maxQueuedBytes"
 	saysFirstWords        = "must be a duration from 1s to 10m, such as 5s or 1m"
 	saysSamePattern       = "two rules have the same pattern, and the second would never apply: remove one of them"
+	saysNothingKept       = "there is nothing to recover from: set history of this rule, or remove recovery"
+	saysNobodyKnown       = "nobody knows who is there: set presence of this rule to true, or remove joinLeave"
+	saysFalseRecovery     = "a client that lost messages would believe that it recovered all: set slowConsumer of this rule to Disconnect, or remove recovery"
+	saysHistoryTTL        = "must be a duration from 1s to 720h, such as 10m or 24h"
+	saysPresenceTTL       = "must be a duration from 5s to 1h, such as 30s or 5m"
+	saysGrace             = "must be a duration from 0s to 5m, such as 15s or 1m"
+	saysGraceBelowTTL     = "must be shorter than spec.gateway.presence.ttl: lower spec.gateway.presence.grace or raise spec.gateway.presence.ttl"
+	saysNobodyConnects    = "without tokens and without a connect hook nobody could connect: set spec.gateway.auth.jwt or spec.gateway.hooks.connect, or set spec.gateway.auth.anonymous to true"
+	saysAPIKeyBefore      = "is the key before spec.gateway.auth.apiKeySecretRef: set that, or remove spec.gateway.auth.previousAPIKeySecretRef"
+	saysOneKeySource      = "takes exactly one source of keys: set spec.gateway.auth.jwt.secretRef or spec.gateway.auth.jwt.jwksURL, and remove the other"
+	saysJWTKeyBefore      = "is the key before spec.gateway.auth.jwt.secretRef: set that, or remove spec.gateway.auth.jwt.previousSecretRef"
+	saysURL               = "must be an http or https URL without credentials and fragment, such as https://app.example.com/path"
+	saysHookTimeout       = "must be a duration from 10ms to 30s, such as 500ms or 2s"
+	saysHeader            = "each must be the name of a header, such as Cookie or X-Request-Id, and none that belongs to the connection or to the hook's own request, such as Host, Upgrade, Content-* and Webhook-*"
 	saysPongBelowPing     = "must be shorter than spec.gateway.pingInterval: lower spec.gateway.pongTimeout or raise spec.gateway.pingInterval"
 	saysIdleAbovePing     = "must be longer than spec.gateway.pingInterval, or the proxy cuts idle clients between two pings: raise spec.ingress.idleTimeout or lower spec.gateway.pingInterval"
 	saysTarget            = "must not be greater than spec.gateway.maxConnections, or the fleet would never grow: lower the target or raise spec.gateway.maxConnections"
@@ -86,6 +100,44 @@ func refusedByRule() []refusal {
 		{title: "without a unit", spec: "gateway: {connectTimeout: '10'}", field: "spec.gateway.connectTimeout", says: saysFirstWords},
 		{title: "of nothing", spec: "gateway: {connectTimeout: 0s}", field: "spec.gateway.connectTimeout", says: saysFirstWords},
 		{title: "with a pattern twice", spec: "gateway: {channels: [{pattern: a}, {pattern: b}, {pattern: a, slowConsumer: DropOldest}]}", field: "spec.gateway.channels", says: saysSamePattern},
+		{spec: "gateway: {channels: [{pattern: a, recovery: true}]}", field: "spec.gateway.channels[0].recovery", says: saysNothingKept},
+		{spec: "gateway: {channels: [{pattern: a, joinLeave: true}]}", field: "spec.gateway.channels[0].joinLeave", says: saysNobodyKnown},
+		{title: "with presence off", spec: "gateway: {channels: [{pattern: a, presence: false, joinLeave: true}]}", field: "spec.gateway.channels[0].joinLeave", says: saysNobodyKnown},
+		{title: "DropOldest with recovery", spec: "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 1m}, recovery: true, slowConsumer: DropOldest}]}", field: "spec.gateway.channels[0].slowConsumer", says: saysFalseRecovery},
+		{title: "LatestOnly with recovery", spec: "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 1m}, recovery: true, slowConsumer: LatestOnly}]}", field: "spec.gateway.channels[0].slowConsumer", says: saysFalseRecovery},
+		{title: "too short", spec: "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 999ms}}]}", field: "spec.gateway.channels[0].history.ttl", says: saysHistoryTTL},
+		{title: "too long", spec: "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 720h1s}}]}", field: "spec.gateway.channels[0].history.ttl", says: saysHistoryTTL},
+		{title: "of days", spec: "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 30d}}]}", field: "spec.gateway.channels[0].history.ttl", says: saysHistoryTTL},
+		{title: "too short", spec: "gateway: {presence: {ttl: 4s, grace: 0s}}", field: "spec.gateway.presence.ttl", says: saysPresenceTTL},
+		{title: "too long", spec: "gateway: {presence: {ttl: 1h1s}}", field: "spec.gateway.presence.ttl", says: saysPresenceTTL},
+		{title: "too long", spec: "gateway: {presence: {ttl: 1h, grace: 5m1s}}", field: "spec.gateway.presence.grace", says: saysGrace},
+		{title: "below 0", spec: "gateway: {presence: {grace: -1s}}", field: "spec.gateway.presence.grace", says: saysGrace},
+		{title: "like ttl", spec: "gateway: {presence: {ttl: 15s}}", field: "spec.gateway.presence.grace", says: saysGraceBelowTTL},
+		{title: "longer than ttl by default", spec: "gateway: {presence: {grace: 61s}}", field: "spec.gateway.presence.grace", says: saysGraceBelowTTL},
+		{title: "false without tokens", spec: "gateway: {auth: {anonymous: false}}", field: "spec.gateway.auth.anonymous", says: saysNobodyConnects},
+		{title: "false with another hook", spec: "gateway: {auth: {anonymous: false}, hooks: {subscribe: {url: 'http://a'}}}", field: "spec.gateway.auth.anonymous", says: saysNobodyConnects},
+		{spec: "gateway: {auth: {previousAPIKeySecretRef: {name: a}}}", field: "spec.gateway.auth.previousAPIKeySecretRef", says: saysAPIKeyBefore},
+		{title: "with none", spec: "gateway: {auth: {jwt: {}}}", field: "spec.gateway.auth.jwt", says: saysOneKeySource},
+		{title: "with an issuer only", spec: "gateway: {auth: {jwt: {issuer: a}}}", field: "spec.gateway.auth.jwt", says: saysOneKeySource},
+		{title: "with both", spec: "gateway: {auth: {jwt: {secretRef: {name: a}, jwksURL: 'https://a/k'}}}", field: "spec.gateway.auth.jwt", says: saysOneKeySource},
+		{spec: "gateway: {auth: {jwt: {previousSecretRef: {name: a}, jwksURL: 'https://a/k'}}}", field: "spec.gateway.auth.jwt.previousSecretRef", says: saysJWTKeyBefore},
+		{title: "without a scheme", spec: "gateway: {auth: {jwt: {jwksURL: id.example.com/k}}}", field: "spec.gateway.auth.jwt.jwksURL", says: saysURL},
+		{title: "with credentials", spec: "gateway: {hooks: {connect: {url: 'http://u:p@a/'}}}", field: "spec.gateway.hooks.connect.url", says: saysURL},
+		{title: "with a user", spec: "gateway: {hooks: {connect: {url: 'http://u@a/'}}}", field: "spec.gateway.hooks.connect.url", says: saysURL},
+		{title: "with a fragment", spec: "gateway: {hooks: {subscribe: {url: 'http://a/#b'}}}", field: "spec.gateway.hooks.subscribe.url", says: saysURL},
+		{title: "of another kind", spec: "gateway: {hooks: {publish: {url: 'ws://a/'}}}", field: "spec.gateway.hooks.publish.url", says: saysURL},
+		{title: "with a port above 65535", spec: "gateway: {hooks: {rpc: {url: 'http://a:65536/'}}}", field: "spec.gateway.hooks.rpc.url", says: saysURL},
+		{title: "with port 0", spec: "gateway: {hooks: {rpc: {url: 'http://a:0'}}}", field: "spec.gateway.hooks.rpc.url", says: saysURL},
+		{title: "with a broken escape", spec: "gateway: {hooks: {rpc: {url: 'http://a/%zz'}}}", field: "spec.gateway.hooks.rpc.url", says: saysURL},
+		{title: "without a host", spec: "gateway: {webhooks: {url: 'http:///events'}}", field: "spec.gateway.webhooks.url", says: saysURL},
+		{title: "with a space", spec: "gateway: {webhooks: {url: 'http://a/b c'}}", field: "spec.gateway.webhooks.url", says: saysURL},
+		{title: "too short", spec: "gateway: {hooks: {timeout: 9ms}}", field: "spec.gateway.hooks.timeout", says: saysHookTimeout},
+		{title: "too long", spec: "gateway: {hooks: {timeout: 30001ms}}", field: "spec.gateway.hooks.timeout", says: saysHookTimeout},
+		{title: "with a value", spec: "gateway: {hooks: {forwardHeaders: ['Cookie: a']}}", field: "spec.gateway.hooks.forwardHeaders", says: saysHeader},
+		{title: "empty", spec: "gateway: {hooks: {forwardHeaders: ['']}}", field: "spec.gateway.hooks.forwardHeaders", says: saysHeader},
+		{title: "of the hook", spec: "gateway: {hooks: {forwardHeaders: [Content-type]}}", field: "spec.gateway.hooks.forwardHeaders", says: saysHeader},
+		{title: "of the handshake", spec: "gateway: {hooks: {forwardHeaders: [Sec-WebSocket-Key]}}", field: "spec.gateway.hooks.forwardHeaders", says: saysHeader},
+		{title: "of the connection", spec: "gateway: {hooks: {forwardHeaders: [TE]}}", field: "spec.gateway.hooks.forwardHeaders", says: saysHeader},
 		{title: "without a unit", spec: "gateway: {pingInterval: '25'}", field: "spec.gateway.pingInterval", says: saysPing},
 		{title: "of days", spec: "gateway: {pingInterval: 1d}", field: "spec.gateway.pingInterval", says: saysPing},
 		{title: "in words", spec: "gateway: {pingInterval: 25 seconds}", field: "spec.gateway.pingInterval", says: saysPing},

@@ -16,6 +16,9 @@ func TestUnknownFieldsRefused(t *testing.T) {
 	for field, spec := range map[string]string{
 		"spec.replica":                       "replica: 2",
 		"spec.gateway.pingIntervall":         "gateway: {pingIntervall: 25s}",
+		"spec.gateway.channels[0].histroy":   "gateway: {channels: [{pattern: a, histroy: {}}]}",
+		"spec.gateway.auth.jwt.secret":       "gateway: {auth: {jwt: {secretRef: {name: a}, secret: b}}}",
+		"spec.gateway.hooks.rpc.whenDown":    "gateway: {hooks: {rpc: {url: 'http://a', whenDown: Allow}}}",
 		"spec.redis.managed.storage":         "redis: {managed: {storage: 1Gi}}",
 		"spec.redis.external.adresses":       "redis: {external: {addresses: ['r:1'], adresses: []}}",
 		"spec.drain.gracePeriod":             "drain: {gracePeriod: 5m}",

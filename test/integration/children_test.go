@@ -64,8 +64,14 @@ func allChildren() []child {
 	}
 }
 
-// everything switches on whatever makes an object of its own.
-const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx, hosts: [ws.example.com]}}"
+// everything switches on whatever makes an object of its own, and what gateways have besides that
+// needs no Secret.
+const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx, hosts: [ws.example.com]}, " +
+	"gateway: {maxConnectionsPerUser: 5, presence: {ttl: 30s, grace: 5s}, " +
+	"channels: [{pattern: 'chat:*', history: {size: 100, ttl: 10m}, recovery: true, presence: true, joinLeave: true, publish: Nobody, subscribe: Token}, {pattern: '*', slowConsumer: LatestOnly}], " +
+	"auth: {anonymous: false, jwt: {jwksURL: 'http://127.0.0.1:1/keys', issuer: i, audience: a}}, " +
+	"hooks: {connect: {url: 'http://127.0.0.1:1/connect', whenDown: Allow}, subscribe: {url: 'http://127.0.0.1:1/subscribe'}, publish: {url: 'http://127.0.0.1:1/publish'}, rpc: {url: 'http://127.0.0.1:1/rpc'}, timeout: 250ms, forwardHeaders: [Cookie]}, " +
+	"webhooks: {url: 'http://127.0.0.1:1/events', events: [occupied, vacated]}}}"
 
 // setting is the path of a key in the gateways' configuration file; any other path is a JSONPath.
 const setting = "setting "

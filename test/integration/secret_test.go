@@ -24,6 +24,12 @@ type secretUse struct {
 	key       string
 }
 
+// Good for every key.
+const (
+	firstValue  = "whsec_firstvaluefirstvaluefirstvaluefirst0"
+	secondValue = "whsec_secondvaluesecondvaluesecondvaluesec"
+)
+
 func secretUses() []secretUse {
 	return []secretUse{
 		{
@@ -34,6 +40,22 @@ func secretUses() []secretUse {
 		{
 			title: "api-key", without: "{}", with: "gateway: {auth: {apiKeySecretRef: {name: mine, key: backend}}}",
 			field: "spec.gateway.auth.apiKeySecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "backend",
+		},
+		{
+			title: "previous-api-key", without: "{}", with: "gateway: {auth: {apiKeySecretRef: {name: mine, key: other}, previousAPIKeySecretRef: {name: mine}}}",
+			field: "spec.gateway.auth.previousAPIKeySecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "api-previous-key",
+		},
+		{
+			title: "jwt-key", without: "{}", with: "gateway: {auth: {anonymous: false, jwt: {secretRef: {name: mine}}}}",
+			field: "spec.gateway.auth.jwt.secretRef", condition: v1alpha1.ConditionSpecAccepted, key: "jwt-key",
+		},
+		{
+			title: "previous-jwt-key", without: "{}", with: "gateway: {auth: {jwt: {secretRef: {name: mine, key: other}, previousSecretRef: {name: mine}}}}",
+			field: "spec.gateway.auth.jwt.previousSecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "jwt-previous-key",
+		},
+		{
+			title: "hook-secret", without: "{}", with: "gateway: {hooks: {secretRef: {name: mine}}, webhooks: {url: 'http://127.0.0.1:1/events'}}",
+			field: "spec.gateway.hooks.secretRef", condition: v1alpha1.ConditionSpecAccepted, key: "hook-secret",
 		},
 	}
 }
@@ -55,12 +77,12 @@ func TestMissingSecret(t *testing.T) {
 			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretNotFound, use.field)
 			requireUntouched(t, f, gatewayDeployment, running)
 
-			secret := createSecret(t, o.namespace, "mine", map[string]string{"wrong": "value"})
+			secret := createSecret(t, o.namespace, "mine", map[string]string{"wrong": "value", "other": firstValue})
 			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyMissing, use.field, "add it to the Secret")
 			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyMissing, use.field)
 			requireUntouched(t, f, gatewayDeployment, running)
 
-			secret.StringData = map[string]string{use.key: "value"}
+			secret.StringData = map[string]string{use.key: firstValue}
 			require.NoError(t, env.client.Update(t.Context(), secret))
 			f.eventually(func(t *assert.CollectT) {
 				assert.Contains(t, read(t, gatewayDeployment.get(t, f), container+".env[*].valueFrom.secretKeyRef.name"), "mine")
@@ -68,6 +90,28 @@ func TestMissingSecret(t *testing.T) {
 			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 		})
 	}
+}
+
+// A key that the gateways would refuse holds the change back too, and heals by itself.
+func TestShortSigningKey(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	secret := createSecret(t, o.namespace, "mine", map[string]string{"jwt-key": "short-value"})
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	f.eventuallyHas(gatewayDeployment)
+	running := gatewayDeployment.get(t, f)
+
+	f.setSpec("gateway: {auth: {jwt: {secretRef: {name: mine}}}}")
+	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyTooShort, "spec.gateway.auth.jwt.secretRef", "32 bytes")
+	f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyTooShort, "spec.gateway.auth.jwt.secretRef")
+	requireUntouched(t, f, gatewayDeployment, running)
+	requireNowhere(t, f, "short-value")
+
+	secret.StringData = map[string]string{"jwt-key": firstValue}
+	require.NoError(t, env.client.Update(t.Context(), secret))
+	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	gatewayConfiguration(t, f, "pod")
 }
 
 // A fleet whose Secret is missing from the start comes up when it is there.
@@ -79,7 +123,7 @@ func TestMissingSecretFromTheStart(t *testing.T) {
 			f := createFleet(t, o.namespace, "fleet", use.with)
 			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field)
 			f.eventuallyLacks(gatewayDeployment)
-			createSecret(t, o.namespace, "mine", map[string]string{use.key: "value"})
+			createSecret(t, o.namespace, "mine", map[string]string{use.key: firstValue, "other": firstValue})
 			f.eventuallyHas(gatewayDeployment)
 		})
 	}
@@ -92,17 +136,17 @@ func TestChangedSecretRollsGateways(t *testing.T) {
 	for _, use := range secretUses() {
 		t.Run(use.title, func(t *testing.T) {
 			o := startOperator(t)
-			secret := createSecret(t, o.namespace, "mine", map[string]string{use.key: "first-value"})
+			secret := createSecret(t, o.namespace, "mine", map[string]string{use.key: firstValue, "other": firstValue})
 			f := createFleet(t, o.namespace, "fleet", use.with)
 			f.eventuallyHas(gatewayDeployment)
 			before := read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations")
 
-			secret.StringData = map[string]string{use.key: "second-value"}
+			secret.StringData = map[string]string{use.key: secondValue}
 			require.NoError(t, env.client.Update(t.Context(), secret))
 			f.eventually(func(t *assert.CollectT) {
 				assert.NotEqual(t, before, read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations"))
 			})
-			requireNowhere(t, f, "first-value", "second-value")
+			requireNowhere(t, f, firstValue, secondValue)
 		})
 	}
 }

@@ -18,7 +18,10 @@ import (
 func TestEveryFieldReachesItsChild(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	createSecret(t, o.namespace, "credentials", map[string]string{"api-key": "k", "other": "o", "password": "p"})
+	createSecret(t, o.namespace, "credentials", map[string]string{
+		"api-key": "k", "api-previous-key": "k", "other": firstValue, "password": "p",
+		"jwt-key": firstValue, "jwt-previous-key": firstValue, "hook-secret": firstValue,
+	})
 	createSecret(t, o.namespace, "certificate", map[string]string{contract.TLSCertKey: "c", contract.TLSPrivateKey: "k"})
 	for i, steps := range fieldSteps() {
 		t.Run(fmt.Sprintf("from %s", steps[0][0].from), func(t *testing.T) {
@@ -46,6 +49,8 @@ func (f *fleet) takes(step []fieldChange) {
 		}
 	})
 	if step[0].child == gatewayConfig {
+		// Until then the Deployment may still bring the environment of the spec before.
+		f.eventuallySettled()
 		gatewayConfiguration(f.t, f, "pod")
 	}
 }

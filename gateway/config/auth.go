@@ -1,0 +1,34 @@
+package config
+
+import (
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// Tokens are how clients' tokens are verified.
+func (cfg *Config) Tokens() auth.Options {
+	return auth.Options{
+		Key: cfg.JWTKey, PreviousKey: cfg.JWTPreviousKey, JWKSURL: cfg.JWKSURL, Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience,
+	}
+}
+
+// tokenKeys are the keys that set the options of Tokens.
+func tokenKeys() map[string]string {
+	return map[string]string{
+		"Key": contract.KeyJWTKey, "PreviousKey": contract.KeyJWTPreviousKey, "JWKSURL": contract.KeyJWTJWKSURL,
+		"Issuer": contract.KeyJWTIssuer, "Audience": contract.KeyJWTAudience,
+	}
+}
+
+func (cfg *Config) checkAuth(c *checker) {
+	keys := tokenKeys()
+	for _, p := range auth.Problems(cfg.Tokens()) {
+		c.fail(keys[p.Option], p.Remedy, "%s", p.Problem)
+	}
+	if cfg.APIPreviousKey != "" && cfg.APIKey == "" {
+		c.fail(contract.KeyAPIPreviousKey, "set "+contract.KeyAPIKey+" to the key that came after it, or leave it out", "is set, but %s is not", contract.KeyAPIKey)
+	}
+	if !cfg.Anonymous && cfg.JWTKey == "" && cfg.JWKSURL == "" && cfg.HookConnectURL == "" {
+		c.fail(contract.KeyAnonymous, "set "+contract.KeyJWTKey+", "+contract.KeyJWTJWKSURL+" or "+contract.KeyHookConnectURL+", or make it true", "is false, and without a key for tokens nobody could connect")
+	}
+}

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
+)
+
+const hookAnswers = contract.HookRefuse + ", " + contract.HookAllow
+
+func webhookEvents() []string {
+	return []string{contract.WebhookConnected, contract.WebhookDisconnected, contract.WebhookOccupied, contract.WebhookVacated}
+}
+
+// Hooks are what the backend is asked and told.
+func (cfg *Config) Hooks() hooks.Options {
+	callback := func(url, whenDown string) hooks.Callback {
+		return hooks.Callback{URL: url, Timeout: cfg.HookTimeout, WhenDown: hooks.Policy(whenDown)}
+	}
+	return hooks.Options{
+		Connect:   callback(cfg.HookConnectURL, cfg.HookConnectWhenDown),
+		Subscribe: callback(cfg.HookSubscribeURL, cfg.HookSubscribeWhenDown),
+		Publish:   callback(cfg.HookPublishURL, cfg.HookPublishWhenDown),
+		RPC:       callback(cfg.HookRPCURL, ""),
+		Secret:    cfg.HookSecret, ForwardHeaders: cfg.HookForwardHeaders,
+		WebhookURL: cfg.WebhookURL, WebhookEvents: cfg.WebhookEvents,
+		Cluster: cfg.RedisPrefix, Node: cfg.NodeName,
+	}
+}
+
+func (cfg *Config) checkHooks(c *checker) {
+	for _, p := range hooks.Problems(cfg.Hooks()) {
+		c.fail(p.Field, p.Remedy, "%s", p.Problem)
+	}
+	c.lasting(contract.KeyHookTimeout, cfg.HookTimeout, leastHook, longestHook)
+}

@@ -1,0 +1,39 @@
+package config_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+)
+
+// What `config` prints of a rule is what may be written into a file again.
+func TestRulesOfAllFields(t *testing.T) {
+	file := `channels:
+- pattern: chat:*
+  history: {size: 100, ttl: 1h30m}
+  recovery: true
+  presence: true
+  joinLeave: true
+  publish: Nobody
+  subscribe: Token
+  slowConsumer: Disconnect
+- pattern: news
+`
+	want := channel.Rules{{
+		Pattern: "chat:*", History: channel.History{Size: 100, TTL: channel.Duration(90 * time.Minute)},
+		Recovery: true, Presence: true, JoinLeave: true,
+		Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
+	}, {Pattern: "news"}}
+	loaded, err := load(t, file, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, loaded.Config.Channels)
+	require.Equal(t, []map[string]any{{
+		"pattern": "chat:*", "history": map[string]any{"size": 100, "ttl": "1h30m0s"},
+		"recovery": true, "presence": true, "joinLeave": true,
+		"publish": "Nobody", "subscribe": "Token", "slowConsumer": "Disconnect",
+	}, {"pattern": "news"}}, loaded.Effective[contract.KeyChannels])
+}
