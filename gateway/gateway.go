@@ -16,16 +16,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wsfleet/wsfleet/gateway/admin"
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/backend"
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/certificate"
 	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/drain"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/metrics"
+	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
 	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
+	"github.com/wsfleet/wsfleet/gateway/registry"
+	"github.com/wsfleet/wsfleet/gateway/roster"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -52,6 +58,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// CloseTimeout replaces the constant of that name when it is not 0.
 	CloseTimeout time.Duration
+	// RoomPatience is how long a client may take to read what it asked for, unless it is 0.
+	RoomPatience time.Duration
 }
 
 // Gateway is one process's worth of data plane.
@@ -60,11 +68,19 @@ type Gateway struct {
 	options Options
 	log     *slog.Logger
 
-	metrics *metrics.Metrics
-	server  *transport.Server
-	hub     *hub.Hub
-	broker  broker.Broker
-	drain   *drain.Machine
+	instance registry.Instance
+	metrics  *metrics.Metrics
+	server   *transport.Server
+	hub      *hub.Hub
+	broker   broker.Broker
+	tokens   *auth.Verifier
+	hooks    *hooks.Hooks
+	clients  *backend.Clients
+	presence *presence.Keeper
+	backend  *backend.Backend
+	// occupancy is there when the webhook wants to know of channels.
+	occupancy *roster.Roster
+	drain     *drain.Machine
 	// shut: the gateway ends at once, without a drain.
 	shut atomic.Bool
 
@@ -78,14 +94,11 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	if o.CloseTimeout == 0 {
 		o.CloseTimeout = CloseTimeout
 	}
-	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New()}
-	g.hub = hub.New(hub.Options{Linger: channelLinger, Rules: cfg.Channels, Logger: g.log})
-	if err := g.makeBroker(); err != nil {
-		return nil, err
-	}
-	g.hub.Use(g.broker)
-	if err := g.makeServer(); err != nil {
-		return nil, err
+	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New(), instance: registry.NewInstance()}
+	for _, make := range []func() error{g.makeTokens, g.makeHooks, g.makeChannels, g.makeServer} {
+		if err := make(); err != nil {
+			return nil, err
+		}
 	}
 	g.drain = drain.New(drain.Options{
 		Timeout: cfg.DrainTimeout, PropagationDelay: cfg.DrainPropagationDelay, MaxPerSecond: cfg.DrainMaxClosesPerSecond,
@@ -94,7 +107,8 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	g.metrics.Watch(metrics.Sources{
 		Version: o.Version, Connections: g.server.Open, Limit: g.server.Limit, Channels: g.hub.Channels,
 		ConnectRate: cfg.ConnectRate, MessageRate: cfg.MessageRate, QueuedBytes: g.server.QueuedBytes, QueuedBytesLimit: cfg.MaxTotalQueuedBytes,
-		Broker: g.broker.Status, State: g.drain.State,
+		Broker: g.broker.Status, State: g.drain.State, Users: func() int { _, users := g.clients.Count(); return users },
+		WebhookQueue: g.hooks.Queued, BreakerOpen: g.hooks.BreakerOpen,
 	})
 	endpoints := g.endpoints()
 	g.public, g.private = g.httpServer(g.publicHandler(endpoints), cfg.HandshakeTimeout), g.httpServer(g.adminHandler(), adminTimeout)
@@ -120,10 +134,11 @@ func (g *Gateway) makeServer() error {
 		MaxConnections: limit, MaxConnectionsPerIP: g.cfg.MaxConnectionsPerIP,
 		ConnectRate: g.cfg.ConnectRate, MessageRate: g.cfg.MessageRate,
 		MaxMessageBytes: g.cfg.MaxMessageBytes, MaxQueuedBytes: g.cfg.MaxQueuedBytes, MaxTotalQueuedBytes: g.cfg.MaxTotalQueuedBytes,
-		HandshakeTimeout: g.cfg.HandshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout,
+		HandshakeTimeout: g.cfg.HandshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout, RoomPatience: g.options.RoomPatience,
 		Origins: origins, Proxies: proxies, Compression: g.cfg.Compression,
 		Header:   http.Header{contract.HeaderNode: {g.cfg.NodeName}},
 		Admit:    g.admit,
+		NewID:    g.instance.NewID,
 		Observer: g.metrics, Logger: g.log,
 		Changed: func() { g.drain.Notify() },
 	})
@@ -186,9 +201,14 @@ func (g *Gateway) admit() *transport.Refusal {
 // endpoints are where clients connect, by path, one for each protocol.
 func (g *Gateway) endpoints() map[string]*transport.Endpoint {
 	o := protocol.Options{
-		Session:      session.Options{Hub: g.hub, Broker: g.broker, MaxChannels: g.cfg.MaxChannelsPerConnection, Timeout: brokerTimeout, Published: g.metrics.Published},
+		Session: session.Options{
+			Hub: g.hub, Broker: g.broker, Presence: g.presence, Anonymous: g.cfg.Anonymous, Tokens: g.tokens, Hooks: g.hooks,
+			MaxChannels: g.cfg.MaxChannelsPerConnection, MaxHistoryBytes: g.cfg.MaxQueuedBytes, Reads: session.NewReads(g.log),
+			Timeout: brokerTimeout, Published: g.metrics.Published,
+		},
 		PingInterval: g.cfg.PingInterval, PongTimeout: g.cfg.PongTimeout,
 		Node: g.cfg.NodeName, Version: g.options.Version, Logger: g.log,
+		Joined: g.joined, Left: g.left,
 	}
 	endpoints := map[string]*transport.Endpoint{}
 	for _, p := range []protocol.Protocol{
@@ -206,18 +226,10 @@ func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.H
 		mux.Handle(path, g.server.Endpoint(*e))
 	}
 	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
-		Key: g.cfg.APIKey, MaxMessageBytes: g.cfg.MaxMessageBytes, Timeout: brokerTimeout,
-		Publish: g.publish, Served: g.metrics.APIRequest,
+		Keys: auth.NewAPIKeys(g.cfg.APIKey, g.cfg.APIPreviousKey), Backend: g.backend, CheckChannel: session.CheckChannel,
+		MaxMessageBytes: g.cfg.MaxMessageBytes, Timeout: brokerTimeout, Served: g.metrics.APIRequest, Logger: g.log,
 	}))
 	return mux
-}
-
-// publish is the server API's way to the broker.
-func (g *Gateway) publish(ctx context.Context, channel string, p broker.Publication) error {
-	start := time.Now()
-	err := g.broker.Publish(ctx, channel, p)
-	g.metrics.Published(time.Since(start), err)
-	return err
 }
 
 func (g *Gateway) adminHandler() http.Handler {
@@ -289,7 +301,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, work := errgroup.WithContext(work)
-	group.Go(func() error { return g.broker.Run(work) })
+	for _, part := range g.parts() {
+		group.Go(func() error { return part(work) })
+	}
 	group.Go(func() error { return serve(g.public, g.publicListener) })
 	group.Go(func() error { return serve(g.private, g.adminIn) })
 	group.Go(func() error {
@@ -303,6 +317,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.closeNow()
 		}
 		g.stopListening(context.WithoutCancel(ctx))
+		g.takeLeave(context.WithoutCancel(ctx))
 		return nil
 	})
 	g.log.Info("gateway serves", slog.String("node", g.cfg.NodeName), slog.String("version", g.options.Version),

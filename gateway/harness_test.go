@@ -52,6 +52,12 @@ func start(t *testing.T, change ...func(*config.Config)) *running {
 // startPatient is start with the time that peers have to answer a close frame.
 func startPatient(t *testing.T, closeTimeout time.Duration, change ...func(*config.Config)) *running {
 	t.Helper()
+	return startWith(t, gateway.Options{CloseTimeout: closeTimeout}, change...)
+}
+
+// startWith is start with options.
+func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) *running {
+	t.Helper()
 	cfg := config.Default()
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.PingInterval = pingInterval
@@ -61,10 +67,8 @@ func startPatient(t *testing.T, closeTimeout time.Duration, change ...func(*conf
 		c(&cfg)
 	}
 	r := &running{log: &lockedBuffer{}, done: make(chan error, 1)}
-	g, err := gateway.New(t.Context(), cfg, gateway.Options{
-		Version: "v0.0.0-test", CloseTimeout: closeTimeout,
-		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	o.Version, o.Logger = "v0.0.0-test", slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	g, err := gateway.New(t.Context(), cfg, o)
 	require.NoError(t, err)
 	r.Gateway = g
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -94,4 +95,38 @@ func TestWhatWaitsForAllClients(t *testing.T) {
 	quick.talkUntil(func() bool { return g.metric(t, "websocket_queued_bytes") > 0 })
 	require.NoError(t, slow.Close())
 	g.awaitMetric(t, 0, "websocket_queued_bytes")
+}
+
+// Subscriptions of a frame are free for who comes back. Those that fail bring nobody back, and may each be
+// a question to the backend.
+func TestFailingSubscriptionsPerSecond(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	b.answer("subscribe", `{"error":{"code":403,"message":"no"}}`)
+	g := start(t, b.with("subscribe"), func(cfg *config.Config) { cfg.MessageRate = burst })
+	began := time.Now()
+	c := g.connect(t)
+	c.SetReadLimit(1 << 20)
+	command := `{"id":2,"subscribe":{"channel":"a"}}` + "\n"
+	c.text(strings.TrimSuffix(strings.Repeat(command, (60<<10)/len(command)), "\n"))
+	c.closed(4008, "message rate")
+	g.awaitMetric(t, 1, "websocket_dropped_clients_total", "reason", "rate")
+	// One that is one too many has been asked about.
+	most := burst*(1+time.Since(began).Seconds()) + 1
+	require.LessOrEqual(t, float64(b.count()), most)
+	require.Positive(t, b.count())
+
+	back := g.connect(t)
+	b.answer("subscribe", `{"result":{}}`)
+	var frame []string
+	for i := range 20 * burst {
+		frame = append(frame, fmt.Sprintf(`{"id":%d,"subscribe":{"channel":"%d"}}`, i+2, i))
+	}
+	back.text(strings.Join(frame, "\n"))
+	for got := 0; got < len(frame); {
+		_, replies, err := back.read()
+		require.NoError(t, err)
+		require.NotContains(t, replies, "error")
+		got += strings.Count(replies, `"subscribe":`)
+	}
 }

@@ -87,8 +87,6 @@ func TestRefusedHandshakes(t *testing.T) {
 		"publish twice":         {"GET", "/ws?channel=a&publish=a&publish=a", upgrade, 400, "one channel", "bad_request"},
 		"too many channels":     {"GET", "/ws?channel=a&channel=b&channel=c", upgrade, 400, "limit is 2", "channel_limit"},
 		"foreign page":          {"GET", "/ws?channel=a", with("Origin", "https://evil.example"), 403, "allowed-origins", "origin"},
-		"protobuf format":       {"GET", "/connection/websocket?format=protobuf", upgrade, 400, "JSON", "bad_request"},
-		"protobuf subprotocol":  {"GET", "/connection/websocket", with("Sec-WebSocket-Protocol", "centrifuge-protobuf"), 400, "JSON", "bad_request"},
 		"unknown path is a 404": {"GET", "/wss", upgrade, 404, "not found", ""},
 	}
 	for name, c := range cases {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"github.com/wsfleet/wsfleet/gateway/admin"
 	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -24,13 +25,13 @@ func (g *Gateway) Report() contract.FleetReport {
 // connections lists clients for the private port.
 func (g *Gateway) connections(limit int) []admin.Connection {
 	out := make([]admin.Connection, 0, limit)
-	g.server.Each(func(protocol string, c transport.Conn, h transport.Handler) bool {
+	g.server.Each(func(name string, c transport.Conn, h transport.Handler) bool {
 		entry := admin.Connection{
-			ID: c.ID(), Protocol: protocol, RemoteIP: c.RemoteIP().String(),
+			ID: c.ID(), Protocol: name, RemoteIP: c.RemoteIP().String(),
 			ConnectedAt: c.OpenedAt(), QueuedBytes: c.QueuedBytes(), Channels: []string{},
 		}
-		if subscriber, ok := h.(interface{ Channels() []string }); ok {
-			entry.Channels = subscriber.Channels()
+		if client, ok := h.(protocol.Client); ok {
+			entry.Channels, entry.User = client.Channels(), client.User()
 		}
 		out = append(out, entry)
 		return len(out) < limit

@@ -38,6 +38,7 @@ type Options struct {
 // Connection is one client in GET contract.PathConnections.
 type Connection struct {
 	ID          string    `json:"id"`
+	User        string    `json:"user,omitempty"`
 	Protocol    string    `json:"protocol"`
 	RemoteIP    string    `json:"remoteIP"`
 	Channels    []string  `json:"channels"`

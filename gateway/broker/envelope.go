@@ -1,39 +1,179 @@
 package broker
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
-// A publication travels between gateways as two bytes of header and its data. The version comes
-// first, so that gateways of two releases notice each other during a rollout.
+// A publication travels between gateways, and is kept, as two bytes of header, what the flags say, and
+// its data. The version comes first, so that gateways of two releases notice each other during a
+// rollout. One that has a position has that in front: who appends it to the stream puts it there.
 const (
-	envelopeVersion = 1
-	envelopeHeader  = 2
-	flagBinary      = 1 << 0
+	envelopeVersion      = 2
+	positionVersion      = 3
+	envelopeHeader       = 2
+	positionHeader       = 10
+	flagBinary      byte = 1 << 0
+	kindShift            = 1
+	kindMask        byte = 3 << kindShift
+	flagInfo        byte = 1 << 3
+	flagTags        byte = 1 << 4
+	flagsKnown           = flagBinary | kindMask | flagInfo | flagTags
 )
 
 // ErrEnvelope is a message in a gateway's channel that no gateway wrote, or a newer one.
 var ErrEnvelope = errors.New("unreadable envelope")
 
-// Encode wraps a publication for the way between gateways.
+// Encode wraps a publication, without its position.
 func Encode(p Publication) []byte {
-	var flags byte
+	flags := byte(p.Kind) << kindShift
+	size := envelopeHeader + len(p.Data)
 	if p.Binary {
 		flags |= flagBinary
 	}
-	return append([]byte{envelopeVersion, flags}, p.Data...)
+	if p.Info != nil {
+		flags |= flagInfo
+		size += sizeOfInfo(*p.Info)
+	}
+	if len(p.Tags) > 0 {
+		flags |= flagTags
+	}
+	b := append(make([]byte, 0, size), envelopeVersion, flags)
+	if p.Info != nil {
+		b = AppendInfo(b, *p.Info)
+	}
+	if len(p.Tags) > 0 {
+		b = appendTags(b, p.Tags)
+	}
+	return append(b, p.Data...)
 }
 
-// Decode reads what Encode wrote. The data is not copied.
-func Decode(b []byte) (Publication, error) {
+// Decode reads what Encode wrote, with a position in front or not. The data is not copied.
+func Decode(b []byte) (p Publication, err error) {
+	if len(b) > 0 && b[0] == positionVersion {
+		if p.Position, b, err = readPosition(b); err != nil {
+			return Publication{}, err
+		}
+	}
 	switch {
 	case len(b) < envelopeHeader:
 		return Publication{}, fmt.Errorf("%w: %d bytes are too short", ErrEnvelope, len(b))
 	case b[0] != envelopeVersion:
 		return Publication{}, fmt.Errorf("%w: version %d, want %d", ErrEnvelope, b[0], envelopeVersion)
-	case b[1]&^flagBinary != 0:
-		return Publication{}, fmt.Errorf("%w: unknown flags %#x", ErrEnvelope, b[1])
 	}
-	return Publication{Data: b[envelopeHeader:], Binary: b[1]&flagBinary != 0}, nil
+	flags := b[1]
+	p.Kind, p.Binary, b = Kind(flags&kindMask>>kindShift), flags&flagBinary != 0, b[envelopeHeader:]
+	if flags&^flagsKnown != 0 || p.Kind > KindLeave {
+		return Publication{}, fmt.Errorf("%w: unknown flags %#x", ErrEnvelope, flags)
+	}
+	if flags&(flagInfo|flagTags) == 0 {
+		p.Data = b
+		return p, nil
+	}
+	r := reader{rest: b}
+	if flags&flagInfo != 0 {
+		p.Info = new(r.info())
+	}
+	if flags&flagTags != 0 {
+		p.Tags = r.tags()
+	}
+	if r.short {
+		return Publication{}, fmt.Errorf("%w: it ends too early", ErrEnvelope)
+	}
+	p.Data = r.rest
+	return p, nil
+}
+
+func readPosition(b []byte) (Position, []byte, error) {
+	if len(b) < positionHeader || len(b) < positionHeader+int(b[positionHeader-1]) {
+		return Position{}, nil, fmt.Errorf("%w: %d bytes are too short for a position", ErrEnvelope, len(b))
+	}
+	end := positionHeader + int(b[positionHeader-1])
+	return Position{Offset: binary.BigEndian.Uint64(b[1:]), Epoch: string(b[positionHeader:end])}, b[end:], nil
+}
+
+// AppendInfo writes who a client is.
+func AppendInfo(b []byte, i ClientInfo) []byte {
+	b = appendText(b, i.Client)
+	b = appendText(b, i.User)
+	b = appendText(b, i.ConnInfo)
+	return appendText(b, i.ChanInfo)
+}
+
+// ReadInfo reads what AppendInfo wrote.
+func ReadInfo(b []byte) (ClientInfo, error) {
+	r := reader{rest: b}
+	i := r.info()
+	if r.short || len(r.rest) > 0 {
+		return ClientInfo{}, fmt.Errorf("%w: not a client's info", ErrEnvelope)
+	}
+	return i, nil
+}
+
+// sizeOfInfo is about how long AppendInfo makes it.
+func sizeOfInfo(i ClientInfo) int {
+	return len(i.Client) + len(i.User) + len(i.ConnInfo) + len(i.ChanInfo) + 4*binary.MaxVarintLen16
+}
+
+func appendTags(b []byte, tags map[string]string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(tags)))
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		b = appendText(appendText(b, key), tags[key])
+	}
+	return b
+}
+
+func appendText[T string | []byte](b []byte, text T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// reader takes fields off the front of bytes. Once they are too short, there are no more fields.
+type reader struct {
+	rest  []byte
+	short bool
+}
+
+func (r *reader) number() uint64 {
+	n, length := binary.Uvarint(r.rest)
+	if length <= 0 {
+		r.short, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[length:]
+	return n
+}
+
+// text is nil when it is empty.
+func (r *reader) text() []byte {
+	n := r.number()
+	if n > uint64(len(r.rest)) {
+		r.short, r.rest = true, nil
+	}
+	if n == 0 || r.short {
+		return nil
+	}
+	text := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return text
+}
+
+func (r *reader) info() ClientInfo {
+	return ClientInfo{Client: string(r.text()), User: string(r.text()), ConnInfo: r.text(), ChanInfo: r.text()}
+}
+
+func (r *reader) tags() map[string]string {
+	n := r.number()
+	// No more than fit: a number that somebody made up costs no memory.
+	tags := make(map[string]string, min(n, uint64(len(r.rest)/2)))
+	for range n {
+		if r.short {
+			return nil
+		}
+		key := string(r.text())
+		tags[key] = string(r.text())
+	}
+	return tags
 }

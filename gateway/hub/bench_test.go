@@ -15,18 +15,32 @@ type sink struct{ encoder hub.Encoder }
 func (s *sink) Encoder() hub.Encoder      { return s.encoder }
 func (s *sink) Send(transport.Frame) bool { return true }
 
+func (s *sink) Lost(*hub.Hold) {}
+
+// plain makes frames and remembers none.
+type plain struct{}
+
+func (plain) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+	return transport.NewFrame(transport.Text, p.Data), nil
+}
+
+func silent() *hub.Hub {
+	h, _ := newHub(hub.Options{})
+	return h
+}
+
 // BenchmarkBroadcast is one publication to some subscribers, but for what their connections do
 // with it.
 func BenchmarkBroadcast(b *testing.B) {
 	for _, subscribers := range []int{1, 100, 19_000} {
 		b.Run(fmt.Sprintf("%d subscribers", subscribers), func(b *testing.B) {
-			h, e := withMemory(), &encoder{}
+			h, e := silent(), plain{}
 			for range subscribers {
 				hold, err := h.Hold(b.Context(), "lobby")
 				if err != nil {
 					b.Fatal(err)
 				}
-				hold.Attach(&sink{e}, nil)
+				hold.Attach(&sink{e}, hub.Interest{}, nil)
 			}
 			p := broker.Publication{Data: make([]byte, 100)}
 			b.ReportAllocs()
@@ -40,7 +54,7 @@ func BenchmarkBroadcast(b *testing.B) {
 
 // BenchmarkSubscribe is a client that comes to a channel and goes.
 func BenchmarkSubscribe(b *testing.B) {
-	h, m := withMemory(), &sink{&encoder{}}
+	h, m := silent(), &sink{plain{}}
 	resident, err := h.Hold(b.Context(), "lobby")
 	if err != nil {
 		b.Fatal(err)
@@ -52,7 +66,7 @@ func BenchmarkSubscribe(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		hold.Attach(m, nil)
+		hold.Attach(m, hub.Interest{}, nil)
 		hold.Release()
 	}
 }

@@ -2,12 +2,18 @@
 // broker for a channel while anybody here wants it, and encodes a publication once per protocol,
 // however many subscribers there are. No lock is held for longer than a few hundred sends: a
 // broadcast to thousands holds up neither who subscribes nor who leaves.
+//
+// In a channel with history every publication has an offset, and a member that counts on the stream
+// (Join) gets each exactly once, in order, or is told that it cannot (Lost). sequence.go decides that
+// for the channel, hold.go for the member; recover.go lets members in, repair.go closes gaps.
 package hub
 
 import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,16 +22,21 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// Encoder turns a publication into the frame of one protocol. The hub compares encoders, so a
-// protocol must use the same one for all its connections.
+// Encoder turns a publication into the frame of one protocol, or into the zero Frame when the protocol
+// has no way to say it: nobody misses that. After an error members that count on the stream are Lost.
+// The hub compares encoders, so a protocol must use the same one for all its connections.
 type Encoder interface {
 	Encode(channel string, p broker.Publication) (transport.Frame, error)
 }
 
-// Subscriber is a connection as the hub sees it. Send must not block.
+// Subscriber is a connection as the hub sees it. Its methods must not block.
 type Subscriber interface {
 	Encoder() Encoder
 	Send(f transport.Frame) bool
+	// Lost says that the member would miss something: it gets nothing more of the channel and should
+	// release the hold, and join again with a new one. It comes once, without a lock, and may come just
+	// after the hold was released.
+	Lost(o *Hold)
 }
 
 // Options are what a Hub is made of.
@@ -33,9 +44,16 @@ type Options struct {
 	// Linger is how long a channel without subscribers is kept at the broker: pages that reload come
 	// back within a second.
 	Linger time.Duration
-	// Rules say what happens to the messages of a channel when a client does not keep up.
-	Rules  channel.Rules
-	Logger *slog.Logger
+	// Rules say what holds for a channel.
+	Rules channel.Rules
+	// MaxRecoveredBytes is the most that one member gets of what it missed; 0 is no bound.
+	MaxRecoveredBytes int
+	// Appeared and Vanished are told of channels that this gateway begins and ends to hold. They must not
+	// block, and are called one after the other for each channel.
+	Appeared, Vanished func(channel string)
+	// Unrepaired counts gaps in streams that could not be closed.
+	Unrepaired func()
+	Logger     *slog.Logger
 }
 
 // shards bounds how many channels share a lock.
@@ -47,6 +65,10 @@ type Hub struct {
 	broker  broker.Broker
 	seed    maphash.Seed
 	shards  [shards]shard
+	crew    crew
+	// life ends with Run: then no stream is read any more.
+	life context.Context
+	end  context.CancelFunc
 }
 
 // shard is some of the channels. Its lock is held to find one, never to deliver.
@@ -57,7 +79,14 @@ type shard struct {
 
 // New returns a hub without a broker, since the broker needs the hub's Deliver first.
 func New(o Options) *Hub {
+	if o.Unrepaired == nil {
+		o.Unrepaired = func() {}
+	}
+	if o.Appeared == nil {
+		o.Appeared, o.Vanished = func(string) {}, func(string) {}
+	}
 	h := &Hub{options: o, seed: maphash.MakeSeed()}
+	h.life, h.end = context.WithCancel(context.Background())
 	for i := range h.shards {
 		h.shards[i].topics = map[string]*topic{}
 	}
@@ -71,14 +100,65 @@ func (h *Hub) shard(channel string) *shard {
 	return &h.shards[maphash.String(h.seed, channel)%shards]
 }
 
-// Deliver is the broker's way to the subscribers here.
-func (h *Hub) Deliver(channel string, p broker.Publication) {
+// Rule is what holds for a channel.
+func (h *Hub) Rule(name string) channel.Rule { return h.options.Rules.For(name) }
+
+// topic is a channel that is held here, or nil.
+func (h *Hub) topic(channel string) *topic {
 	s := h.shard(channel)
 	s.mu.RLock()
-	t := s.topics[channel]
-	s.mu.RUnlock()
-	if t != nil {
+	defer s.mu.RUnlock()
+	return s.topics[channel]
+}
+
+// topics are all channels that are held here.
+func (h *Hub) topics() []*topic {
+	var out []*topic
+	for i := range h.shards {
+		h.shards[i].mu.RLock()
+		out = slices.AppendSeq(out, maps.Values(h.shards[i].topics))
+		h.shards[i].mu.RUnlock()
+	}
+	return out
+}
+
+// Deliver is the broker's way to the subscribers here.
+func (h *Hub) Deliver(channel string, p broker.Publication) {
+	if t := h.topic(channel); t != nil {
 		t.deliver(p)
+	}
+}
+
+// Present calls f for every channel whose rule keeps presence, with the members that others see in it.
+func (h *Hub) Present(f func(channel string, members []Subscriber)) {
+	for _, t := range h.topics() {
+		if !t.rule.Presence {
+			continue
+		}
+		var members []Subscriber
+		t.mu.Lock()
+		t.each(func(o *Hold) {
+			if o.present {
+				members = append(members, o.member)
+			}
+		})
+		t.mu.Unlock()
+		if len(members) > 0 {
+			f(t.channel, members)
+		}
+	}
+}
+
+// Subscribers counts the members of every channel that has any here.
+func (h *Hub) Subscribers(f func(channel string, members int)) {
+	for _, t := range h.topics() {
+		n := 0
+		t.mu.Lock()
+		t.each(func(*Hold) { n++ })
+		t.mu.Unlock()
+		if n > 0 {
+			f(t.channel, n)
+		}
 	}
 }
 
@@ -91,56 +171,4 @@ func (h *Hub) Channels() int {
 		h.shards[i].mu.RUnlock()
 	}
 	return n
-}
-
-// Hold is one connection's interest in a channel.
-type Hold struct {
-	topic  *topic
-	member Subscriber
-	// place is where the topic keeps it while it is attached.
-	place int
-}
-
-// Hold returns when the broker delivers the channel to this gateway, so that nothing published
-// after it is missed. Release the hold in any case.
-func (h *Hub) Hold(ctx context.Context, channel string) (*Hold, error) {
-	t := h.want(channel)
-	hold := &Hold{topic: t}
-	select {
-	case <-t.confirmed:
-		return hold, nil
-	default:
-	}
-	select {
-	case <-t.confirmed:
-		return hold, nil
-	case <-ctx.Done():
-		hold.Release()
-		return nil, broker.ErrUnavailable
-	}
-}
-
-// Channel is what is held.
-func (o *Hold) Channel() string { return o.topic.channel }
-
-// Attach begins delivery. first runs before any publication can be delivered, and must not block:
-// an acknowledgement queued in it goes out ahead of them.
-func (o *Hold) Attach(m Subscriber, first func()) {
-	o.topic.mu.Lock()
-	defer o.topic.mu.Unlock()
-	if first != nil {
-		first()
-	}
-	o.member = m
-	o.topic.add(o)
-}
-
-// Release ends delivery and the interest. The connection must not use the hold again.
-func (o *Hold) Release() {
-	if o.member != nil {
-		o.topic.mu.Lock()
-		o.topic.remove(o)
-		o.topic.mu.Unlock()
-	}
-	o.topic.hub.unwant(o.topic)
 }

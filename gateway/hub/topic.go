@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -15,6 +17,7 @@ import (
 type topic struct {
 	hub     *Hub
 	channel string
+	rule    channel.Rule
 	// stream says what a slow client may miss of the channel; nil: nothing.
 	stream *transport.Stream
 	// confirmed is closed when the broker delivers the channel.
@@ -24,21 +27,41 @@ type topic struct {
 	holds  int
 	expiry *time.Timer
 
-	// turn is held during a delivery: publications reach every subscriber in one order.
+	// turn is held during a delivery: publications reach every subscriber in one order, and another
+	// stream comes between two of them. It is taken before mu, and never held while the broker is asked.
 	turn sync.Mutex
-	// mu guards the rest. A delivery takes it for some members at a time.
+	// mu guards what follows. A delivery takes it for some members at a time.
 	mu     sync.Mutex
 	groups []*group
-	// delivering: places must not move.
-	delivering bool
+	// delivering: places must not move. past: what is delivered is of a stream that is over.
+	delivering, past bool
+	// sequence is where the channel's stream is, in a channel that has one.
+	sequence sequence
+	// due is when the stream is compared with the broker's next.
+	due time.Time
+	// lost are members that have to be told so.
+	lost []*Hold
+
+	// reads lets members that come back together share a look at the stream.
+	reads singleflight.Group
 }
 
 // group is the members of one protocol.
 type group struct {
 	encoder Encoder
-	// members holds nil where one left during a delivery.
-	members []*Hold
-	left    int
+	// seats are empty where somebody left during a delivery.
+	seats []seat
+	left  int
+	// present is how many of them the delivery that is under way goes to.
+	present int
+}
+
+// seat is where a group keeps a member. A delivery in a channel without history goes along the seats
+// and needs no look at the holds.
+type seat struct {
+	// member is nil for one that is lost.
+	member Subscriber
+	hold   *Hold
 }
 
 // want adds one to a topic's holds, and makes the topic for the first.
@@ -57,16 +80,18 @@ func (h *Hub) want(name string) *topic {
 	}
 	// A copy: the caller's string may share the memory of a whole request.
 	name = strings.Clone(name)
-	t = &topic{hub: h, channel: name, stream: h.stream(name), confirmed: make(chan struct{}), holds: 1}
+	rule := h.options.Rules.For(name)
+	t = &topic{hub: h, channel: name, rule: rule, stream: stream(rule), confirmed: make(chan struct{}), holds: 1}
 	s.topics[name] = t
 	// Under the lock, so that the broker sees subscribe and unsubscribe in the order of the decisions.
 	h.broker.Subscribe(name, func() { close(t.confirmed) })
+	h.options.Appeared(name)
 	return t
 }
 
-// stream is what the rules say of a channel's messages.
-func (h *Hub) stream(name string) *transport.Stream {
-	switch h.options.Rules.For(name).SlowConsumer {
+// stream is what a rule says of messages for clients that do not keep up.
+func stream(r channel.Rule) *transport.Stream {
+	switch r.SlowConsumer {
 	case channel.DropOldest:
 		return &transport.Stream{Policy: transport.DropOldest}
 	case channel.LatestOnly:
@@ -93,29 +118,30 @@ func (h *Hub) unwant(t *topic) {
 		}
 		delete(s.topics, t.channel)
 		h.broker.Unsubscribe(t.channel)
+		h.options.Vanished(t.channel)
 	})
 }
 
 // add takes a member in; the topic is locked.
 func (t *topic) add(o *Hold) {
 	g := t.group(o.member.Encoder())
-	o.place = len(g.members)
-	g.members = append(g.members, o)
+	o.place = len(g.seats)
+	g.seats = append(g.seats, seat{o.member, o})
 }
 
 // remove lets a member go; the topic is locked.
 func (t *topic) remove(o *Hold) {
 	g := t.group(o.member.Encoder())
 	if t.delivering {
-		g.members[o.place] = nil
+		g.seats[o.place] = seat{}
 		g.left++
 		return
 	}
-	last := len(g.members) - 1
-	g.members[o.place] = g.members[last]
-	g.members[o.place].place = o.place
-	g.members[last] = nil
-	g.members = g.members[:last]
+	last := len(g.seats) - 1
+	g.seats[o.place] = g.seats[last]
+	g.seats[o.place].hold.place = o.place
+	g.seats[last] = seat{}
+	g.seats = g.seats[:last]
 }
 
 func (t *topic) group(e Encoder) *group {
@@ -129,68 +155,165 @@ func (t *topic) group(e Encoder) *group {
 	return g
 }
 
-// atOnce is how many members get a publication while the topic is locked.
-const atOnce = 256
-
-// deliver hands a publication to every member that is there when it begins.
-func (t *topic) deliver(p broker.Publication) {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	groups := t.begin()
-	defer t.end()
-	for _, g := range groups {
-		t.deliverTo(g, p)
+// each calls f for every member; the topic is locked.
+func (t *topic) each(f func(o *Hold)) {
+	for _, g := range t.groups {
+		for _, s := range g.seats {
+			if s.hold != nil {
+				f(s.hold)
+			}
+		}
 	}
 }
 
-// begin keeps places where they are, and end lets them move.
-func (t *topic) begin() []*group {
+// atOnce is how many members get a publication while the topic is locked.
+const atOnce = 256
+
+// deliver is the broker's way to the members: what has its place in the stream goes out. It waits for
+// other deliveries at most.
+func (t *topic) deliver(p broker.Publication) {
+	if t.pass(p) {
+		t.tell()
+	}
+}
+
+// pass takes one message on, if it is its turn. It reports whether members are to be told that they
+// are lost.
+func (t *topic) pass(p broker.Publication) (tell bool) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	groups, now := t.admit(p)
+	if !now {
+		return false
+	}
+	return t.transmit(groups, p)
+}
+
+// admit says whether a message goes out now, and to whom. The caller has the turn.
+func (t *topic) admit(p broker.Publication) (groups []*group, now bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	switch v := t.sequence.judge(p); v {
+	case verdictWait:
+		t.sequence.wait(p)
+		return nil, false
+	case verdictGap:
+		t.sequence.wait(p)
+		t.beginRepair()
+		return nil, false
+	default:
+		return t.enter(p, v), true
+	}
+}
+
+// enter records that a message goes out; the topic is locked.
+func (t *topic) enter(p broker.Publication, v verdict) []*group {
+	switch v {
+	case verdictGap:
+		t.skip(p.Offset - 1)
+	case verdictOther:
+		t.sequence.restart(p.Position)
+		t.startOver(1)
+	case verdictBack:
+		t.condemn(p.Epoch)
+		t.sequence.restart(p.Position)
+		t.startOver(p.Offset)
+	case verdictPast, verdictGone:
+		// Unless it is not over, after all.
+		t.due = time.Now()
+	case verdictPass, verdictLate, verdictWait:
+	}
+	if inStream(p) {
+		t.sequence.heard = p.Position
+	}
+	t.sequence.advance(p)
+	if t.past = v == verdictPast; v == verdictGone {
+		return nil
+	}
+	return t.begin()
+}
+
+// begin keeps places where they are, and end lets them move. Who comes in between is not part of the
+// delivery; the topic is locked.
+func (t *topic) begin() []*group {
 	t.delivering = true
+	for _, g := range t.groups {
+		g.present = len(g.seats)
+	}
 	return t.groups
 }
 
-func (t *topic) end() {
+func (t *topic) end() (tell bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.delivering = false
 	for _, g := range t.groups {
 		g.close()
 	}
+	return len(t.lost) > 0
 }
 
-func (t *topic) deliverTo(g *group, p broker.Publication) {
-	n := t.count(g)
-	if n == 0 {
+// transmit hands a publication to every member that was there when it began; the caller has the turn.
+func (t *topic) transmit(groups []*group, p broker.Publication) (tell bool) {
+	// Deferred: a bug met by one member must not keep places where they are for good.
+	defer func() { tell = t.end() }()
+	for _, g := range groups {
+		t.transmitTo(g, p)
+	}
+	return false
+}
+
+func (t *topic) transmitTo(g *group, p broker.Publication) {
+	if g.present == 0 {
 		return
 	}
 	frame, err := g.encoder.Encode(t.channel, p)
 	if err != nil {
 		t.hub.options.Logger.Warn("publication not encoded", slog.String("channel", t.channel), slog.Any("error", err))
+		t.withhold(g, p)
 		return
 	}
-	if frame = frame.Of(t.stream); n > atOnce {
-		frame = frame.InBulk()
+	if !frame.IsZero() {
+		frame = frame.Of(t.stream)
+		if g.present > atOnce {
+			frame = frame.InBulk()
+		}
 	}
-	for i := 0; i < n; i += atOnce {
-		t.send(frame, g, i, min(i+atOnce, n))
+	for i := 0; i < g.present; i += atOnce {
+		t.send(frame, g, i, p.Kind, p.Offset)
 	}
 }
 
-func (t *topic) count(g *group) int {
+// send delivers to some members, from a place on.
+func (t *topic) send(f transport.Frame, g *group, from int, kind broker.Kind, offset uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(g.members)
+	seats := g.seats[from:min(from+atOnce, g.present)]
+	if kind == broker.KindPublication && offset == 0 && !f.IsZero() {
+		for i := range seats {
+			if m := seats[i].member; m != nil {
+				m.Send(f)
+			}
+		}
+		return
+	}
+	for _, s := range seats {
+		if s.member != nil && s.hold.takes(kind, offset, t.past) && !f.IsZero() {
+			s.member.Send(f)
+		}
+	}
 }
 
-// send delivers to the members from one place to another.
-func (t *topic) send(f transport.Frame, g *group, from, to int) {
+// withhold is for a publication that the members of a protocol cannot get.
+func (t *topic) withhold(g *group, p broker.Publication) {
+	if !inStream(p) {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, o := range g.members[from:to] {
-		if o != nil {
-			o.member.Send(f)
+	for _, s := range g.seats[:g.present] {
+		if s.hold != nil && !t.past && s.hold.after < p.Offset {
+			s.hold.lose()
 		}
 	}
 }
@@ -200,13 +323,13 @@ func (g *group) close() {
 	if g.left == 0 {
 		return
 	}
-	kept := g.members[:0]
-	for _, o := range g.members {
-		if o != nil {
-			o.place = len(kept)
-			kept = append(kept, o)
+	kept := g.seats[:0]
+	for _, s := range g.seats {
+		if s.hold != nil {
+			s.hold.place = len(kept)
+			kept = append(kept, s)
 		}
 	}
-	clear(g.members[len(kept):])
-	g.members, g.left = kept, 0
+	clear(g.seats[len(kept):])
+	g.seats, g.left = kept, 0
 }

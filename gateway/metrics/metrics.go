@@ -15,10 +15,12 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// Metrics counts for all parts of a gateway. It implements transport.Observer.
+// Metrics counts for all parts of a gateway. It implements
+// transport.Observer and hooks.Observer.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -35,6 +37,11 @@ type Metrics struct {
 	publishErrors    *prometheus.CounterVec
 	protocolErrors   *prometheus.CounterVec
 	api              *prometheus.CounterVec
+	apiSeconds       *prometheus.HistogramVec
+	hookCalls        *prometheus.CounterVec
+	hookSeconds      *prometheus.HistogramVec
+	webhookEvents    *prometheus.CounterVec
+	streamGaps       prometheus.Counter
 	drainClosed      *prometheus.CounterVec
 	certificates     prometheus.Counter
 }
@@ -53,6 +60,9 @@ type Sources struct {
 	Channels         func() int
 	Broker           func() broker.Status
 	State            func() contract.State
+	Users            func() int
+	WebhookQueue     func() int
+	BreakerOpen      func(hook string) bool
 }
 
 // New declares the metrics.
@@ -64,7 +74,7 @@ func New() *Metrics {
 		return c
 	}
 	m.accepted = vec("websocket_accepted_total", "Connections accepted.", "protocol")
-	m.refused = vec("websocket_refused_total", "Handshakes refused, by reason: full, per_ip, rate, handshake_timeout, handshake_crowd, origin, draining, malformed, not_websocket, bad_request, channel_limit, broker, internal.", "reason")
+	m.refused = vec("websocket_refused_total", "Handshakes refused, by reason: full, per_ip, rate, handshake_timeout, handshake_crowd, origin, draining, malformed, not_websocket, bad_request, channel_limit, token, permission, hook, broker, internal.", "reason")
 	m.closed = vec("websocket_closed_total", "Connections that ended, by close code; 1006 is a peer that went without a word.", "protocol", "code")
 	m.dropped = vec("websocket_dropped_clients_total", "Clients that the gateway gave up, by reason: slow, rate, heartbeat.", "reason")
 	m.messagesDropped = vec("websocket_dropped_messages_total", "Messages that slow clients did not get, by their channel's policy: DropOldest, LatestOnly.", "policy")
@@ -73,9 +83,18 @@ func New() *Metrics {
 	m.messagesSent = vec("websocket_messages_sent_total", "Frames written to clients, pings and close frames included.", "protocol")
 	m.bytesSent = vec("websocket_sent_bytes_total", "Bytes written to clients.", "protocol")
 	m.publishErrors = vec("websocket_publish_errors_total", "Publications that the broker did not take, by reason: unavailable, refused.", "reason")
-	m.protocolErrors = vec("websocket_command_errors_total", "Errors answered to Centrifuge commands, by code.", "code")
+	m.protocolErrors = vec("websocket_command_errors_total", "Errors answered to Centrifuge commands, by code; application is for codes of the backend's own.", "code")
 	m.api = vec("websocket_api_requests_total", "Server API requests, by method and outcome: ok, error, refused.", "method", "outcome")
 	m.drainClosed = vec("websocket_drain_closed_total", "Connections closed by drains, by how: paced, forced.", "how")
+	m.hookCalls = vec("websocket_hook_calls_total", "Calls of hooks, by outcome: ok, error, disconnect, down, allowed_while_down, canceled.", "hook", "outcome")
+	m.webhookEvents = vec("websocket_webhook_events_total", "Events for the webhook, by outcome: delivered, rejected, failed, and those never sent: queue_full, shutdown.", "outcome")
+	m.streamGaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "websocket_stream_gaps_total", Help: "Gaps in channels' streams that could not be closed: who counted on the channel had to come back."})
+	m.hookSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "websocket_hook_seconds", Help: "Time until a hook's backend answered.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 9),
+	}, []string{"hook"})
+	m.apiSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "websocket_api_seconds", Help: "Time that server API requests took.", Buckets: prometheus.ExponentialBuckets(0.00025, 4, 9),
+	}, []string{"method"})
 	m.publishSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "websocket_publish_seconds", Help: "Time until the broker took a publication.",
 		Buckets: prometheus.ExponentialBuckets(0.00005, 4, 9),
@@ -85,17 +104,18 @@ func New() *Metrics {
 	})
 	// A series that begins at zero shows its first event as a rate.
 	for vec, values := range map[*prometheus.CounterVec][]string{
-		m.refused:         {"full", "per_ip", "rate", "handshake_timeout", "handshake_crowd", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "broker", "internal"},
+		m.refused:         {"full", "per_ip", "rate", "handshake_timeout", "handshake_crowd", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "token", "permission", "hook", "broker", "internal"},
 		m.dropped:         {"slow", "rate", "heartbeat"},
 		m.messagesDropped: {transport.DropOldest.String(), transport.LatestOnly.String()},
 		m.publishErrors:   {"unavailable", "refused"},
 		m.drainClosed:     {"paced", "forced"},
+		m.webhookEvents:   {"delivered", "rejected", "failed", hooks.DropQueueFull, hooks.DropShutdown},
 	} {
 		for _, value := range values {
 			vec.WithLabelValues(value)
 		}
 	}
-	m.registry.MustRegister(m.publishSeconds, m.certificates, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.publishSeconds, m.hookSeconds, m.apiSeconds, m.streamGaps, m.certificates, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -112,6 +132,11 @@ func (m *Metrics) Watch(s Sources) {
 	gauge("websocket_queued_bytes", "Memory of the messages that wait for clients; one that waits for many counts once.", nil, func() float64 { return float64(s.QueuedBytes()) })
 	gauge("websocket_queued_bytes_limit", "Memory that may wait for all clients together.", nil, func() float64 { return float64(s.QueuedBytesLimit) })
 	gauge("websocket_channels", "Channels that this gateway holds at the broker.", nil, func() float64 { return float64(s.Channels()) })
+	gauge("websocket_users", "Users with connections to this gateway.", nil, func() float64 { return float64(s.Users()) })
+	gauge("websocket_webhook_queue", "Events that wait for the webhook's receiver.", nil, func() float64 { return float64(s.WebhookQueue()) })
+	for _, hook := range []string{hooks.HookConnect, hooks.HookSubscribe, hooks.HookPublish, hooks.HookRPC, hooks.HookWebhook} {
+		gauge("websocket_hook_breaker_open", "1 while a hook is not called because its backend is down.", prometheus.Labels{"hook": hook}, func() float64 { return is(s.BreakerOpen(hook)) })
+	}
 	for _, state := range []contract.BrokerState{contract.BrokerReady, contract.BrokerConnecting, contract.BrokerDegraded} {
 		gauge("websocket_broker_state", "1 for the state that the broker is in.", prometheus.Labels{"state": string(state)}, func() float64 { return is(s.Broker().State == state) })
 	}
@@ -177,11 +202,40 @@ func (m *Metrics) Published(took time.Duration, err error) {
 
 // CommandFailed counts an error answered to a command.
 func (m *Metrics) CommandFailed(code uint32) {
-	m.protocolErrors.WithLabelValues(strconv.FormatUint(uint64(code), 10)).Inc()
+	label := "application"
+	if code < firstOwnError {
+		label = strconv.FormatUint(uint64(code), 10)
+	}
+	m.protocolErrors.WithLabelValues(label).Inc()
 }
 
+// firstOwnError is where the codes begin that backends make up.
+const firstOwnError = 400
+
 // APIRequest counts a request to the server API.
-func (m *Metrics) APIRequest(method, outcome string) { m.api.WithLabelValues(method, outcome).Inc() }
+func (m *Metrics) APIRequest(method, outcome string, took time.Duration) {
+	m.api.WithLabelValues(method, outcome).Inc()
+	m.apiSeconds.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// HookCalled implements hooks.Observer.
+func (m *Metrics) HookCalled(hook, outcome string, took time.Duration) {
+	m.hookCalls.WithLabelValues(hook, outcome).Inc()
+	m.hookSeconds.WithLabelValues(hook).Observe(took.Seconds())
+}
+
+// WebhookDelivered implements hooks.Observer.
+func (m *Metrics) WebhookDelivered(outcome string, events int) {
+	m.webhookEvents.WithLabelValues(outcome).Add(float64(events))
+}
+
+// WebhookDropped implements hooks.Observer.
+func (m *Metrics) WebhookDropped(reason string, events int) {
+	m.webhookEvents.WithLabelValues(reason).Add(float64(events))
+}
+
+// StreamGap counts a gap in a channel's stream that could not be closed.
+func (m *Metrics) StreamGap() { m.streamGaps.Inc() }
 
 // DrainClosed counts connections that a drain closed.
 func (m *Metrics) DrainClosed(n int, forced bool) {

@@ -1,183 +1,175 @@
 // Package serverapi is the HTTP API for backends, in the shapes of Centrifugo's HTTP API so that
-// existing server libraries work: POST /api/publish with an X-API-Key header.
+// existing server libraries work: POST /api/publish with an X-API-Key header. It checks and translates
+// requests; what they ask for is a Backend's business. openapi.yaml describes it.
 package serverapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/contract"
-	"github.com/wsfleet/wsfleet/gateway/session"
 )
-
-// Error codes of the protocol that the API shares with clients.
-const (
-	codeInternal       = 100
-	codeUnauthorized   = 101
-	codeForbidden      = 103
-	codeMethodNotFound = 104
-	codeLimitExceeded  = 106
-	codeBadRequest     = 107
-)
-
-// envelope is what a request may be larger than its data: names, quotes, and base64's third.
-const envelope = 4096
 
 // Options are what the API is made of.
 type Options struct {
-	// Key is what X-API-Key must say. Empty refuses everything.
-	Key             string
+	Keys            Keys
+	Backend         Backend
 	MaxMessageBytes int
-	Timeout         time.Duration
-	Publish         func(ctx context.Context, channel string, p broker.Publication) error
-	// Served counts requests by method and outcome.
-	Served func(method, outcome string)
+	// Timeout bounds a request, a batch with all its commands too.
+	Timeout time.Duration
+	// CheckChannel says what is wrong with a channel's name.
+	CheckChannel func(name string) error
+	// Served counts requests, and a batch's commands, by method, outcome and time. The outcome is ok,
+	// error for what was understood and not done, or refused.
+	Served func(method, outcome string, took time.Duration)
+	Logger *slog.Logger
 }
 
 // API serves contract.PathAPI.
 type API struct {
-	options Options
-	methods map[string]method
+	options  Options
+	methods  map[string]method
+	document []byte
 }
 
-// method takes a request's body and returns the result, or an *apiError.
+// method takes a request's body and returns the result, or a *fault, or an error of the Backend.
 type method func(ctx context.Context, body []byte) (any, error)
 
 // New returns the API.
 func New(o Options) *API {
-	a := &API{options: o}
-	a.methods = map[string]method{"publish": a.publish}
+	a := &API{options: o, document: document()}
+	a.methods = a.commands()
+	a.methods[methodBatch] = reading(a.batch)
 	return a
 }
 
-// apiError is answered as {"error":{...}}. Status is 200 when the request was understood and its
-// content refused, as libraries of this API expect.
-type apiError struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-	status  int
+// commands are the methods that a batch may hold.
+func (a *API) commands() map[string]method {
+	return map[string]method{
+		methodPublish:    reading(a.publish),
+		methodBroadcast:  reading(a.broadcast),
+		"subscribe":      reading(a.subscribe),
+		"unsubscribe":    reading(a.unsubscribe),
+		"disconnect":     reading(a.disconnect),
+		"refresh":        reading(a.refresh),
+		"presence":       reading(a.presence),
+		"presence_stats": reading(a.presenceStats),
+		"history":        reading(a.history),
+		"history_remove": reading(a.removeHistory),
+		"channels":       reading(a.channels),
+		"info":           reading(a.info),
+		"send":           reading(a.send),
+		"connections":    reading(a.connections),
+	}
 }
 
-func (e *apiError) Error() string { return e.Message }
+// Names that more than the table needs.
+const (
+	methodPublish   = "publish"
+	methodBroadcast = "broadcast"
+	methodBatch     = "batch"
+	methodUnknown   = "unknown"
+)
+
+// reading is a method that begins with decoding its request.
+func reading[Request any](serve func(context.Context, *Request) (any, error)) method {
+	return func(ctx context.Context, body []byte) (any, error) {
+		r := new(Request)
+		if err := decode(body, r); err != nil {
+			return nil, err
+		}
+		return serve(ctx, r)
+	}
+}
+
+// route is where a request goes.
+type route struct {
+	// name is counted; it is one of few.
+	name string
+	// serve is nil where there is nothing.
+	serve method
+	// allow is the HTTP method it takes, or a list of them when the request's is none of them.
+	allow string
+	limit int64
+}
 
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name := strings.TrimPrefix(r.URL.Path, contract.PathAPI)
-	m, known := a.methods[name]
-	if !known {
-		name = "unknown"
-	}
-	result, err := a.serve(w, r, m)
-	w.Header().Set("Content-Type", "application/json")
-	if err == nil {
-		a.options.Served(name, "ok")
-		write(w, map[string]any{"result": result})
+	path := strings.TrimPrefix(r.URL.Path, contract.PathAPI)
+	if path == documentPath {
+		a.serveDocument(w, r)
 		return
 	}
-	failed, ok := errors.AsType[*apiError](err)
-	if !ok {
-		failed = &apiError{Code: codeInternal, Message: err.Error(), status: http.StatusOK}
+	start, to := time.Now(), a.route(r, path)
+	result, f := a.serve(w, r, to)
+	a.options.Served(to.name, f.outcome(), time.Since(start))
+	answer(w, result, f)
+}
+
+// route finds what a path means.
+func (a *API) route(r *http.Request, path string) route {
+	if id, ok := strings.CutPrefix(path, pathConnection); ok {
+		return a.connectionRoute(r, id)
 	}
-	outcome := "error"
-	if failed.status != http.StatusOK {
-		outcome = "refused"
+	to := route{name: path, serve: a.methods[path], allow: http.MethodPost, limit: a.options.singleLimit()}
+	switch {
+	case to.serve == nil:
+		to.name = methodUnknown
+	case path == methodBatch, path == methodBroadcast:
+		to.limit = a.options.listLimit()
 	}
-	a.options.Served(name, outcome)
-	w.WriteHeader(failed.status)
-	write(w, map[string]any{"error": failed})
+	return to
 }
 
 // serve checks what all methods have in common.
-func (a *API) serve(w http.ResponseWriter, r *http.Request, m method) (any, error) {
+func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) (any, *fault) {
+	if f := a.admit(r); f != nil {
+		return nil, f
+	}
 	switch {
-	case a.options.Key == "":
-		return nil, &apiError{codeForbidden, "the server API is off: set api-key (environment " + contract.EnvPrefix + "API_KEY)", http.StatusForbidden}
-	case !same(r.Header.Get("X-API-Key"), a.options.Key):
-		return nil, &apiError{codeUnauthorized, "unauthorized: send the configured key in the X-API-Key header", http.StatusUnauthorized}
-	case m == nil:
-		return nil, &apiError{codeMethodNotFound, "method not found; there is publish", http.StatusNotFound}
-	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
-		return nil, &apiError{codeBadRequest, "use POST", http.StatusMethodNotAllowed}
+	case to.serve == nil:
+		return nil, a.notFound(http.StatusNotFound)
+	case r.Method != to.allow:
+		w.Header().Set("Allow", to.allow)
+		return nil, &fault{Code: codeBadRequest, Message: "use " + to.allow, status: http.StatusMethodNotAllowed}
 	}
-	limit := int64(a.options.MaxMessageBytes)*4/3 + envelope
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := a.read(w, r, to.limit)
 	if err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return nil, a.tooLarge(http.StatusRequestEntityTooLarge)
-		}
-		return nil, &apiError{codeBadRequest, "the request body could not be read", http.StatusBadRequest}
-	}
-	// JSON keeps such bytes, and a text frame that holds them makes every browser hang up.
-	if !utf8.Valid(body) {
-		return nil, &apiError{codeBadRequest, "the request body is not UTF-8; send bytes as b64data", http.StatusBadRequest}
+		return nil, a.explain(to.name, err)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.options.Timeout)
 	defer cancel()
-	return m(ctx, body)
+	return a.attempt(to.name, func() (any, error) { return to.serve(ctx, body) })
 }
 
-func (a *API) tooLarge(status int) *apiError {
-	return &apiError{codeLimitExceeded, fmt.Sprintf("message too large: max-message-bytes is %d", a.options.MaxMessageBytes), status}
+// notFound says which methods there are.
+func (a *API) notFound(status int) *fault {
+	names := slices.Sorted(maps.Keys(a.methods))
+	return &fault{Code: codeNotFound, Message: "method not found; there are " + strings.Join(names, ", "), status: status}
 }
 
-// publishRequest is the body of publish: either data, any JSON value, or b64data, bytes in base64.
-type publishRequest struct {
-	Channel string          `json:"channel"`
-	Data    json.RawMessage `json:"data"`
-	B64Data *string         `json:"b64data"`
+// answer writes a result, or what came instead of it. A batch's replies stand by themselves.
+func answer(w http.ResponseWriter, result any, f *fault) {
+	w.Header().Set("Content-Type", "application/json")
+	if f != nil {
+		w.WriteHeader(f.status)
+		write(w, map[string]any{"error": f})
+		return
+	}
+	if _, whole := result.(*batchReply); !whole {
+		result = map[string]any{"result": result}
+	}
+	write(w, result)
 }
 
-// publish sends a message into a channel. Plain clients get data as its JSON text in a text frame,
-// and b64data as a binary frame.
-func (a *API) publish(ctx context.Context, body []byte) (any, error) {
-	var request publishRequest
-	if err := json.Unmarshal(body, &request); err != nil {
-		return nil, &apiError{codeBadRequest, "the body is not the JSON of a publish: " + err.Error(), http.StatusBadRequest}
-	}
-	if err := session.CheckChannel(request.Channel); err != nil {
-		return nil, &apiError{codeBadRequest, "channel: " + err.Error(), http.StatusOK}
-	}
-	p, err := request.publication()
-	if err != nil {
-		return nil, err
-	}
-	if len(p.Data) > a.options.MaxMessageBytes {
-		return nil, a.tooLarge(http.StatusOK)
-	}
-	if err := a.options.Publish(ctx, request.Channel, p); err != nil {
-		return nil, &apiError{codeInternal, "the broker did not take the message; try again", http.StatusOK}
-	}
-	return struct{}{}, nil
-}
-
-func (r *publishRequest) publication() (broker.Publication, error) {
-	switch {
-	case r.B64Data != nil && r.Data != nil:
-		return broker.Publication{}, &apiError{codeBadRequest, "give data or b64data, not both", http.StatusOK}
-	case r.B64Data != nil:
-		data, err := base64.StdEncoding.DecodeString(*r.B64Data)
-		if err != nil {
-			return broker.Publication{}, &apiError{codeBadRequest, "b64data is not base64", http.StatusOK}
-		}
-		return broker.Publication{Data: data, Binary: true}, nil
-	case r.Data != nil:
-		return broker.Publication{Data: r.Data}, nil
-	}
-	return broker.Publication{}, &apiError{codeBadRequest, "data is missing", http.StatusOK}
-}
-
-// same compares in a time that tells nothing about the key, its length included.
-func same(a, b string) bool {
-	ha, hb := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(ha[:], hb[:]) == 1
+// write leaves messages as they are; a client that is gone cannot be told anything.
+func write(w http.ResponseWriter, v any) {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
 }

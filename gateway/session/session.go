@@ -1,173 +1,160 @@
-// Package session is what one client may do and does: its subscriptions, its limits, its way to
-// publish. Protocols translate between their frames and a session.
+// Package session is what one client may do and does: who it is, its subscriptions, its limits, its
+// way to publish and to ask. Protocols translate between their frames and a session.
+//
+// identify.go says who a client is, access.go what that allows, subscribe.go and publish.go do it; list.go
+// keeps the subscriptions, end.go ends them.
 package session
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-// What a client can get wrong.
-var (
-	ErrChannelName    = errors.New("channel name must be 1 to 255 bytes of UTF-8 without control characters")
-	ErrSubscribed     = errors.New("already subscribed")
-	ErrNotSubscribed  = errors.New("only subscribers may publish to a channel")
-	ErrTooManyChannel = errors.New("too many channels on one connection")
-)
-
-// longestChannel is the protocol's usual bound, and leaves room for a prefix in Redis.
-const longestChannel = 255
-
 // Options are the same for all sessions of a gateway.
 type Options struct {
-	Hub    *hub.Hub
-	Broker broker.Broker
+	Hub      *hub.Hub
+	Broker   broker.Broker
+	Presence Presence
+	// Anonymous lets clients in that nobody knows.
+	Anonymous bool
+	Tokens    Tokens
+	Hooks     *hooks.Hooks
 	// MaxChannels is how many channels one session may subscribe to.
 	MaxChannels int
-	// Timeout bounds what waits for the broker.
+	// Timeout bounds what waits for the broker. Hooks have their own.
 	Timeout time.Duration
+	// MaxHistoryBytes is how much of a channel's history, or of its presence, a client gets at once;
+	// 0: no limit.
+	MaxHistoryBytes int
+	// Reads are shared with others; nil: every session reads alone.
+	Reads *Reads
 	// Published counts attempts to publish, with the time they took and their error.
 	Published func(took time.Duration, err error)
 }
 
-// Session is one client's. Subscribe, Unsubscribe and Publish are called by its own goroutine only.
+// Tokens are verified by an auth.Verifier.
+type Tokens interface {
+	On() bool
+	Connection(ctx context.Context, token string) (*auth.Claims, error)
+	Subscription(ctx context.Context, token, user, channel string) (*auth.SubscriptionClaims, error)
+}
+
+// Presence is a presence.Keeper.
+type Presence interface {
+	Join(ctx context.Context, channel string, m broker.ClientInfo) error
+	Leave(channel string, m broker.ClientInfo, said bool)
+}
+
+// Session is one client's. Its methods may be called from anywhere.
 type Session struct {
 	options *Options
 
 	mu sync.Mutex
-	// holds is a list because most clients have a handful, and there may be many clients.
-	holds []*hub.Hold
+	// client is the connection's id, and who what its token or backend says of it; nil: nobody knows.
+	client string
+	who    *auth.Claims
+	// backing is what the backend said of the client, where it was asked and said something.
+	backing *Backing
+	// subscriptions are a list because most clients have a handful, and there may be many clients.
+	subscriptions []subscription
+	// last is the number of the latest subscription.
+	last   uint32
+	closed bool
 }
 
 // New returns a session without subscriptions. Close it.
 func New(o *Options) Session { return Session{options: o} }
 
-// find is the place of a channel's hold, or -1; the session is locked.
-func (s *Session) find(channel string) int {
-	return slices.IndexFunc(s.holds, func(h *hub.Hold) bool { return h.Channel() == channel })
-}
-
-// held is the channel's hold, or nil.
-func (s *Session) held(channel string) *hub.Hold {
+// Begin says who the client is: its connection's id, and what is known of it.
+func (s *Session) Begin(client string, who Identified) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.find(channel); i >= 0 {
-		return s.holds[i]
-	}
-	return nil
+	s.client, s.who, s.backing = client, who.Claims, who.Backing
 }
 
-// Reserve makes this gateway receive the channel, and counts it as the session's. Nothing is
-// delivered before Attach.
-func (s *Session) Reserve(ctx context.Context, channel string) error {
-	if err := CheckChannel(channel); err != nil {
-		return err
-	}
-	if err := s.room(channel); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
-	defer cancel()
-	hold, err := s.options.Hub.Hold(ctx, channel)
-	if err != nil {
-		return err
-	}
+// User is the client's, or empty.
+func (s *Session) User() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.holds == nil {
-		s.holds = make([]*hub.Hold, 0, 1)
+	if s.who == nil {
+		return ""
 	}
-	s.holds = append(s.holds, hold)
-	return nil
+	return s.who.User
 }
 
-// room says why a channel cannot be added.
-func (s *Session) room(channel string) error {
+// claims are who the client is; nil: nobody knows.
+func (s *Session) claims() *auth.Claims {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.find(channel) >= 0:
-		return ErrSubscribed
-	case len(s.holds) >= s.options.MaxChannels:
-		return fmt.Errorf("%w: the limit is %d", ErrTooManyChannel, s.options.MaxChannels)
-	}
-	return nil
+	return s.who
 }
 
-// Attach begins the delivery of a reserved channel; acknowledge runs ahead of any publication.
-func (s *Session) Attach(channel string, to hub.Subscriber, acknowledge func()) {
-	s.held(channel).Attach(to, acknowledge)
-}
-
-// Unsubscribe ends a subscription, if there is one.
-func (s *Session) Unsubscribe(channel string) {
-	s.mu.Lock()
-	var hold *hub.Hold
-	if i := s.find(channel); i >= 0 {
-		hold = s.holds[i]
-		s.holds = slices.Delete(s.holds, i, i+1)
-	}
-	s.mu.Unlock()
-	if hold != nil {
-		hold.Release()
-	}
-}
-
-// Publish hands a message to the broker and waits until it has it.
-func (s *Session) Publish(ctx context.Context, channel string, p broker.Publication) error {
-	hold := s.held(channel)
-	if hold == nil {
-		return ErrNotSubscribed
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
-	defer cancel()
-	start := time.Now()
-	err := s.options.Broker.Publish(ctx, hold.Channel(), p)
-	s.options.Published(time.Since(start), err)
-	return err
-}
+// Rule is what holds for a channel.
+func (s *Session) Rule(channel string) channel.Rule { return s.options.Hub.Rule(channel) }
 
 // Channels are the session's subscriptions, sorted.
 func (s *Session) Channels() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]string, 0, len(s.holds))
-	for _, hold := range s.holds {
-		out = append(out, hold.Channel())
+	out := make([]string, 0, len(s.subscriptions))
+	for _, sub := range s.subscriptions {
+		if sub.hold != nil {
+			out = append(out, sub.channel)
+		}
 	}
 	slices.Sort(out)
 	return out
 }
 
-// Close ends all subscriptions.
-func (s *Session) Close() {
+// Info is what others see of the client in a channel.
+func (s *Session) Info(channel string) broker.ClientInfo {
 	s.mu.Lock()
-	holds := s.holds
-	s.holds = nil
-	s.mu.Unlock()
-	for _, hold := range holds {
-		hold.Release()
+	defer s.mu.Unlock()
+	var t *terms
+	if i := s.find(channel); i >= 0 {
+		t = s.subscriptions[i].terms
 	}
+	return s.info(t)
 }
 
-// CheckChannel refuses names that could not be logged, typed or stored.
-func CheckChannel(name string) error {
-	if name == "" || len(name) > longestChannel || !utf8.ValidString(name) {
-		return ErrChannelName
+// Present is what others see of the client in a channel in which it is present; false: it is not.
+func (s *Session) Present(channel string) (broker.ClientInfo, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(channel)
+	if i < 0 || !s.subscriptions[i].present {
+		return broker.ClientInfo{}, false
 	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return ErrChannelName
-		}
+	return s.info(s.subscriptions[i].terms), true
+}
+
+// info is what others see under some terms; the session is locked.
+func (s *Session) info(t *terms) broker.ClientInfo {
+	i := broker.ClientInfo{Client: s.client}
+	if s.who != nil {
+		i.User, i.ConnInfo = s.who.User, s.who.Info
 	}
-	return nil
+	if t != nil {
+		i.ChanInfo = t.info
+	}
+	return i
+}
+
+// Close ends all subscriptions. Who is present stays so for the grace.
+func (s *Session) Close() {
+	s.mu.Lock()
+	ended := s.subscriptions
+	s.subscriptions, s.closed = nil, true
+	s.mu.Unlock()
+	for _, sub := range ended {
+		s.release(sub, false)
+	}
 }

@@ -17,6 +17,7 @@ const (
 	CodeTooBig        = 1009
 	CodeInternal      = 1011
 	CodeRestart       = 1012
+	CodeTryAgainLater = 1013
 )
 
 // Codes are the closes of one protocol for what the transport decides: its clients must understand

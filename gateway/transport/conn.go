@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/google/uuid"
 )
+
+// roomPatience is how long clients have that Room waits for.
+const roomPatience = 30 * time.Second
 
 // Why a client was given up, as counted.
 const (
@@ -72,6 +76,7 @@ type expiry struct {
 }
 
 func (c *conn) ID() string           { return c.id.String() }
+func (c *conn) UUID() uuid.UUID      { return c.id }
 func (c *conn) RemoteIP() netip.Addr { return c.ip }
 func (c *conn) OpenedAt() time.Time  { return time.Unix(0, c.opened) }
 
@@ -93,9 +98,48 @@ func (c *conn) Send(f Frame) bool {
 
 func (c *conn) Queue(f Frame) bool {
 	f = c.form(f)
+	f.answer = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.enqueue(f)
+}
+
+// Room implements Conn.
+func (c *conn) Room(ctx context.Context) bool {
+	room, open := c.awaitRoom()
+	if room == nil {
+		return open
+	}
+	c.Flush()
+	patience := time.NewTimer(c.server.options.RoomPatience)
+	defer patience.Stop()
+	select {
+	case <-room:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.ending == nil
+	case <-patience.C:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.drop(dropSlow, c.endpoint.Codes.Slow)
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// awaitRoom returns a channel that is closed when there is room, or nil when nothing is to be waited for.
+func (c *conn) awaitRoom() (room <-chan struct{}, open bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ending != nil:
+		return nil, false
+	case c.queue == nil || c.queue.hasRoom(c.server.options.MaxQueuedBytes):
+		return nil, true
+	case c.queue.room == nil:
+		c.queue.room = make(chan struct{})
+	}
+	return c.queue.room, true
 }
 
 func (c *conn) Flush() {
@@ -139,6 +183,7 @@ func (c *conn) enqueue(f Frame) bool {
 	}
 	if !ok {
 		c.queue.drop(&c.server.budget)
+		c.queue.makeRoom()
 		c.drop(dropSlow, c.endpoint.Codes.Slow)
 	}
 	return ok
@@ -250,6 +295,9 @@ func (c *conn) wrote(b *batch) bool {
 	more := false
 	if q := c.queue; q != nil {
 		q.written(&c.server.budget)
+		if q.hasRoom(c.server.options.MaxQueuedBytes) {
+			q.makeRoom()
+		}
 		if more = len(q.waiting) > 0; !more {
 			c.scheduled = false
 		}
@@ -311,10 +359,4 @@ func (c *conn) wake(now time.Duration) {
 		c.setTimer()
 	}
 	c.mu.Unlock()
-}
-
-func (c *conn) isClosing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ending != nil
 }

@@ -39,6 +39,8 @@ type payload struct {
 	wire []byte
 	// stream is what the message is part of, if a slow client may miss parts of it.
 	stream *Stream
+	// answer: the client has asked for it. It goes to one client only.
+	answer bool
 	// bulk: it goes to so many that others need not wait until all have it.
 	bulk bool
 	// queues counts where it waits: the memory is one, however many wait for it.
@@ -74,6 +76,9 @@ func (p Policy) String() string { return policies[p] }
 func NewFrame(kind Kind, payload []byte) Frame {
 	return encodeFrame(byte(kind), payload)
 }
+
+// IsZero tells that there is no message.
+func (f Frame) IsZero() bool { return f.payload == nil }
 
 // Of makes a message part of a stream. Call it before the frame is sent anywhere.
 func (f Frame) Of(s *Stream) Frame {

@@ -65,12 +65,20 @@ const acceptAtOnce = 64
 // retryAccept is when a front that found no file descriptor tries again.
 const retryAccept = 100 * time.Millisecond
 
+// untouched is how long a client has for its request before it may have to make room. Without that, those
+// who come back together would send each other away.
+const untouched = 250 * time.Millisecond
+
 // readable implements source: somebody is at the door.
 func (f *front) readable([]byte) {
 	f.door.Lock()
 	defer f.door.Unlock()
 	for range acceptAtOnce {
 		if f.fd == closedFD {
+			return
+		}
+		if f.isTaken() {
+			f.pause(tick)
 			return
 		}
 		fd, address, err := unix.Accept4(int(f.fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
@@ -80,8 +88,7 @@ func (f *front) readable([]byte) {
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 			// Whoever has taken longest makes room.
 			if !f.makeRoom() {
-				_ = f.loop.modify(f.fd, 0)
-				f.server.wheel.set(&f.timer, f.server.wheel.now()+retryAccept)
+				f.pause(retryAccept)
 				return
 			}
 		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
@@ -89,6 +96,20 @@ func (f *front) readable([]byte) {
 			return
 		}
 	}
+}
+
+// isTaken tells whether all places are taken by clients that have just come. Who comes now waits in the
+// system's queue, and its request with it.
+func (f *front) isTaken() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.guests.count >= f.server.options.MaxHandshakes && f.server.wheel.now()-f.guests.oldest.since < untouched
+}
+
+// pause leaves whoever is at the door there for a while; the door is held.
+func (f *front) pause(lasting time.Duration) {
+	_ = f.loop.modify(f.fd, 0)
+	f.server.wheel.set(&f.timer, f.server.wheel.now()+lasting)
 }
 
 // wake implements waker.
@@ -109,9 +130,9 @@ func (f *front) welcome(fd int32, address unix.Sockaddr) {
 		_ = unix.Close(int(fd))
 		return
 	}
-	g := &guest{front: f, loop: l, fd: fd, address: addrPort(address)}
+	g := &guest{front: f, loop: l, fd: fd, address: addrPort(address), since: f.server.wheel.now()}
 	g.timer.owner = g
-	f.server.wheel.set(&g.timer, f.server.wheel.now()+f.server.options.HandshakeTimeout)
+	f.server.wheel.set(&g.timer, g.since+f.server.options.HandshakeTimeout)
 	f.mu.Lock()
 	f.guests.add(g)
 	crowded := f.guests.count > f.server.options.MaxHandshakes

@@ -5,9 +5,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
 // highest is the largest file descriptor of this process.
@@ -25,6 +28,32 @@ func highest(t *testing.T) uint64 {
 		last = max(last, n)
 	}
 	return last
+}
+
+// Clients that come back together wait for each other, and none is sent away.
+func TestACrowdWaitsAtTheDoor(t *testing.T) {
+	// Who takes longer than this may be sent away.
+	const soon = 200 * time.Millisecond
+	seen := &tally{}
+	_, url := echoing(t, func(o *transport.Options) { o.MaxHandshakes, o.Observer = 3, seen })
+	for tries := 1; ; tries++ {
+		started, before := time.Now(), seen.crowded.Load()
+		crowd := make([]*peer, 0, 20)
+		for range cap(crowd) {
+			crowd = append(crowd, connect(t, url))
+		}
+		for _, p := range crowd {
+			p.say(upgrade + hi)
+		}
+		if time.Since(started) > soon && tries < 10 {
+			continue
+		}
+		for _, p := range crowd {
+			p.echo()
+		}
+		require.Equal(t, before, seen.crowded.Load())
+		return
+	}
 }
 
 // A process without a free file descriptor lets clients wait, and not for longer than it must.

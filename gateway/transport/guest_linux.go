@@ -9,12 +9,13 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsfleet/wsfleet/gateway/panics"
 )
 
 // guest is a connection whose first request has not come whole.
@@ -22,6 +23,7 @@ type guest struct {
 	front   *front
 	loop    *loop
 	address netip.AddrPort
+	since   time.Duration
 	timer   timer
 	// older and newer are its neighbours at the door. The front's lock guards them.
 	older, newer *guest
@@ -126,7 +128,7 @@ func (g *guest) serve(fd int32) {
 func (g *guest) receive(d *frontDoor, r *http.Request, e *Endpoint) {
 	defer func() {
 		if p := recover(); p != nil {
-			g.front.server.options.Logger.Error("handshake failed", slog.Any("panic", p), slog.String("protocol", e.Protocol), slog.String("stack", string(debug.Stack())))
+			g.front.server.options.Logger.Error("handshake failed", slog.String("protocol", e.Protocol), panics.Attr(p))
 			if !d.opened {
 				d.close()
 			}

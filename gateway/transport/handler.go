@@ -5,13 +5,17 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Conn is one client's connection. All methods may be called at any time from anywhere, and none
 // of them blocks.
 type Conn interface {
-	// ID names the connection in logs and reports. It is random: knowing one tells nothing of others.
+	// ID names the connection in logs and reports. Knowing one is no help in guessing others. UUID is the
+	// same, unwritten.
 	ID() string
+	UUID() uuid.UUID
 	RemoteIP() netip.Addr
 	OpenedAt() time.Time
 	// QueuedBytes is what still waits to be written.
@@ -21,8 +25,13 @@ type Conn interface {
 	Send(f Frame) bool
 	// Queue is Send for a handler that answers what came, and calls Flush when it has no more to say: the
 	// answers go out from its own goroutine, and nobody needs to be woken for them.
+	// Answers do not count against what may wait for a slow client, up to as much again; f is for this
+	// connection only.
 	Queue(f Frame) bool
 	Flush()
+	// Room waits until less than half of what may wait for the peer does, for a handler that is about to
+	// answer much. It reports false when the connection ends, also because the peer does not read.
+	Room(ctx context.Context) bool
 	// Close tells the peer why after everything queued before, waits a moment for its answer, and
 	// ends. Only the first call counts.
 	Close(c Close)

@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Endpoint returns the HTTP handler where an endpoint's clients connect.
@@ -92,7 +90,7 @@ func (s *Server) inspect(r *http.Request) *Refusal {
 
 // newConn returns a connection that queues what it is told to send until it is started.
 func (s *Server) newConn(ip netip.Addr, handler Handler, e *Endpoint) *conn {
-	c := &conn{server: s, endpoint: e, handler: handler, id: uuid.New(), ip: ip, opened: time.Now().UnixNano()}
+	c := &conn{server: s, endpoint: e, handler: handler, id: s.options.NewID(), ip: ip, opened: time.Now().UnixNano()}
 	c.timer.owner = c
 	return c
 }

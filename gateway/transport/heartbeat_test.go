@@ -26,6 +26,12 @@ func (c *conn) setBusy(busy bool) {
 	}
 }
 
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending != nil
+}
+
 // A broker that hangs holds up the reader, and a pong cannot overtake the message it waits for.
 func TestPeerIsNotBlamedForABusyHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,8 +3,9 @@ package transport
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
 	"sync"
+
+	"github.com/wsfleet/wsfleet/gateway/panics"
 )
 
 // inbox is what came from the peer and waits for the handler, in the order in which it came. It is
@@ -57,7 +58,7 @@ func (c *conn) arrive(a arrival) {
 	c.over = a.end
 	if c.inbox == nil {
 		c.inbox = spareInboxes.Get().(*inbox)
-		go c.work()
+		c.server.crew.take(c)
 	}
 	c.inbox.waiting = append(c.inbox.waiting, a)
 }
@@ -254,7 +255,7 @@ func (c *conn) unpack(a arrival) {
 func (c *conn) handle(kind Kind, data []byte) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.options.Logger.Error("message handler failed", slog.Any("panic", p), slog.String("connection", c.ID()), slog.String("stack", string(debug.Stack())))
+			c.server.options.Logger.Error("message handler failed", slog.String("connection", c.ID()), panics.Attr(p))
 			c.Close(Close{CodeInternal, "internal error"})
 		}
 	}()

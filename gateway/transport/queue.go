@@ -46,12 +46,14 @@ type queue struct {
 	// waiting has not been taken by the writer yet.
 	waiting []Frame
 	out     batch
-	// bytes counts what waits and what is on its way.
-	bytes int
+	// bytes counts what waits and what is on its way, answers those of them that the client asked for.
+	bytes, answers int
 	// charged is how many entries were charged to the budget.
 	charged int
 	// spare is the memory of an earlier batch, for the next.
 	spare []Frame
+	// room is closed when there is room again, or nobody will read; it is there while somebody waits.
+	room chan struct{}
 }
 
 // batch is what is on its way to the peer. Between take and written it is the writer's.
@@ -127,17 +129,42 @@ func (q *queue) push(f Frame, b bounds) (m missed, ok bool) {
 }
 
 func (q *queue) isFull(f Frame, b bounds) bool {
-	if q.bytes == 0 {
+	switch {
+	case q.bytes == 0:
 		return false
+	case len(q.waiting) >= b.entries() || b.budget.exhausted():
+		return true
+	case f.answer:
+		// Its size is the client's doing. Its handler waits for Room before it makes another large one.
+		return q.answers > b.bytes
 	}
-	return q.bytes+len(f.wire) > b.bytes || len(q.waiting) >= b.entries() || b.budget.exhausted()
+	return q.bytes-q.answers+len(f.wire) > b.bytes
+}
+
+// count adds a frame to what waits, or takes it away.
+func (q *queue) count(f Frame, times int) {
+	q.bytes += times * len(f.wire)
+	if f.answer {
+		q.answers += times * len(f.wire)
+	}
+}
+
+// hasRoom tells that less than half of what may wait does.
+func (q *queue) hasRoom(bytes int) bool { return q.bytes <= bytes/2 }
+
+// makeRoom wakes who waits for room.
+func (q *queue) makeRoom() {
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
 }
 
 // force adds a frame whatever waits; for close frames.
 func (q *queue) force(f Frame, b *budget) {
 	b.hold(f)
 	q.waiting = append(q.waiting, f)
-	q.bytes += len(f.wire)
+	q.count(f, 1)
 	if len(q.waiting)-q.charged >= entriesAtOnce {
 		q.charged += entriesAtOnce
 		b.used.Add(entriesAtOnce * entryBytes)
@@ -181,7 +208,7 @@ func (q *queue) dropOldest(b *budget) Policy {
 // drop forgets what the writer has not taken.
 func (q *queue) drop(b *budget) {
 	for _, f := range q.waiting {
-		q.bytes -= len(f.wire)
+		q.count(f, -1)
 		b.release(f)
 	}
 	q.discharge(b)
@@ -201,7 +228,7 @@ func (q *queue) take(b *budget) *batch {
 // written counts what was taken as gone.
 func (q *queue) written(b *budget) {
 	for _, f := range q.out.frames {
-		q.bytes -= len(f.wire)
+		q.count(f, -1)
 		b.release(f)
 	}
 	clear(q.out.frames)
@@ -211,6 +238,7 @@ func (q *queue) written(b *budget) {
 
 // abandon gives back what a connection that ended held. The writer may still look at its batch.
 func (q *queue) abandon(b *budget) {
+	q.makeRoom()
 	q.drop(b)
 	for _, f := range q.out.frames {
 		b.release(f)

@@ -246,3 +246,48 @@ func TestFrameLengths(t *testing.T) {
 		require.Equal(t, n+header, f.Len())
 	}
 }
+
+// answering is an answer of n bytes on the wire.
+func answering(n int) Frame {
+	f := text(n)
+	f.answer = true
+	return f
+}
+
+// What the client asked for takes nothing of the room for the rest, and is bounded by itself.
+func TestAnswersHaveRoomOfTheirOwn(t *testing.T) {
+	q, b := queue{}, bounded(10)
+	require.True(t, q.fits(answering(10), b))
+	require.True(t, q.fits(text(5), b))
+	require.True(t, q.fits(text(5), b))
+	require.False(t, q.fits(text(5), b), "as without answers")
+	require.True(t, q.fits(answering(10), b), "who answers much waits for room, and who answers little may have little left")
+	require.False(t, q.fits(answering(2), b))
+	require.Equal(t, 30, q.bytes)
+	require.Equal(t, 20, q.answers)
+
+	q.take(b.budget)
+	require.False(t, q.fits(answering(2), b), "what the writer holds is not written yet")
+	q.written(b.budget)
+	require.Zero(t, q.bytes)
+	require.Zero(t, q.answers)
+	require.True(t, q.fits(answering(10), b))
+	q.drop(b.budget)
+	require.Zero(t, q.answers)
+	require.Zero(t, b.budget.used.Load())
+}
+
+func TestThereIsRoomWhenLessThanHalfWaits(t *testing.T) {
+	q, b := queue{room: make(chan struct{})}, bounded(10)
+	require.True(t, q.hasRoom(10))
+	require.True(t, q.fits(text(5), b))
+	require.True(t, q.hasRoom(10))
+	require.True(t, q.fits(answering(2), b))
+	require.False(t, q.hasRoom(10))
+	waits := q.room
+	q.abandon(b.budget)
+	require.NotNil(t, waits)
+	_, open := <-waits
+	require.False(t, open, "nobody waits for who is gone")
+	require.Nil(t, q.room)
+}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Options are what a Server is made of.
@@ -28,6 +30,9 @@ type Options struct {
 	MaxHandshakes    int
 	// CloseTimeout is how long a peer has to answer a close frame.
 	CloseTimeout time.Duration
+	// RoomPatience is how long a client may take to read what it asked for, before it gets more of it;
+	// 30 seconds unless it is given.
+	RoomPatience time.Duration
 	Origins      Origins
 	Proxies      Proxies
 	// Compression lets clients agree on permessage-deflate, RFC 7692.
@@ -38,6 +43,8 @@ type Options struct {
 	Admit    func() *Refusal
 	Observer Observer
 	Logger   *slog.Logger
+	// NewID names connections; random by default.
+	NewID func() uuid.UUID
 	// Changed is called after a connection ended. It must not block.
 	Changed func()
 	// Blocking drives every connection with goroutines, also where an event loop could.
@@ -51,6 +58,7 @@ type Server struct {
 	turnstile *turnstile
 	loops     loops
 	wheel     *wheel
+	crew      *crew
 	// base is what messages are handled in: nobody's request.
 	base   context.Context
 	budget budget
@@ -68,9 +76,15 @@ type Server struct {
 
 // NewServer returns a server without connections; Endpoint lets them in.
 func NewServer(o Options) *Server {
+	if o.NewID == nil {
+		o.NewID = uuid.New
+	}
+	if o.RoomPatience == 0 {
+		o.RoomPatience = roomPatience
+	}
 	return &Server{
 		options: o, base: context.Background(), admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), turnstile: newTurnstile(o.ConnectRate),
-		wheel: newWheel(), budget: budget{max: o.MaxTotalQueuedBytes}, conns: map[*conn]struct{}{},
+		wheel: newWheel(), crew: newCrew(), budget: budget{max: o.MaxTotalQueuedBytes}, conns: map[*conn]struct{}{},
 	}
 }
 
@@ -83,6 +97,7 @@ func (s *Server) Close() {
 	s.open.Wait()
 	s.loops.close()
 	s.wheel.close()
+	s.crew.close()
 }
 
 // add reports false when the server is closed.

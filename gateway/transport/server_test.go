@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Li
 		Codes: transport.Codes{
 			Drain: transport.Close{Code: 1012, Reason: "restart"},
 			Rate:  transport.Close{Code: transport.CodePolicy, Reason: "message rate"},
+			Slow:  transport.Close{Code: 3008, Reason: "slow"},
 		},
 	}
 	mux := http.NewServeMux()
@@ -194,14 +196,40 @@ func TestRefusedByTheProtocol(t *testing.T) {
 func TestBugMetByOneMessageEndsOneConnection(t *testing.T) {
 	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
 		h := newHandler()
-		h.message = func(transport.Kind, []byte) { panic("bug") }
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		h.message = func(_ transport.Kind, data []byte) { panic(string(data)) }
+		log := &logbook{}
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire, log.keep)
 		c := dial(t, url)
-		require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("x")))
+		require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("5ecre7")))
 		_, _, err := c.Read(t.Context())
 		require.Equal(t, websocket.StatusInternalError, websocket.CloseStatus(err))
 		require.Equal(t, 1011, (<-h.closed).Code)
+		log.tellsOfABugWithout(t, "5ecre7")
 	})
+}
+
+// logbook is a log that a test reads.
+type logbook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logbook) keep(o *transport.Options) { o.Logger = slog.New(slog.NewTextHandler(l, nil)) }
+
+// Write takes an entry.
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logbook) tellsOfABugWithout(t *testing.T, value string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Contains(t, l.text.String(), "panic.type=string")
+	require.Contains(t, l.text.String(), "goroutine")
+	require.NotContains(t, l.text.String(), value)
 }
 
 func TestEverythingQueuedGoesOutBeforeTheClose(t *testing.T) {

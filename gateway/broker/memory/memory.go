@@ -1,42 +1,68 @@
-// Package memory is the broker of a gateway that is alone: publications never leave the process.
+// Package memory is the broker of a gateway that is alone: nothing leaves the process.
 package memory
 
 import (
 	"context"
 	"hash/maphash"
-	"sync"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
-// stripes bounds how many channels wait for each other's delivery.
+// stripes bounds how many channels wait for each other's lock.
 const stripes = 64
+
+// sweepInterval is how often what is over is thrown away, if nobody asked for it before.
+const sweepInterval = 30 * time.Second
+
+// Options are what a Broker is made of.
+type Options struct {
+	Deliver broker.Deliver
+	// Heard may be nil.
+	Heard broker.Heard
+	// Instance is this gateway's name in the directory; one is made up when it is empty.
+	Instance string
+}
 
 // Broker delivers where it was published.
 type Broker struct {
-	deliver broker.Deliver
-	seed    maphash.Seed
-	// order makes concurrent publications to a channel reach every subscriber in one order.
-	order [stripes]sync.Mutex
+	deliver  broker.Deliver
+	instance string
+	seed     maphash.Seed
+	streams  [stripes]streams
+	rooms    [stripes]rooms
+	// The directory of a gateway that is alone has one gateway in it.
+	about           lapsing[[]byte]
+	users, occupied lapsing[struct{}]
+	revoked         lapsing[time.Time]
+	letterbox       letterbox
 }
 
 // New returns a broker that is ready at once.
-func New(deliver broker.Deliver) *Broker {
-	return &Broker{deliver: deliver, seed: maphash.MakeSeed()}
+func New(o Options) *Broker {
+	if o.Instance == "" {
+		o.Instance = uuid.NewString()
+	}
+	b := &Broker{deliver: o.Deliver, instance: o.Instance, seed: maphash.MakeSeed(), letterbox: letterbox{heard: o.Heard}}
+	for i := range stripes {
+		b.streams[i].open = map[string]*stream{}
+		b.streams[i].published.all = map[string]lapse[published]{}
+		b.rooms[i].open = map[string]*room{}
+	}
+	b.about.all = map[string]lapse[[]byte]{}
+	b.users.all = map[string]lapse[struct{}]{}
+	b.occupied.all = map[string]lapse[struct{}]{}
+	b.revoked.all = map[string]lapse[time.Time]{}
+	return b
 }
+
+func (b *Broker) stripe(channel string) uint64 { return maphash.String(b.seed, channel) % stripes }
 
 // Kind implements broker.Broker.
 func (b *Broker) Kind() string { return contract.BrokerMemory }
-
-// Publish implements broker.Broker.
-func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication) error {
-	stripe := &b.order[maphash.String(b.seed, channel)%stripes]
-	stripe.Lock()
-	defer stripe.Unlock()
-	b.deliver(channel, p)
-	return nil
-}
 
 // Subscribe implements broker.Broker: everything is delivered anyway.
 func (b *Broker) Subscribe(_ string, confirmed func()) { confirmed() }
@@ -47,8 +73,27 @@ func (b *Broker) Unsubscribe(string) {}
 // Status implements broker.Broker.
 func (b *Broker) Status() broker.Status { return broker.Status{State: contract.BrokerReady} }
 
-// Run implements broker.Broker.
+// Run implements broker.Broker: it throws away what is over.
 func (b *Broker) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticker.C:
+			b.sweep(now)
+		}
+	}
+}
+
+func (b *Broker) sweep(now time.Time) {
+	for i := range stripes {
+		b.streams[i].sweep(now)
+		b.rooms[i].sweep(now)
+	}
+	b.about.sweep(now)
+	b.users.sweep(now)
+	b.occupied.sweep(now)
+	b.revoked.sweep(now)
 }

@@ -1,32 +1,176 @@
 package memory_test
 
 import (
+	"context"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
+	"github.com/wsfleet/wsfleet/gateway/channel"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Two subscribers must see concurrent publications to their channel in one order.
 func TestDeliveriesOfAChannelDoNotOverlap(t *testing.T) {
 	var inside sync.Mutex
 	delivered := 0
-	b := memory.New(func(string, broker.Publication) {
+	b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {
 		require.True(t, inside.TryLock(), "another delivery to this channel is under way")
 		delivered++
 		inside.Unlock()
-	})
+	}})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 1000 {
-				_ = b.Publish(t.Context(), "lobby", broker.Publication{})
+				_, _ = b.Publish(t.Context(), "lobby", broker.Publication{}, broker.PublishOptions{})
 			}
 		})
 	}
 	wg.Wait()
 	require.Equal(t, 8000, delivered)
+}
+
+func TestMemoryIsABroker(t *testing.T) {
+	n := brokertest.NewNode("only")
+	n.Broker = memory.New(memory.Options{Deliver: n.Deliver, Heard: n.Hear, Instance: n.Instance})
+	brokertest.Run(t, n, n)
+}
+
+func TestInstancesDiffer(t *testing.T) {
+	first, second := memory.New(memory.Options{}), memory.New(memory.Options{})
+	for _, b := range []*memory.Broker{first, second} {
+		require.NoError(t, b.Announce(t.Context(), nil, time.Minute))
+	}
+	all, err := first.Gateways(t.Context())
+	require.NoError(t, err)
+	for instance := range all {
+		require.NotEmpty(t, instance)
+		reached, err := second.Tell(t.Context(), instance, nil)
+		require.NoError(t, err)
+		require.False(t, reached)
+		reached, err = first.Tell(t.Context(), instance, nil)
+		require.NoError(t, err)
+		require.True(t, reached, "nobody listens, but it is there")
+	}
+}
+
+// Whoever tells may hold a lock that whoever hears wants.
+func TestTellingIsNotHearing(t *testing.T) {
+	var mu sync.Mutex
+	heard := make(chan struct{})
+	b := memory.New(memory.Options{Instance: "only", Heard: func([]byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		close(heard)
+	}})
+	mu.Lock()
+	_, err := b.Tell(t.Context(), "only", nil)
+	mu.Unlock()
+	require.NoError(t, err)
+	<-heard
+}
+
+func TestWhatIsOverTakesNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- b.Run(ctx) }()
+		h := channel.History{Size: 5, TTL: channel.Duration(time.Minute)}
+		first, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
+		require.NoError(t, err)
+		_, _, err = b.Join(ctx, "x", broker.ClientInfo{Client: "c"}, time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, b.Hold(ctx, []string{"u"}, time.Minute))
+		require.NoError(t, b.Revoke(ctx, "u", time.Now()))
+
+		time.Sleep(broker.IdempotencyTTL - time.Second)
+		again, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
+		require.NoError(t, err)
+		require.True(t, again.Repeated, "the key is remembered that long")
+		time.Sleep(2 * time.Second)
+		s, err := b.History(ctx, "x", broker.HistoryQuery{Limit: -1})
+		require.NoError(t, err)
+		require.Equal(t, broker.Stream{Top: first.Position}, s)
+		gone, err := b.Sweep(ctx, "x")
+		require.NoError(t, err)
+		require.Len(t, gone, 1, "somebody wants to know, for a while")
+		next, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
+		require.NoError(t, err)
+		require.Equal(t, broker.PublishResult{Position: broker.Position{Offset: 2, Epoch: first.Epoch}}, next)
+
+		time.Sleep(25 * time.Hour)
+		s, err = b.History(ctx, "x", broker.HistoryQuery{})
+		require.NoError(t, err)
+		require.NotEqual(t, first.Epoch, s.Top.Epoch)
+		until, err := b.Revoked(ctx, "u")
+		require.NoError(t, err)
+		require.False(t, until.IsZero())
+		require.Equal(t, 2, memory.Size(b), "the revocation, and the epoch that was just read")
+
+		cancel()
+		require.NoError(t, <-done)
+		time.Sleep(broker.RevocationTTL)
+		memory.Sweep(b)
+		require.Zero(t, memory.Size(b))
+	})
+}
+
+// A channel's name that was cut out of a message does not keep all of the message.
+func TestNamesDoNotKeepWhatTheyWereCutFrom(t *testing.T) {
+	b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {}})
+	h := channel.History{Size: 1, TTL: channel.Duration(time.Minute)}
+	for what, use := range map[string]func(name string) error{
+		"publish": func(name string) error {
+			_, err := b.Publish(t.Context(), name, broker.Publication{}, broker.PublishOptions{History: h})
+			return err
+		},
+		"history": func(name string) error {
+			_, err := b.History(t.Context(), name, broker.HistoryQuery{})
+			return err
+		},
+		"join": func(name string) error {
+			_, _, err := b.Join(t.Context(), name, broker.ClientInfo{Client: "c"}, time.Minute)
+			return err
+		},
+	} {
+		message := strings.Repeat("x", 1<<20)
+		kept := weak.Make(unsafe.StringData(message))
+		require.NoError(t, use(message[:len(what)]))
+		runtime.GC()
+		require.Nil(t, kept.Value(), what)
+	}
+	require.NotZero(t, memory.Size(b))
+}
+
+// Clients can look at as many channels as they can think of: what is kept of a look is soon forgotten.
+func TestALookIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {}})
+		look := func() string {
+			stream, err := b.History(t.Context(), "invented", broker.HistoryQuery{})
+			require.NoError(t, err)
+			return stream.Top.Epoch
+		}
+		first := look()
+		for range 3 {
+			time.Sleep(broker.EmptyTTL - time.Second)
+			require.Equal(t, first, look(), "each look keeps it for as long again")
+		}
+		time.Sleep(broker.EmptyTTL)
+		require.NotEqual(t, first, look())
+	})
 }

@@ -29,6 +29,8 @@ var errSilent = errors.New("redis does not deliver: no probe has come back")
 type link struct {
 	broker *Broker
 	probe  string
+	// inbox is where this gateway hears what it is told; one link has it.
+	inbox string
 	// wake says that wishes changed, due that a probe should go out now. They hold one token at most.
 	wake, due chan struct{}
 
@@ -40,7 +42,7 @@ type link struct {
 }
 
 func newLink(b *Broker, probe string) *link {
-	return &link{broker: b, probe: probe, wake: make(chan struct{}, 1), due: make(chan struct{}, 1), wishes: newWishes(), err: errNoProbe}
+	return &link{broker: b, probe: probe, wake: make(chan struct{}, 1), due: make(chan struct{}, 1), wishes: newWishes(b.resumed), err: errNoProbe}
 }
 
 func (l *link) subscribe(key string, confirmed func()) {
@@ -116,7 +118,7 @@ func (l *link) session(ctx context.Context) error {
 	l.echoed = time.Now()
 	l.mu.Unlock()
 
-	if err := l.tell(ctx, ps, []string{l.probe}, nil); err != nil {
+	if err := l.tell(ctx, ps, l.own(), nil); err != nil {
 		_ = ps.Close()
 		return err
 	}
@@ -134,6 +136,15 @@ func (l *link) session(ctx context.Context) error {
 		l.reload(ctx)
 	}
 	return err
+}
+
+// own are the names that are always subscribed. The probe is last: when it comes back, the inbox is
+// subscribed as well.
+func (l *link) own() []string {
+	if l.inbox == "" {
+		return []string{l.probe}
+	}
+	return []string{l.inbox, l.probe}
 }
 
 // open makes a Pub/Sub connection, which dials at its first command.
@@ -217,8 +228,14 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 }
 
 func (l *link) message(ctx context.Context, m *redis.Message) {
-	if m.Channel == l.probe {
+	switch m.Channel {
+	case l.probe:
 		l.set(true, nil)
+		return
+	case l.inbox:
+		if heard := l.broker.options.Heard; heard != nil {
+			heard([]byte(m.Payload))
+		}
 		return
 	}
 	if channel, ok := l.broker.names.channelOf(m.Channel); ok {
@@ -243,7 +260,7 @@ func (l *link) answered(m *redis.Subscription) error {
 		l.mu.Lock()
 		expected := l.wishes.left(m.Channel)
 		l.mu.Unlock()
-		if !expected || m.Channel == l.probe {
+		if !expected || m.Channel == l.probe || m.Channel == l.inbox {
 			return errMoved
 		}
 	}

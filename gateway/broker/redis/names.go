@@ -3,6 +3,7 @@ package redis
 import (
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 )
 
@@ -25,13 +26,57 @@ func (n names) parts() int {
 
 // channel is a channel's name in Redis and the part it belongs to.
 func (n names) channel(channel string) (key string, part int) {
-	if n.sharded {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(channel))
-		part = int(h.Sum32() % parts)
-	}
+	part = n.part(channel)
 	return n.head(part) + "c:" + channel, part
 }
+
+// inbox is where a gateway hears what it is told.
+func (n names) inbox(instance string) (key string, part int) {
+	part = n.part(instance)
+	return n.head(part) + "n:" + instance, part
+}
+
+// part is where all belongs that is known of a channel, a user or a gateway.
+func (n names) part(name string) int {
+	if !n.sharded {
+		return 0
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return int(h.Sum32() % parts)
+}
+
+// stream is where a channel's publications are, and its epoch and top offset.
+func (n names) stream(channel string) (publications, position string) {
+	head := n.head(n.part(channel))
+	return head + "s:" + channel, head + "t:" + channel
+}
+
+// idempotency is where the first result of a publication is. The length keeps channel and key apart.
+func (n names) idempotency(channel, key string) string {
+	return n.head(n.part(channel)) + "i:" + strconv.Itoa(len(channel)) + ":" + channel + ":" + key
+}
+
+// presence is where a channel's members are, until when, their users, and who of them is away.
+func (n names) presence(channel string) []string {
+	head := n.head(n.part(channel))
+	return []string{head + "pm:" + channel, head + "pt:" + channel, head + "pu:" + channel, head + "pa:" + channel}
+}
+
+// gateways is where gateways say what they are, and until when.
+func (n names) gateways() []string {
+	head := n.head(0)
+	return []string{head + "ga", head + "gt"}
+}
+
+// holders is where the gateways are that hold a user.
+func (n names) holders(user string) string { return n.head(n.part(user)) + "u:" + user }
+
+// occupants is where the gateways are that have subscribers of a channel.
+func (n names) occupants(channel string) string { return n.head(n.part(channel)) + "o:" + channel }
+
+// revoked is where a user's revocation is.
+func (n names) revoked(user string) string { return n.head(n.part(user)) + "r:" + user }
 
 // probe is the name of a gateway's own messages to itself.
 func (n names) probe(part int, instance string) string {

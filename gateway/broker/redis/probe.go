@@ -31,7 +31,7 @@ func (l *link) probing(ctx context.Context) error {
 			return errSilent
 		}
 		// A publication that fails says nothing about the connection that is read: it stays.
-		if err := l.broker.publish(ctx, l.probe, []byte{0}); err != nil && ctx.Err() == nil {
+		if _, err := l.broker.publish(ctx, l.probe, []byte{0}); err != nil && ctx.Err() == nil {
 			l.set(false, err)
 		}
 	}

@@ -2,103 +2,85 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Publications that come at the same time share a round trip. A few round trips are under way at
-// once, so that a slow one does not hold up all.
-const (
-	publishers       = 4
-	largestRoundTrip = 256
-)
-
-// request is one publication on its way to Redis.
-type request struct {
-	ctx     context.Context
-	key     string
-	payload []byte
-	// done gets the outcome; it has room for it, whoever still waits.
-	done chan error
+// Publish implements broker.Broker.
+func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+	key, _ := b.names.channel(channel)
+	if o.History.Size > 0 || o.IdempotencyKey != "" {
+		return b.publishOnce(ctx, channel, key, p, o)
+	}
+	_, err := b.publish(ctx, key, broker.Encode(p))
+	return broker.PublishResult{}, err
 }
 
 // publish returns when Redis has taken the message, or when the time for it is over: whoever
-// publishes is not held up by a Redis that hangs.
-func (b *Broker) publish(ctx context.Context, key string, payload []byte) error {
+// publishes is not held up by a Redis that hangs. It says to how many connections the message went.
+func (b *Broker) publish(ctx context.Context, key string, payload []byte) (reached int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	r := &request{ctx: ctx, key: key, payload: payload, done: make(chan error, 1)}
-	var err error
-	select {
-	case b.requests <- r:
-		select {
-		case err = <-r.done:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	case <-ctx.Done():
-		err = ctx.Err()
+	cmd := redis.NewIntCmd(ctx, b.publishCommand(), key, payload)
+	if err := b.publications.send(ctx, cmd); err != nil {
+		return 0, unavailable("publish", err)
 	}
+	return cmd.Val(), nil
+}
+
+func (b *Broker) publishCommand() string {
+	if b.names.sharded {
+		return "spublish"
+	}
+	return "publish"
+}
+
+// publishOnce lets a script publish, which gives the publication its place in the stream and remembers
+// the idempotency key.
+func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+	var keys []string
+	if o.History.Size > 0 {
+		stream, position := b.names.stream(channel)
+		keys = append(keys, stream, position)
+	}
+	var fingerprint string
+	if o.IdempotencyKey != "" {
+		keys = append(keys, b.names.idempotency(channel, o.IdempotencyKey))
+		f := o.Used(p)
+		fingerprint = string(f[:])
+	}
+	reply, err := b.call(ctx, b.publications, "publish", b.scripts.publish, keys, b.publishCommand(), key, broker.Encode(p),
+		o.History.Size, time.Duration(o.History.TTL).Milliseconds(), broker.PositionTTL(o.History).Milliseconds(), broker.NewEpoch(),
+		fingerprint, broker.IdempotencyTTL.Milliseconds())
 	if err != nil {
-		return fmt.Errorf("%w: redis: publish: %w", broker.ErrUnavailable, err)
+		return broker.PublishResult{}, err
 	}
-	return nil
+	return published(reply, fingerprint)
 }
 
-// publishing is one goroutine that makes round trips.
-func (b *Broker) publishing(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case first := <-b.requests:
-			b.roundTrip(ctx, b.gather(first))
-		}
+// published reads the script's answer.
+func published(reply any, fingerprint string) (broker.PublishResult, error) {
+	answer, err := list(reply, 4)
+	if err != nil {
+		return broker.PublishResult{}, err
 	}
+	repeated := number(answer[0]) == 1
+	if repeated && text(answer[1]) != fingerprint {
+		return broker.PublishResult{}, broker.ErrIdempotencyConflict
+	}
+	position, err := positionOf(answer[2], answer[3])
+	return broker.PublishResult{Position: position, Repeated: repeated}, err
 }
 
-// gather takes what else waits already. Nothing is waited for.
-func (b *Broker) gather(first *request) []*request {
-	batch := []*request{first}
-	for len(batch) < largestRoundTrip {
-		select {
-		case r := <-b.requests:
-			batch = append(batch, r)
-		default:
-			return batch
-		}
+func positionOf(offset, epoch any) (broker.Position, error) {
+	n, err := strconv.ParseUint(text(offset), 10, 64)
+	if err != nil {
+		return broker.Position{}, fmt.Errorf("redis: offset of a stream: %w", err)
 	}
-	return batch
-}
-
-// roundTrip sends a batch and hands the outcomes out. What its sender has given up is not sent.
-func (b *Broker) roundTrip(ctx context.Context, batch []*request) {
-	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
-	defer cancel()
-	pipe := b.client.Pipeline()
-	sent := make(map[*request]*redis.IntCmd, len(batch))
-	for _, r := range batch {
-		switch {
-		case r.ctx.Err() != nil:
-		case b.names.sharded:
-			sent[r] = pipe.SPublish(ctx, r.key, r.payload)
-		default:
-			sent[r] = pipe.Publish(ctx, r.key, r.payload)
-		}
-	}
-	_, failed := pipe.Exec(ctx)
-	for _, cmd := range sent {
-		if cmd.Err() != nil {
-			// Then each command knows its own outcome.
-			failed = nil
-		}
-	}
-	for r, cmd := range sent {
-		// Without a connection the library fails the round trip, but none of its commands.
-		r.done <- errors.Join(failed, cmd.Err())
-	}
+	return broker.Position{Offset: n, Epoch: text(epoch)}, nil
 }

@@ -1,6 +1,6 @@
-// Package redis carries publications between gateways through Redis Pub/Sub: a single Redis, one
-// behind sentinels, or a Redis Cluster (with sharded Pub/Sub). A gateway subscribes to a channel in
-// Redis while anybody here wants it.
+// Package redis carries publications between gateways through Redis Pub/Sub, and keeps there what they
+// share: a single Redis, one behind sentinels, or a Redis Cluster (with sharded Pub/Sub). A gateway
+// subscribes to a channel in Redis while anybody here wants it.
 package redis
 
 import (
@@ -49,8 +49,16 @@ type Options struct {
 	// Prefix begins every name in Redis.
 	Prefix        string
 	ProbeInterval time.Duration
-	Deliver       broker.Deliver
-	Logger        *slog.Logger
+	// Resumed is told of a channel that is delivered again after its connection was lost: what was
+	// published meanwhile is missing. It must not block, and may be nil.
+	Resumed func(channel string)
+	Deliver broker.Deliver
+	// Heard may be nil.
+	Heard broker.Heard
+	// Instance is this gateway's name in the directory, another one with every start; one is made up
+	// when it is empty.
+	Instance string
+	Logger   *slog.Logger
 }
 
 // Broker implements broker.Broker.
@@ -58,11 +66,12 @@ type Broker struct {
 	options Options
 	names   names
 	client  redis.UniversalClient
-	// requests are publications that wait for a round trip.
-	requests chan *request
-	links    []*link
-	seed     maphash.Seed
-	queues   []chan delivery
+	scripts scripts
+	// publications and the rest take ways of their own: those are small, and somebody waits for them.
+	publications, rest *pipeline
+	links              []*link
+	seed               maphash.Seed
+	queues             []chan delivery
 	// complaint keeps foreign messages from filling the log.
 	complaint rate.Sometimes
 	// warning does so for attempts to reach Redis.
@@ -83,16 +92,21 @@ func New(o Options) *Broker {
 	if o.ProbeInterval == 0 {
 		o.ProbeInterval = DefaultProbeInterval
 	}
+	if o.Instance == "" {
+		o.Instance = uuid.NewString()
+	}
+	client := redis.NewUniversalClient(clientOptions(o))
 	b := &Broker{
 		options: o, names: names{prefix: o.Prefix, sharded: o.Mode == contract.RedisCluster},
-		client: redis.NewUniversalClient(clientOptions(o)), requests: make(chan *request),
+		client: client, scripts: newScripts(), publications: newPipeline(client), rest: newPipeline(client),
 		seed: maphash.MakeSeed(), complaint: rate.Sometimes{Interval: logInterval}, warning: rate.Sometimes{Interval: logInterval},
 		state: contract.BrokerConnecting,
 	}
-	instance := uuid.NewString()
 	for part := range b.names.parts() {
-		b.links = append(b.links, newLink(b, b.names.probe(part, instance)))
+		b.links = append(b.links, newLink(b, b.names.probe(part, o.Instance)))
 	}
+	inbox, part := b.names.inbox(o.Instance)
+	b.links[part].inbox = inbox
 	for range workers {
 		b.queues = append(b.queues, make(chan delivery, workerQueue))
 	}
@@ -118,12 +132,6 @@ func clientOptions(o Options) *redis.UniversalOptions {
 // Kind implements broker.Broker.
 func (b *Broker) Kind() string { return contract.BrokerRedis }
 
-// Publish implements broker.Broker.
-func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publication) error {
-	key, _ := b.names.channel(channel)
-	return b.publish(ctx, key, broker.Encode(p))
-}
-
 // Subscribe implements broker.Broker.
 func (b *Broker) Subscribe(channel string, confirmed func()) {
 	key, part := b.names.channel(channel)
@@ -142,8 +150,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, queue := range b.queues {
 		group.Go(func() error { return b.work(ctx, queue) })
 	}
-	for range publishers {
-		group.Go(func() error { return b.publishing(ctx) })
+	for range roundTrips {
+		group.Go(func() error { return b.publications.run(ctx) })
+		group.Go(func() error { return b.rest.run(ctx) })
 	}
 	for _, l := range b.links {
 		group.Go(func() error { return l.run(ctx) })
@@ -178,5 +187,12 @@ func (b *Broker) enqueue(ctx context.Context, d delivery) {
 	select {
 	case b.queues[maphash.String(b.seed, d.channel)%workers] <- d:
 	case <-ctx.Done():
+	}
+}
+
+// resumed tells of a name that Redis confirmed on a new connection.
+func (b *Broker) resumed(name string) {
+	if channel, ok := b.names.channelOf(name); ok && b.options.Resumed != nil {
+		b.options.Resumed(channel)
 	}
 }

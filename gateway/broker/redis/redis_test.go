@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
 	"github.com/wsfleet/wsfleet/gateway/contract"
@@ -24,10 +26,9 @@ const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// node is a broker as a gateway holds it, with a channel that shows what it delivers.
+// node is a broker as a gateway holds it, with what it delivers and hears.
 type node struct {
-	*redis.Broker
-	got chan message
+	*brokertest.Node
 }
 
 type message struct {
@@ -36,16 +37,16 @@ type message struct {
 	binary  bool
 }
 
+var plain = broker.PublishOptions{}
+
 func start(t *testing.T, o redis.Options) *node {
 	t.Helper()
-	n := &node{got: make(chan message, 10_000)}
+	n := &node{Node: brokertest.NewNode(rand.Text())}
 	// A link is lost after a few of these without a probe, and the machine may be busy.
 	o.ProbeInterval = time.Second
 	o.Prefix = "test:"
 	o.Logger = slog.New(slog.DiscardHandler)
-	o.Deliver = func(channel string, p broker.Publication) {
-		n.got <- message{channel, string(p.Data), p.Binary}
-	}
+	o.Instance, o.Deliver, o.Heard = n.Instance, n.Deliver, n.Hear
 	b := redis.New(o)
 	n.Broker = b
 	ctx, cancel := context.WithCancel(t.Context())
@@ -73,44 +74,50 @@ func (n *node) await(t *testing.T, state contract.BrokerState) {
 	require.True(t, ready, "want %s, still %v", state, n.Status())
 }
 
-// join subscribes and waits for the confirmation.
 func (n *node) join(t *testing.T, channel string) {
 	t.Helper()
-	confirmed := make(chan struct{})
-	n.Subscribe(channel, func() { close(confirmed) })
-	select {
-	case <-confirmed:
-	case <-time.After(patience):
-		t.Fatalf("subscription to %s not confirmed", channel)
-	}
+	n.Listen(t, channel)
 }
 
 func (n *node) next(t *testing.T) message {
 	t.Helper()
-	select {
-	case m := <-n.got:
-		return m
-	case <-time.After(patience):
-		t.Fatal("no message")
-		return message{}
+	d := n.Next(t)
+	return message{d.Channel, string(d.Data), d.Binary}
+}
+
+func (n *node) publish(ctx context.Context, channel string, p broker.Publication) error {
+	_, err := n.Publish(ctx, channel, p, plain)
+	return err
+}
+
+// modes start a Redis of each kind, and say how to reach it.
+var modes = map[string]func(*testing.T) redis.Options{
+	"standalone": func(t *testing.T) redis.Options {
+		s := redistest.Standalone(t, "secret")
+		return redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}, Password: "secret"}
+	},
+	"sentinel": func(t *testing.T) redis.Options {
+		s := redistest.WithSentinel(t)
+		return redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName}
+	},
+	"cluster": func(t *testing.T) redis.Options {
+		return redis.Options{Mode: contract.RedisCluster, Addresses: redistest.WithCluster(t).Addresses()}
+	},
+}
+
+func TestRedisIsABrokerInEveryMode(t *testing.T) {
+	t.Parallel()
+	for name, options := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := pair(t, options(t))
+			brokertest.Run(t, a.Node, b.Node)
+		})
 	}
 }
 
 func TestPublicationsReachEveryNodeInEveryMode(t *testing.T) {
 	t.Parallel()
-	modes := map[string]func(*testing.T) redis.Options{
-		"standalone": func(t *testing.T) redis.Options {
-			s := redistest.Standalone(t, "secret")
-			return redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}, Password: "secret"}
-		},
-		"sentinel": func(t *testing.T) redis.Options {
-			s := redistest.WithSentinel(t)
-			return redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName}
-		},
-		"cluster": func(t *testing.T) redis.Options {
-			return redis.Options{Mode: contract.RedisCluster, Addresses: redistest.WithCluster(t).Addresses()}
-		},
-	}
 	for name, options := range modes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,10 +125,10 @@ func TestPublicationsReachEveryNodeInEveryMode(t *testing.T) {
 			a, b := pair(t, o)
 			for _, channel := range []string{"one", "two", "three", "{tagged}", "user:5#x"} {
 				b.join(t, channel)
-				require.NoError(t, a.Publish(t.Context(), channel, broker.Publication{Data: []byte(channel), Binary: true}))
+				require.NoError(t, a.publish(t.Context(), channel, broker.Publication{Data: []byte(channel), Binary: true}))
 				require.Equal(t, message{channel, channel, true}, b.next(t))
 			}
-			require.Empty(t, a.got, "a node without a subscription must not receive")
+			require.Empty(t, a.Got, "a node without a subscription must not receive")
 		})
 	}
 }
@@ -141,7 +148,7 @@ func TestLostRedisComesBack(t *testing.T) {
 	b.await(t, contract.BrokerDegraded)
 	require.Error(t, b.Status().Err)
 	begin := time.Now()
-	require.ErrorIs(t, a.Publish(t.Context(), "one", broker.Publication{}), broker.ErrUnavailable)
+	require.ErrorIs(t, a.publish(t.Context(), "one", broker.Publication{}), broker.ErrUnavailable)
 	require.Less(t, time.Since(begin), 7*time.Second)
 	later := make(chan struct{})
 	b.Subscribe("later", func() { close(later) })
@@ -160,7 +167,7 @@ func TestLostRedisComesBack(t *testing.T) {
 			}
 			return err
 		})
-		require.NoError(t, a.Publish(t.Context(), channel, broker.Publication{Data: []byte("again")}))
+		require.NoError(t, a.publish(t.Context(), channel, broker.Publication{Data: []byte("again")}))
 		require.Equal(t, message{channel, "again", false}, b.next(t))
 	}
 }
@@ -187,7 +194,7 @@ func TestUnreachableRedis(t *testing.T) {
 			}, patience, 10*time.Millisecond, "%v", n.Status())
 			require.Equal(t, contract.BrokerConnecting, n.Status().State)
 			require.NotContains(t, n.Status().Err.Error(), "guess")
-			require.ErrorIs(t, n.Publish(t.Context(), "x", broker.Publication{}), broker.ErrUnavailable)
+			require.ErrorIs(t, n.publish(t.Context(), "x", broker.Publication{}), broker.ErrUnavailable)
 		})
 	}
 }
@@ -202,7 +209,7 @@ func TestConfirmedMeansDelivered(t *testing.T) {
 		b.Unsubscribe("lobby")
 		b.join(t, "lobby")
 		want := message{"lobby", string(rune('a' + i%26)), false}
-		require.NoError(t, a.Publish(t.Context(), "lobby", broker.Publication{Data: []byte(want.data)}))
+		require.NoError(t, a.publish(t.Context(), "lobby", broker.Publication{Data: []byte(want.data)}))
 		require.Equal(t, want, b.next(t))
 	}
 }
@@ -216,8 +223,8 @@ func TestOrderPerChannelHolds(t *testing.T) {
 	b.join(t, "other")
 	const count = 500
 	for i := range count {
-		require.NoError(t, a.Publish(t.Context(), "lobby", broker.Publication{Data: []byte{byte(i), byte(i >> 8)}}))
-		require.NoError(t, a.Publish(t.Context(), "other", broker.Publication{}))
+		require.NoError(t, a.publish(t.Context(), "lobby", broker.Publication{Data: []byte{byte(i), byte(i >> 8)}}))
+		require.NoError(t, a.publish(t.Context(), "other", broker.Publication{}))
 	}
 	last := -1
 	for range 2 * count {
@@ -239,10 +246,10 @@ func TestForeignMessagesAreIgnored(t *testing.T) {
 	n.join(t, "lobby")
 	client := s.Client()
 	defer func() { require.NoError(t, client.Close()) }()
-	for _, payload := range []string{"", "x", "hello", "\x07\x00future"} {
+	for _, payload := range []string{"", "x", "hello", "\x07\x00future", "\x03", "\x02\x08\x05"} {
 		require.NoError(t, client.Publish(t.Context(), "test:c:lobby", payload).Err())
 	}
-	require.NoError(t, n.Publish(t.Context(), "lobby", broker.Publication{Data: []byte("ours")}))
+	require.NoError(t, n.publish(t.Context(), "lobby", broker.Publication{Data: []byte("ours")}))
 	require.Equal(t, message{"lobby", "ours", false}, n.next(t))
 }
 
@@ -266,7 +273,7 @@ func TestSentinelFailover(t *testing.T) {
 	})
 	a.await(t, contract.BrokerReady)
 	b.await(t, contract.BrokerReady)
-	require.NoError(t, a.Publish(t.Context(), "lobby", broker.Publication{Data: []byte("after")}))
+	require.NoError(t, a.publish(t.Context(), "lobby", broker.Publication{Data: []byte("after")}))
 	require.Equal(t, message{"lobby", "after", false}, b.next(t))
 }
 
@@ -289,12 +296,12 @@ func TestClusterSlotsMove(t *testing.T) {
 	b.await(t, contract.BrokerReady)
 	for _, channel := range channels {
 		redistest.Await(t, "publications to flow again", func(ctx context.Context) error {
-			if err := a.Publish(ctx, channel, broker.Publication{Data: []byte(channel)}); err != nil {
+			if err := a.publish(ctx, channel, broker.Publication{Data: []byte(channel)}); err != nil {
 				return err
 			}
 			select {
-			case m := <-b.got:
-				if m.channel == channel {
+			case m := <-b.Got:
+				if m.Channel == channel {
 					return nil
 				}
 			case <-time.After(100 * time.Millisecond):
@@ -317,7 +324,7 @@ func TestHangingRedisHoldsNobody(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if err := n.Publish(t.Context(), "lobby", broker.Publication{}); !errors.Is(err, broker.ErrUnavailable) {
+			if err := n.publish(t.Context(), "lobby", broker.Publication{}); !errors.Is(err, broker.ErrUnavailable) {
 				t.Errorf("publish: %v", err)
 			}
 		})
@@ -328,8 +335,33 @@ func TestHangingRedisHoldsNobody(t *testing.T) {
 	s.Resume()
 	n.await(t, contract.BrokerReady)
 	require.Eventually(t, func() bool {
-		return n.Publish(t.Context(), "lobby", broker.Publication{Data: []byte("back")}) == nil
+		return n.publish(t.Context(), "lobby", broker.Publication{Data: []byte("back")}) == nil
 	}, patience, 10*time.Millisecond)
 	for n.next(t).data != "back" {
 	}
+}
+
+// Clients can look at as many channels as they can think of: what Redis keeps of a look is soon forgotten.
+func TestALookIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := redistest.Standalone(t, "")
+	n := start(t, redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}})
+	n.await(t, contract.BrokerReady)
+	client := s.Client()
+	defer func() { _ = client.Close() }()
+	var epochs []string
+	for range 2 {
+		stream, err := n.History(t.Context(), "invented", broker.HistoryQuery{})
+		require.NoError(t, err)
+		epochs = append(epochs, stream.Top.Epoch)
+		keys, err := client.Keys(t.Context(), "*").Result()
+		require.NoError(t, err)
+		require.Len(t, keys, 1)
+		left, err := client.PTTL(t.Context(), keys[0]).Result()
+		require.NoError(t, err)
+		require.Greater(t, left, broker.EmptyTTL-time.Minute, "each look keeps it for as long again")
+		require.LessOrEqual(t, left, broker.EmptyTTL)
+		require.NoError(t, client.PExpire(t.Context(), keys[0], time.Minute).Err())
+	}
+	require.Equal(t, epochs[0], epochs[1])
 }

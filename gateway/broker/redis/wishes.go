@@ -7,6 +7,8 @@ type wishes struct {
 	told   map[string]*told
 	// dirty are names whose wish changed since they were last looked at.
 	dirty map[string]struct{}
+	// resumed is told of a wish that is confirmed once more: its connection is a new one.
+	resumed func(name string)
 }
 
 // told is what the current connection knows of a name.
@@ -17,8 +19,8 @@ type told struct {
 	unconfirmed, leaving int
 }
 
-func newWishes() wishes {
-	return wishes{wanted: map[string]func(){}, told: map[string]*told{}, dirty: map[string]struct{}{}}
+func newWishes(resumed func(name string)) wishes {
+	return wishes{wanted: map[string]func(){}, told: map[string]*told{}, dirty: map[string]struct{}{}, resumed: resumed}
 }
 
 // want records a wish; confirmed is called once.
@@ -99,11 +101,12 @@ func (w *wishes) left(name string) bool {
 	return true
 }
 
-// settle hands a wish's confirmation out, once.
+// settle hands a wish's confirmation out, once; whatever confirms it again says that it was resumed.
 func (w *wishes) settle(name string) func() {
 	confirmed := w.wanted[name]
-	if confirmed != nil {
-		w.wanted[name] = nil
+	if confirmed == nil {
+		return func() { w.resumed(name) }
 	}
+	w.wanted[name] = nil
 	return confirmed
 }

@@ -56,6 +56,7 @@ func newServer(t testing.TB, password string) *Server {
 	dir := t.TempDir()
 	s := &Server{t: t, port: port, dir: dir, password: password, args: []string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
+		"--repl-diskless-sync-delay", "0",
 	}}
 	t.Cleanup(s.Stop)
 	return s
@@ -64,7 +65,7 @@ func newServer(t testing.TB, password string) *Server {
 // Addr is where the server listens.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// Start starts the server, again if it was stopped, on the same port and without its data.
+// Start starts the server, again if it was stopped, on the same port and with no more data than a test saved.
 func (s *Server) Start() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -168,6 +169,57 @@ func WithSentinel(t testing.TB) *Sentinel {
 	return &Sentinel{MasterName: name, Addresses: []string{watcher.Addr()}, Master: master, Replica: replica}
 }
 
+// Replicated waits until the replica has all that the master has taken so far.
+func (s *Sentinel) Replicated(t testing.TB) {
+	t.Helper()
+	master := s.Master.Client()
+	defer func() { _ = master.Close() }()
+	replica := s.Replica.Client()
+	defer func() { _ = replica.Close() }()
+	Await(t, "the replica to have it all", func(ctx context.Context) error {
+		ahead, err := offset(ctx, master)
+		if err != nil {
+			return err
+		}
+		behind, err := offset(ctx, replica)
+		if err == nil && behind < ahead {
+			return fmt.Errorf("it is at %d of %d", behind, ahead)
+		}
+		return err
+	})
+}
+
+// offset is how far a server has come in what is replicated.
+func offset(ctx context.Context, client *redis.Client) (int, error) {
+	info, err := client.Info(ctx, "replication").Result()
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(info) {
+		// Of a replica that has no link this is not there, or not the master's.
+		if value, found := strings.CutPrefix(line, "master_repl_offset:"); found && !strings.Contains(info, "master_link_status:down") {
+			return strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	return 0, errors.New("it is not replicated")
+}
+
+// FailBehind kills the master when it has taken something that its replica never gets: what it takes
+// during a function.
+func (s *Sentinel) FailBehind(t testing.TB, during func()) {
+	t.Helper()
+	client := s.Master.Client()
+	defer func() { _ = client.Close() }()
+	s.Replica.Pause()
+	defer s.Replica.Resume()
+	// It reads what was sent to it before when it goes on, and cannot come back meanwhile.
+	if err := client.Do(t.Context(), "client", "kill", "type", "replica").Err(); err != nil {
+		t.Fatalf("cut the replica off: %v", err)
+	}
+	during()
+	s.Master.Stop()
+}
+
 // Cluster is three masters without replicas.
 type Cluster struct {
 	Nodes []*Server
@@ -214,6 +266,13 @@ func WithCluster(t testing.TB) *Cluster {
 // Move gives the slot of a name to the next node, as a resharding does.
 func (c *Cluster) Move(t testing.TB, name string) {
 	t.Helper()
+	c.MoveDuring(t, name, func() {})
+}
+
+// MoveDuring is Move, with something that happens when one of the slot's keys is with the next node, and
+// the others are not.
+func (c *Cluster) MoveDuring(t testing.TB, name string, during func()) {
+	t.Helper()
 	ctx := t.Context()
 	clients := make([]*redis.Client, 0, len(c.Nodes))
 	ids := make([]string, 0, len(c.Nodes))
@@ -241,7 +300,7 @@ func (c *Cluster) Move(t testing.TB, name string) {
 	target := (owner + 1) % len(ids)
 	// A target that was importing takes a newer epoch, with which it wins over gossip that is still
 	// under way from the old owner.
-	for _, step := range []struct {
+	steps := []struct {
 		node int
 		args []any
 	}{
@@ -250,7 +309,14 @@ func (c *Cluster) Move(t testing.TB, name string) {
 		{target, []any{"node", ids[target]}},
 		{owner, []any{"node", ids[target]}},
 		{(owner + 2) % len(ids), []any{"node", ids[target]}},
-	} {
+	}
+	for i, step := range steps {
+		if i == 2 {
+			carry(t, clients[owner], slot, c.Nodes[target], 1)
+			during()
+			for carry(t, clients[owner], slot, c.Nodes[target], 100) > 0 {
+			}
+		}
 		if err := clients[step.node].Do(ctx, append([]any{"cluster", "setslot", slot}, step.args...)...).Err(); err != nil {
 			t.Fatalf("move slot %d: %v %v", slot, step.args, err)
 		}
@@ -258,6 +324,27 @@ func (c *Cluster) Move(t testing.TB, name string) {
 	// Two nodes that take a new epoch before they heard of each other's take the same one, and may
 	// then point at each other for ever: the next move waits until all know of this one.
 	Await(t, "the nodes to agree on the layout", func(ctx context.Context) error { return agree(ctx, clients) })
+}
+
+// carry takes so many of a slot's keys to another node: a slot that has any does not move. It returns
+// how many there were.
+func carry(t testing.TB, from *redis.Client, slot int64, to *Server, most int) int {
+	t.Helper()
+	keys, err := from.ClusterGetKeysInSlot(t.Context(), int(slot), most).Result()
+	if err != nil {
+		t.Fatalf("ask for the keys of slot %d: %v", slot, err)
+	}
+	if len(keys) == 0 {
+		return 0
+	}
+	args := []any{"migrate", "127.0.0.1", to.port, "", 0, patience.Milliseconds(), "keys"}
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	if err := from.Do(t.Context(), args...).Err(); err != nil {
+		t.Fatalf("move %d keys: %v", len(keys), err)
+	}
+	return len(keys)
 }
 
 // agree is nil when all nodes know the same epochs and slots, and no two nodes have the same epoch.

@@ -1,6 +1,9 @@
-// Package centrifuge speaks the Centrifuge client protocol, version 2, in JSON, so that its
-// maintained SDKs are this gateway's SDKs. It knows connect, subscribe, unsubscribe, publish and
-// ping; every other command is answered with an error that says so.
+// Package centrifuge speaks the Centrifuge client protocol, version 2, in JSON and Protobuf, so that
+// its maintained SDKs are this gateway's SDKs. The protocol's definition is the module
+// github.com/centrifugal/protocol; docs/protocols.md says what of it is here and what is not.
+//
+// client.go reads commands and answers them; connect.go, subscribe.go and publish.go carry them out;
+// push.go is what the server sends by itself, encode.go how.
 package centrifuge
 
 import (
@@ -8,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/session"
@@ -23,20 +27,6 @@ const (
 	subprotocolProtobuf = "centrifuge-protobuf"
 )
 
-// Disconnect codes of the protocol. Clients come back after 3000 to 3499 and 4000 to 4499, later each
-// time, and stay away after 3500 to 3999. Those from 4000 on are a server's own.
-func disconnectShutdown() transport.Close { return transport.Close{Code: 3001, Reason: "shutdown"} }
-func disconnectServerError() transport.Close {
-	return transport.Close{Code: 3004, Reason: "internal server error"}
-}
-func disconnectSlow() transport.Close   { return transport.Close{Code: 3008, Reason: "slow"} }
-func disconnectRate() transport.Close   { return transport.Close{Code: 4008, Reason: "message rate"} }
-func disconnectNoPong() transport.Close { return transport.Close{Code: 3012, Reason: "no pong"} }
-func disconnectBadRequest() transport.Close {
-	return transport.Close{Code: 3501, Reason: "bad request"}
-}
-func disconnectStale() transport.Close { return transport.Close{Code: 3502, Reason: "stale"} }
-
 // Options are what the protocol is made of.
 type Options struct {
 	protocol.Options
@@ -48,16 +38,13 @@ type Options struct {
 
 // Centrifuge makes the handlers of Centrifuge clients.
 type Centrifuge struct {
-	options   Options
-	encoder   *encoder
-	heartbeat *transport.Heartbeat
+	options        Options
+	json, protobuf *encoding
 }
 
 // New returns the protocol.
 func New(o Options) *Centrifuge {
-	return &Centrifuge{options: o, encoder: &encoder{}, heartbeat: &transport.Heartbeat{
-		Ping: transport.NewFrame(transport.Text, []byte("{}")), Interval: o.PingInterval, Timeout: o.PongTimeout,
-	}}
+	return &Centrifuge{options: o, json: newJSON(o.PingInterval, o.PongTimeout), protobuf: newProtobuf(o.PingInterval, o.PongTimeout)}
 }
 
 // Path implements protocol.Protocol.
@@ -67,23 +54,42 @@ func (p *Centrifuge) Path() string { return contract.PathCentrifuge }
 func (p *Centrifuge) Endpoint() transport.Endpoint {
 	return transport.Endpoint{
 		Protocol:     Name,
-		Subprotocols: []string{subprotocolJSON},
+		Subprotocols: []string{subprotocolJSON, subprotocolProtobuf},
 		Codes:        transport.Codes{Slow: disconnectSlow(), Rate: disconnectRate(), NoPong: disconnectNoPong(), Drain: disconnectShutdown()},
 		Pong:         "{}",
 		Accept:       p.accept,
 	}
 }
 
-// accept refuses the encoding that is not spoken here before a client sends it.
+// accept chooses the encoding: that of the subprotocol that the handshake's answer names, or what the
+// URL says.
 func (p *Centrifuge) accept(r *http.Request) (transport.Handler, error) {
-	query := r.URL.Query()
-	offered := transport.Subprotocols(r)
-	onlyProtobuf := slices.Contains(offered, subprotocolProtobuf) && !slices.Contains(offered, subprotocolJSON)
-	if onlyProtobuf || query.Get("format") == "protobuf" || query.Get("cf_protocol") == "protobuf" {
-		return nil, &transport.Refusal{
-			Status: http.StatusBadRequest, Reason: "bad_request",
-			Message: "this gateway speaks the JSON encoding only: connect without the " + subprotocolProtobuf + " subprotocol and without format=protobuf",
+	c := &client{centrifuge: p, encoding: p.json, session: session.New(&p.options.Session)}
+	if inProtobuf(r) {
+		c.encoding = p.protobuf
+	}
+	token, _, err := auth.BearerToken(r)
+	if err != nil {
+		return nil, &transport.Refusal{Status: http.StatusBadRequest, Reason: "bad_request", Message: err.Error()}
+	}
+	if token != "" || p.options.Session.Hooks.HasConnect() {
+		c.hello = &hello{token: token, header: r.Header}
+	}
+	return c, nil
+}
+
+func inProtobuf(r *http.Request) bool {
+	for _, offered := range transport.Subprotocols(r) {
+		if offered == subprotocolJSON || offered == subprotocolProtobuf {
+			return offered == subprotocolProtobuf
 		}
 	}
-	return &client{centrifuge: p, session: session.New(&p.options.Session)}, nil
+	query := r.URL.Query()
+	return slices.Contains([]string{query.Get("format"), query.Get("cf_protocol")}, "protobuf")
+}
+
+// hello is what a handshake said that the connect command may need.
+type hello struct {
+	token  string
+	header http.Header
 }

@@ -3,13 +3,13 @@ package centrifuge
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"math"
+	"sync/atomic"
 
 	cf "github.com/centrifugal/protocol"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -18,11 +18,20 @@ import (
 // client is one connection's handler.
 type client struct {
 	centrifuge *Centrifuge
+	encoding   *encoding
 	session    session.Session
 	conn       transport.Conn
 	connected  bool
-	// replies gathers the answers to the commands of one frame; nil between frames.
-	replies *cf.JSONDataEncoder
+	// hello is there until the client is connected, when the handshake said something of use.
+	hello *hello
+	// replies gathers the answers to the commands of one frame; nil between frames. gathered are their
+	// bytes.
+	replies  cf.DataEncoder
+	gathered int
+	// failures counts commands that were answered with an error.
+	failures uint32
+	// early is there while the answer to connect is made.
+	early atomic.Pointer[early]
 }
 
 // OnOpen implements transport.Handler.
@@ -32,70 +41,70 @@ func (c *client) OnOpen(conn transport.Conn) {
 }
 
 // OnClose implements transport.Handler.
-func (c *client) OnClose(transport.Close) { c.session.Close() }
+func (c *client) OnClose(why transport.Close) {
+	c.session.Close()
+	if c.connected {
+		c.centrifuge.options.Left(c, c.session.User(), string(c.encoding.protocol), why)
+	}
+}
 
-// OnMessage implements transport.Handler: a frame is one or more commands, a line each.
+// OnMessage implements transport.Handler: a frame is one or more commands.
 func (c *client) OnMessage(ctx context.Context, _ transport.Kind, data []byte) {
 	first := true
-	err := commands(data, func(cmd *cf.Command) error {
+	err := c.encoding.commands(data, func(cmd *cf.Command) error {
 		// The first was counted with the frame. SDKs that come back subscribe to all channels in one
 		// frame, and these have a limit of their own.
-		if !first && cmd.Subscribe == nil && !c.conn.Spend() {
+		free := !first && cmd.Subscribe != nil
+		if !first && !free && !c.conn.Spend() {
 			return errTooMany
 		}
 		first = false
-		return c.do(ctx, cmd)
+		failures := c.failures
+		err := c.do(ctx, cmd)
+		if free && err == nil && c.failures > failures && !c.conn.Spend() {
+			// A subscription that failed takes no place, which would bound them.
+			return errTooMany
+		}
+		return err
 	})
 	if err != nil {
 		c.centrifuge.options.Logger.Debug("client disconnected", slog.String("connection", c.conn.ID()), slog.Any("error", err))
 		c.flush()
-		switch {
-		case errors.Is(err, errGone):
-		case errors.Is(err, errTooMany):
-			c.conn.Exceed()
-		case errors.Is(err, errEncode):
-			c.conn.Close(disconnectServerError())
-		default:
-			c.conn.Close(disconnectBadRequest())
-		}
+		c.hangUp(err)
 		return
 	}
 	c.flush()
 }
 
-// commands decodes a frame and hands its commands on one by one.
-func commands(frame []byte, do func(*cf.Command) error) error {
-	decoder := cf.NewJSONCommandDecoder(frame)
-	for {
-		cmd, err := decoder.Decode()
-		last := errors.Is(err, io.EOF)
-		if err != nil && !last {
-			return errors.Join(errMalformed, err)
-		}
-		if err := do(cmd); err != nil || last {
-			return err
-		}
+// farewell is an error with the close that it means.
+type farewell struct {
+	transport.Close
+	why error
+}
+
+func (f *farewell) Error() string { return f.why.Error() }
+func (f *farewell) Unwrap() error { return f.why }
+
+func (c *client) hangUp(err error) {
+	own, isOwn := errors.AsType[*farewell](err)
+	backend, isBackend := errors.AsType[*hooks.Disconnect](err)
+	switch {
+	case errors.Is(err, errGone):
+	case isOwn:
+		c.conn.Close(own.Close)
+	case isBackend:
+		c.conn.Close(transport.Close{Code: int(backend.Code), Reason: backend.Reason})
+	case errors.Is(err, errTooMany):
+		c.conn.Exceed()
+	case errors.Is(err, errEncode):
+		c.conn.Close(disconnectServerError())
+	default:
+		c.conn.Close(disconnectBadRequest())
 	}
 }
 
-// What a client is disconnected for.
-var (
-	errMalformed = errors.New("malformed command")
-	errOrder     = errors.New("connect must be the first command, and the only connect")
-	errNoID      = errors.New("command without id")
-	errNoCommand = errors.New("command without a request")
-	errNoChannel = errors.New("command without a channel")
-	errStrayPong = errors.New("pong without a ping")
-	errEncode    = errors.New("reply not encoded")
-	errTooMany   = errors.New("more messages than allowed")
-	// errGone is no fault: nobody is there any more for the rest of the frame.
-	errGone = errors.New("connection is gone")
-)
-
 // do carries out one command. An error disconnects.
 func (c *client) do(ctx context.Context, cmd *cf.Command) error {
-	reply := &cf.Reply{Id: cmd.Id}
-	var err error
 	switch {
 	case ctx.Err() != nil:
 		return errGone
@@ -103,40 +112,72 @@ func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 		if c.connected || cmd.Id == 0 {
 			return errOrder
 		}
-		return c.connect(reply)
+		return c.connect(ctx, cmd.Id, cmd.Connect)
 	case !c.connected:
 		return errOrder
 	case cmd.Send != nil:
-		// It has no reply, and there is no one to hand it to.
-		c.centrifuge.options.CommandFailed(codeNotAvailable)
-		return nil
+		return c.send(ctx, cmd.Send)
 	case cmd.Id == 0:
 		return c.pong(cmd)
 	case cmd.Subscribe != nil:
-		return c.subscribe(ctx, reply, cmd.Subscribe)
+		return c.subscribe(ctx, cmd.Id, cmd.Subscribe)
+	}
+	if cmd.History != nil || cmd.Presence != nil {
+		if err := c.room(ctx); err != nil {
+			return err
+		}
+	}
+	reply := &cf.Reply{Id: cmd.Id}
+	if err := c.call(ctx, cmd, reply); err != nil {
+		if disconnects(err) {
+			return err
+		}
+		return c.fail(cmd.Id, err)
+	}
+	return c.reply(reply)
+}
+
+// call carries out a command whose reply is made when it is done.
+func (c *client) call(ctx context.Context, cmd *cf.Command, reply *cf.Reply) (err error) {
+	switch {
 	case cmd.Unsubscribe != nil:
-		if cmd.Unsubscribe.Channel == "" {
-			return errNoChannel
-		}
-		c.session.Unsubscribe(cmd.Unsubscribe.Channel)
-		reply.Unsubscribe = &cf.UnsubscribeResult{}
+		reply.Unsubscribe, err = c.unsubscribe(cmd.Unsubscribe)
 	case cmd.Publish != nil:
-		if cmd.Publish.Channel == "" {
-			return errNoChannel
-		}
-		reply.Publish = &cf.PublishResult{}
-		err = c.publish(ctx, cmd.Publish)
+		reply.Publish, err = c.publish(ctx, cmd.Publish)
+	case cmd.Presence != nil:
+		reply.Presence, err = c.presence(ctx, cmd.Presence)
+	case cmd.PresenceStats != nil:
+		reply.PresenceStats, err = c.presenceStats(ctx, cmd.PresenceStats)
+	case cmd.History != nil:
+		reply.History, err = c.history(ctx, cmd.History)
 	case cmd.Ping != nil:
 		reply.Ping = &cf.PingResult{}
-	case cmd.Presence != nil, cmd.PresenceStats != nil, cmd.History != nil, cmd.Rpc != nil, cmd.Refresh != nil, cmd.SubRefresh != nil:
-		err = errNotAvailable
+	case cmd.Rpc != nil:
+		reply.Rpc, err = c.rpc(ctx, cmd.Rpc)
+	case cmd.Refresh != nil:
+		reply.Refresh, err = c.refresh(ctx, cmd.Refresh)
+	case cmd.SubRefresh != nil:
+		reply.SubRefresh, err = c.subRefresh(ctx, cmd.SubRefresh)
 	default:
 		return errNoCommand
 	}
-	if err != nil {
-		return c.fail(reply.Id, err)
+	return err
+}
+
+// disconnects tells an error that ends the connection from one that is answered.
+func disconnects(err error) bool {
+	if _, ok := errors.AsType[*farewell](err); ok {
+		return true
 	}
-	return c.reply(reply)
+	if _, ok := errors.AsType[*hooks.Disconnect](err); ok {
+		return true
+	}
+	for _, fatal := range []error{errNoCommand, errNoChannel, errNoToken, errEncode, errGone} {
+		if errors.Is(err, fatal) {
+			return true
+		}
+	}
+	return false
 }
 
 // pong is the answer to a ping: a command without anything.
@@ -152,74 +193,44 @@ func (c *client) pong(cmd *cf.Command) error {
 	return nil
 }
 
-func (c *client) connect(reply *cf.Reply) error {
-	c.connected = true
-	c.conn.CloseAfter(0, transport.Close{})
-	o := c.centrifuge.options
-	reply.Connect = &cf.ConnectResult{
-		Client: c.conn.ID(), Version: o.Version, Node: o.Node,
-		Ping: uint32(math.Ceil(o.PingInterval.Seconds())), Pong: true,
-	}
-	if err := c.reply(reply); err != nil {
-		return err
-	}
-	c.flush()
-	c.conn.StartHeartbeat(c.centrifuge.heartbeat)
-	return nil
-}
-
-// subscribe answers before the first publication can follow, and after the broker confirmed.
-func (c *client) subscribe(ctx context.Context, reply *cf.Reply, r *cf.SubscribeRequest) error {
-	if r.Channel == "" {
-		return errNoChannel
-	}
-	if r.Type != 0 {
-		return c.fail(reply.Id, errNotAvailable)
-	}
-	if err := c.session.Reserve(ctx, r.Channel); err != nil {
-		return c.fail(reply.Id, err)
-	}
-	reply.Subscribe = &cf.SubscribeResult{}
-	var err error
-	c.session.Attach(r.Channel, c, func() {
-		err = c.reply(reply)
-		c.queue()
-	})
-	c.conn.Flush()
-	return err
-}
-
-// publish goes on when its sender is gone: the message came.
-func (c *client) publish(ctx context.Context, r *cf.PublishRequest) error {
-	switch {
-	case r.Type != 0:
-		return errNotAvailable
-	case len(r.Data) == 0:
-		return errNoData
-	}
-	return c.session.Publish(context.WithoutCancel(ctx), r.Channel, broker.Publication{Data: r.Data})
-}
-
 func (c *client) fail(id uint32, err error) error {
 	e := replyError(err)
+	c.failures++
 	c.centrifuge.options.CommandFailed(e.Code)
+	if e.Code == codeInternal {
+		c.centrifuge.options.Logger.Debug("command failed", slog.String("connection", c.conn.ID()), slog.Any("error", err))
+	}
 	return c.reply(&cf.Reply{Id: id, Error: e})
+}
+
+// room waits for the client to have read most of what it was told, before it is told more that may be large.
+func (c *client) room(ctx context.Context) error {
+	if !c.conn.Room(ctx) {
+		return errGone
+	}
+	return nil
 }
 
 // reply adds an answer to those of this frame.
 func (c *client) reply(r *cf.Reply) error {
-	if c.replies == nil {
-		c.replies = cf.NewJSONDataEncoder()
-	}
-	b, err := cf.NewJSONReplyEncoder().Encode(r)
-	if err == nil {
-		err = c.replies.Encode(b)
-	}
+	b, err := c.encoding.reply(r)
 	if err != nil {
+		return err
+	}
+	if c.replies == nil {
+		c.replies = c.encoding.batch()
+	}
+	if err := c.replies.Encode(b); err != nil {
 		return errors.Join(errEncode, err)
+	}
+	if c.gathered += len(b); c.gathered > mostGathered {
+		c.queue()
 	}
 	return nil
 }
+
+// mostGathered is how many bytes of answers share a frame.
+const mostGathered = 64 << 10
 
 // flush sends the answers that were gathered as one frame.
 func (c *client) flush() {
@@ -232,15 +243,35 @@ func (c *client) queue() {
 	if c.replies == nil {
 		return
 	}
-	c.conn.Queue(transport.NewFrame(transport.Text, c.replies.FinishNoCopy()))
-	c.replies = nil
+	c.conn.Queue(transport.NewFrame(c.encoding.kind, c.replies.FinishNoCopy()))
+	c.replies, c.gathered = nil, 0
 }
 
 // Encoder implements hub.Subscriber.
-func (c *client) Encoder() hub.Encoder { return c.centrifuge.encoder }
+func (c *client) Encoder() hub.Encoder { return c.encoding }
 
 // Send implements hub.Subscriber.
-func (c *client) Send(f transport.Frame) bool { return c.conn.Send(f) }
+func (c *client) Send(f transport.Frame) bool {
+	if e := c.early.Load(); e != nil {
+		switch e.keep(f) {
+		case kept:
+			return true
+		case full:
+			c.conn.Close(disconnectSlow())
+			return false
+		case passed:
+		}
+	}
+	return c.conn.Send(f)
+}
+
+// Presence implements presence.Member.
+func (c *client) Presence(channel string) (broker.ClientInfo, bool) {
+	return c.session.Present(channel)
+}
 
 // Channels are for reports.
 func (c *client) Channels() []string { return c.session.Channels() }
+
+// User is for reports.
+func (c *client) User() string { return c.session.User() }

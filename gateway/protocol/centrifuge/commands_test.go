@@ -2,6 +2,7 @@ package centrifuge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -9,18 +10,24 @@ import (
 	"time"
 
 	cf "github.com/centrifugal/protocol"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
+	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/registry"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
 // fakeConn is a connection without a network.
 type fakeConn struct {
-	sent int
+	sent, flushed int
 	// spent counts calls of Spend, of which limit are allowed unless it is 0. exceeded is what was sent
 	// before Exceed.
 	spent, limit, exceeded int
@@ -28,17 +35,23 @@ type fakeConn struct {
 	closed []transport.Close
 	expiry time.Duration
 	stale  transport.Close
+
+	// waits counts calls of Room, which say no when the client is gone.
+	waits int
+	gone  bool
 }
 
 func (c *fakeConn) ID() string                                     { return "id" }
+func (c *fakeConn) UUID() uuid.UUID                                { return uuid.UUID{} }
 func (c *fakeConn) RemoteIP() netip.Addr                           { return netip.Addr{} }
 func (c *fakeConn) Spend() bool                                    { c.spent++; return c.limit == 0 || c.spent <= c.limit }
 func (c *fakeConn) Exceed()                                        { c.exceeded = c.sent }
 func (c *fakeConn) OpenedAt() time.Time                            { return time.Time{} }
 func (c *fakeConn) QueuedBytes() int                               { return 0 }
 func (c *fakeConn) Send(transport.Frame) bool                      { c.sent++; return len(c.closed) == 0 }
+func (c *fakeConn) Room(context.Context) bool                      { c.waits++; return !c.gone && len(c.closed) == 0 }
 func (c *fakeConn) Queue(f transport.Frame) bool                   { return c.Send(f) }
-func (c *fakeConn) Flush()                                         {}
+func (c *fakeConn) Flush()                                         { c.flushed++ }
 func (c *fakeConn) Close(cl transport.Close)                       { c.closed = append(c.closed, cl) }
 func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)            {}
 func (c *fakeConn) CloseAfter(d time.Duration, cl transport.Close) { c.expiry, c.stale = d, cl }
@@ -46,14 +59,42 @@ func (c *fakeConn) Pong() bool                                     { return fals
 
 // handler returns a client's handler on a hub of its own.
 func handler() *client {
-	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler)})
-	b := memory.New(h.Deliver)
+	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{
+		Pattern: "kept*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}, Recovery: true, Presence: true, JoinLeave: true,
+	}}})
+	b := memory.New(memory.Options{Deliver: h.Deliver})
 	h.Use(b)
+	none, err := hooks.New(hooks.Options{})
+	if err != nil {
+		panic(err)
+	}
+	tokens, err := auth.New(auth.Options{})
+	if err != nil {
+		panic(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	keeper := presence.New(presence.Options{Broker: b, Hub: h, TTL: time.Minute, Logger: log})
 	o := Options{ConnectTimeout: 10 * time.Second, CommandFailed: func(uint32) {}, Options: protocol.Options{
-		Session: session.Options{Hub: h, Broker: b, MaxChannels: 8, Timeout: time.Second, Published: func(time.Duration, error) {}},
-		Logger:  slog.New(slog.DiscardHandler),
+		Session: session.Options{
+			Hub: h, Broker: b, Presence: keeper, Hooks: none, Tokens: tokens, Anonymous: true, MaxChannels: 8, Timeout: time.Second, Published: func(time.Duration, error) {},
+		},
+		Logger: log,
+		Joined: func(context.Context, protocol.Client, string, string) error { return nil },
+		Left:   func(protocol.Client, string, string, transport.Close) {},
 	}}
-	return &client{centrifuge: New(o), session: session.New(&o.Session)}
+	p := New(o)
+	return &client{centrifuge: p, encoding: p.json, session: session.New(&o.Session)}
+}
+
+func TestSubscriptionsOfAFrameShareAWrite(t *testing.T) {
+	conn, c := &fakeConn{}, handler()
+	c.OnOpen(conn)
+	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+	conn.sent, conn.flushed = 0, 0
+	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":2,"subscribe":{"channel":"a"}}`+"\n"+`{"id":3,"subscribe":{"channel":"kept"}}`))
+	require.Equal(t, 2, conn.sent)
+	require.Equal(t, 1, conn.flushed)
+	c.OnClose(transport.Close{})
 }
 
 func TestConnectionWithoutConnectGoesStale(t *testing.T) {
@@ -70,14 +111,16 @@ func TestConnectionWithoutConnectGoesStale(t *testing.T) {
 // come back.
 func TestEveryCommandCounts(t *testing.T) {
 	const ping, subscribe, last = `{"id":2,"ping":{}}`, `{"id":3,"subscribe":{"channel":"a"}}`, `{"id":9,"subscribe":{"channel":"last"}}`
+	const other = `{"id":4,"subscribe":{"channel":"b"}}`
 	for name, c := range map[string]struct {
 		frame string
 		spent int
 	}{
 		"one":           {ping, 0},
 		"three":         {ping + "\n" + ping + "\n" + ping, 2},
-		"subscriptions": {subscribe + "\n" + subscribe + "\n" + subscribe, 0},
-		"mixed":         {subscribe + "\n" + ping + "\n" + subscribe, 1},
+		"subscriptions": {subscribe + "\n" + other + "\n" + last, 0},
+		"mixed":         {subscribe + "\n" + ping + "\n" + other, 1},
+		"failing":       {subscribe + "\n" + subscribe + "\n" + other + "\n" + subscribe, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, c2 := &fakeConn{}, handler()
@@ -115,7 +158,37 @@ func FuzzFrames(f *testing.F) {
 		c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 		c.OnMessage(t.Context(), transport.Text, frame)
 		for _, cl := range conn.closed {
-			require.Contains(t, []int{3501, 3004}, cl.Code)
+			require.Contains(t, []int{3500, 3501, 3004}, cl.Code)
+		}
+		c.OnClose(transport.Close{})
+		require.Empty(t, c.Channels())
+	})
+}
+
+// FuzzProtobufFrames does the same to a client that speaks Protobuf.
+func FuzzProtobufFrames(f *testing.F) {
+	for _, cmd := range []*cf.Command{
+		{}, {Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "kept", Recover: true, Epoch: "e", Offset: 5}}, {Id: 2, Publish: &cf.PublishRequest{Channel: "a", Data: []byte{0, 1}}},
+		{Id: 3, History: &cf.HistoryRequest{Channel: "kept", Limit: -1, Since: &cf.StreamPosition{Epoch: "x"}}}, {Id: 4, Rpc: &cf.RPCRequest{Method: methodPublish, Data: []byte("{}")}},
+		{Send: &cf.SendRequest{}}, {Id: 5, Refresh: &cf.RefreshRequest{Token: "t"}}, {Id: 6, SubRefresh: &cf.SubRefreshRequest{Channel: "a", Token: "t"}}, {Id: 7, Presence: &cf.PresenceRequest{Channel: "kept"}},
+	} {
+		frame, err := cf.NewProtobufCommandEncoder().Encode(cmd)
+		require.NoError(f, err)
+		f.Add(frame)
+	}
+	f.Add([]byte{0, 0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
+	connect, err := cf.NewProtobufCommandEncoder().Encode(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{}})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		conn, c := &fakeConn{}, handler()
+		c.encoding = c.centrifuge.protobuf
+		c.OnOpen(conn)
+		c.OnMessage(t.Context(), transport.Binary, connect)
+		require.Empty(t, conn.closed)
+		c.OnMessage(t.Context(), transport.Binary, frame)
+		for _, cl := range conn.closed {
+			require.Contains(t, []int{3500, 3501, 3004}, cl.Code)
 		}
 		c.OnClose(transport.Close{})
 		require.Empty(t, c.Channels())
@@ -133,7 +206,7 @@ func FuzzCommands(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		decode := func(frame []byte) (decoded []*cf.Command, err error) {
-			err = commands(frame, func(cmd *cf.Command) error {
+			err = newJSON(time.Hour, time.Minute).commands(frame, func(cmd *cf.Command) error {
 				decoded = append(decoded, cmd)
 				return nil
 			})
@@ -160,7 +233,7 @@ func FuzzCommands(f *testing.F) {
 func TestDecodingStopsAtTheFirstError(t *testing.T) {
 	wrong := errors.New("wrong")
 	seen := 0
-	err := commands([]byte("{\"id\":1}\n{\"id\":2}\n{\"id\":3}"), func(cmd *cf.Command) error {
+	err := newJSON(time.Hour, time.Minute).commands([]byte("{\"id\":1}\n{\"id\":2}\n{\"id\":3}"), func(cmd *cf.Command) error {
 		seen++
 		if cmd.Id == 2 {
 			return wrong
@@ -169,4 +242,165 @@ func TestDecodingStopsAtTheFirstError(t *testing.T) {
 	})
 	require.ErrorIs(t, err, wrong)
 	require.Equal(t, 2, seen)
+}
+
+// What comes before the answer to connect waits for it, up to a bound.
+func TestWhatComesEarlyWaits(t *testing.T) {
+	conn, c := &fakeConn{}, handler()
+	c.OnOpen(conn)
+	c.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error {
+		require.True(t, c.Message([]byte("1"), false))
+		require.True(t, c.Message([]byte("2"), false))
+		require.Zero(t, conn.sent)
+		return nil
+	}
+	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+	require.Equal(t, 3, conn.sent)
+	require.Nil(t, c.early.Load())
+	require.True(t, c.Message([]byte("3"), false))
+	require.Equal(t, 4, conn.sent)
+	c.OnClose(transport.Close{})
+
+	conn, c = &fakeConn{}, handler()
+	c.OnOpen(conn)
+	c.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error {
+		for range mostEarly {
+			require.True(t, c.Message([]byte("x"), false))
+		}
+		require.False(t, c.Message([]byte("x"), false))
+		require.Equal(t, []transport.Close{disconnectSlow()}, conn.closed)
+		require.Zero(t, conn.sent, "nothing goes ahead of the answer")
+		return nil
+	}
+	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+	c.OnClose(transport.Close{})
+}
+
+// Who joined leaves, once, however far its connect came.
+func TestWhoJoinedLeavesOnce(t *testing.T) {
+	unavailable := errors.New("unavailable")
+	for name, c := range map[string]struct {
+		frame  string
+		joined error
+		closed int
+		joins  int
+		leaves int
+	}{
+		"connected":            {`{"id":1,"connect":{}}`, nil, 0, 1, 1},
+		"never connected":      {``, nil, 3501, 0, 0},
+		"connected twice":      {`{"id":1,"connect":{}}` + "\n" + `{"id":2,"connect":{}}`, nil, 3501, 1, 1},
+		"bad token":            {`{"id":1,"connect":{"token":"x"}}`, nil, 3500, 0, 0},
+		"not taken in":         {`{"id":1,"connect":{}}`, unavailable, 3004, 1, 0},
+		"too many of the user": {`{"id":1,"connect":{}}`, registry.ErrTooMany, 3504, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, client := &fakeConn{}, handler()
+			joins, leaves := 0, 0
+			client.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error { joins++; return c.joined }
+			client.centrifuge.options.Left = func(protocol.Client, string, string, transport.Close) { leaves++ }
+			client.OnOpen(conn)
+			client.OnMessage(t.Context(), transport.Text, []byte(c.frame))
+			client.OnClose(transport.Close{})
+			require.Equal(t, c.joins, joins)
+			require.Equal(t, c.leaves, leaves)
+			if c.closed == 0 {
+				require.Empty(t, conn.closed)
+			} else {
+				require.Equal(t, c.closed, conn.closed[0].Code)
+			}
+		})
+	}
+}
+
+// A token's end is the connection's, some time later: clients get another when it is over.
+func TestConnectionsExpire(t *testing.T) {
+	conn, c := &fakeConn{}, handler()
+	c.OnOpen(conn)
+	for _, at := range []struct {
+		in     time.Duration
+		expiry time.Duration
+		ttl    uint32
+	}{{time.Hour, time.Hour + expiryGrace, 3600}, {-time.Hour, expiryGrace, 1}, {300 * time.Millisecond, 300*time.Millisecond + expiryGrace, 1}} {
+		expires, ttl := c.expire(time.Now().Add(at.in))
+		require.True(t, expires)
+		require.Equal(t, at.ttl, ttl)
+		require.InDelta(t, at.expiry.Seconds(), conn.expiry.Seconds(), 1)
+		require.Equal(t, disconnectExpired(), conn.stale)
+	}
+	expires, ttl := c.expire(time.Time{})
+	require.False(t, expires)
+	require.Zero(t, ttl)
+	require.Zero(t, conn.expiry)
+	c.OnClose(transport.Close{})
+}
+
+// known are tokens of users whose names they are.
+type known struct{ session.Tokens }
+
+func (known) Connection(_ context.Context, token string) (*auth.Claims, error) {
+	return &auth.Claims{User: token, IssuedAt: time.Now().Add(-time.Minute)}, nil
+}
+
+// A token may be revoked when it was looked at, and nobody can find its client yet.
+func TestTokensRevokedMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		revoked string
+		at      time.Duration
+		closed  []transport.Close
+	}{
+		"its user's":    {"ann", 0, []transport.Close{disconnectInvalidToken()}},
+		"another's":     {"bob", 0, nil},
+		"an older ones": {"ann", -time.Hour, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, client := &fakeConn{}, handler()
+			options := &client.centrifuge.options
+			options.Session.Tokens = known{}
+			joins, leaves := 0, 0
+			options.Joined = func(ctx context.Context, _ protocol.Client, _, _ string) error {
+				joins++
+				return options.Session.Broker.Revoke(ctx, c.revoked, time.Now().Add(c.at))
+			}
+			options.Left = func(protocol.Client, string, string, transport.Close) { leaves++ }
+			client.OnOpen(conn)
+			client.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{"token":"ann"}}`))
+			require.Equal(t, c.closed, conn.closed)
+			require.Equal(t, len(c.closed) == 0, conn.sent > 0, "it is answered")
+			require.Zero(t, leaves)
+			client.OnClose(transport.Close{})
+			require.Equal(t, 1, joins)
+			require.Equal(t, 1, leaves)
+		})
+	}
+}
+
+// What may be large waits until the client has read what it has, and is not made for who is gone.
+func TestLargeAnswersWaitForRoom(t *testing.T) {
+	for name, c := range map[string]struct {
+		frame string
+		waits int
+	}{
+		"small":     {`{"id":2,"ping":{}}` + "\n" + `{"id":3,"subscribe":{"channel":"a"}}` + "\n" + `{"id":4,"presence_stats":{"channel":"kept"}}`, 0},
+		"history":   {`{"id":2,"history":{"channel":"kept"}}` + "\n" + `{"id":3,"history":{"channel":"kept"}}`, 2},
+		"presence":  {`{"id":2,"presence":{"channel":"kept"}}`, 1},
+		"recovery":  {`{"id":2,"subscribe":{"channel":"kept","recover":true}}` + "\n" + `{"id":3,"subscribe":{"channel":"kept2","recover":true}}`, 2},
+		"beginning": {`{"id":2,"subscribe":{"channel":"kept"}}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, client := &fakeConn{}, handler()
+			client.OnOpen(conn)
+			client.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+			require.Equal(t, 1, conn.waits, "what came early comes behind the answer to connect")
+			conn.waits = 0
+			client.OnMessage(t.Context(), transport.Text, []byte(c.frame))
+			require.Equal(t, c.waits, conn.waits)
+			require.Empty(t, conn.closed)
+
+			conn.gone, conn.sent = true, 0
+			client.OnMessage(t.Context(), transport.Text, []byte(c.frame))
+			require.Equal(t, c.waits > 0, conn.sent == 0)
+			require.Empty(t, conn.closed, "it ends by itself")
+			client.OnClose(transport.Close{})
+		})
+	}
 }

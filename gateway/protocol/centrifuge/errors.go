@@ -1,26 +1,43 @@
 package centrifuge
 
 import (
+	"context"
 	"errors"
 
 	cf "github.com/centrifugal/protocol"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/session"
 )
 
 // Error codes of the protocol.
 const (
 	codeInternal          = 100
+	codeUnauthorized      = 101
 	codePermissionDenied  = 103
+	codeMethodNotFound    = 104
 	codeAlreadySubscribed = 105
 	codeLimitExceeded     = 106
 	codeBadRequest        = 107
 	codeNotAvailable      = 108
+	codeTokenExpired      = 109
+	codeUnrecoverable     = 112
+)
+
+var (
+	errNoData       = errors.New("data is missing")
+	errNotAvailable = errors.New("not available on this gateway")
+	errBadRequest   = errors.New("bad request")
 )
 
 // replyError says what went wrong in the protocol's terms. What is not the client's doing is
 // temporary: SDKs try to subscribe again by themselves, and report a failed publish to their caller.
 func replyError(err error) *cf.Error {
+	if backend, ok := errors.AsType[*hooks.Error](err); ok {
+		return &cf.Error{Code: backend.Code, Message: backend.Message, Temporary: backend.Temporary}
+	}
 	for _, known := range []struct {
 		err  error
 		code uint32
@@ -28,18 +45,61 @@ func replyError(err error) *cf.Error {
 		{session.ErrChannelName, codeBadRequest},
 		{session.ErrSubscribed, codeAlreadySubscribed},
 		{session.ErrTooManyChannel, codeLimitExceeded},
+		{session.ErrLimit, codeLimitExceeded},
 		{session.ErrNotSubscribed, codePermissionDenied},
+		{session.ErrNotAllowed, codePermissionDenied},
+		{session.ErrNotAvailable, codeNotAvailable},
+		{session.ErrNoBackend, codeNotAvailable},
+		{session.ErrUnrecoverable, codeUnrecoverable},
+		{session.ErrUnauthorized, codeUnauthorized},
+		{session.ErrExpiredToken, codeTokenExpired},
+		{broker.ErrIdempotencyConflict, codeBadRequest},
 		{errNoData, codeBadRequest},
+		{errBadRequest, codeBadRequest},
 		{errNotAvailable, codeNotAvailable},
 	} {
 		if errors.Is(err, known.err) {
-			return &cf.Error{Code: known.code, Message: err.Error()}
+			return &cf.Error{Code: known.code, Message: message(err, known.err)}
 		}
 	}
-	return &cf.Error{Code: codeInternal, Message: "the gateway cannot reach its broker", Temporary: true}
+	if errors.Is(err, session.ErrInvalidToken) {
+		return &cf.Error{Code: codePermissionDenied, Message: session.ErrInvalidToken.Error()}
+	}
+	text := "internal error"
+	switch {
+	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		text = "the gateway cannot reach its broker"
+	case errors.Is(err, hooks.ErrDown):
+		text = "the gateway cannot reach the backend"
+	case errors.Is(err, session.ErrInfo):
+		text = session.ErrInfo.Error()
+	case errors.Is(err, auth.ErrUnavailable):
+		text = "the gateway cannot verify tokens"
+	}
+	return &cf.Error{Code: codeInternal, Message: text, Temporary: true}
 }
 
+// message is what the client's developer reads: what is ours says all of it.
+func message(err, known error) string {
+	for _, detailed := range []error{session.ErrTooManyChannel, session.ErrLimit, errBadRequest} {
+		if known == detailed { //nolint:errorlint // which entry of the table it is
+			return err.Error()
+		}
+	}
+	return known.Error()
+}
+
+// What a client is disconnected for.
 var (
-	errNoData       = errors.New("data is missing")
-	errNotAvailable = errors.New("not available on this gateway")
+	errMalformed = errors.New("malformed command")
+	errOrder     = errors.New("connect must be the first command, and the only connect")
+	errNoID      = errors.New("command without id")
+	errNoCommand = errors.New("command without a request")
+	errNoChannel = errors.New("command without a channel")
+	errNoToken   = errors.New("command without a token")
+	errStrayPong = errors.New("pong without a ping")
+	errEncode    = errors.New("reply not encoded")
+	errTooMany   = errors.New("more messages than allowed")
+	// errGone is no fault: nobody is there any more for the rest of the frame.
+	errGone = errors.New("connection is gone")
 )

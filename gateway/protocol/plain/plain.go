@@ -5,13 +5,14 @@
 // With one channel, that is where frames go; with several, publish names the one; without it the
 // connection only listens. Messages have no ids and there is no way to resume: delivery is
 // at most once. The handshake is answered when the subscriptions are in place, so whatever is
-// published after the connection opened arrives.
+// published after the connection opened arrives. A token comes in the Authorization header or, from
+// browsers, as the parameter token; the channels that it names are subscribed to, too.
 package plain
 
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,9 +20,9 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/contract"
-	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -67,105 +68,118 @@ func (p *Plain) Endpoint() transport.Endpoint {
 	}
 }
 
-// accept reads the channels of a handshake and subscribes to them.
+// accept finds out who a client is, reads the channels of its handshake and subscribes to them.
 func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
-	channels, publish, err := target(r)
+	who, err := p.identify(r)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	var given []string
+	if who.Claims != nil {
+		given = who.Claims.Channels
+	}
+	t, err := targetOf(r, given)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{plain: p, session: session.New(&p.options.Session)}
-	for _, channel := range channels {
-		if err := c.session.Reserve(r.Context(), channel); err != nil {
-			c.session.Close()
-			return nil, refusal(err)
-		}
+	c := &client{plain: p, session: session.New(&p.options.Session), who: who}
+	c.session.Begin("", who)
+	if err := c.reserve(r.Context(), t.channels, given); err != nil {
+		c.session.Close()
+		return nil, refusal(err)
 	}
 	// A copy: the request's strings share the memory of the whole request.
-	c.publish = strings.Clone(publish)
+	c.publish = strings.Clone(t.publish)
 	return c, nil
 }
 
-// target reads what to listen to and where to publish.
-func target(r *http.Request) (channels []string, publish string, err error) {
-	query := r.URL.Query()
-	for _, channel := range query["channel"] {
-		if !slices.Contains(channels, channel) {
-			channels = append(channels, channel)
+// reserve makes the gateway receive the channels that the handshake names. Those that are given are the
+// server's wish, the others the client's.
+func (c *client) reserve(ctx context.Context, channels, given []string) error {
+	if most := c.plain.options.Session.MaxChannels; len(channels) > most {
+		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannel, most)
+	}
+	for _, channel := range channels {
+		err := c.session.Reserve(ctx, session.Subscription{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)})
+		if err != nil {
+			return err
 		}
 	}
-	if len(channels) == 0 {
-		return nil, "", bad("name a channel: " + contract.PathPlain + "?channel=NAME")
+	return nil
+}
+
+// identify finds out who a client is by its handshake. It has no name yet that the backend could be told.
+func (p *Plain) identify(r *http.Request) (session.Identified, error) {
+	token, _, err := auth.BearerToken(r)
+	if err != nil {
+		return session.Identified{}, bad(err.Error())
+	}
+	return p.options.Session.Identify(r.Context(), session.Presented{
+		Client: hooks.Client{Protocol: Name}, Token: token, Channels: r.URL.Query()["channel"], Header: r.Header,
+	})
+}
+
+// target is what a client listens to and where it publishes.
+type target struct {
+	channels []string
+	publish  string
+}
+
+// targetOf reads a handshake's URL. given are the channels that the client's token brings.
+func targetOf(r *http.Request, given []string) (t target, err error) {
+	query := r.URL.Query()
+	for _, channel := range slices.Concat(query["channel"], given) {
+		if !slices.Contains(t.channels, channel) {
+			t.channels = append(t.channels, channel)
+		}
+	}
+	if len(t.channels) == 0 {
+		return target{}, bad("name a channel: " + contract.PathPlain + "?channel=NAME")
 	}
 	switch to := query["publish"]; {
 	case len(to) > 1:
-		return nil, "", bad("publish names one channel")
-	case len(to) == 1 && !slices.Contains(channels, to[0]):
-		return nil, "", bad("publish must name one of the channel parameters: only subscribers may publish")
+		return target{}, bad("publish names one channel")
+	case len(to) == 1 && !slices.Contains(t.channels, to[0]):
+		return target{}, bad("publish must name one of the channel parameters: only subscribers may publish")
 	case len(to) == 1:
-		publish = to[0]
-	case len(channels) == 1:
-		publish = channels[0]
+		t.publish = to[0]
+	case len(t.channels) == 1:
+		t.publish = t.channels[0]
 	}
-	return channels, publish, nil
+	return t, nil
 }
 
 func bad(message string) *transport.Refusal {
 	return &transport.Refusal{Status: http.StatusBadRequest, Reason: "bad_request", Message: message}
 }
 
-// refusal says in HTTP why a subscription failed.
+// refusal says in HTTP why a client is not let in.
 func refusal(err error) *transport.Refusal {
+	if r, ok := errors.AsType[*transport.Refusal](err); ok {
+		return r
+	}
+	if backend, ok := errors.AsType[*hooks.Error](err); ok {
+		return &transport.Refusal{Status: http.StatusForbidden, Reason: "hook", Message: backend.Message}
+	}
+	if backend, ok := errors.AsType[*hooks.Disconnect](err); ok {
+		return &transport.Refusal{Status: http.StatusForbidden, Reason: "hook", Message: backend.Reason}
+	}
 	switch {
 	case errors.Is(err, session.ErrChannelName):
 		return bad(err.Error())
 	case errors.Is(err, session.ErrTooManyChannel):
 		return &transport.Refusal{Status: http.StatusBadRequest, Reason: "channel_limit", Message: err.Error()}
+	case errors.Is(err, session.ErrInvalidToken):
+		return &transport.Refusal{Status: http.StatusUnauthorized, Reason: "token", Message: "the token is not valid; connect with another"}
+	case errors.Is(err, session.ErrExpiredToken):
+		return &transport.Refusal{Status: http.StatusUnauthorized, Reason: "token", Message: "the token is expired; connect with another"}
+	case errors.Is(err, session.ErrUnauthorized):
+		return &transport.Refusal{Status: http.StatusUnauthorized, Reason: "token", Message: "send a token: in the Authorization header, or as the parameter token"}
+	case errors.Is(err, session.ErrNotAllowed):
+		return &transport.Refusal{Status: http.StatusForbidden, Reason: "permission", Message: "subscribing to one of the channels is not allowed with this token, or without one"}
+	case errors.Is(err, hooks.ErrDown), errors.Is(err, auth.ErrUnavailable), errors.Is(err, session.ErrInfo):
+		return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "hook", Message: "the gateway cannot find out who you are; try again", RetryAfter: retryBroker}
 	default:
 		return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "broker", Message: "the gateway cannot reach its broker; try again", RetryAfter: retryBroker}
 	}
 }
-
-// client is one connection's handler.
-type client struct {
-	plain   *Plain
-	session session.Session
-	conn    transport.Conn
-	// publish is where frames go; empty: the connection only listens.
-	publish string
-}
-
-// OnOpen implements transport.Handler.
-func (c *client) OnOpen(conn transport.Conn) {
-	c.conn = conn
-	for _, channel := range c.session.Channels() {
-		c.session.Attach(channel, c, nil)
-	}
-	conn.StartHeartbeat(c.plain.heartbeat)
-}
-
-// OnMessage implements transport.Handler. While the broker is away messages are lost, counted and
-// logged: the protocol has no way to tell the client, and closing would only make it come back.
-func (c *client) OnMessage(ctx context.Context, kind transport.Kind, data []byte) {
-	if c.publish == "" {
-		c.conn.Close(transport.Close{Code: transport.CodePolicy, Reason: "several channels: say where to publish with ?publish=NAME"})
-		return
-	}
-	err := c.session.Publish(context.WithoutCancel(ctx), c.publish, broker.Publication{Data: data, Binary: kind == transport.Binary})
-	if err != nil {
-		c.plain.complaint.Do(func() {
-			c.plain.options.Logger.Warn("messages of plain clients are lost", slog.Any("error", err))
-		})
-	}
-}
-
-// OnClose implements transport.Handler.
-func (c *client) OnClose(transport.Close) { c.session.Close() }
-
-// Encoder implements hub.Subscriber.
-func (c *client) Encoder() hub.Encoder { return c.plain.encoder }
-
-// Send implements hub.Subscriber.
-func (c *client) Send(f transport.Frame) bool { return c.conn.Send(f) }
-
-// Channels are for reports.
-func (c *client) Channels() []string { return c.session.Channels() }

@@ -15,7 +15,8 @@ func FuzzTarget(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		channels, publish, err := target(&http.Request{URL: &url.URL{RawQuery: query}})
+		where, err := targetOf(&http.Request{URL: &url.URL{RawQuery: query}}, nil)
+		channels, publish := where.channels, where.publish
 		if err != nil {
 			require.Empty(t, channels)
 			return

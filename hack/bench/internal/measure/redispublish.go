@@ -115,7 +115,7 @@ func publishAll(ctx context.Context, b broker.Broker, count int, data []byte) er
 	for i := range publishers {
 		group.Go(func() error {
 			for n := i; n < count; n += publishers {
-				if err := b.Publish(ctx, publishedChannel, broker.Publication{Data: data}); err != nil {
+				if _, err := b.Publish(ctx, publishedChannel, broker.Publication{Data: data}, broker.PublishOptions{}); err != nil {
 					return err
 				}
 			}

@@ -1,0 +1,95 @@
+// Package brokertest says in tests what a broker promises, whatever it is made of.
+package brokertest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+)
+
+// patience bounds how long anything may take.
+const patience = 30 * time.Second
+
+// room is how much a node may have to show that nobody has looked at.
+const room = 10_000
+
+// Node is a broker that runs, as one gateway holds it, and what it was given.
+type Node struct {
+	broker.Broker
+	Instance string
+	// Got are publications that the node delivered, Heard what it was told.
+	Got   chan Delivery
+	Heard chan []byte
+}
+
+// Delivery is a publication as it is delivered.
+type Delivery struct {
+	Channel string
+	broker.Publication
+}
+
+// NewNode is a node without a broker: Deliver and Hear are what its broker gets.
+func NewNode(instance string) *Node {
+	return &Node{Instance: instance, Got: make(chan Delivery, room), Heard: make(chan []byte, room)}
+}
+
+// Deliver is a broker.Deliver.
+func (n *Node) Deliver(channel string, p broker.Publication) { n.Got <- Delivery{channel, p} }
+
+// Hear is a broker.Heard.
+func (n *Node) Hear(message []byte) { n.Heard <- message }
+
+// Listen subscribes and waits for the confirmation.
+func (n *Node) Listen(t testing.TB, channel string) {
+	t.Helper()
+	confirmed := make(chan struct{})
+	n.Subscribe(channel, func() { close(confirmed) })
+	select {
+	case <-confirmed:
+	case <-time.After(patience):
+		t.Fatalf("subscription to %s not confirmed", channel)
+	}
+}
+
+// Next is what the node delivers next.
+func (n *Node) Next(t testing.TB) Delivery {
+	t.Helper()
+	select {
+	case d := <-n.Got:
+		return d
+	case <-time.After(patience):
+		t.Fatal("nothing was delivered")
+		return Delivery{}
+	}
+}
+
+// Run tests two nodes of one fleet. They may be the same node, if a broker serves one gateway only.
+// Every test has names of its own, so that they share the pair.
+func Run(t *testing.T, a, b *Node) {
+	for _, part := range []map[string]func(*testing.T, *Node, *Node){streams, idempotency, presence, directory} {
+		for name, test := range part {
+			t.Run(name, func(t *testing.T) { test(t, a, b) })
+		}
+	}
+}
+
+// eventually asks until the answer is yes: what ends by itself can only be asked for.
+func eventually(t testing.TB, what string, ask func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !ask() {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			require.NoError(t, errors.Join(ctx.Err(), errors.New("waited for "+what)))
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package brokertest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var directory = map[string]func(*testing.T, *Node, *Node){
+	"gateways are known while they say so":    announced,
+	"a gateway hears what it is told":         told,
+	"users are where they are held":           held,
+	"channels are occupied and vacated":       occupied,
+	"many names are taken in one call":        manyNames,
+	"what nobody renews is over":              lapsed,
+	"a later revocation wins":                 revoked,
+	"a revocation does not touch other users": revokedAlone,
+}
+
+// instances are those of both nodes, or of the one that there is.
+func instances(a, b *Node) []string {
+	return slices.Compact(slices.Sorted(slices.Values([]string{a.Instance, b.Instance})))
+}
+
+func announced(t *testing.T, a, b *Node) {
+	require.NoError(t, b.Announce(t.Context(), []byte("of b"), long))
+	require.NoError(t, a.Announce(t.Context(), []byte("first"), long))
+	require.NoError(t, a.Announce(t.Context(), []byte{0, 255}, long))
+	all, err := b.Gateways(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, len(instances(a, b)))
+	require.Equal(t, []byte{0, 255}, all[a.Instance])
+
+	require.NoError(t, a.Withdraw(t.Context()))
+	require.NoError(t, a.Withdraw(t.Context()))
+	all, err = b.Gateways(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, all, a.Instance)
+
+	require.NoError(t, a.Announce(t.Context(), []byte("short"), short))
+	eventually(t, "the announcement to be over", func() bool {
+		all, err := b.Gateways(t.Context())
+		require.NoError(t, err)
+		_, there := all[a.Instance]
+		return !there
+	})
+	require.NoError(t, b.Withdraw(t.Context()))
+}
+
+func told(t *testing.T, a, b *Node) {
+	for i := range 20 {
+		reached, err := a.Tell(t.Context(), b.Instance, []byte{byte(i), 0})
+		require.NoError(t, err)
+		require.True(t, reached)
+	}
+	for i := range 20 {
+		select {
+		case m := <-b.Heard:
+			require.Equal(t, []byte{byte(i), 0}, m)
+		case <-time.After(patience):
+			t.Fatal("nothing was heard")
+		}
+	}
+	reached, err := a.Tell(t.Context(), a.Instance, []byte("to itself"))
+	require.NoError(t, err)
+	require.True(t, reached)
+	require.Equal(t, "to itself", string(<-a.Heard))
+	reached, err = a.Tell(t.Context(), "nobody", []byte("x"))
+	require.NoError(t, err)
+	require.False(t, reached)
+}
+
+func holders(t testing.TB, n *Node, user string) []string {
+	t.Helper()
+	who, err := n.Holders(t.Context(), user)
+	require.NoError(t, err)
+	slices.Sort(who)
+	return who
+}
+
+func held(t *testing.T, a, b *Node) {
+	require.NoError(t, a.Hold(t.Context(), []string{"held 1", "held 2"}, long))
+	require.NoError(t, b.Hold(t.Context(), []string{"held 2"}, long))
+	require.Equal(t, []string{a.Instance}, holders(t, b, "held 1"))
+	require.Equal(t, instances(a, b), holders(t, a, "held 2"))
+	require.Empty(t, holders(t, a, "held 3"))
+	require.NoError(t, a.LetGo(t.Context(), []string{"held 1", "held 2", "held 3"}))
+	require.Empty(t, holders(t, b, "held 1"))
+	if a != b {
+		require.Equal(t, []string{b.Instance}, holders(t, b, "held 2"))
+	}
+	require.NoError(t, a.Hold(t.Context(), nil, long))
+	require.NoError(t, a.LetGo(t.Context(), nil))
+}
+
+func occupy(t testing.TB, n *Node, ttl time.Duration, channels ...string) []string {
+	t.Helper()
+	fresh, err := n.Occupy(t.Context(), channels, ttl)
+	require.NoError(t, err)
+	slices.Sort(fresh)
+	return fresh
+}
+
+func vacate(t testing.TB, n *Node, channels ...string) []string {
+	t.Helper()
+	empty, err := n.Vacate(t.Context(), channels)
+	require.NoError(t, err)
+	slices.Sort(empty)
+	return empty
+}
+
+func occupied(t *testing.T, a, b *Node) {
+	require.Equal(t, []string{"o1", "o2"}, occupy(t, a, long, "o1", "o2"))
+	require.Equal(t, []string{"o3"}, occupy(t, b, long, "o2", "o3"))
+	require.Empty(t, occupy(t, a, long, "o1"), "its own count as well")
+	if a != b {
+		require.Equal(t, []string{"o1"}, vacate(t, a, "o1", "o2"))
+		require.Empty(t, occupy(t, b, long, "o2"))
+	}
+	require.Equal(t, []string{"o2", "o3"}, vacate(t, b, "o2", "o3"))
+	require.Equal(t, []string{"o2"}, vacate(t, b, "o2"), "who tries again after an error hears it again")
+	require.Equal(t, []string{"o2"}, occupy(t, b, long, "o2"))
+	require.Empty(t, occupy(t, a, long))
+	require.Empty(t, vacate(t, a))
+}
+
+func manyNames(t *testing.T, a, b *Node) {
+	names := make([]string, 0, 1500)
+	for i := range cap(names) {
+		names = append(names, fmt.Sprint("many ", i))
+	}
+	slices.Sort(names)
+	require.Equal(t, names, occupy(t, a, long, names...))
+	require.Equal(t, names, vacate(t, a, names...))
+	require.NoError(t, a.Hold(t.Context(), names, long))
+	for _, name := range []string{names[0], names[700], names[1499]} {
+		require.Equal(t, []string{a.Instance}, holders(t, b, name))
+	}
+	require.NoError(t, a.LetGo(t.Context(), names))
+	require.Empty(t, holders(t, b, names[1499]))
+}
+
+func lapsed(t *testing.T, a, b *Node) {
+	require.NoError(t, a.Hold(t.Context(), []string{"lapsed"}, short))
+	eventually(t, "the hold to be over", func() bool { return len(holders(t, b, "lapsed")) == 0 })
+	occupy(t, a, short, "lapsed")
+	eventually(t, "the channel to be free", func() bool { return len(occupy(t, b, time.Millisecond, "lapsed")) == 1 })
+
+	// A shorter time of one must not end the longer one of another.
+	if a != b {
+		require.NoError(t, a.Hold(t.Context(), []string{"lapsed 2"}, long))
+		require.NoError(t, b.Hold(t.Context(), []string{"lapsed 2"}, short))
+		eventually(t, "one hold to be over", func() bool { return slices.Equal(holders(t, b, "lapsed 2"), []string{a.Instance}) })
+	}
+}
+
+func revokedAt(t testing.TB, n *Node, user string) time.Time {
+	t.Helper()
+	until, err := n.Revoked(t.Context(), user)
+	require.NoError(t, err)
+	return until
+}
+
+func revoked(t *testing.T, a, b *Node) {
+	require.True(t, revokedAt(t, a, "revoked").IsZero())
+	first := time.Now().Truncate(time.Microsecond)
+	for _, c := range []struct{ revoke, want time.Time }{
+		{first, first},
+		{first.Add(-time.Hour), first},
+		{first.Add(time.Microsecond), first.Add(time.Microsecond)},
+		{time.Time{}, first.Add(time.Microsecond)},
+		{first.Add(1000 * time.Hour), first.Add(1000 * time.Hour)},
+	} {
+		require.NoError(t, a.Revoke(t.Context(), "revoked", c.revoke))
+		require.True(t, c.want.Equal(revokedAt(t, b, "revoked")), "%v", c)
+	}
+}
+
+func revokedAlone(t *testing.T, a, b *Node) {
+	require.NoError(t, a.Revoke(t.Context(), "revoked alone", time.Now()))
+	require.True(t, revokedAt(t, b, "revoked alone 2").IsZero())
+	require.True(t, revokedAt(t, b, "never").IsZero())
+	require.NoError(t, a.Revoke(t.Context(), "never", time.Time{}))
+	require.True(t, revokedAt(t, b, "never").IsZero())
+}

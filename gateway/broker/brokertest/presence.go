@@ -1,0 +1,355 @@
+package brokertest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+)
+
+var presence = map[string]func(*testing.T, *Node, *Node){
+	"members come and go":                       members,
+	"a member is renewed with what is new":      rejoined,
+	"users are counted once":                    distinctUsers,
+	"who leaves with a grace stays that long":   grace,
+	"a user that comes back replaces one":       comesBack,
+	"a client that comes back replaces itself":  sameClientBack,
+	"users are not taken for each other":        similarUsers,
+	"whose time is over is gone for one caller": goneOnce,
+	"whose time is over is not seen":            unseen,
+	"a member nobody missed is not fresh":       unmissed,
+	"a member that is renewed stays":            renewed,
+	"who is away is not renewed":                awayNotRenewed,
+	"one call does not take out everybody":      boundedPurge,
+}
+
+const (
+	long  = time.Minute
+	short = 50 * time.Millisecond
+)
+
+func client(id, user string) broker.ClientInfo { return broker.ClientInfo{Client: id, User: user} }
+
+func join(t testing.TB, n *Node, channel string, m broker.ClientInfo, ttl time.Duration) (fresh bool) {
+	t.Helper()
+	fresh, gone, err := n.Join(t.Context(), channel, m, ttl)
+	require.NoError(t, err)
+	require.Empty(t, gone)
+	return fresh
+}
+
+func leave(t testing.TB, n *Node, channel string, m broker.ClientInfo, grace time.Duration) (left bool) {
+	t.Helper()
+	left, gone, err := n.Leave(t.Context(), channel, m, grace)
+	require.NoError(t, err)
+	require.Empty(t, gone)
+	return left
+}
+
+// present are the clients that are members, and checks what is counted against them.
+func present(t testing.TB, n *Node, channel string) []string {
+	t.Helper()
+	all, err := n.Members(t.Context(), channel)
+	require.NoError(t, err)
+	ids, users := make([]string, 0, len(all)), map[string]bool{}
+	for id, m := range all {
+		require.Equal(t, id, m.Client)
+		ids, users[m.User] = append(ids, id), true
+	}
+	slices.Sort(ids)
+	clients, distinct, err := n.PresenceStats(t.Context(), channel)
+	require.NoError(t, err)
+	require.Equal(t, []int{len(ids), len(users)}, []int{clients, distinct})
+	return ids
+}
+
+// over waits until somebody is not seen any more.
+func over(t testing.TB, n *Node, channel, id string) {
+	t.Helper()
+	eventually(t, id+" to be over", func() bool {
+		all, err := n.Members(t.Context(), channel)
+		require.NoError(t, err)
+		_, there := all[id]
+		return !there
+	})
+}
+
+func sweep(t testing.TB, n *Node, channel string) (gone []string) {
+	t.Helper()
+	all, err := n.Sweep(t.Context(), channel)
+	require.NoError(t, err)
+	for _, m := range all {
+		gone = append(gone, m.Client)
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+func members(t *testing.T, a, b *Node) {
+	const room = "members"
+	require.Empty(t, present(t, a, room))
+	full := broker.ClientInfo{Client: "1", User: "u", ConnInfo: []byte(`{"a":1}`), ChanInfo: []byte(`"b"`)}
+	require.True(t, join(t, a, room, full, long))
+	require.True(t, join(t, b, room, client("2", ""), long))
+	require.False(t, join(t, a, room, full, long))
+	require.Equal(t, []string{"1", "2"}, present(t, b, room))
+	all, err := b.Members(t.Context(), room)
+	require.NoError(t, err)
+	require.Equal(t, full, all["1"])
+
+	require.False(t, leave(t, b, room, client("unknown", "u"), 0))
+	require.False(t, leave(t, b, room, client("unknown", "u"), long))
+	require.True(t, leave(t, b, room, client("2", ""), 0))
+	require.False(t, leave(t, b, room, client("2", ""), 0))
+	require.Equal(t, []string{"1"}, present(t, a, room))
+	require.True(t, leave(t, a, room, full, 0))
+	require.Empty(t, present(t, a, room))
+	require.True(t, join(t, a, room, full, long), "it was not a member any more")
+}
+
+func rejoined(t *testing.T, a, b *Node) {
+	const room = "rejoined"
+	join(t, a, room, client("1", "u"), long)
+	now := broker.ClientInfo{Client: "1", User: "v", ConnInfo: []byte("{}")}
+	require.False(t, join(t, a, room, now, long))
+	all, err := b.Members(t.Context(), room)
+	require.NoError(t, err)
+	require.Equal(t, map[string]broker.ClientInfo{"1": now}, all)
+	require.Equal(t, []string{"1"}, present(t, b, room))
+	require.True(t, leave(t, a, room, now, 0))
+	require.Empty(t, present(t, b, room))
+}
+
+func distinctUsers(t *testing.T, a, b *Node) {
+	const room = "users"
+	for i, user := range []string{"u", "u", "v", "", ""} {
+		join(t, []*Node{a, b}[i%2], room, client(fmt.Sprint(i), user), long)
+	}
+	clients, users, err := a.PresenceStats(t.Context(), room)
+	require.NoError(t, err)
+	require.Equal(t, []int{5, 3}, []int{clients, users})
+	leave(t, a, room, client("0", "u"), 0)
+	leave(t, a, room, client("3", ""), 0)
+	require.Equal(t, []string{"1", "2", "4"}, present(t, b, room))
+	leave(t, a, room, client("1", "u"), 0)
+	leave(t, a, room, client("4", ""), 0)
+	require.Equal(t, []string{"2"}, present(t, b, room))
+}
+
+func grace(t *testing.T, a, b *Node) {
+	const room = "grace"
+	join(t, a, room, client("1", "u"), long)
+	join(t, a, room, client("2", ""), long)
+	require.True(t, leave(t, a, room, client("2", ""), long), "nobody comes back without a user")
+	require.False(t, leave(t, a, room, client("1", "u"), 2*time.Second))
+	require.Equal(t, []string{"1"}, present(t, b, room))
+	require.Empty(t, sweep(t, b, room))
+	over(t, b, room, "1")
+	require.Equal(t, []string{"1"}, sweep(t, b, room))
+	require.Empty(t, sweep(t, a, room))
+	require.True(t, join(t, a, room, client("3", "u"), long), "the grace was over")
+
+	require.False(t, leave(t, a, room, client("3", "u"), long))
+	require.True(t, leave(t, a, room, client("3", "u"), 0), "it need not be waited for any more")
+	require.Empty(t, present(t, b, room))
+}
+
+func comesBack(t *testing.T, a, b *Node) {
+	const room = "comes back"
+	for _, id := range []string{"1", "2", "3"} {
+		join(t, a, room, client(id, "u"), long)
+	}
+	leave(t, a, room, client("1", "u"), long)
+	leave(t, a, room, client("2", "u"), long)
+	require.True(t, join(t, b, room, client("other", "v"), long))
+	require.False(t, join(t, b, room, client("3", "u"), long), "it was there all the time and replaces nobody")
+	require.Equal(t, []string{"1", "2", "3", "other"}, present(t, a, room))
+
+	require.False(t, join(t, b, room, client("4", "u"), long))
+	require.Len(t, present(t, a, room), 4, "one of the two that were away")
+	require.False(t, join(t, b, room, client("5", "u"), long))
+	require.Equal(t, []string{"3", "4", "5", "other"}, present(t, a, room))
+	require.True(t, join(t, b, room, client("6", "u"), long), "nobody was away any more")
+}
+
+func sameClientBack(t *testing.T, a, b *Node) {
+	const room = "same client"
+	join(t, a, room, client("1", "u"), long)
+	join(t, a, room, client("2", "u"), long)
+	leave(t, a, room, client("1", "u"), long)
+	leave(t, a, room, client("2", "u"), long)
+	require.False(t, join(t, b, room, client("2", "u"), long))
+	require.Equal(t, []string{"1", "2"}, present(t, a, room))
+	missing, _, err := a.Renew(t.Context(), room, []string{"1", "2"}, long)
+	require.NoError(t, err)
+	require.Equal(t, []string{"1"}, missing, "only the other is still away")
+}
+
+func similarUsers(t *testing.T, a, b *Node) {
+	const room = "similar"
+	users := []string{"u", "u:", "u:1", "u:1:", "1", "1:u", "\x00", "\xff", "u\xff"}
+	for i, user := range users {
+		id := fmt.Sprintf("%d:\xff\x00", i)
+		join(t, a, room, client(id, user), long)
+		leave(t, a, room, client(id, user), long)
+		require.True(t, join(t, b, room, client("x"+id, user+"x"), long), "%q is nobody's name", user+"x")
+	}
+	for i, user := range users {
+		require.False(t, join(t, b, room, client(fmt.Sprint("new", i), user), long), "%q", user)
+		require.True(t, join(t, b, room, client(fmt.Sprint("newer", i), user), long), "%q", user)
+	}
+	require.Len(t, present(t, a, room), 3*len(users))
+}
+
+func goneOnce(t *testing.T, a, b *Node) {
+	const room, count = "gone once", 50
+	for i := range count {
+		join(t, a, room, client(fmt.Sprint(i), fmt.Sprint("u", i%7)), 2*time.Second)
+	}
+	for i := range count {
+		over(t, b, room, fmt.Sprint(i))
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		n := []*Node{a, b}[i%2]
+		wg.Go(func() {
+			gone, err := n.Sweep(t.Context(), room)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, m := range gone {
+				seen[m.Client]++
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, seen, count)
+	for id, times := range seen {
+		require.Equal(t, 1, times, id)
+	}
+}
+
+func unseen(t *testing.T, a, b *Node) {
+	const room = "unseen"
+	whole := broker.ClientInfo{Client: "2", User: "v", ConnInfo: []byte("{}")}
+	join(t, a, room, client("1", "u"), long)
+	join(t, a, room, client("3", "u"), long)
+	join(t, a, room, whole, short)
+	over(t, b, room, "2")
+	require.Equal(t, []string{"1", "3"}, present(t, b, room))
+	left, gone, err := b.Leave(t.Context(), room, client("3", "u"), 0)
+	require.NoError(t, err)
+	require.True(t, left)
+	require.Equal(t, []broker.ClientInfo{whole}, gone, "every call that changes members takes out who is over")
+	join(t, a, room, whole, short)
+	over(t, b, room, "2")
+	_, gone, err = b.Join(t.Context(), room, client("4", "v"), long)
+	require.NoError(t, err)
+	require.Equal(t, []broker.ClientInfo{whole}, gone)
+	join(t, a, room, whole, short)
+	over(t, b, room, "2")
+	missing, gone, err := b.Renew(t.Context(), room, []string{"1"}, long)
+	require.NoError(t, err)
+	require.Empty(t, missing)
+	require.Equal(t, []broker.ClientInfo{whole}, gone)
+}
+
+// A gateway that was away for a while must not make its clients leave and join.
+func unmissed(t *testing.T, a, b *Node) {
+	const room = "unmissed"
+	require.True(t, join(t, a, room, client("1", "u"), short))
+	require.True(t, join(t, a, room, client("2", "u"), short))
+	over(t, b, room, "1")
+	over(t, b, room, "2")
+	missing, gone, err := a.Renew(t.Context(), room, []string{"1", "2"}, long)
+	require.NoError(t, err)
+	require.Empty(t, missing)
+	require.Empty(t, gone)
+	require.Equal(t, []string{"1", "2"}, present(t, b, room))
+
+	require.True(t, join(t, a, room, client("3", "w"), short))
+	over(t, b, room, "3")
+	require.False(t, join(t, a, room, client("3", "w"), long), "nobody has been told that it left")
+	require.Empty(t, sweep(t, b, room))
+}
+
+func renewed(t *testing.T, a, b *Node) {
+	const room, count = "renewed", 700
+	ids := make([]string, 0, count)
+	for i := range count {
+		ids = append(ids, fmt.Sprint(i))
+	}
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(ids, count/20) {
+		wg.Go(func() {
+			for _, id := range part {
+				if _, _, err := a.Join(t.Context(), room, client(id, "u"), long); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	asked := append([]string{"nobody"}, append(ids, "nobody else")...)
+	missing, gone, err := a.Renew(t.Context(), room, asked, long)
+	require.NoError(t, err)
+	require.Equal(t, []string{"nobody", "nobody else"}, missing)
+	require.Empty(t, gone)
+	_, _, err = a.Renew(t.Context(), room, ids[:1], short)
+	require.NoError(t, err)
+	over(t, b, room, ids[0])
+	missing, gone, err = a.Renew(t.Context(), room, nil, short)
+	require.NoError(t, err)
+	require.Empty(t, missing)
+	require.Equal(t, []broker.ClientInfo{client(ids[0], "u")}, gone, "to renew nobody is to sweep")
+}
+
+func awayNotRenewed(t *testing.T, a, b *Node) {
+	const room = "away"
+	join(t, a, room, client("1", "u"), long)
+	require.False(t, leave(t, a, room, client("1", "u"), short))
+	missing, _, err := a.Renew(t.Context(), room, []string{"1"}, long)
+	require.NoError(t, err)
+	require.Equal(t, []string{"1"}, missing)
+	eventually(t, "the grace to be over", func() bool { return slices.Equal(sweep(t, b, room), []string{"1"}) })
+}
+
+func boundedPurge(t *testing.T, a, b *Node) {
+	const room, count = "bounded", 600
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for k := range count / 20 {
+				// Not so short that joins take out who joined before.
+				if _, gone, err := a.Join(t.Context(), room, client(fmt.Sprint(i, k), "u"), long); err != nil || len(gone) > 0 {
+					t.Error(err, gone)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all, err := a.Members(t.Context(), room)
+	require.NoError(t, err)
+	for id := range all {
+		leave(t, a, room, client(id, "u"), 3*time.Second)
+	}
+	eventually(t, "all to be over", func() bool {
+		all, err := b.Members(t.Context(), room)
+		require.NoError(t, err)
+		return len(all) == 0
+	})
+	first := sweep(t, a, room)
+	require.Less(t, len(first), count)
+	require.Len(t, append(first, sweep(t, b, room)...), count)
+	require.Empty(t, sweep(t, b, room))
+	require.Empty(t, present(t, b, room))
+}

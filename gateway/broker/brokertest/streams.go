@@ -1,0 +1,249 @@
+package brokertest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/channel"
+)
+
+var streams = map[string]func(*testing.T, *Node, *Node){
+	"publications have positions without a gap": positions,
+	"a publication without history has none":    plain,
+	"a stream keeps all of a publication":       wholePublications,
+	"a stream keeps so many publications":       trimmed,
+	"a stream is read from any position":        queries,
+	"an epoch begins before the first":          emptyStream,
+	"a position outlives its publications":      lapsedStream,
+	"nothing is read of another epoch":          foreignEpoch,
+	"an epoch ends with its history":            removed,
+	"every node sees the same order":            sameOrder,
+}
+
+// kept is a history that nothing falls out of during a test.
+var kept = channel.History{Size: 1000, TTL: channel.Duration(time.Minute)}
+
+func publish(t testing.TB, n *Node, name, data string, h channel.History) broker.Position {
+	t.Helper()
+	result, err := n.Publish(t.Context(), name, broker.Publication{Data: []byte(data)}, broker.PublishOptions{History: h})
+	require.NoError(t, err)
+	require.False(t, result.Repeated)
+	return result.Position
+}
+
+func history(t testing.TB, n *Node, name string, q broker.HistoryQuery) broker.Stream {
+	t.Helper()
+	s, err := n.History(t.Context(), name, q)
+	require.NoError(t, err)
+	return s
+}
+
+// all is every publication of a stream.
+var all = broker.HistoryQuery{Limit: -1}
+
+func offsets(publications []broker.Publication) (out []int) {
+	for _, p := range publications {
+		out = append(out, int(p.Offset))
+	}
+	return out
+}
+
+func positions(t *testing.T, a, b *Node) {
+	b.Listen(t, "positions")
+	var epoch string
+	for i := range 5 {
+		data := fmt.Sprint(i)
+		p := publish(t, a, "positions", data, kept)
+		require.EqualValues(t, i+1, p.Offset)
+		require.NotEmpty(t, p.Epoch)
+		if i > 0 {
+			require.Equal(t, epoch, p.Epoch)
+		}
+		epoch = p.Epoch
+		require.Equal(t, Delivery{"positions", broker.Publication{Data: []byte(data), Position: p}}, b.Next(t))
+	}
+	require.EqualValues(t, 1, publish(t, a, "positions too", "", kept).Offset, "each channel has its own")
+	forget(a)
+}
+
+// forget drops what a node that delivers everything has delivered.
+func forget(n *Node) {
+	for len(n.Got) > 0 {
+		<-n.Got
+	}
+}
+
+func plain(t *testing.T, a, b *Node) {
+	b.Listen(t, "plain")
+	publish(t, a, "plain", "kept", kept)
+	require.Zero(t, publish(t, a, "plain", "not kept", channel.History{}))
+	require.EqualValues(t, 1, b.Next(t).Offset)
+	require.Zero(t, b.Next(t).Position)
+	require.Equal(t, []int{1}, offsets(history(t, b, "plain", all).Publications))
+	require.EqualValues(t, 2, publish(t, a, "plain", "", kept).Offset)
+	require.EqualValues(t, 2, b.Next(t).Offset)
+}
+
+func wholePublications(t *testing.T, a, b *Node) {
+	b.Listen(t, "whole")
+	info := &broker.ClientInfo{Client: "c", User: "ü", ConnInfo: []byte(`{"n":1}`), ChanInfo: []byte(`2`)}
+	for _, p := range []broker.Publication{
+		{Data: []byte{0, 255, '\n'}, Binary: true},
+		{Data: []byte("text"), Info: info, Tags: map[string]string{"a": "b", "": ""}},
+		{Data: []byte{}},
+	} {
+		data := append([]byte{}, p.Data...)
+		sent := p
+		sent.Data = data
+		result, err := a.Publish(t.Context(), "whole", sent, broker.PublishOptions{History: kept})
+		require.NoError(t, err)
+		p.Position = result.Position
+		require.Equal(t, Delivery{"whole", p}, b.Next(t))
+		// Whoever published uses its memory for something else now.
+		clear(data)
+		last := history(t, b, "whole", broker.HistoryQuery{Limit: 1, Reverse: true}).Publications
+		require.Equal(t, []broker.Publication{p}, last)
+	}
+	for _, kind := range []broker.Kind{broker.KindJoin, broker.KindLeave} {
+		_, err := a.Publish(t.Context(), "whole", broker.Publication{Kind: kind, Info: info}, broker.PublishOptions{})
+		require.NoError(t, err)
+		got := b.Next(t)
+		require.Equal(t, kind, got.Kind)
+		require.Equal(t, info, got.Info)
+	}
+}
+
+func trimmed(t *testing.T, a, b *Node) {
+	three := channel.History{Size: 3, TTL: kept.TTL}
+	for range 5 {
+		publish(t, a, "trimmed", "x", three)
+	}
+	require.Equal(t, []int{3, 4, 5}, offsets(history(t, b, "trimmed", all).Publications))
+	publish(t, b, "trimmed", "x", channel.History{Size: 1, TTL: kept.TTL})
+	require.Equal(t, []int{6}, offsets(history(t, a, "trimmed", all).Publications))
+	forget(a)
+}
+
+func queries(t *testing.T, a, b *Node) {
+	five := channel.History{Size: 5, TTL: kept.TTL}
+	var top broker.Position
+	for range 8 {
+		top = publish(t, a, "queries", "x", five)
+	}
+	at := func(offset uint64) *broker.Position { return &broker.Position{Offset: offset, Epoch: top.Epoch} }
+	for name, c := range map[string]struct {
+		query broker.HistoryQuery
+		want  []int
+	}{
+		"position only":                {broker.HistoryQuery{}, nil},
+		"position only, since":         {broker.HistoryQuery{Since: at(5)}, nil},
+		"all":                          {broker.HistoryQuery{Limit: -1}, []int{4, 5, 6, 7, 8}},
+		"first":                        {broker.HistoryQuery{Limit: 2}, []int{4, 5}},
+		"more than there are":          {broker.HistoryQuery{Limit: 100}, []int{4, 5, 6, 7, 8}},
+		"last":                         {broker.HistoryQuery{Limit: 2, Reverse: true}, []int{8, 7}},
+		"all in reverse":               {broker.HistoryQuery{Limit: -1, Reverse: true}, []int{8, 7, 6, 5, 4}},
+		"since":                        {broker.HistoryQuery{Limit: -1, Since: at(6)}, []int{7, 8}},
+		"since, limited":               {broker.HistoryQuery{Limit: 1, Since: at(6)}, []int{7}},
+		"since one that fell out":      {broker.HistoryQuery{Limit: -1, Since: at(1)}, []int{4, 5, 6, 7, 8}},
+		"since the beginning":          {broker.HistoryQuery{Limit: -1, Since: at(0)}, []int{4, 5, 6, 7, 8}},
+		"since the top":                {broker.HistoryQuery{Limit: -1, Since: at(8)}, nil},
+		"since the future":             {broker.HistoryQuery{Limit: -1, Since: at(1 << 63)}, nil},
+		"since the end of all":         {broker.HistoryQuery{Limit: -1, Since: at(1<<64 - 1)}, nil},
+		"before":                       {broker.HistoryQuery{Limit: -1, Since: at(6), Reverse: true}, []int{5, 4}},
+		"before, limited":              {broker.HistoryQuery{Limit: 1, Since: at(6), Reverse: true}, []int{5}},
+		"before the first":             {broker.HistoryQuery{Limit: -1, Since: at(4), Reverse: true}, nil},
+		"before the beginning":         {broker.HistoryQuery{Limit: -1, Since: at(0), Reverse: true}, nil},
+		"before the end of all":        {broker.HistoryQuery{Limit: 1, Since: at(1<<64 - 1), Reverse: true}, []int{8}},
+		"position only, before":        {broker.HistoryQuery{Since: at(6), Reverse: true}, nil},
+		"before the beginning, no one": {broker.HistoryQuery{Since: at(0), Reverse: true}, nil},
+	} {
+		got := history(t, b, "queries", c.query)
+		require.Equal(t, c.want, offsets(got.Publications), name)
+		require.Equal(t, top, got.Top, name)
+		for _, p := range got.Publications {
+			require.Equal(t, top.Epoch, p.Epoch, name)
+		}
+	}
+	forget(a)
+}
+
+func emptyStream(t *testing.T, a, b *Node) {
+	s := history(t, a, "empty", all)
+	require.Empty(t, s.Publications)
+	require.Zero(t, s.Top.Offset)
+	require.NotEmpty(t, s.Top.Epoch)
+	require.Equal(t, s.Top, history(t, b, "empty", all).Top)
+	require.Equal(t, broker.Position{Offset: 1, Epoch: s.Top.Epoch}, publish(t, b, "empty", "x", kept))
+	forget(b)
+}
+
+func lapsedStream(t *testing.T, a, b *Node) {
+	short := channel.History{Size: 10, TTL: channel.Duration(100 * time.Millisecond)}
+	top := publish(t, a, "lapsed", "x", short)
+	eventually(t, "the publications to be over", func() bool { return len(history(t, b, "lapsed", all).Publications) == 0 })
+	require.Equal(t, broker.Stream{Top: top}, history(t, b, "lapsed", broker.HistoryQuery{Limit: -1, Since: &top}))
+	next := publish(t, b, "lapsed", "y", kept)
+	require.Equal(t, broker.Position{Offset: 2, Epoch: top.Epoch}, next)
+	require.Equal(t, []int{2}, offsets(history(t, a, "lapsed", all).Publications))
+	forget(a)
+}
+
+func foreignEpoch(t *testing.T, a, b *Node) {
+	top := publish(t, a, "foreign", "x", kept)
+	for _, epoch := range []string{"", "elsewhere"} {
+		for _, reverse := range []bool{false, true} {
+			q := broker.HistoryQuery{Limit: -1, Since: &broker.Position{Offset: 2, Epoch: epoch}, Reverse: reverse}
+			require.Equal(t, broker.Stream{Top: top}, history(t, b, "foreign", q))
+		}
+	}
+	forget(a)
+}
+
+func removed(t *testing.T, a, b *Node) {
+	old := publish(t, a, "removed", "x", kept)
+	require.NoError(t, b.RemoveHistory(t.Context(), "removed"))
+	s := history(t, a, "removed", broker.HistoryQuery{Limit: -1, Since: &old})
+	require.Empty(t, s.Publications)
+	require.Zero(t, s.Top.Offset)
+	require.NotEqual(t, old.Epoch, s.Top.Epoch)
+	require.Equal(t, broker.Position{Offset: 1, Epoch: s.Top.Epoch}, publish(t, a, "removed", "y", kept))
+	require.NoError(t, b.RemoveHistory(t.Context(), "never there"))
+	forget(a)
+}
+
+func sameOrder(t *testing.T, a, b *Node) {
+	const each = 200
+	a.Listen(t, "order")
+	b.Listen(t, "order")
+	nodes := []*Node{a, b}
+	var wg sync.WaitGroup
+	for _, n := range nodes {
+		for i := range 4 {
+			wg.Go(func() {
+				for k := range each / 4 {
+					p := broker.Publication{Data: fmt.Appendf(nil, "%p %d %d", n, i, k)}
+					if _, err := n.Publish(t.Context(), "order", p, broker.PublishOptions{History: kept}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	stream := history(t, a, "order", all).Publications
+	require.Len(t, stream, 2*each)
+	for i, p := range stream {
+		require.EqualValues(t, i+1, p.Offset)
+	}
+	for _, p := range stream {
+		require.Equal(t, p, a.Next(t).Publication)
+		if a != b {
+			require.Equal(t, p, b.Next(t).Publication)
+		}
+	}
+}

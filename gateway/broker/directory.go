@@ -1,0 +1,45 @@
+package broker
+
+import (
+	"context"
+	"time"
+)
+
+// Heard takes a message that another gateway, or this one, sent to this gateway. It must not block.
+type Heard func(message []byte)
+
+// Directory is which gateways there are, which users they hold, and their way to each other. A
+// gateway's name here is its instance: it changes with every start, so that nobody takes a restarted
+// gateway for the one before.
+type Directory interface {
+	// Announce makes this gateway known for a time to live, with what it says of itself.
+	Announce(ctx context.Context, about []byte, ttl time.Duration) error
+	// Withdraw undoes Announce.
+	Withdraw(ctx context.Context) error
+	// Gateways are all that are known, with what they say of themselves, by instance.
+	Gateways(ctx context.Context) (map[string][]byte, error)
+	// Tell sends a message to a gateway. reached is false when it is certain that nobody got it.
+	Tell(ctx context.Context, instance string, message []byte) (reached bool, err error)
+
+	// Hold says that this gateway has connections of these users, for a time to live; LetGo that it has
+	// none any more.
+	Hold(ctx context.Context, users []string, ttl time.Duration) error
+	LetGo(ctx context.Context, users []string) error
+	// Holders are the gateways that have connections of a user.
+	Holders(ctx context.Context, user string) ([]string, error)
+
+	// Revoke makes a user's tokens worthless that were issued at a time or before; a later revocation
+	// wins. It is kept for RevocationTTL.
+	Revoke(ctx context.Context, user string, until time.Time) error
+	// Revoked is that time, or the zero time.
+	Revoked(ctx context.Context, user string) (time.Time, error)
+
+	// Occupy says that this gateway has subscribers of these channels, for a time to live, and returns
+	// those that no gateway had any of before.
+	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
+	// Vacate says that it has none any more, and returns those that no gateway has any of now.
+	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
+}
+
+// RevocationTTL is how long a revocation is remembered. Tokens must not live longer.
+const RevocationTTL = 366 * 24 * time.Hour

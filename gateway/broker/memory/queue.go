@@ -1,0 +1,45 @@
+package memory
+
+import (
+	"iter"
+	"time"
+)
+
+// queue implements heap.Interface over members, by when their time is over.
+type queue []*member
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].until.Before(q[j].until) }
+
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+func (q *queue) Push(x any) {
+	m, _ := x.(*member)
+	m.place = len(*q)
+	*q = append(*q, m)
+}
+
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	m := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return m
+}
+
+// over are the members whose time is over. Below one whose time is not there are none.
+func (q queue) over(now time.Time) iter.Seq[*member] {
+	return func(yield func(*member) bool) {
+		q.overFrom(0, now, yield)
+	}
+}
+
+func (q queue) overFrom(i int, now time.Time, yield func(*member) bool) bool {
+	if i >= len(q) || q[i].until.After(now) {
+		return true
+	}
+	return yield(q[i]) && q.overFrom(2*i+1, now, yield) && q.overFrom(2*i+2, now, yield)
+}

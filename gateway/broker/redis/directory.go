@@ -1,0 +1,152 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+)
+
+// Announce implements broker.Directory.
+func (b *Broker) Announce(ctx context.Context, about []byte, ttl time.Duration) error {
+	_, err := b.call(ctx, b.rest, "announce", b.scripts.announce, b.names.gateways(), b.options.Instance, about, ttl.Milliseconds())
+	return err
+}
+
+// Withdraw implements broker.Directory.
+func (b *Broker) Withdraw(ctx context.Context) error {
+	_, err := b.call(ctx, b.rest, "withdraw", b.scripts.withdraw, b.names.gateways(), b.options.Instance)
+	return err
+}
+
+// Gateways implements broker.Directory.
+func (b *Broker) Gateways(ctx context.Context) (map[string][]byte, error) {
+	reply, err := b.call(ctx, b.rest, "gateways", b.scripts.gateways, b.names.gateways())
+	if err != nil {
+		return nil, err
+	}
+	about, err := current(reply)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]byte, len(about))
+	for instance, says := range about {
+		out[instance] = []byte(says)
+	}
+	return out, nil
+}
+
+// Tell implements broker.Directory.
+func (b *Broker) Tell(ctx context.Context, instance string, message []byte) (reached bool, err error) {
+	inbox, _ := b.names.inbox(instance)
+	connections, err := b.publish(ctx, inbox, message)
+	return connections > 0, err
+}
+
+// Hold implements broker.Directory.
+func (b *Broker) Hold(ctx context.Context, users []string, ttl time.Duration) error {
+	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holders, b.options.Instance, ttl.Milliseconds())
+	return err
+}
+
+// LetGo implements broker.Directory.
+func (b *Broker) LetGo(ctx context.Context, users []string) error {
+	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.holders, b.options.Instance)
+	return err
+}
+
+// Holders implements broker.Directory.
+func (b *Broker) Holders(ctx context.Context, user string) ([]string, error) {
+	reply, err := b.call(ctx, b.rest, "holders", b.scripts.holders, []string{b.names.holders(user)})
+	if err != nil {
+		return nil, err
+	}
+	return texts(reply)
+}
+
+// Occupy implements broker.Directory. When part of it fails, what the rest said is returned with the
+// error: nobody else is told.
+func (b *Broker) Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error) {
+	return b.onSets(ctx, "occupy channels", b.scripts.take, channels, b.names.occupants, b.options.Instance, ttl.Milliseconds())
+}
+
+// Vacate implements broker.Directory, as Occupy. A channel that was not occupied is vacated all the
+// same: who tries again after an error does not lose it.
+func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []string, err error) {
+	return b.onSets(ctx, "vacate channels", b.scripts.drop, channels, b.names.occupants, b.options.Instance)
+}
+
+// onSets runs a script on the sets of many names, and returns those for whose set it said yes.
+func (b *Broker) onSets(ctx context.Context, what string, s script, all []string, key func(string) string, args ...any) ([]string, error) {
+	chunks := b.chunks(all)
+	yes := make([][]string, len(chunks))
+	err := eachOf(len(chunks), func(i int) error {
+		keys := make([]string, 0, len(chunks[i]))
+		for _, name := range chunks[i] {
+			keys = append(keys, key(name))
+		}
+		reply, err := b.call(ctx, b.rest, what, s, keys, args...)
+		if err != nil {
+			return err
+		}
+		answer, err := list(reply, len(keys))
+		if err != nil {
+			return err
+		}
+		for k, said := range answer {
+			if number(said) == 1 {
+				yes[i] = append(yes[i], chunks[i][k])
+			}
+		}
+		return nil
+	})
+	return slices.Concat(yes...), err
+}
+
+// chunks are names that one script may take: not too many, and all of one part.
+func (b *Broker) chunks(all []string) (chunks [][]string) {
+	byPart := make([][]string, b.names.parts())
+	for _, name := range all {
+		part := b.names.part(name)
+		byPart[part] = append(byPart[part], name)
+	}
+	for _, of := range byPart {
+		chunks = slices.AppendSeq(chunks, slices.Chunk(of, largestChunk))
+	}
+	return chunks
+}
+
+// Revoke implements broker.Directory. Microseconds are as fine as it gets.
+func (b *Broker) Revoke(ctx context.Context, user string, until time.Time) error {
+	if until.UnixMicro() <= 0 {
+		// No token is that old.
+		return nil
+	}
+	_, err := b.call(ctx, b.rest, "revoke", b.scripts.revoke, []string{b.names.revoked(user)},
+		fmt.Sprintf("%020d", until.UnixMicro()), broker.RevocationTTL.Milliseconds())
+	return err
+}
+
+// Revoked implements broker.Directory.
+func (b *Broker) Revoked(ctx context.Context, user string) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	cmd := redis.NewStringCmd(ctx, "get", b.names.revoked(user))
+	switch err := b.rest.send(ctx, cmd); {
+	case errors.Is(err, redis.Nil):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, unavailable("revoked", err)
+	}
+	micros, err := strconv.ParseInt(cmd.Val(), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis: revocation: %w", err)
+	}
+	return time.UnixMicro(micros), nil
+}

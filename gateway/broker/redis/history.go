@@ -1,0 +1,82 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+)
+
+// History implements broker.Broker.
+func (b *Broker) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
+	stream, position := b.names.stream(channel)
+	var epoch, since string
+	if q.Since != nil {
+		epoch, since = q.Since.Epoch, strconv.FormatUint(q.Since.Offset, 10)
+	}
+	reply, err := b.call(ctx, b.rest, "history", b.scripts.history, []string{stream, position},
+		broker.NewEpoch(), broker.EmptyTTL.Milliseconds(), q.Limit, epoch, since, q.Reverse)
+	if err != nil {
+		return broker.Stream{}, err
+	}
+	return readStream(reply)
+}
+
+// readStream reads the script's answer.
+func readStream(reply any) (broker.Stream, error) {
+	answer, err := list(reply, 3)
+	if err != nil {
+		return broker.Stream{}, err
+	}
+	top, err := positionOf(answer[0], answer[1])
+	if err != nil {
+		return broker.Stream{}, err
+	}
+	entries, err := list(answer[2], -1)
+	if err != nil {
+		return broker.Stream{}, err
+	}
+	out := broker.Stream{Top: top}
+	for _, entry := range entries {
+		p, err := readEntry(entry, top.Epoch)
+		if err != nil {
+			return broker.Stream{}, err
+		}
+		out.Publications = append(out.Publications, p)
+	}
+	return out, nil
+}
+
+// readEntry reads one publication: its id, and a field whose value is the envelope.
+func readEntry(entry any, epoch string) (broker.Publication, error) {
+	pair, err := list(entry, 2)
+	if err != nil {
+		return broker.Publication{}, err
+	}
+	fields, err := list(pair[1], 2)
+	if err != nil {
+		return broker.Publication{}, err
+	}
+	offset, _, _ := strings.Cut(text(pair[0]), "-")
+	position, err := positionOf(offset, epoch)
+	if err != nil {
+		return broker.Publication{}, err
+	}
+	p, err := broker.Decode([]byte(text(fields[1])))
+	p.Position = position
+	return p, err
+}
+
+// RemoveHistory implements broker.Broker.
+func (b *Broker) RemoveHistory(ctx context.Context, channel string) error {
+	stream, position := b.names.stream(channel)
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	if err := b.rest.send(ctx, redis.NewIntCmd(ctx, "del", stream, position)); err != nil {
+		return unavailable("remove history", err)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+)
+
+// Many names are sent in chunks, several at once: they share round trips, and none holds Redis up.
+const (
+	largestChunk = 256
+	mostChunks   = 32
+)
+
+// encodeMember writes a member as scripts/presence.lua wants it.
+func encodeMember(m broker.ClientInfo) []byte {
+	b := strconv.AppendInt([]byte{'+'}, int64(len(m.User)), 10)
+	b = append(append(b, ':'), m.User...)
+	return broker.AppendInfo(b, m)
+}
+
+func decodeMember(s string) (broker.ClientInfo, error) {
+	head, rest, _ := strings.Cut(s, ":")
+	if head == "" {
+		return broker.ClientInfo{}, fmt.Errorf("redis: member: %w", errReply)
+	}
+	length, err := strconv.Atoi(head[1:])
+	if err != nil || length < 0 || length > len(rest) {
+		return broker.ClientInfo{}, fmt.Errorf("redis: member: %w", errReply)
+	}
+	return broker.ReadInfo([]byte(rest[length:]))
+}
+
+// decodeMembers leaves out what a newer gateway may have written: the others must not be lost with it.
+func decodeMembers(reply any) ([]broker.ClientInfo, error) {
+	encoded, err := texts(reply)
+	if err != nil {
+		return nil, err
+	}
+	var out []broker.ClientInfo
+	for _, s := range encoded {
+		if m, err := decodeMember(s); err == nil {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// Join implements broker.Presence.
+func (b *Broker) Join(ctx context.Context, channel string, m broker.ClientInfo, ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
+	return b.comeOrGo(ctx, "join", b.scripts.join, channel, m.Client, encodeMember(m), m.User, ttl.Milliseconds())
+}
+
+// Leave implements broker.Presence.
+func (b *Broker) Leave(ctx context.Context, channel string, m broker.ClientInfo, grace time.Duration) (left bool, gone []broker.ClientInfo, err error) {
+	return b.comeOrGo(ctx, "leave", b.scripts.leave, channel, m.Client, grace.Milliseconds())
+}
+
+// comeOrGo runs a script that says yes or no, and who is gone.
+func (b *Broker) comeOrGo(ctx context.Context, what string, s script, channel string, args ...any) (yes bool, gone []broker.ClientInfo, err error) {
+	reply, err := b.call(ctx, b.rest, what, s, b.names.presence(channel), args...)
+	if err != nil {
+		return false, nil, err
+	}
+	answer, err := list(reply, 2)
+	if err != nil {
+		return false, nil, err
+	}
+	gone, err = decodeMembers(answer[1])
+	return number(answer[0]) == 1, gone, err
+}
+
+// Renew implements broker.Presence. Who is away counts as missing, and keeps its grace. When part of
+// it fails, what the rest said is returned with the error: nobody else is told who is gone.
+func (b *Broker) Renew(ctx context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
+	if len(clients) == 0 {
+		gone, err = b.Sweep(ctx, channel)
+		return nil, gone, err
+	}
+	chunks := slices.Collect(slices.Chunk(clients, largestChunk))
+	missings, gones := make([][]string, len(chunks)), make([][]broker.ClientInfo, len(chunks))
+	err = eachOf(len(chunks), func(i int) (err error) {
+		missings[i], gones[i], err = b.renew(ctx, channel, chunks[i], ttl)
+		return err
+	})
+	return slices.Concat(missings...), slices.Concat(gones...), err
+}
+
+func (b *Broker) renew(ctx context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
+	args := make([]any, 0, 1+len(clients))
+	args = append(args, ttl.Milliseconds())
+	for _, client := range clients {
+		args = append(args, client)
+	}
+	reply, err := b.call(ctx, b.rest, "renew members", b.scripts.renew, b.names.presence(channel), args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := list(reply, 2)
+	if err != nil {
+		return nil, nil, err
+	}
+	if missing, err = texts(answer[0]); err != nil {
+		return nil, nil, err
+	}
+	gone, err = decodeMembers(answer[1])
+	return missing, gone, err
+}
+
+// Sweep implements broker.Presence.
+func (b *Broker) Sweep(ctx context.Context, channel string) (gone []broker.ClientInfo, err error) {
+	reply, err := b.call(ctx, b.rest, "sweep members", b.scripts.sweep, b.names.presence(channel))
+	if err != nil {
+		return nil, err
+	}
+	return decodeMembers(reply)
+}
+
+// Members implements broker.Presence. Whose time is over is left out, if not yet taken out.
+func (b *Broker) Members(ctx context.Context, channel string) (map[string]broker.ClientInfo, error) {
+	reply, err := b.call(ctx, b.rest, "members", b.scripts.members, b.names.presence(channel))
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := current(reply)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]broker.ClientInfo, len(encoded))
+	for client, s := range encoded {
+		if m, err := decodeMember(s); err == nil {
+			out[client] = m
+		}
+	}
+	return out, nil
+}
+
+// PresenceStats implements broker.Presence, and leaves out whom Members does; only when more than a
+// sweep takes out have not been taken out, the others of these count.
+func (b *Broker) PresenceStats(ctx context.Context, channel string) (clients, users int, err error) {
+	reply, err := b.call(ctx, b.rest, "presence stats", b.scripts.stats, b.names.presence(channel))
+	if err != nil {
+		return 0, 0, err
+	}
+	answer, err := list(reply, 2)
+	if err != nil {
+		return 0, 0, err
+	}
+	return number(answer[0]), number(answer[1]), nil
+}
+
+// current reads names and values in turn, without the names whose time is over.
+func current(reply any) (map[string]string, error) {
+	answer, err := list(reply, 2)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := texts(answer[0])
+	if err != nil {
+		return nil, err
+	}
+	over, err := texts(answer[1])
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string, len(pairs)/2)
+	for pair := range slices.Chunk(pairs, 2) {
+		out[pair[0]] = pair[len(pair)-1]
+	}
+	for _, name := range over {
+		delete(out, name)
+	}
+	return out, nil
+}
+
+// eachOf does something for each of so many chunks, several at once.
+func eachOf(n int, do func(i int) error) error {
+	var group errgroup.Group
+	group.SetLimit(mostChunks)
+	for i := range n {
+		group.Go(func() error { return do(i) })
+	}
+	return group.Wait()
+}

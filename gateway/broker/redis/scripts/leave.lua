@@ -1,0 +1,18 @@
+-- ARGV: the client, its grace. Returns 1 if it left, and who is gone.
+local client, grace = ARGV[1], tonumber(ARGV[2])
+local member = redis.call('HGET', members, client)
+local left = 0
+if member then
+  local user = userOf(member)
+  if grace <= 0 or user == '' then
+    remove(client, member)
+    left = 1
+  else
+    redis.call('HSET', members, client, '-' .. string.sub(member, 2))
+    redis.call('ZADD', away, 0, place(user, client))
+    redis.call('ZADD', untils, now + grace, client)
+  end
+end
+local gone = purge()
+keep()
+return {left, gone}

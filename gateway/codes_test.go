@@ -1,0 +1,248 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	cf "github.com/centrifugal/protocol"
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+// A frame holds several commands, and several replies; in Protobuf each has its length in front.
+func TestProtobufFromEndToEnd(t *testing.T) {
+	t.Parallel()
+	g := start(t, withKey, withRules)
+	c, result := g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+	require.Equal(t, "centrifuge-protobuf", c.Subprotocol())
+	require.True(t, result.Pong)
+	require.Equal(t, "node-1", result.Node)
+
+	c.write(
+		&cf.Command{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "a"}}, &cf.Command{Id: 3, Ping: &cf.PingRequest{}},
+		&cf.Command{Id: 4, PresenceStats: &cf.PresenceStatsRequest{Channel: "a"}}, &cf.Command{Id: 5, Unsubscribe: &cf.UnsubscribeRequest{Channel: "never"}},
+	)
+	var got []string
+	frames := 0
+	for len(got) < 4 {
+		kind, frame, err := c.read()
+		require.NoError(t, err)
+		require.Equal(t, websocket.MessageBinary, kind)
+		frames++
+		for _, r := range c.decode([]byte(frame)) {
+			got = append(got, fmt.Sprint(r.Id))
+		}
+	}
+	require.Equal(t, []string{"2", "3", "4", "5"}, got)
+	require.Equal(t, 2, frames, "the subscription's answer goes out before its publications, the others together")
+
+	other := g.anybody(t)
+	other.to("a")
+	require.Equal(t, uint32(107), c.code(&cf.Command{Publish: &cf.PublishRequest{Channel: "a"}}), "no data")
+	for sent, want := range map[string]string{`{"x":1}`: `{"x":1}`, "\x00\xff": `"AP8="`, "text": `"dGV4dA=="`} {
+		require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "a", Data: []byte(sent)}}).Publish)
+		require.Equal(t, sent, string(c.publication().Data), "bytes are bytes")
+		require.Equal(t, want, string(other.publication().Data))
+	}
+	for _, query := range []string{"?format=protobuf", "?cf_protocol=protobuf"} {
+		d := &sdk{client: g.dial(t, path+query), encoding: cf.TypeProtobuf}
+		require.NotNil(t, d.call(&cf.Command{Connect: &cf.ConnectRequest{}}).Connect, query)
+	}
+	for name, frame := range map[string]string{"empty": "", "cut off": "\x05\x08", "no length": "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "JSON": `{"id":1,"connect":{}}`, "huge": "\xff\xff\xff\xff\x0f\x00"} {
+		broken := g.speak(t, cf.TypeProtobuf)
+		t.Log(name)
+		broken.send(websocket.MessageBinary, frame)
+		broken.closed(3501, "bad request")
+	}
+}
+
+func TestPingsInProtobuf(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) { cfg.PingInterval, cfg.PongTimeout = 2*time.Second, 1800*time.Millisecond })
+	c, _ := g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+	for range 2 {
+		require.Empty(t, c.next().String(), "an empty reply")
+		c.write(&cf.Command{})
+	}
+	c.closed(3012, "no pong")
+}
+
+// Each code that ends a connection or a subscription, and what brings it about.
+func TestDisconnectCodes(t *testing.T) {
+	t.Parallel()
+	g := start(t, withKey, withRules, func(cfg *config.Config) { cfg.ConnectTimeout = time.Second })
+	stale := g.speak(t, cf.TypeJSON)
+	client := func() (*sdk, string) {
+		c, result := g.join(t, cf.TypeJSON, &cf.ConnectRequest{})
+		return c, result.Client
+	}
+	for name, c := range map[string]struct {
+		method, body string
+		code         int
+		reason       string
+	}{
+		"the backend's default":  {"disconnect", `{"client":"%s"}`, 3503, "force disconnect"},
+		"the backend's own":      {"disconnect", `{"client":"%s","disconnect":{"code":4321,"reason":"banned"}}`, 4321, "banned"},
+		"a shutdown of its own":  {"disconnect", `{"client":"%s","disconnect":{"code":3001,"reason":"moved"}}`, 3001, "moved"},
+		"the backend expires it": {"refresh", `{"client":"%s","expired":true}`, 3005, "connection expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, id := client()
+			g.does(t, c.method, fmt.Sprintf(c.body, id))
+			s.closed(c.code, c.reason)
+			require.Contains(t, g.api(t, "GET", "connections/"+id, "", "X-API-Key", key).body, "no such connection")
+		})
+	}
+	stale.closed(3502, "stale")
+
+	s, id := client()
+	g.does(t, "subscribe", `{"client":"`+id+`","channel":"a"}`)
+	require.NotNil(t, s.push().Subscribe)
+	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"a"}`)
+	require.Equal(t, uint32(2000), s.unsubscribed("a"))
+	s.to("b")
+	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"b"}`)
+	require.Equal(t, uint32(2000), s.unsubscribed("b"))
+	g.does(t, "subscribe", fmt.Sprintf(`{"client":"%s","channel":"c","expire_at":%d}`, id, time.Now().Add(time.Second).Unix()))
+	require.NotNil(t, s.push().Subscribe)
+	require.Equal(t, uint32(2501), s.unsubscribed("c"), "at its time: the client could not renew it")
+	g.does(t, "refresh", fmt.Sprintf(`{"client":"%s","expire_at":%d}`, id, time.Now().Add(time.Hour).Unix()))
+	refresh := s.push().Refresh
+	require.NotNil(t, refresh)
+	require.True(t, refresh.Expires)
+	require.InDelta(t, time.Hour.Seconds(), refresh.Ttl, 10)
+	g.does(t, "send", `{"client":"`+id+`","data":{"x":1}}`)
+	require.JSONEq(t, `{"x":1}`, string(s.push().Message.Data))
+	s.quiet()
+}
+
+func TestPlainClientsAndTheServerAPI(t *testing.T) {
+	t.Parallel()
+	g := start(t, withKey, withRules, withTokens)
+	connect := func() (*client, string) {
+		c := g.dial(t, "/ws?channel=a&token="+signed(t, user("ann")))
+		var listed struct {
+			Result struct{ Connections []struct{ ID string } }
+		}
+		g.does(t, "connections", `{"user":"ann"}`).json(t, &listed)
+		return c, listed.Result.Connections[len(listed.Result.Connections)-1].ID
+	}
+	c, id := connect()
+	g.does(t, "subscribe", `{"client":"`+id+`","channel":"closed:b"}`)
+	g.publishTo(t, "closed:b", `1`)
+	c.expect("1")
+	g.does(t, "send", `{"client":"`+id+`","data":{"x":1}}`)
+	c.expect(`{"x":1}`)
+	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"closed:b"}`)
+	g.publishTo(t, "closed:b", `2`)
+	g.publishTo(t, "a", `3`)
+	c.expect("3")
+	g.does(t, "refresh", `{"client":"`+id+`","expired":true}`)
+	c.closed(1008, "token expired")
+
+	g.awaitMetric(t, 0, "websocket_connections")
+	c, id = connect()
+	g.does(t, "refresh", fmt.Sprintf(`{"client":"%s","expire_at":%d}`, id, time.Now().Add(time.Second).Unix()))
+	c.closed(1008, "token expired")
+	g.awaitMetric(t, 0, "websocket_connections")
+	c, id = connect()
+	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"a"}`)
+	c.text("to where it was subscribed")
+	c.closed(1008, "not allowed")
+}
+
+func TestPresenceOverTheWire(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		watcher := one.as(t, "watcher")
+		watcher.subscribe(&cf.SubscribeRequest{Channel: "seen:a", JoinLeave: true})
+		// It may be told of itself.
+		told := func() string {
+			for {
+				p := watcher.push()
+				var who *cf.ClientInfo
+				sign := "+"
+				if p.Join != nil {
+					who = p.Join.Info
+				} else {
+					require.NotNil(t, p.Leave, "%v", p)
+					who, sign = p.Leave.Info, "-"
+				}
+				if who.User != "watcher" {
+					return sign + who.User
+				}
+			}
+		}
+		ann := two.as(t, "ann")
+		ann.to("seen:a")
+		require.Equal(t, "+ann", told())
+		require.NotNil(t, ann.call(&cf.Command{Unsubscribe: &cf.UnsubscribeRequest{Channel: "seen:a"}}).Unsubscribe)
+		require.Equal(t, "-ann", told())
+		ann.to("seen:a")
+		require.Equal(t, "+ann", told())
+
+		members := watcher.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: "seen:a"}}).Presence.Presence
+		require.Len(t, members, 2)
+		stats := watcher.call(&cf.Command{PresenceStats: &cf.PresenceStatsRequest{Channel: "seen:a"}}).PresenceStats
+		require.Equal(t, []uint32{2, 2}, []uint32{stats.NumClients, stats.NumUsers})
+
+		ann.hangUp()
+		again := one.as(t, "ann")
+		again.to("seen:a")
+		bob := two.as(t, "bob")
+		bob.to("seen:a")
+		require.Equal(t, "+bob", told(), "ann was not away for anybody")
+		again.hangUp()
+		require.Equal(t, "-ann", told(), "she is now")
+		plain := two.dial(t, "/ws?channel=seen:a&token="+signed(t, user("eve")))
+		require.Equal(t, "+eve", told(), "who cannot be told is seen all the same")
+		require.NoError(t, plain.CloseNow())
+		require.Equal(t, "-eve", told())
+		watcher.to("open")
+		require.Equal(t, uint32(108), watcher.code(&cf.Command{Presence: &cf.PresenceRequest{Channel: "open"}}))
+	}, withRules, withTokens)
+}
+
+// A client that changes its mind quickly is there in the end.
+func TestSubscribingAgainAtOnce(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		c := one.as(t, "ann")
+		c.to("seen:a")
+		for range 50 {
+			c.write(&cf.Command{Id: 1, Unsubscribe: &cf.UnsubscribeRequest{Channel: "seen:a"}}, &cf.Command{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "seen:a"}})
+			c.reply()
+			require.Nil(t, c.reply().Error)
+		}
+		var got struct {
+			Result struct{ Presence map[string]any }
+		}
+		// Whatever is still under way comes before a join of somebody else on the same gateway is told.
+		watcher := one.as(t, "watcher")
+		watcher.to("seen:a")
+		require.NoError(t, json.Unmarshal([]byte(two.does(t, "presence", `{"channel":"seen:a"}`).body), &got))
+		require.Len(t, got.Result.Presence, 2)
+	}, withRules, withTokens)
+}
+
+func TestRevocation(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		old := signed(t, user("ann"))
+		c, _ := one.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: old})
+		two.does(t, "disconnect", `{"user":"ann","revoke":true}`)
+		c.closed(3503, "force disconnect")
+		again := two.speak(t, cf.TypeJSON)
+		again.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: old}})
+		again.closed(3500, "invalid token")
+		_, response, err := two.try(t, "/ws?channel=a&token="+old)
+		require.Error(t, err)
+		require.Equal(t, 401, response.StatusCode)
+		one.as(t, "bob")
+		later := user("ann")
+		// Times of issue are in seconds.
+		later["iat"] = time.Now().Add(2 * time.Second).Unix()
+		one.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, later)})
+	}, withTokens)
+}

@@ -1,0 +1,540 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cf "github.com/centrifugal/protocol"
+	"github.com/coder/websocket"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+const hookSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+// backend is an application that gateways ask and tell. It checks the signature of each request.
+type backend struct {
+	url      string
+	verifier *standardwebhooks.Webhook
+
+	mu sync.Mutex
+	// answers are by hook; a function of the request.
+	answers map[string]func(request map[string]any) string
+	asked   []map[string]any
+	headers []http.Header
+	// events are of the webhook.
+	events chan map[string]any
+	forged int
+}
+
+func newBackend(t *testing.T) *backend {
+	t.Helper()
+	verifier, err := standardwebhooks.NewWebhook(hookSecret)
+	require.NoError(t, err)
+	b := &backend{verifier: verifier, answers: map[string]func(map[string]any) string{}, events: make(chan map[string]any, 1000)}
+	server := httptest.NewServer(http.HandlerFunc(b.serve))
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	return b
+}
+
+func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	hook := strings.TrimPrefix(r.URL.Path, "/")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil || b.verifier.Verify(body, r.Header) != nil {
+		b.forged++
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	if hook == "events" {
+		var events []map[string]any
+		if json.Unmarshal(body, &events) != nil {
+			b.forged++
+		}
+		for _, e := range events {
+			b.events <- e
+		}
+		return
+	}
+	request := map[string]any{"hook": hook}
+	if json.Unmarshal(body, &request) != nil {
+		b.forged++
+	}
+	b.asked, b.headers = append(b.asked, request), append(b.headers, r.Header)
+	_, _ = io.WriteString(w, b.answers[hook](request))
+}
+
+// answer sets what a hook is answered.
+func (b *backend) answer(hook, answer string) {
+	b.decide(hook, func(map[string]any) string { return answer })
+}
+
+func (b *backend) decide(hook string, answer func(request map[string]any) string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answers[hook] = answer
+}
+
+// last is the latest request of a hook.
+func (b *backend) last(t *testing.T, hook string) map[string]any {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := len(b.asked) - 1; i >= 0; i-- {
+		if b.asked[i]["hook"] == hook {
+			return b.asked[i]
+		}
+	}
+	require.Fail(t, "the backend was not asked", hook)
+	return nil
+}
+
+func (b *backend) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.asked)
+}
+
+// with has gateways ask some hooks, or tell the webhook.
+func (b *backend) with(hooks ...string) func(cfg *config.Config) {
+	return func(cfg *config.Config) {
+		cfg.HookSecret, cfg.HookTimeout = hookSecret, patience
+		for _, hook := range hooks {
+			*map[string]*string{
+				"connect": &cfg.HookConnectURL, "subscribe": &cfg.HookSubscribeURL, "publish": &cfg.HookPublishURL, "rpc": &cfg.HookRPCURL, "events": &cfg.WebhookURL,
+			}[hook] = b.url + "/" + hook
+		}
+	}
+}
+
+func TestConnectHook(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withKey, b.with("connect"), func(cfg *config.Config) {
+		cfg.Anonymous, cfg.HookForwardHeaders = false, []string{"Cookie"}
+	})
+	b.answer("connect", `{"result":{"user":"ann","info":{"n":1},"data":{"motd":"hi"},"channels":["kept:given"],"caps":[{"channels":["read-only:*"],"match":"wildcard","allow":["pub"]}],"expire_at":`+fmt.Sprint(time.Now().Add(time.Hour).Unix())+`}}`)
+	c := &sdk{client: g.dial(t, path, &websocket.DialOptions{HTTPHeader: http.Header{"Cookie": {"session=of-ann"}, "User-Agent": {"a test"}}}), encoding: cf.TypeJSON}
+	result := c.call(&cf.Command{Connect: &cf.ConnectRequest{Name: "js", Version: "1.2", Data: []byte(`{"room":1}`), Subs: map[string]*cf.SubscribeRequest{"b": {}, "a": {}}}}).Connect
+	require.JSONEq(t, `{"motd":"hi"}`, string(result.Data))
+	require.Contains(t, result.Subs, "kept:given")
+	require.True(t, result.Expires)
+	asked := b.last(t, "connect")
+	require.Equal(t, result.Client, asked["client"])
+	require.Equal(t, map[string]any{"room": 1.0}, asked["data"])
+	require.Equal(t, []any{"a", "b"}, asked["channels"])
+	require.Equal(t, "js", asked["name"])
+	headers := asked["headers"].(map[string]any)
+	require.Equal(t, "session=of-ann", headers["Cookie"])
+	require.Equal(t, "a test", headers["User-Agent"])
+	require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "read-only:a", Data: []byte(`1`)}}).Publish, "the backend allowed it")
+	require.Contains(t, g.does(t, "connections", `{"user":"ann"}`).body, result.Client)
+
+	// What a page says that cannot set headers.
+	b.answer("connect", `{"result":{"user":"bob"}}`)
+	g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{Headers: map[string]string{"cookie": "session=of-bob"}, Data: []byte("\x00\xff")})
+	asked = b.last(t, "connect")
+	require.Equal(t, "session=of-bob", asked["headers"].(map[string]any)["Cookie"])
+	require.Equal(t, "AP8=", asked["b64data"])
+	require.Equal(t, "protobuf", asked["protocol"])
+
+	plain := g.dial(t, "/ws?channel=x", &websocket.DialOptions{HTTPHeader: http.Header{"Cookie": {"session=plain"}}})
+	require.Equal(t, []any{"x"}, b.last(t, "connect")["channels"])
+	require.Equal(t, "plain", b.last(t, "connect")["protocol"])
+	plain.text("hi")
+	plain.expect("hi")
+
+	for name, answer := range map[string]struct {
+		text   string
+		code   uint32
+		closed int
+		status int
+	}{
+		"nobody":        {`{"result":{}}`, 101, 0, 401},
+		"an error":      {`{"error":{"code":451,"message":"not in your country"}}`, 451, 0, 403},
+		"a disconnect":  {`{"disconnect":{"code":4501,"reason":"banned"}}`, 0, 4501, 403},
+		"nonsense":      {`hello`, 100, 0, 503},
+		"a bad channel": {`{"result":{"user":"ann","channels":["bad\u0000"]}}`, 0, 3500, 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.answer("connect", answer.text)
+			c := g.speak(t, cf.TypeJSON)
+			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{}})
+			if answer.closed != 0 {
+				c.closed(answer.closed, "")
+			} else {
+				require.Equal(t, answer.code, c.reply().Error.Code)
+			}
+			_, response, err := g.try(t, "/ws?channel=a")
+			require.Error(t, err)
+			require.Equal(t, answer.status, response.StatusCode)
+		})
+	}
+	require.Zero(t, b.forged)
+	for _, secret := range []string{"of-ann", "of-bob", hookSecret, "MDEyMzQ1", "motd"} {
+		require.NotContains(t, g.log.String(), secret)
+	}
+}
+
+// What the handshake said, maybe by a proxy, is not for the page to say.
+func TestHeadersOfTheConnectCommand(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	b.answer("connect", `{"result":{"user":"ann"}}`)
+	g := start(t, b.with("connect"), func(cfg *config.Config) {
+		cfg.HookForwardHeaders, cfg.AllowedOrigins = []string{"X-User", "X-Added", "Cookie"}, []string{"https://app.example.com"}
+	})
+	said := map[string]string{
+		"x-user": "admin", "X-USER": "admin", "origin": "https://app.example.com", "Origin": "https://evil.example.com", "x-added": "by-the-page", "user-agent": "by-the-page", "x-more": "more",
+	}
+	for name, c := range map[string]struct {
+		handshake http.Header
+		want      map[string]any
+	}{
+		"all there": {
+			http.Header{"X-User": {"by-the-proxy"}, "Origin": {"https://app.example.com"}, "User-Agent": {"a browser"}, "Cookie": {"a=b"}},
+			map[string]any{"X-User": "by-the-proxy", "Origin": "https://app.example.com", "User-Agent": "a browser", "X-Added": "by-the-page", "Cookie": "a=b"},
+		},
+		"as little as can be": {
+			http.Header{"User-Agent": {"a program"}},
+			map[string]any{"X-User": "admin", "User-Agent": "a program", "X-Added": "by-the-page"},
+		},
+		"twice": {
+			http.Header{"X-User": {"one", "two"}, "User-Agent": {"a program"}},
+			map[string]any{"X-User": "one, two", "User-Agent": "a program", "X-Added": "by-the-page"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c2 := &sdk{client: g.dial(t, path, &websocket.DialOptions{HTTPHeader: c.handshake}), encoding: cf.TypeJSON}
+			require.NotNil(t, c2.call(&cf.Command{Connect: &cf.ConnectRequest{Headers: said}}).Connect)
+			require.Equal(t, c.want, b.last(t, "connect")["headers"])
+		})
+	}
+}
+
+// The end that the backend has set comes, whatever tokens the client brings.
+func TestTheBackendsEnds(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withTokens, b.with("connect", "subscribe"))
+	end := `{"result":{"expire_at":` + fmt.Sprint(time.Now().Add(30*time.Minute).Unix()) + `}}`
+	b.answer("connect", end)
+	b.answer("subscribe", end)
+	token := func(d time.Duration, channel string) string {
+		claims := user("ann")
+		claims["exp"] = time.Now().Add(d).Unix()
+		if channel != "" {
+			claims["channel"] = channel
+		}
+		return signed(t, claims)
+	}
+	in := func(d time.Duration, expires bool, ttl uint32) {
+		t.Helper()
+		require.True(t, expires)
+		require.InDelta(t, d.Seconds(), ttl, 10)
+	}
+	c, connected := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: token(time.Hour, "")})
+	in(30*time.Minute, connected.Expires, connected.Ttl)
+	subscribed := c.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: token(time.Hour, "closed:a")})
+	in(30*time.Minute, subscribed.Expires, subscribed.Ttl)
+	for _, d := range []struct{ token, want time.Duration }{{2 * time.Hour, 30 * time.Minute}, {10 * time.Minute, 10 * time.Minute}, {time.Hour, 30 * time.Minute}} {
+		refreshed := c.call(&cf.Command{Refresh: &cf.RefreshRequest{Token: token(d.token, "")}}).Refresh
+		in(d.want, refreshed.Expires, refreshed.Ttl)
+		renewed := c.call(&cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: token(d.token, "closed:a")}}).SubRefresh
+		in(d.want, renewed.Expires, renewed.Ttl)
+	}
+	short, connected := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: token(10*time.Minute, "")})
+	in(10*time.Minute, connected.Expires, connected.Ttl)
+	subscribed = short.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: token(10*time.Minute, "closed:a")})
+	in(10*time.Minute, subscribed.Expires, subscribed.Ttl)
+}
+
+func TestSubscribeHook(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withKey, withTokens, b.with("subscribe"))
+	b.decide("subscribe", func(request map[string]any) string {
+		switch request["channel"] {
+		case "private":
+			return `{"error":{"code":403,"message":"not yours"}}`
+		case "trap":
+			return `{"disconnect":{"code":4001,"reason":"go away"}}`
+		}
+		return `{"result":{"info":{"seat":3},"data":{"topic":"tea"}}}`
+	})
+	c := g.as(t, "ann")
+	got := c.subscribe(&cf.SubscribeRequest{Channel: "seen:a", Data: []byte(`{"since":5}`)})
+	require.JSONEq(t, `{"topic":"tea"}`, string(got.Data))
+	require.Equal(t, map[string]any{"since": 5.0}, b.last(t, "subscribe")["data"])
+	require.Equal(t, "ann", b.last(t, "subscribe")["user"])
+	for _, member := range c.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: "seen:a"}}).Presence.Presence {
+		require.JSONEq(t, `{"seat":3}`, string(member.ChanInfo))
+	}
+	reply := c.call(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "private"}})
+	require.Equal(t, "not yours", reply.Error.Message)
+
+	// Plain clients name their channels in the handshake. They are asked about there.
+	g.dial(t, "/ws?channel=seen:a&token="+signed(t, user("bob")))
+	require.Equal(t, "bob", b.last(t, "subscribe")["user"])
+	for channel, says := range map[string]string{"private": "not yours", "trap": "go away"} {
+		_, response, err := g.try(t, "/ws?channel="+channel+"&token="+signed(t, user("bob")))
+		require.Error(t, err)
+		require.Equal(t, http.StatusForbidden, response.StatusCode)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(body), says)
+	}
+	asked := b.count()
+	claims := user("bob")
+	claims["channels"] = []string{"private"}
+	g.dial(t, "/ws?token="+signed(t, claims))
+	require.Equal(t, asked, b.count(), "what the token brings is the server's wish")
+
+	c.write(&cf.Command{Id: 99, Subscribe: &cf.SubscribeRequest{Channel: "trap"}})
+	c.closed(4001, "go away")
+	require.Zero(t, b.forged)
+}
+
+func TestPublishHook(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withKey, b.with("publish"))
+	b.decide("publish", func(request map[string]any) string {
+		switch request["data"] {
+		case "curse":
+			return `{"result":{"data":"c***e"}}`
+		case "spam":
+			return `{"error":{"code":403,"message":"no spam"}}`
+		case "flood":
+			return `{"disconnect":{"code":4002,"reason":"enough"}}`
+		}
+		return `{"result":{}}`
+	})
+	c, plain := g.anybody(t), g.dial(t, "/ws?channel=a")
+	c.to("a")
+	publish := func(text string) *cf.Command {
+		return &cf.Command{Publish: &cf.PublishRequest{Channel: "a", Data: []byte(text)}}
+	}
+	for sent, want := range map[string]string{`"hello"`: `"hello"`, `"curse"`: `"c***e"`} {
+		require.NotNil(t, c.call(publish(sent)).Publish)
+		require.Equal(t, want, string(c.publication().Data))
+		plain.expect(want)
+		plain.text(sent)
+		plain.expect(want)
+		require.Equal(t, want, string(c.publication().Data))
+	}
+	plain.text("no JSON")
+	plain.expect("no JSON")
+	require.NotNil(t, c.publication())
+	reply := c.call(publish(`"spam"`))
+	require.Equal(t, uint32(403), reply.Error.Code)
+	once := c.call(&cf.Command{Rpc: &cf.RPCRequest{Method: "wsfleet.publish", Data: []byte(`{"channel":"a","data":"curse","idempotency_key":"k"}`)}})
+	require.NotNil(t, once.Rpc, "%v", once.Error)
+	require.Equal(t, `"c***e"`, string(c.publication().Data))
+	plain.expect(`"c***e"`)
+	g.publishTo(t, "a", `"spam"`)
+	require.Equal(t, `"spam"`, string(c.publication().Data), "backends may")
+	plain.expect(`"spam"`)
+
+	plain.text(`"spam"`)
+	plain.closed(1008, "not allowed")
+	flooding := g.dial(t, "/ws?channel=a")
+	flooding.text(`"flood"`)
+	flooding.closed(4002, "enough")
+	c.write(publish(`"flood"`))
+	c.closed(3501, "")
+	other := g.anybody(t)
+	other.to("a")
+	flood := publish(`"flood"`)
+	flood.Id = 99
+	other.write(flood)
+	other.closed(4002, "enough")
+	require.Zero(t, b.forged)
+}
+
+// A publish that is said again is the same, though the backend makes something else of it each time.
+func TestPublishingAgainPastTheBackend(t *testing.T) {
+	t.Parallel()
+	b, n := newBackend(t), 0
+	b.decide("publish", func(map[string]any) string { n++; return fmt.Sprintf(`{"result":{"data":{"n":%d}}}`, n) })
+	everywhere(t, func(t *testing.T, one, two *running) {
+		first, second := one.anybody(t), two.anybody(t)
+		first.to("kept:a")
+		second.to("kept:a")
+		publish := func(data string) *cf.Command {
+			return &cf.Command{Rpc: &cf.RPCRequest{Method: "wsfleet.publish", Data: []byte(`{"channel":"kept:a","data":` + data + `,"idempotency_key":"k"}`)}}
+		}
+		type result struct {
+			Offset   uint64
+			Epoch    string
+			Repeated bool
+		}
+		var said, again result
+		require.NoError(t, json.Unmarshal(first.call(publish("1")).Rpc.Data, &said))
+		require.False(t, said.Repeated)
+		published := string(first.publication().Data)
+		require.Equal(t, published, string(second.publication().Data))
+		for _, c := range []*sdk{first, second} {
+			require.NoError(t, json.Unmarshal(c.call(publish("1")).Rpc.Data, &again))
+			require.Equal(t, result{said.Offset, said.Epoch, true}, again)
+			require.Equal(t, uint32(107), c.code(publish("2")))
+			c.quiet()
+		}
+		for _, c := range []*sdk{first, second} {
+			require.Equal(t, "1:"+published, datas(c.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a", Limit: -1}}).History.Publications))
+		}
+	}, withRules, b.with("publish"))
+}
+
+func TestRPCHook(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withTokens, b.with("rpc"))
+	b.decide("rpc", func(request map[string]any) string {
+		switch request["method"] {
+		case "bytes":
+			return `{"result":{"b64data":"AP8="}}`
+		case "fail":
+			return `{"error":{"code":1999,"message":"it failed","temporary":true}}`
+		case "end":
+			return `{"disconnect":{"code":4003,"reason":"over"}}`
+		}
+		return `{"result":{"data":{"id":17}}}`
+	})
+	c := g.as(t, "ann")
+	call := func(method string) *cf.Command {
+		return &cf.Command{Rpc: &cf.RPCRequest{Method: method, Data: []byte(`{"x":1}`)}}
+	}
+	require.JSONEq(t, `{"id":17}`, string(c.call(call("anything")).Rpc.Data))
+	require.Equal(t, "ann", b.last(t, "rpc")["user"])
+	require.Equal(t, `"AP8="`, string(c.call(call("bytes")).Rpc.Data))
+	failed := c.call(call("fail")).Error
+	require.Equal(t, cf.Error{Code: 1999, Message: "it failed", Temporary: true}, cf.Error{Code: failed.Code, Message: failed.Message, Temporary: failed.Temporary})
+	c.write(&cf.Command{Send: &cf.SendRequest{Data: []byte(`{"seen":4}`)}}, &cf.Command{Id: 98, Ping: &cf.PingRequest{}})
+	require.Equal(t, uint32(98), c.reply().Id, "a message has no answer")
+	require.Equal(t, map[string]any{"seen": 4.0}, b.last(t, "rpc")["data"])
+	require.Empty(t, b.last(t, "rpc")["method"])
+
+	protobuf, _ := g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+	require.Equal(t, "\x00\xff", string(protobuf.call(call("bytes")).Rpc.Data))
+	end := call("end")
+	end.Id = 99
+	c.write(end)
+	c.closed(4003, "over")
+	require.Zero(t, b.forged)
+}
+
+// What happens to connections and channels is told, signed: a channel is occupied and vacated once for
+// the whole fleet.
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	s := redistest.Standalone(t, "")
+	change := []func(*config.Config){onRedis(s, ""), withTokens, withRules, b.with("events")}
+	one, two := start(t, change...), start(t, change...)
+	for _, g := range []*running{one, two} {
+		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+	}
+	next := func() string {
+		select {
+		case e := <-b.events:
+			data := e["data"].(map[string]any)
+			return strings.TrimSpace(fmt.Sprint(strings.TrimPrefix(e["type"].(string), "dev.wsfleet."), " ", or(data["user"], data["channel"]), " ", or(data["code"], "")))
+		case <-time.After(patience):
+			require.Fail(t, "no event")
+			return ""
+		}
+	}
+	ann := one.as(t, "ann")
+	require.Equal(t, "connection.opened ann", next())
+	ann.to("room")
+	require.Equal(t, "channel.occupied room", next())
+	bob := two.dial(t, "/ws?channel=room&token="+signed(t, user("bob")))
+	require.Equal(t, "connection.opened bob", next(), "the channel had somebody already")
+	two.does(t, "disconnect", `{"user":"ann"}`)
+	ann.closed(3503, "")
+	require.Equal(t, "connection.closed ann 3503", next(), "the channel has somebody still")
+
+	// Who is not let in was never there.
+	refused := one.speak(t, cf.TypeJSON)
+	refused.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: "forged"}})
+	refused.closed(3500, "")
+	claims := user("eve")
+	claims["channels"] = []string{"1", "2", "3"}
+	half := one.speak(t, cf.TypeJSON)
+	half.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
+	require.NotNil(t, half.reply().Connect)
+	half.hangUp()
+	var seen []string
+	for range 8 {
+		seen = append(seen, next())
+	}
+	require.ElementsMatch(t, []string{
+		"connection.opened eve", "connection.closed eve 1006",
+		"channel.occupied 1", "channel.occupied 2", "channel.occupied 3", "channel.vacated 1", "channel.vacated 2", "channel.vacated 3",
+	}, seen)
+
+	require.NoError(t, bob.Close(websocket.StatusNormalClosure, ""))
+	require.Equal(t, "connection.closed bob 1000", next())
+	require.Equal(t, "channel.vacated room", next())
+	require.Zero(t, b.forged)
+	one.awaitMetric(t, 0, "websocket_webhook_queue")
+}
+
+func or(a, b any) any {
+	if a == nil {
+		return b
+	}
+	return a
+}
+
+// A gateway that ends tells of all its connections and channels.
+func TestWebhooksAtTheEnd(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, quickDrain, b.with("events"))
+	c := g.anybody(t)
+	c.to("room")
+	g.Terminate("SIGTERM", false)
+	c.closed(3001, "shutdown")
+	g.ended(t)
+	var kinds []string
+	for range 4 {
+		kinds = append(kinds, (<-b.events)["type"].(string))
+	}
+	require.ElementsMatch(t, []string{"dev.wsfleet.connection.opened", "dev.wsfleet.channel.occupied", "dev.wsfleet.connection.closed", "dev.wsfleet.channel.vacated"}, kinds)
+}
+
+// A connection that fails half way, after it was let in, is told of twice and leaves nothing behind.
+func TestConnectThatFailsHalfWay(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withTokens, withRules, b.with("events"), func(cfg *config.Config) { cfg.MaxChannelsPerConnection = 2 })
+	claims := user("ann")
+	claims["channels"] = []string{"seen:1", "seen:2", "seen:3"}
+	c := g.speak(t, cf.TypeJSON)
+	c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
+	c.closed(3505, "channel limit")
+	var kinds []string
+	for range 6 {
+		kinds = append(kinds, (<-b.events)["type"].(string))
+	}
+	require.ElementsMatch(t, []string{
+		"dev.wsfleet.connection.opened", "dev.wsfleet.connection.closed",
+		"dev.wsfleet.channel.occupied", "dev.wsfleet.channel.vacated", "dev.wsfleet.channel.occupied", "dev.wsfleet.channel.vacated",
+	}, kinds)
+	g.awaitMetric(t, 0, "websocket_channels")
+	g.awaitMetric(t, 0, "websocket_users")
+}

@@ -1,0 +1,180 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+)
+
+// Joined is how a member that counts on a channel's stream begins: it has everything up to the
+// position, and gets everything after it.
+type Joined struct {
+	broker.Position
+	// Recovered: Publications are all that came after the position that the member had before. They are
+	// empty otherwise: part of what was missed would look like all of it. They must not be changed.
+	Recovered    bool
+	Publications []broker.Publication
+}
+
+// Times and bounds of reading a stream.
+const (
+	readTimeout = 5 * time.Second
+	// joinReads is how often a stream is read for one member before it is told to try again: once more
+	// is needed when the stream was reset in between. joinPause is how long it waits when nobody can tell
+	// yet, and doubles.
+	joinReads = 5
+	joinPause = 20 * time.Millisecond
+	// mostRecovered is how many publications a member can have missed, and a repair can close.
+	mostRecovered = 2_000
+)
+
+var (
+	// errUnsettled is a stream that changes faster than it can be read.
+	errUnsettled = errors.New("the channel's stream changes too fast")
+	// ErrUnrecoverable is a position that the stream cannot be continued from, for who asked for Whole.
+	ErrUnrecoverable = errors.New("the stream cannot be continued from that position")
+	// errReleased is a member that left while it joined.
+	errReleased = errors.New("the hold was released")
+)
+
+// Join is Attach for a member that counts on the channel's stream. since is the position that it has
+// already, or nil. What is published while the stream is read is part of the answer: it is neither
+// missing nor there twice. first gets the answer before anything else can be delivered, and must not
+// block. After an error nothing is delivered, and the hold is still to be released.
+func (o *Hold) Join(ctx context.Context, m Subscriber, i Interest, since *broker.Position, first func(Joined)) error {
+	t := o.topic
+	t.keep()
+	defer t.kept()
+	for n := range joinReads {
+		r, err := t.read(ctx, since)
+		if err != nil {
+			return err
+		}
+		f, in, err := o.joinAt(r, m, i, since, first)
+		switch {
+		case in || err != nil:
+			return err
+		case f == findingSame:
+			return errReleased
+		case f != findingUnsure:
+			f = t.replace(r.mark, r.stream.Top, false)
+			t.tell()
+		}
+		if f == findingUnsure {
+			rest(ctx, joinPause<<n)
+		}
+	}
+	return fmt.Errorf("%w: %w", broker.ErrUnavailable, errUnsettled)
+}
+
+// rest waits, unless the context ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// keep makes the topic keep what goes out while a member reads the stream, and kept ends it.
+func (t *topic) keep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sequence.join()
+}
+
+func (t *topic) kept() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sequence.joined()
+}
+
+// joinAt attaches the member at what was read of the stream and what went out since, if they fit.
+func (o *Hold) joinAt(r read, m Subscriber, i Interest, since *broker.Position, first func(Joined)) (f finding, in bool, err error) {
+	t := o.topic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	missing, at, f := t.sequence.meet(r.mark, r.stream.Top)
+	if f != findingSame {
+		return f, false, nil
+	}
+	joined := Joined{Position: at}
+	if since != nil && since.Epoch != t.sequence.wentBack {
+		joined.Publications, joined.Recovered = t.hub.recovered(*since, at, r.stream.Publications, missing)
+	}
+	if i.Whole && since != nil && !joined.Recovered {
+		return f, false, ErrUnrecoverable
+	}
+	return f, o.attach(m, i, at, func() { first(joined) }), nil
+}
+
+// recovered is all that came after a position up to another, if it is all there.
+func (h *Hub) recovered(since, to broker.Position, read, missing []broker.Publication) ([]broker.Publication, bool) {
+	if since.Epoch != to.Epoch || since.Offset > to.Offset {
+		return nil, false
+	}
+	all := slices.Concat(read, missing)
+	if uint64(len(all)) != to.Offset-since.Offset || !contiguous(all, since.Offset) {
+		return nil, false
+	}
+	bytes := 0
+	for _, p := range all {
+		bytes += len(p.Data)
+	}
+	if h.options.MaxRecoveredBytes > 0 && bytes > h.options.MaxRecoveredBytes {
+		return nil, false
+	}
+	return all, true
+}
+
+// read is what a look at a stream gave, and what was known when it began.
+type read struct {
+	mark   mark
+	stream broker.Stream
+}
+
+// read is the stream after a position, or just where it is. Members that come back together have
+// often seen the same: they share one read, which is as good for who comes while it is under way.
+func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) {
+	query, key := broker.HistoryQuery{}, ""
+	if since != nil {
+		query = broker.HistoryQuery{Since: since, Limit: mostRecovered}
+		key = fmt.Sprintf("%d %s", since.Offset, since.Epoch)
+	}
+	shared := t.reads.DoChan(key, func() (any, error) {
+		m := t.mark()
+		// Whoever came first may be gone before the others have what they wait for.
+		s, err := t.history(context.WithoutCancel(ctx), query)
+		return read{m, s}, err
+	})
+	select {
+	case r := <-shared:
+		if r.Err != nil {
+			return read{}, fmt.Errorf("read the stream: %w", r.Err)
+		}
+		return r.Val.(read), nil
+	case <-ctx.Done():
+		return read{}, broker.ErrUnavailable
+	}
+}
+
+// history asks the broker, for as long as the hub is there and not for long.
+func (t *topic) history(ctx context.Context, q broker.HistoryQuery) (broker.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	defer context.AfterFunc(t.hub.life, cancel)() //nolint:contextcheck // the hub's life is a bound of its own
+	s, err := t.hub.broker.History(ctx, t.channel, q)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", broker.ErrUnavailable, err)
+	}
+	return s, err
+}
+
+func (t *topic) mark() mark {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sequence.mark()
+}

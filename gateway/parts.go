@@ -1,0 +1,137 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/backend"
+	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/presence"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/registry"
+	"github.com/wsfleet/wsfleet/gateway/roster"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// makeTokens builds what verifies clients' tokens.
+func (g *Gateway) makeTokens() (err error) {
+	o := g.cfg.Tokens()
+	o.Logger = g.log
+	if g.tokens, err = auth.New(o); err != nil {
+		return fmt.Errorf("tokens: %w", err)
+	}
+	return nil
+}
+
+// makeHooks builds what asks and tells the backend.
+func (g *Gateway) makeHooks() (err error) {
+	o := g.cfg.Hooks()
+	o.Observer, o.Logger = g.metrics, g.log
+	if g.hooks, err = hooks.New(o); err != nil {
+		return fmt.Errorf("hooks: %w", err)
+	}
+	return nil
+}
+
+// makeChannels builds what carries messages, and what is kept of clients.
+func (g *Gateway) makeChannels() error {
+	o := hub.Options{
+		Linger: channelLinger, Rules: g.cfg.Channels, MaxRecoveredBytes: g.cfg.MaxQueuedBytes, Unrepaired: g.metrics.StreamGap, Logger: g.log,
+	}
+	if g.wantsOccupancy() {
+		g.occupancy = roster.New(roster.Options{Hold: g.occupy, LetGo: g.vacate, Logger: g.log})
+		o.Appeared, o.Vanished = func(channel string) { g.occupancy.Want(channel) }, g.occupancy.Unwant
+	}
+	g.hub = hub.New(o)
+	if err := g.makeBroker(); err != nil {
+		return err
+	}
+	g.hub.Use(g.broker)
+	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
+	g.clients = registry.New[backend.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Logger: g.log})
+	g.backend = backend.New(backend.Options{
+		Instance: g.instance, Node: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
+		Published: g.metrics.Published, Logger: g.log,
+	})
+	return nil
+}
+
+// parts are what runs as long as the gateway.
+func (g *Gateway) parts() []func(context.Context) error {
+	parts := []func(context.Context) error{
+		g.broker.Run, g.hub.Run, g.presence.Run, g.clients.Run, g.backend.Run, g.hooks.Run, g.tokens.Run,
+	}
+	if g.occupancy != nil {
+		parts = append(parts, g.occupancy.Run)
+	}
+	return parts
+}
+
+// takeLeave tells the other gateways, as far as that goes quickly, what this one will not do any more.
+func (g *Gateway) takeLeave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	leaving := []func(context.Context) error{g.presence.Flush, g.backend.Withdraw, g.clients.Withdraw}
+	if g.occupancy != nil {
+		leaving = append(leaving, g.occupancy.Withdraw)
+	}
+	var group sync.WaitGroup
+	for _, leave := range leaving {
+		group.Go(func() {
+			if err := leave(ctx); err != nil {
+				g.log.Debug("not withdrawn: the others notice after a time", slog.Any("error", err))
+			}
+		})
+	}
+	group.Wait()
+}
+
+// joined takes a client in that said who it is.
+func (g *Gateway) joined(ctx context.Context, c protocol.Client, user, name string) error {
+	if err := g.clients.Add(ctx, c.Conn().UUID(), user, backend.Client{Client: c, Protocol: name}); err != nil {
+		return err
+	}
+	g.hooks.Emit(hooks.Event{Kind: hooks.Connected, Time: time.Now(), Client: c.Conn().ID(), User: user, Protocol: name})
+	return nil
+}
+
+// left is the end of a client that joined.
+func (g *Gateway) left(c protocol.Client, user, name string, why transport.Close) {
+	g.clients.Remove(c.Conn().UUID())
+	g.hooks.Emit(hooks.Event{
+		Kind: hooks.Disconnected, Time: time.Now(), Client: c.Conn().ID(), User: user, Protocol: name, Code: uint32(why.Code), Reason: why.Reason, //nolint:gosec // a close code
+	})
+}
+
+// wantsOccupancy tells whether the webhook is to hear of channels.
+func (g *Gateway) wantsOccupancy() bool {
+	events := g.cfg.WebhookEvents
+	return g.cfg.WebhookURL != "" && (len(events) == 0 || slices.Contains(events, contract.WebhookOccupied) || slices.Contains(events, contract.WebhookVacated))
+}
+
+// occupy tells the fleet which channels have subscribers here, and the backend which had none.
+func (g *Gateway) occupy(ctx context.Context, channels []string) error {
+	occupied, err := g.broker.Occupy(ctx, channels, roster.TTL)
+	g.emit(hooks.Occupied, occupied)
+	return err
+}
+
+// vacate is its opposite.
+func (g *Gateway) vacate(ctx context.Context, channels []string) error {
+	vacated, err := g.broker.Vacate(ctx, channels)
+	g.emit(hooks.Vacated, vacated)
+	return err
+}
+
+func (g *Gateway) emit(kind hooks.Kind, channels []string) {
+	for _, channel := range channels {
+		g.hooks.Emit(hooks.Event{Kind: kind, Time: time.Now(), Channel: channel})
+	}
+}

@@ -1,0 +1,115 @@
+package serverapi
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+)
+
+func described(t *testing.T) *openapi3.T {
+	t.Helper()
+	d, err := openapi3.NewLoader().LoadFromData(document())
+	require.NoError(t, err)
+	require.NoError(t, d.Validate(t.Context(), openapi3.EnableExamplesValidation()))
+	return d
+}
+
+func TestTheDescriptionHasEveryMethod(t *testing.T) {
+	d, a := described(t), New(Options{})
+	want := []string{"GET /api/openapi.json", "GET /api/connections/{id}", "POST /api/connections/{id}", "DELETE /api/connections/{id}"}
+	for name := range a.methods {
+		want = append(want, "POST /api/"+name)
+	}
+	var have []string
+	for path, item := range d.Paths.Map() {
+		for method, operation := range item.Operations() {
+			have = append(have, method+" "+path)
+			require.NotEmpty(t, operation.Summary, path)
+			if !strings.Contains(path, "{") && path != "/api/openapi.json" {
+				require.Equal(t, strings.TrimPrefix(path, "/api/"), operation.OperationID)
+			}
+		}
+	}
+	require.ElementsMatch(t, want, have)
+
+	commands := a.commands()
+	schemas := d.Components.Schemas
+	for name := range commands {
+		require.Contains(t, schemas["Command"].Value.Properties, name)
+		require.Contains(t, schemas["Reply"].Value.Properties, name)
+	}
+	require.Len(t, schemas["Command"].Value.Properties, len(commands))
+	require.Len(t, schemas["Reply"].Value.Properties, len(commands)+1)
+}
+
+func TestTheDescriptionHasEveryField(t *testing.T) {
+	schemas := described(t).Components.Schemas
+	for name, v := range map[string]any{
+		"PublishRequest": publishRequest{}, "BroadcastRequest": broadcastRequest{}, "SendRequest": sendRequest{}, "Content": content{},
+		"SubscribeRequest": subscribeRequest{}, "UnsubscribeRequest": unsubscribeRequest{}, "DisconnectRequest": disconnectRequest{},
+		"RefreshRequest": refreshRequest{}, "ConnectionsRequest": connectionsRequest{}, "ChannelRequest": channelRequest{},
+		"HistoryRequest": historyRequest{}, "ChannelsRequest": channelsRequest{}, "BatchRequest": batchRequest{}, "Position": position{},
+		"PublishResult": publishResult{}, "PublishResponse": publishResponse{}, "BroadcastResult": broadcastResult{}, "SendResult": sendResult{},
+		"ConnectionsResult": connectionsResult{}, "Connection": Connection{}, "PresenceResult": presenceResult{}, "ClientInfo": clientInfo{},
+		"PresenceStatsResult": presenceStatsResult{}, "HistoryResult": historyResult{}, "Publication": publication{},
+		"ChannelsResult": channelsResult{}, "InfoResult": infoResult{}, "Node": node{}, "Error": fault{},
+	} {
+		require.Contains(t, schemas, name)
+		var have []string
+		for field := range schemas[name].Value.Properties {
+			have = append(have, field)
+		}
+		require.ElementsMatch(t, fields(reflect.TypeOf(v)), have, name)
+	}
+}
+
+// fields are the JSON names of a struct's fields.
+func fields(t reflect.Type) (names []string) {
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous:
+			names = append(names, fields(f.Type)...)
+		case name != "":
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func TestTheDescriptionHasTheLimits(t *testing.T) {
+	schemas := described(t).Components.Schemas
+	most := func(schema, field string) *openapi3.Schema { return schemas[schema].Value.Properties[field].Value }
+	require.EqualValues(t, MaxBatchCommands, *most("BatchRequest", "commands").MaxItems)
+	require.EqualValues(t, MaxBroadcastChannels, *most("BroadcastRequest", "channels").MaxItems)
+	require.EqualValues(t, MaxHistory, *most("HistoryRequest", "limit").Max)
+	require.EqualValues(t, MaxConnections, *most("ConnectionsRequest", "limit").Max)
+	require.EqualValues(t, MaxIdempotencyKeyBytes, *schemas["IdempotencyKey"].Value.MaxLength)
+	require.EqualValues(t, MaxTags, *schemas["Tags"].Value.MaxProps)
+	require.EqualValues(t, MaxTagValueBytes, *schemas["Tags"].Value.AdditionalProperties.Schema.Value.MaxLength)
+	require.EqualValues(t, MaxReasonBytes, *schemas["DisconnectReason"].Value.MaxLength)
+	require.EqualValues(t, MaxDisconnectCode, *schemas["DisconnectCode"].Value.Max)
+	require.EqualValues(t, lastSecond, *schemas["ExpireAt"].Value.Max)
+
+	codes := []any{float64(codeInternal), float64(codeUnauthorized), float64(codeForbidden), float64(codeNotFound), float64(codeLimitExceeded), float64(codeBadRequest), float64(codeNotAvailable), float64(codeUnrecoverable)}
+	require.ElementsMatch(t, codes, most("Error", "code").Enum)
+}
+
+func TestTheDescriptionNeedsNoKey(t *testing.T) {
+	a := New(Options{})
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequest(method, "/api/openapi.json", nil))
+		require.Equal(t, http.StatusOK, w.Code)
+		body, err := io.ReadAll(w.Body)
+		require.NoError(t, err)
+		require.True(t, slices.Equal(document(), body))
+	}
+}

@@ -1,0 +1,250 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
+	"github.com/wsfleet/wsfleet/gateway/session"
+)
+
+// moment is when the tests' tokens were issued.
+var moment = time.Unix(1_800_000_000, 0)
+
+func TestWhoIsLetIn(t *testing.T) {
+	ann := &auth.Claims{User: "ann", IssuedAt: moment}
+	for name, c := range map[string]struct {
+		anonymous bool
+		token     string
+		// revoked is when ann's tokens were.
+		revoked time.Time
+		away    bool
+		want    error
+		user    string
+		nobody  bool
+	}{
+		"nobody, where that is fine":       {anonymous: true, nobody: true},
+		"nobody, where a token is needed":  {want: session.ErrUnauthorized},
+		"a token":                          {token: "ann", user: "ann"},
+		"a token, where it is not needed":  {anonymous: true, token: "ann", user: "ann"},
+		"a token without a user":           {token: "userless"},
+		"forged, where none is needed":     {anonymous: true, token: "forged", want: session.ErrInvalidToken},
+		"forged":                           {token: "forged", want: session.ErrInvalidToken},
+		"expired":                          {anonymous: true, token: "old", want: session.ErrExpiredToken},
+		"no keys":                          {anonymous: true, token: "keyless", want: auth.ErrUnavailable},
+		"no tokens here":                   {anonymous: true, token: "off", want: session.ErrInvalidToken},
+		"revoked later":                    {token: "ann", revoked: moment.Add(time.Second), want: session.ErrInvalidToken},
+		"revoked in the same second":       {token: "ann", revoked: moment, want: session.ErrInvalidToken},
+		"revoked before":                   {token: "ann", revoked: moment.Add(-time.Nanosecond), user: "ann"},
+		"revoked, and no iat":              {token: "ageless", revoked: moment, want: session.ErrInvalidToken},
+		"no iat":                           {token: "ageless", user: "ann"},
+		"the broker is away":               {token: "ann", away: true, want: broker.ErrUnavailable},
+		"the broker is away, and no token": {anonymous: true, away: true, nobody: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.Anonymous = c.anonymous
+			r.tokens.connections = map[string]*auth.Claims{"ann": ann, "userless": {IssuedAt: moment}, "ageless": {User: "ann"}}
+			r.tokens.errors = map[string]error{"old": auth.ErrExpired, "keyless": auth.ErrUnavailable, "off": auth.ErrOff}
+			if c.away {
+				r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
+			}
+			if !c.revoked.IsZero() {
+				require.NoError(t, r.broker.Revoke(t.Context(), "ann", c.revoked))
+			}
+			got, err := r.Identify(t.Context(), session.Presented{Token: c.token})
+			require.ErrorIs(t, err, c.want)
+			switch {
+			case c.want != nil || c.nobody:
+				require.Nil(t, got.Claims)
+			default:
+				require.Equal(t, c.user, got.Claims.User)
+			}
+		})
+	}
+}
+
+// What the backend says is added to what the token says, and wins.
+func TestWhoTheBackendSaysThatItIs(t *testing.T) {
+	token := &auth.Claims{
+		User: "ann", Info: []byte(`1`), Channels: []string{"t"}, IssuedAt: moment, ExpiresAt: moment.Add(time.Hour),
+		Caps: []auth.Capability{{Channels: []string{"t:*"}, Allow: []auth.Permission{auth.Subscribe}}},
+	}
+	for name, c := range map[string]struct {
+		token, answer string
+		want          *auth.Claims
+		data          string
+		err           error
+	}{
+		"nothing, and a token":  {"ann", `{"result":{}}`, token, "", nil},
+		"nothing, and no token": {"", `{"result":{}}`, nil, "", session.ErrUnauthorized},
+		"data":                  {"ann", `{"result":{"data":{"motd":1}}}`, token, `{"motd":1}`, nil},
+		"a user, and no token":  {"", `{"result":{"user":"bob"}}`, &auth.Claims{User: "bob"}, "", nil},
+		"another user":          {"ann", `{"result":{"user":"bob"}}`, with(token, func(c *auth.Claims) { c.User = "bob" }), "", nil},
+		"a later end":           {"ann", `{"result":{"expire_at":1900000000}}`, token, "", nil},
+		"an earlier end":        {"ann", `{"result":{"expire_at":1800000001}}`, with(token, func(c *auth.Claims) { c.ExpiresAt = time.Unix(1_800_000_001, 0) }), "", nil},
+		"an end, and no token":  {"", `{"result":{"user":"bob","expire_at":1900000000}}`, &auth.Claims{User: "bob", ExpiresAt: time.Unix(1_900_000_000, 0)}, "", nil},
+		"info":                  {"ann", `{"result":{"info":2}}`, with(token, func(c *auth.Claims) { c.Info = []byte(`2`) }), "", nil},
+		"channels":              {"ann", `{"result":{"channels":["b"]}}`, with(token, func(c *auth.Claims) { c.Channels = []string{"t", "b"} }), "", nil},
+		"caps": {"ann", `{"result":{"caps":[{"channels":["b:*"],"match":"wildcard","allow":["pub","hst"]}]}}`, with(token, func(c *auth.Claims) {
+			c.Caps = append(c.Caps[:1:1], auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Publish, auth.History}})
+		}), "", nil},
+		"caps by name": {"ann", `{"result":{"caps":[{"channels":["b:*"],"allow":["sub"]}]}}`, with(token, func(c *auth.Claims) {
+			c.Caps = append(c.Caps[:1:1], auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true})
+		}), "", nil},
+		"too much info": {"ann", `{"result":{"info":"` + strings.Repeat("x", auth.MaxInfo) + `"}}`, nil, "", session.ErrInfo},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.Anonymous = false
+			r.tokens.connections["ann"] = token
+			asked := r.answering(map[string]string{"connect": c.answer})
+			got, err := r.Identify(t.Context(), session.Presented{Token: c.token, Name: "js", Channels: []string{"x"}})
+			require.ErrorIs(t, err, c.err)
+			require.Len(t, asked.all(), 1)
+			require.Contains(t, asked.all()[0], `"name":"js"`)
+			require.Equal(t, c.token != "", strings.Contains(asked.all()[0], `"user":"ann"`))
+			if err != nil {
+				return
+			}
+			require.Equal(t, c.want, got.Claims)
+			require.Equal(t, c.data, string(got.Data.Bytes))
+		})
+	}
+	require.Equal(t, []string{"t"}, token.Channels, "what the verifier gave stays as it was")
+	require.Len(t, token.Caps, 1)
+}
+
+func with(c *auth.Claims, change func(*auth.Claims)) *auth.Claims {
+	changed := *c
+	change(&changed)
+	return &changed
+}
+
+func TestBackendsRefuse(t *testing.T) {
+	r := newRig(t)
+	r.answering(map[string]string{"connect": `{"error":{"code":403,"message":"no"}}`})
+	_, err := r.Identify(t.Context(), session.Presented{})
+	require.ErrorAs(t, err, new(*hooks.Error))
+	r.answering(map[string]string{"connect": `{"disconnect":{"code":4001,"reason":"no"}}`})
+	_, err = r.Identify(t.Context(), session.Presented{})
+	require.ErrorAs(t, err, new(*hooks.Disconnect))
+	asked := r.answering(map[string]string{"connect": `{"result":{}}`})
+	_, err = r.Identify(t.Context(), session.Presented{Token: "forged"})
+	require.ErrorIs(t, err, session.ErrInvalidToken)
+	require.Empty(t, asked.all(), "a token that is refused is not the backend's business")
+}
+
+func TestRefreshing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.tokens.connections = map[string]*auth.Claims{
+			"new": {User: "ann", Info: []byte(`2`), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}, "bob": {User: "bob"}, "userless": {},
+			"before": {User: "ann", IssuedAt: time.Now().Add(-time.Hour)},
+		}
+		r.tokens.errors["old"] = auth.ErrExpired
+		require.NoError(t, r.broker.Revoke(t.Context(), "ann", time.Now().Add(-time.Minute)))
+
+		s := r.session(&auth.Claims{User: "ann", Info: []byte(`1`)})
+		at, err := s.Refresh(t.Context(), "new")
+		require.NoError(t, err)
+		require.Equal(t, time.Now().Add(time.Hour), at)
+		require.Equal(t, "2", string(s.Info("").ConnInfo))
+		for token, want := range map[string]error{
+			"bob": session.ErrInvalidToken, "userless": session.ErrInvalidToken, "forged": session.ErrInvalidToken, "before": session.ErrInvalidToken, "old": session.ErrExpiredToken,
+		} {
+			_, err := s.Refresh(t.Context(), token)
+			require.ErrorIs(t, err, want, token)
+		}
+		require.Equal(t, "ann", s.User())
+		require.Equal(t, "2", string(s.Info("").ConnInfo))
+		_, err = r.session(nil).Refresh(t.Context(), "new")
+		require.ErrorIs(t, err, session.ErrInvalidToken, "who came without a token is nobody")
+
+		r.broker.on("revoked", func(context.Context) error { return errors.New("down") })
+		_, err = s.Refresh(t.Context(), "new")
+		require.ErrorContains(t, err, "down")
+	})
+}
+
+// A new token does not take away what the backend gave when the client connected.
+func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
+	r := newRig(t)
+	r.answering(map[string]string{"connect": `{"result":{"user":"u-1","info":2,"expire_at":1800000000,"caps":[{"channels":["nobody:*"],"match":"wildcard","allow":["pub"]}]}}`})
+	r.tokens.connections = map[string]*auth.Claims{"ann": {User: "ann"}, "new": {User: "ann", Info: []byte(`3`), ExpiresAt: moment.Add(time.Hour)}, "short": {User: "ann", ExpiresAt: moment.Add(-time.Hour)}, "endless": {User: "ann"}, "other": {User: "u-1"}}
+	who, err := r.Identify(t.Context(), session.Presented{Token: "ann"})
+	require.NoError(t, err)
+	s := session.New(&r.Options)
+	s.Begin("c1", who)
+	require.Equal(t, "u-1", s.User())
+
+	at, err := s.Refresh(t.Context(), "new")
+	require.NoError(t, err, "it is of the user that the first token was of")
+	require.Equal(t, moment, at, "no token moves the backend's end")
+	require.Equal(t, broker.ClientInfo{Client: "c1", User: "u-1", ConnInfo: []byte(`2`)}, s.Info(""))
+	_, err = s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
+	require.NoError(t, err, "the permission is still there")
+	for token, end := range map[string]time.Time{"endless": moment, "short": moment.Add(-time.Hour)} {
+		at, err = s.Refresh(t.Context(), token)
+		require.NoError(t, err)
+		require.Equal(t, end, at, token)
+	}
+	_, err = s.Refresh(t.Context(), "other")
+	require.ErrorIs(t, err, session.ErrInvalidToken)
+
+	hookOnly, err := r.Identify(t.Context(), session.Presented{})
+	require.NoError(t, err)
+	s.Begin("c1", hookOnly)
+	_, err = s.Refresh(t.Context(), "other")
+	require.NoError(t, err)
+	_, err = s.Refresh(t.Context(), "new")
+	require.ErrorIs(t, err, session.ErrInvalidToken)
+}
+
+// A backend has the time that its hook gives it, which may be more than the broker has.
+func TestBackendsHaveTheirOwnTime(t *testing.T) {
+	r := newRig(t)
+	r.Timeout = 100 * time.Millisecond
+	answers := map[string]string{"connect": `{"result":{"user":"ann"}}`, "subscribe": `{"result":{}}`, "publish": `{"result":{}}`}
+	r.answering(answers).delay = 2 * r.Timeout
+	who, err := r.Identify(t.Context(), session.Presented{})
+	require.NoError(t, err)
+	s := session.New(&r.Options)
+	s.Begin("c1", who)
+	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore))
+	_, err = s.Publish(t.Context(), session.Message{Channel: "a", Data: []byte("x")})
+	require.NoError(t, err)
+	s.Close()
+}
+
+// Who revokes tokens ends the connections that others can find. Who is not found yet looks again.
+func TestConfirming(t *testing.T) {
+	r := newRig(t)
+	r.answering(map[string]string{"connect": `{"result":{"user":"u-1"}}`})
+	r.tokens.connections = map[string]*auth.Claims{"ann": {User: "ann", IssuedAt: moment}, "userless": {IssuedAt: moment}}
+	identified := map[string]session.Identified{}
+	for _, token := range []string{"ann", "userless", ""} {
+		who, err := r.Identify(t.Context(), session.Presented{Token: token})
+		require.NoError(t, err)
+		require.NoError(t, r.Confirm(t.Context(), who))
+		identified[token] = who
+	}
+	require.NoError(t, r.broker.Revoke(t.Context(), "u-1", moment.Add(time.Second)))
+	require.NoError(t, r.Confirm(t.Context(), identified["ann"]), "the token is of another user than the backend says")
+	require.NoError(t, r.broker.Revoke(t.Context(), "ann", moment.Add(time.Second)))
+	require.ErrorIs(t, r.Confirm(t.Context(), identified["ann"]), session.ErrInvalidToken)
+	require.NoError(t, r.Confirm(t.Context(), identified["userless"]))
+	require.NoError(t, r.Confirm(t.Context(), identified[""]), "the backend's word is not a token")
+
+	r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
+	require.ErrorIs(t, r.Confirm(t.Context(), identified["ann"]), broker.ErrUnavailable)
+	require.NoError(t, r.Confirm(t.Context(), identified[""]))
+}

@@ -1,0 +1,312 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/memory"
+	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const timeout = 5 * time.Second
+
+// slow is a broker that a test can hold up.
+type slow struct {
+	*memory.Broker
+
+	mu sync.Mutex
+	// during runs in a call, by its name; its error is the call's.
+	during map[string]func(ctx context.Context) error
+	// unconfirmed subscriptions wait while it is not nil.
+	unconfirmed []func()
+	shy         bool
+}
+
+func (b *slow) on(call string, during func(ctx context.Context) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.during[call] = during
+}
+
+func (b *slow) call(ctx context.Context, name string) error {
+	b.mu.Lock()
+	f := b.during[name]
+	b.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(ctx)
+}
+
+// Subscribe implements broker.Broker.
+func (b *slow) Subscribe(_ string, confirmed func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shy {
+		b.unconfirmed = append(b.unconfirmed, confirmed)
+		return
+	}
+	confirmed()
+}
+
+// setShy keeps subscriptions waiting, and confirm lets them go on.
+func (b *slow) setShy() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shy = true
+}
+
+func (b *slow) confirm() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shy = false
+	for _, confirmed := range b.unconfirmed {
+		confirmed()
+	}
+	b.unconfirmed = nil
+}
+
+// History implements broker.Broker.
+func (b *slow) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
+	if err := b.call(ctx, "history"); err != nil {
+		return broker.Stream{}, err
+	}
+	stream, err := b.Broker.History(ctx, name, q)
+	return stream, errors.Join(err, b.call(ctx, "history on its way"))
+}
+
+// Members implements broker.Broker.
+func (b *slow) Members(ctx context.Context, name string) (map[string]broker.ClientInfo, error) {
+	members, err := b.Broker.Members(ctx, name)
+	return members, errors.Join(err, b.call(ctx, "members on their way"))
+}
+
+// Publish implements broker.Broker.
+func (b *slow) Publish(ctx context.Context, name string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+	if err := b.call(ctx, "publish"); err != nil {
+		return broker.PublishResult{}, err
+	}
+	return b.Broker.Publish(ctx, name, p, o)
+}
+
+// Revoked implements broker.Directory.
+func (b *slow) Revoked(ctx context.Context, user string) (time.Time, error) {
+	if err := b.call(ctx, "revoked"); err != nil {
+		return time.Time{}, err
+	}
+	return b.Broker.Revoked(ctx, user)
+}
+
+// attendance writes down who was made present (+) and taken out, having said so (-) or not (~).
+type attendance struct {
+	mu     sync.Mutex
+	book   []string
+	during func(ctx context.Context) error
+}
+
+func (a *attendance) write(entry string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.book = append(a.book, entry)
+}
+
+func (a *attendance) read() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	book := strings.Join(a.book, " ")
+	a.book = nil
+	return book
+}
+
+func (a *attendance) Join(ctx context.Context, channel string, m broker.ClientInfo) error {
+	if a.during != nil {
+		if err := a.during(ctx); err != nil {
+			return err
+		}
+	}
+	a.write(fmt.Sprintf("+%s:%s%s%s", channel, m.Client, m.ConnInfo, m.ChanInfo))
+	return nil
+}
+
+func (a *attendance) Leave(channel string, m broker.ClientInfo, said bool) {
+	sign := map[bool]string{true: "-", false: "~"}[said]
+	a.write(fmt.Sprintf("%s%s:%s", sign, channel, m.Client))
+}
+
+// tokens are verified by a list.
+type tokens struct {
+	connections   map[string]*auth.Claims
+	subscriptions map[string]*auth.SubscriptionClaims
+	errors        map[string]error
+}
+
+func (v *tokens) On() bool { return true }
+
+func (v *tokens) Connection(_ context.Context, token string) (*auth.Claims, error) {
+	if err := v.errors[token]; err != nil {
+		return nil, err
+	}
+	if c := v.connections[token]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("%w: not in the list", auth.ErrInvalid)
+}
+
+func (v *tokens) Subscription(_ context.Context, token, user, channel string) (*auth.SubscriptionClaims, error) {
+	if err := v.errors[token]; err != nil {
+		return nil, err
+	}
+	if c := v.subscriptions[token]; c != nil && c.User == user && c.Channel == channel {
+		return c, nil
+	}
+	return nil, fmt.Errorf("%w: not in the list", auth.ErrInvalid)
+}
+
+// rig is what sessions are made of.
+type rig struct {
+	session.Options
+	t          *testing.T
+	broker     *slow
+	attendance *attendance
+	tokens     *tokens
+	// log is of what clients read, and complete when nobody reads.
+	log strings.Builder
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
+	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Rules: channel.Rules{
+		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
+		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
+		{Pattern: "anybody:*", Publish: channel.PublishAnybody}, {Pattern: "nobody:*", Publish: channel.PublishNobody},
+	}})
+	r := &rig{
+		t: t, attendance: &attendance{}, broker: &slow{Broker: memory.New(memory.Options{Deliver: h.Deliver}), during: map[string]func(context.Context) error{}},
+		tokens: &tokens{connections: map[string]*auth.Claims{}, subscriptions: map[string]*auth.SubscriptionClaims{}, errors: map[string]error{}},
+	}
+	h.Use(r.broker)
+	none, err := hooks.New(hooks.Options{})
+	require.NoError(t, err)
+	r.Options = session.Options{
+		Hub: h, Broker: r.broker, Presence: r.attendance, Tokens: r.tokens, Hooks: none, Anonymous: true, MaxChannels: 4, Timeout: timeout,
+		Published: func(time.Duration, error) {}, Reads: session.NewReads(slog.New(slog.NewTextHandler(&r.log, nil))),
+	}
+	return r
+}
+
+// session is the client c1's, with claims if there are some.
+func (r *rig) session(who *auth.Claims) *session.Session {
+	s := session.New(&r.Options)
+	s.Begin("c1", session.Identified{Claims: who})
+	return &s
+}
+
+// answering makes the rig ask a backend, which gives one answer for each hook. It returns what was asked.
+func (r *rig) answering(answers map[string]string) *asked {
+	r.t.Helper()
+	a := &asked{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		a.add(request)
+		if a.delay > 0 {
+			time.Sleep(a.delay)
+		}
+		_, _ = w.Write([]byte(answers[strings.TrimPrefix(request.URL.Path, "/")]))
+	}))
+	r.t.Cleanup(server.Close)
+	callback := func(name string) hooks.Callback {
+		if answers[name] == "" {
+			return hooks.Callback{}
+		}
+		return hooks.Callback{URL: server.URL + "/" + name, Timeout: timeout}
+	}
+	h, err := hooks.New(hooks.Options{Connect: callback("connect"), Subscribe: callback("subscribe"), Publish: callback("publish"), RPC: callback("rpc")})
+	require.NoError(r.t, err)
+	r.Hooks = h
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		require.NoError(r.t, <-ended)
+	})
+	return a
+}
+
+// asked is what a backend was asked.
+type asked struct {
+	// delay is how long the backend thinks.
+	delay time.Duration
+
+	mu     sync.Mutex
+	bodies []string
+}
+
+func (a *asked) add(r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bodies = append(a.bodies, string(body))
+}
+
+func (a *asked) all() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bodies
+}
+
+// member is a subscriber that writes down what it gets.
+type member struct {
+	mu   sync.Mutex
+	got  []string
+	lost []*hub.Hold
+}
+
+func (m *member) Encoder() hub.Encoder { return &textual{} }
+
+func (m *member) Send(transport.Frame) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.got = append(m.got, "frame")
+	return true
+}
+
+func (m *member) Lost(o *hub.Hold) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lost = append(m.lost, o)
+}
+
+func (m *member) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.got)
+}
+
+type textual struct{}
+
+func (*textual) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+	return transport.NewFrame(transport.Text, p.Data), nil
+}
+
+func ignore(session.Subscribed) {}

@@ -1,0 +1,586 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
+	"github.com/wsfleet/wsfleet/gateway/session"
+)
+
+func TestChannelNames(t *testing.T) {
+	for name, good := range map[string]bool{
+		"a": true, "kanal:ä": true, "with space": true, "*": true, strings.Repeat("x", 255): true,
+		"": false, strings.Repeat("x", 256): false, "a\x00": false, "a\n": false, "\x7f": false, "\u0085": false, "\xff": false, "a\xc3": false,
+	} {
+		require.Equal(t, good, session.CheckChannel(name) == nil, "%q", name)
+	}
+}
+
+func TestSubscribingAndItsEnd(t *testing.T) {
+	r := newRig(t)
+	s, m := r.session(nil), &member{}
+	var told session.Subscribed
+	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, func(x session.Subscribed) { told = x }))
+	require.True(t, told.Rule.Presence)
+	require.False(t, told.Positioned)
+	require.Equal(t, "+seen:a:c1", r.attendance.read())
+	require.Equal(t, []string{"seen:a"}, s.Channels())
+	_, err := r.broker.Publish(t.Context(), "seen:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 1, m.count())
+
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, ignore), session.ErrSubscribed)
+	require.True(t, s.Unsubscribe("seen:a"))
+	require.False(t, s.Unsubscribe("seen:a"))
+	require.Equal(t, "-seen:a:c1", r.attendance.read(), "and said so, once")
+	_, err = r.broker.Publish(t.Context(), "seen:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 1, m.count())
+
+	for i := range 4 {
+		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: fmt.Sprint("seen:", i), Member: m}, ignore))
+	}
+	err = s.Subscribe(t.Context(), session.Subscription{Channel: "seen:5", Member: m}, ignore)
+	require.ErrorIs(t, err, session.ErrTooManyChannel)
+	require.ErrorContains(t, err, "the limit is 4")
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "", Member: m}, ignore), session.ErrChannelName)
+	_ = r.attendance.read()
+	s.Close()
+	require.ElementsMatch(t, []string{"~seen:0:c1", "~seen:1:c1", "~seen:2:c1", "~seen:3:c1"}, strings.Fields(r.attendance.read()))
+	require.Empty(t, s.Channels())
+	s.Close()
+	require.Empty(t, r.attendance.read())
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, ignore), session.ErrNotSubscribed)
+	require.Empty(t, r.attendance.read(), "what is closed stays closed")
+}
+
+// What a subscription begins with depends on its rule and on what the client wants.
+func TestWhoIsPositioned(t *testing.T) {
+	for name, c := range map[string]struct {
+		channel              string
+		positioned, want     bool
+		since                *broker.Position
+		recovered, publishes bool
+	}{
+		"no history":                   {channel: "a"},
+		"no history, wanted":           {channel: "a", positioned: true},
+		"history":                      {channel: "history:a"},
+		"history, wanted":              {channel: "history:a", positioned: true, want: true},
+		"history without recovery":     {channel: "history:a", positioned: true, since: &broker.Position{}, want: true},
+		"recovery, not wanted":         {channel: "kept:a", want: true},
+		"recovery from nowhere":        {channel: "kept:a", since: &broker.Position{Epoch: "x"}, want: true},
+		"recovery from the beginning":  {channel: "kept:a", since: &broker.Position{Epoch: "right"}, want: true, recovered: true},
+		"recovery from beyond the end": {channel: "kept:a", since: &broker.Position{Epoch: "right", Offset: 99}, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			top, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
+			require.NoError(t, err)
+			if c.since != nil && c.since.Epoch == "right" {
+				c.since.Epoch = top.Epoch
+			}
+			s := r.session(nil)
+			var told session.Subscribed
+			require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: c.channel, Member: &member{}, Positioned: c.positioned, Since: c.since},
+				func(x session.Subscribed) { told = x }))
+			require.Equal(t, c.want, told.Positioned)
+			require.Equal(t, c.recovered, told.Recovered)
+			if c.want {
+				require.Equal(t, top.Position, told.Position)
+			}
+			if c.recovered {
+				require.Len(t, told.Publications, 1)
+			} else {
+				require.Empty(t, told.Publications)
+			}
+			s.Close()
+		})
+	}
+}
+
+// Who wants all or nothing gets nothing, not even for a moment, where something is missing.
+func TestAllOrNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		channel string
+		since   func(top broker.Position) *broker.Position
+		want    error
+	}{
+		"all is there":     {"kept:a", func(top broker.Position) *broker.Position { return &broker.Position{Epoch: top.Epoch} }, nil},
+		"nothing was had":  {"kept:a", func(broker.Position) *broker.Position { return nil }, nil},
+		"another epoch":    {"kept:a", func(broker.Position) *broker.Position { return &broker.Position{Epoch: "x"} }, session.ErrUnrecoverable},
+		"beyond the end":   {"kept:a", func(top broker.Position) *broker.Position { return &broker.Position{Offset: 9, Epoch: top.Epoch} }, session.ErrUnrecoverable},
+		"without recovery": {"history:a", func(top broker.Position) *broker.Position { return &top }, session.ErrUnrecoverable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			publish := func() broker.Position {
+				got, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
+				require.NoError(t, err)
+				return got.Position
+			}
+			since := c.since(publish())
+			s, m, told := r.session(nil), &member{}, false
+			wish := session.Subscription{Channel: c.channel, Member: m, Whole: true, Positioned: true, Since: since}
+			require.ErrorIs(t, s.Subscribe(t.Context(), wish, func(session.Subscribed) { told = true }), c.want)
+			require.Equal(t, c.want == nil, told)
+			publish()
+			if c.want == nil {
+				require.Equal(t, 1, m.count())
+			} else {
+				require.Zero(t, m.count())
+				require.Empty(t, s.Channels())
+			}
+			s.Close()
+		})
+	}
+}
+
+func TestSubscriptionTokens(t *testing.T) {
+	r := newRig(t)
+	r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", Info: []byte(`{"role":1}`), Allow: []auth.Permission{auth.Publish}}
+	r.tokens.errors["old"] = fmt.Errorf("%w: it was good", auth.ErrExpired)
+	r.tokens.errors["away"] = fmt.Errorf("%w: no keys", auth.ErrUnavailable)
+	r.tokens.errors["off"] = auth.ErrOff
+	ann := &auth.Claims{User: "ann", Info: []byte(`{"name":1}`)}
+	for name, c := range map[string]struct {
+		who            *auth.Claims
+		channel, token string
+		want           error
+	}{
+		"none":            {ann, "closed:a", "", session.ErrNotAllowed},
+		"good":            {ann, "closed:a", "good", nil},
+		"another user":    {&auth.Claims{User: "bob"}, "closed:a", "good", session.ErrInvalidToken},
+		"nobody":          {nil, "closed:a", "good", session.ErrInvalidToken},
+		"another channel": {ann, "closed:b", "good", session.ErrInvalidToken},
+		"not needed, bad": {ann, "open", "forged", session.ErrInvalidToken},
+		"expired":         {ann, "closed:a", "old", session.ErrExpiredToken},
+		"no keys":         {ann, "closed:a", "away", auth.ErrUnavailable},
+		"no tokens here":  {ann, "closed:a", "off", session.ErrInvalidToken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := r.session(c.who)
+			err := s.Subscribe(t.Context(), session.Subscription{Channel: c.channel, Member: &member{}, Token: c.token}, ignore)
+			require.ErrorIs(t, err, c.want)
+			if c.want == nil {
+				require.Equal(t, broker.ClientInfo{Client: "c1", User: "ann", ConnInfo: []byte(`{"name":1}`), ChanInfo: []byte(`{"role":1}`)}, s.Info(c.channel))
+			} else {
+				require.Empty(t, s.Channels())
+			}
+			s.Close()
+		})
+	}
+	s := r.session(nil)
+	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "closed:a", Member: &member{}, ServerSide: true}, ignore), "the server asks nobody")
+	s.Close()
+}
+
+// The subscription ends while it begins: whatever had been done by then is undone, and whoever waits is
+// told.
+func TestEndWhileItBegins(t *testing.T) {
+	ends := map[string]func(s *session.Session){
+		"unsubscribed": func(s *session.Session) { s.Unsubscribe("kept:a") },
+		"closed":       func(s *session.Session) { s.Close() },
+	}
+	for name, end := range ends {
+		sign := map[string]string{"unsubscribed": "-", "closed": "~"}[name]
+		for when, c := range map[string]struct {
+			hold func(r *rig, during func())
+			book string
+		}{
+			"while the broker subscribes": {func(r *rig, during func()) {
+				r.broker.setShy()
+				go func() {
+					synctest.Wait()
+					during()
+					r.broker.confirm()
+				}()
+			}, ""},
+			"while it is made present": {func(r *rig, during func()) {
+				r.attendance.during = func(context.Context) error { during(); return nil }
+			}, sign + "kept:a:c1 +kept:a:c1 " + sign + "kept:a:c1"},
+			"while its stream is read": {func(r *rig, during func()) {
+				r.broker.on("history", func(context.Context) error { during(); return nil })
+			}, "+kept:a:c1 " + sign + "kept:a:c1 " + sign + "kept:a:c1"},
+		} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t)
+					s, m := r.session(nil), &member{}
+					c.hold(r, func() { end(s) })
+					err := s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m}, func(session.Subscribed) { t.Error("told") })
+					require.ErrorIs(t, err, session.ErrNotSubscribed)
+					require.Equal(t, c.book, r.attendance.read(), "the last word is that it left")
+					require.Empty(t, s.Channels())
+					r.Hub.Subscribers(func(string, int) { t.Error("somebody is still there") })
+					time.Sleep(2 * time.Second)
+					require.Zero(t, r.Hub.Channels(), "and nothing is held")
+				})
+			})
+		}
+	}
+}
+
+// One that was ended and one that came after it do not take each other's place.
+func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.broker.setShy()
+		s := r.session(nil)
+		results := make(chan string, 2)
+		subscribe := func(name string) {
+			err := s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: &member{}, ServerSide: true, Info: []byte(name)}, func(session.Subscribed) { results <- name })
+			if err != nil {
+				results <- name + ": " + err.Error()
+			}
+		}
+		go subscribe("first")
+		synctest.Wait()
+		require.True(t, s.Unsubscribe("seen:a"))
+		go subscribe("second")
+		synctest.Wait()
+		r.broker.confirm()
+		require.ElementsMatch(t, []string{"first: " + session.ErrNotSubscribed.Error(), "second"}, []string{<-results, <-results})
+		require.Equal(t, "+seen:a:c1second", r.attendance.read())
+		require.Equal(t, "second", string(s.Info("seen:a").ChanInfo))
+		s.Close()
+		time.Sleep(2 * time.Second)
+		require.Zero(t, r.Hub.Channels())
+	})
+}
+
+func TestWhatFailsLeavesNothingBehind(t *testing.T) {
+	down := errors.New("down")
+	for name, c := range map[string]struct {
+		fail func(r *rig)
+		want error
+		book string
+	}{
+		"the broker does not subscribe": {func(r *rig) { r.broker.setShy() }, broker.ErrUnavailable, ""},
+		"it cannot be made present":     {func(r *rig) { r.attendance.during = func(context.Context) error { return down } }, down, "-kept:a:c1"},
+		"its stream cannot be read":     {func(r *rig) { r.broker.on("history", func(context.Context) error { return down }) }, down, "+kept:a:c1 -kept:a:c1"},
+		"its stream is read for too long": {func(r *rig) {
+			r.broker.on("history", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		}, broker.ErrUnavailable, "+kept:a:c1 -kept:a:c1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				c.fail(r)
+				s := r.session(nil)
+				err := s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: &member{}}, func(session.Subscribed) { t.Error("told") })
+				require.ErrorIs(t, err, c.want)
+				require.Equal(t, c.book, r.attendance.read())
+				require.Empty(t, s.Channels())
+				time.Sleep(10 * time.Second)
+				require.Zero(t, r.Hub.Channels())
+				r.broker.confirm()
+				r.attendance.during = nil
+				r.broker.on("history", nil)
+				require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: &member{}}, ignore), "its place is free")
+				s.Close()
+			})
+		})
+	}
+}
+
+func TestSubscriptionsExpire(t *testing.T) {
+	for name, c := range map[string]struct {
+		in        time.Duration
+		renewable bool
+		ends      time.Duration
+	}{
+		"a client's, with time for a new token": {time.Minute, true, time.Minute + 25*time.Second},
+		"the server's, at its time":             {time.Minute, false, time.Minute},
+		"one that is over":                      {-time.Minute, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				s := r.session(nil)
+				ended := make(chan string, 1)
+				start := time.Now()
+				require.NoError(t, s.Subscribe(t.Context(), session.Subscription{
+					Channel: "seen:a", Member: &member{}, ServerSide: true, Renewable: c.renewable, ExpiresAt: start.Add(c.in), Expired: func(name string) { ended <- name },
+				}, ignore))
+				require.Equal(t, "seen:a", <-ended)
+				require.Equal(t, c.ends, time.Since(start))
+				require.Empty(t, s.Channels())
+				require.Equal(t, "+seen:a:c1 -seen:a:c1", r.attendance.read())
+			})
+		})
+	}
+}
+
+func TestTheTimeOfAnEndedSubscriptionEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		s := r.session(nil)
+		wish := session.Subscription{Channel: "a", Member: &member{}, ServerSide: true, ExpiresAt: time.Now().Add(time.Minute), Expired: func(string) { t.Error("told") }}
+		require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
+		s.Unsubscribe("a")
+		wish.ExpiresAt = time.Time{}
+		require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"a"}, s.Channels())
+		s.Close()
+	})
+}
+
+func TestRenewals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		start := time.Now()
+		ticket := func(left time.Duration, info string, allow ...auth.Permission) *auth.SubscriptionClaims {
+			c := &auth.SubscriptionClaims{Channel: "nobody:a", Info: []byte(info), Allow: allow}
+			if left != 0 {
+				c.ExpiresAt = start.Add(left)
+			}
+			return c
+		}
+		r.tokens.subscriptions["first"] = ticket(time.Minute, `"first"`, auth.Publish)
+		r.tokens.subscriptions["second"] = ticket(2*time.Minute, `"second"`)
+		r.tokens.subscriptions["silent"] = ticket(3*time.Minute, ``, auth.Publish)
+		r.tokens.subscriptions["endless"] = ticket(0, ``)
+		r.tokens.errors["old"] = auth.ErrExpired
+		s := r.session(nil)
+		ended := make(chan string, 1)
+		expired := func(name string) { ended <- name }
+		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "nobody:a", Member: &member{}, Token: "first", Renewable: true, Expired: expired}, ignore))
+		publish := func() error {
+			_, err := s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
+			return err
+		}
+		require.NoError(t, publish())
+
+		time.Sleep(time.Minute + 20*time.Second)
+		_, err := s.Renew(t.Context(), "nobody:a", "old", expired)
+		require.ErrorIs(t, err, session.ErrExpiredToken)
+		_, err = s.Renew(t.Context(), "nobody:a", "forged", expired)
+		require.ErrorIs(t, err, session.ErrInvalidToken)
+		_, err = s.Renew(t.Context(), "elsewhere", "second", expired)
+		require.ErrorIs(t, err, session.ErrNotSubscribed)
+		at, err := s.Renew(t.Context(), "nobody:a", "second", expired)
+		require.NoError(t, err)
+		require.Equal(t, start.Add(2*time.Minute), at)
+		require.ErrorIs(t, publish(), session.ErrNotAllowed, "what the new token says holds")
+		require.Equal(t, `"second"`, string(s.Info("nobody:a").ChanInfo))
+
+		time.Sleep(time.Minute)
+		require.Empty(t, ended)
+		_, err = s.Renew(t.Context(), "nobody:a", "silent", expired)
+		require.NoError(t, err)
+		require.NoError(t, publish())
+		require.Equal(t, `"second"`, string(s.Info("nobody:a").ChanInfo))
+
+		time.Sleep(time.Minute)
+		at, err = s.Renew(t.Context(), "nobody:a", "endless", expired)
+		require.NoError(t, err)
+		require.True(t, at.IsZero())
+		time.Sleep(time.Hour)
+		require.Empty(t, ended)
+		_, err = s.Renew(t.Context(), "nobody:a", "first", expired)
+		require.NoError(t, err, "the list does not look at the time")
+		require.Equal(t, "nobody:a", <-ended)
+		require.Empty(t, s.Channels())
+	})
+}
+
+// A revocation is of all of a user's tokens, also those for one channel.
+func TestRevokedSubscriptionTokens(t *testing.T) {
+	for name, c := range map[string]struct {
+		issued, revoked time.Time
+		away            bool
+		want            error
+	}{
+		"never":               {issued: moment},
+		"before":              {issued: moment, revoked: moment.Add(-time.Second)},
+		"in the same second":  {issued: moment, revoked: moment, want: session.ErrInvalidToken},
+		"later":               {issued: moment, revoked: moment.Add(time.Second), want: session.ErrInvalidToken},
+		"of an unknown time":  {revoked: moment, want: session.ErrInvalidToken},
+		"the broker is away":  {issued: moment, away: true, want: broker.ErrUnavailable},
+		"no time, no revoker": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", IssuedAt: moment.Add(time.Hour)}
+			r.tokens.subscriptions["asked"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", IssuedAt: c.issued}
+			if !c.revoked.IsZero() {
+				require.NoError(t, r.broker.Revoke(t.Context(), "ann", c.revoked))
+			}
+			s := r.session(&auth.Claims{User: "ann"})
+			defer s.Close()
+			subscribe := func(token string) error {
+				return s.Subscribe(t.Context(), session.Subscription{Channel: "closed:a", Member: &member{}, Token: token}, ignore)
+			}
+			require.NoError(t, subscribe("good"))
+			if c.away {
+				r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
+			}
+			_, err := s.Renew(t.Context(), "closed:a", "asked", func(string) {})
+			require.ErrorIs(t, err, c.want)
+			require.Equal(t, []string{"closed:a"}, s.Channels(), "it lasts as long as its own token")
+			require.True(t, s.Unsubscribe("closed:a"))
+			require.ErrorIs(t, subscribe("asked"), c.want)
+		})
+	}
+}
+
+// A client may renew its tokens as often as it likes: the end that the backend has set comes.
+func TestRenewalsKeepTheBackendsEnd(t *testing.T) {
+	end := time.Unix(4_000_000_000, 0)
+	for name, c := range map[string]struct {
+		answer string
+		// first and second are the tokens' ends, told and renewed what the client is told.
+		first, second, told, renewed time.Time
+	}{
+		"both later":        {`{"expire_at":4000000000}`, end.Add(time.Hour), end.Add(2 * time.Hour), end, end},
+		"none":              {`{"expire_at":4000000000}`, time.Time{}, time.Time{}, end, end},
+		"earlier, then not": {`{"expire_at":4000000000}`, end.Add(-time.Hour), end.Add(time.Hour), end.Add(-time.Hour), end},
+		"later, then not":   {`{"expire_at":4000000000}`, end.Add(time.Hour), end.Add(-time.Hour), end, end.Add(-time.Hour)},
+		"no end set":        {`{}`, end, end.Add(time.Hour), end, end.Add(time.Hour)},
+		"no end at all":     {`{"info":1}`, time.Time{}, time.Time{}, time.Time{}, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.answering(map[string]string{"subscribe": `{"result":` + c.answer + `}`})
+			r.tokens.subscriptions["first"] = &auth.SubscriptionClaims{Channel: "closed:a", ExpiresAt: c.first}
+			r.tokens.subscriptions["second"] = &auth.SubscriptionClaims{Channel: "closed:a", ExpiresAt: c.second}
+			s := r.session(nil)
+			defer s.Close()
+			var told session.Subscribed
+			wish := session.Subscription{Channel: "closed:a", Member: &member{}, Token: "first", Renewable: true}
+			require.NoError(t, s.Subscribe(t.Context(), wish, func(x session.Subscribed) { told = x }))
+			require.Equal(t, c.told, told.ExpiresAt)
+			for range 2 {
+				at, err := s.Renew(t.Context(), "closed:a", "second", nil)
+				require.NoError(t, err)
+				require.Equal(t, c.renewed, at)
+			}
+		})
+	}
+	// Without a token to subscribe, too.
+	r := newRig(t)
+	r.answering(map[string]string{"subscribe": `{"result":{"expire_at":4000000000}}`})
+	r.tokens.subscriptions["first"] = &auth.SubscriptionClaims{Channel: "a"}
+	s := r.session(nil)
+	defer s.Close()
+	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}, Renewable: true}, ignore))
+	at, err := s.Renew(t.Context(), "a", "first", nil)
+	require.NoError(t, err)
+	require.Equal(t, end, at)
+}
+
+func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
+	r := newRig(t)
+	asked := r.answering(map[string]string{"subscribe": `{"result":{"info":{"seat":3},"data":{"topic":1},"expire_at":4000000000}}`})
+	s := r.session(&auth.Claims{User: "ann"})
+	var told session.Subscribed
+	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}, Protocol: "json", Data: hooks.Payload{Bytes: []byte(`{"x":1}`)}},
+		func(x session.Subscribed) { told = x }))
+	require.Equal(t, `{"topic":1}`, string(told.Data.Bytes))
+	require.Equal(t, time.Unix(4_000_000_000, 0), told.ExpiresAt)
+	require.Equal(t, `{"seat":3}`, string(s.Info("a").ChanInfo))
+	require.Len(t, asked.all(), 1)
+	for _, part := range []string{`"client":"c1"`, `"user":"ann"`, `"channel":"a"`, `"data":{"x":1}`} {
+		require.Contains(t, asked.all()[0], part)
+	}
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore), session.ErrSubscribed)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "closed:a", Member: &member{}}, ignore), session.ErrNotAllowed)
+	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "b", Member: &member{}, ServerSide: true}, ignore))
+	require.Len(t, asked.all(), 1, "nobody asks about what is not possible, or not the client's wish")
+	s.Close()
+
+	for answer, want := range map[string]any{
+		`{"error":{"code":403,"message":"not yours"}}`:            new(*hooks.Error),
+		`{"disconnect":{"code":4001,"reason":"banned"}}`:          new(*hooks.Disconnect),
+		`{"result":{"info":"` + strings.Repeat("x", 5000) + `"}}`: nil,
+	} {
+		r.answering(map[string]string{"subscribe": answer})
+		s := r.session(nil)
+		err := s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore)
+		if want == nil {
+			require.ErrorIs(t, err, session.ErrInfo)
+		} else {
+			require.ErrorAs(t, err, want)
+		}
+		require.Empty(t, s.Channels())
+	}
+}
+
+// A client that names its channels in the handshake does not get past the backend.
+func TestReserving(t *testing.T) {
+	r := newRig(t)
+	asked := r.answering(map[string]string{"subscribe": `{"result":{"info":{"seat":3}}}`})
+	s, m := r.session(nil), &member{}
+	require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "seen:a", Protocol: "plain"}))
+	require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "seen:b", Protocol: "plain", ServerSide: true}))
+	require.Len(t, asked.all(), 1)
+	require.Contains(t, asked.all()[0], `"protocol":"plain"`)
+	require.ErrorIs(t, s.Reserve(t.Context(), session.Subscription{Channel: "seen:a"}), session.ErrSubscribed)
+	require.ErrorIs(t, s.Reserve(t.Context(), session.Subscription{Channel: "closed:a"}), session.ErrNotAllowed)
+	require.Equal(t, []string{"seen:a", "seen:b"}, s.Channels())
+	require.Empty(t, r.attendance.read(), "nobody is there yet")
+	_, present := s.Present("seen:a")
+	require.False(t, present)
+
+	require.NoError(t, s.Attach(t.Context(), "seen:a", m))
+	require.Equal(t, `+seen:a:c1{"seat":3}`, r.attendance.read())
+	_, present = s.Present("seen:a")
+	require.True(t, present)
+	require.ErrorIs(t, s.Attach(t.Context(), "elsewhere", m), session.ErrNotSubscribed)
+	s.Close()
+	require.Equal(t, "~seen:a:c1", r.attendance.read(), "who was never attached was never there")
+
+	r.answering(map[string]string{"subscribe": `{"error":{"code":403,"message":"not yours"}}`})
+	refused := r.session(nil)
+	require.Error(t, refused.Reserve(t.Context(), session.Subscription{Channel: "a"}))
+	require.Empty(t, refused.Channels())
+}
+
+func TestReservedChannelsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		s := r.session(nil)
+		require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Minute)}))
+		require.NoError(t, s.Attach(t.Context(), "a", &member{}))
+		time.Sleep(59 * time.Second)
+		require.Len(t, s.Channels(), 1)
+		time.Sleep(2 * time.Second)
+		require.Empty(t, s.Channels())
+	})
+}
+
+func TestLosing(t *testing.T) {
+	for _, serverSide := range []bool{true, false} {
+		r := newRig(t)
+		s, m := r.session(nil), &member{}
+		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m, ServerSide: serverSide}, ignore))
+		_ = r.attendance.read()
+		require.NoError(t, r.broker.RemoveHistory(t.Context(), "kept:a"))
+		_, err := r.broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: channel.History{Size: 5, TTL: channel.Duration(time.Minute)}})
+		require.NoError(t, err)
+		require.Len(t, m.lost, 1, "the stream is another one")
+
+		server, lost := s.Lose(m.lost[0])
+		require.True(t, lost)
+		require.Equal(t, serverSide, server)
+		require.Equal(t, "~kept:a:c1", r.attendance.read(), "it will be back")
+		_, lost = s.Lose(m.lost[0])
+		require.False(t, lost)
+		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m}, ignore))
+		_, lost = s.Lose(m.lost[0])
+		require.False(t, lost, "it is another subscription")
+		s.Close()
+	}
+}

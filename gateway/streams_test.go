@@ -1,0 +1,323 @@
+package gateway_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	cf "github.com/centrifugal/protocol"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+// everywhere runs a test on one gateway with the memory broker, and on two with a real Redis.
+func everywhere(t *testing.T, test func(t *testing.T, one, two *running), change ...func(*config.Config)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		g := start(t, append(change, withKey)...)
+		test(t, g, g)
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		s := redistest.Standalone(t, "")
+		one, two := start(t, append(change, onRedis(s, ""))...), start(t, append(change, onRedis(s, ""))...)
+		for _, g := range []*running{one, two} {
+			g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+		}
+		test(t, one, two)
+	})
+}
+
+func datas(ps []*cf.Publication) string {
+	var out []string
+	for _, p := range ps {
+		out = append(out, fmt.Sprintf("%d:%s", p.Offset, p.Data))
+	}
+	return strings.Join(out, " ")
+}
+
+// A client that was away gets what it missed, each once and in order, or is told that it cannot.
+func TestRecovery(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		for name, encoding := range encodings() {
+			t.Run(name, func(t *testing.T) {
+				kept, short := "kept:"+name, "short:"+name
+				first, _ := one.join(t, encoding, &cf.ConnectRequest{})
+				at := first.to(kept)
+				require.True(t, at.Recoverable)
+				require.True(t, at.Positioned)
+				require.NotEmpty(t, at.Epoch)
+				require.Zero(t, at.Offset)
+				require.False(t, at.WasRecovering)
+				atShort := first.to(short)
+				two.publishTo(t, kept, "1")
+				require.Equal(t, "1:1", datas([]*cf.Publication{first.publication()}))
+				first.hangUp()
+				for i := 2; i <= 4; i++ {
+					two.publishTo(t, kept, fmt.Sprint(i))
+					two.publishTo(t, short, fmt.Sprint(i))
+				}
+
+				back, _ := two.join(t, encoding, &cf.ConnectRequest{})
+				recover := func(channel string, offset uint64, epoch string) *cf.SubscribeResult {
+					t.Helper()
+					got := back.subscribe(&cf.SubscribeRequest{Channel: channel, Recover: true, Offset: offset, Epoch: epoch})
+					require.NotNil(t, back.call(&cf.Command{Unsubscribe: &cf.UnsubscribeRequest{Channel: channel}}).Unsubscribe)
+					require.True(t, got.WasRecovering)
+					return got
+				}
+				got := recover(kept, 1, at.Epoch)
+				require.True(t, got.Recovered)
+				require.Equal(t, "2:2 3:3 4:4", datas(got.Publications))
+				require.Equal(t, uint64(1), got.Offset, "the client goes on from there with each that it applies")
+				require.Equal(t, at.Epoch, got.Epoch)
+				got = recover(kept, 4, at.Epoch)
+				require.True(t, got.Recovered, "nothing was missed")
+				require.Empty(t, got.Publications)
+				for _, position := range []struct {
+					channel string
+					offset  uint64
+					epoch   string
+				}{{kept, 1, "another"}, {kept, 1, ""}, {kept, 99, at.Epoch}, {short, 0, atShort.Epoch}} {
+					got = recover(position.channel, position.offset, position.epoch)
+					require.False(t, got.Recovered, "%v", position)
+					require.Empty(t, got.Publications, "a part would look like all of it")
+				}
+				got = recover(short, 1, atShort.Epoch)
+				require.True(t, got.Recovered)
+				require.Equal(t, "2:3 3:4", datas(got.Publications))
+
+				reject := &cf.SubscribeRequest{Channel: kept, Recover: true, Offset: 1, Epoch: "another", Flag: 2}
+				require.Equal(t, uint32(112), back.code(&cf.Command{Subscribe: reject}))
+				two.publishTo(t, kept, "5")
+				back.quiet()
+				reject.Epoch = at.Epoch
+				require.Len(t, back.subscribe(reject).Publications, 4)
+				two.publishTo(t, kept, "6")
+				require.Equal(t, "6:6", datas([]*cf.Publication{back.publication()}), "and goes on from there")
+			})
+		}
+	}, withRules)
+}
+
+func TestRulesDecideWhatSubscriptionsHave(t *testing.T) {
+	t.Parallel()
+	g := start(t, withKey, withRules)
+	c := g.anybody(t)
+	for channel, want := range map[string]struct{ positioned, recoverable bool }{"open": {}, "history:a": {true, false}, "kept:a": {true, true}} {
+		got := c.subscribe(&cf.SubscribeRequest{Channel: channel, Positioned: true, Recoverable: true})
+		require.Equal(t, want.positioned, got.Positioned, channel)
+		require.Equal(t, want.recoverable, got.Recoverable, channel)
+		require.Equal(t, want.positioned, got.Epoch != "", channel)
+	}
+	got := c.subscribe(&cf.SubscribeRequest{Channel: "history:b"})
+	require.False(t, got.Positioned, "it did not ask")
+}
+
+// Who counts on the stream is told that it is another one: the client of a subscription of its own
+// subscribes again, and one that the server subscribed connects again.
+func TestLostStreams(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		own, casual := one.anybody(t), one.anybody(t)
+		own.to("kept:a")
+		casual.to("history:a")
+		positioned := one.anybody(t)
+		positioned.subscribe(&cf.SubscribeRequest{Channel: "history:a", Positioned: true})
+		served, result := one.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+		two.does(t, "subscribe", `{"client":"`+result.Client+`","channel":"kept:a"}`)
+		push := served.push()
+		require.NotNil(t, push.Subscribe)
+		require.True(t, push.Subscribe.Recoverable)
+		for _, channel := range []string{"kept:a", "history:a"} {
+			two.publishTo(t, channel, `"before"`)
+		}
+		for _, c := range []*sdk{own, casual, positioned, served} {
+			require.JSONEq(t, `"before"`, string(c.publication().Data))
+		}
+
+		for _, channel := range []string{"kept:a", "history:a"} {
+			two.does(t, "history_remove", `{"channel":"`+channel+`"}`)
+			two.publishTo(t, channel, `"after"`)
+		}
+		require.Equal(t, uint32(2500), own.unsubscribed("kept:a"))
+		require.Equal(t, uint32(2500), positioned.unsubscribed("history:a"))
+		require.JSONEq(t, `"after"`, string(casual.publication().Data), "who counts on nothing goes on")
+		served.closed(3010, "insufficient state")
+
+		got := own.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Offset: 1, Epoch: "gone"})
+		require.False(t, got.Recovered)
+		two.publishTo(t, "kept:a", `"again"`)
+		require.JSONEq(t, `"again"`, string(own.publication().Data))
+		own.quiet()
+	}, withRules)
+}
+
+// What Redis did not pass on is read from the stream: nobody notices.
+func TestMessagesThatRedisDidNotPassOn(t *testing.T) {
+	t.Parallel()
+	s := redistest.Standalone(t, "")
+	g, other := start(t, onRedis(s, ""), withRules), start(t, onRedis(s, ""), withRules)
+	g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+	other.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+	c := g.anybody(t)
+	c.to("kept:a")
+	redis := s.Client()
+	t.Cleanup(func() { _ = redis.Close() })
+	sent := 0
+	for range 5 {
+		require.NoError(t, redis.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
+		for range 10 {
+			sent++
+			other.publishTo(t, "kept:a", fmt.Sprint(sent))
+		}
+	}
+	for i := range sent {
+		require.Equal(t, fmt.Sprintf("%d:%d", i+1, i+1), datas([]*cf.Publication{c.publication()}))
+	}
+	c.quiet()
+}
+
+func TestServerSideSubscriptions(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		for name, encoding := range encodings() {
+			t.Run(name, func(t *testing.T) {
+				kept, open := "kept:"+name, "open:"+name
+				claims := user("ann")
+				claims["channels"] = []string{open, kept, open}
+				two.publishTo(t, kept, "1")
+				c, result := one.join(t, encoding, &cf.ConnectRequest{Token: signed(t, claims)})
+				require.Len(t, result.Subs, 2)
+				require.False(t, result.Subs[open].Recoverable)
+				at := result.Subs[kept]
+				require.True(t, at.Recoverable)
+				require.Equal(t, uint64(1), at.Offset)
+				two.publishTo(t, kept, "2")
+				two.publishTo(t, open, "3")
+				require.Equal(t, "2:2", datas([]*cf.Publication{c.publication()}))
+				require.Equal(t, "0:3", datas([]*cf.Publication{c.publication()}))
+				require.Equal(t, uint32(105), c.code(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: open}}))
+				c.hangUp()
+				two.publishTo(t, kept, "4")
+
+				_, result = two.join(t, encoding, &cf.ConnectRequest{Token: signed(t, claims), Subs: map[string]*cf.SubscribeRequest{kept: {Recover: true, Offset: 1, Epoch: at.Epoch}}})
+				require.True(t, result.Subs[kept].Recovered)
+				require.True(t, result.Subs[kept].WasRecovering)
+				require.Equal(t, "2:2 3:4", datas(result.Subs[kept].Publications))
+
+				claims["channels"] = []string{"1", "2", "3", "4", "5"}
+				many := one.speak(t, encoding)
+				many.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
+				many.closed(3505, "channel limit")
+			})
+		}
+		one.awaitMetric(t, 0, "websocket_connections")
+		require.Contains(t, one.does(t, "connections", `{"user":"ann"}`).body, `"connections":[`)
+	}, withRules, withTokens, func(cfg *config.Config) { cfg.MaxChannelsPerConnection = 4 })
+}
+
+// The answer to connect comes before anything that the new channels have for the client.
+func TestNothingComesBeforeTheAnswerToConnect(t *testing.T) {
+	everywhere(t, func(t *testing.T, one, two *running) {
+		claims := user("ann")
+		claims["channels"] = []string{"open:a", "kept:a", "kept:b"}
+		token := signed(t, claims)
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				for _, body := range []string{`{"channel":"open:a","data":1}`, `{"channel":"kept:a","data":1}`} {
+					request(t, "POST", "http://"+two.Addr()+"/api/publish", body, "X-API-Key", key)
+				}
+				request(t, "POST", "http://"+two.Addr()+"/api/send", `{"user":"ann","data":1}`, "X-API-Key", key)
+			}
+		}()
+		for range 30 {
+			c := one.speak(t, cf.TypeJSON)
+			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
+			first := c.next()
+			require.NotNil(t, first.Connect, "%v", first)
+			offset := first.Connect.Subs["kept:a"].Offset
+			for seen := 0; seen < 2; {
+				if p := c.push(); p.Pub != nil && p.Channel == "kept:a" {
+					offset++
+					require.Equal(t, offset, p.Pub.Offset, "nothing is missing after it, or there twice")
+					seen++
+				}
+			}
+			c.hangUp()
+		}
+		close(stop)
+		<-done
+	}, withRules, withTokens)
+}
+
+func TestHistoryOverTheWire(t *testing.T) {
+	t.Parallel()
+	g := start(t, withKey, withRules)
+	for i := range 5 {
+		g.publishTo(t, "kept:a", fmt.Sprint(i+1))
+	}
+	for name, encoding := range encodings() {
+		t.Run(name, func(t *testing.T) {
+			c, _ := g.join(t, encoding, &cf.ConnectRequest{})
+			require.Equal(t, uint32(103), c.code(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a"}}))
+			epoch := c.to("kept:a").Epoch
+			for _, step := range []struct {
+				request *cf.HistoryRequest
+				want    string
+				code    uint32
+			}{
+				{&cf.HistoryRequest{}, "", 0},
+				{&cf.HistoryRequest{Limit: 2}, "1:1 2:2", 0},
+				{&cf.HistoryRequest{Limit: -1}, "1:1 2:2 3:3 4:4 5:5", 0},
+				{&cf.HistoryRequest{Limit: 1000}, "1:1 2:2 3:3 4:4 5:5", 0},
+				{&cf.HistoryRequest{Limit: 2, Reverse: true}, "5:5 4:4", 0},
+				{&cf.HistoryRequest{Limit: 9, Since: &cf.StreamPosition{Offset: 3, Epoch: epoch}}, "4:4 5:5", 0},
+				{&cf.HistoryRequest{Limit: 9, Reverse: true, Since: &cf.StreamPosition{Offset: 3, Epoch: epoch}}, "2:2 1:1", 0},
+				{&cf.HistoryRequest{Limit: 1001}, "", 106},
+				{&cf.HistoryRequest{Limit: 9, Since: &cf.StreamPosition{Offset: 3, Epoch: "x"}}, "", 112},
+				{&cf.HistoryRequest{Limit: 9, Reverse: true, Since: &cf.StreamPosition{Epoch: epoch}}, "", 107},
+			} {
+				step.request.Channel = "kept:a"
+				reply := c.call(&cf.Command{History: step.request})
+				if step.code != 0 {
+					require.NotNil(t, reply.Error, "%v", step.request)
+					require.Equal(t, step.code, reply.Error.Code)
+					continue
+				}
+				require.Nil(t, reply.Error, "%v", reply.Error)
+				require.Equal(t, step.want, datas(reply.History.Publications))
+				require.Equal(t, uint64(5), reply.History.Offset)
+				require.Equal(t, epoch, reply.History.Epoch)
+			}
+		})
+	}
+}
+
+// Plain clients cannot be told that they miss something, so they go on with what comes.
+func TestPlainClientsGoOn(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, one, two *running) {
+		plain, sdk := one.dial(t, "/ws?channel=kept:a"), one.anybody(t)
+		sdk.to("kept:a")
+		two.publishTo(t, "kept:a", "1")
+		plain.expect("1")
+		require.NotNil(t, sdk.publication())
+		two.does(t, "history_remove", `{"channel":"kept:a"}`)
+		for _, data := range []string{"2", "3"} {
+			two.publishTo(t, "kept:a", data)
+			plain.expect(data)
+		}
+		require.Equal(t, uint32(2500), sdk.unsubscribed("kept:a"), "who can be told comes back by itself")
+		plain.text("4")
+		plain.expect("4")
+	}, withRules)
+}

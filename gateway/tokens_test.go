@@ -1,0 +1,332 @@
+package gateway_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	cf "github.com/centrifugal/protocol"
+	"github.com/coder/websocket"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+)
+
+// tokens are good and bad ones, by what is with them.
+func tokens(t *testing.T) map[string]string {
+	t.Helper()
+	now := time.Now()
+	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, user("ann")).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	require.NoError(t, err)
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, user("ann")).SignedString([]byte("another key of thirty-two bytes.."))
+	require.NoError(t, err)
+	good := signed(t, user("ann"))
+	return map[string]string{
+		"good":      good,
+		"forged":    forged,
+		"unsigned":  none,
+		"cut off":   good[:len(good)-2],
+		"no token":  "hello",
+		"oversized": strings.Repeat("x", 17<<10),
+		"expired":   signed(t, jwt.MapClaims{"sub": "ann", "exp": now.Add(-time.Minute).Unix()}),
+		"future":    signed(t, jwt.MapClaims{"sub": "ann", "nbf": now.Add(time.Hour).Unix()}),
+		"other use": signed(t, jwt.MapClaims{"sub": "ann", "channel": "a"}),
+		"bad caps":  signed(t, jwt.MapClaims{"sub": "ann", "caps": []any{map[string]any{"channels": []string{"a"}, "allow": []string{"fly"}}}}),
+	}
+}
+
+func TestTokensOfCentrifugeClients(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens)
+	for name, token := range tokens(t) {
+		t.Run(name, func(t *testing.T) {
+			c := g.speak(t, cf.TypeProtobuf)
+			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
+			switch name {
+			case "good":
+				got := c.next().Connect
+				require.True(t, got.Expires)
+				require.InDelta(t, time.Hour.Seconds(), got.Ttl, 10)
+			case "expired":
+				// SDKs get another token after this one, and connect again.
+				require.Equal(t, uint32(109), c.next().Error.Code)
+			default:
+				c.closed(3500, "invalid token")
+			}
+		})
+	}
+	nobody := g.speak(t, cf.TypeJSON)
+	require.Equal(t, uint32(101), nobody.code(&cf.Command{Connect: &cf.ConnectRequest{}}), "no token")
+	require.NotNil(t, nobody.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect, "it may try again")
+	for name, token := range tokens(t) {
+		require.NotContains(t, g.log.String(), token, name)
+	}
+}
+
+// A token may come with the handshake, too. The connect command's wins.
+func TestTokensInTheHandshake(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens)
+	good, other := signed(t, user("ann")), signed(t, user("bob"))
+	dial := func(query string, header http.Header) *sdk {
+		return &sdk{client: g.dial(t, path+query, &websocket.DialOptions{HTTPHeader: header}), encoding: cf.TypeJSON}
+	}
+	bearer := http.Header{"Authorization": {"Bearer " + good}}
+	for name, c := range map[string]*sdk{
+		"header": dial("", bearer), "query": dial("?token="+good, nil), "both": dial("?token="+good, bearer),
+	} {
+		require.NotNil(t, c.call(&cf.Command{Connect: &cf.ConnectRequest{}}).Connect, name)
+	}
+	g.awaitMetric(t, 1, "websocket_users")
+	require.NotNil(t, dial("", bearer).call(&cf.Command{Connect: &cf.ConnectRequest{Token: other}}).Connect)
+	g.awaitMetric(t, 2, "websocket_users")
+	_, response, err := g.try(t, path+"?token="+other, &websocket.DialOptions{HTTPHeader: bearer})
+	require.Error(t, err)
+	require.Equal(t, http.StatusBadRequest, response.StatusCode)
+	for _, secret := range []string{good, other, "token=", "Bearer"} {
+		require.NotContains(t, g.log.String(), secret)
+	}
+}
+
+func TestTokensOfPlainClients(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, withRules)
+	for name, token := range tokens(t) {
+		for way, try := range map[string]func() (*client, *http.Response, error){
+			"header": func() (*client, *http.Response, error) {
+				return g.try(t, "/ws?channel=a", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
+			},
+			"query": func() (*client, *http.Response, error) {
+				return g.try(t, "/ws?channel=a&token="+url.QueryEscape(token))
+			},
+		} {
+			t.Run(name+" in the "+way, func(t *testing.T) {
+				c, response, err := try()
+				switch name {
+				case "good":
+					require.NoError(t, err)
+					c.text("hello")
+					c.expect("hello")
+				case "oversized":
+					require.Error(t, err, "more than a handshake may have")
+				default:
+					require.Error(t, err)
+					require.Equal(t, http.StatusUnauthorized, response.StatusCode)
+				}
+			})
+		}
+	}
+	for query, status := range map[string]int{
+		"channel=a":                 http.StatusUnauthorized,
+		"channel=a&token=":          http.StatusBadRequest,
+		"channel=a&token=x&token=y": http.StatusBadRequest,
+		"channel=closed:a&token=" + signed(t, user("ann")):           http.StatusForbidden,
+		"channel=a&channel=b&token=x":                                http.StatusUnauthorized,
+		"token=" + signed(t, user("ann")):                            http.StatusBadRequest,
+		"channel=a&publish=closed:b&token=" + signed(t, user("ann")): http.StatusBadRequest,
+	} {
+		_, response, err := g.try(t, "/ws?"+query)
+		require.Error(t, err, query)
+		require.Equal(t, status, response.StatusCode, query)
+	}
+	claims := user("ann")
+	claims["channels"] = []string{"closed:a", "closed:b"}
+	given := g.dial(t, "/ws?publish=closed:b&token="+signed(t, claims))
+	given.text("to b")
+	given.expect("to b")
+	both := g.dial(t, "/ws?channel=open&token="+signed(t, claims))
+	both.text("where to?")
+	both.closed(1008, "?publish=NAME")
+
+	readOnly := g.dial(t, "/ws?channel=read-only:a&token="+signed(t, user("ann")))
+	readOnly.text("hello")
+	readOnly.closed(1008, "publishing to this channel is not allowed")
+	for name, token := range tokens(t) {
+		require.NotContains(t, g.log.String(), token, name)
+	}
+	require.NotContains(t, g.log.String(), "token=")
+}
+
+func TestPlainConnectionsEndWithTheirToken(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens)
+	claims := user("ann")
+	claims["exp"] = time.Now().Add(2 * time.Second).Unix()
+	c := g.dial(t, "/ws?channel=a&token="+signed(t, claims))
+	c.closed(1008, "token expired")
+}
+
+func TestRefreshing(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, withKey)
+	for name, encoding := range encodings() {
+		t.Run(name, func(t *testing.T) {
+			c, _ := g.join(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+			got := c.call(&cf.Command{Refresh: &cf.RefreshRequest{Token: signed(t, user("ann"))}})
+			require.NotNil(t, got.Refresh, "%v", got.Error)
+			require.True(t, got.Refresh.Expires)
+			require.InDelta(t, time.Hour.Seconds(), got.Refresh.Ttl, 10)
+			require.Equal(t, uint32(109), c.code(&cf.Command{Refresh: &cf.RefreshRequest{Token: tokens(t)["expired"]}}))
+			endless := user("ann")
+			delete(endless, "exp")
+			require.False(t, c.call(&cf.Command{Refresh: &cf.RefreshRequest{Token: signed(t, endless)}}).Refresh.Expires)
+			c.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{Token: signed(t, user("bob"))}})
+			c.closed(3500, "invalid token")
+		})
+	}
+	forged := g.as(t, "ann")
+	forged.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{Token: tokens(t)["forged"]}})
+	forged.closed(3500, "invalid token")
+	empty := g.as(t, "ann")
+	empty.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{}})
+	empty.closed(3501, "bad request")
+}
+
+func TestSubscriptionTokensOverTheWire(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, withRules)
+	ticket := func(claims jwt.MapClaims) string {
+		all := jwt.MapClaims{"sub": "ann", "channel": "closed:a"}
+		for name, value := range claims {
+			all[name] = value
+		}
+		return signed(t, all)
+	}
+	c := g.as(t, "ann")
+	subscribe := func(token string) *cf.Command {
+		return &cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "closed:a", Token: token}}
+	}
+	for name, token := range map[string]string{
+		"none": "", "forged": tokens(t)["forged"], "a connection's": signed(t, user("ann")), "another user's": ticket(jwt.MapClaims{"sub": "bob"}),
+		"another channel's": ticket(jwt.MapClaims{"channel": "closed:b"}), "oversized": strings.Repeat("x", 17<<10),
+	} {
+		require.Equal(t, uint32(103), c.code(subscribe(token)), name)
+	}
+	past, future := time.Now().Add(-time.Minute).Unix(), time.Now().Add(time.Hour).Unix()
+	require.Equal(t, uint32(109), c.code(subscribe(ticket(jwt.MapClaims{"exp": past}))))
+	got := c.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: ticket(jwt.MapClaims{"exp": future, "allow": []string{"pub"}})})
+	require.True(t, got.Expires)
+	require.InDelta(t, time.Hour.Seconds(), got.Ttl, 10)
+
+	refresh := func(channel, token string) *cf.Command {
+		return &cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: channel, Token: token}}
+	}
+	renewed := c.call(refresh("closed:a", ticket(jwt.MapClaims{"exp": future})))
+	require.NotNil(t, renewed.SubRefresh, "%v", renewed.Error)
+	require.True(t, renewed.SubRefresh.Expires)
+	require.False(t, c.call(refresh("closed:a", ticket(nil))).SubRefresh.Expires)
+	require.Equal(t, uint32(109), c.code(refresh("closed:a", ticket(jwt.MapClaims{"exp": past}))))
+	require.Equal(t, uint32(103), c.code(refresh("closed:a", "forged")))
+	require.Equal(t, uint32(103), c.code(refresh("closed:b", ticket(nil))), "not subscribed")
+	require.Equal(t, uint32(108), c.code(&cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: "x", Type: 1}}))
+	c.write(&cf.Command{Id: 99, SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a"}})
+	c.closed(3501, "bad request")
+}
+
+// Permissions of a token add to what the channels' rules allow.
+func TestCapsOverTheWire(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, withRules, withKey)
+	claims := user("ann")
+	claims["caps"] = []any{map[string]any{"channels": []string{"closed:*", "read-only:*"}, "allow": []string{"sub", "pub"}}, map[string]any{"channels": []string{"kept:*"}, "allow": []string{"hst"}}}
+	ann, _ := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, claims)})
+	bob := g.as(t, "bob")
+	publish := func(channel string) *cf.Command {
+		return &cf.Command{Publish: &cf.PublishRequest{Channel: channel, Data: []byte(`1`)}}
+	}
+	bob.to("read-only:a")
+	require.Equal(t, uint32(103), bob.code(publish("read-only:a")))
+	require.Equal(t, uint32(103), bob.code(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "closed:a"}}))
+	require.Equal(t, uint32(103), bob.code(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a"}}))
+	require.NotNil(t, ann.call(publish("read-only:a")).Publish)
+	require.Equal(t, "ann", bob.publication().Info.User)
+	ann.to("closed:a")
+	require.NotNil(t, ann.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a"}}).History)
+	require.Equal(t, uint32(103), ann.code(publish("open")))
+}
+
+func TestConnectionsPerUser(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, func(cfg *config.Config) { cfg.MaxConnectionsPerUser = 2 })
+	token := signed(t, user("ann"))
+	first := g.as(t, "ann")
+	g.dial(t, "/ws?channel=a&token="+token)
+	third := g.speak(t, cf.TypeJSON)
+	third.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
+	third.closed(3504, "connection limit")
+	g.dial(t, "/ws?channel=a&token="+token).closed(1008, "connection limit")
+	g.as(t, "bob")
+	first.hangUp()
+	g.awaitMetric(t, 2, "websocket_connections")
+	g.as(t, "ann")
+}
+
+// A revocation is also of tokens for one channel.
+func TestRevokedSubscriptionTokens(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, withRules, withKey)
+	claims := user("ann")
+	claims["channel"] = "closed:a"
+	before := signed(t, claims)
+	g.as(t, "ann").subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: before})
+	g.does(t, "disconnect", `{"user":"ann","revoke":true}`)
+	later := user("ann")
+	later["iat"] = time.Now().Add(2 * time.Second).Unix()
+	c, _ := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, later)})
+	subscribe := func(token string) *cf.Command {
+		return &cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "closed:a", Token: token}}
+	}
+	require.Equal(t, uint32(103), c.code(subscribe(before)))
+	later["channel"] = "closed:a"
+	after := signed(t, later)
+	require.NotNil(t, c.call(subscribe(after)).Subscribe)
+	refresh := func(token string) *cf.Command {
+		return &cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: token}}
+	}
+	require.Equal(t, uint32(103), c.code(refresh(before)))
+	require.NotNil(t, c.call(refresh(after)).SubRefresh)
+}
+
+// Who revokes tokens finds all connections that have one, also those that are about to be.
+func TestTokensRevokedWhileTheBackendIsAsked(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withTokens, withRules, withKey, b.with("connect"))
+	asked, revoked := make(chan struct{}), make(chan struct{})
+	b.decide("connect", func(map[string]any) string {
+		asked <- struct{}{}
+		<-revoked
+		return `{"result":{}}`
+	})
+	revoke := func(user string) {
+		t.Helper()
+		<-asked
+		g.does(t, "disconnect", `{"user":"`+user+`","revoke":true}`)
+		revoked <- struct{}{}
+	}
+	claims := user("ann")
+	claims["channels"] = []string{"seen:a"}
+	c := g.speak(t, cf.TypeJSON)
+	c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
+	revoke("ann")
+	c.closed(3500, "invalid token")
+
+	// The handshake of a plain client is as good as answered when others can find it.
+	dialled, bob := make(chan *client, 1), signed(t, user("bob"))
+	go func() {
+		defer close(dialled)
+		if c, _, err := g.try(t, "/ws?channel=seen:a&token="+bob); err == nil {
+			dialled <- c
+		}
+	}()
+	revoke("bob")
+	plain := <-dialled
+	require.NotNil(t, plain)
+	plain.closed(1008, "the token was revoked")
+	for _, name := range []string{"websocket_connections", "websocket_users", "websocket_channels"} {
+		g.awaitMetric(t, 0, name)
+	}
+}
