@@ -105,6 +105,11 @@ SOAK ?= 10m
 soak: ## Let a gateway with the race detector go through everything clients do, for SOAK; nothing of it may be left
 	SOAK=$(SOAK) go test -count=1 -timeout 0 -v ./test/soak
 
+LOSS ?= 2m
+.PHONY: loss
+loss: deps-loss ## Count messages for LOSS while gateways are killed and connections cut: none may be lost, or come twice
+	LOSS=$(LOSS) go test -count=1 -timeout 0 -v ./test/loss
+
 .PHONY: bench
 bench: deps-bench build ## Measure the gateway against a floor and print the table (BENCH="--quick --rows idle")
 	CGO_ENABLED=0 go -C hack/bench build -trimpath -o $(CURDIR)/$(BIN)/ ./...
@@ -118,6 +123,10 @@ deps-cluster: # Debian packages of the local cluster, and of the images made her
 
 .PHONY: deps-bench
 deps-bench: # Debian packages of the benchmark
+	@hack/install-deps.sh build redis
+
+.PHONY: deps-loss
+deps-loss: # Debian packages of the loss test
 	@hack/install-deps.sh build redis
 
 .PHONY: deps-test

@@ -60,7 +60,7 @@ func (g *Gateway) Await(ctx context.Context, fits func(Metrics) bool) (Metrics, 
 		}
 		select {
 		case <-poll.C:
-		case <-g.ended:
+		case <-g.Ended():
 			return nil, fmt.Errorf("%s has ended", g.Name)
 		case <-ctx.Done():
 			return m, fmt.Errorf("the metrics of %s are not what they should be after %v", g.Name, patience)

@@ -1,8 +1,16 @@
-// What the tests share: where the gateways are, and ways to wait for what a client reports.
+// What the tests share: the SDK in both encodings, ways to the gateways, and ways to wait for what a
+// client reports.
 import assert from 'node:assert/strict';
+import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer, connect as dial } from 'node:net';
+import { describe, it } from 'node:test';
 import { Centrifuge } from 'centrifuge';
+import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
+import { Inbox, pause, until } from './inbox.mjs';
+
+export { Inbox, pause, until };
 
 const variable = (name) => {
   const value = process.env[name];
@@ -12,47 +20,153 @@ const variable = (name) => {
 
 export const gateways = [variable('GATEWAY_A'), variable('GATEWAY_B')];
 export const apiKey = variable('API_KEY');
+const jwtKey = variable('JWT_KEY');
+const control = variable('CONTROL');
 
-// The events of an emitter, in order, for tests that await the next one.
-export class Inbox {
-  #waiting = [];
-  #received = [];
-  constructor(emitter, event) {
-    emitter.on(event, (...args) => {
-      const next = this.#waiting.shift();
-      if (next) next(args);
-      else this.#received.push(args);
+// What has a bound in this file: it passes long before, unless something is broken.
+export const options = { timeout: 40_000 };
+
+// The SDK in one encoding. Protobuf carries bytes: these hold the JSON that the tests compare.
+const sdks = [
+  { name: 'json', Centrifuge, data: (value) => value, value: (data) => data },
+  {
+    name: 'protobuf',
+    Centrifuge: CentrifugeProtobuf,
+    data: (value) => new TextEncoder().encode(JSON.stringify(value)),
+    value: (bytes) => (bytes === undefined ? undefined : JSON.parse(new TextDecoder().decode(bytes))),
+  },
+];
+
+// Scenarios are gone through in both encodings, and some at the same time: most of each is waiting.
+export function scenarios(title, register) {
+  describe(title, { concurrency: 10 }, () => {
+    for (const sdk of sdks) register((name, scenario) => it(`${sdk.name}: ${name}`, options, (t) => scenario(t, sdk)));
+  });
+}
+
+// A name that nobody else uses, of a channel or of a user.
+export const unique = (prefix) => `${prefix}:${randomUUID()}`;
+
+// A way to a gateway, like a proxy on the path: it can break, stay broken, and lead elsewhere.
+export class Way {
+  #pairs = new Set();
+  dials = 0;
+  up = true;
+  static async to(t, gateway) {
+    const way = new Way();
+    way.gateway = gateway;
+    way.server = createServer((near) => way.#join(near));
+    way.server.listen(0, '127.0.0.1');
+    await once(way.server, 'listening');
+    way.address = `127.0.0.1:${way.server.address().port}`;
+    t.after(() => {
+      way.server.close();
+      way.cut();
     });
+    return way;
   }
-  async next() {
-    const args = this.#received.length ? this.#received.shift() : await new Promise((resolve) => this.#waiting.push(resolve));
-    return args[0];
+  #join(near) {
+    near.on('error', () => {});
+    if (!this.up) {
+      near.destroy();
+      return;
+    }
+    this.dials++;
+    const [host, port] = this.gateway.split(':');
+    const far = dial(Number(port), host);
+    far.on('error', () => near.destroy());
+    const pair = () => {
+      near.destroy();
+      far.destroy();
+    };
+    this.#pairs.add(pair);
+    near.on('close', () => {
+      this.#pairs.delete(pair);
+      far.destroy();
+    });
+    far.on('close', () => near.destroy());
+    near.pipe(far);
+    far.pipe(near);
   }
-  get unread() {
-    return this.#received.length;
+  // Breaks what is open. What was on its way is lost.
+  cut() {
+    for (const pair of this.#pairs) pair();
+  }
+  // Breaks it until the gateway has been exchanged for another, or until it is mended.
+  break() {
+    this.up = false;
+    this.cut();
+  }
+  mend(gateway = this.gateway) {
+    this.gateway = gateway;
+    this.up = true;
   }
 }
 
-export async function connect(t, gateway) {
-  const client = new Centrifuge(`ws://${gateway}/connection/websocket`, { websocket: WebSocket });
+// A token as a backend signs it.
+export function token(claims, { key = jwtKey, alg = 'HS256' } = {}) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg, typ: 'JWT' })}.${part(claims)}`;
+  return `${signed}.${alg === 'none' ? '' : createHmac('sha256', key).update(signed).digest('base64url')}`;
+}
+
+// The time as tokens have it, in whole seconds.
+export const now = () => Math.floor(Date.now() / 1000);
+
+const fast = { minReconnectDelay: 50, maxReconnectDelay: 300 };
+
+// A client that has not connected yet, with inboxes of what it will say. headers are the handshake's.
+export function make(t, sdk, address, { headers, ...settings } = {}) {
+  class Socket extends WebSocket {
+    constructor(url, protocols) {
+      super(url, protocols, { headers });
+    }
+  }
+  const client = new sdk.Centrifuge(typeof address === "string" ? `ws://${address}/connection/websocket` : address, { websocket: Socket, ...fast, ...settings });
   t.after(() => client.disconnect());
-  const connected = new Inbox(client, 'connected');
-  client.connect();
-  const context = await connected.next();
-  return { client, connected, context };
+  const made = { sdk, client };
+  for (const event of ['connected', 'connecting', 'disconnected', 'error', 'message', 'subscribed', 'subscribing', 'unsubscribed', 'publication', 'join', 'leave']) {
+    made[event] = new Inbox(client, event);
+  }
+  return made;
 }
 
-export async function subscribe(client, channel) {
-  const subscription = client.newSubscription(channel);
-  const inbox = new Inbox(subscription, 'publication');
-  subscription.subscribe();
-  await subscription.ready(10_000);
-  return { subscription, inbox };
+export async function connect(t, sdk, address, settings) {
+  const made = make(t, sdk, address, settings);
+  made.client.connect();
+  made.context = await made.connected.next();
+  await made.connecting.next();
+  return made;
+}
+
+// Connects as a user, whose name is made up.
+export async function connectAs(t, sdk, address, claims = {}, settings = {}) {
+  const user = claims.sub ?? unique('user');
+  return { user, ...(await connect(t, sdk, address, { token: token({ ...claims, sub: user }), ...settings })) };
+}
+
+const minimal = { minResubscribeDelay: 50, maxResubscribeDelay: 300 };
+
+// A subscription that has not been made yet, with inboxes of what it will say.
+export function prepare({ sdk, client }, channel, settings) {
+  const subscription = client.newSubscription(channel, { ...minimal, ...settings });
+  const prepared = { subscription, values: async (count) => (await prepared.publications.take(count)).map((p) => sdk.value(p.data)) };
+  prepared.publications = new Inbox(subscription, 'publication');
+  for (const event of ['subscribed', 'subscribing', 'unsubscribed', 'error', 'join', 'leave']) prepared[event] = new Inbox(subscription, event);
+  return prepared;
+}
+
+export async function subscribe(made, channel, settings) {
+  const prepared = prepare(made, channel, settings);
+  prepared.subscription.subscribe();
+  prepared.context = await prepared.subscribed.next();
+  await prepared.subscribing.next();
+  return prepared;
 }
 
 // A plain WebSocket, subscribed when it is open.
-export async function plain(t, gateway, query, options) {
-  const socket = new WebSocket(`ws://${gateway}/ws?${query}`, options);
+export async function plain(t, gateway, query, settings) {
+  const socket = new WebSocket(`ws://${gateway}/ws?${query}`, settings);
   t.after(() => socket.terminate());
   const frames = [];
   const waiting = [];
@@ -68,8 +182,8 @@ export async function plain(t, gateway, query, options) {
 }
 
 // What the gateway answers to a handshake that it refuses: status and text.
-export async function refusal(gateway, path, options) {
-  const socket = new WebSocket(`ws://${gateway}${path}`, options);
+export async function refusal(gateway, path, settings) {
+  const socket = new WebSocket(`ws://${gateway}${path}`, settings);
   // Ending an unfinished handshake is reported as an error; it is what this function is for.
   socket.on('error', () => {});
   const [, response] = await once(socket, 'unexpected-response');
@@ -79,11 +193,41 @@ export async function refusal(gateway, path, options) {
   return { status: response.statusCode, text };
 }
 
-export async function publish(gateway, body, key = apiKey) {
-  const response = await fetch(`http://${gateway}/api/publish`, {
+// Calls the server API as it is.
+export async function call(gateway, method, body = {}, key = apiKey) {
+  const response = await fetch(`http://${gateway}/api/${method}`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'X-API-Key': key },
     body: JSON.stringify(body),
   });
   return { status: response.status, body: await response.json() };
 }
+
+// Calls a method that must succeed, and returns its result.
+export async function api(gateway, method, body) {
+  const answer = await call(gateway, method, body);
+  assert.ok(answer.body.result, `${method}: ${JSON.stringify(answer)}`);
+  return answer.body.result;
+}
+
+export const publish = (gateway, channel, data, more = {}) => api(gateway, 'publish', { channel, data, ...more });
+
+// A gateway of a test's own. Its flags win over those that all have.
+export async function gateway(...flags) {
+  const name = unique('gateway').replace(':', '-');
+  const { addr } = await order('start', { name, flags });
+  return { name, address: addr, kill: () => order('kill', { name }), stop: () => order('stop', { name }) };
+}
+
+async function order(method, body) {
+  const response = await fetch(`${control}/${method}`, { method: 'POST', body: JSON.stringify(body) });
+  const answer = await response.json();
+  assert.equal(answer.error, undefined);
+  return answer;
+}
+
+// An error of the protocol with this code.
+export const code = (expected) => (error) => {
+  assert.equal(error.code, expected, `${error.code}: ${error.message}`);
+  return true;
+};

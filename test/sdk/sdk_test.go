@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
@@ -13,44 +14,80 @@ import (
 	"github.com/wsfleet/wsfleet/test/process"
 )
 
-const apiKey = "sdk-test-key"
+const (
+	apiKey = "sdk-test-key"
+	jwtKey = "sdk-test-secret-of-at-least-32-bytes"
+)
+
+// rules are those of channels that the tests use; a channel's name says what it is for.
+const rules = `[
+	{"pattern": "history:*", "history": {"size": 100, "ttl": "1m"}},
+	{"pattern": "recover:*", "history": {"size": 100, "ttl": "1m"}, "recovery": true},
+	{"pattern": "short:*", "history": {"size": 3, "ttl": "1m"}, "recovery": true},
+	{"pattern": "present:*", "history": {"size": 100, "ttl": "1m"}, "recovery": true, "presence": true, "joinLeave": true},
+	{"pattern": "nobody:*", "publish": "Nobody"},
+	{"pattern": "anybody:*", "publish": "Anybody"},
+	{"pattern": "token:*", "subscribe": "Token"},
+	{"pattern": "authenticated:*", "subscribe": "Authenticated"}
+]`
 
 func TestSDKs(t *testing.T) {
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatal("the npm packages are not installed: run `make npm-deps`")
 	}
-	binary := process.Build(t)
-	redis := redistest.Standalone(t, "")
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal("Chromium is not installed: run hack/install-deps.sh browser")
+	}
+	s := &suite{binary: process.Build(t), redis: redistest.Standalone(t, "").Addr()}
 	env := append(os.Environ(),
-		"GATEWAY_A="+startGateway(t, binary, "gateway-a", redis.Addr()),
-		"GATEWAY_B="+startGateway(t, binary, "gateway-b", redis.Addr()),
-		"API_KEY="+apiKey)
+		"GATEWAY_A="+s.start(t, "gateway-a").Addr,
+		"GATEWAY_B="+s.start(t, "gateway-b").Addr,
+		"API_KEY="+apiKey,
+		"JWT_KEY="+jwtKey,
+		"CHROMIUM="+chromium)
 
 	files, err := filepath.Glob("*.test.mjs")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tests: %v, %v", files, err)
 	}
 	for _, file := range files {
-		t.Run(file, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "node", "--test", file)
-			cmd.Env = env
-			out, err := cmd.CombinedOutput()
-			t.Logf("%s", out)
-			if err != nil {
-				t.Fatal(err)
-			}
-		})
+		t.Run(file, func(t *testing.T) { s.run(t, file, env) })
 	}
 }
 
-// startGateway runs one gateway and returns its public address once it is ready.
-func startGateway(t *testing.T, binary, name, redis string) string {
+// suite is what all test files share.
+type suite struct{ binary, redis string }
+
+// start runs one gateway of the fleet. Flags that are given win over the usual ones.
+func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gateway {
 	t.Helper()
-	return process.Start(t, binary, name,
-		"--"+contract.KeyBroker, contract.BrokerRedis,
-		"--"+contract.KeyRedisAddresses, redis,
-		"--"+contract.KeyAPIKey, apiKey,
-		"--"+contract.KeyPingInterval, "2s",
-		"--"+contract.KeyPongTimeout, "1900ms",
-	).Addr
+	return process.Start(t, s.binary, name, append([]string{
+		"--" + contract.KeyBroker, contract.BrokerRedis,
+		"--" + contract.KeyRedisAddresses, s.redis,
+		"--" + contract.KeyAPIKey, apiKey,
+		"--" + contract.KeyJWTKey, jwtKey,
+		"--" + contract.KeyChannels, rules,
+		"--" + contract.KeyPingInterval, "2s",
+		"--" + contract.KeyPongTimeout, "1900ms",
+		"--" + contract.KeyPresenceTTL, "5s",
+		"--" + contract.KeyPresenceGrace, "2s",
+		"--" + contract.KeyMaxConnectionsPerUser, "3",
+		"--" + contract.KeyMaxChannelsPerConnection, "8",
+	}, flags...)...)
+}
+
+// run goes through one file with Node's own test runner.
+func (s *suite) run(t *testing.T, file string, env []string) {
+	t.Helper()
+	c := newControl(t, s)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", file)
+	cmd.Env = slices.Concat(env, []string{"CONTROL=" + c.url})
+	var out []byte
+	var err error
+	c.serve(t, func() { out, err = cmd.CombinedOutput() })
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
 }

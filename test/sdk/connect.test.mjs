@@ -1,0 +1,186 @@
+// Connecting: who is let in, for how long, and what a client is told when it is not.
+import assert from 'node:assert/strict';
+import { api, connect, connectAs, gateways, make, now, pause, scenarios, subscribe, token, unique, until, Way } from './clients.mjs';
+
+scenarios('connecting', (scenario) => {
+  scenario('without a token, the client has an id and no user', async (t, sdk) => {
+    const { context } = await connect(t, sdk, gateways[0]);
+    assert.match(context.client, /^[0-9a-f-]{36}$/);
+    assert.equal(context.transport, 'websocket');
+  });
+
+  scenario('with a token, the fleet knows the user', async (t, sdk) => {
+    const { user, context } = await connectAs(t, sdk, gateways[0]);
+    const { connections } = await api(gateways[1], 'connections', { user });
+    assert.equal(connections.length, 1);
+    assert.equal(connections[0].id, context.client);
+    assert.equal(connections[0].node, 'gateway-a');
+  });
+
+  scenario('with a token in the Authorization header', async (t, sdk) => {
+    const user = unique('user');
+    const { context } = await connect(t, sdk, gateways[0], { headers: { Authorization: `Bearer ${token({ sub: user })}` } });
+    const { connections } = await api(gateways[1], 'connections', { user });
+    assert.deepEqual(connections.map((c) => c.id), [context.client]);
+  });
+
+  for (const [what, bad] of Object.entries({
+    'signed with another key': () => token({ sub: 'ann' }, { key: 'another key of thirty-two bytes!' }),
+    'signed by nobody': () => token({ sub: 'ann' }, { alg: 'none' }),
+    'for a subscription': () => token({ sub: 'ann', channel: 'room' }),
+    'of tomorrow': () => token({ sub: 'ann', nbf: now() + 86_400 }),
+    'that is none': () => 'not.a.token',
+  })) {
+    scenario(`a token ${what} ends in 3500, and the client stays away`, async (t, sdk) => {
+      const way = await Way.to(t, gateways[0]);
+      const { client, disconnected, connected } = make(t, sdk, way.address, { token: bad() });
+      client.connect();
+      assert.equal((await disconnected.next()).code, 3500);
+      await pause(600); // twice the longest time that the client would wait
+      assert.equal(client.state, 'disconnected');
+      assert.equal(way.dials, 1);
+      assert.equal(connected.unread, 0);
+    });
+  }
+
+  scenario('an expired token makes the client get another, and connect', async (t, sdk) => {
+    let asked = 0;
+    const user = unique('user');
+    const { disconnected } = await connect(t, sdk, gateways[0], {
+      token: token({ sub: user, exp: now() - 1 }),
+      getToken: async () => {
+        asked++;
+        return token({ sub: user, exp: now() + 60 });
+      },
+    });
+    assert.equal(asked, 1);
+    assert.equal(disconnected.unread, 0);
+    assert.equal((await api(gateways[0], 'connections', { user })).connections.length, 1);
+  });
+
+  scenario('a user has only so many connections on a gateway', async (t, sdk) => {
+    const { user } = await connectAs(t, sdk, gateways[0]);
+    for (let n = 1; n < 3; n++) await connectAs(t, sdk, gateways[0], { sub: user });
+    const fourth = make(t, sdk, gateways[0], { token: token({ sub: user }) });
+    fourth.client.connect();
+    assert.equal((await fourth.disconnected.next()).code, 3504);
+    assert.equal(fourth.client.state, 'disconnected');
+  });
+
+  scenario('the client stays connected through the gateway\'s pings', async (t, sdk) => {
+    // These gateways ping every two seconds: a client that did not answer would be gone after four.
+    const { client, connecting } = await connect(t, sdk, gateways[0]);
+    await pause(6_000);
+    assert.equal(connecting.unread, 0);
+    assert.equal(client.state, 'connected');
+  });
+});
+
+scenarios('tokens that end', (scenario) => {
+  scenario('are exchanged over the same connection', async (t, sdk) => {
+    const user = unique('user');
+    const exchanged = { times: 0 };
+    const getToken = async () => {
+      exchanged.times++;
+      return token({ sub: user, exp: now() + 2 });
+    };
+    const alice = await connect(t, sdk, gateways[0], { getToken });
+    const { publications } = await subscribe(alice, unique('room'));
+    await until('the token was exchanged twice', () => exchanged.times === 3);
+    await publishTo(alice, publications);
+    assert.equal(alice.connecting.unread + alice.disconnected.unread, 0);
+    const { connections } = await api(gateways[1], 'connections', { user });
+    assert.deepEqual(connections.map((c) => c.id), [alice.context.client]);
+  });
+
+  scenario('cannot be exchanged for another user\'s', async (t, sdk) => {
+    const alice = await connect(t, sdk, gateways[0], { token: token({ sub: unique('user'), exp: now() + 1 }), getToken: async () => token({ sub: 'mallory', exp: now() + 60 }) });
+    assert.equal((await alice.disconnected.next()).code, 3500);
+  });
+
+  scenario('of subscriptions are exchanged, too', async (t, sdk) => {
+    const ann = await connectAs(t, sdk, gateways[0]);
+    const channel = unique('token');
+    let times = 0;
+    const s = await subscribe(ann, channel, {
+      getToken: async (asked) => {
+        assert.equal(asked.channel, channel);
+        times++;
+        return token({ sub: ann.user, channel, exp: now() + 2 });
+      },
+    });
+    await until('the token was exchanged twice', () => times === 3);
+    await publishTo(ann, s.publications, channel);
+    assert.equal(s.subscribing.unread + s.unsubscribed.unread + s.error.unread, 0);
+  });
+
+  scenario('of subscriptions that are over make the client get another', async (t, sdk) => {
+    const ann = await connectAs(t, sdk, gateways[0]);
+    const channel = unique('token');
+    let times = 0;
+    await subscribe(ann, channel, {
+      token: token({ sub: ann.user, channel, exp: now() - 1 }),
+      getToken: async () => {
+        times++;
+        return token({ sub: ann.user, channel });
+      },
+    });
+    assert.equal(times, 1);
+  });
+});
+
+// A publication through both gateways shows that the subscription lives.
+async function publishTo({ sdk, client }, publications, channel = Object.keys(client.subscriptions())[0]) {
+  await api(gateways[1], 'publish', { channel, data: 'alive' });
+  assert.equal(sdk.value((await publications.next()).data), 'alive');
+}
+
+scenarios('disconnecting', (scenario) => {
+  scenario('3503 is what a backend says unless it says something else, and final', async (t, sdk) => {
+    const { user, client, disconnected } = await connectAs(t, sdk, gateways[0]);
+    await api(gateways[1], 'disconnect', { user });
+    assert.equal((await disconnected.next()).code, 3503);
+    assert.equal(client.state, 'disconnected');
+  });
+
+  scenario('after 3001 the client is back, with its subscriptions', async (t, sdk) => {
+    const channel = unique('room');
+    const alice = await connectAs(t, sdk, gateways[0]);
+    const s = await subscribe(alice, channel);
+    await api(gateways[1], 'disconnect', { user: alice.user, disconnect: { code: 3001, reason: 'shutdown' } });
+    assert.deepEqual(await alice.connecting.next(), { code: 3001, reason: 'shutdown' });
+    assert.notEqual((await alice.connected.next()).client, alice.context.client);
+    await s.subscribed.next();
+    await publishTo(alice, s.publications, channel);
+  });
+
+  scenario('a backend\'s own code and reason reach the client', async (t, sdk) => {
+    const { user, disconnected } = await connectAs(t, sdk, gateways[0]);
+    await api(gateways[1], 'disconnect', { user, disconnect: { code: 4501, reason: 'banned' } });
+    assert.deepEqual(await disconnected.next(), { code: 4501, reason: 'banned' });
+  });
+
+  scenario('who is whitelisted stays', async (t, sdk) => {
+    const spared = await connectAs(t, sdk, gateways[0]);
+    const other = await connectAs(t, sdk, gateways[1], { sub: spared.user });
+    await api(gateways[1], 'disconnect', { user: spared.user, whitelist: [spared.context.client] });
+    assert.equal((await other.disconnected.next()).code, 3503);
+    assert.equal((await api(gateways[1], 'connections', { user: spared.user })).connections.length, 1);
+    assert.equal(spared.disconnected.unread, 0);
+  });
+
+  scenario('with revoke the tokens of before are worth nothing on any gateway', async (t, sdk) => {
+    const user = unique('user');
+    const old = token({ sub: user, iat: now() });
+    const alice = await connect(t, sdk, gateways[0], { token: old });
+    await api(gateways[1], 'disconnect', { user, revoke: true, disconnect: { code: 3001, reason: 'log in again' } });
+    assert.equal((await alice.connecting.next()).code, 3001);
+    assert.equal((await alice.disconnected.next()).code, 3500);
+    const again = make(t, sdk, gateways[1], { token: old });
+    again.client.connect();
+    assert.equal((await again.disconnected.next()).code, 3500);
+    const revoked = now();
+    await until('the next second', () => now() > revoked); // tokens know whole seconds only
+    await connect(t, sdk, gateways[1], { token: token({ sub: user, iat: now() }) });
+  });
+});

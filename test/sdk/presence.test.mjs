@@ -1,0 +1,90 @@
+// Presence: who is in a channel, and who is told of it, across gateways.
+import assert from 'node:assert/strict';
+import { connect, connectAs, gateway, gateways, pause, scenarios, subscribe, token, unique, Way } from './clients.mjs';
+
+// A subscriber who is told of the others. Whether it hears of its own coming, too, is not said.
+async function watch(client, channel) {
+  const s = await subscribe(client, channel, { joinLeave: true });
+  const other = async (inbox) => {
+    const event = await inbox.next();
+    return event.info.client === client.context.client ? other(inbox) : event.info;
+  };
+  return { ...s, joined: () => other(s.join), left: () => other(s.leave) };
+}
+
+scenarios('presence', (scenario) => {
+  scenario('shows the members of both gateways, with what their tokens say of them', async (t, sdk) => {
+    const channel = unique('present');
+    const ann = await connectAs(t, sdk, gateways[0], { info: { name: 'Ann' } });
+    const again = await connectAs(t, sdk, gateways[1], { sub: ann.user });
+    const bob = await connectAs(t, sdk, gateways[1]);
+    const nobody = await connect(t, sdk, gateways[0]);
+    const { subscription } = await subscribe(ann, channel, { token: token({ sub: ann.user, channel, info: { role: 'host' } }) });
+    for (const client of [again, bob, nobody]) await subscribe(client, channel);
+
+    const { clients } = await subscription.presence();
+    assert.deepEqual(Object.keys(clients).sort(), [ann, again, bob, nobody].map((c) => c.context.client).sort());
+    const host = clients[ann.context.client];
+    assert.equal(host.user, ann.user);
+    assert.deepEqual(sdk.value(host.connInfo), { name: 'Ann' });
+    assert.deepEqual(sdk.value(host.chanInfo), { role: 'host' });
+    assert.equal(clients[nobody.context.client].user, '');
+    const { numClients, numUsers } = await subscription.presenceStats();
+    assert.deepEqual({ numClients, numUsers }, { numClients: 4, numUsers: 3 });
+  });
+
+  scenario('tells the other gateway who joins and who leaves', async (t, sdk) => {
+    const channel = unique('present');
+    const witness = await watch(await connectAs(t, sdk, gateways[1]), channel);
+    const ann = await connectAs(t, sdk, gateways[0], { info: { name: 'Ann' } });
+    const { subscription, join } = await subscribe(ann, channel);
+    const joined = await witness.joined();
+    assert.equal(joined.user, ann.user);
+    assert.equal(joined.client, ann.context.client);
+    assert.deepEqual(sdk.value(joined.connInfo), { name: 'Ann' });
+    subscription.unsubscribe();
+    assert.equal((await witness.left()).client, ann.context.client);
+    // Who did not ask for it is told nothing.
+    assert.equal(join.unread, 0);
+    assert.deepEqual(Object.keys((await witness.subscription.presence()).clients).length, 1);
+  });
+
+  scenario('nobody sees a user come back within the grace, on whatever gateway', async (t, sdk) => {
+    const channel = unique('present');
+    const witness = await watch(await connectAs(t, sdk, gateways[1]), channel);
+    const way = await Way.to(t, gateways[0]);
+    const ann = await connectAs(t, sdk, way.address);
+    const { subscribed } = await subscribe(ann, channel);
+    assert.equal((await witness.joined()).user, ann.user);
+    for (const to of [gateways[0], gateways[1]]) {
+      way.break();
+      way.mend(to);
+      await ann.connected.next();
+      await subscribed.next();
+    }
+    // The time in which the connections of before would be seen to leave, if they were.
+    await pause(4_000);
+    assert.equal((await witness.subscription.presenceStats()).numUsers, 2);
+    const bob = await connectAs(t, sdk, gateways[0]);
+    await subscribe(bob, channel);
+    assert.equal((await witness.joined()).user, bob.user);
+    assert.equal(witness.leave.unread, 0);
+    // Who does not come back is gone when the grace is over.
+    way.break();
+    assert.equal((await witness.left()).user, ann.user);
+  });
+
+  scenario('the members of a gateway that was killed are gone after a time', async (t, sdk) => {
+    const doomed = await gateway();
+    const channel = unique('present');
+    const witness = await watch(await connectAs(t, sdk, gateways[1]), channel);
+    const way = await Way.to(t, doomed.address);
+    const ann = await connectAs(t, sdk, way.address);
+    await subscribe(ann, channel);
+    await witness.joined();
+    way.break();
+    await doomed.kill();
+    assert.equal((await witness.left()).user, ann.user);
+    assert.equal((await witness.subscription.presenceStats()).numClients, 1);
+  });
+});
