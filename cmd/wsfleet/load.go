@@ -34,6 +34,7 @@ func newLoad() *cobra.Command {
 		Long:  "Open many connections to a gateway, publish through some of them, and say what arrived, when, and\nwhat it cost the server. A URL without a path gets that of the protocol.\n\nScenarios:\n" + scenarios(),
 		Example: `  wsfleet load idle ws://127.0.0.1:8080 --clients 10000 --channels 1000 --server-pid 4242
   wsfleet load fanout ws://127.0.0.1:8080 --clients 5000 --window 16
+  wsfleet load storm ws://127.0.0.1:8080 --clients 5000 --channels 500 --recover --rate 500
   wsfleet load chat wss://example.com --clients 1000 --channels 50 --rate 200 --output html --output-file chat.html`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -90,6 +91,7 @@ func bind(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "`time` that a client has to be subscribed, and that outstanding messages have")
 	fs.DurationVar(&o.Jitter, "jitter", o.Jitter, "storm: `time` over which the reconnects are spread at random; 0 = all at once")
 	fs.IntVar(&o.Cycles, "cycles", o.Cycles, "storm: `count` of storms")
+	fs.BoolVar(&o.Recover, "recover", false, "storm: clients come back for what they missed; meanwhile one further connection per channel publishes")
 	fs.IntVar(&o.StepClients, "step-clients", o.StepClients, "ramp: `clients` that a step adds; 0 = a tenth of --clients")
 	fs.DurationVar(&o.MaxP99, "max-p99", o.MaxP99, "ramp: `latency` at which to end; 0 = none")
 	fs.IntVar(&o.ServerPID, "server-pid", o.ServerPID, "process `id` of the server, to tell its CPU time and memory")

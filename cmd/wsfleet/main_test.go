@@ -80,6 +80,7 @@ func TestCommandLinesThatCannotBeUsed(t *testing.T) {
 		"unknown flag: --cients":                           {"load", "idle", url, "--cients", "3"},
 		`invalid argument "many" for "--clients"`:          {"load", "idle", url, "--clients", "many"},
 		"--clients: 0 clients":                             {"load", "idle", url, "--clients", "0"},
+		"--recover: only storm reconnects":                 {"load", "fanout", url, "--recover"},
 		`--output: unknown format "yaml"`:                  {"load", "idle", url, "--output", "yaml"},
 		"--output-file: open " + os.TempDir() + "/no/such": {"load", "idle", url, "--output-file", os.TempDir() + "/no/such/file"},
 		`--header: "X-Name" names no value`:                {"load", "idle", url, "--header", "X-Name"},

@@ -36,13 +36,15 @@ type client struct {
 	// partial is the beginning of a frame, fragments that of a message, whose rest has not come yet.
 	partial, fragments []byte
 	fragmented         bool
-	// last are the last numbers of the channel's publishers.
-	last []uint32
+	// past outlives the connection where clients recover.
+	past *past
 
 	// number is that of the last publication; the publishing goroutine's alone.
 	number uint32
 	// measuredFrom is the first publication that is measured; 0 while there is none.
 	measuredFrom atomic.Uint32
+	// recovery is what subscribing gave back; it is there when ready gets nil.
+	recovery recovery
 }
 
 // largestFrame is what a client takes; nothing in a load test needs more.
@@ -149,14 +151,6 @@ func (c *client) subscribed() {
 	if c.state.CompareAndSwap(connecting, open) {
 		c.ready <- nil
 	}
-}
-
-// lastFrom is where the last number of a publisher is kept.
-func (c *client) lastFrom(slot, slots int) *uint32 {
-	if c.last == nil {
-		c.last = make([]uint32, slots)
-	}
-	return &c.last[slot]
 }
 
 // maskedFrame appends a frame as a client sends it.

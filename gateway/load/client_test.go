@@ -33,7 +33,7 @@ func lonely(t testing.TB, protocol Protocol) (*client, *memoryWire) {
 	w.shards = []*shard{newShard(w)}
 	w.current = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
 	wire := &memoryWire{}
-	c := &client{id: 1, shard: w.shards[0], wire: wire, ready: make(chan error, 1)}
+	c := &client{id: 1, shard: w.shards[0], wire: wire, ready: make(chan error, 1), past: &past{}}
 	c.state.Store(open)
 	return c, wire
 }
@@ -133,6 +133,7 @@ func FuzzFeed(f *testing.F) {
 	f.Add(push(1), uint16(3))
 	f.Add(slices.Concat(push(1), frame(0x89, "ping"), frame(0x81, "{}")), uint16(1))
 	f.Add(frame(0x88, "\x03\xe8bye"), uint16(1))
+	f.Add(frame(0x81, `{"id":2,"subscribe":{"recoverable":true,"epoch":"e","offset":7,"recovered":true,"publications":[{"data":{}}]}}`), uint16(1))
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		at := min(int(cut), len(data))
 		whole, _ := lonely(t, Centrifuge)
@@ -144,6 +145,13 @@ func FuzzFeed(f *testing.F) {
 		}
 		require.Equal(t, err == nil, errParts == nil, "%v, %v", err, errParts)
 		require.Equal(t, whole.shard.counts, parts.shard.counts)
+
+		returning, _ := lonely(t, Centrifuge)
+		returning.state.Store(connecting)
+		returning.past.kept = true
+		if err := returning.feed(bytes.Clone(data), 10); err == nil && returning.state.Load() == open {
+			require.NotZero(t, returning.past.at)
+		}
 	})
 }
 

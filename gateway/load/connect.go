@@ -40,6 +40,8 @@ type ConnectReply struct {
 	Latency []byte
 	// Last is when the last client was subscribed, by the shared clock; 0 without any.
 	Last int64
+	// Recovery is of those that came back with a position.
+	Recovery Recovery
 	// GaveUp is set when nobody could connect and the rest did not try.
 	GaveUp bool
 }
@@ -137,14 +139,14 @@ func (a *connects) connect(id int, due int64) {
 			a.worker.remember(c)
 		}
 		again := err != nil && a.args.Storm && a.worker.clock.now() < a.args.GiveUp
-		a.note(err, started, again)
+		a.note(c, err, started, again)
 		if !again || !a.worker.sleep(a.worker.clock.now()+rand.Int64N(int64(backoff))) || !a.enter() {
 			return
 		}
 	}
 }
 
-func (a *connects) note(err error, started int64, again bool) {
+func (a *connects) note(c *client, err error, started int64, again bool) {
 	if err != nil && a.worker.ctx.Err() != nil {
 		// The run was ended, the server did nothing wrong.
 		return
@@ -158,6 +160,7 @@ func (a *connects) note(err error, started int64, again bool) {
 		a.reply.Connected++
 		a.reply.Last = max(a.reply.Last, now)
 		record(a.latency, now-started)
+		a.reply.Recovery.note(c.recovery)
 		return
 	case !again:
 		a.reply.Failed++
@@ -177,7 +180,7 @@ func (w *Worker) connect(id int) (*client, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	hello := w.dialect.hello(w.plan.channelName(c.channel))
+	hello := w.dialect.hello(w.plan.channelName(c.channel), c.past)
 	if hello == nil {
 		c.subscribed()
 	} else if err := c.wire.write(maskedFrame(nil, ws.OpText, hello)); err != nil {
@@ -244,7 +247,10 @@ func (w *Worker) dialer(id int) *net.Dialer {
 }
 
 // sleep returns at a time of the shared clock, or false when the run is over.
-func (w *Worker) sleep(until int64) bool {
+func (w *Worker) sleep(until int64) bool { return w.sleepUnless(until, nil) }
+
+// sleepUnless is sleep that also ends, in vain, with a channel.
+func (w *Worker) sleepUnless(until int64, over <-chan struct{}) bool {
 	d := w.clock.until(until)
 	if d <= 0 {
 		return w.ctx.Err() == nil
@@ -254,6 +260,8 @@ func (w *Worker) sleep(until int64) bool {
 	select {
 	case <-timer.C:
 		return true
+	case <-over:
+		return false
 	case <-w.ctx.Done():
 		return false
 	}

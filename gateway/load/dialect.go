@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -14,8 +15,8 @@ import (
 type dialect interface {
 	// target is where a client of a channel connects to.
 	target(u url.URL, channel string) *url.URL
-	// hello subscribes; nil where the handshake did.
-	hello(channel string) []byte
+	// hello subscribes, and recovers where the past says so; nil where the handshake did.
+	hello(channel string, p *past) []byte
 	// publication is the frame that publishes a message; it is appended to b.
 	publication(b []byte, channel string, number uint32, message []byte) []byte
 	// received handles a whole message. An error ends the connection.
@@ -47,7 +48,7 @@ func (plain) target(u url.URL, channel string) *url.URL {
 	return withPath(u, contract.PathPlain)
 }
 
-func (plain) hello(string) []byte { return nil }
+func (plain) hello(string, *past) []byte { return nil }
 
 func (plain) publication(b []byte, _ string, _ uint32, message []byte) []byte {
 	return append(b, message...)
@@ -72,8 +73,15 @@ const (
 
 func (centrifuge) target(u url.URL, _ string) *url.URL { return withPath(u, contract.PathCentrifuge) }
 
-func (centrifuge) hello(channel string) []byte {
-	return fmt.Appendf(nil, `{"id":%d,"connect":{}}`+"\n"+`{"id":%d,"subscribe":{"channel":%q}}`, idConnect, idSubscribe, channel)
+func (centrifuge) hello(channel string, p *past) []byte {
+	b := fmt.Appendf(nil, `{"id":%d,"connect":{}}`+"\n"+`{"id":%d,"subscribe":{"channel":%q`, idConnect, idSubscribe, channel)
+	switch {
+	case p.at.epoch != "":
+		b = fmt.Appendf(b, `,"recover":true,"epoch":%q,"offset":%d`, p.at.epoch, p.at.offset)
+	case p.kept:
+		b = append(b, `,"recoverable":true`...)
+	}
+	return append(b, `}}`...)
 }
 
 func (centrifuge) publication(b []byte, channel string, number uint32, message []byte) []byte {
@@ -95,7 +103,9 @@ func (d centrifuge) received(c *client, data []byte, now int64) error {
 		} else {
 			data = nil
 		}
-		if m, found := findMessage(line); found {
+		// Before the client is subscribed, messages come in the answer to subscribe, several in one line.
+		if m, found := findMessage(line); found && c.state.Load() != connecting {
+			c.past.pass(line)
 			c.shard.delivered(c, m, now)
 			continue
 		}
@@ -105,7 +115,7 @@ func (d centrifuge) received(c *client, data []byte, now int64) error {
 		case string(line) == "{}":
 			c.pong(line)
 		default:
-			if err := d.reply(c, line); err != nil {
+			if err := d.reply(c, line, now); err != nil {
 				return err
 			}
 		}
@@ -120,7 +130,8 @@ type reply struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	} `json:"error"`
-	Push *struct {
+	Subscribe *subscribed `json:"subscribe"`
+	Push      *struct {
 		Unsubscribe *struct {
 			Code   int    `json:"code"`
 			Reason string `json:"reason"`
@@ -132,7 +143,18 @@ type reply struct {
 	} `json:"push"`
 }
 
-func (centrifuge) reply(c *client, line []byte) error {
+// subscribed is where a subscription begins in the channel's stream.
+type subscribed struct {
+	Recoverable  bool   `json:"recoverable"`
+	Epoch        string `json:"epoch"`
+	Offset       uint64 `json:"offset"`
+	Recovered    bool   `json:"recovered"`
+	Publications []struct {
+		Data json.RawMessage `json:"data"`
+	} `json:"publications"`
+}
+
+func (d centrifuge) reply(c *client, line []byte, now int64) error {
 	var r reply
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("the server sent what is no JSON: %.40q", line)
@@ -150,11 +172,32 @@ func (centrifuge) reply(c *client, line []byte) error {
 		return failed
 	case r.ID == idSubscribe:
 		if failed == nil {
-			c.subscribed()
+			failed = d.begin(c, r.Subscribe, now)
 		}
 		return failed
 	case r.ID > idPublication:
 		c.shard.worker.answered(c, r.ID-idPublication, failed)
 	}
+	return nil
+}
+
+// errNoRecovery is a channel whose subscribers cannot recover.
+var errNoRecovery = errors.New("the server lets nobody recover in this channel: give it a rule with history and recovery")
+
+// begin takes what the client missed, and lets it go on from there.
+func (centrifuge) begin(c *client, s *subscribed, now int64) error {
+	if c.past.kept {
+		if s == nil || !s.Recoverable {
+			return errNoRecovery
+		}
+		c.recovery = recovery{asked: c.past.at.epoch != "", recovered: s.Recovered, publications: int64(len(s.Publications))}
+		c.past.at = position{s.Epoch, s.Offset}
+		for _, p := range s.Publications {
+			if m, found := findMessage(p.Data); found {
+				c.shard.delivered(c, m, now)
+			}
+		}
+	}
+	c.subscribed()
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsfleet/wsfleet/gateway"
+	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
@@ -64,9 +65,10 @@ func run(t *testing.T, o Options) *Result {
 }
 
 // startGateway is a real one.
-func startGateway(t *testing.T) string {
+func startGateway(t *testing.T, rules ...channel.Rule) string {
 	t.Helper()
 	cfg := config.Default()
+	cfg.Channels = rules
 	// Load comes faster than clients may by default.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
@@ -93,6 +95,9 @@ type fake struct {
 	accept func(handshakes int) int
 	// subscribed is told of a peer that is there.
 	subscribed func(p *peer)
+	// stamp is what a publication has besides its data, and subscribe the answer to a subscription; both
+	// hold the lock.
+	stamp, subscribe func(text string) string
 
 	mu         sync.Mutex
 	handshakes int
@@ -129,6 +134,8 @@ func newFake(change func(*fake)) *fake {
 	f.publish = func(*peer) string { return `"publish":{}` }
 	f.accept = func(int) int { return 0 }
 	f.subscribed = func(*peer) {}
+	f.stamp = func(string) string { return "" }
+	f.subscribe = func(string) string { return `{}` }
 	change(f)
 	return f
 }
@@ -174,7 +181,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if p.channel != "" && r.URL.Query().Has("channel") {
-			f.fanOut(p.channel, frame)
+			f.fanOut(p.channel, func() []byte { return frame })
 			continue
 		}
 		for line := range bytes.SplitSeq(frame, []byte("\n")) {
@@ -214,13 +221,18 @@ func (f *fake) command(p *peer, line []byte) {
 	case c.Connect != nil:
 		p.send(fmt.Sprintf(`{"id":%d,"connect":{"client":"x"}}`, c.ID))
 	case c.Subscribe != nil:
-		p.send(fmt.Sprintf(`{"id":%d,"subscribe":{}}`, c.ID))
 		p.channel = c.Subscribe.Channel
-		f.join(p)
+		f.mu.Lock()
+		p.send(fmt.Sprintf(`{"id":%d,"subscribe":%s}`, c.ID, f.subscribe(string(line))))
+		f.peers[p] = true
+		f.mu.Unlock()
+		f.subscribed(p)
 	case c.Publish != nil:
 		answer := f.publish(p)
 		if strings.HasPrefix(answer, `"publish"`) {
-			f.fanOut(c.Publish.Channel, fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s}}}`, c.Publish.Channel, c.Publish.Data))
+			f.fanOut(c.Publish.Channel, func() []byte {
+				return fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s%s}}}`, c.Publish.Channel, c.Publish.Data, f.stamp(string(c.Publish.Data)))
+			})
 		}
 		p.send(fmt.Sprintf(`{"id":%d,%s}`, c.ID, answer))
 	default:
@@ -231,9 +243,10 @@ func (f *fake) command(p *peer, line []byte) {
 	}
 }
 
-func (f *fake) fanOut(channel string, line []byte) {
+func (f *fake) fanOut(channel string, encode func() []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	line := encode()
 	for p := range f.peers {
 		if p.channel == channel {
 			f.deliver(p, line)

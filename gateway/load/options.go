@@ -95,6 +95,9 @@ type Options struct {
 	// Jitter spreads the reconnects of Storm at random over this time.
 	Jitter time.Duration
 	Cycles int
+	// Recover lets the clients of Storm come back for what they missed; meanwhile one further connection
+	// per channel publishes.
+	Recover bool
 
 	// stormConcurrency is ConnectConcurrency when all come back.
 	stormConcurrency int
@@ -152,8 +155,11 @@ func (o *Options) Validate() error {
 	wrong(o.Rate < 0, "rate", "%v messages a second cannot be offered: give a rate above 0", o.Rate)
 	wrong(o.Window < 0, "window", "a window of %d cannot be used: give 1 or more", o.Window)
 	wrong(o.Rate > 0 && o.Window > 0, "window", "excludes --rate: give --rate for an open loop or --window for a closed one")
-	wrong(!o.publishes() && o.Rate > 0, "rate", "%s publishes nothing: leave it out", o.Scenario)
-	wrong(!o.publishes() && o.Window > 0, "window", "%s publishes nothing: leave it out", o.Scenario)
+	wrong(!o.publishes() && o.Rate > 0, "rate", "%s publishes nothing: leave it out", o.doing())
+	wrong(!o.publishes() && o.Window > 0, "window", "%s publishes nothing: leave it out", o.doing())
+	wrong(o.Scenario == Storm && o.Recover && o.Window > 0, "window", "would wait for clients that are cut: give --rate")
+	wrong(o.Recover && o.Scenario != Storm, "recover", "only storm reconnects: leave it out")
+	wrong(o.Recover && o.Protocol == Plain, "recover", "the plain protocol has no positions: use --protocol centrifuge")
 	wrong(o.MessageBytes < minMessageBytes, "message-bytes", "%d bytes are too few: a message carries its number, its publisher and its time; give %d or more", o.MessageBytes, minMessageBytes)
 	wrong(o.Duration <= 0, "duration", "%v cannot be measured: give a time above 0, like 10s", o.Duration)
 	wrong(o.Hold <= 0, "hold", "%v cannot be measured: give a time above 0, like 10s", o.Hold)
@@ -183,7 +189,15 @@ func scenarioNames() string {
 }
 
 func (o *Options) publishes() bool {
-	return o.Scenario != Idle && o.Scenario != Storm
+	return o.Scenario != Idle && (o.Scenario != Storm || o.Recover)
+}
+
+// doing names the scenario where it publishes nothing.
+func (o *Options) doing() string {
+	if o.Scenario == Storm {
+		return "storm without --recover"
+	}
+	return string(o.Scenario)
 }
 
 // Fallbacks of a scenario that publishes when neither a rate nor a window is given.

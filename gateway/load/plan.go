@@ -3,10 +3,10 @@ package load
 import "strconv"
 
 // plan says who is who: the same in every process, from nothing but the options. Clients are numbered
-// from 0. The publishers of a fanout come before the clients that listen, also in time: a server that
-// is full shall not lack them.
+// from 0. The publishers of a fanout, and of a storm, come before the clients that listen, also in time: a
+// server that is full shall not lack them.
 type plan struct {
-	// total is how many connections there are, extra how many of them are a fanout's publishers.
+	// total is how many connections there are, extra how many of them do nothing but publish.
 	total, extra        int
 	channels, processes int
 	prefix              string
@@ -20,7 +20,11 @@ func newPlan(o *Options, processes int) plan {
 		p.extra = o.Channels
 	case Chat, Direct:
 		p.everyonePublishes = true
-	case Idle, Storm:
+	case Storm:
+		if o.Recover {
+			p.extra = o.Channels
+		}
+	case Idle:
 	}
 	p.total = o.Clients + p.extra
 	return p
@@ -28,6 +32,9 @@ func newPlan(o *Options, processes int) plan {
 
 // everyone is all connections.
 func (p plan) everyone() Range { return Range{0, p.total} }
+
+// listeners are those that are not there to publish.
+func (p plan) listeners() Range { return Range{p.extra, p.total} }
 
 // process is the worker that a client lives in.
 func (p plan) process(client int) int { return client % p.processes }

@@ -9,7 +9,7 @@ import (
 func TestEachChannelsPublishersHavePlacesOfTheirOwn(t *testing.T) {
 	for _, scenario := range []Scenario{Idle, Fanout, Chat, Direct, Storm, Ramp} {
 		for _, channels := range []int{1, 3, 5} {
-			o := options(scenario, "", func(o *Options) { o.Clients, o.Channels = 10, channels })
+			o := options(scenario, "", func(o *Options) { o.Clients, o.Channels, o.Recover = 10, channels, scenario == Storm })
 			o.settle()
 			p := newPlan(&o, 3)
 			taken, publishers := map[[2]int]bool{}, make([]int, 3)

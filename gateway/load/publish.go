@@ -34,14 +34,14 @@ func (w *Worker) Prepare(args RunArgs, publishers *int) error {
 	for _, s := range w.shards {
 		s.mu.Lock()
 	}
-	w.current = args
+	w.current, w.enough = args, make(chan struct{})
 	w.window = newWindow(share(args.Window, w.index, w.plan.processes), w.ours)
 	for _, s := range w.shards {
 		s.restart()
 	}
 	w.mu.Lock()
 	for _, c := range w.clients {
-		c.last, c.number = nil, 0
+		c.past.last, c.number = nil, 0
 		c.measuredFrom.Store(0)
 	}
 	w.mu.Unlock()
@@ -73,6 +73,12 @@ func (w *Worker) Publish(_ None, reply *RunReply) error {
 		return nil
 	}
 	reply.Unsent = p.openLoop()
+	return nil
+}
+
+// Enough ends a run's publishing before its time.
+func (w *Worker) Enough(None, *None) error {
+	close(w.enough)
 	return nil
 }
 
@@ -125,13 +131,18 @@ func (p *publishers) openLoop() (unsent int64) {
 // await is sleep, but exact.
 func (w *Worker) await(until int64) bool {
 	const coarse = 3 * time.Millisecond
-	if w.clock.until(until) > coarse && !w.sleep(until-int64(coarse)/2) {
+	if w.clock.until(until) > coarse && !w.sleepUnless(until-int64(coarse)/2, w.enough) {
 		return false
 	}
 	for d := w.clock.until(until); d > 0; d = w.clock.until(until) {
 		pause(d)
 	}
-	return w.ctx.Err() == nil
+	select {
+	case <-w.enough:
+		return false
+	default:
+		return w.ctx.Err() == nil
+	}
 }
 
 // closedLoop publishes whenever a publication is done, and returns how many never were.

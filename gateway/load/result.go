@@ -69,6 +69,8 @@ type Connect struct {
 	Errors    map[string]int64 `json:"errors"`
 	PerSecond float64          `json:"perSecond"`
 	Latency   Latency          `json:"latency"`
+
+	recovery Recovery
 }
 
 // Publish is what was sent within the measured time.
@@ -103,8 +105,37 @@ type Step struct {
 	Publish  *Publish  `json:"publish,omitempty"`
 	Delivery *Delivery `json:"delivery,omitempty"`
 	// BackAfterSeconds is the time from the reconnects' beginning to the last client's subscription.
-	BackAfterSeconds float64      `json:"backAfterSeconds,omitempty"`
-	Server           *ServerPhase `json:"server"`
+	BackAfterSeconds float64 `json:"backAfterSeconds,omitempty"`
+	// Recovery is of a storm whose clients recover.
+	Recovery *Recovery    `json:"recovery,omitempty"`
+	Server   *ServerPhase `json:"server"`
+}
+
+// Recovery is what those got who came back with a position.
+type Recovery struct {
+	// Recovered clients have missed nothing, Unrecovered ones were told that they have.
+	Recovered   int64 `json:"recovered"`
+	Unrecovered int64 `json:"unrecovered"`
+	// Publications are those that came with the answers to subscribe.
+	Publications int64 `json:"publications"`
+}
+
+func (r *Recovery) note(of recovery) {
+	switch {
+	case !of.asked:
+		return
+	case of.recovered:
+		r.Recovered++
+	default:
+		r.Unrecovered++
+	}
+	r.Publications += of.publications
+}
+
+func (r *Recovery) add(other Recovery) {
+	r.Recovered += other.Recovered
+	r.Unrecovered += other.Unrecovered
+	r.Publications += other.Publications
 }
 
 // Sample is how things stood at one moment, about one a second.

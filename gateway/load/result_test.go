@@ -44,12 +44,15 @@ func specimens() map[string]*Result {
 	storm.Scenario, storm.Loop = Storm, LoopNone
 	storm.Phases = []Phase{{Name: "connect", Seconds: 0.6}, {Name: "storm 1", Seconds: 1.5}}
 	storm.Steps = []Step{{Clients: 5000, Seconds: 1.5, Connect: connect, BackAfterSeconds: 1.4}}
+	recovering := storm
+	recovering.Loop, recovering.Rate, recovering.Publish, recovering.Delivery = LoopOpen, 10, publish, delivery
+	recovering.Steps = []Step{{Clients: 5000, Seconds: 1.5, Connect: connect, BackAfterSeconds: 1.4, Recovery: &Recovery{Recovered: 4999, Unrecovered: 1, Publications: 70000}}}
 	ramp := common
 	ramp.Scenario, ramp.Loop, ramp.Window, ramp.Channels = Ramp, LoopClosed, 16, 2
 	ramp.Phases = []Phase{{Name: "connect publishers", Seconds: 0.6}, {Name: "connect 500", Seconds: 0.1}, {Name: "run 500", Seconds: 10}}
 	ramp.Steps = []Step{{Clients: 500, Seconds: 10, Connect: connect, Publish: &publish, Delivery: &delivery, Server: server}}
 	ramp.Ended = "p99 was above 100ms"
-	return map[string]*Result{"fanout": &fanout, "storm": &storm, "ramp": &ramp}
+	return map[string]*Result{"fanout": &fanout, "storm": &storm, "recovering": &recovering, "ramp": &ramp}
 }
 
 var update = flag.Bool("update", false, "write testdata anew")

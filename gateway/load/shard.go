@@ -47,7 +47,7 @@ func (s *shard) delivered(c *client, m message, now int64) {
 		// Somebody else's, or of a run that is over.
 		return
 	}
-	how := s.order.check(stream{uint32(c.id), m.publisher}, c.lastFrom(p.slot(publisher), p.slots()), m.number)
+	how := s.order.check(stream{uint32(c.id), m.publisher}, c.past.lastFrom(p.slot(publisher), p.slots()), m.number)
 	if r.Window > 0 && how != duplicate {
 		s.count(publication{m.publisher, m.number})
 	}

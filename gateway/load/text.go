@@ -90,6 +90,9 @@ func (t *page) step(n int, s Step) {
 	if s.Delivery == nil {
 		t.connect(fmt.Sprintf("storm %d", n), s.Connect)
 		t.row("", fmt.Sprintf("%s of %s back after %s", grouped(s.Connect.Connected), grouped(int64(s.Clients)), seconds(s.BackAfterSeconds)))
+		if r := s.Recovery; r != nil {
+			t.row("", fmt.Sprintf("%s recovered, %s not, %s publications with it", grouped(r.Recovered), grouped(r.Unrecovered), grouped(r.Publications)))
+		}
 		return
 	}
 	t.row(fmt.Sprintf("step %d", n), fmt.Sprintf("%s clients: %s deliveries/s, %s lost", grouped(int64(s.Clients)), number(s.Delivery.PerSecond), grouped(s.Delivery.Lost)))

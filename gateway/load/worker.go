@@ -29,11 +29,15 @@ type Worker struct {
 	// current, window and what a run counts are written with all shards locked, when nobody publishes.
 	current RunArgs
 	window  *window
+	// enough ends the publishing of the run.
+	enough chan struct{}
 
 	sent, acknowledged, failed, expected atomic.Int64
 
-	mu            sync.Mutex
-	clients       map[int]*client
+	mu      sync.Mutex
+	clients map[int]*client
+	// pasts are those of clients that recover, also while they are cut.
+	pasts         map[int]*past
 	disconnects   map[string]int64
 	publishErrors map[string]int64
 }
@@ -73,6 +77,7 @@ func (w *Worker) learn(a Assignment) error {
 	w.plan, w.dialect = newPlan(&a.Options, a.Processes), newDialect(a.Options.Protocol)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.clients, w.disconnects, w.publishErrors = map[int]*client{}, map[string]int64{}, map[string]int64{}
+	w.pasts, w.enough = map[int]*past{}, make(chan struct{})
 	w.window = newWindow(0, w.ours)
 	return nil
 }
@@ -140,7 +145,7 @@ func (w *Worker) Subscribers(_ None, channels *[]int) error {
 // adopt gives a connection to its shard.
 func (w *Worker) adopt(id int, conn net.Conn, early []byte) (*client, error) {
 	s := w.shards[id/w.plan.processes%len(w.shards)]
-	c := &client{id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1)}
+	c := &client{id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), past: w.past(id)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := w.wires[id/w.plan.processes%len(w.shards)].add(c, conn); err != nil {
@@ -150,6 +155,19 @@ func (w *Worker) adopt(id int, conn net.Conn, early []byte) (*client, error) {
 		s.read(c, early, w.clock.now())
 	}
 	return c, nil
+}
+
+// past is what a client has of the time before it was cut.
+func (w *Worker) past(id int) *past {
+	if !w.options.Recover {
+		return &past{}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pasts[id] == nil {
+		w.pasts[id] = &past{kept: true}
+	}
+	return w.pasts[id]
 }
 
 func (w *Worker) remember(c *client) {

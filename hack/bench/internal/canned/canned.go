@@ -27,6 +27,8 @@ type Wire[F any] interface{ Write(frame F) }
 // one client one after another.
 type Function[F any] struct {
 	frame func(opcode byte, payload []byte) F
+	// recovered is the answer to whoever subscribes with a position: the same for all.
+	recovered string
 	// pings are who is pinged together, plain clients and Centrifuge clients; nil where the server pings by itself.
 	pings *[2][slots]group[F]
 
@@ -46,7 +48,7 @@ type topicName struct {
 
 // New returns a function without clients; frame encodes a message for its server.
 func New[F any](frame func(opcode byte, payload []byte) F) *Function[F] {
-	return &Function[F]{frame: frame, topics: map[topicName]*group[F]{}}
+	return &Function[F]{frame: frame, recovered: recovered(), topics: map[topicName]*group[F]{}}
 }
 
 // Ping begins to ping clients, each once in an interval, spread over it. Call it before the first Open.

@@ -1,6 +1,7 @@
 package canned
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,18 @@ func TestCommandsAreAnsweredTogether(t *testing.T) {
 		`{"push":{"channel":"a","pub":{"data":{"channel":"b"}}}}`,
 		`{"id":3,"publish":{}}`,
 	}, w.written)
+}
+
+func TestWhoHasUnsubscribedGetsNothing(t *testing.T) {
+	f, w := New(text), &wire{}
+	c := f.Open(w, "/connection/websocket", func() {})
+	f.Message(c, OpText, []byte(`{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":{"channel":"a","recover":true,"offset":3}}`))
+	require.Equal(t, missed, strings.Count(w.written[1], `{"data":`))
+	f.Message(c, OpText, []byte(`{"id":3,"unsubscribe":{"channel":"a"}}`))
+	require.Equal(t, `{"id":3,"unsubscribe":{}}`, w.written[2])
+	f.topic(false, "a").write("x")
+	require.Len(t, w.written, 3)
+	require.Empty(t, c.seats)
 }
 
 func TestWhoIsClosedGetsNothing(t *testing.T) {

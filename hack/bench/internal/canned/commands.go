@@ -3,6 +3,7 @@ package canned
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // commands answers a frame of the Centrifuge protocol: one or more commands, a line each. What it
@@ -30,8 +31,15 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 			flush()
 			f.heartbeat(c)
 		case "subscribe":
-			replies = reply(replies, id, `"subscribe":{}`)
+			answer := `"subscribe":{}`
+			if member(request, "recover") != nil {
+				answer = f.recovered
+			}
+			replies = reply(replies, id, answer)
 			c.sit(f.topic(false, string(bare(member(request, "channel")))), flush)
+		case "unsubscribe":
+			c.stand(f.topic(false, string(bare(member(request, "channel")))))
+			replies = reply(replies, id, `"unsubscribe":{}`)
 		case "publish":
 			channel := bare(member(request, "channel"))
 			push := bytes.Join([][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"), []byte(`}}}`)}, nil)
@@ -55,4 +63,24 @@ func reply(replies, id []byte, answer string) []byte {
 	replies = append(replies, ',')
 	replies = append(replies, answer...)
 	return append(replies, '}')
+}
+
+// What a client missed, in the benchmark.
+const (
+	missed      = 10
+	missedBytes = 100
+)
+
+// recovered is an answer with all that was missed.
+func recovered() string {
+	var b strings.Builder
+	b.WriteString(`"subscribe":{"recoverable":true,"epoch":"floor","publications":[`)
+	for n := range missed {
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"data":"` + strings.Repeat("x", missedBytes-2) + `","offset":` + strconv.Itoa(n+1) + `}`)
+	}
+	b.WriteString(`],"recovered":true,"offset":` + strconv.Itoa(missed) + `,"positioned":true,"was_recovering":true}`)
+	return b.String()
 }

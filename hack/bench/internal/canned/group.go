@@ -46,3 +46,14 @@ func (s *seat[F]) leave() {
 	g.seats[last] = nil
 	g.seats = g.seats[:last]
 }
+
+// stand takes a client out of a group.
+func (c *Client[F]) stand(g *group[F]) {
+	for i, s := range c.seats {
+		if s.group == g {
+			s.leave()
+			c.seats = append(c.seats[:i], c.seats[i+1:]...)
+			return
+		}
+	}
+}

@@ -24,9 +24,20 @@ type result struct {
 	Connect struct {
 		Connected int `json:"connected"`
 	} `json:"connect"`
+	Steps []struct {
+		Clients          int     `json:"clients"`
+		BackAfterSeconds float64 `json:"backAfterSeconds"`
+		Recovery         struct {
+			Recovered    int `json:"recovered"`
+			Publications int `json:"publications"`
+		} `json:"recovery"`
+	} `json:"steps"`
 	Delivery struct {
-		PerSecond float64 `json:"perSecond"`
-		Latency   struct {
+		Lost       int     `json:"lost"`
+		Duplicated int     `json:"duplicated"`
+		Reordered  int     `json:"reordered"`
+		PerSecond  float64 `json:"perSecond"`
+		Latency    struct {
 			P99 float64 `json:"p99"`
 		} `json:"latency"`
 	} `json:"delivery"`
@@ -72,13 +83,22 @@ func load(ctx context.Context, bin string, s *server.Server, scenario string, fl
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		// A run that is not what was asked for is no measurement, even if there is a result.
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("wsfleet %s: %w: %s", strings.Join(args, " "), err, lastLine(errs.String())))
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("wsfleet %s: %w: %s", strings.Join(args, " "), err, reason(out.Bytes(), errs.String())))
 	}
 	r := &result{}
 	if err := json.Unmarshal(out.Bytes(), r); err != nil {
 		return nil, fmt.Errorf("wsfleet load printed no result: %w", err)
 	}
 	return r, nil
+}
+
+// reason is what the result says of a run that failed, or else what was said last.
+func reason(result []byte, log string) string {
+	var r struct{ Failures []string }
+	if json.Unmarshal(result, &r) == nil && len(r.Failures) > 0 {
+		return strings.Join(r.Failures, "; ")
+	}
+	return lastLine(log)
 }
 
 func lastLine(text string) string {

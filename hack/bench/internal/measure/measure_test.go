@@ -40,6 +40,29 @@ func TestFanoutValues(t *testing.T) {
 	require.Equal(t, 100e3, v["deliveries-16"])
 }
 
+func TestStormValues(t *testing.T) {
+	v, err := stormValues(fixture(t, "storm.json"))
+	require.NoError(t, err)
+	require.Equal(t, Values{"storm-seconds": 4.5, "storm-cpu": 0.02}, v)
+}
+
+func TestAStormThatLosesSomethingIsNoMeasurement(t *testing.T) {
+	for want, change := range map[string]func(*result){
+		"99 of 100 clients recovered": func(r *result) { r.Steps[0].Recovery.Recovered = 99 },
+		"recovered 0 publications":    func(r *result) { r.Steps[0].Recovery.Publications = 0 },
+		"1 lost":                      func(r *result) { r.Delivery.Lost = 1 },
+		"2 duplicated":                func(r *result) { r.Delivery.Duplicated = 2 },
+		"3 reordered":                 func(r *result) { r.Delivery.Reordered = 3 },
+		"tells of 0 storms":           func(r *result) { r.Steps = nil },
+		`no phase "storm 1"`:          func(r *result) { r.Phases = nil },
+	} {
+		r := fixture(t, "storm.json")
+		change(r)
+		_, err := stormValues(r)
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestAResultThatLacksSomethingIsNoMeasurement(t *testing.T) {
 	r := fixture(t, "idle.json")
 	r.Phases[1].Server = nil
@@ -85,6 +108,8 @@ func TestLoadNamesServerAndFlags(t *testing.T) {
 func TestALoadThatFailsIsNoMeasurement(t *testing.T) {
 	_, err := load(t.Context(), tool(t, `echo '{}'; echo first >&2; echo "3 messages were lost" >&2; exit 1`), &server.Server{}, "idle")
 	require.ErrorContains(t, err, "3 messages were lost")
+	_, err = load(t.Context(), tool(t, `echo '{"failures":["2 clients left","1 was lost"]}'; exit 1`), &server.Server{}, "idle")
+	require.ErrorContains(t, err, "2 clients left; 1 was lost")
 	_, err = load(t.Context(), tool(t, `echo hello`), &server.Server{}, "idle")
 	require.ErrorContains(t, err, "no result")
 }

@@ -31,10 +31,15 @@ type Settings struct {
 	Publications, RelayedPerSecond int
 	// StallSubscribers get broadcasts while somebody else is looked after.
 	StallSubscribers int
-	PingInterval     time.Duration
-	PongTimeout      time.Duration
+	// Recovering clients subscribe again and again to what they have missed. StormClients come back
+	// together, to StormChannels with a publication a second each.
+	Recovering, StormClients, StormChannels int
+	PingInterval                            time.Duration
+	PongTimeout                             time.Duration
 	// MaxConnections is what a gateway is told; with its reserved files it fits into 20,000 descriptors.
 	MaxConnections int
+	// StormConnections leaves the rest of the descriptors to handshakes that are under way.
+	StormConnections int
 }
 
 // Full are the sizes of a real measurement.
@@ -45,7 +50,8 @@ func Full() Settings {
 		DeliveriesPerSecond: 50_000, MessageBytes: 100,
 		StallSubscribers: 19_000, Publications: 1_000_000, RelayedPerSecond: 5_000,
 		PingInterval: 25 * time.Second, PongTimeout: 8 * time.Second,
-		MaxConnections: 19_500,
+		MaxConnections: 19_500, StormConnections: 16_000,
+		Recovering: 64, StormClients: 15_000, StormChannels: 500,
 	}
 }
 
@@ -55,6 +61,7 @@ func Quick() Settings {
 	s.IdleClients, s.IdleChannels, s.Hold = 2_000, 200, 6*time.Second
 	s.Subscribers, s.Duration, s.Warmup, s.DeliveriesPerSecond = 500, 2*time.Second, time.Second, 5_000
 	s.StallSubscribers, s.Publications, s.RelayedPerSecond = 2_000, 100_000, 1_000
+	s.Recovering, s.StormClients, s.StormChannels = 16, 1_500, 50
 	s.PingInterval, s.PongTimeout = 5*time.Second, 2*time.Second
 	return s
 }
@@ -83,9 +90,13 @@ func (s Settings) server() server.Options {
 }
 
 // on starts a server of its own for each run: no memory or connection of another run is in its figures.
-func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, error)) func(context.Context, Settings, string) (Values, error) {
+func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, error), change ...func(Settings, *server.Options)) func(context.Context, Settings, string) (Values, error) {
 	return func(ctx context.Context, s Settings, target string) (Values, error) {
-		to, err := server.Start(ctx, target, s.server())
+		o := s.server()
+		for _, f := range change {
+			f(s, &o)
+		}
+		to, err := server.Start(ctx, target, o)
 		if err != nil {
 			return nil, fmt.Errorf("start %s: %w", target, err)
 		}
@@ -106,6 +117,15 @@ func Scenarios() []Scenario {
 				{Key: "empty-memory", Name: "process without a connection", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 25e6}},
 			},
 			Run: on(idle),
+		},
+		{
+			Name: "kept-idle", About: "the same in channels with history, recovery and presence",
+			Figures: []report.Figure{
+				{Key: "kept-memory", Name: "resident memory per idle connection, presence and recovery on", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 2500}},
+				{Key: "kept-handshake-cpu", Name: "CPU per handshake, presence and recovery on", Unit: report.Seconds},
+				{Key: "kept-idle-cpu", Name: "CPU per idle connection and second, presence and recovery on", Unit: report.Seconds},
+			},
+			Targets: []string{server.Memory, server.Redis}, Run: on(keptIdle, keep(presence)),
 		},
 		{
 			Name: "fanout-1", About: "one publication in flight",
@@ -137,6 +157,21 @@ func Scenarios() []Scenario {
 				{Key: "stall-message", Name: "longest stall during a broadcast: a message of another channel", Unit: report.Seconds},
 			},
 			Run: on(stall),
+		},
+		{
+			Name: "recover", About: "clients subscribe and get the 10 messages that they have missed",
+			Figures: []report.Figure{
+				{Key: "recover-10", Name: "subscribe with recovery of 10 messages, per core used", Unit: report.PerCore, Goal: report.Goal{Kind: report.AtLeast, Value: 20e3, Target: server.Memory}},
+			},
+			Run: on(recovering, keep(recovery)),
+		},
+		{
+			Name: "storm", About: "all clients are cut, and come back for what they miss",
+			Figures: []report.Figure{
+				{Key: "storm-seconds", Name: "reconnect storm of 15,000 recovering clients: until all are served", Unit: report.Seconds, Goal: report.Goal{Kind: report.AtMost, Value: 10}},
+				{Key: "storm-cpu", Name: "reconnect storm of 15,000 recovering clients: CPU per client", Unit: report.Seconds},
+			},
+			Targets: []string{server.Memory, server.Redis}, Run: on(storm, keep(presence), crowd),
 		},
 		{
 			Name: "redis-publish", About: "publishing to Redis: redis-benchmark -P 16 is the floor",

@@ -29,6 +29,8 @@ const (
 type Goal struct {
 	Kind  GoalKind `json:"kind"`
 	Value float64  `json:"value,omitempty"`
+	// Target is whose goal it is; empty is everybody's.
+	Target string `json:"target,omitempty"`
 }
 
 // GoalKind says how a goal's value is meant.
@@ -38,6 +40,7 @@ type GoalKind string
 const (
 	None    GoalKind = ""
 	AtMost  GoalKind = "at most"
+	AtLeast GoalKind = "at least"
 	RatioTo GoalKind = "ratio at most"
 	RatioOf GoalKind = "ratio at least"
 	// FloorPlus is a difference to the floor's value.
@@ -46,9 +49,18 @@ const (
 
 // text is the goal as the table shows it.
 func (g Goal) text(u Unit) string {
+	if g.Target != "" {
+		return g.Target + " " + g.amount(u)
+	}
+	return g.amount(u)
+}
+
+func (g Goal) amount(u Unit) string {
 	switch g.Kind {
 	case AtMost:
 		return "≤ " + u.Text(g.Value)
+	case AtLeast:
+		return "≥ " + u.Text(g.Value)
 	case RatioTo:
 		return fmt.Sprintf("≤ %gx", g.Value)
 	case RatioOf:
@@ -63,8 +75,12 @@ func (g Goal) text(u Unit) string {
 // excess is how far a target is from its goal, as a share of the goal: positive is missed.
 func (g Goal) excess(of Summary) (excess float64, judged bool) {
 	switch {
+	case g.Target != "" && g.Target != of.Target:
+		return 0, false
 	case g.Kind == AtMost && of.Value.Rounds > 0:
 		return of.Value.Median/g.Value - 1, true
+	case g.Kind == AtLeast && of.Value.Rounds > 0:
+		return 1 - of.Value.Median/g.Value, true
 	case of.Ratio == nil:
 		return 0, false
 	case g.Kind == RatioTo:

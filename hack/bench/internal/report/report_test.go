@@ -21,7 +21,7 @@ func TestSpread(t *testing.T) {
 
 func TestRatiosAreOfTheSameRound(t *testing.T) {
 	// The machine was half as fast in the second round: the ratio does not see it.
-	f := Figure{Key: "x", Goal: Goal{RatioTo, 1.5}}
+	f := Figure{Key: "x", Goal: Goal{RatioTo, 1.5, ""}}
 	s := Summarize([]Figure{f}, []string{Floor, "memory"}, []Measurement{
 		{"x", Floor, 1, 10}, {"x", "memory", 1, 15}, {"x", Floor, 2, 20}, {"x", "memory", 2, 30}, {"x", "memory", 3, 99},
 	})
@@ -41,17 +41,20 @@ func TestGoals(t *testing.T) {
 		missed          float64
 	}{
 		"none":                   {Goal{}, 1, 1, nil, 0},
-		"value":                  {Goal{AtMost, 2000}, 1, 2000, new(true), 0},
-		"value missed":           {Goal{AtMost, 2000}, 1, 2500, new(false), 0.25},
-		"value without a floor":  {Goal{AtMost, 2000}, 0, 2500, new(false), 0.25},
-		"ratio":                  {Goal{RatioTo, 1.6}, 10, 12, new(true), 0},
-		"ratio missed":           {Goal{RatioTo, 1.6}, 10, 20, new(false), 0.25},
-		"ratio without a floor":  {Goal{RatioTo, 1.6}, 0, 20, nil, 0},
-		"at least":               {Goal{RatioOf, 3}, 10, 31, new(true), 0},
-		"at least missed":        {Goal{RatioOf, 3}, 10, 15, new(false), 0.5},
-		"floor plus":             {Goal{FloorPlus, 2}, 8, 10, new(true), 0},
-		"floor plus missed":      {Goal{FloorPlus, 2}, 8, 12, new(false), 0.2},
-		"floor plus without one": {Goal{FloorPlus, 2}, 0, 12, nil, 0},
+		"value":                  {Goal{AtMost, 2000, ""}, 1, 2000, new(true), 0},
+		"value missed":           {Goal{AtMost, 2000, ""}, 1, 2500, new(false), 0.25},
+		"value without a floor":  {Goal{AtMost, 2000, ""}, 0, 2500, new(false), 0.25},
+		"least value":            {Goal{AtLeast, 2000, ""}, 0, 2000, new(true), 0},
+		"least value missed":     {Goal{AtLeast, 2000, ""}, 1, 1500, new(false), 0.25},
+		"another's":              {Goal{AtMost, 2000, "redis"}, 1, 2500, nil, 0},
+		"ratio":                  {Goal{RatioTo, 1.6, ""}, 10, 12, new(true), 0},
+		"ratio missed":           {Goal{RatioTo, 1.6, ""}, 10, 20, new(false), 0.25},
+		"ratio without a floor":  {Goal{RatioTo, 1.6, ""}, 0, 20, nil, 0},
+		"at least":               {Goal{RatioOf, 3, ""}, 10, 31, new(true), 0},
+		"at least missed":        {Goal{RatioOf, 3, ""}, 10, 15, new(false), 0.5},
+		"floor plus":             {Goal{FloorPlus, 2, ""}, 8, 10, new(true), 0},
+		"floor plus missed":      {Goal{FloorPlus, 2, ""}, 8, 12, new(false), 0.2},
+		"floor plus without one": {Goal{FloorPlus, 2, ""}, 0, 12, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := []Measurement{{"x", "memory", 1, c.measured}}
@@ -85,10 +88,11 @@ func TestValuesAreReadable(t *testing.T) {
 
 func report() *Report {
 	figures := []Figure{
-		{"idle-memory", "resident memory per idle connection", Bytes, Goal{AtMost, 2000}},
-		{"handshake-cpu", "CPU per handshake", Seconds, Goal{RatioTo, 1.6}},
-		{"deliveries-16", "deliveries per second", PerSecond, Goal{RatioOf, 3}},
+		{"idle-memory", "resident memory per idle connection", Bytes, Goal{AtMost, 2000, ""}},
+		{"handshake-cpu", "CPU per handshake", Seconds, Goal{RatioTo, 1.6, ""}},
+		{"deliveries-16", "deliveries per second", PerSecond, Goal{RatioOf, 3, ""}},
 		{"stall", "longest stall during a broadcast", Seconds, Goal{}},
+		{"recover", "subscribe with recovery", PerCore, Goal{AtLeast, 20e3, "memory"}},
 	}
 	targets := []string{Floor, "memory", "redis"}
 	all := []Measurement{
@@ -97,6 +101,7 @@ func report() *Report {
 		{"handshake-cpu", Floor, 1, 45e-6}, {"handshake-cpu", "memory", 1, 63e-6},
 		{"deliveries-16", Floor, 1, 150e3}, {"deliveries-16", "memory", 1, 300e3}, {"deliveries-16", "redis", 1, 460e3},
 		{"stall", Floor, 1, 0.08}, {"stall", "memory", 1, 0.06}, {"stall", "redis", 1, 0.07},
+		{"recover", "memory", 1, 30e3}, {"recover", "redis", 1, 15e3},
 	}
 	return &Report{
 		Started: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Seconds: 83,

@@ -26,6 +26,8 @@ type Options struct {
 	PingInterval   time.Duration
 	PongTimeout    time.Duration
 	MaxConnections int
+	// Rules of channels, as JSON; empty is none.
+	Rules string
 }
 
 // Server is a process that listens for WebSockets.
@@ -120,6 +122,9 @@ func (s *Server) Stop() {
 }
 
 func gateway(ctx context.Context, o Options, more ...string) (*Server, error) {
+	if o.Rules != "" {
+		more = append(more, "--channels", o.Rules)
+	}
 	s, err := run(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "info",
 		// Its limits are there to refuse what a benchmark does.
