@@ -24,6 +24,10 @@ type clientPod struct {
 // startClients runs pods that connect through the fleet's Service, as clients in a cluster do.
 func startClients(t *testing.T, prefix string, protocol wsclient.Protocol, pods, connections int) []clientPod {
 	t.Helper()
+	channel := "lobby"
+	if protocol == event.SDK {
+		channel = keptChannel
+	}
 	manifests := make([]string, 0, pods)
 	started := make([]clientPod, 0, pods)
 	for i := range pods {
@@ -42,9 +46,9 @@ spec:
   containers:
   - name: client
     image: %s
-    args: ["-address=%s:80", "-protocol=%s", "-channel=lobby", "-connections=%d"]
+    args: ["-address=%s:80", "-protocol=%s", "-channel=%s", "-connections=%d"]
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
-`, name, prefix, os.Getenv("CLIENT_IMAGE"), serviceName, protocol, connections))
+`, name, prefix, os.Getenv("CLIENT_IMAGE"), serviceName, protocol, channel, connections))
 		started = append(started, clientPod{t: t, name: name, connections: connections})
 	}
 	t.Cleanup(func() {

@@ -51,6 +51,10 @@ metadata:
 spec:
   replicas: 3
   gateway:
+    channels:
+    - pattern: "kept:*"
+      history: {size: 10000, ttl: 1h}
+      recovery: true
     auth:
       apiKeySecretRef: {name: fleet-api, key: key}
   drain:

@@ -21,7 +21,7 @@ import (
 
 func main() {
 	address := flag.String("address", "", "host:port of the fleet")
-	protocol := flag.String("protocol", "plain", "plain or centrifuge")
+	protocol := flag.String("protocol", "plain", "plain, centrifuge, or sdk: the Centrifuge SDK, with recovery")
 	channel := flag.String("channel", "lobby", "channel that every connection subscribes to")
 	connections := flag.Int("connections", 1, "connections to hold")
 	flag.Parse()
@@ -44,6 +44,10 @@ func main() {
 				case <-ctx.Done():
 				case <-first:
 				}
+			}
+			if *protocol == event.SDK {
+				follow(ctx, log, i, *address, *channel, seen)
+				return
 			}
 			hold(ctx, log, i, wsclient.Protocol(*protocol), *address, *channel, seen)
 		})

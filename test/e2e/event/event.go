@@ -21,6 +21,9 @@ const (
 	Message Kind = "message"
 )
 
+// SDK is the client's protocol that is an SDK's, with recovery.
+const SDK = "sdk"
+
 // Event is one thing that happened to one connection.
 type Event struct {
 	At     time.Time `json:"at"`

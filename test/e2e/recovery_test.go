@@ -1,0 +1,179 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/test/e2e/event"
+)
+
+// keptChannel has history and recovery by the fleet's rules.
+const keptChannel = "kept:numbers"
+
+// press publishes numbers through whatever gateway takes them, each until it is taken: the idempotency
+// key keeps it from being there twice.
+type press struct {
+	t *testing.T
+	// last is the latest number that was taken.
+	last    atomic.Int64
+	address string
+	stop    func()
+}
+
+// run goes on until the context ends, and then until the number that is on its way was taken.
+func (p *press) run(ctx context.Context) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	defer p.hangUp()
+	for {
+		n := p.last.Load() + 1
+		if err := p.publish(context.WithoutCancel(ctx), n); err != nil && p.t.Context().Err() == nil {
+			p.hangUp()
+			continue
+		}
+		p.last.Store(n)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// publish sends one number to a gateway that serves.
+func (p *press) publish(ctx context.Context, n int64) error {
+	if p.address == "" {
+		pods, err := kube.ServingPods(ctx, selector)
+		if err != nil || len(pods) == 0 {
+			return fmt.Errorf("no gateway serves: %w", err)
+		}
+		if p.address, p.stop, err = kube.PortForward(ctx, "pod/"+pods[int(n)%len(pods)], contract.PublicPort); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	body := fmt.Appendf(nil, `{"channel": %q, "data": %d, "idempotency_key": "n%d"}`, keptChannel, n, n)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+contract.PathAPI+"publish", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-API-Key", apiKey)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"result"`)) {
+		return fmt.Errorf("%s: %s: %w", response.Status, answer, err)
+	}
+	return nil
+}
+
+func (p *press) hangUp() {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.address, p.stop = "", nil
+}
+
+// Whatever happens to pods, subscribers of a channel with recovery have every message once and in order.
+func TestSubscribersMissNothing(t *testing.T) {
+	awaitServing(t, replicas)
+	const pods, each = 3, 4
+	clients := startClients(t, "recover", event.SDK, pods, each)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := &press{t: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.run(ctx)
+	}()
+
+	gone := awaitServing(t, replicas)
+	t.Log("deleting", gone[0])
+	run(t, "delete", "pod", gone[0], "--wait=false")
+	t.Log("killing", gone[1])
+	run(t, "delete", "pod", gone[1], "--grace-period=0", "--force")
+	eventually(t, 2*time.Minute, "both were replaced", func() error {
+		for _, pod := range awaitServing(t, replicas) {
+			if pod == gone[0] || pod == gone[1] {
+				return fmt.Errorf("%s is still there", pod)
+			}
+		}
+		return nil
+	})
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas-1))
+	awaitServing(t, replicas-1)
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
+	awaitServing(t, replicas)
+	cancel()
+	<-done
+
+	last := p.last.Load()
+	reconnects := 0
+	for _, c := range clients {
+		eventually(t, time.Minute, c.name+" has the last message", func() error { return c.caughtUp(last) })
+		reconnects += len(c.closes())
+		for _, problem := range c.misses(last) {
+			t.Errorf("%s: %s", c.name, problem)
+		}
+	}
+	t.Logf("%d messages to %d subscribers, who came back %d times", last, pods*each, reconnects)
+	if reconnects == 0 {
+		t.Error("nobody had to come back: the test shows nothing")
+	}
+	stopClients(t, "recover")
+}
+
+// heard are the numbers that each connection got, in their order.
+func (p clientPod) heard() map[int][]int64 {
+	numbers := map[int][]int64{}
+	for _, e := range p.events() {
+		if e.Kind == event.Message {
+			n, _ := strconv.ParseInt(e.Reason, 10, 64)
+			numbers[e.Client] = append(numbers[e.Client], n)
+		}
+	}
+	return numbers
+}
+
+func (p clientPod) caughtUp(last int64) error {
+	heard := p.heard()
+	for client := range p.connections {
+		if numbers := heard[client]; len(numbers) == 0 || numbers[len(numbers)-1] != last {
+			return fmt.Errorf("client %d has %d messages, and not number %d", client, len(numbers), last)
+		}
+	}
+	return nil
+}
+
+// misses are what is wrong with what the pod's connections got: they were there from the first message.
+func (p clientPod) misses(last int64) (problems []string) {
+	for _, e := range p.events() {
+		if e.Kind == event.Failed {
+			problems = append(problems, fmt.Sprintf("client %d: %d %s", e.Client, e.Code, e.Reason))
+		}
+	}
+	for client, numbers := range p.heard() {
+		for i, n := range numbers {
+			if n != int64(i)+1 {
+				problems = append(problems, fmt.Sprintf("client %d got number %d as message %d of %d", client, n, i+1, last))
+				break
+			}
+		}
+	}
+	return problems
+}
