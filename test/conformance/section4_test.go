@@ -63,7 +63,7 @@ func goodHandshakes() []handshake {
 		instead("no space after the colon", upgradeLine, "Upgrade:websocket"),
 		instead("spaces and tabs around the value", keyLine, "Sec-WebSocket-Key: \t "+sampleKey+" \t "),
 		{name: "the whole URL in the request", request: "GET http://gateway.example" + channel("absolute") + " HTTP/1.1"},
-		{name: "cookies, and headers that mean nothing here", with: []string{"Cookie: a=b; c=d", "X-Forwarded-For: 10.0.0.1", "Authorization: Bearer x", "X-Empty:"}},
+		{name: "cookies, and headers that mean nothing here", with: []string{"Cookie: a=b; c=d", "X-Forwarded-For: 10.0.0.1", "Authorization: Basic eA==", "X-Empty:"}},
 		{name: "a body of no length", with: []string{"Content-Length: 0"}},
 		{name: "an extension that nobody knows is not accepted", with: []string{"Sec-WebSocket-Extensions: x-unknown; level=3"}, header: none},
 		{name: "a subprotocol that nobody speaks is not chosen", with: []string{"Sec-WebSocket-Protocol: chat"}, header: none},
@@ -77,6 +77,7 @@ func subprotocols() []handshake {
 	none := map[string]string{"Sec-WebSocket-Protocol": ""}
 	return []handshake{
 		{name: "the subprotocol that is spoken is chosen", request: request, with: []string{"Sec-WebSocket-Protocol: centrifuge-json"}, header: chosen},
+		{name: "the other encoding is chosen", request: request, with: []string{"Sec-WebSocket-Protocol: centrifuge-protobuf, centrifuge-json"}, header: map[string]string{"Sec-WebSocket-Protocol": "centrifuge-protobuf"}},
 		{name: "chosen among others", request: request, with: []string{"Sec-WebSocket-Protocol: chat, centrifuge-json ,other"}, header: chosen},
 		{name: "chosen from the second line", request: request, with: []string{"Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: centrifuge-json"}, header: chosen},
 		{name: "none offered, none chosen", request: request, header: none},
@@ -115,7 +116,8 @@ func notUpgrades() []handshake {
 		{name: "an Origin without a host", with: []string{"Origin: null"}, status: []int{403}},
 		{name: "two Origins", with: []string{"Origin: http://gateway.example", "Origin: http://gateway.example"}, status: []int{403}},
 		{name: "the Origin of the same host", with: []string{"Origin: http://gateway.example"}},
-		{name: "the Protobuf encoding", request: "GET " + contract.PathCentrifuge + " HTTP/1.1", with: []string{"Sec-WebSocket-Protocol: centrifuge-protobuf"}, status: []int{400}},
+		{name: "two tokens", request: "GET /ws?channel=a&token=x HTTP/1.1", with: []string{"Authorization: Bearer y"}, status: []int{400}},
+		{name: "a token that is none", with: []string{"Authorization: Bearer x"}, status: []int{401}},
 	}
 }
 
