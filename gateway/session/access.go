@@ -20,21 +20,16 @@ func maySubscribe(rule channel.Rule, who *auth.Claims, name string, ticket *auth
 	case channel.SubscribeAnybody:
 		return true
 	case channel.SubscribeAuthenticated:
-		return who != nil && (who.User != "" || allows(who, auth.Subscribe, name))
+		return who != nil && (who.User != "" || who.Allows(auth.Subscribe, name))
 	default:
-		return allows(who, auth.Subscribe, name)
+		return who.Allows(auth.Subscribe, name)
 	}
-}
-
-// allows says whether a connection token names a channel.
-func allows(who *auth.Claims, p auth.Permission, name string) bool {
-	return who != nil && (p == auth.Subscribe && slices.Contains(who.Channels, name) || who.Allows(p, name))
 }
 
 // mayPublish says whether a client may publish. t is nil unless it is subscribed with terms.
 func mayPublish(rule channel.Rule, who *auth.Claims, name string, subscribed bool, t *terms) error {
 	switch {
-	case t != nil && slices.Contains(t.allow, auth.Publish), allows(who, auth.Publish, name):
+	case t != nil && slices.Contains(t.allow, auth.Publish), who.Allows(auth.Publish, name):
 		return nil
 	case rule.Publish == channel.PublishAnybody:
 		return nil
@@ -48,7 +43,7 @@ func mayPublish(rule channel.Rule, who *auth.Claims, name string, subscribed boo
 
 // mayRead says whether a client may read what is kept of a channel: its history or its presence.
 func mayRead(p auth.Permission, who *auth.Claims, name string, subscribed bool, t *terms) error {
-	if subscribed || t != nil && slices.Contains(t.allow, p) || allows(who, p, name) {
+	if subscribed || t != nil && slices.Contains(t.allow, p) || who.Allows(p, name) {
 		return nil
 	}
 	return ErrNotSubscribed

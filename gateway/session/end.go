@@ -6,8 +6,9 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-// expiryGrace is how long a client has to bring a new token after the end of its old one.
-const expiryGrace = 25 * time.Second
+// ExpiryGrace is how long a client has to bring a new token after the end of its old one: SDKs begin to
+// get one when it is over.
+const ExpiryGrace = 25 * time.Second
 
 // Unsubscribe ends a subscription, and reports whether there was one.
 func (s *Session) Unsubscribe(channel string) bool {
@@ -95,7 +96,7 @@ func (s *Session) expireAt(hold *hub.Hold, w Subscription) bool {
 	}
 	left := time.Until(w.ExpiresAt)
 	if w.Renewable {
-		left += expiryGrace
+		left += ExpiryGrace
 	}
 	e := &expiry{}
 	t.expiry = e

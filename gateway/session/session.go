@@ -42,7 +42,6 @@ type Options struct {
 
 // Tokens are verified by an auth.Verifier.
 type Tokens interface {
-	On() bool
 	Connection(ctx context.Context, token string) (*auth.Claims, error)
 	Subscription(ctx context.Context, token, user, channel string) (*auth.SubscriptionClaims, error)
 }

@@ -320,7 +320,7 @@ func TestConnectionsExpire(t *testing.T) {
 		in     time.Duration
 		expiry time.Duration
 		ttl    uint32
-	}{{time.Hour, time.Hour + expiryGrace, 3600}, {-time.Hour, expiryGrace, 1}, {300 * time.Millisecond, 300*time.Millisecond + expiryGrace, 1}} {
+	}{{time.Hour, time.Hour + session.ExpiryGrace, 3600}, {-time.Hour, session.ExpiryGrace, 1}, {300 * time.Millisecond, 300*time.Millisecond + session.ExpiryGrace, 1}} {
 		expires, ttl := c.expire(time.Now().Add(at.in))
 		require.True(t, expires)
 		require.Equal(t, at.ttl, ttl)

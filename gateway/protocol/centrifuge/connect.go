@@ -18,10 +18,6 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// expiryGrace is how long a client has to bring a new token after the end of its old one: SDKs begin
-// to get one when it is over.
-const expiryGrace = 25 * time.Second
-
 // connect lets a client in: who it is, its server-side subscriptions, then the answer.
 func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) error {
 	who, err := c.identify(ctx, r)
@@ -175,7 +171,7 @@ func (c *client) expire(at time.Time) (expires bool, ttl uint32) {
 		return false, 0
 	}
 	left := time.Until(at)
-	c.conn.CloseAfter(max(left, 0)+expiryGrace, disconnectExpired())
+	c.conn.CloseAfter(max(left, 0)+session.ExpiryGrace, disconnectExpired())
 	return true, seconds(left)
 }
 

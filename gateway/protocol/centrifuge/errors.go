@@ -17,7 +17,6 @@ const (
 	codeInternal          = 100
 	codeUnauthorized      = 101
 	codePermissionDenied  = 103
-	codeMethodNotFound    = 104
 	codeAlreadySubscribed = 105
 	codeLimitExceeded     = 106
 	codeBadRequest        = 107
