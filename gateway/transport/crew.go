@@ -2,7 +2,7 @@ package transport
 
 import "sync/atomic"
 
-// crew works off the loop. A few of its goroutines stay for what comes next: their stacks have grown to
+// crew works off the loop: handshakes and messages. Some of its goroutines stay for what comes next: their stacks have grown to
 // what handlers need, and for a new goroutine that would be a tenth of the work.
 type crew struct {
 	jobs  chan job
@@ -14,7 +14,7 @@ type crew struct {
 type job interface{ work() }
 
 // mostSpare is how many goroutines stay without a job.
-const mostSpare = 16
+const mostSpare = 64
 
 func newCrew() *crew { return &crew{jobs: make(chan job), done: make(chan struct{})} }
 

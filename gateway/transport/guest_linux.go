@@ -77,7 +77,7 @@ func (g *guest) readable(buffer []byte) {
 	g.mu.Unlock()
 	g.leave()
 	// Whoever accepts a client may wait for the broker, and the loop must not.
-	go g.serve(fd)
+	g.front.server.crew.take(arrived{g, fd})
 }
 
 func (g *guest) writable() {}
@@ -110,6 +110,15 @@ func (g *guest) sendAway() bool {
 	g.leave()
 	return there
 }
+
+// arrived is a guest whose request is here, and its socket.
+type arrived struct {
+	*guest
+	fd int32
+}
+
+// work implements job.
+func (a arrived) work() { a.serve(a.fd) }
 
 // serve answers a handshake, and hands on what is none.
 func (g *guest) serve(fd int32) {
