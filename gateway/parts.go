@@ -43,7 +43,7 @@ func (g *Gateway) makeHooks() (err error) {
 // makeChannels builds what carries messages, and what is kept of clients.
 func (g *Gateway) makeChannels() error {
 	o := hub.Options{
-		Linger: channelLinger, Rules: g.cfg.Channels, MaxRecoveredBytes: g.cfg.MaxQueuedBytes, Unrepaired: g.metrics.StreamGap, Logger: g.log,
+		Linger: channelLinger, Patience: brokerTimeout, Rules: g.cfg.Channels, MaxRecoveredBytes: g.cfg.MaxQueuedBytes, Unrepaired: g.metrics.StreamGap, Logger: g.log,
 	}
 	if g.wantsOccupancy() {
 		g.occupancy = roster.New(roster.Options{Hold: g.occupy, LetGo: g.vacate, Logger: g.log})
@@ -55,7 +55,7 @@ func (g *Gateway) makeChannels() error {
 	}
 	g.hub.Use(g.broker)
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
-	g.clients = registry.New[backend.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Logger: g.log})
+	g.clients = registry.New[backend.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
 	g.backend = backend.New(backend.Options{
 		Instance: g.instance, Node: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
 		Published: g.metrics.Published, Logger: g.log,

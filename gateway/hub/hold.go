@@ -49,6 +49,12 @@ func (h *Hub) Hold(ctx context.Context, channel string) (*Hold, error) {
 		return hold, nil
 	default:
 	}
+	// Not before: most channels are there, and a context with a time is not free.
+	if p := h.options.Patience; p > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p)
+		defer cancel()
+	}
 	select {
 	case <-t.confirmed:
 		return hold, nil

@@ -44,6 +44,8 @@ type Options struct {
 	// Linger is how long a channel without subscribers is kept at the broker: pages that reload come
 	// back within a second.
 	Linger time.Duration
+	// Patience bounds how long a Hold waits for the broker; 0: as long as its context.
+	Patience time.Duration
 	// Rules say what holds for a channel.
 	Rules channel.Rules
 	// MaxRecoveredBytes is the most that one member gets of what it missed; 0 is no bound.

@@ -101,12 +101,17 @@ func TestHoldWaitsForTheBroker(t *testing.T) {
 
 func TestBrokerThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, s := newHub(hub.Options{})
+		h, s := newHub(hub.Options{Patience: 5 * time.Second})
 		s.shy = true
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		_, err := h.Hold(ctx, "lobby")
+		began := time.Now()
+		_, err := h.Hold(t.Context(), "lobby")
 		require.ErrorIs(t, err, broker.ErrUnavailable)
+		require.Equal(t, 5*time.Second, time.Since(began))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = h.Hold(ctx, "lobby")
+		require.ErrorIs(t, err, broker.ErrUnavailable)
+		require.Equal(t, 6*time.Second, time.Since(began), "who has less patience need not have more")
 		time.Sleep(time.Second + 1)
 		synctest.Wait()
 		require.Equal(t, []string{"+lobby", "-lobby"}, s.calls, "what nobody waits for is given up")

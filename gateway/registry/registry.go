@@ -26,7 +26,9 @@ type Options struct {
 	Directory broker.Directory
 	// MaxPerUser bounds the connections of one user on this gateway; 0 is no bound.
 	MaxPerUser int
-	Logger     *slog.Logger
+	// Patience bounds how long Add waits for the directory; 0: as long as its context.
+	Patience time.Duration
+	Logger   *slog.Logger
 }
 
 // Registry is safe for use by many goroutines. Run it. C is what a client is to whoever asks.
@@ -94,6 +96,11 @@ func (r *Registry[C]) Add(ctx context.Context, id uuid.UUID, name string, c C) e
 	held, err := r.add(id, name, c)
 	if err != nil || held == nil {
 		return err
+	}
+	if p := r.options.Patience; p > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p)
+		defer cancel()
 	}
 	select {
 	case <-held:

@@ -22,6 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is that of the registries.
+const patience = 5 * time.Second
+
 // directory can be away.
 type directory struct {
 	*memory.Broker
@@ -58,7 +61,7 @@ func test(t *testing.T, mostPerUser int, do func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, directory: &directory{Broker: memory.New(memory.Options{Instance: "here"})}, ids: map[string]uuid.UUID{}}
-		r.Registry = registry.New[string](registry.Options{Directory: r.directory, MaxPerUser: mostPerUser, Logger: slog.New(slog.DiscardHandler)})
+		r.Registry = registry.New[string](registry.Options{Directory: r.directory, MaxPerUser: mostPerUser, Patience: patience, Logger: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
@@ -76,9 +79,7 @@ func (r *rig) id(name string) uuid.UUID {
 }
 
 func (r *rig) add(name, user string) error {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
-	defer cancel()
-	return r.Add(ctx, r.id(name), user, name)
+	return r.Add(r.t.Context(), r.id(name), user, name)
 }
 
 // state is who is here: connections, those of ann, and whether the directory has ann here.
@@ -169,7 +170,7 @@ func TestAddWaitsForTheDirectory(t *testing.T) {
 	})
 }
 
-func TestAddGivesUpWithItsContext(t *testing.T) {
+func TestAddGivesUp(t *testing.T) {
 	test(t, 1, func(t *testing.T, r *rig) {
 		r.directory.set(true)
 		require.ErrorIs(t, r.add("a", "ann"), broker.ErrUnavailable)

@@ -107,6 +107,8 @@ func (o *Options) Confirm(ctx context.Context, i Identified) error {
 	if i.token == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
 	return o.standing(ctx, i.token.User, i.token.IssuedAt)
 }
 

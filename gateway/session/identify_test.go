@@ -183,13 +183,13 @@ func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
 	who, err := r.Identify(t.Context(), session.Presented{Token: "ann"})
 	require.NoError(t, err)
 	s := session.New(&r.Options)
-	s.Begin("c1", who)
+	s.Begin(c1, who)
 	require.Equal(t, "u-1", s.User())
 
 	at, err := s.Refresh(t.Context(), "new")
 	require.NoError(t, err, "it is of the user that the first token was of")
 	require.Equal(t, moment, at, "no token moves the backend's end")
-	require.Equal(t, broker.ClientInfo{Client: "c1", User: "u-1", ConnInfo: []byte(`2`)}, s.Info(""))
+	require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "u-1", ConnInfo: []byte(`2`)}, s.Info(""))
 	_, err = s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
 	require.NoError(t, err, "the permission is still there")
 	for token, end := range map[string]time.Time{"endless": moment, "short": moment.Add(-time.Hour)} {
@@ -202,7 +202,7 @@ func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
 
 	hookOnly, err := r.Identify(t.Context(), session.Presented{})
 	require.NoError(t, err)
-	s.Begin("c1", hookOnly)
+	s.Begin(c1, hookOnly)
 	_, err = s.Refresh(t.Context(), "other")
 	require.NoError(t, err)
 	_, err = s.Refresh(t.Context(), "new")
@@ -218,7 +218,7 @@ func TestBackendsHaveTheirOwnTime(t *testing.T) {
 	who, err := r.Identify(t.Context(), session.Presented{})
 	require.NoError(t, err)
 	s := session.New(&r.Options)
-	s.Begin("c1", who)
+	s.Begin(c1, who)
 	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore))
 	_, err = s.Publish(t.Context(), session.Message{Channel: "a", Data: []byte("x")})
 	require.NoError(t, err)
@@ -247,4 +247,10 @@ func TestConfirming(t *testing.T) {
 	r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
 	require.ErrorIs(t, r.Confirm(t.Context(), identified["ann"]), broker.ErrUnavailable)
 	require.NoError(t, r.Confirm(t.Context(), identified[""]))
+	r.Timeout = time.Millisecond
+	r.broker.on("revoked", func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	require.ErrorIs(t, r.Confirm(context.WithoutCancel(t.Context()), identified["ann"]), context.DeadlineExceeded)
 }

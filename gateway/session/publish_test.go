@@ -45,7 +45,7 @@ func TestPublishing(t *testing.T) {
 	stream, err := ann.History(t.Context(), "history:a", broker.HistoryQuery{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, stream.Publications, 1)
-	require.Equal(t, &broker.ClientInfo{Client: "c1", User: "ann", ConnInfo: []byte(`{"name":1}`)}, stream.Publications[0].Info)
+	require.Equal(t, &broker.ClientInfo{Client: c1.String(), User: "ann", ConnInfo: []byte(`{"name":1}`)}, stream.Publications[0].Info)
 
 	nobody := r.session(nil)
 	_, err = nobody.Publish(t.Context(), message("anybody:a"))
@@ -195,7 +195,7 @@ func TestCalls(t *testing.T) {
 	got, err := r.session(&auth.Claims{User: "ann"}).Call(t.Context(), "json", "m", hooks.Payload{Bytes: []byte(`{"x":1}`)})
 	require.NoError(t, err)
 	require.Equal(t, `{"id":17}`, string(got.Bytes))
-	for _, part := range []string{`"method":"m"`, `"user":"ann"`, `"client":"c1"`, `"data":{"x":1}`} {
+	for _, part := range []string{`"method":"m"`, `"user":"ann"`, `"client":"` + c1.String() + `"`, `"data":{"x":1}`} {
 		require.Contains(t, asked.all()[0], part)
 	}
 	r.answering(map[string]string{"rpc": `{"error":{"code":403,"message":"no"}}`})

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -133,7 +134,7 @@ func (a *attendance) write(entry string) {
 func (a *attendance) read() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	book := strings.Join(a.book, " ")
+	book := strings.ReplaceAll(strings.Join(a.book, " "), c1.String(), "c1")
 	a.book = nil
 	return book
 }
@@ -196,7 +197,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
-	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Rules: channel.Rules{
+	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Patience: timeout, Rules: channel.Rules{
 		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
 		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
 		{Pattern: "anybody:*", Publish: channel.PublishAnybody}, {Pattern: "nobody:*", Publish: channel.PublishNobody},
@@ -215,10 +216,13 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// c1 is the connection that sessions are of.
+var c1 = uuid.MustParse("c1c1c1c1-0000-4000-8000-000000000001")
+
 // session is the client c1's, with claims if there are some.
 func (r *rig) session(who *auth.Claims) *session.Session {
 	s := session.New(&r.Options)
-	s.Begin("c1", session.Identified{Claims: who})
+	s.Begin(c1, session.Identified{Claims: who})
 	return &s
 }
 

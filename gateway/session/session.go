@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/channel"
@@ -57,8 +59,9 @@ type Session struct {
 	options *Options
 
 	mu sync.Mutex
-	// client is the connection's id, and who what its token or backend says of it; nil: nobody knows.
-	client string
+	// client is the connection's id; nil while there is none. who is what its token or backend says of
+	// it; nil: nobody knows.
+	client uuid.UUID
 	who    *auth.Claims
 	// backing is what the backend said of the client, where it was asked and said something.
 	backing *Backing
@@ -72,8 +75,8 @@ type Session struct {
 // New returns a session without subscriptions. Close it.
 func New(o *Options) Session { return Session{options: o} }
 
-// Begin says who the client is: its connection's id, and what is known of it.
-func (s *Session) Begin(client string, who Identified) {
+// Begin says who the client is: its connection's id, if there is one yet, and what is known of it.
+func (s *Session) Begin(client uuid.UUID, who Identified) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client, s.who, s.backing = client, who.Claims, who.Backing
@@ -87,6 +90,14 @@ func (s *Session) User() string {
 		return ""
 	}
 	return s.who.User
+}
+
+// id is the connection's as others see it; the session is locked.
+func (s *Session) id() string {
+	if s.client == uuid.Nil {
+		return ""
+	}
+	return s.client.String()
 }
 
 // claims are who the client is; nil: nobody knows.
@@ -137,7 +148,7 @@ func (s *Session) Present(channel string) (broker.ClientInfo, bool) {
 
 // info is what others see under some terms; the session is locked.
 func (s *Session) info(t *terms) broker.ClientInfo {
-	i := broker.ClientInfo{Client: s.client}
+	i := broker.ClientInfo{Client: s.id()}
 	if s.who != nil {
 		i.User, i.ConnInfo = s.who.User, s.who.Info
 	}

@@ -105,8 +105,6 @@ func (s *Session) reserve(ctx context.Context, w *Subscription) (*hub.Hold, hook
 		s.leavePlace(number)
 		return nil, data, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
-	defer cancel()
 	hold, err := s.options.Hub.Hold(ctx, w.Channel)
 	if err != nil {
 		s.leavePlace(number)
@@ -177,7 +175,7 @@ func (s *Session) ask(ctx context.Context, w *Subscription) (t *terms, data hook
 func (s *Session) asked(protocol, user string) hooks.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return hooks.Client{ID: s.client, User: user, Protocol: protocol}
+	return hooks.Client{ID: s.id(), User: user, Protocol: protocol}
 }
 
 // begin makes the client present and lets its publications come, unless somebody ends the subscription

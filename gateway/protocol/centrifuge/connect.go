@@ -20,11 +20,12 @@ import (
 
 // connect lets a client in: who it is, its server-side subscriptions, then the answer.
 func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) error {
-	who, err := c.identify(ctx, r)
+	client := c.conn.ID()
+	who, err := c.identify(ctx, client, r)
 	if err != nil {
 		return c.refuse(id, err)
 	}
-	c.session.Begin(c.conn.ID(), who)
+	c.session.Begin(c.conn.UUID(), who)
 	// From here on others may have something for it.
 	c.early.Store(&early{})
 	if err := c.register(ctx, who); err != nil {
@@ -34,7 +35,7 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 	c.conn.CloseAfter(0, transport.Close{})
 	o := c.centrifuge.options
 	result := &cf.ConnectResult{
-		Client: c.conn.ID(), Version: o.Version, Node: o.Node,
+		Client: client, Version: o.Version, Node: o.Node,
 		Ping: uint32(math.Ceil(o.PingInterval.Seconds())), Pong: true,
 	}
 	if result.Data, err = c.payload(who.Data); err != nil {
@@ -61,9 +62,9 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 }
 
 // identify finds out who the client is.
-func (c *client) identify(ctx context.Context, r *cf.ConnectRequest) (session.Identified, error) {
+func (c *client) identify(ctx context.Context, client string, r *cf.ConnectRequest) (session.Identified, error) {
 	p := session.Presented{
-		Client: hooks.Client{ID: c.conn.ID(), Protocol: string(c.encoding.protocol)},
+		Client: hooks.Client{ID: client, Protocol: string(c.encoding.protocol)},
 		Token:  r.Token, Name: r.Name, Version: r.Version, Data: hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)},
 	}
 	for channel := range r.Subs {
@@ -95,8 +96,6 @@ func (c *client) identify(ctx context.Context, r *cf.ConnectRequest) (session.Id
 // register makes the client one that others can find. When that fails the connection ends: somebody may
 // have found it already, and given it a channel.
 func (c *client) register(ctx context.Context, who session.Identified) error {
-	ctx, cancel := context.WithTimeout(ctx, c.centrifuge.options.Session.Timeout)
-	defer cancel()
 	err := c.centrifuge.options.Joined(ctx, c, c.session.User(), string(c.encoding.protocol))
 	if err == nil {
 		// It joined, and leaves when it is closed.

@@ -32,10 +32,9 @@ func (c *client) OnOpen(conn transport.Conn) {
 	c.conn = conn
 	who := c.who
 	claims := who.Claims
-	c.session.Begin(conn.ID(), who)
+	c.session.Begin(conn.UUID(), who)
 	c.who = session.Identified{}
-	ctx, cancel := context.WithTimeout(context.Background(), c.plain.options.Session.Timeout)
-	defer cancel()
+	ctx := context.Background()
 	if err := c.plain.options.Joined(ctx, c, c.session.User(), Name); err != nil {
 		c.refuse(err)
 		return

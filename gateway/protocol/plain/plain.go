@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
@@ -83,7 +84,7 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 		return nil, err
 	}
 	c := &client{plain: p, session: session.New(&p.options.Session), who: who}
-	c.session.Begin("", who)
+	c.session.Begin(uuid.Nil, who)
 	if err := c.reserve(r.Context(), t.channels, given); err != nil {
 		c.session.Close()
 		return nil, refusal(err)
