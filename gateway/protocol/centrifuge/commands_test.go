@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
@@ -260,19 +261,60 @@ func TestWhatComesEarlyWaits(t *testing.T) {
 	require.True(t, c.Message([]byte("3"), false))
 	require.Equal(t, 4, conn.sent)
 	c.OnClose(transport.Close{})
+}
 
-	conn, c = &fakeConn{}, handler()
-	c.OnOpen(conn)
-	c.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error {
-		for range mostEarly {
-			require.True(t, c.Message([]byte("x"), false))
-		}
-		require.False(t, c.Message([]byte("x"), false))
-		require.Equal(t, []transport.Close{disconnectSlow()}, conn.closed)
-		require.Zero(t, conn.sent, "nothing goes ahead of the answer")
-		return nil
+// What waits for the answer to connect is bounded.
+func TestTooMuchComesEarly(t *testing.T) {
+	for name, x := range map[string]struct{ bytes, message, fit int }{
+		"messages":        {1 << 20, 1, mostEarly},
+		"bytes":           {10_000, 1000, 9},
+		"no bound, bytes": {0, 10_000, mostEarly},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, c := &fakeConn{}, handler()
+			c.OnOpen(conn)
+			c.centrifuge.options.Session.MaxHistoryBytes = x.bytes
+			c.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error {
+				message := bytes.Repeat([]byte("1"), x.message)
+				for range x.fit {
+					require.True(t, c.Message(message, false))
+				}
+				require.False(t, c.Message(message, false))
+				require.Equal(t, []transport.Close{disconnectSlow()}, conn.closed)
+				require.Zero(t, conn.sent, "nothing goes ahead of the answer")
+				return nil
+			}
+			c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+			c.OnClose(transport.Close{})
+		})
 	}
-	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+}
+
+// The answer to connect holds what was missed in all server-side subscriptions, up to a bound.
+func TestAConnectRecoversUpToABound(t *testing.T) {
+	conn, c := &fakeConn{}, handler()
+	o := &c.centrifuge.options.Session
+	o.MaxHistoryBytes = 1000
+	since := map[string]*cf.SubscribeRequest{}
+	for _, name := range []string{"kept1", "kept2", "kept3"} {
+		at, err := o.Broker.Publish(t.Context(), name, broker.Publication{Data: []byte("1")}, broker.PublishOptions{History: o.Hub.Rule(name).History})
+		require.NoError(t, err)
+		since[name] = &cf.SubscribeRequest{Recover: true, Epoch: at.Epoch, Offset: at.Offset}
+		for range 9 {
+			_, err := o.Broker.Publish(t.Context(), name, broker.Publication{Data: bytes.Repeat([]byte("1"), 500)}, broker.PublishOptions{History: o.Hub.Rule(name).History})
+			require.NoError(t, err)
+		}
+	}
+	c.OnOpen(conn)
+	var result cf.ConnectResult
+	require.NoError(t, c.subscribeAll(t.Context(), []string{"kept1", "kept2", "kept3"}, since, &result))
+	for name, recovered := range map[string]int{"kept1": 9, "kept2": 9, "kept3": 0} {
+		sub := result.Subs[name]
+		require.True(t, sub.WasRecovering, name)
+		require.Equal(t, recovered > 0, sub.Recovered, name)
+		require.Len(t, sub.Publications, recovered, name)
+	}
+	require.Equal(t, uint64(10), result.Subs["kept3"].Offset, "it goes on from here")
 	c.OnClose(transport.Close{})
 }
 

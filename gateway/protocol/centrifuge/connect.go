@@ -27,7 +27,7 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 	}
 	c.session.Begin(c.conn.UUID(), who)
 	// From here on others may have something for it.
-	c.early.Store(&early{})
+	c.early.Store(&early{most: c.centrifuge.options.Session.MaxHistoryBytes})
 	if err := c.register(ctx, who); err != nil {
 		return err
 	}
@@ -125,21 +125,34 @@ func (c *client) refuse(id uint32, err error) error {
 	return c.fail(id, err)
 }
 
+// mostAnswered is how much of what a client missed the answer to connect may hold, in max-queued-bytes:
+// all of it is one answer, and there may be many channels.
+const mostAnswered = 8
+
 // subscribeAll gives the client its server-side subscriptions. What one of them has for it waits for
-// the answer.
+// the answer. When that is full, the rest are not recovered.
 func (c *client) subscribeAll(ctx context.Context, channels []string, known map[string]*cf.SubscribeRequest, result *cf.ConnectResult) error {
 	if len(channels) == 0 {
 		return nil
 	}
+	limit := mostAnswered * c.centrifuge.options.Session.MaxHistoryBytes
+	answered := 0
 	result.Subs = make(map[string]*cf.SubscribeResult, len(channels))
 	for _, channel := range slices.Compact(slices.Sorted(slices.Values(channels))) {
 		wish := session.Subscription{Channel: channel, Member: c, ServerSide: true, JoinLeave: true}
-		if before := known[channel]; before != nil && before.Recover {
+		before := known[channel]
+		recovering := before != nil && before.Recover
+		if recovering && (limit == 0 || answered < limit) {
 			wish.Since = &broker.Position{Offset: before.Offset, Epoch: before.Epoch}
 		}
 		var encoded *cf.SubscribeResult
 		var failed error
-		err := c.session.Subscribe(ctx, wish, func(s session.Subscribed) { encoded, failed = c.subscribed(s, wish.Since != nil) })
+		err := c.session.Subscribe(ctx, wish, func(s session.Subscribed) {
+			for _, p := range s.Publications {
+				answered += len(p.Data)
+			}
+			encoded, failed = c.subscribed(s, recovering)
+		})
 		if errors.Is(err, session.ErrSubscribed) || errors.Is(err, session.ErrNotSubscribed) {
 			// The backend was faster to give it the channel, or has taken it back: the client is told of that.
 			continue

@@ -9,12 +9,16 @@ import (
 // early holds back what there is for a client before the answer to its connect: others find it, and its
 // channels have messages, while that is made.
 type early struct {
+	// most is how many bytes it may hold; 0: any.
+	most int
+
 	mu     sync.Mutex
 	frames []transport.Frame
+	bytes  int
 	over   bool
 }
 
-// mostEarly bounds it; a client that gets more while it connects is given up like a slow one.
+// mostEarly bounds it as well; a client that gets more while it connects is given up like a slow one.
 const mostEarly = 1000
 
 // fate is what became of a frame.
@@ -33,10 +37,11 @@ func (e *early) keep(f transport.Frame) fate {
 	switch {
 	case e.over:
 		return passed
-	case len(e.frames) == mostEarly:
+	case len(e.frames) == mostEarly, e.most > 0 && e.bytes+f.Len() > e.most:
 		return full
 	}
 	e.frames = append(e.frames, f)
+	e.bytes += f.Len()
 	return kept
 }
 
