@@ -1,5 +1,5 @@
-// What the tests share: the SDK in both encodings, ways to the gateways, and ways to wait for what a
-// client reports.
+// What the tests share: the SDK in Node and in Chromium, in both encodings, ways to the gateways, and ways
+// to wait for what a client reports.
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,6 +9,7 @@ import { Centrifuge } from 'centrifuge';
 import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
 import { Inbox, pause, until } from './inbox.mjs';
+import { page } from './remote.mjs';
 
 export { Inbox, pause, until };
 
@@ -26,21 +27,48 @@ const control = variable('CONTROL');
 // What has a bound in this file: it passes long before, unless something is broken.
 export const options = { timeout: 40_000 };
 
-// The SDK in one encoding. Protobuf carries bytes: these hold the JSON that the tests compare.
-const sdks = [
-  { name: 'json', Centrifuge, data: (value) => value, value: (data) => data },
+// Protobuf carries bytes: these hold the JSON that the tests compare.
+const encodings = [
+  { name: 'json', data: (value) => value, value: (data) => data },
   {
     name: 'protobuf',
-    Centrifuge: CentrifugeProtobuf,
     data: (value) => new TextEncoder().encode(JSON.stringify(value)),
     value: (bytes) => (bytes === undefined ? undefined : JSON.parse(new TextDecoder().decode(bytes))),
   },
 ];
 
-// Scenarios are gone through in both encodings, and some at the same time: most of each is waiting.
+// Where the SDK runs. Each gives, for an encoding, a function that makes clients; headers are those of
+// their handshakes.
+const platforms = {
+  node: (encoding) => (endpoint, { headers, ...settings }) => {
+    class Socket extends WebSocket {
+      constructor(url, protocols) {
+        super(url, protocols, { headers });
+      }
+    }
+    return new { json: Centrifuge, protobuf: CentrifugeProtobuf }[encoding](endpoint, { websocket: Socket, ...settings });
+  },
+  // A browser sets its headers itself, of which the cookies are the page's.
+  chromium: async (encoding) => {
+    const made = await page(encoding);
+    return (endpoint, { headers: { Cookie, ...others } = {}, ...settings }) => {
+      assert.deepEqual(others, {}, 'headers that no page can set');
+      return made.client(endpoint, settings, Cookie);
+    };
+  },
+};
+
+// Scenarios are gone through on each platform in both encodings, and some at the same time: most of each
+// is waiting.
 export function scenarios(title, register) {
   describe(title, { concurrency: 10 }, () => {
-    for (const sdk of sdks) register((name, scenario) => it(`${sdk.name}: ${name}`, options, (t) => scenario(t, sdk)));
+    for (const encoding of encodings) {
+      for (const [platform, clients] of Object.entries(platforms)) {
+        const scenario = (name, steps) =>
+          it(`${platform}, ${encoding.name}: ${name}`, options, async (t) => steps(t, { ...encoding, client: await clients(encoding.name) }));
+        register(scenario, platform);
+      }
+    }
   });
 }
 
@@ -75,10 +103,7 @@ export class Way {
     const [host, port] = this.gateway.split(':');
     const far = dial(Number(port), host);
     far.on('error', () => near.destroy());
-    const pair = () => {
-      near.destroy();
-      far.destroy();
-    };
+    const pair = { near, far };
     this.#pairs.add(pair);
     near.on('close', () => {
       this.#pairs.delete(pair);
@@ -90,7 +115,17 @@ export class Way {
   }
   // Breaks what is open. What was on its way is lost.
   cut() {
-    for (const pair of this.#pairs) pair();
+    for (const { near, far } of this.#pairs) {
+      near.destroy();
+      far.destroy();
+    }
+  }
+  // Withholds from the gateway what the clients of now say. They still hear it.
+  mute() {
+    for (const { near, far } of this.#pairs) {
+      near.unpipe(far);
+      near.resume();
+    }
   }
   // Breaks it until the gateway has been exchanged for another, or until it is mended.
   break() {
@@ -113,16 +148,13 @@ export function token(claims, { key = jwtKey, alg = 'HS256' } = {}) {
 // The time as tokens have it, in whole seconds.
 export const now = () => Math.floor(Date.now() / 1000);
 
+export const endpoint = (address) => `ws://${address}/connection/websocket`;
+
 const fast = { minReconnectDelay: 50, maxReconnectDelay: 300 };
 
-// A client that has not connected yet, with inboxes of what it will say. headers are the handshake's.
-export function make(t, sdk, address, { headers, ...settings } = {}) {
-  class Socket extends WebSocket {
-    constructor(url, protocols) {
-      super(url, protocols, { headers });
-    }
-  }
-  const client = new sdk.Centrifuge(typeof address === "string" ? `ws://${address}/connection/websocket` : address, { websocket: Socket, ...fast, ...settings });
+// A client that has not connected yet, with inboxes of what it will say.
+export function make(t, sdk, address, settings) {
+  const client = sdk.client(typeof address === 'string' ? endpoint(address) : address, { ...fast, ...settings });
   t.after(() => client.disconnect());
   const made = { sdk, client };
   for (const event of ['connected', 'connecting', 'disconnected', 'error', 'message', 'subscribed', 'subscribing', 'unsubscribed', 'publication', 'join', 'leave']) {
@@ -216,7 +248,8 @@ export const publish = (gateway, channel, data, more = {}) => api(gateway, 'publ
 export async function gateway(...flags) {
   const name = unique('gateway').replace(':', '-');
   const { addr } = await order('start', { name, flags });
-  return { name, address: addr, kill: () => order('kill', { name }), stop: () => order('stop', { name }) };
+  const to = (method) => () => order(method, { name });
+  return { name, address: addr, kill: to('kill'), stop: to('stop'), restart: to('restart') };
 }
 
 async function order(method, body) {

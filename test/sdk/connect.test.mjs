@@ -1,8 +1,8 @@
 // Connecting: who is let in, for how long, and what a client is told when it is not.
 import assert from 'node:assert/strict';
-import { api, connect, connectAs, gateways, make, now, pause, scenarios, subscribe, token, unique, until, Way } from './clients.mjs';
+import { api, connect, connectAs, endpoint, gateways, make, now, pause, scenarios, subscribe, token, unique, until, Way } from './clients.mjs';
 
-scenarios('connecting', (scenario) => {
+scenarios('connecting', (scenario, platform) => {
   scenario('without a token, the client has an id and no user', async (t, sdk) => {
     const { context } = await connect(t, sdk, gateways[0]);
     assert.match(context.client, /^[0-9a-f-]{36}$/);
@@ -17,12 +17,23 @@ scenarios('connecting', (scenario) => {
     assert.equal(connections[0].node, 'gateway-a');
   });
 
-  scenario('with a token in the Authorization header', async (t, sdk) => {
+  scenario('with a token in the URL', async (t, sdk) => {
     const user = unique('user');
-    const { context } = await connect(t, sdk, gateways[0], { headers: { Authorization: `Bearer ${token({ sub: user })}` } });
+    const url = `${endpoint(gateways[0])}?token=${token({ sub: user })}`;
+    const { context } = await connect(t, sdk, [{ transport: 'websocket', endpoint: url }]);
     const { connections } = await api(gateways[1], 'connections', { user });
     assert.deepEqual(connections.map((c) => c.id), [context.client]);
   });
+
+  // Pages cannot set it.
+  if (platform === 'node') {
+    scenario('with a token in the Authorization header', async (t, sdk) => {
+      const user = unique('user');
+      const { context } = await connect(t, sdk, gateways[0], { headers: { Authorization: `Bearer ${token({ sub: user })}` } });
+      const { connections } = await api(gateways[1], 'connections', { user });
+      assert.deepEqual(connections.map((c) => c.id), [context.client]);
+    });
+  }
 
   for (const [what, bad] of Object.entries({
     'signed with another key': () => token({ sub: 'ann' }, { key: 'another key of thirty-two bytes!' }),
@@ -67,6 +78,14 @@ scenarios('connecting', (scenario) => {
     assert.equal(fourth.client.state, 'disconnected');
   });
 
+  scenario('a token brings only so many channels', async (t, sdk) => {
+    const channels = Array.from({ length: 9 }, () => unique('room'));
+    const { client, disconnected } = make(t, sdk, gateways[0], { token: token({ sub: unique('user'), channels }) });
+    client.connect();
+    assert.equal((await disconnected.next()).code, 3505);
+    assert.equal(client.state, 'disconnected');
+  });
+
   scenario('the client stays connected through the gateway\'s pings', async (t, sdk) => {
     // These gateways ping every two seconds: a client that did not answer would be gone after four.
     const { client, connecting } = await connect(t, sdk, gateways[0]);
@@ -85,16 +104,17 @@ scenarios('tokens that end', (scenario) => {
       return token({ sub: user, exp: now() + 2 });
     };
     const alice = await connect(t, sdk, gateways[0], { getToken });
-    const { publications } = await subscribe(alice, unique('room'));
-    await until('the token was exchanged twice', () => exchanged.times === 3);
-    await publishTo(alice, publications);
+    const channel = unique('room');
+    const { publications } = await subscribe(alice, channel);
+    await until('the token was exchanged twice', () => exchanged.times >= 3);
+    await publishTo(alice, publications, channel);
     assert.equal(alice.connecting.unread + alice.disconnected.unread, 0);
     const { connections } = await api(gateways[1], 'connections', { user });
     assert.deepEqual(connections.map((c) => c.id), [alice.context.client]);
   });
 
   scenario('cannot be exchanged for another user\'s', async (t, sdk) => {
-    const alice = await connect(t, sdk, gateways[0], { token: token({ sub: unique('user'), exp: now() + 1 }), getToken: async () => token({ sub: 'mallory', exp: now() + 60 }) });
+    const alice = await connect(t, sdk, gateways[0], { token: token({ sub: unique('user'), exp: now() + 3 }), getToken: async () => token({ sub: 'mallory', exp: now() + 60 }) });
     assert.equal((await alice.disconnected.next()).code, 3500);
   });
 
@@ -109,9 +129,18 @@ scenarios('tokens that end', (scenario) => {
         return token({ sub: ann.user, channel, exp: now() + 2 });
       },
     });
-    await until('the token was exchanged twice', () => times === 3);
+    await until('the token was exchanged twice', () => times >= 3);
     await publishTo(ann, s.publications, channel);
     assert.equal(s.subscribing.unread + s.unsubscribed.unread + s.error.unread, 0);
+  });
+
+  scenario('of subscriptions cannot be exchanged for another channel\'s', async (t, sdk) => {
+    const ann = await connectAs(t, sdk, gateways[0]);
+    const channel = unique('token');
+    const tokens = [token({ sub: ann.user, channel, exp: now() + 3 }), token({ sub: ann.user, channel: unique('token') })];
+    const s = await subscribe(ann, channel, { getToken: async () => tokens.shift() });
+    assert.equal((await s.unsubscribed.next()).code, 103);
+    assert.equal(ann.disconnected.unread, 0);
   });
 
   scenario('of subscriptions that are over make the client get another', async (t, sdk) => {
@@ -129,8 +158,8 @@ scenarios('tokens that end', (scenario) => {
   });
 });
 
-// A publication through both gateways shows that the subscription lives.
-async function publishTo({ sdk, client }, publications, channel = Object.keys(client.subscriptions())[0]) {
+// A publication through the other gateway shows that the subscription lives.
+async function publishTo({ sdk }, publications, channel) {
   await api(gateways[1], 'publish', { channel, data: 'alive' });
   assert.equal(sdk.value((await publications.next()).data), 'alive');
 }
@@ -152,6 +181,42 @@ scenarios('disconnecting', (scenario) => {
     assert.notEqual((await alice.connected.next()).client, alice.context.client);
     await s.subscribed.next();
     await publishTo(alice, s.publications, channel);
+  });
+
+  scenario('the code says whether the client comes back', async (t, sdk) => {
+    const { user, client, connecting, connected, disconnected } = await connectAs(t, sdk, gateways[0]);
+    const disconnect = (code) => api(gateways[1], 'disconnect', { user, disconnect: { code, reason: `because of ${code}` } });
+    for (const code of [3000, 3499, 4000, 4499]) {
+      await disconnect(code);
+      assert.deepEqual(await connecting.next(), { code, reason: `because of ${code}` });
+      await connected.next();
+    }
+    assert.equal(disconnected.unread, 0);
+    for (const code of [3500, 3501, 3507, 3999, 4500, 4999]) {
+      await disconnect(code);
+      assert.deepEqual(await disconnected.next(), { code, reason: `because of ${code}` });
+      assert.equal(connecting.unread, 0);
+      client.connect();
+      await connecting.next();
+      await connected.next();
+    }
+  });
+
+  scenario('who does not answer pings is disconnected with 3012, and is back', async (t, sdk) => {
+    const way = await Way.to(t, gateways[0]);
+    const { connecting, connected } = await connect(t, sdk, way.address);
+    way.mute();
+    assert.equal((await connecting.next()).code, 3012);
+    await connected.next();
+  });
+
+  scenario('who sends more than the rate is disconnected with 4008, and is back', async (t, sdk) => {
+    const { connecting, connected, client } = await connect(t, sdk, gateways[0]);
+    const channel = unique('anybody');
+    const sent = Promise.allSettled(Array.from({ length: 300 }, () => client.publish(channel, sdk.data('spam'))));
+    assert.equal((await connecting.next()).code, 4008);
+    await connected.next();
+    assert.ok((await sent).some(({ status }) => status === 'rejected'));
   });
 
   scenario('a backend\'s own code and reason reach the client', async (t, sdk) => {

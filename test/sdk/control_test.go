@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -10,7 +11,7 @@ import (
 )
 
 // control lets a script have gateways of its own, and end them: POST /start with a name and flags
-// answers with the address; POST /kill and /stop take a name.
+// answers with the address; POST /kill, /stop and /restart take a name.
 type control struct {
 	url   string
 	suite *suite
@@ -79,17 +80,24 @@ func (c *control) do(t *testing.T, asked call) reply {
 		return reply{Addr: g.Addr}
 	}
 	g := c.gateways[asked.Name]
-	switch {
-	case g == nil:
+	if g == nil {
 		return reply{Error: "no gateway " + asked.Name}
-	case asked.method == "/kill":
-		g.Kill()
-	case asked.method == "/stop":
-		if err := g.Stop(); err != nil {
-			return reply{Error: err.Error()}
-		}
-	default:
-		return reply{Error: "no method " + asked.method}
+	}
+	if err := change(g, asked.method); err != nil {
+		return reply{Error: err.Error()}
 	}
 	return reply{}
+}
+
+func change(g *process.Gateway, method string) error {
+	switch method {
+	case "/kill":
+		g.Kill()
+		return nil
+	case "/stop":
+		return g.Stop()
+	case "/restart":
+		return g.Restart()
+	}
+	return fmt.Errorf("no method %s", method)
 }

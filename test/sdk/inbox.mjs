@@ -1,4 +1,4 @@
-// Ways to wait, in Node and in a browser alike.
+// Ways to wait for what a client reports, and for what nobody reports.
 const patience = 25_000;
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

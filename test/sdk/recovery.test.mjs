@@ -66,6 +66,23 @@ scenarios('recovery', (scenario) => {
     assert.equal(s.publications.unread, 0);
   });
 
+  scenario('on the same gateway after it was killed and started again', async (t, sdk) => {
+    const channel = unique('recover');
+    const doomed = await gateway();
+    const alice = await connect(t, sdk, doomed.address);
+    const s = await subscribe(alice, channel);
+    assert.deepEqual(await number(channel, 1, 2), await s.values(2));
+    await doomed.kill();
+    await alice.connecting.next();
+    const missed = await number(channel, 3, 12);
+    await doomed.restart();
+    const { wasRecovering, recovered } = await s.subscribed.next();
+    assert.deepEqual({ wasRecovering, recovered }, { wasRecovering: true, recovered: true });
+    assert.deepEqual(await s.values(10), missed);
+    assert.deepEqual(await number(channel, 13, 14), await s.values(2));
+    assert.equal(s.publications.unread, 0);
+  });
+
   scenario('on another gateway after the one it was on shut down', async (t, sdk) => {
     const channel = unique('recover');
     const leaving = await gateway();
@@ -168,6 +185,37 @@ scenarios('recovery of subscriptions that a token gives', (scenario) => {
     assert.deepEqual(await values(18), missed);
     assert.deepEqual(await number(channel, 21, 21), await values(1));
     assert.equal(ann.publication.unread, 0);
+  });
+
+  scenario('on another gateway after the one it was on was killed', async (t, sdk) => {
+    const channel = unique('recover');
+    const doomed = await gateway();
+    const way = await Way.to(t, doomed.address);
+    const ann = await connectAs(t, sdk, way.address, { channels: [channel] });
+    await ann.subscribed.next();
+    await doomed.kill();
+    await ann.connecting.next();
+    const missed = await number(channel, 1, 10);
+    way.mend(gateways[1]);
+    assert.equal((await ann.subscribed.next()).recovered, true);
+    assert.deepEqual((await ann.publication.take(10)).map((p) => sdk.value(p.data)), missed);
+    assert.equal(ann.publication.unread, 0);
+  });
+
+  scenario('is refused when the stream was removed: a live client is told with 3010, and is back', async (t, sdk) => {
+    const channel = unique('recover');
+    const ann = await connectAs(t, sdk, gateways[0], { channels: [channel] });
+    const { streamPosition } = await ann.subscribed.next();
+    await number(channel, 1, 2);
+    await ann.publication.take(2);
+    await api(gateways[1], 'history_remove', { channel });
+    await publish(gateways[1], channel, 'of the new stream');
+    assert.equal((await ann.connecting.next()).code, 3010);
+    const again = await ann.subscribed.next();
+    assert.equal(again.recovered, false);
+    assert.notEqual(again.streamPosition.epoch, streamPosition.epoch);
+    await publish(gateways[1], channel, 'and on');
+    assert.equal(sdk.value((await ann.publication.next()).data), 'and on');
   });
 
   scenario('is refused when more was missed than is kept', async (t, sdk) => {

@@ -1,5 +1,5 @@
-// Package sdk runs client libraries as their users install them against real gateways that share a
-// real Redis. The tests themselves are in JavaScript, beside this file.
+// Package sdk runs client libraries as their users install them, in Node and in Chromium, against real
+// gateways that share a real Redis. The tests themselves are in JavaScript, beside this file.
 package sdk
 
 import (
@@ -35,17 +35,18 @@ func TestSDKs(t *testing.T) {
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatal("the npm packages are not installed: run `make npm-deps`")
 	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("Chromium is not installed: run hack/install-deps.sh browser")
-	}
+	own, foreign := site(t), site(t)
+	// Not as a flag: a list that is given twice has both.
+	t.Setenv(contract.EnvPrefix+"ALLOWED_ORIGINS", own)
 	s := &suite{binary: process.Build(t), redis: redistest.Standalone(t, "").Addr()}
 	env := append(os.Environ(),
 		"GATEWAY_A="+s.start(t, "gateway-a").Addr,
 		"GATEWAY_B="+s.start(t, "gateway-b").Addr,
 		"API_KEY="+apiKey,
 		"JWT_KEY="+jwtKey,
-		"CHROMIUM="+chromium)
+		"BROWSER="+browser(t),
+		"SITE="+own,
+		"FOREIGN_SITE="+foreign)
 
 	files, err := filepath.Glob("*.test.mjs")
 	if err != nil || len(files) == 0 {
