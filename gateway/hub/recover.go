@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/panics"
 )
 
 // Joined is how a member that counts on a channel's stream begins: it has everything up to the
@@ -37,6 +38,8 @@ var (
 	errUnsettled = errors.New("the channel's stream changes too fast")
 	// ErrUnrecoverable is a position that the stream cannot be continued from, for who asked for Whole.
 	ErrUnrecoverable = errors.New("the stream cannot be continued from that position")
+	// errBug is a read that met a bug; the log says more.
+	errBug = errors.New("a bug in the gateway")
 	// errReleased is a member that left while it joined.
 	errReleased = errors.New("the hold was released")
 )
@@ -145,10 +148,8 @@ func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) 
 		key = fmt.Sprintf("%d %s", since.Offset, since.Epoch)
 	}
 	shared := t.reads.DoChan(key, func() (any, error) {
-		m := t.mark()
 		// Whoever came first may be gone before the others have what they wait for.
-		s, err := t.history(context.WithoutCancel(ctx), query)
-		return read{m, s}, err
+		return t.look(context.WithoutCancel(ctx), query)
 	})
 	select {
 	case r := <-shared:
@@ -159,6 +160,20 @@ func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) 
 	case <-ctx.Done():
 		return read{}, broker.ErrUnavailable
 	}
+}
+
+// look is one read. A bug that it meets must not end the gateway: those who wait for it are on other
+// goroutines, where nobody would recover it.
+func (t *topic) look(ctx context.Context, q broker.HistoryQuery) (r read, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.hub.options.Logger.Error("read of a channel's stream failed", panics.Attr(p))
+			err = errBug
+		}
+	}()
+	r.mark = t.mark()
+	r.stream, err = t.history(ctx, q)
+	return r, err
 }
 
 // history asks the broker, for as long as the hub is there and not for long.

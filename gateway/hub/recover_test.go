@@ -1,7 +1,10 @@
 package hub_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -233,6 +236,44 @@ func TestTheReadOutlivesWhoBeganIt(t *testing.T) {
 		s.say(5, 5)
 		require.EqualValues(t, 4, m.joined.Offset)
 		require.Equal(t, numbers(5, 5), m.said())
+	})
+}
+
+// A bug met by a shared read is an error for all who wait for it, and for nobody else.
+func TestABugInASharedRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newScene(t, hub.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		s.say(1, 3)
+		resident := s.come(nil)
+		before, _ := s.count()
+		open := make(chan struct{})
+		s.history(func(context.Context, string) error {
+			<-open
+			panic("5ecre7")
+		}, nil)
+		const members = 10
+		failed := make(chan error, members)
+		for range members {
+			go func() {
+				_, err := s.tryToCome(at(1, "e1"))
+				failed <- err
+			}()
+		}
+		synctest.Wait()
+		close(open)
+		for range members {
+			require.ErrorContains(t, <-failed, "read the stream: a bug")
+		}
+		reads, _ := s.count()
+		require.Equal(t, 1, reads-before)
+		require.Equal(t, 1, strings.Count(log.String(), "panic.type=string"))
+		require.NotContains(t, log.String(), "5ecre7")
+
+		s.history(nil, nil)
+		require.Equal(t, numbers(2, 3), said(s.come(at(1, "e1")).joined.Publications))
+		s.say(4, 4)
+		require.Equal(t, numbers(4, 4), resident.said())
 	})
 }
 
