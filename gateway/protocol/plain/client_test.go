@@ -175,6 +175,7 @@ func TestRefusals(t *testing.T) {
 		{session.ErrInfo, 503, "hook", true},
 		{fmt.Errorf("%w: secret", broker.ErrUnavailable), 503, "broker", true},
 		{errors.New("secret"), 503, "broker", true},
+		{errBug, 500, "internal", false},
 		{bad("what"), 400, "bad_request", false},
 	} {
 		got := refusal(c.err)

@@ -10,9 +10,7 @@
 package plain
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -94,21 +92,6 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 	return c, nil
 }
 
-// reserve makes the gateway receive the channels that the handshake names. Those that are given are the
-// server's wish, the others the client's.
-func (c *client) reserve(ctx context.Context, channels, given []string) error {
-	if most := c.plain.options.Session.MaxChannels; len(channels) > most {
-		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannel, most)
-	}
-	for _, channel := range channels {
-		err := c.session.Reserve(ctx, session.Subscription{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // identify finds out who a client is by its handshake. It has no name yet that the backend could be told.
 func (p *Plain) identify(r *http.Request) (session.Identified, error) {
 	token, _, err := auth.BearerToken(r)
@@ -178,6 +161,8 @@ func refusal(err error) *transport.Refusal {
 		return &transport.Refusal{Status: http.StatusUnauthorized, Reason: "token", Message: "send a token: in the Authorization header, or as the parameter token"}
 	case errors.Is(err, session.ErrNotAllowed):
 		return &transport.Refusal{Status: http.StatusForbidden, Reason: "permission", Message: "subscribing to one of the channels is not allowed with this token, or without one"}
+	case errors.Is(err, errBug):
+		return &transport.Refusal{Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error"}
 	case errors.Is(err, hooks.ErrDown), errors.Is(err, auth.ErrUnavailable), errors.Is(err, session.ErrInfo):
 		return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "hook", Message: "the gateway cannot find out who you are; try again", RetryAfter: retryBroker}
 	default:

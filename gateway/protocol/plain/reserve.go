@@ -1,0 +1,81 @@
+package plain
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/gateway/session"
+)
+
+// sideBySide is about how many channels of one handshake the backend is asked at the same time.
+const sideBySide = 8
+
+// errBug is a subscription that met a bug; the log says more.
+var errBug = errors.New("a bug in the gateway")
+
+// reserve makes the gateway receive the channels that the handshake names. Those that are given are the
+// server's wish, the others the client's. The error is that of the first channel that has one.
+func (c *client) reserve(ctx context.Context, channels, given []string) error {
+	if most := c.plain.options.Session.MaxChannels; len(channels) > most {
+		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannel, most)
+	}
+	wishes, questions := make([]session.Subscription, 0, len(channels)), 0
+	for _, channel := range channels {
+		w := session.Subscription{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)}
+		if !w.ServerSide {
+			questions++
+		}
+		wishes = append(wishes, w)
+	}
+	if questions > 1 && c.plain.options.Session.Hooks.HasSubscribe() {
+		return c.reserveTogether(ctx, wishes)
+	}
+	for _, w := range wishes {
+		if err := c.session.Reserve(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reserveTogether does not wait for the backend's answer to one question before it asks the next. It
+// returns when nothing is under way any more.
+func (c *client) reserveTogether(ctx context.Context, wishes []session.Subscription) error {
+	var group errgroup.Group
+	group.SetLimit(sideBySide)
+	var failed atomic.Bool
+	errs := make([]error, len(wishes))
+	for i, w := range wishes {
+		// The channels before this one are under way, or done: none of them is left out.
+		if failed.Load() {
+			break
+		}
+		group.Go(func() error {
+			if errs[i] = c.reserveOne(ctx, w); errs[i] != nil {
+				failed.Store(true)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return cmp.Or(errs...)
+}
+
+// reserveOne keeps a bug met by one channel from ending the gateway: it has a goroutine of its own.
+func (c *client) reserveOne(ctx context.Context, w session.Subscription) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.plain.options.Logger.Error("handshake failed", slog.String("protocol", Name), panics.Attr(p))
+			err = errBug
+		}
+	}()
+	return c.session.Reserve(ctx, w)
+}
