@@ -26,12 +26,12 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/metrics"
+	"github.com/wsfleet/wsfleet/gateway/occupancy"
 	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
 	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
 	"github.com/wsfleet/wsfleet/gateway/registry"
-	"github.com/wsfleet/wsfleet/gateway/roster"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -60,6 +60,8 @@ type Options struct {
 	CloseTimeout time.Duration
 	// RoomPatience is how long a client may take to read what it asked for, unless it is 0.
 	RoomPatience time.Duration
+	// OccupancyTTL is how long the channels of a gateway that is gone count as occupied, unless it is 0.
+	OccupancyTTL time.Duration
 }
 
 // Gateway is one process's worth of data plane.
@@ -79,7 +81,7 @@ type Gateway struct {
 	presence *presence.Keeper
 	backend  *backend.Backend
 	// occupancy is there when the webhook wants to know of channels.
-	occupancy *roster.Roster
+	occupancy *occupancy.Keeper
 	drain     *drain.Machine
 	// shut: the gateway ends at once, without a drain.
 	shut atomic.Bool

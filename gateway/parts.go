@@ -13,10 +13,10 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/occupancy"
 	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/registry"
-	"github.com/wsfleet/wsfleet/gateway/roster"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -46,14 +46,20 @@ func (g *Gateway) makeChannels() error {
 		Linger: channelLinger, Patience: brokerTimeout, Rules: g.cfg.Channels, MaxRecoveredBytes: g.cfg.MaxQueuedBytes, Unrepaired: g.metrics.StreamGap, Logger: g.log,
 	}
 	if g.wantsOccupancy() {
-		g.occupancy = roster.New(roster.Options{Hold: g.occupy, LetGo: g.vacate, Logger: g.log})
-		o.Appeared, o.Vanished = func(channel string) { g.occupancy.Want(channel) }, g.occupancy.Unwant
+		// The broker comes when the hub is made.
+		o.Appeared, o.Vanished = func(channel string) { g.occupancy.Appeared(channel) }, func(channel string) { g.occupancy.Vanished(channel) }
 	}
 	g.hub = hub.New(o)
 	if err := g.makeBroker(); err != nil {
 		return err
 	}
 	g.hub.Use(g.broker)
+	if g.wantsOccupancy() {
+		g.occupancy = occupancy.New(occupancy.Options{
+			Directory: g.broker, TTL: g.options.OccupancyTTL, Occupied: g.emitter(hooks.Occupied), Vacated: g.emitter(hooks.Vacated),
+			Crowded: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
+		})
+	}
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
 	g.clients = registry.New[backend.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
 	g.backend = backend.New(backend.Options{
@@ -116,22 +122,15 @@ func (g *Gateway) wantsOccupancy() bool {
 	return g.cfg.WebhookURL != "" && (len(events) == 0 || slices.Contains(events, contract.WebhookOccupied) || slices.Contains(events, contract.WebhookVacated))
 }
 
-// occupy tells the fleet which channels have subscribers here, and the backend which had none.
-func (g *Gateway) occupy(ctx context.Context, channels []string) error {
-	occupied, err := g.broker.Occupy(ctx, channels, roster.TTL)
-	g.emit(hooks.Occupied, occupied)
-	return err
-}
+// crowd is how many events may wait for the webhook before news of gateways that are gone wait in the broker: they
+// come all at once, and must not take the place of others.
+const crowd = 5_000
 
-// vacate is its opposite.
-func (g *Gateway) vacate(ctx context.Context, channels []string) error {
-	vacated, err := g.broker.Vacate(ctx, channels)
-	g.emit(hooks.Vacated, vacated)
-	return err
-}
-
-func (g *Gateway) emit(kind hooks.Kind, channels []string) {
-	for _, channel := range channels {
-		g.hooks.Emit(hooks.Event{Kind: kind, Time: time.Now(), Channel: channel})
+// emitter tells the webhook of channels.
+func (g *Gateway) emitter(kind hooks.Kind) func(channels []string) {
+	return func(channels []string) {
+		for _, channel := range channels {
+			g.hooks.Emit(hooks.Event{Kind: kind, Time: time.Now(), Channel: channel})
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // Times and bounds that nobody has had a reason to change.
 const (
-	// TTL is how long the directory keeps a name that nobody tells it again.
+	// TTL is how long the directory keeps a name that nobody tells it again, unless an option says it.
 	TTL         = time.Minute
 	renewals    = 3
 	atOnce      = 256
@@ -28,7 +28,9 @@ const (
 type Options struct {
 	// Hold tells the directory names for TTL, LetGo takes them back.
 	Hold, LetGo func(ctx context.Context, names []string) error
-	Logger      *slog.Logger
+	// TTL replaces the constant of that name when it is not 0.
+	TTL    time.Duration
+	Logger *slog.Logger
 }
 
 // Roster is safe for use by many goroutines. Run it.
@@ -61,6 +63,9 @@ type entry struct {
 
 // New returns an empty roster.
 func New(o Options) *Roster {
+	if o.TTL == 0 {
+		o.TTL = TTL
+	}
 	r := &Roster{
 		options: o, complaint: rate.Sometimes{Interval: 10 * time.Second}, wake: make(chan struct{}, 1), known: make(chan struct{}),
 		wanted: map[string]entry{}, dirty: map[string]bool{}, stale: map[string]struct{}{},
@@ -243,7 +248,7 @@ func (r *Roster) confirm(names []string) {
 // renewing tells the directory of all names again before it forgets them.
 func (r *Roster) renewing(ctx context.Context) error {
 	for {
-		if err := pause(ctx, TTL/renewals); err != nil {
+		if err := pause(ctx, r.options.TTL/renewals); err != nil {
 			return err
 		}
 		r.mu.Lock()

@@ -3,21 +3,27 @@ package brokertest
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 var directory = map[string]func(*testing.T, *Node, *Node){
-	"gateways are known while they say so":    announced,
-	"a gateway hears what it is told":         told,
-	"users are where they are held":           held,
-	"channels are occupied and vacated":       occupied,
-	"many names are taken in one call":        manyNames,
-	"what nobody renews is over":              lapsed,
-	"a later revocation wins":                 revoked,
-	"a revocation does not touch other users": revokedAlone,
+	"gateways are known while they say so":     announced,
+	"a gateway hears what it is told":          told,
+	"users are where they are held":            held,
+	"channels are occupied and vacated":        occupied,
+	"many names are taken in one call":         manyNames,
+	"what nobody renews is over":               lapsed,
+	"gateways that are gone leave no channels": forsaken,
+	"who was only slow occupies again":         slow,
+	"who is there keeps its channels":          stays,
+	"a later revocation wins":                  revoked,
+	"a revocation does not touch other users":  revokedAlone,
 }
 
 // instances are those of both nodes, or of the one that there is.
@@ -155,6 +161,85 @@ func lapsed(t *testing.T, a, b *Node) {
 		require.NoError(t, b.Hold(t.Context(), []string{"lapsed 2"}, short))
 		eventually(t, "one hold to be over", func() bool { return slices.Equal(holders(t, b, "lapsed 2"), []string{a.Instance}) })
 	}
+}
+
+// vacateLapsed asks all nodes at the same time until they have nothing more, and returns what they said
+// of channels with a prefix: others are of other tests.
+func vacateLapsed(t testing.TB, prefix string, nodes ...*Node) (vacated []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	for _, n := range nodes {
+		asking.Go(func() {
+			for more := true; more; {
+				some, err := n.VacateLapsed(t.Context())
+				mu.Lock()
+				assert.NoError(t, err)
+				vacated = append(vacated, some...)
+				mu.Unlock()
+				more = len(some) > 0
+			}
+		})
+	}
+	asking.Wait()
+	vacated = slices.DeleteFunc(vacated, func(channel string) bool { return !strings.HasPrefix(channel, prefix) })
+	slices.Sort(vacated)
+	return vacated
+}
+
+// forsaken asks both nodes all the time: every channel is returned once, and not too early.
+func forsaken(t *testing.T, a, b *Node) {
+	if a == b {
+		occupy(t, a, time.Millisecond, "forsaken")
+		eventually(t, "the channel to be free", func() bool { return len(occupy(t, a, time.Millisecond, "forsaken")) == 1 })
+		require.Empty(t, vacateLapsed(t, "", a), "there are no others that could be gone")
+		return
+	}
+	names := make([]string, 0, 1500)
+	for i := range cap(names) {
+		names = append(names, fmt.Sprint("forsaken ", i))
+	}
+	slices.Sort(names)
+	occupy(t, a, short, "forsaken: shared", "forsaken: said")
+	occupy(t, a, short, names...)
+	occupy(t, b, long, "forsaken: shared")
+	require.Equal(t, []string{"forsaken: said"}, vacate(t, a, "forsaken: said"))
+	var vacated []string
+	eventually(t, "the channels to be vacated", func() bool {
+		vacated = append(vacated, vacateLapsed(t, "forsaken", a, b, a, b)...)
+		return len(vacated) >= len(names)
+	})
+	slices.Sort(vacated)
+	require.Equal(t, names, vacated)
+	require.Equal(t, []string{"forsaken: shared"}, vacate(t, b, "forsaken: shared"), "nobody has it but who is gone")
+	require.Empty(t, vacateLapsed(t, "forsaken", a, b))
+}
+
+func slow(t *testing.T, a, b *Node) {
+	if a == b {
+		return
+	}
+	require.Equal(t, []string{"slow 1", "slow 2"}, occupy(t, a, short, "slow 1", "slow 2"))
+	eventually(t, "its time to be over", func() bool { return slices.Contains(vacateLapsed(t, "slow", b), "slow 1") })
+	require.Equal(t, []string{"slow 1"}, occupy(t, a, long, "slow 1"), "it renews")
+	require.Equal(t, []string{"slow 2"}, vacate(t, a, "slow 2"), "who says goodbye late may be heard twice")
+	require.Empty(t, occupy(t, b, short, "slow 1"))
+	vacated := vacate(t, a, "slow 1")
+	eventually(t, "the other's time to be over", func() bool {
+		vacated = append(vacated, vacateLapsed(t, "slow", a)...)
+		return slices.Equal([]string{"slow 1"}, vacated)
+	})
+}
+
+func stays(t *testing.T, a, b *Node) {
+	occupy(t, a, short, "kept 1", "kept 2", "kept 3")
+	occupy(t, a, long, "kept 1")
+	occupy(t, b, long, "kept 2")
+	if a != b {
+		occupy(t, b, short, "kept 1")
+		eventually(t, "what was not kept to be over", func() bool { return slices.Equal([]string{"kept 3"}, vacateLapsed(t, "kept", a, b)) })
+	}
+	require.Empty(t, occupy(t, b, long, "kept 1", "kept 2"))
 }
 
 func revokedAt(t testing.TB, n *Node, user string) time.Time {

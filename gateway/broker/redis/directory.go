@@ -51,13 +51,13 @@ func (b *Broker) Tell(ctx context.Context, instance string, message []byte) (rea
 
 // Hold implements broker.Directory.
 func (b *Broker) Hold(ctx context.Context, users []string, ttl time.Duration) error {
-	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holders, b.options.Instance, ttl.Milliseconds())
+	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holderSets, b.options.Instance, ttl.Milliseconds())
 	return err
 }
 
 // LetGo implements broker.Directory.
 func (b *Broker) LetGo(ctx context.Context, users []string) error {
-	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.holders, b.options.Instance)
+	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.holderSets, b.options.Instance)
 	return err
 }
 
@@ -73,29 +73,41 @@ func (b *Broker) Holders(ctx context.Context, user string) ([]string, error) {
 // Occupy implements broker.Directory. When part of it fails, what the rest said is returned with the
 // error: nobody else is told.
 func (b *Broker) Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error) {
-	return b.onSets(ctx, "occupy channels", b.scripts.take, channels, b.names.occupants, b.options.Instance, ttl.Milliseconds())
+	return b.onSets(ctx, "occupy channels", b.scripts.occupy, channels, b.names.occupantSets, b.options.Instance, ttl.Milliseconds())
 }
 
 // Vacate implements broker.Directory, as Occupy. A channel that was not occupied is vacated all the
 // same: who tries again after an error does not lose it.
 func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []string, err error) {
-	return b.onSets(ctx, "vacate channels", b.scripts.drop, channels, b.names.occupants, b.options.Instance)
+	return b.onSets(ctx, "vacate channels", b.scripts.vacate, channels, b.names.occupantSets, b.options.Instance)
 }
 
-// onSets runs a script on the sets of many names, and returns those for whose set it said yes.
-func (b *Broker) onSets(ctx context.Context, what string, s script, all []string, key func(string) string, args ...any) ([]string, error) {
-	chunks := b.chunks(all)
-	yes := make([][]string, len(chunks))
-	err := eachOf(len(chunks), func(i int) error {
-		keys := make([]string, 0, len(chunks[i]))
-		for _, name := range chunks[i] {
-			keys = append(keys, key(name))
-		}
-		reply, err := b.call(ctx, b.rest, what, s, keys, args...)
+// VacateLapsed implements broker.Directory. What it returns is gone from Redis: an answer that is lost
+// is not given again.
+func (b *Broker) VacateLapsed(ctx context.Context) (vacated []string, err error) {
+	lapsed := make([][]string, b.names.parts())
+	err = eachOf(len(lapsed), func(part int) error {
+		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part)}, largestChunk)
 		if err != nil {
 			return err
 		}
-		answer, err := list(reply, len(keys))
+		lapsed[part], err = texts(reply)
+		return err
+	})
+	return slices.Concat(lapsed...), err
+}
+
+// onSets runs a script on the sets of many names, and returns those for whose set it said yes. The names
+// that keys gets are of one part.
+func (b *Broker) onSets(ctx context.Context, what string, s script, all []string, keys func([]string) []string, args ...any) ([]string, error) {
+	chunks := b.chunks(all)
+	yes := make([][]string, len(chunks))
+	err := eachOf(len(chunks), func(i int) error {
+		reply, err := b.call(ctx, b.rest, what, s, keys(chunks[i]), args...)
+		if err != nil {
+			return err
+		}
+		answer, err := list(reply, len(chunks[i]))
 		if err != nil {
 			return err
 		}

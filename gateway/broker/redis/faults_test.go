@@ -123,6 +123,7 @@ func everyCall(n *node) map[string]error {
 		"revoked":  func() error { _, err := n.Revoked(ctx, "u"); return err },
 		"occupy":   func() error { _, err := n.Occupy(ctx, []string{"x"}, time.Minute); return err },
 		"vacate":   func() error { _, err := n.Vacate(ctx, []string{"x"}); return err },
+		"lapse":    func() error { _, err := n.VacateLapsed(ctx); return err },
 	} {
 		wg.Go(func() {
 			err := call()
@@ -290,7 +291,7 @@ func TestEverythingIsOverInTheEnd(t *testing.T) {
 	for key, least := range map[string]time.Duration{
 		"test:t:kept": 24*time.Hour - time.Minute, "test:t:read": broker.EmptyTTL - time.Minute, "test:pm:there": 5 * time.Minute,
 		"test:pa:away": time.Hour, "test:pm:away": time.Hour, "test:r:u": broker.RevocationTTL - time.Minute,
-		"test:i:1:x:k": broker.IdempotencyTTL - time.Minute,
+		"test:i:1:x:k": broker.IdempotencyTTL - time.Minute, "test:o": 24 * time.Hour,
 	} {
 		ttl, err := client.PTTL(t.Context(), key).Result()
 		require.NoError(t, err)
@@ -313,6 +314,8 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, a.Revoke(t.Context(), "u", time.Now()))
+	_, err := a.Occupy(t.Context(), channels, time.Millisecond)
+	require.NoError(t, err)
 	moved := make(chan struct{})
 	counts := make([]int, len(channels))
 	var wg sync.WaitGroup
@@ -368,6 +371,9 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 	until, err := b.Revoked(t.Context(), "u")
 	require.NoError(t, err)
 	require.False(t, until.IsZero())
+	vacated, err := b.VacateLapsed(t.Context())
+	require.NoError(t, err)
+	require.ElementsMatch(t, channels, vacated)
 	redistest.Await(t, "the inbox to have moved as well", func(ctx context.Context) error {
 		if reached, err := a.Tell(ctx, b.Instance, []byte("hello")); err != nil || !reached {
 			return errors.Join(err, errors.New("not reached"))
@@ -471,4 +477,34 @@ func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
 			seen[d] = true
 		}
 	}
+}
+
+// Nothing of a channel stays in Redis that nobody has, whoever has said so.
+func TestVacatedChannelsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	s, o := standalone(t)
+	a, b := pair(t, o)
+	_, err := a.Occupy(t.Context(), []string{"lapsed", "vacated"}, time.Millisecond)
+	require.NoError(t, err)
+	_, err = b.Occupy(t.Context(), []string{"vacated"}, time.Minute)
+	require.NoError(t, err)
+	vacated, err := b.Vacate(t.Context(), []string{"vacated"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"vacated"}, vacated)
+	redistest.Await(t, "the other to lapse", func(ctx context.Context) error {
+		lapsed, err := b.VacateLapsed(ctx)
+		if err == nil && len(lapsed) == 0 {
+			err = errors.New("it has not")
+		}
+		return err
+	})
+	client := s.Client()
+	defer func() { require.NoError(t, client.Close()) }()
+	redistest.Await(t, "Redis to be empty", func(ctx context.Context) error {
+		keys, err := client.Keys(ctx, "*").Result()
+		if err == nil && len(keys) > 0 {
+			err = fmt.Errorf("it has %v", keys)
+		}
+		return err
+	})
 }

@@ -72,8 +72,31 @@ func (n names) gateways() []string {
 // holders is where the gateways are that hold a user.
 func (n names) holders(user string) string { return n.head(n.part(user)) + "u:" + user }
 
+// holderSets are the keys of scripts about holders.
+func (n names) holderSets(users []string) []string {
+	keys := make([]string, 0, len(users))
+	for _, user := range users {
+		keys = append(keys, n.holders(user))
+	}
+	return keys
+}
+
 // occupants is where the gateways are that have subscribers of a channel.
-func (n names) occupants(channel string) string { return n.head(n.part(channel)) + "o:" + channel }
+func (n names) occupants(channel string) string { return n.occupied(n.part(channel)) + ":" + channel }
+
+// occupied is where a part's channels are that have occupants, by when the last of these is over.
+func (n names) occupied(part int) string { return n.head(part) + "o" }
+
+// occupantSets are the keys of scripts about occupants, as scripts/occupied.lua wants them. All channels
+// are of one part.
+func (n names) occupantSets(channels []string) []string {
+	keys := make([]string, 0, 1+len(channels))
+	keys = append(keys, n.occupied(n.part(channels[0])))
+	for _, channel := range channels {
+		keys = append(keys, n.occupants(channel))
+	}
+	return keys
+}
 
 // revoked is where a user's revocation is.
 func (n names) revoked(user string) string { return n.head(n.part(user)) + "r:" + user }

@@ -26,6 +26,7 @@ type scripts struct {
 	join, leave, renew, sweep, members, stats script
 	announce, withdraw, gateways              script
 	take, drop, holders, revoke               script
+	occupy, vacate, lapse                     script
 }
 
 func newScripts() scripts {
@@ -34,7 +35,8 @@ func newScripts() scripts {
 		join: load("presence", "join"), leave: load("presence", "leave"), renew: load("presence", "renew"),
 		sweep: load("presence", "sweep"), members: load("presence", "members"), stats: load("presence", "stats"),
 		announce: load("directory", "announce"), withdraw: load("withdraw"), gateways: load("directory", "gateways"),
-		take: load("directory", "take"), drop: load("directory", "drop"), holders: load("directory", "holders"),
+		take: load("directory", "sets", "take"), drop: load("directory", "sets", "drop"), holders: load("directory", "holders"),
+		occupy: load("directory", "sets", "occupied", "occupy"), vacate: load("directory", "sets", "occupied", "vacate"), lapse: load("directory", "lapse"),
 		revoke: load("revoke"),
 	}
 }

@@ -2,8 +2,6 @@
 -- nobody is in it.
 local last = {}
 for i, key in ipairs(KEYS) do
-  redis.call('ZREM', key, ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  last[i] = redis.call('ZCARD', key) == 0 and 1 or 0
+  last[i] = drop(key, ARGV[1])
 end
 return last
