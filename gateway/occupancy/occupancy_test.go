@@ -30,8 +30,8 @@ type directory struct {
 	lapsed []string
 	down   bool
 	ttl    time.Duration
-	// asked is when it was asked for lapsed channels.
-	asked []time.Time
+	// asked is when it was last asked for lapsed channels.
+	asked time.Time
 	// during, when there is one, runs while a call is under way.
 	during func()
 }
@@ -61,7 +61,7 @@ func (d *directory) VacateLapsed(context.Context) ([]string, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = append(d.asked, time.Now())
+	d.asked = time.Now()
 	some := d.lapsed[:min(perCall, len(d.lapsed))]
 	d.lapsed = d.lapsed[len(some):]
 	return d.answer(some)
@@ -79,6 +79,24 @@ func (d *directory) set(down bool, lapsed ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.down, d.lapsed = down, append(d.lapsed, lapsed...)
+}
+
+func (d *directory) onAsk(during func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.during = during
+}
+
+func (d *directory) lastAsked() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked
+}
+
+func (d *directory) lastTTL() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ttl
 }
 
 // rig is a keeper that runs, and what it tells: +a is occupied, -a is vacated.
@@ -142,7 +160,7 @@ func TestChannelsThatComeAndGo(t *testing.T) {
 	test(t, ttl, func(t *testing.T, r *rig) {
 		r.Appeared("a")
 		require.Equal(t, "+a", r.heard())
-		require.Equal(t, ttl, r.directory.ttl)
+		require.Equal(t, ttl, r.directory.lastTTL())
 		time.Sleep(ttl)
 		require.Equal(t, "+a +a +a", r.heard(), "it is renewed, and this directory says yes to everything")
 		r.Vanished("a")
@@ -189,10 +207,7 @@ func TestThoseThatAreThereAreWaitedFor(t *testing.T) {
 		r.directory.set(true)
 		time.Sleep(ttl)
 		r.directory.set(false, "a")
-		r.directory.mu.Lock()
-		last := r.directory.asked[len(r.directory.asked)-1]
-		r.directory.mu.Unlock()
-		time.Sleep(time.Until(last.Add(ttl/2 - time.Second)))
+		time.Sleep(time.Until(r.directory.lastAsked().Add(ttl/2 - time.Second)))
 		require.Empty(t, r.heard())
 		time.Sleep(2 * time.Second)
 		require.Equal(t, "-a", r.heard())
@@ -207,7 +222,7 @@ func TestManyAreTakenWhileThereIsRoom(t *testing.T) {
 		r.crowd(true)
 		time.Sleep(ttl)
 		require.Empty(t, r.heard())
-		require.Empty(t, r.directory.asked, "they are kept there")
+		require.True(t, r.directory.lastAsked().IsZero(), "they are kept there")
 		r.crowd(false)
 		time.Sleep(ttl / 10)
 		require.Len(t, strings.Fields(r.heard()), 10*perCall+1)
@@ -218,12 +233,10 @@ func TestManyAreTakenWhileThereIsRoom(t *testing.T) {
 func TestWhatHoldsIsToldLast(t *testing.T) {
 	test(t, ttl, func(t *testing.T, r *rig) {
 		r.directory.set(false, "a")
-		r.directory.mu.Lock()
-		r.directory.during = func() {
+		r.directory.onAsk(func() {
 			r.Appeared("a")
 			time.Sleep(time.Second)
-		}
-		r.directory.mu.Unlock()
+		})
 		time.Sleep(ttl/2 + 1500*time.Millisecond)
 		require.Equal(t, "-a +a", r.heard())
 	})
@@ -233,6 +246,6 @@ func TestWithoutATimeToLive(t *testing.T) {
 	test(t, 0, func(t *testing.T, r *rig) {
 		r.Appeared("a")
 		require.Equal(t, "+a", r.heard())
-		require.Equal(t, roster.TTL, r.directory.ttl)
+		require.Equal(t, roster.TTL, r.directory.lastTTL())
 	})
 }
