@@ -14,7 +14,7 @@ Usage: hack/install-deps.sh GROUP...
   cluster   run a local cluster (hack/localcluster)
   redis     run redis-server in integration tests, in benchmarks and in the local cluster
   node      run the JavaScript clients of the SDK tests and of the conformance suite
-  browser   run Chromium as a peer of the conformance suite
+  browser   run Chromium in the SDK tests and as a peer of the conformance suite
 
 Does nothing for what is there already.
 TEXT
@@ -60,7 +60,7 @@ TEXT
       ;;
     browser)
       cat <<'TEXT'
-chromium chromium the browser of the conformance suite, run without a window
+chromium chromium the browser of the SDK tests and of the conformance suite, run without a window
 TEXT
       ;;
     *) return 1 ;;
