@@ -2,7 +2,8 @@
 // channels who came and who went. What the members are is the broker's to know: this package calls it
 // in time, and hands its answers on.
 //
-// turns.go keeps what concerns one client in one channel in its order, renew.go renews and sweeps.
+// arrive.go lets members come, turns.go keeps what concerns one client in one channel in its order,
+// renew.go renews and sweeps.
 package presence
 
 import (
@@ -69,25 +70,6 @@ func New(o Options) *Keeper {
 	return &Keeper{options: o, complaint: rate.Sometimes{Interval: 10 * time.Second}, turns: newTurns(), sweeps: map[string]time.Time{}}
 }
 
-// Join makes a member present. The channel is told, unless the member's user was there a moment ago. A
-// leave of the same member that has not begun yet is taken back.
-func (k *Keeper) Join(ctx context.Context, channel string, m broker.ClientInfo) error {
-	who := seat{channel, m.Client}
-	if !k.turns.come(ctx, who) {
-		return broker.ErrUnavailable
-	}
-	defer k.turns.done(who)
-	fresh, gone, err := k.options.Broker.Join(ctx, channel, m, k.options.TTL)
-	if err != nil {
-		return err
-	}
-	if fresh {
-		k.tell(ctx, channel, broker.KindJoin, m)
-	}
-	k.gone(ctx, channel, gone)
-	return nil
-}
-
 // Leave takes a member out, at once when it said so, or in a while when its connection was lost. It
 // returns before that is done.
 func (k *Keeper) Leave(channel string, m broker.ClientInfo, said bool) {
@@ -145,9 +127,10 @@ func (k *Keeper) takeOut(ctx context.Context, channel string, l leave) {
 		k.complain(err)
 		return
 	}
-	if left {
+	switch {
+	case left && !l.untold:
 		k.tell(ctx, channel, broker.KindLeave, l.info)
-	} else if l.grace > 0 {
+	case !left && l.grace > 0:
 		k.sweepAt(channel, time.Now().Add(l.grace+slack))
 	}
 	k.gone(ctx, channel, gone)

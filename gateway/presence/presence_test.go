@@ -81,7 +81,8 @@ func (b *meddler) Join(ctx context.Context, channel string, m broker.ClientInfo,
 	if err := b.begin("join"); err != nil {
 		return false, nil, err
 	}
-	return b.Broker.Join(ctx, channel, m, ttl)
+	fresh, gone, err := b.Broker.Join(ctx, channel, m, ttl)
+	return fresh, gone, errors.Join(err, b.begin("answer to join"))
 }
 
 // Leave implements broker.Presence.
@@ -179,7 +180,15 @@ func info(who string) broker.ClientInfo {
 
 func (r *rig) join(who string) {
 	r.t.Helper()
-	require.NoError(r.t, r.Join(r.t.Context(), room, info(who)))
+	r.come(who)(true)
+}
+
+// come makes somebody present for something that has yet to begin.
+func (r *rig) come(who string) (settle func(begun bool)) {
+	r.t.Helper()
+	settle, err := r.Join(r.t.Context(), room, info(who))
+	require.NoError(r.t, err)
+	return settle
 }
 
 func TestChannelsAreToldOnceWhoComesAndGoes(t *testing.T) {
@@ -205,16 +214,37 @@ func TestChannelsAreToldOnceWhoComesAndGoes(t *testing.T) {
 		"the same connection is back":              {"join c1/ann; lose c1/ann; wait 1s; join c1/ann; wait 40s", "+c1", "c1"},
 		"unsubscribes during the grace":            {"join c1/ann; lose c1/ann; wait 1s; leave c1/ann", "+c1 -c1", ""},
 		"gateway is gone":                          {"join c1/ann; wait 61s; join c2/bob", "+c1 +c2 -c1", "c2"},
+		"comes, and waits":                         {"come c1/ann; wait 20s", "", "c1"},
+		"comes, and is let in":                     {"come c1/ann; wait 2s; begin c1", "+c1", "c1"},
+		"comes, and is turned back":                {"come c1/ann; fail c1", "", ""},
+		"is turned back, nobody in particular":     {"come c1/; fail c1", "", ""},
+		"is turned back, and comes again":          {"come c1/ann; fail c1; join c1/ann", "+c1", "c1"},
+		"leaves before it is let in":               {"come c1/ann; leave c1/ann; begin c1", "+c1 -c1", ""},
+		"is lost before it is let in":              {"come c1/ann; lose c1/ann; begin c1; wait 16s", "+c1 -c1", ""},
+		"leaves before it is turned back":          {"come c1/ann; leave c1/ann; fail c1", "", ""},
+		"is lost before it is turned back":         {"come c1/ann; lose c1/ann; fail c1; wait 16s", "", ""},
+		"leaves after it was turned back":          {"come c1/ann; fail c1; leave c1/ann; lose c1/ann; wait 16s", "", ""},
+		"user is back, and turned back":            {"join c1/ann; lose c1/ann; wait 1s; come c2/ann; fail c2; wait 14s; join c3/ann", "+c1", "c3"},
+		"user is back, turned back, and gone":      {"join c1/ann; lose c1/ann; wait 1s; come c2/ann; fail c2; wait 16s", "+c1 -c2", ""},
+		"user is back, and leaves before":          {"join c1/ann; lose c1/ann; wait 1s; come c2/ann; leave c2/ann; fail c2", "+c1 -c2", ""},
+		"user is back, and is let in":              {"join c1/ann; lose c1/ann; wait 1s; come c2/ann; begin c2; wait 40s", "+c1", "c2"},
+		"who is turned back tells who is gone":     {"join c1/ann; wait 61s; come c2/bob; fail c2", "+c1 -c1", ""},
+		"one is let in, one turned back":           {"come c1/ann; come c2/bob; fail c1; begin c2", "+c2", "c2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
 				r.run()
+				settles := map[string]func(begun bool){}
 				for step := range strings.SplitSeq(c.steps, "; ") {
 					verb, object, _ := strings.Cut(step, " ")
 					switch verb {
 					case "join":
 						r.join(object)
+					case "come":
+						settles[info(object).Client] = r.come(object)
+					case "begin", "fail":
+						settles[object](verb == "begin")
 					case "leave", "lose":
 						r.Leave(room, info(object), verb == "leave")
 					case "wait":
@@ -236,7 +266,9 @@ func TestChannelsWithoutJoinLeaveAreToldNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.run()
-		require.NoError(t, r.Join(t.Context(), silent, info("c1/ann")))
+		settle, err := r.Join(t.Context(), silent, info("c1/ann"))
+		require.NoError(t, err)
+		settle(true)
 		require.Equal(t, "c1", r.members(silent))
 		r.Leave(silent, info("c1/ann"), true)
 		synctest.Wait()
@@ -274,12 +306,15 @@ func TestWhoComesBackAtOnceStays(t *testing.T) {
 			r.broker.on("leave", func() error { <-leaving; return nil })
 			r.Leave(room, info("c1/ann"), true)
 			synctest.Wait()
-			joined := make(chan error, 1)
-			go func() { joined <- r.Join(t.Context(), room, info("c1/ann")) }()
+			joined := make(chan struct{})
+			go func() {
+				defer close(joined)
+				r.join("c1/ann")
+			}()
 			synctest.Wait()
 			require.Equal(t, "+c1", r.heard())
 			close(leaving)
-			require.NoError(t, <-joined)
+			<-joined
 			synctest.Wait()
 			require.Equal(t, "-c1 +c1", r.heard())
 			require.Equal(t, "c1", r.members(room))
@@ -296,8 +331,10 @@ func TestWhoComesBackAtOnceStays(t *testing.T) {
 			synctest.Wait()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			require.ErrorIs(t, r.Join(ctx, room, info("c1/ann")), broker.ErrUnavailable)
-			require.NoError(t, r.Join(ctx, room, info("c2/bob")), "others are not held up")
+			_, err := r.Join(ctx, room, info("c1/ann"))
+			require.ErrorIs(t, err, broker.ErrUnavailable)
+			r.join("c2/bob")
+			require.Equal(t, "+c2", r.heard(), "others are not held up")
 			close(leaving)
 			r.end()
 		})
@@ -318,13 +355,98 @@ func TestTheShorterGraceCounts(t *testing.T) {
 	})
 }
 
+// Neither of its coming nor of its going, whether the broker has heard of it or not.
 func TestWhoCannotJoinIsNotToldOf(t *testing.T) {
+	for _, call := range []string{"join", "answer to join"} {
+		t.Run(call, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.run()
+				down := errors.New("down")
+				r.broker.on(call, func() error { return down })
+				_, err := r.Join(t.Context(), room, info("c1/ann"))
+				require.ErrorIs(t, err, down)
+				synctest.Wait()
+				require.Empty(t, r.heard())
+				require.Empty(t, r.members(room))
+				r.broker.on(call, nil)
+				r.join("c1/ann")
+				require.Equal(t, "+c1", r.heard(), "and can still come")
+				r.end()
+			})
+		})
+	}
+}
+
+// Whose leave is taken back by who is then turned back leaves all the same: others know it.
+func TestALeaveThatIsTakenBackInVain(t *testing.T) {
+	for name, fail := range map[string]func(r *rig){
+		"turned back": func(r *rig) { r.come("c1/ann")(false) },
+		"not joined": func(r *rig) {
+			r.broker.on("join", func() error { return broker.ErrUnavailable })
+			_, err := r.Join(r.t.Context(), room, info("c1/ann"))
+			require.ErrorIs(r.t, err, broker.ErrUnavailable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.join("c1/ann")
+				r.Leave(room, info("c1/ann"), true)
+				fail(r)
+				r.run()
+				synctest.Wait()
+				require.Equal(t, "+c1 -c1", r.heard())
+				require.Empty(t, r.members(room))
+				r.end()
+			})
+		})
+	}
+}
+
+// Who was turned back may be a member still when it comes again, but nobody knows it.
+func TestWhoComesAgainBeforeItIsTakenOut(t *testing.T) {
+	for _, begun := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.come("c1/ann")(false)
+			r.come("c1/ann")(begun)
+			r.run()
+			synctest.Wait()
+			if begun {
+				require.Equal(t, "+c1", r.heard())
+				require.Equal(t, "c1", r.members(room))
+			} else {
+				require.Empty(t, r.heard())
+				require.Empty(t, r.members(room))
+			}
+			r.end()
+		})
+	}
+}
+
+// Whoever leaves while it comes waits for that, and nobody else does.
+func TestSlowArrivalsHoldNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		down := errors.New("down")
-		r.broker.on("join", func() error { return down })
-		require.ErrorIs(t, r.Join(t.Context(), room, info("c1/ann")), down)
-		require.Empty(t, r.heard())
+		r.run()
+		r.join("c0/ann")
+		var settles []func(begun bool)
+		for i := range 100 {
+			who := fmt.Sprintf("slow%d/bob", i)
+			settles = append(settles, r.come(who))
+			r.Leave(room, info(who), true)
+		}
+		r.Leave(room, info("c0/ann"), true)
+		synctest.Wait()
+		require.Equal(t, "+c0 -c0", r.heard())
+		for _, settle := range settles {
+			settle(true)
+		}
+		require.NoError(t, r.Flush(t.Context()))
+		require.Empty(t, r.members(room))
+		require.Len(t, strings.Fields(r.heard()), 200)
+		r.end()
 	})
 }
 

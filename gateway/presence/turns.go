@@ -16,6 +16,8 @@ type seat struct{ channel, client string }
 type leave struct {
 	info  broker.ClientInfo
 	grace time.Duration
+	// untold: nobody was told that it came.
+	untold bool
 }
 
 // turns says whose turn it is. Without I/O, so it is only locked for moments.
@@ -26,7 +28,8 @@ type turns struct {
 	mu sync.Mutex
 	// busy are seats that something is under way for, with what is closed at its end.
 	busy map[seat]chan struct{}
-	// leaves wait for a worker; order is theirs. A seat in order without a leave came back.
+	// leaves wait for a worker; order is theirs, but for those whose seats are busy: these come into it
+	// when that is over. A seat in order without a leave came back.
 	leaves map[seat]leave
 	order  []seat
 	// out counts leaves that are under way, idle is closed when there are neither these nor others.
@@ -40,28 +43,30 @@ func newTurns() turns {
 	return turns{wake: make(chan struct{}, leavers), busy: map[seat]chan struct{}{}, leaves: map[seat]leave{}}
 }
 
-// come waits for a seat's turn, for who comes: a leave that has not begun is taken back. It reports false
-// when the context ends before.
-func (t *turns) come(ctx context.Context, s seat) bool {
-	return t.await(ctx, s, func() bool {
-		delete(t.leaves, s)
-		t.rest()
-		return true
+// come waits for a seat's turn, for who comes: a leave that has not begun is taken back, and returned. It
+// reports false when the context ends before.
+func (t *turns) come(ctx context.Context, s seat) (back *leave, ok bool) {
+	ok = t.await(ctx, s, func() {
+		if l, waits := t.leaves[s]; waits {
+			back = &l
+			delete(t.leaves, s)
+			t.rest()
+		}
 	})
+	return back, ok
 }
 
 // stay waits for a seat's turn, for who was there before.
 func (t *turns) stay(ctx context.Context, s seat) bool {
-	return t.await(ctx, s, func() bool { return true })
+	return t.await(ctx, s, func() {})
 }
 
-// await takes a seat's turn when nothing is under way for it, unless wanted, which is called with the
-// lock, says no then.
-func (t *turns) await(ctx context.Context, s seat, wanted func() bool) bool {
+// await takes a seat's turn when nothing is under way for it; taken is called with the lock.
+func (t *turns) await(ctx context.Context, s seat, taken func()) bool {
 	for {
-		before, taken := t.take(s, wanted)
+		before := t.take(s, taken)
 		if before == nil {
-			return taken
+			return true
 		}
 		select {
 		case <-before:
@@ -72,17 +77,15 @@ func (t *turns) await(ctx context.Context, s seat, wanted func() bool) bool {
 }
 
 // take returns what ends the turn of another, if there is one.
-func (t *turns) take(s seat, wanted func() bool) (before <-chan struct{}, taken bool) {
+func (t *turns) take(s seat, taken func()) (before <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if before, busy := t.busy[s]; busy {
-		return before, false
-	}
-	if !wanted() {
-		return nil, false
+		return before
 	}
 	t.busy[s] = make(chan struct{})
-	return nil, true
+	taken()
+	return nil
 }
 
 // done ends a seat's turn.
@@ -91,41 +94,43 @@ func (t *turns) done(s seat) {
 	defer t.mu.Unlock()
 	close(t.busy[s])
 	delete(t.busy, s)
+	if _, waits := t.leaves[s]; waits {
+		t.queue(s)
+	}
 }
 
-// leave queues a leave. Of two of the same seat the shorter grace counts.
+// leave queues a leave. Of two of the same seat the shorter grace counts, and what nobody was told of
+// stays untold.
 func (t *turns) leave(s seat, l leave) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended {
 		return
 	}
-	if before, waits := t.leaves[s]; waits {
-		l.grace = min(l.grace, before.grace)
-	} else {
-		t.order = append(t.order, s)
+	before, waits := t.leaves[s]
+	if waits {
+		l.grace, l.untold = min(l.grace, before.grace), l.untold || before.untold
 	}
 	t.leaves[s] = l
+	if _, busy := t.busy[s]; !busy && !waits {
+		t.queue(s)
+	}
+}
+
+// queue puts a seat whose leave waits into the order; it is called with the lock.
+func (t *turns) queue(s seat) {
+	t.order = append(t.order, s)
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
 
-// next waits for a leave and the turn of its seat; false: the context has ended. left ends it.
+// next waits for a leave and takes the turn of its seat; false: the context has ended. left ends it.
 func (t *turns) next(ctx context.Context) (s seat, l leave, ok bool) {
 	for {
-		for s, ok = t.first(); ok; s, ok = t.first() {
-			begun := t.await(ctx, s, func() (waits bool) {
-				if l, waits = t.leaves[s]; waits {
-					delete(t.leaves, s)
-					t.out++
-				}
-				return waits
-			})
-			if begun {
-				return s, l, true
-			}
+		if s, l, ok = t.first(); ok {
+			return s, l, true
 		}
 		select {
 		case <-t.wake:
@@ -135,17 +140,25 @@ func (t *turns) next(ctx context.Context) (s seat, l leave, ok bool) {
 	}
 }
 
-// first takes a seat from those whose leaves wait.
-func (t *turns) first() (s seat, ok bool) {
+// first takes the first leave whose seat is not busy. No worker waits for one seat while others could
+// go: who comes may take a while.
+func (t *turns) first() (s seat, l leave, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.order) == 0 {
-		t.order = nil
-		return seat{}, false
+	for len(t.order) > 0 {
+		s = t.order[0]
+		t.order = t.order[1:]
+		l, waits := t.leaves[s]
+		if _, busy := t.busy[s]; busy || !waits {
+			continue
+		}
+		delete(t.leaves, s)
+		t.busy[s] = make(chan struct{})
+		t.out++
+		return s, l, true
 	}
-	s = t.order[0]
-	t.order = t.order[1:]
-	return s, true
+	t.order = nil
+	return seat{}, leave{}, false
 }
 
 // left ends a leave and its turn.

@@ -24,25 +24,34 @@ func (s *Session) Lose(hold *hub.Hold) (serverSide, lost bool) {
 	return sub.terms != nil && sub.terms.serverSide, lost
 }
 
-// drop undoes a subscription that did not come about. It reports false when that has ended already.
+// drop undoes a subscription that did not come about, but for the client's presence. It reports false
+// when that has ended already.
 func (s *Session) drop(hold *hub.Hold) bool {
-	_, dropped := s.end(func() int { return s.holding(hold) }, true)
+	sub, dropped := s.take(func() int { return s.holding(hold) })
+	if dropped {
+		sub.present = false
+		s.release(sub, true)
+	}
 	return dropped
 }
 
 // end takes the subscription of a place out; where is called with the session locked. said: the client,
 // or somebody for it, wanted that.
 func (s *Session) end(where func() int, said bool) (sub subscription, ended bool) {
+	if sub, ended = s.take(where); ended {
+		s.release(sub, said)
+	}
+	return sub, ended
+}
+
+func (s *Session) take(where func() int) (sub subscription, taken bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	i := where()
 	if i < 0 {
-		s.mu.Unlock()
 		return sub, false
 	}
-	sub = s.remove(i)
-	s.mu.Unlock()
-	s.release(sub, said)
-	return sub, true
+	return s.remove(i), true
 }
 
 // release gives back what a subscription held.

@@ -19,7 +19,7 @@ type subscription struct {
 	terms *terms
 	// number tells it from an earlier or later subscription to the same channel.
 	number uint32
-	// present: others see the client in the channel, or are about to.
+	// present: others see the client in the channel.
 	present bool
 }
 
@@ -81,17 +81,28 @@ func (s *Session) fill(number uint32, hold *hub.Hold, t *terms) bool {
 	return true
 }
 
-// appear notes that a client is present, and returns what others see of it; false: the subscription has
-// ended.
-func (s *Session) appear(hold *hub.Hold) (broker.ClientInfo, bool) {
+// seen is what others are to see of the client in a hold's channel; false: the subscription has ended.
+func (s *Session) seen(hold *hub.Hold) (broker.ClientInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.holding(hold)
 	if i < 0 {
 		return broker.ClientInfo{}, false
 	}
-	s.subscriptions[i].present = true
 	return s.info(s.subscriptions[i].terms), true
+}
+
+// appeared notes that the client is present: whoever ends the subscription from now on lets it leave. It
+// reports false when somebody has ended it before.
+func (s *Session) appeared(hold *hub.Hold) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.holding(hold)
+	if i < 0 {
+		return false
+	}
+	s.subscriptions[i].present = true
+	return true
 }
 
 // amend changes the terms of a subscription as a new token says, and returns when it ends then.
@@ -122,19 +133,6 @@ func (s *Session) held(channel string) (*hub.Hold, *terms) {
 		return s.subscriptions[i].hold, s.subscriptions[i].terms
 	}
 	return nil, nil
-}
-
-// has tells whether a subscription is still there.
-func (s *Session) has(hold *hub.Hold) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.holding(hold) >= 0
-}
-
-func (s *Session) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // find is the place of a channel, or -1; the session is locked.

@@ -118,7 +118,8 @@ func (b *slow) Revoked(ctx context.Context, user string) (time.Time, error) {
 	return b.Broker.Revoked(ctx, user)
 }
 
-// attendance writes down who was made present (+) and taken out, having said so (-) or not (~).
+// attendance writes down who was made present (+), whether others were told (!) or it was undone (x), and
+// who was taken out, having said so (-) or not (~).
 type attendance struct {
 	mu     sync.Mutex
 	book   []string
@@ -139,14 +140,17 @@ func (a *attendance) read() string {
 	return book
 }
 
-func (a *attendance) Join(ctx context.Context, channel string, m broker.ClientInfo) error {
+func (a *attendance) Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error) {
 	if a.during != nil {
 		if err := a.during(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	a.write(fmt.Sprintf("+%s:%s%s%s", channel, m.Client, m.ConnInfo, m.ChanInfo))
-	return nil
+	return func(begun bool) {
+		sign := map[bool]string{true: "!", false: "x"}[begun]
+		a.write(fmt.Sprintf("%s%s:%s", sign, channel, m.Client))
+	}, nil
 }
 
 func (a *attendance) Leave(channel string, m broker.ClientInfo, said bool) {
@@ -199,6 +203,7 @@ func newRig(t *testing.T) *rig {
 	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
 	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Patience: timeout, Rules: channel.Rules{
 		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
+		{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true}, {Pattern: "told", Presence: true, JoinLeave: true},
 		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
 		{Pattern: "anybody:*", Publish: channel.PublishAnybody}, {Pattern: "nobody:*", Publish: channel.PublishNobody},
 	}})

@@ -50,7 +50,7 @@ type Tokens interface {
 
 // Presence is a presence.Keeper.
 type Presence interface {
-	Join(ctx context.Context, channel string, m broker.ClientInfo) error
+	Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error)
 	Leave(channel string, m broker.ClientInfo, said bool)
 }
 

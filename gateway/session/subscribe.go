@@ -179,37 +179,46 @@ func (s *Session) asked(protocol, user string) hooks.Client {
 }
 
 // begin makes the client present and lets its publications come, unless somebody ends the subscription
-// meanwhile.
+// meanwhile. Others hear that the client is there after it has its answer, and never if it has none.
 func (s *Session) begin(ctx context.Context, hold *hub.Hold, w Subscription, data hooks.Payload, first func(Subscribed)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	rule, begun := s.Rule(hold.Channel()), false
-	info, present := broker.ClientInfo{}, false
-	var err error
-	if rule.Presence {
-		if info, present = s.appear(hold); present {
-			err = s.options.Presence.Join(ctx, hold.Channel(), info)
-		}
-	}
+	settle, err := s.appear(ctx, hold, rule)
+	defer func() { settle(begun) }()
 	if err == nil {
 		err = s.deliver(ctx, hold, rule, w, Subscribed{Rule: rule, ExpiresAt: w.ExpiresAt, Data: data}, func(told Subscribed) {
 			begun = true
 			first(told)
 		})
 	}
-	switch {
-	case err != nil && s.drop(hold):
-		return err
-	case s.has(hold):
-		return nil
-	case present:
-		// Who ended it may have done so before the client was present.
-		s.options.Presence.Leave(hold.Channel(), info, !s.isClosed())
-	}
 	if begun {
 		return nil
 	}
+	if dropped := s.drop(hold); dropped && err != nil {
+		return err
+	}
 	return ErrNotSubscribed
+}
+
+// appear makes the client present where the rule keeps presence, before its answer: it may ask who is
+// there as soon as it has that. settle says in any case whether the subscription has begun.
+func (s *Session) appear(ctx context.Context, hold *hub.Hold, rule channel.Rule) (settle func(begun bool), err error) {
+	nothing := func(bool) {}
+	if !rule.Presence {
+		return nothing, nil
+	}
+	info, there := s.seen(hold)
+	if !there {
+		return nothing, ErrNotSubscribed
+	}
+	if settle, err = s.options.Presence.Join(ctx, hold.Channel(), info); err != nil {
+		return nothing, err
+	}
+	if !s.appeared(hold) {
+		err = ErrNotSubscribed
+	}
+	return settle, err
 }
 
 // deliver lets the publications of a channel come.

@@ -48,11 +48,16 @@ type faulty struct {
 	there int
 }
 
-func (f *faulty) Join(context.Context, string, broker.ClientInfo) error {
-	if f.err == nil {
-		f.there++
+func (f *faulty) Join(context.Context, string, broker.ClientInfo) (settle func(begun bool), err error) {
+	if f.err != nil {
+		return nil, f.err
 	}
-	return f.err
+	f.there++
+	return func(begun bool) {
+		if !begun {
+			f.there--
+		}
+	}, nil
 }
 
 func (f *faulty) Leave(string, broker.ClientInfo, bool) { f.there-- }

@@ -1,0 +1,219 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/presence"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// keep makes others hear of the rig's clients. What it returns ends that when who left is out.
+func (r *rig) keep() (end func()) {
+	k := presence.New(presence.Options{Broker: r.broker, Hub: r.Hub, TTL: time.Minute, Grace: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	r.Presence = k
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- k.Run(ctx) }()
+	return func() {
+		require.NoError(r.t, k.Flush(r.t.Context()))
+		cancel()
+		require.NoError(r.t, <-ended)
+	}
+}
+
+// listener is a subscriber that writes down who came (+), who went (-), and what else it is told.
+type listener struct {
+	mu     sync.Mutex
+	frames map[transport.Frame]string
+	got    []string
+}
+
+func (l *listener) Encoder() hub.Encoder { return l }
+func (l *listener) Lost(*hub.Hold)       {}
+
+func (l *listener) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+	text := string(p.Data)
+	switch p.Kind {
+	case broker.KindJoin:
+		text = "+" + p.Info.Client
+	case broker.KindLeave:
+		text = "-" + p.Info.Client
+	case broker.KindPublication:
+	}
+	f := transport.NewFrame(transport.Text, []byte(text))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.frames == nil {
+		l.frames = map[transport.Frame]string{}
+	}
+	l.frames[f] = text
+	return f, nil
+}
+
+func (l *listener) Send(f transport.Frame) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = append(l.got, l.frames[f])
+	return true
+}
+
+func (l *listener) say(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = append(l.got, what)
+}
+
+func (l *listener) heard() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	heard := strings.Join(l.got, " ")
+	l.got = nil
+	return heard
+}
+
+// witness lets somebody listen to a channel who is not in it.
+func (r *rig) witness(name string) *listener {
+	r.t.Helper()
+	l := &listener{}
+	hold, err := r.Hub.Hold(r.t.Context(), name)
+	require.NoError(r.t, err)
+	r.t.Cleanup(hold.Release)
+	hold.Attach(l, hub.Interest{JoinLeave: true}, nil)
+	return l
+}
+
+func (r *rig) members(name string) string {
+	r.t.Helper()
+	members, err := r.broker.Broker.Members(r.t.Context(), name)
+	require.NoError(r.t, err)
+	return strings.Join(slices.Sorted(maps.Keys(members)), " ")
+}
+
+// A subscriber is there before its answer, and hears behind it that it has come.
+func TestSubscribersHearThemselvesJoin(t *testing.T) {
+	for _, name := range []string{"told:a", "told"} {
+		for _, serverSide := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				end := r.keep()
+				s, me, others := r.session(&auth.Claims{User: "ann"}), &listener{}, r.witness(name)
+				wish := session.Subscription{Channel: name, Member: me, JoinLeave: true, ServerSide: serverSide}
+				require.NoError(t, s.Subscribe(t.Context(), wish, func(session.Subscribed) {
+					me.say("answer")
+					require.Equal(t, "c1", r.members(name))
+					require.Empty(t, others.heard())
+				}))
+				require.Equal(t, "answer +c1", me.heard())
+				require.Equal(t, "+c1", others.heard())
+
+				require.True(t, s.Unsubscribe(name))
+				synctest.Wait()
+				require.Empty(t, me.heard(), "it is not there any more")
+				require.Equal(t, "-c1", others.heard())
+				wish.JoinLeave = false
+				require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
+				require.Empty(t, me.heard(), "it did not ask")
+				require.Equal(t, "+c1", others.heard())
+				s.Close()
+				end()
+			})
+		}
+	}
+}
+
+// A client without answers is there, and known to be, when its connection is.
+func TestAttachingIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		end := r.keep()
+		s, others := r.session(nil), r.witness("told:a")
+		require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "told:a"}))
+		require.Empty(t, others.heard())
+		require.NoError(t, s.Attach(t.Context(), "told:a", &listener{}))
+		require.Equal(t, "+c1", others.heard())
+		require.Equal(t, "c1", r.members("told:a"))
+		s.Close()
+		synctest.Wait()
+		require.Equal(t, "-c1", others.heard())
+		end()
+	})
+}
+
+// Nobody hears of a client whose subscription did not come about, and it is not there.
+func TestNobodyHearsOfWhatFails(t *testing.T) {
+	down := errors.New("down")
+	elsewhere := &broker.Position{Offset: 1, Epoch: "elsewhere"}
+	// during does something to a session while its stream is read.
+	during := func(do func(s *session.Session) error) func(r *rig, s *session.Session) {
+		return func(r *rig, s *session.Session) {
+			r.broker.on("history", func(context.Context) error { return do(s) })
+		}
+	}
+	for name, c := range map[string]struct {
+		fail func(r *rig, s *session.Session)
+		wish session.Subscription
+		want error
+	}{
+		"from a position that is no more":             {func(*rig, *session.Session) {}, session.Subscription{Since: elsewhere, Whole: true}, session.ErrUnrecoverable},
+		"its stream cannot be read":                   {during(func(*session.Session) error { return down }), session.Subscription{}, down},
+		"unsubscribed meanwhile":                      {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.Subscription{}, session.ErrNotSubscribed},
+		"closed meanwhile":                            {during(func(s *session.Session) error { s.Close(); return nil }), session.Subscription{}, session.ErrNotSubscribed},
+		"unsubscribed, and its stream cannot be read": {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.Subscription{}, session.ErrNotSubscribed},
+	} {
+		for _, user := range []string{"ann", ""} {
+			t.Run(name+" "+user, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t)
+					end := r.keep()
+					s, me, others := r.session(&auth.Claims{User: user}), &listener{}, r.witness("told:a")
+					c.fail(r, s)
+					c.wish.Channel, c.wish.Member, c.wish.JoinLeave = "told:a", me, true
+					require.ErrorIs(t, s.Subscribe(t.Context(), c.wish, func(session.Subscribed) { t.Error("told") }), c.want)
+					synctest.Wait()
+					require.Empty(t, r.members("told:a"))
+					time.Sleep(20 * time.Second)
+					require.Empty(t, others.heard())
+					require.Empty(t, me.heard())
+					s.Close()
+					end()
+				})
+			})
+		}
+	}
+}
+
+// A subscription that somebody ends as soon as it has begun is told of, and then its end.
+func TestEndsAreToldBehindBeginnings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		end := r.keep()
+		s, others := r.session(nil), r.witness("told:a")
+		r.broker.on("publish", func(context.Context) error {
+			s.Unsubscribe("told:a")
+			synctest.Wait()
+			require.Equal(t, "c1", r.members("told:a"), "its turn is not over")
+			r.broker.on("publish", nil)
+			return nil
+		})
+		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "told:a", Member: &listener{}}, ignore))
+		synctest.Wait()
+		require.Equal(t, "+c1 -c1", others.heard())
+		require.Empty(t, r.members("told:a"))
+		end()
+	})
+}
