@@ -2,14 +2,11 @@
 import assert from 'node:assert/strict';
 import { connect, connectAs, gateway, gateways, pause, scenarios, subscribe, token, unique, Way } from './clients.mjs';
 
-// A subscriber who is told of the others. Whether it hears of its own coming, too, is not said.
+// A subscriber who is told of the others, once it has heard of its own coming.
 async function watch(client, channel) {
   const s = await subscribe(client, channel, { joinLeave: true });
-  const other = async (inbox) => {
-    const event = await inbox.next();
-    return event.info.client === client.context.client ? other(inbox) : event.info;
-  };
-  return { ...s, joined: () => other(s.join), left: () => other(s.leave) };
+  assert.equal((await s.join.next()).info.client, client.context.client);
+  return { ...s, joined: async () => (await s.join.next()).info, left: async () => (await s.leave.next()).info };
 }
 
 scenarios('presence', (scenario) => {

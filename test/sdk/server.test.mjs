@@ -16,9 +16,9 @@ scenarios('subscriptions that a token gives', (scenario) => {
 
     const bob = await connectAs(t, sdk, gateways[1]);
     const { subscription } = await subscribe(bob, channels[0]);
-    let joined = await ann.join.next();
-    // Whether one hears of one's own coming is not said.
-    if (joined.info.user === ann.user) joined = await ann.join.next();
+    const [own, joined] = await ann.join.take(2);
+    assert.equal(own.channel, channels[0]);
+    assert.equal(own.info.client, ann.context.client);
     assert.equal(joined.channel, channels[0]);
     assert.equal(joined.info.user, bob.user);
     subscription.unsubscribe();
