@@ -2,6 +2,7 @@ package loss
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -26,11 +27,14 @@ const (
 // press is the backends: each has some of the channels, and publishes the next number of one of them
 // when the one before was taken.
 type press struct {
-	fleet fleet
+	fleet  fleet
+	script *script
 	// last is the last number of each channel; a channel has one publisher.
 	last [channels]atomic.Uint64
 	// tries counts calls, with those that were made again; repeated those that were not needed.
 	tries, repeated atomic.Int64
+	// taken is when each publication was, and by whom.
+	taken [channels]annals
 }
 
 // run publishes for some time, while something else happens.
@@ -69,14 +73,15 @@ func (p *press) next(ctx context.Context, channel int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	number := p.last[channel].Load() + 1
-	call := map[string]any{"channel": channelName(channel), "data": number, "idempotency_key": fmt.Sprint(number)}
-	for {
-		offset, err := p.call(ctx, call)
+	call := map[string]any{"channel": channelName(channel), "data": json.RawMessage(p.script.data(channel, number)), "idempotency_key": fmt.Sprint(number)}
+	for tries := 1; ; tries++ {
+		taken, err := p.call(ctx, call)
 		switch {
-		case err == nil && offset != number:
-			return fmt.Errorf("number %d of %s is at offset %d", number, channelName(channel), offset)
+		case err == nil && taken.Offset != number:
+			return fmt.Errorf("number %d of %s is at offset %d", number, channelName(channel), taken.Offset)
 		case err == nil:
 			p.last[channel].Store(number)
+			p.taken[channel].tell("number %d was taken by %s in call %d, repeated %v", number, taken.by, tries, taken.Repeated)
 			return nil
 		}
 		select {
@@ -87,9 +92,16 @@ func (p *press) next(ctx context.Context, channel int) error {
 	}
 }
 
+// taken is what a gateway says of a publication.
+type taken struct {
+	Offset   uint64
+	Repeated bool
+	by       string
+}
+
 // call publishes through any gateway. Some calls are not waited for, like those of a backend with a bad
 // network.
-func (p *press) call(ctx context.Context, call map[string]any) (offset uint64, err error) {
+func (p *press) call(ctx context.Context, call map[string]any) (result taken, err error) {
 	if rand.N(impatient) == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, rand.N(soon))
@@ -98,13 +110,10 @@ func (p *press) call(ctx context.Context, call map[string]any) (offset uint64, e
 	g := p.fleet[rand.N(len(p.fleet))]
 	api := goclient.Client{URL: "http://" + g.Addr + "/api", Key: apiKey, HTTP: http.DefaultClient}
 	p.tries.Add(1)
-	var result struct {
-		Offset   uint64
-		Repeated bool
-	}
+	result.by = g.Name
 	err = api.Call(ctx, "publish", call, &result)
 	if result.Repeated {
 		p.repeated.Add(1)
 	}
-	return result.Offset, err
+	return result, err
 }

@@ -11,17 +11,23 @@ type tally struct {
 	publications, deliveries          int64
 	tries, repeated                   int64
 	kills, cuts, reconnects           int
+	left                              int
+	queued                            float64
 	restored                          uint64
+	mostRestored                      int
 	recovered, unrecovered            int
 	lost, duplicated, reordered, late int
+	garbled                           int
 	ended                             []string
 }
 
 func (s tally) String() string {
-	return fmt.Sprintf("%d publications in %d calls, of which %d came again; %d deliveries; %d gateways killed, %d connections cut, %d reconnects; "+
-		"recovered %d times %d publications, not recovered %d times; "+
-		"lost %d, duplicated %d, reordered %d, subscriptions behind at the end %d",
-		s.publications, s.tries, s.repeated, s.deliveries, s.kills, s.cuts, s.reconnects, s.recovered, s.restored, s.unrecovered, s.lost, s.duplicated, s.reordered, s.late)
+	return fmt.Sprintf("%d publications in %d calls, of which %d came again; %d deliveries; %d gateways killed, %d connections cut, %d reconnects, %d times unsubscribed and back; "+
+		"recovered %d times %d publications, up to %d bytes at once, not recovered %d times; %.0f bytes seen waiting in a gateway; "+
+		"lost %d, duplicated %d, reordered %d, garbled %d, subscriptions behind at the end %d",
+		s.publications, s.tries, s.repeated, s.deliveries, s.kills, s.cuts, s.reconnects, s.left,
+		s.recovered, s.restored, s.mostRestored, s.unrecovered, s.queued,
+		s.lost, s.duplicated, s.reordered, s.garbled, s.late)
 }
 
 // settle waits until every client has the last number of its channels, but not for ever, and counts.
@@ -73,6 +79,9 @@ func (l *listener) count(s *tally) {
 		s.lost += len(b.missing())
 		s.duplicated += b.duplicated
 		s.reordered += b.reordered
+		s.garbled += b.garbled
+		s.left += b.left
+		s.mostRestored = max(s.mostRestored, b.mostRestored)
 		b.mu.Unlock()
 	}
 }
