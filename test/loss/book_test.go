@@ -28,7 +28,7 @@ type book struct {
 	// left is how often the client unsubscribed and came back.
 	left int
 	// restored are the publications that it had missed when it came back, and mostRestored is how many
-	// bytes that were at most.
+	// bytes it was behind at most.
 	restored     uint64
 	mostRestored int
 	// wrong is what must not happen.
@@ -62,7 +62,7 @@ func (b *book) subscribed(e centrifuge.SubscribedEvent, latest uint64) {
 	default:
 		// It began anew, as if it had never been there.
 		b.unrecovered++
-		b.blame("it could not go on from %d", b.last)
+		b.blame("it could not go on from %d, %d bytes before %d", b.last, b.script.bytes(b.channel, b.last, latest), latest)
 	}
 }
 

@@ -92,7 +92,7 @@ func TestPublicationsAreNotMistaken(t *testing.T) {
 	}
 	slices.Sort(sizes)
 	require.GreaterOrEqual(t, sizes[0], leastText)
-	require.Less(t, sizes[len(sizes)/2], mostText/2)
+	require.Less(t, sizes[len(sizes)/2], mostText/4)
 	require.Greater(t, sizes[len(sizes)-1], mostText/2)
 	require.Less(t, sizes[len(sizes)-1], mostText+100)
 	require.Equal(t, len(s.data(1, 8))+len(s.data(1, 9)), s.bytes(1, 7, 9))

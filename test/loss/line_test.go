@@ -32,7 +32,7 @@ func dialer() *net.Dialer {
 
 // slowPace is how many bytes a slow client reads in a second: more than its channels bring, and much less
 // than comes at once when it is back.
-const slowPace = 512 << 10
+const slowPace = 1 << 20
 
 // line is a client's connection, which may be slow, and may stall.
 type line struct {

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// Sizes of the texts of large channels; most are small.
+// Sizes of the texts of large channels. Most are small: a client that misses half a minute of a channel,
+// on a machine that is busy, must not miss more than the gateway's max-queued-bytes.
 const (
 	leastText = 2 << 10
 	mostText  = 32 << 10
@@ -52,7 +53,7 @@ func (s *script) data(channel int, number uint64) []byte {
 
 func (s *script) text(channel int, number uint64) []byte {
 	r := rand.New(rand.NewPCG(uint64(channel), number))
-	size := leastText + r.IntN(1+r.IntN(mostText-leastText))
+	size := leastText + r.IntN(1+r.IntN(1+r.IntN(mostText-leastText)))
 	from := r.IntN(len(s.letters) - size)
 	return s.letters[from : from+size]
 }
