@@ -22,6 +22,9 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
+// named puts the client's id in the place of c1.
+func named(log string) string { return strings.ReplaceAll(log, "c1", c1.String()) }
+
 // keep makes others hear of the rig's clients. What it returns ends that when who left is out.
 func (r *rig) keep() (end func()) {
 	k := presence.New(presence.Options{Broker: r.broker, Hub: r.Hub, TTL: time.Minute, Grace: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)})
@@ -115,20 +118,20 @@ func TestSubscribersHearThemselvesJoin(t *testing.T) {
 				wish := session.Subscription{Channel: name, Member: me, JoinLeave: true, ServerSide: serverSide}
 				require.NoError(t, s.Subscribe(t.Context(), wish, func(session.Subscribed) {
 					me.say("answer")
-					require.Equal(t, "c1", r.members(name))
+					require.Equal(t, c1.String(), r.members(name))
 					require.Empty(t, others.heard())
 				}))
-				require.Equal(t, "answer +c1", me.heard())
-				require.Equal(t, "+c1", others.heard())
+				require.Equal(t, named("answer +c1"), me.heard())
+				require.Equal(t, named("+c1"), others.heard())
 
 				require.True(t, s.Unsubscribe(name))
 				synctest.Wait()
 				require.Empty(t, me.heard(), "it is not there any more")
-				require.Equal(t, "-c1", others.heard())
+				require.Equal(t, named("-c1"), others.heard())
 				wish.JoinLeave = false
 				require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
 				require.Empty(t, me.heard(), "it did not ask")
-				require.Equal(t, "+c1", others.heard())
+				require.Equal(t, named("+c1"), others.heard())
 				s.Close()
 				end()
 			})
@@ -145,11 +148,11 @@ func TestAttachingIsToldOf(t *testing.T) {
 		require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "told:a"}))
 		require.Empty(t, others.heard())
 		require.NoError(t, s.Attach(t.Context(), "told:a", &listener{}))
-		require.Equal(t, "+c1", others.heard())
-		require.Equal(t, "c1", r.members("told:a"))
+		require.Equal(t, named("+c1"), others.heard())
+		require.Equal(t, c1.String(), r.members("told:a"))
 		s.Close()
 		synctest.Wait()
-		require.Equal(t, "-c1", others.heard())
+		require.Equal(t, named("-c1"), others.heard())
 		end()
 	})
 }
@@ -206,13 +209,13 @@ func TestEndsAreToldBehindBeginnings(t *testing.T) {
 		r.broker.on("publish", func(context.Context) error {
 			s.Unsubscribe("told:a")
 			synctest.Wait()
-			require.Equal(t, "c1", r.members("told:a"), "its turn is not over")
+			require.Equal(t, c1.String(), r.members("told:a"), "its turn is not over")
 			r.broker.on("publish", nil)
 			return nil
 		})
 		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "told:a", Member: &listener{}}, ignore))
 		synctest.Wait()
-		require.Equal(t, "+c1 -c1", others.heard())
+		require.Equal(t, named("+c1 -c1"), others.heard())
 		require.Empty(t, r.members("told:a"))
 		end()
 	})

@@ -181,9 +181,13 @@ func (s *Session) asked(protocol, user string) hooks.Client {
 // begin makes the client present and lets its publications come, unless somebody ends the subscription
 // meanwhile. Others hear that the client is there after it has its answer, and never if it has none.
 func (s *Session) begin(ctx context.Context, hold *hub.Hold, w Subscription, data hooks.Payload, first func(Subscribed)) error {
-	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
-	defer cancel()
 	rule, begun := s.Rule(hold.Channel()), false
+	if rule.Presence || rule.History.Size > 0 {
+		// Only then the broker is asked, and a context with a time is not free.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.options.Timeout)
+		defer cancel()
+	}
 	settle, err := s.appear(ctx, hold, rule)
 	defer func() { settle(begun) }()
 	if err == nil {

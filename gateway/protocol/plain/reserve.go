@@ -27,20 +27,18 @@ func (c *client) reserve(ctx context.Context, channels, given []string) error {
 	if most := c.plain.options.Session.MaxChannels; len(channels) > most {
 		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannel, most)
 	}
-	wishes, questions := make([]session.Subscription, 0, len(channels)), 0
+	wishes := make([]session.Subscription, 0, len(channels))
 	for _, channel := range channels {
-		w := session.Subscription{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)}
-		if !w.ServerSide {
-			questions++
-		}
-		wishes = append(wishes, w)
+		wishes = append(wishes, session.Subscription{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)})
 	}
-	if questions > 1 && c.plain.options.Session.Hooks.HasSubscribe() {
-		return c.reserveTogether(ctx, wishes)
-	}
-	for _, w := range wishes {
+	for i, w := range wishes {
 		if err := c.session.Reserve(ctx, w); err != nil {
 			return err
+		}
+		// The first question is asked alone: a backend that does not answer fails once for this client, and not
+		// as often as opens its breaker.
+		if rest := wishes[i+1:]; len(rest) > 1 && !w.ServerSide && c.plain.options.Session.Hooks.HasSubscribe() {
+			return c.reserveTogether(ctx, rest)
 		}
 	}
 	return nil
