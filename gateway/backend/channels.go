@@ -48,7 +48,7 @@ func (b *Backend) Presence(ctx context.Context, name string) (map[string]broker.
 	if err := b.present(name); err != nil {
 		return nil, err
 	}
-	return b.options.Broker.Members(ctx, name)
+	return b.options.Broker.Members(ctx, name, 0)
 }
 
 // PresenceStats implements serverapi.Backend.

@@ -89,6 +89,9 @@ type HistoryQuery struct {
 	// the end in reverse.
 	Since   *Position
 	Reverse bool
+	// Bytes ends the part early: it is as many publications as fit into so many bytes, by their Size, and
+	// one at least. 0: any number.
+	Bytes int
 }
 
 // Stream is part of a channel's history. Its publications follow each other without a gap. When the
@@ -140,4 +143,6 @@ var (
 	ErrUnavailable = errors.New("broker unavailable")
 	// ErrIdempotencyConflict is a key that was used for something else.
 	ErrIdempotencyConflict = errors.New("the idempotency key was used with other data")
+	// ErrTooLarge is an answer that has no parts, and that is more than the caller wants.
+	ErrTooLarge = errors.New("the answer is too large")
 )

@@ -30,18 +30,16 @@ var ErrEnvelope = errors.New("unreadable envelope")
 // Encode wraps a publication, without its position.
 func Encode(p Publication) []byte {
 	flags := byte(p.Kind) << kindShift
-	size := envelopeHeader + len(p.Data)
 	if p.Binary {
 		flags |= flagBinary
 	}
 	if p.Info != nil {
 		flags |= flagInfo
-		size += sizeOfInfo(*p.Info)
 	}
 	if len(p.Tags) > 0 {
 		flags |= flagTags
 	}
-	b := append(make([]byte, 0, size), envelopeVersion, flags)
+	b := append(make([]byte, 0, Size(p)), envelopeVersion, flags)
 	if p.Info != nil {
 		b = AppendInfo(b, *p.Info)
 	}
@@ -111,11 +109,6 @@ func ReadInfo(b []byte) (ClientInfo, error) {
 		return ClientInfo{}, fmt.Errorf("%w: not a client's info", ErrEnvelope)
 	}
 	return i, nil
-}
-
-// sizeOfInfo is about how long AppendInfo makes it.
-func sizeOfInfo(i ClientInfo) int {
-	return len(i.Client) + len(i.User) + len(i.ConnInfo) + len(i.ChanInfo) + 4*binary.MaxVarintLen16
 }
 
 func appendTags(b []byte, tags map[string]string) []byte {

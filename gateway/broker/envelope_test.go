@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,19 @@ func TestEnvelopeKeepsPublications(t *testing.T) {
 		got, err := broker.Decode(broker.Encode(p))
 		require.NoError(t, err)
 		require.Equal(t, p, got)
+	}
+}
+
+func TestSizesAreThoseOfWhatIsWritten(t *testing.T) {
+	all := publications()
+	for _, length := range []int{127, 128, 16_383, 16_384, 1 << 21} {
+		all = append(all, broker.Publication{Info: &broker.ClientInfo{ConnInfo: make([]byte, length)}, Tags: map[string]string{"k": strings.Repeat("v", length)}})
+	}
+	for _, p := range all {
+		require.Len(t, broker.Encode(p), broker.Size(p))
+		if p.Info != nil {
+			require.Equal(t, len(broker.AppendInfo(nil, *p.Info))+len(p.Info.Client)+broker.MemberOverhead, broker.SizeOfMember(*p.Info))
+		}
 	}
 }
 

@@ -25,8 +25,9 @@ type Presence interface {
 	Renew(ctx context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []ClientInfo, err error)
 	// Sweep only takes out whose time is over.
 	Sweep(ctx context.Context, channel string) (gone []ClientInfo, err error)
-	// Members are all members, by client.
-	Members(ctx context.Context, channel string) (map[string]ClientInfo, error)
+	// Members are all members, by client, or ErrTooLarge when they take more than so many bytes, by about
+	// their SizeOfMember. 0: any number.
+	Members(ctx context.Context, channel string, bytes int) (map[string]ClientInfo, error)
 	// PresenceStats counts clients, and distinct users among them, in a time that does not grow with
 	// their number. Clients without a user count as one user.
 	PresenceStats(ctx context.Context, channel string) (clients, users int, err error)

@@ -125,7 +125,7 @@ func (h *Hub) recovered(since, to broker.Position, read, missing []broker.Public
 	}
 	bytes := 0
 	for _, p := range all {
-		bytes += len(p.Data)
+		bytes += broker.Size(p)
 	}
 	if h.options.MaxRecoveredBytes > 0 && bytes > h.options.MaxRecoveredBytes {
 		return nil, false
@@ -144,7 +144,8 @@ type read struct {
 func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) {
 	query, key := broker.HistoryQuery{}, ""
 	if since != nil {
-		query = broker.HistoryQuery{Since: since, Limit: mostRecovered}
+		// What is beyond a bound is missing from what is read, so that nothing is recovered.
+		query = broker.HistoryQuery{Since: since, Limit: mostRecovered, Bytes: t.hub.options.MaxRecoveredBytes}
 		key = fmt.Sprintf("%d %s", since.Offset, since.Epoch)
 	}
 	shared := t.reads.DoChan(key, func() (any, error) {

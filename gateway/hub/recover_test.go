@@ -35,8 +35,8 @@ func TestJoin(t *testing.T) {
 		"ahead of the top":      {before: func(s *scene) { s.rollBack("log", 4) }, since: at(7, "e1"), at: at(6, "e1")},
 		"as many as can be":     {before: func(s *scene) { s.say(11, 2_000) }, since: at(0, "e1"), at: at(2_000, "e1"), recovered: numbers(1, 2_000)},
 		"too many":              {before: func(s *scene) { s.say(11, 2_001) }, since: at(0, "e1"), at: at(2_001, "e1")},
-		"as many bytes":         {options: hub.Options{MaxRecoveredBytes: 4}, since: at(7, "e1"), at: at(10, "e1"), recovered: numbers(8, 10)},
-		"too many bytes":        {options: hub.Options{MaxRecoveredBytes: 3}, since: at(7, "e1"), at: at(10, "e1")},
+		"as many bytes":         {options: hub.Options{MaxRecoveredBytes: 10}, since: at(7, "e1"), at: at(10, "e1"), recovered: numbers(8, 10)},
+		"too many bytes":        {options: hub.Options{MaxRecoveredBytes: 9}, since: at(7, "e1"), at: at(10, "e1")},
 		"nothing in the stream": {before: func(s *scene) { s.reset("log") }, since: nil, at: at(0, "e2")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,6 +66,7 @@ func TestJoin(t *testing.T) {
 // What is published while the stream is read is neither missing nor there twice.
 func TestPublicationsDuringARead(t *testing.T) {
 	for name, c := range map[string]struct {
+		options hub.Options
 		// resident: somebody else counts on the stream already.
 		resident       bool
 		begin, end     func(s *scene)
@@ -83,6 +84,15 @@ func TestPublicationsDuringARead(t *testing.T) {
 		"published after the look": {
 			resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(9, "e1"), at: at(12, "e1"), recovered: numbers(10, 12), got: numbers(13, 14),
 		},
+		"published after the look, and all of it fits": {
+			options: hub.Options{MaxRecoveredBytes: 18}, resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(7, "e1"), at: at(12, "e1"), recovered: numbers(8, 12), got: numbers(13, 14),
+		},
+		"published after the look, and what was read fits": {
+			options: hub.Options{MaxRecoveredBytes: 17}, resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(7, "e1"), at: at(12, "e1"), got: numbers(13, 14),
+		},
+		"published after the look, and what was read does not fit": {
+			options: hub.Options{MaxRecoveredBytes: 6}, resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(7, "e1"), at: at(12, "e1"), got: numbers(13, 14),
+		},
 		"new epoch before the look": {
 			resident: true, begin: func(s *scene) { s.reset("log"); s.say(1, 2) }, since: at(9, "e1"), at: at(2, "e2"), got: numbers(13, 14), lost: 1,
 		},
@@ -98,7 +108,7 @@ func TestPublicationsDuringARead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newScene(t, hub.Options{})
+				s := newScene(t, c.options)
 				s.say(1, 10)
 				var resident *cast
 				if c.resident {
@@ -115,9 +125,7 @@ func TestPublicationsDuringARead(t *testing.T) {
 				m := s.come(c.since)
 				require.Equal(t, *c.at, m.joined.Position)
 				require.Equal(t, c.recovered != nil, m.joined.Recovered)
-				if c.recovered != nil {
-					require.Equal(t, c.recovered, said(m.joined.Publications))
-				}
+				require.ElementsMatch(t, c.recovered, said(m.joined.Publications))
 				s.say(13, 14)
 				synctest.Wait()
 				if resident != nil {
@@ -130,6 +138,15 @@ func TestPublicationsDuringARead(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRecoveriesReadNoMoreThanTheyMayBring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, hub.Options{MaxRecoveredBytes: 6})
+		s.say(1, 10)
+		require.False(t, s.come(at(7, "e1")).joined.Recovered)
+		require.Equal(t, broker.HistoryQuery{Since: at(7, "e1"), Limit: 2_000, Bytes: 6}, s.asked)
+	})
 }
 
 // A read that was under way when members came back is as good for them as their own.

@@ -33,6 +33,8 @@ type stage struct {
 	begin, end func(ctx context.Context, channel string) error
 	reads      int
 	removed    int
+	// asked is what the latest read was for.
+	asked broker.HistoryQuery
 	// route, when there is one, takes messages in the stage's place; usher and farewell take
 	// subscriptions and their ends.
 	route    func(channel string, p broker.Publication)
@@ -127,6 +129,7 @@ func (s *stage) send(channel string, p broker.Publication) {
 func (s *stage) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
 	s.mu.Lock()
 	s.reads++
+	s.asked = q
 	begin, end := s.begin, s.end
 	s.mu.Unlock()
 	if begin != nil {
@@ -151,10 +154,16 @@ func (s *stage) look(channel string, q broker.HistoryQuery) broker.Stream {
 	if q.Limit == 0 || q.Since != nil && q.Since.Epoch != out.Top.Epoch {
 		return out
 	}
+	bytes := 0
 	for _, p := range y.kept {
-		if (q.Since == nil || p.Offset > q.Since.Offset) && (q.Limit < 0 || len(out.Publications) < q.Limit) {
-			out.Publications = append(out.Publications, p)
+		if q.Since != nil && p.Offset <= q.Since.Offset {
+			continue
 		}
+		n := len(out.Publications)
+		if bytes += broker.Size(p); n == q.Limit || n > 0 && q.Bytes > 0 && bytes > q.Bytes {
+			break
+		}
+		out.Publications = append(out.Publications, p)
 	}
 	return out
 }

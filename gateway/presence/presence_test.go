@@ -167,7 +167,7 @@ func (r *rig) heard() string {
 
 func (r *rig) members(channel string) string {
 	r.t.Helper()
-	members, err := r.broker.Members(r.t.Context(), channel)
+	members, err := r.broker.Members(r.t.Context(), channel, 0)
 	require.NoError(r.t, err)
 	return strings.Join(slices.Sorted(maps.Keys(members)), " ")
 }

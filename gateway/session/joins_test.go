@@ -102,7 +102,7 @@ func (r *rig) witness(name string) *listener {
 
 func (r *rig) members(name string) string {
 	r.t.Helper()
-	members, err := r.broker.Broker.Members(r.t.Context(), name)
+	members, err := r.broker.Broker.Members(r.t.Context(), name, 0)
 	require.NoError(r.t, err)
 	return strings.Join(slices.Sorted(maps.Keys(members)), " ")
 }

@@ -210,11 +210,11 @@ func TestPagesOfHistory(t *testing.T) {
 		want    string
 	}{
 		"no limit":                {0, false, "1-6"},
-		"all of it fits":          {40, false, "1-6"},
-		"almost":                  {39, false, "1-5 6-6"},
-		"one is larger than fits": {9, false, "1-2 3-3 4-5 6-6"},
+		"all of it fits":          {52, false, "1-6"},
+		"almost":                  {51, false, "1-5 6-6"},
+		"one is larger than fits": {13, false, "1-2 3-3 4-5 6-6"},
 		"one at a time":           {1, false, "1-1 2-2 3-3 4-4 5-5 6-6"},
-		"backwards":               {9, true, "6-5 4-4 3-3 2-1"},
+		"backwards":               {13, true, "6-5 4-4 3-3 2-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -241,7 +241,7 @@ func TestPagesOfHistory(t *testing.T) {
 
 func TestWhoPublishedCountsInAPage(t *testing.T) {
 	r := newRig(t)
-	r.MaxHistoryBytes = 100
+	r.MaxHistoryBytes = 120
 	for range 3 {
 		_, err := r.broker.Publish(t.Context(), "history:a", broker.Publication{Info: &broker.ClientInfo{ConnInfo: make([]byte, 25), ChanInfo: make([]byte, 25)}},
 			broker.PublishOptions{History: r.Hub.Rule("history:a").History})

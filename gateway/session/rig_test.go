@@ -97,8 +97,8 @@ func (b *slow) History(ctx context.Context, name string, q broker.HistoryQuery) 
 }
 
 // Members implements broker.Broker.
-func (b *slow) Members(ctx context.Context, name string) (map[string]broker.ClientInfo, error) {
-	members, err := b.Broker.Members(ctx, name)
+func (b *slow) Members(ctx context.Context, name string, bytes int) (map[string]broker.ClientInfo, error) {
+	members, err := b.Broker.Members(ctx, name, bytes)
 	return members, errors.Join(err, b.call(ctx, "members on their way"))
 }
 

@@ -26,6 +26,7 @@ var presence = map[string]func(*testing.T, *Node, *Node){
 	"a member that is renewed stays":            renewed,
 	"who is away is not renewed":                awayNotRenewed,
 	"one call does not take out everybody":      boundedPurge,
+	"too many members are not named":            boundedMembers,
 }
 
 const (
@@ -54,7 +55,7 @@ func leave(t testing.TB, n *Node, channel string, m broker.ClientInfo, grace tim
 // present are the clients that are members, and checks what is counted against them.
 func present(t testing.TB, n *Node, channel string) []string {
 	t.Helper()
-	all, err := n.Members(t.Context(), channel)
+	all, err := n.Members(t.Context(), channel, 0)
 	require.NoError(t, err)
 	ids, users := make([]string, 0, len(all)), map[string]bool{}
 	for id, m := range all {
@@ -72,7 +73,7 @@ func present(t testing.TB, n *Node, channel string) []string {
 func over(t testing.TB, n *Node, channel, id string) {
 	t.Helper()
 	eventually(t, id+" to be over", func() bool {
-		all, err := n.Members(t.Context(), channel)
+		all, err := n.Members(t.Context(), channel, 0)
 		require.NoError(t, err)
 		_, there := all[id]
 		return !there
@@ -98,7 +99,7 @@ func members(t *testing.T, a, b *Node) {
 	require.True(t, join(t, b, room, client("2", ""), long))
 	require.False(t, join(t, a, room, full, long))
 	require.Equal(t, []string{"1", "2"}, present(t, b, room))
-	all, err := b.Members(t.Context(), room)
+	all, err := b.Members(t.Context(), room, 0)
 	require.NoError(t, err)
 	require.Equal(t, full, all["1"])
 
@@ -117,7 +118,7 @@ func rejoined(t *testing.T, a, b *Node) {
 	join(t, a, room, client("1", "u"), long)
 	now := broker.ClientInfo{Client: "1", User: "v", ConnInfo: []byte("{}")}
 	require.False(t, join(t, a, room, now, long))
-	all, err := b.Members(t.Context(), room)
+	all, err := b.Members(t.Context(), room, 0)
 	require.NoError(t, err)
 	require.Equal(t, map[string]broker.ClientInfo{"1": now}, all)
 	require.Equal(t, []string{"1"}, present(t, b, room))
@@ -337,13 +338,13 @@ func boundedPurge(t *testing.T, a, b *Node) {
 		})
 	}
 	wg.Wait()
-	all, err := a.Members(t.Context(), room)
+	all, err := a.Members(t.Context(), room, 0)
 	require.NoError(t, err)
 	for id := range all {
 		leave(t, a, room, client(id, "u"), 3*time.Second)
 	}
 	eventually(t, "all to be over", func() bool {
-		all, err := b.Members(t.Context(), room)
+		all, err := b.Members(t.Context(), room, 0)
 		require.NoError(t, err)
 		return len(all) == 0
 	})
@@ -352,4 +353,48 @@ func boundedPurge(t *testing.T, a, b *Node) {
 	require.Len(t, append(first, sweep(t, b, room)...), count)
 	require.Empty(t, sweep(t, b, room))
 	require.Empty(t, present(t, b, room))
+}
+
+func boundedMembers(t *testing.T, a, b *Node) {
+	for what, c := range map[string]struct{ count, info int }{"few": {2, 10}, "large": {3, 5_000}, "many": {1_200, 100}, "many small": {1_200, 0}} {
+		room, size := "bounded "+what, 0
+		var wg sync.WaitGroup
+		chunk := (c.count + 19) / 20
+		for from := 0; from < c.count; from += chunk {
+			mine := make([]broker.ClientInfo, 0, chunk)
+			for i := from; i < min(from+chunk, c.count); i++ {
+				m := broker.ClientInfo{Client: fmt.Sprint("client ", i), User: "u", ConnInfo: make([]byte, c.info)}
+				mine, size = append(mine, m), size+broker.SizeOfMember(m)
+			}
+			wg.Go(func() {
+				for _, m := range mine {
+					if _, _, err := a.Join(t.Context(), room, m, long); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for _, bytes := range []int{0, 2 * size, size + size/4} {
+			all, err := b.Members(t.Context(), room, bytes)
+			require.NoError(t, err, "%s: %d", what, bytes)
+			require.Len(t, all, c.count, what)
+		}
+		for _, bytes := range []int{1, size / 100, size / 2, size - 1} {
+			all, err := b.Members(t.Context(), room, max(bytes, 1))
+			require.ErrorIs(t, err, broker.ErrTooLarge, "%s: %d", what, bytes)
+			require.Empty(t, all, what)
+		}
+	}
+
+	all, err := a.Members(t.Context(), "bounded nobody", 1)
+	require.NoError(t, err)
+	require.Empty(t, all)
+	join(t, a, "bounded late", client("here", "u"), long)
+	join(t, a, "bounded late", broker.ClientInfo{Client: "late", ConnInfo: make([]byte, 1_000)}, short)
+	// Whose time is over takes no room.
+	eventually(t, "room", func() bool {
+		all, err := b.Members(t.Context(), "bounded late", 500)
+		return err == nil && len(all) == 1
+	})
 }

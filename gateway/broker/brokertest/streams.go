@@ -1,7 +1,9 @@
 package brokertest
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +20,8 @@ var streams = map[string]func(*testing.T, *Node, *Node){
 	"a stream keeps all of a publication":       wholePublications,
 	"a stream keeps so many publications":       trimmed,
 	"a stream is read from any position":        queries,
+	"a part of a stream ends at so many bytes":  boundedParts,
+	"all of a publication counts in a part":     wholeSizes,
 	"an epoch begins before the first":          emptyStream,
 	"a position outlives its publications":      lapsedStream,
 	"nothing is read of another epoch":          foreignEpoch,
@@ -168,6 +172,77 @@ func queries(t *testing.T, a, b *Node) {
 		for _, p := range got.Publications {
 			require.Equal(t, top.Epoch, p.Epoch, name)
 		}
+	}
+	forget(a)
+}
+
+func boundedParts(t *testing.T, a, b *Node) {
+	const name, small = "parts", 200
+	var top broker.Position
+	for range small {
+		top = publish(t, a, name, "x", kept)
+	}
+	// The last ones are large, but for the very last.
+	for _, size := range []int{1_000, 1_000, 5_000, 1_000, 1} {
+		top = publish(t, a, name, strings.Repeat("x", size), kept)
+	}
+	each, large := broker.Size(broker.Publication{Data: []byte("x")}), broker.Size(broker.Publication{Data: make([]byte, 1_000)})
+	at := func(offset uint64) *broker.Position { return &broker.Position{Offset: offset, Epoch: top.Epoch} }
+	for what, c := range map[string]struct {
+		query    broker.HistoryQuery
+		from, to int
+	}{
+		"no bound":                      {broker.HistoryQuery{Limit: -1}, 1, small + 5},
+		"a bound that nothing meets":    {broker.HistoryQuery{Limit: -1, Bytes: 1 << 30}, 1, small + 5},
+		"as many as fit":                {broker.HistoryQuery{Limit: -1, Bytes: 10 * each}, 1, 10},
+		"almost one more":               {broker.HistoryQuery{Limit: -1, Bytes: 11*each - 1}, 1, 10},
+		"one that does not fit":         {broker.HistoryQuery{Limit: -1, Bytes: 1}, 1, 1},
+		"many":                          {broker.HistoryQuery{Limit: -1, Bytes: 150 * each}, 1, 150},
+		"fewer than fit":                {broker.HistoryQuery{Limit: 70, Bytes: 150 * each}, 1, 70},
+		"as many as are wanted":         {broker.HistoryQuery{Limit: 150, Bytes: 150 * each}, 1, 150},
+		"more than fit":                 {broker.HistoryQuery{Limit: 151, Bytes: 150 * each}, 1, 150},
+		"up to a large one":             {broker.HistoryQuery{Limit: -1, Bytes: small*each + large - 1}, 1, small},
+		"two large ones":                {broker.HistoryQuery{Limit: -1, Since: at(small), Bytes: 2 * large}, small + 1, small + 2},
+		"one that does not fit, since":  {broker.HistoryQuery{Limit: -1, Since: at(small + 2), Bytes: 3_000}, small + 3, small + 3},
+		"up to the end":                 {broker.HistoryQuery{Limit: -1, Since: at(small + 3), Bytes: large + each}, small + 4, small + 5},
+		"the latest":                    {broker.HistoryQuery{Limit: -1, Bytes: large + each, Reverse: true}, small + 5, small + 4},
+		"the latest but one, in part":   {broker.HistoryQuery{Limit: -1, Since: at(small + 5), Bytes: 5_000, Reverse: true}, small + 4, small + 4},
+		"one that does not fit, before": {broker.HistoryQuery{Limit: -1, Since: at(small + 4), Bytes: 3_000, Reverse: true}, small + 3, small + 3},
+		"many before":                   {broker.HistoryQuery{Limit: -1, Since: at(small + 1), Bytes: 150 * each, Reverse: true}, small, small - 149},
+		"down to the beginning":         {broker.HistoryQuery{Limit: -1, Since: at(100), Bytes: 1_000 * each, Reverse: true}, 99, 1},
+		"the first, in reverse":         {broker.HistoryQuery{Limit: -1, Since: at(2), Bytes: 1, Reverse: true}, 1, 1},
+	} {
+		got := history(t, b, name, c.query)
+		want := []int{c.from}
+		for last := c.from; last != c.to; {
+			last += cmp.Compare(c.to, c.from)
+			want = append(want, last)
+		}
+		require.Equal(t, want, offsets(got.Publications), what)
+		require.Equal(t, top, got.Top, what)
+	}
+	for what, q := range map[string]broker.HistoryQuery{
+		"position only": {Bytes: 100}, "since the top": {Limit: -1, Since: at(top.Offset), Bytes: 100}, "before the first": {Limit: -1, Since: at(1), Bytes: 100, Reverse: true},
+		"another epoch": {Limit: -1, Since: &broker.Position{Offset: 1, Epoch: "elsewhere"}, Bytes: 100},
+	} {
+		require.Equal(t, top, history(t, b, name, q).Top, what)
+		require.Empty(t, history(t, b, name, q).Publications, what)
+	}
+	require.Empty(t, history(t, b, "parts of nothing", broker.HistoryQuery{Limit: -1, Bytes: 1}).Publications)
+	forget(a)
+}
+
+func wholeSizes(t *testing.T, a, b *Node) {
+	p := broker.Publication{
+		Data: make([]byte, 100), Tags: map[string]string{"tag": strings.Repeat("t", 200)},
+		Info: &broker.ClientInfo{Client: "c", User: "u", ConnInfo: make([]byte, 300), ChanInfo: make([]byte, 400)},
+	}
+	for range 3 {
+		_, err := a.Publish(t.Context(), "whole sizes", p, broker.PublishOptions{History: kept})
+		require.NoError(t, err)
+	}
+	for bytes, want := range map[int][]int{3 * broker.Size(p): {1, 2, 3}, 3*broker.Size(p) - 1: {1, 2}} {
+		require.Equal(t, want, offsets(history(t, b, "whole sizes", broker.HistoryQuery{Limit: -1, Bytes: bytes}).Publications))
 	}
 	forget(a)
 }

@@ -87,16 +87,9 @@ func (b *Broker) Sweep(_ context.Context, channel string) (gone []broker.ClientI
 }
 
 // Members implements broker.Presence. Whose time is over is left out, if not yet taken out.
-func (b *Broker) Members(_ context.Context, channel string) (map[string]broker.ClientInfo, error) {
-	out := map[string]broker.ClientInfo{}
-	b.in(channel, func(r *room, now time.Time) {
-		for client, m := range r.members {
-			if m.until.After(now) {
-				out[client] = m.info
-			}
-		}
-	})
-	return out, nil
+func (b *Broker) Members(_ context.Context, channel string, bytes int) (out map[string]broker.ClientInfo, err error) {
+	b.in(channel, func(r *room, now time.Time) { out, err = r.all(now, bytes) })
+	return out, err
 }
 
 // PresenceStats implements broker.Presence, and leaves out whom Members does.

@@ -122,6 +122,21 @@ func (r *room) remove(m *member) {
 	}
 }
 
+// all leaves out whose time is over, and names nobody when they take more than so many bytes.
+func (r *room) all(now time.Time, bytes int) (map[string]broker.ClientInfo, error) {
+	out, size := map[string]broker.ClientInfo{}, 0
+	for client, m := range r.members {
+		if !m.until.After(now) {
+			continue
+		}
+		if size += broker.SizeOfMember(m.info); bytes > 0 && size > bytes {
+			return nil, broker.ErrTooLarge
+		}
+		out[client] = m.info
+	}
+	return out, nil
+}
+
 // count leaves out whose time is over, and looks at nobody else.
 func (r *room) count(now time.Time) (clients, users int) {
 	clients, users = len(r.members), len(r.users)

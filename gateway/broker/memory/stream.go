@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,17 +144,25 @@ func (st *stream) read(q broker.HistoryQuery) broker.Stream {
 	if q.Since != nil {
 		part = st.beside(*q.Since, q.Reverse)
 	}
-	most := len(part)
-	if q.Limit > 0 {
-		most = min(most, q.Limit)
-	}
 	if !q.Reverse {
-		out.Publications = slices.Clone(part[:most])
+		out.Publications = slices.Clone(part[:fitting(slices.All(part), q)])
 		return out
 	}
-	out.Publications = slices.Clone(part[len(part)-most:])
+	out.Publications = slices.Clone(part[len(part)-fitting(slices.Backward(part), q):])
 	slices.Reverse(out.Publications)
 	return out
+}
+
+// fitting is how many publications are asked for and fit.
+func fitting(all iter.Seq2[int, broker.Publication], q broker.HistoryQuery) (n int) {
+	bytes := 0
+	for _, p := range all {
+		if bytes += broker.Size(p); n == q.Limit || n > 0 && q.Bytes > 0 && bytes > q.Bytes {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // beside is what is after a position, or before it.

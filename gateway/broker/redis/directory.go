@@ -42,6 +42,26 @@ func (b *Broker) Gateways(ctx context.Context) (map[string][]byte, error) {
 	return out, nil
 }
 
+// current reads names and values in turn, without the names whose time is over.
+func current(reply any) (map[string]string, error) {
+	answer, err := list(reply, 2)
+	if err != nil {
+		return nil, err
+	}
+	out, err := byName(answer[0])
+	if err != nil {
+		return nil, err
+	}
+	over, err := texts(answer[1])
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range over {
+		delete(out, name)
+	}
+	return out, nil
+}
+
 // Tell implements broker.Directory.
 func (b *Broker) Tell(ctx context.Context, instance string, message []byte) (reached bool, err error) {
 	inbox, _ := b.names.inbox(instance)

@@ -110,7 +110,7 @@ func everyCall(n *node) map[string]error {
 		"leave":    func() error { _, _, err := n.Leave(ctx, "x", m, 0); return err },
 		"renew":    func() error { _, _, err := n.Renew(ctx, "x", []string{"c"}, time.Minute); return err },
 		"sweep":    func() error { _, err := n.Sweep(ctx, "x"); return err },
-		"members":  func() error { _, err := n.Members(ctx, "x"); return err },
+		"members":  func() error { _, err := n.Members(ctx, "x", 0); return err },
 		"stats":    func() error { _, _, err := n.PresenceStats(ctx, "x"); return err },
 		"announce": func() error { return n.Announce(ctx, nil, time.Minute) },
 		"withdraw": func() error { return n.Withdraw(ctx) },
@@ -242,7 +242,7 @@ func TestForeignEntryIsNoPublication(t *testing.T) {
 	require.NoError(t, client.HSet(t.Context(), "test:pm:lobby", "future", "+3:").Err())
 	_, _, err = n.Join(t.Context(), "lobby", broker.ClientInfo{Client: "c"}, time.Minute)
 	require.NoError(t, err)
-	all, err := n.Members(t.Context(), "lobby")
+	all, err := n.Members(t.Context(), "lobby", 0)
 	require.NoError(t, err)
 	require.Len(t, all, 1, "the others are not lost with a member that cannot be read")
 }
@@ -350,7 +350,7 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 			want = append(want, fmt.Sprint(k))
 		}
 		require.Equal(t, want, data, name)
-		all, err := b.Members(t.Context(), name)
+		all, err := b.Members(t.Context(), name, 0)
 		require.NoError(t, err)
 		require.Len(t, all, 1)
 	}

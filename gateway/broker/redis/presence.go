@@ -124,14 +124,26 @@ func (b *Broker) Sweep(ctx context.Context, channel string) (gone []broker.Clien
 }
 
 // Members implements broker.Presence. Whose time is over is left out, if not yet taken out.
-func (b *Broker) Members(ctx context.Context, channel string) (map[string]broker.ClientInfo, error) {
-	reply, err := b.call(ctx, b.rest, "members", b.scripts.members, b.names.presence(channel))
+func (b *Broker) Members(ctx context.Context, channel string, bytes int) (map[string]broker.ClientInfo, error) {
+	reply, err := b.call(ctx, b.rest, "members", b.scripts.members, b.names.presence(channel), bytes, broker.MemberOverhead)
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := current(reply)
+	return readMembers(reply)
+}
+
+// readMembers reads the script's answer.
+func readMembers(reply any) (map[string]broker.ClientInfo, error) {
+	answer, err := list(reply, 2)
 	if err != nil {
 		return nil, err
+	}
+	encoded, err := byName(answer[1])
+	switch {
+	case err != nil:
+		return nil, err
+	case number(answer[0]) == 1:
+		return nil, broker.ErrTooLarge
 	}
 	out := make(map[string]broker.ClientInfo, len(encoded))
 	for client, s := range encoded {
@@ -154,30 +166,6 @@ func (b *Broker) PresenceStats(ctx context.Context, channel string) (clients, us
 		return 0, 0, err
 	}
 	return number(answer[0]), number(answer[1]), nil
-}
-
-// current reads names and values in turn, without the names whose time is over.
-func current(reply any) (map[string]string, error) {
-	answer, err := list(reply, 2)
-	if err != nil {
-		return nil, err
-	}
-	pairs, err := texts(answer[0])
-	if err != nil {
-		return nil, err
-	}
-	over, err := texts(answer[1])
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]string, len(pairs)/2)
-	for pair := range slices.Chunk(pairs, 2) {
-		out[pair[0]] = pair[len(pair)-1]
-	}
-	for _, name := range over {
-		delete(out, name)
-	}
-	return out, nil
 }
 
 // eachOf does something for each of so many chunks, several at once.

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -119,6 +120,19 @@ func texts(reply any) ([]string, error) {
 			return nil, fmt.Errorf("redis: %w", errReply)
 		}
 		out = append(out, text)
+	}
+	return out, nil
+}
+
+// byName are names and values in turn.
+func byName(reply any) (map[string]string, error) {
+	pairs, err := texts(reply)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string, len(pairs)/2)
+	for pair := range slices.Chunk(pairs, 2) {
+		out[pair[0]] = pair[len(pair)-1]
 	}
 	return out, nil
 }

@@ -80,6 +80,10 @@ func TestAnswersThatCannotBe(t *testing.T) {
 		_, err := current(reply)
 		require.Error(t, err, "%v", reply)
 	}
+	for _, reply := range []any{nil, "x", int64(1), []any{}, []any{int64(0)}, []any{int64(0), "x"}, []any{int64(0), []any{nil}}} {
+		_, err := readMembers(reply)
+		require.Error(t, err, "%v", reply)
+	}
 	odd, err := current([]any{[]any{"a"}, []any{}})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"a": "a"}, odd)

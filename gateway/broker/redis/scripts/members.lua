@@ -1,2 +1,27 @@
--- Returns all members by client, and the clients among them whose time is over.
-return {redis.call('HGETALL', members), redis.call('ZRANGEBYSCORE', untils, '-inf', now)}
+-- ARGV: how many bytes the members may take, 0 for any number, and how many each takes beside what is written.
+-- Returns 1 if they take more, and else 0 and all members by client, without those whose time is over.
+local bytes, beside = tonumber(ARGV[1]), tonumber(ARGV[2])
+local over, count = {}, redis.call('HLEN', members)
+for _, client in ipairs(redis.call('ZRANGEBYSCORE', untils, '-inf', now)) do
+  over[client], count = true, count - 1
+end
+if bytes > 0 and count * beside > bytes then
+  return {1, {}}
+end
+
+local found, size, cursor = {}, 0, '0'
+repeat
+  local part = redis.call('HSCAN', members, cursor, 'COUNT', 64)
+  cursor = part[1]
+  for i = 1, #part[2], 2 do
+    local client, member = part[2][i], part[2][i + 1]
+    if not over[client] then
+      size = size + #client + #member + beside
+      found[#found + 1], found[#found + 2] = client, member
+    end
+  end
+  if bytes > 0 and size > bytes then
+    return {1, {}}
+  end
+until cursor == '0'
+return {0, found}
