@@ -145,13 +145,17 @@ type reply struct {
 
 // subscribed is where a subscription begins in the channel's stream.
 type subscribed struct {
-	Recoverable  bool   `json:"recoverable"`
-	Epoch        string `json:"epoch"`
-	Offset       uint64 `json:"offset"`
-	Recovered    bool   `json:"recovered"`
-	Publications []struct {
-		Data json.RawMessage `json:"data"`
-	} `json:"publications"`
+	Recoverable  bool     `json:"recoverable"`
+	Epoch        string   `json:"epoch"`
+	Offset       uint64   `json:"offset"`
+	Recovered    bool     `json:"recovered"`
+	Publications []missed `json:"publications"`
+}
+
+// missed is a publication that a client gets when it comes back.
+type missed struct {
+	Data   json.RawMessage `json:"data"`
+	Offset uint64          `json:"offset"`
 }
 
 func (d centrifuge) reply(c *client, line []byte, now int64) error {
@@ -193,6 +197,8 @@ func (centrifuge) begin(c *client, s *subscribed, now int64) error {
 		c.recovery = recovery{asked: c.past.at.epoch != "", recovered: s.Recovered, publications: int64(len(s.Publications))}
 		c.past.at = position{s.Epoch, s.Offset}
 		for _, p := range s.Publications {
+			// The answer's offset is where these begin.
+			c.past.at.offset = p.Offset
 			if m, found := findMessage(p.Data); found {
 				c.shard.delivered(c, m, now)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,10 +107,10 @@ func (k *keeper) subscribe(command string) string {
 	}
 	var publications []string
 	for _, data := range k.spoil(k.lines[s.Offset:]) {
-		publications = append(publications, fmt.Sprintf(`{"data":%s}`, data))
+		publications = append(publications, fmt.Sprintf(`{"data":%s,"offset":%d}`, data, 1+slices.Index(k.lines, data)))
 	}
 	return fmt.Sprintf(`{"recoverable":true,"epoch":"e","offset":%d,"was_recovering":true,"recovered":%t,"publications":[%s]}`,
-		len(k.lines), s.Epoch == "e", strings.Join(publications, ","))
+		s.Offset, s.Epoch == "e", strings.Join(publications, ","))
 }
 
 // The latest of what was missed are spoiled: the first may be from before anything was counted.
@@ -154,6 +155,18 @@ func TestFindOffset(t *testing.T) {
 	for _, line := range []string{``, `{}`, `{"offset":`, `{"offset":"1"}`, `{"offset":-1}`, `{"offset":18446744073709551616}`} {
 		_, found := findOffset([]byte(line))
 		require.False(t, found, line)
+	}
+}
+
+// A client that is cut off again goes on from the end of what it got.
+func TestAClientIsBehindWhatItRecovered(t *testing.T) {
+	for name, s := range map[string]subscribed{
+		"nothing missed": {Recoverable: true, Epoch: "e", Offset: 7},
+		"some missed":    {Recoverable: true, Recovered: true, Epoch: "e", Offset: 4, Publications: []missed{{Offset: 5}, {Offset: 6}, {Offset: 7}}},
+	} {
+		c := &client{past: &past{kept: true}, ready: make(chan error, 1)}
+		require.NoError(t, centrifuge{}.begin(c, &s, 0), name)
+		require.Equal(t, position{"e", 7}, c.past.at, name)
 	}
 }
 
