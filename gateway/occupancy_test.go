@@ -141,6 +141,37 @@ func TestChannelsOfAGatewayThatIsGone(t *testing.T) {
 	require.Zero(t, b.forged)
 }
 
+// While Redis is away nobody can renew. When it is back, all that were there are heard before anything
+// is vacated.
+func TestAnOutageVacatesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	s := redistest.Standalone(t, "")
+	wires := []*wire{newWire(t, s), newWire(t, s)}
+	one, two := b.begin(t, s, wires[0].listener.Addr().String()), b.begin(t, s, wires[1].listener.Addr().String())
+	clients := []*client{one.dial(t, "/ws?channel=one"), two.dial(t, "/ws?channel=two")}
+	require.Equal(t, []string{"occupied one", "occupied two"}, b.news(t, 2))
+	redis := s.Client()
+	t.Cleanup(func() { _ = redis.Close() })
+	for range 3 {
+		for _, w := range wires {
+			w.set(true)
+		}
+		require.Eventually(t, func() bool {
+			return redis.Exists(t.Context(), "wsfleet:o:one", "wsfleet:o:two", "wsfleet:w").Val() == 0
+		}, patience, tick)
+		for _, w := range wires {
+			w.set(false)
+		}
+		require.Equal(t, []string{"occupied one", "occupied two"}, b.news(t, 2))
+	}
+	for _, c := range clients {
+		require.NoError(t, c.CloseNow())
+	}
+	require.Equal(t, []string{"vacated one", "vacated two"}, b.news(t, 2))
+	require.Empty(t, b.events)
+}
+
 // When no gateway is left, the next to start tells what the last had.
 func TestChannelsOfTheLastGatewayThatIsGone(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,7 @@ func (g *Gateway) makeChannels() error {
 		})
 	}
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
-	g.clients = registry.New[backend.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
+	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
 	g.backend = backend.New(backend.Options{
 		Instance: g.instance, Node: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
 		Published: g.metrics.Published, Logger: g.log,
@@ -100,19 +100,20 @@ func (g *Gateway) takeLeave(ctx context.Context) {
 }
 
 // joined takes a client in that said who it is.
-func (g *Gateway) joined(ctx context.Context, c protocol.Client, user, name string) error {
-	if err := g.clients.Add(ctx, c.Conn().UUID(), user, backend.Client{Client: c, Protocol: name}); err != nil {
+func (g *Gateway) joined(ctx context.Context, c protocol.Client) error {
+	if err := g.clients.Add(ctx, c.Conn().UUID(), c.User(), c); err != nil {
 		return err
 	}
-	g.hooks.Emit(hooks.Event{Kind: hooks.Connected, Time: time.Now(), Client: c.Conn().ID(), User: user, Protocol: name})
+	g.hooks.Emit(hooks.Event{Kind: hooks.Connected, Time: time.Now(), Client: c.Conn().ID(), User: c.User(), Protocol: c.Protocol()})
 	return nil
 }
 
 // left is the end of a client that joined.
-func (g *Gateway) left(c protocol.Client, user, name string, why transport.Close) {
+func (g *Gateway) left(c protocol.Client, why transport.Close) {
 	g.clients.Remove(c.Conn().UUID())
 	g.hooks.Emit(hooks.Event{
-		Kind: hooks.Disconnected, Time: time.Now(), Client: c.Conn().ID(), User: user, Protocol: name, Code: uint32(why.Code), Reason: why.Reason, //nolint:gosec // a close code
+		Kind: hooks.Disconnected, Time: time.Now(), Client: c.Conn().ID(), User: c.User(), Protocol: c.Protocol(),
+		Code: uint32(why.Code), Reason: why.Reason, //nolint:gosec // a close code
 	})
 }
 

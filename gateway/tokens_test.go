@@ -12,6 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
@@ -34,6 +35,7 @@ func tokens(t *testing.T) map[string]string {
 		"expired":   signed(t, jwt.MapClaims{"sub": "ann", "exp": now.Add(-time.Minute).Unix()}),
 		"future":    signed(t, jwt.MapClaims{"sub": "ann", "nbf": now.Add(time.Hour).Unix()}),
 		"other use": signed(t, jwt.MapClaims{"sub": "ann", "channel": "a"}),
+		"much info": signed(t, jwt.MapClaims{"sub": "ann", "info": strings.Repeat("x", auth.MaxInfo)}),
 		"bad caps":  signed(t, jwt.MapClaims{"sub": "ann", "caps": []any{map[string]any{"channels": []string{"a"}, "allow": []string{"fly"}}}}),
 	}
 }
@@ -41,7 +43,8 @@ func tokens(t *testing.T) map[string]string {
 func TestTokensOfCentrifugeClients(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens)
-	for name, token := range tokens(t) {
+	all := tokens(t)
+	for name, token := range all {
 		t.Run(name, func(t *testing.T) {
 			c := g.speak(t, cf.TypeProtobuf)
 			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
@@ -61,8 +64,11 @@ func TestTokensOfCentrifugeClients(t *testing.T) {
 	nobody := g.speak(t, cf.TypeJSON)
 	require.Equal(t, uint32(101), nobody.code(&cf.Command{Connect: &cf.ConnectRequest{}}), "no token")
 	require.NotNil(t, nobody.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect, "it may try again")
-	for name, token := range tokens(t) {
+	g.awaitMetric(t, float64(len(all)-2), "websocket_closed_total", "protocol", "centrifuge", "code", "3500")
+	g.awaitMetric(t, 1, "websocket_command_errors_total", "code", "109")
+	for name, token := range all {
 		require.NotContains(t, g.log.String(), token, name)
+		require.NotContains(t, g.admin(t, http.MethodGet, "/metrics").body, token, name)
 	}
 }
 

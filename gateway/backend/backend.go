@@ -22,13 +22,7 @@ import (
 )
 
 // Clients are the registry of this gateway.
-type Clients = registry.Registry[Client]
-
-// Client is a connection with the name of its protocol.
-type Client struct {
-	protocol.Client
-	Protocol string
-}
+type Clients = registry.Registry[protocol.Client]
 
 // Options are what a Backend is made of.
 type Options struct {

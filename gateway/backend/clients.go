@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/registry"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 )
@@ -111,7 +112,7 @@ func (b *Backend) list(ctx context.Context, where []string, q connectionsQuestio
 
 // listHere lists connections of this gateway.
 func (b *Backend) listHere(_ context.Context, q connectionsQuestion) ([]serverapi.Connection, error) {
-	var among []Client
+	var among []protocol.Client
 	if q.Client != "" || q.User != "" {
 		among = b.targets(order{User: q.User, Client: q.Client})
 	} else {
@@ -124,7 +125,7 @@ func (b *Backend) listHere(_ context.Context, q connectionsQuestion) ([]serverap
 			continue
 		}
 		out = append(out, serverapi.Connection{
-			ID: c.Conn().ID(), User: c.User(), Protocol: c.Protocol, RemoteIP: c.Conn().RemoteIP().String(),
+			ID: c.Conn().ID(), User: c.User(), Protocol: c.Protocol(), RemoteIP: c.Conn().RemoteIP().String(),
 			ConnectedAt: c.Conn().OpenedAt(), QueuedBytes: c.Conn().QueuedBytes(), Channels: channels, Node: b.options.Node,
 		})
 	}

@@ -125,7 +125,7 @@ func (b *Backend) where(ctx context.Context, o order) ([]string, error) {
 }
 
 // targets are the clients here that an order means.
-func (b *Backend) targets(o order) []Client {
+func (b *Backend) targets(o order) []protocol.Client {
 	if o.Client == "" {
 		return b.options.Clients.Of(o.User)
 	}
@@ -137,7 +137,7 @@ func (b *Backend) targets(o order) []Client {
 	if !ok || o.User != "" && c.User() != o.User {
 		return nil
 	}
-	return []Client{c}
+	return []protocol.Client{c}
 }
 
 // obey carries out an order with the clients that this gateway has.
@@ -162,7 +162,7 @@ func (b *Backend) obey(ctx context.Context, o order) (outcome, error) {
 	return out, nil
 }
 
-func obeyWith(ctx context.Context, o order, c Client) (done bool, err error) {
+func obeyWith(ctx context.Context, o order, c protocol.Client) (done bool, err error) {
 	switch o.Do {
 	case doSubscribe:
 		err := c.Subscribe(ctx, protocol.Subscription{Channel: o.Channel, Info: o.Info, ExpireAt: o.ExpireAt, Since: o.Since})

@@ -165,7 +165,7 @@ func newGateway(t *testing.T, name string, n *node) *gateway {
 		{Pattern: "kept:*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}}, {Pattern: "seen:*", Presence: true},
 	}})
 	g.hub.Use(n)
-	g.clients = registry.New[backend.Client](registry.Options{Directory: n, Logger: log})
+	g.clients = registry.New[protocol.Client](registry.Options{Directory: n, Logger: log})
 	g.Backend = backend.New(backend.Options{
 		Instance: g.instance, Node: name, Version: "v1", Broker: n, Hub: g.hub, Clients: g.clients, Published: func(time.Duration, error) {}, Logger: log,
 	})
@@ -202,6 +202,7 @@ var _ protocol.Client = (*client)(nil)
 
 func (c *client) Conn() transport.Conn { return c.conn }
 func (c *client) User() string         { return c.user }
+func (c *client) Protocol() string     { return "json" }
 
 func (c *client) Channels() []string {
 	c.mu.Lock()
@@ -255,6 +256,6 @@ func seconds(t time.Time) int64 {
 func (g *gateway) connect(user string, channels ...string) *client {
 	g.t.Helper()
 	c := &client{conn: &conn{id: g.instance.NewID(), opened: time.Now()}, user: user, channels: channels}
-	require.NoError(g.t, g.clients.Add(g.t.Context(), c.conn.id, user, backend.Client{Client: c, Protocol: "json"}))
+	require.NoError(g.t, g.clients.Add(g.t.Context(), c.conn.id, user, c))
 	return c
 }

@@ -39,11 +39,13 @@ type Directory interface {
 	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
 	// Vacate says that it has none any more, and returns those that no gateway has any of now.
 	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
-	// VacateLapsed returns channels whose gateways are all gone without Vacate: the time to live of each is
-	// over. Every channel is returned once, to whichever gateway asks first, unless it is occupied again
-	// before. It returns so many at most, and nothing once there are no more. A gateway that is alone has no
-	// others that could be gone: its broker returns nothing.
-	VacateLapsed(ctx context.Context) (vacated []string, err error)
+	// VacateLapsed returns channels whose gateways are all gone without Vacate: the time to live of each,
+	// which is that of Occupy, is over. Every channel is returned once, to whichever gateway asks first,
+	// unless it is occupied again before. It returns so many at most, and nothing once there are no more.
+	// While the broker was away nobody could renew: it returns nothing before gateways have asked for half a
+	// time to live, with no break longer than a quarter. A gateway that is alone has no others that could be
+	// gone: its broker returns nothing.
+	VacateLapsed(ctx context.Context, ttl time.Duration) (vacated []string, err error)
 }
 
 // RevocationTTL is how long a revocation is remembered. Tokens must not live longer.

@@ -7,25 +7,18 @@ import (
 	"time"
 )
 
-// Parts of the time to live, and a bound.
 const (
-	// asks is how often in it the directory is asked for channels of gateways that are gone.
-	asks = 12
-	// settling is the part in which all gateways that are there renew theirs.
-	settling    = 2
+	// asks is how often in a time to live the directory is asked for channels of gateways that are gone. It
+	// sees by that for how long all of them could renew theirs.
+	asks        = 12
 	callTimeout = 5 * time.Second
 )
 
-// lapsing tells of the channels of gateways that are gone. While the broker was away nobody could renew
-// anything: those that are there are waited for first, also after a start, since who starts does not
-// know.
+// lapsing tells of the channels of gateways that are gone.
 func (k *Keeper) lapsing(ctx context.Context) error {
-	wait := k.options.TTL / settling
-	for sleep(ctx, wait) {
-		wait = k.options.TTL / asks
+	for sleep(ctx, k.options.TTL/asks) {
 		if err := k.vacateLapsed(ctx); err != nil {
 			k.complain(err)
-			wait = k.options.TTL / settling
 		}
 	}
 	return nil
@@ -46,7 +39,7 @@ func (k *Keeper) vacateSome(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err = k.ask(ctx, k.options.Vacated, func() ([]string, error) {
-		vacated, err := k.options.Directory.VacateLapsed(ctx)
+		vacated, err := k.options.Directory.VacateLapsed(ctx, k.options.TTL)
 		more = len(vacated) > 0
 		return vacated, err
 	})

@@ -13,6 +13,8 @@ import (
 type Client interface {
 	Conn() transport.Conn
 	User() string
+	// Protocol is what reports and webhooks call it.
+	Protocol() string
 	Channels() []string
 	// Subscribe lets the client have a channel whatever the channel's rule says.
 	Subscribe(ctx context.Context, s Subscription) error

@@ -28,7 +28,7 @@ type Options struct {
 	Version string
 	Logger  *slog.Logger
 	// Joined takes a client in that said who it is, before it is told so; an error refuses it. Left is
-	// called once for every client that joined. protocol is the client's as webhooks name it.
-	Joined func(ctx context.Context, c Client, user, protocol string) error
-	Left   func(c Client, user, protocol string, why transport.Close)
+	// called once for every client that joined.
+	Joined func(ctx context.Context, c Client) error
+	Left   func(c Client, why transport.Close)
 }

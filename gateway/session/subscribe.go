@@ -179,7 +179,8 @@ func (s *Session) asked(protocol, user string) hooks.Client {
 }
 
 // begin makes the client present and lets its publications come, unless somebody ends the subscription
-// meanwhile. Others hear that the client is there after it has its answer, and never if it has none.
+// meanwhile. Others hear that the client is there after it has its answer, and never if it has none; that a
+// handshake's answer is lost comes later.
 func (s *Session) begin(ctx context.Context, hold *hub.Hold, w Subscription, data hooks.Payload, first func(Subscribed)) error {
 	rule, begun := s.Rule(hold.Channel()), false
 	if rule.Presence || rule.History.Size > 0 {

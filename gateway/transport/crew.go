@@ -2,8 +2,9 @@ package transport
 
 import "sync/atomic"
 
-// crew works off the loop: handshakes and messages. Some of its goroutines stay for what comes next: their stacks have grown to
-// what handlers need, and for a new goroutine that would be a tenth of the work.
+// crew works off the loop: handshakes and messages. Some of its goroutines stay for what comes next:
+// their stacks have grown to what handlers need, and for a new goroutine that would be a tenth of the
+// work.
 type crew struct {
 	jobs  chan job
 	spare atomic.Int32
@@ -14,7 +15,7 @@ type crew struct {
 type job interface{ work() }
 
 // mostSpare is how many goroutines stay without a job.
-const mostSpare = 64
+const mostSpare = 16
 
 func newCrew() *crew { return &crew{jobs: make(chan job), done: make(chan struct{})} }
 

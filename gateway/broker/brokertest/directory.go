@@ -163,6 +163,10 @@ func lapsed(t *testing.T, a, b *Node) {
 	}
 }
 
+// watch is the time to live that gateways say they have when they ask for what lapsed: half of it nobody is
+// told anything, unless somebody asked in the quarter before.
+const watch = 2 * time.Second
+
 // vacateLapsed asks all nodes at the same time until they have nothing more, and returns what they said
 // of channels with a prefix: others are of other tests.
 func vacateLapsed(t testing.TB, prefix string, nodes ...*Node) (vacated []string) {
@@ -172,7 +176,7 @@ func vacateLapsed(t testing.TB, prefix string, nodes ...*Node) (vacated []string
 	for _, n := range nodes {
 		asking.Go(func() {
 			for more := true; more; {
-				some, err := n.VacateLapsed(t.Context())
+				some, err := n.VacateLapsed(t.Context(), watch)
 				mu.Lock()
 				assert.NoError(t, err)
 				vacated = append(vacated, some...)

@@ -100,4 +100,6 @@ func (b *Broker) Vacate(_ context.Context, channels []string) (vacated []string,
 }
 
 // VacateLapsed implements broker.Directory: a gateway that is gone has taken everything along.
-func (b *Broker) VacateLapsed(context.Context) (vacated []string, err error) { return nil, nil }
+func (b *Broker) VacateLapsed(context.Context, time.Duration) (vacated []string, err error) {
+	return nil, nil
+}

@@ -32,8 +32,10 @@ type Broker struct {
 	deliver  broker.Deliver
 	instance string
 	seed     maphash.Seed
-	streams  [stripes]streams
-	rooms    [stripes]rooms
+	// begun is where the clock of the rooms begins.
+	begun   time.Time
+	streams [stripes]streams
+	rooms   [stripes]rooms
 	// The directory of a gateway that is alone has one gateway in it.
 	about           lapsing[[]byte]
 	users, occupied lapsing[struct{}]
@@ -46,7 +48,7 @@ func New(o Options) *Broker {
 	if o.Instance == "" {
 		o.Instance = uuid.NewString()
 	}
-	b := &Broker{deliver: o.Deliver, instance: o.Instance, seed: maphash.MakeSeed(), letterbox: letterbox{heard: o.Heard}}
+	b := &Broker{deliver: o.Deliver, instance: o.Instance, seed: maphash.MakeSeed(), begun: time.Now(), letterbox: letterbox{heard: o.Heard}}
 	for i := range stripes {
 		b.streams[i].open = map[string]*stream{}
 		b.streams[i].published.all = map[string]lapse[published]{}
@@ -90,7 +92,7 @@ func (b *Broker) Run(ctx context.Context) error {
 func (b *Broker) sweep(now time.Time) {
 	for i := range stripes {
 		b.streams[i].sweep(now)
-		b.rooms[i].sweep(now)
+		b.rooms[i].sweep(now.Sub(b.begun))
 	}
 	b.about.sweep(now)
 	b.users.sweep(now)

@@ -18,8 +18,8 @@ type rooms struct {
 	open map[string]*room
 }
 
-// in does something with a channel's members.
-func (b *Broker) in(channel string, do func(r *room, now time.Time)) {
+// in does something with a channel's members, at a time on the broker's clock.
+func (b *Broker) in(channel string, do func(r *room, now time.Duration)) {
 	rs := &b.rooms[b.stripe(channel)]
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -27,7 +27,7 @@ func (b *Broker) in(channel string, do func(r *room, now time.Time)) {
 	if !known {
 		r = newRoom()
 	}
-	do(r, time.Now())
+	do(r, time.Since(b.begun))
 	switch {
 	case len(r.members) == 0:
 		delete(rs.open, channel)
@@ -38,12 +38,12 @@ func (b *Broker) in(channel string, do func(r *room, now time.Time)) {
 }
 
 // sweep throws rooms away in which everybody's time has been over for long.
-func (rs *rooms) sweep(now time.Time) {
+func (rs *rooms) sweep(now time.Duration) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for channel, r := range rs.open {
 		over := 0
-		for range r.queue.over(now.Add(-forgetAfter)) {
+		for range r.queue.over(now - forgetAfter) {
 			over++
 		}
 		if over == len(r.members) {
@@ -54,26 +54,26 @@ func (rs *rooms) sweep(now time.Time) {
 
 // Join implements broker.Presence.
 func (b *Broker) Join(_ context.Context, channel string, m broker.ClientInfo, ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
-	b.in(channel, func(r *room, now time.Time) { fresh, gone = r.join(m, now, ttl) })
+	b.in(channel, func(r *room, now time.Duration) { fresh, gone = r.join(m, now, ttl) })
 	return fresh, gone, nil
 }
 
 // Leave implements broker.Presence.
 func (b *Broker) Leave(_ context.Context, channel string, m broker.ClientInfo, grace time.Duration) (left bool, gone []broker.ClientInfo, err error) {
-	b.in(channel, func(r *room, now time.Time) { left, gone = r.leave(m.Client, now, grace) })
+	b.in(channel, func(r *room, now time.Duration) { left, gone = r.leave(m.Client, now, grace) })
 	return left, gone, nil
 }
 
 // Renew implements broker.Presence. Who is away counts as missing, and keeps its grace.
 func (b *Broker) Renew(_ context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
-	b.in(channel, func(r *room, now time.Time) {
+	b.in(channel, func(r *room, now time.Duration) {
 		for _, client := range clients {
 			m := r.members[client]
 			if m == nil || m.away {
 				missing = append(missing, client)
 				continue
 			}
-			r.renew(m, now.Add(ttl))
+			r.renew(m, now+ttl)
 		}
 		gone = r.purge(now)
 	})
@@ -82,18 +82,18 @@ func (b *Broker) Renew(_ context.Context, channel string, clients []string, ttl 
 
 // Sweep implements broker.Presence.
 func (b *Broker) Sweep(_ context.Context, channel string) (gone []broker.ClientInfo, err error) {
-	b.in(channel, func(r *room, now time.Time) { gone = r.purge(now) })
+	b.in(channel, func(r *room, now time.Duration) { gone = r.purge(now) })
 	return gone, nil
 }
 
 // Members implements broker.Presence. Whose time is over is left out, if not yet taken out.
 func (b *Broker) Members(_ context.Context, channel string, bytes int) (out map[string]broker.ClientInfo, err error) {
-	b.in(channel, func(r *room, now time.Time) { out, err = r.all(now, bytes) })
+	b.in(channel, func(r *room, now time.Duration) { out, err = r.all(now, bytes) })
 	return out, err
 }
 
 // PresenceStats implements broker.Presence, and leaves out whom Members does.
 func (b *Broker) PresenceStats(_ context.Context, channel string) (clients, users int, err error) {
-	b.in(channel, func(r *room, now time.Time) { clients, users = r.count(now) })
+	b.in(channel, func(r *room, now time.Duration) { clients, users = r.count(now) })
 	return clients, users, nil
 }

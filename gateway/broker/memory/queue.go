@@ -9,16 +9,16 @@ import (
 type queue []*member
 
 func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].until.Before(q[j].until) }
+func (q queue) Less(i, j int) bool { return q[i].until < q[j].until }
 
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
+	q[i].place, q[j].place = int32(i), int32(j) //nolint:gosec // a gateway has fewer members
 }
 
 func (q *queue) Push(x any) {
 	m, _ := x.(*member)
-	m.place = len(*q)
+	m.place = int32(len(*q)) //nolint:gosec // see Swap
 	*q = append(*q, m)
 }
 
@@ -31,14 +31,14 @@ func (q *queue) Pop() any {
 }
 
 // over are the members whose time is over. Below one whose time is not there are none.
-func (q queue) over(now time.Time) iter.Seq[*member] {
+func (q queue) over(now time.Duration) iter.Seq[*member] {
 	return func(yield func(*member) bool) {
 		q.overFrom(0, now, yield)
 	}
 }
 
-func (q queue) overFrom(i int, now time.Time, yield func(*member) bool) bool {
-	if i >= len(q) || q[i].until.After(now) {
+func (q queue) overFrom(i int, now time.Duration, yield func(*member) bool) bool {
+	if i >= len(q) || q[i].until > now {
 		return true
 	}
 	return yield(q[i]) && q.overFrom(2*i+1, now, yield) && q.overFrom(2*i+2, now, yield)

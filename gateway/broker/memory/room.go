@@ -20,25 +20,35 @@ type room struct {
 	queue queue
 }
 
+// member is there until a time on the broker's clock. There are many, so they are kept small.
 type member struct {
 	info  broker.ClientInfo
-	until time.Time
+	until time.Duration
+	// place is where the queue has it.
+	place int32
 	// away has left, and is waited for.
 	away bool
-	// place is where the queue has it.
-	place int
 }
 
-// user is what a room knows of one user, or of all clients without one.
+// user is what a room knows of one user, or of all clients without one. It has a list of those who are
+// away while there are any.
 type user struct {
 	clients int
 	away    map[string]*member
 }
 
+// wait notes that a member is away.
+func (u *user) wait(m *member) {
+	if u.away == nil {
+		u.away = map[string]*member{}
+	}
+	u.away[m.info.Client] = m
+}
+
 func newRoom() *room { return &room{members: map[string]*member{}, users: map[string]*user{}} }
 
 // join adds a member or renews it.
-func (r *room) join(info broker.ClientInfo, now time.Time, ttl time.Duration) (fresh bool, gone []broker.ClientInfo) {
+func (r *room) join(info broker.ClientInfo, now time.Duration, ttl time.Duration) (fresh bool, gone []broker.ClientInfo) {
 	info.ConnInfo, info.ChanInfo = slices.Clone(info.ConnInfo), slices.Clone(info.ChanInfo)
 	known := r.members[info.Client]
 	if known != nil {
@@ -53,38 +63,38 @@ func (r *room) join(info broker.ClientInfo, now time.Time, ttl time.Duration) (f
 			fresh = false
 		}
 	}
-	r.add(&member{info: info, until: now.Add(ttl)})
+	r.add(&member{info: info, until: now + ttl})
 	return fresh, gone
 }
 
 // leave takes a member out, or lets it be away for a while.
-func (r *room) leave(client string, now time.Time, grace time.Duration) (left bool, gone []broker.ClientInfo) {
+func (r *room) leave(client string, now time.Duration, grace time.Duration) (left bool, gone []broker.ClientInfo) {
 	if m := r.members[client]; m != nil {
 		left = grace <= 0 || m.info.User == ""
 		if left {
 			r.remove(m)
 		} else {
 			m.away = true
-			r.users[m.info.User].away[client] = m
-			r.renew(m, now.Add(grace))
+			r.users[m.info.User].wait(m)
+			r.renew(m, now+grace)
 		}
 	}
 	return left, r.purge(now)
 }
 
-func (r *room) renew(m *member, until time.Time) {
+func (r *room) renew(m *member, until time.Duration) {
 	m.until = until
-	heap.Fix(&r.queue, m.place)
+	heap.Fix(&r.queue, int(m.place))
 }
 
 // awaited is a member of the user that is away: the one that has the least time left.
-func (r *room) awaited(name string, now time.Time) (found *member) {
+func (r *room) awaited(name string, now time.Duration) (found *member) {
 	u := r.users[name]
 	if u == nil {
 		return nil
 	}
 	for m := range maps.Values(u.away) {
-		if m.until.After(now) && (found == nil || m.until.Before(found.until)) {
+		if m.until > now && (found == nil || m.until < found.until) {
 			found = m
 		}
 	}
@@ -92,8 +102,8 @@ func (r *room) awaited(name string, now time.Time) (found *member) {
 }
 
 // purge takes out whose time is over.
-func (r *room) purge(now time.Time) (gone []broker.ClientInfo) {
-	for len(r.queue) > 0 && len(gone) < mostGone && !r.queue[0].until.After(now) {
+func (r *room) purge(now time.Duration) (gone []broker.ClientInfo) {
+	for len(r.queue) > 0 && len(gone) < mostGone && r.queue[0].until <= now {
 		m := r.queue[0]
 		r.remove(m)
 		gone = append(gone, m.info)
@@ -106,7 +116,7 @@ func (r *room) add(m *member) {
 	heap.Push(&r.queue, m)
 	u := r.users[m.info.User]
 	if u == nil {
-		u = &user{away: map[string]*member{}}
+		u = &user{}
 		r.users[m.info.User] = u
 	}
 	u.clients++
@@ -114,7 +124,7 @@ func (r *room) add(m *member) {
 
 func (r *room) remove(m *member) {
 	delete(r.members, m.info.Client)
-	heap.Remove(&r.queue, m.place)
+	heap.Remove(&r.queue, int(m.place))
 	u := r.users[m.info.User]
 	delete(u.away, m.info.Client)
 	if u.clients--; u.clients == 0 {
@@ -123,10 +133,10 @@ func (r *room) remove(m *member) {
 }
 
 // all leaves out whose time is over, and names nobody when they take more than so many bytes.
-func (r *room) all(now time.Time, bytes int) (map[string]broker.ClientInfo, error) {
+func (r *room) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, error) {
 	out, size := map[string]broker.ClientInfo{}, 0
 	for client, m := range r.members {
-		if !m.until.After(now) {
+		if m.until <= now {
 			continue
 		}
 		if size += broker.SizeOfMember(m.info); bytes > 0 && size > bytes {
@@ -138,7 +148,7 @@ func (r *room) all(now time.Time, bytes int) (map[string]broker.ClientInfo, erro
 }
 
 // count leaves out whose time is over, and looks at nobody else.
-func (r *room) count(now time.Time) (clients, users int) {
+func (r *room) count(now time.Duration) (clients, users int) {
 	clients, users = len(r.members), len(r.users)
 	over := map[string]int{}
 	for m := range r.queue.over(now) {

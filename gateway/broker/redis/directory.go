@@ -104,10 +104,11 @@ func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []strin
 
 // VacateLapsed implements broker.Directory. What it returns is gone from Redis: an answer that is lost
 // is not given again.
-func (b *Broker) VacateLapsed(ctx context.Context) (vacated []string, err error) {
+func (b *Broker) VacateLapsed(ctx context.Context, ttl time.Duration) (vacated []string, err error) {
 	lapsed := make([][]string, b.names.parts())
 	err = eachOf(len(lapsed), func(part int) error {
-		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part)}, largestChunk)
+		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part), b.names.watched(part)},
+			largestChunk, (ttl / 2).Milliseconds(), (ttl / 4).Milliseconds())
 		if err != nil {
 			return err
 		}

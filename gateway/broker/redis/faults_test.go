@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,7 +124,7 @@ func everyCall(n *node) map[string]error {
 		"revoked":  func() error { _, err := n.Revoked(ctx, "u"); return err },
 		"occupy":   func() error { _, err := n.Occupy(ctx, []string{"x"}, time.Minute); return err },
 		"vacate":   func() error { _, err := n.Vacate(ctx, []string{"x"}); return err },
-		"lapse":    func() error { _, err := n.VacateLapsed(ctx); return err },
+		"lapse":    func() error { _, err := n.VacateLapsed(ctx, time.Minute); return err },
 	} {
 		wg.Go(func() {
 			err := call()
@@ -371,8 +372,14 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 	until, err := b.Revoked(t.Context(), "u")
 	require.NoError(t, err)
 	require.False(t, until.IsZero())
-	vacated, err := b.VacateLapsed(t.Context())
-	require.NoError(t, err)
+	var vacated []string
+	redistest.Await(t, "the channels to be vacated", func(ctx context.Context) error {
+		some, err := b.VacateLapsed(ctx, watchTTL)
+		if vacated = append(vacated, some...); err == nil && len(vacated) < len(channels) {
+			err = errors.New("they are not")
+		}
+		return err
+	})
 	require.ElementsMatch(t, channels, vacated)
 	redistest.Await(t, "the inbox to have moved as well", func(ctx context.Context) error {
 		if reached, err := a.Tell(ctx, b.Instance, []byte("hello")); err != nil || !reached {
@@ -479,6 +486,38 @@ func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
 	}
 }
 
+// watchTTL is the time to live that is said when what lapsed is asked for.
+const watchTTL = 2 * time.Second
+
+// What could not be renewed, because nobody reached Redis, has not lapsed at once when Redis is back.
+func TestNothingLapsesRightAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	s, o := standalone(t)
+	a, b := pair(t, o)
+	client := s.Client()
+	defer func() { require.NoError(t, client.Close()) }()
+	for range 2 {
+		_, err := a.Occupy(t.Context(), []string{"x"}, time.Millisecond)
+		require.NoError(t, err)
+		began := time.Now()
+		redistest.Await(t, "the channel to be vacated", func(ctx context.Context) error {
+			lapsed, err := b.VacateLapsed(ctx, watchTTL)
+			if err == nil && !slices.Equal([]string{"x"}, lapsed) {
+				err = fmt.Errorf("it is %v", lapsed)
+			}
+			return err
+		})
+		require.GreaterOrEqual(t, time.Since(began), watchTTL/2-10*time.Millisecond)
+		redistest.Await(t, "a time in which nobody asks", func(ctx context.Context) error {
+			asked, err := client.Exists(ctx, "test:w").Result()
+			if err == nil && asked > 0 {
+				err = errors.New("it is not over")
+			}
+			return err
+		})
+	}
+}
+
 // Nothing of a channel stays in Redis that nobody has, whoever has said so.
 func TestVacatedChannelsLeaveNothing(t *testing.T) {
 	t.Parallel()
@@ -492,7 +531,7 @@ func TestVacatedChannelsLeaveNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"vacated"}, vacated)
 	redistest.Await(t, "the other to lapse", func(ctx context.Context) error {
-		lapsed, err := b.VacateLapsed(ctx)
+		lapsed, err := b.VacateLapsed(ctx, watchTTL)
 		if err == nil && len(lapsed) == 0 {
 			err = errors.New("it has not")
 		}

@@ -87,6 +87,10 @@ func (n names) occupants(channel string) string { return n.occupied(n.part(chann
 // occupied is where a part's channels are that have occupants, by when the last of these is over.
 func (n names) occupied(part int) string { return n.head(part) + "o" }
 
+// watched is since when gateways have asked for what is over in there. It is gone when nobody did for a
+// while.
+func (n names) watched(part int) string { return n.head(part) + "w" }
+
 // occupantSets are the keys of scripts about occupants, as scripts/occupied.lua wants them. All channels
 // are of one part.
 func (n names) occupantSets(channels []string) []string {

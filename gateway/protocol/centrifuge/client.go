@@ -15,21 +15,21 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// client is one connection's handler.
+// client is one connection's handler. There are many: a flag in a place of its own takes eight bytes.
 type client struct {
 	centrifuge *Centrifuge
 	encoding   *encoding
 	session    session.Session
 	conn       transport.Conn
 	connected  bool
+	// failures counts commands that were answered with an error.
+	failures uint32
 	// hello is there until the client is connected, when the handshake said something of use.
 	hello *hello
 	// replies gathers the answers to the commands of one frame; nil between frames. gathered are their
 	// bytes.
 	replies  cf.DataEncoder
 	gathered int
-	// failures counts commands that were answered with an error.
-	failures uint32
 	// early is there while the answer to connect is made.
 	early atomic.Pointer[early]
 }
@@ -44,7 +44,7 @@ func (c *client) OnOpen(conn transport.Conn) {
 func (c *client) OnClose(why transport.Close) {
 	c.session.Close()
 	if c.connected {
-		c.centrifuge.options.Left(c, c.session.User(), string(c.encoding.protocol), why)
+		c.centrifuge.options.Left(c, why)
 	}
 }
 
@@ -275,3 +275,6 @@ func (c *client) Channels() []string { return c.session.Channels() }
 
 // User is for reports.
 func (c *client) User() string { return c.session.User() }
+
+// Protocol implements protocol.Client.
+func (c *client) Protocol() string { return string(c.encoding.protocol) }

@@ -80,8 +80,8 @@ func handler() *client {
 			Hub: h, Broker: b, Presence: keeper, Hooks: none, Tokens: tokens, Anonymous: true, MaxChannels: 8, Timeout: time.Second, Published: func(time.Duration, error) {},
 		},
 		Logger: log,
-		Joined: func(context.Context, protocol.Client, string, string) error { return nil },
-		Left:   func(protocol.Client, string, string, transport.Close) {},
+		Joined: func(context.Context, protocol.Client) error { return nil },
+		Left:   func(protocol.Client, transport.Close) {},
 	}}
 	p := New(o)
 	return &client{centrifuge: p, encoding: p.json, session: session.New(&o.Session)}
@@ -249,7 +249,7 @@ func TestDecodingStopsAtTheFirstError(t *testing.T) {
 func TestWhatComesEarlyWaits(t *testing.T) {
 	conn, c := &fakeConn{}, handler()
 	c.OnOpen(conn)
-	c.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error {
+	c.centrifuge.options.Joined = func(context.Context, protocol.Client) error {
 		require.True(t, c.Message([]byte("1"), false))
 		require.True(t, c.Message([]byte("2"), false))
 		require.Zero(t, conn.sent)
@@ -269,12 +269,13 @@ func TestTooMuchComesEarly(t *testing.T) {
 		"messages":        {1 << 20, 1, mostEarly},
 		"bytes":           {10_000, 1000, 9},
 		"no bound, bytes": {0, 10_000, mostEarly},
+		"one too large":   {1000, 5000, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, c := &fakeConn{}, handler()
 			c.OnOpen(conn)
 			c.centrifuge.options.Session.MaxHistoryBytes = x.bytes
-			c.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error {
+			c.centrifuge.options.Joined = func(context.Context, protocol.Client) error {
 				message := bytes.Repeat([]byte("1"), x.message)
 				for range x.fit {
 					require.True(t, c.Message(message, false))
@@ -301,7 +302,8 @@ func TestAConnectRecoversUpToABound(t *testing.T) {
 		require.NoError(t, err)
 		since[name] = &cf.SubscribeRequest{Recover: true, Epoch: at.Epoch, Offset: at.Offset}
 		for range 9 {
-			_, err := o.Broker.Publish(t.Context(), name, broker.Publication{Data: bytes.Repeat([]byte("1"), 500)}, broker.PublishOptions{History: o.Hub.Rule(name).History})
+			p := broker.Publication{Data: bytes.Repeat([]byte("1"), 100), Info: &broker.ClientInfo{ConnInfo: bytes.Repeat([]byte("1"), 400)}}
+			_, err := o.Broker.Publish(t.Context(), name, p, broker.PublishOptions{History: o.Hub.Rule(name).History})
 			require.NoError(t, err)
 		}
 	}
@@ -338,8 +340,8 @@ func TestWhoJoinedLeavesOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conn, client := &fakeConn{}, handler()
 			joins, leaves := 0, 0
-			client.centrifuge.options.Joined = func(context.Context, protocol.Client, string, string) error { joins++; return c.joined }
-			client.centrifuge.options.Left = func(protocol.Client, string, string, transport.Close) { leaves++ }
+			client.centrifuge.options.Joined = func(context.Context, protocol.Client) error { joins++; return c.joined }
+			client.centrifuge.options.Left = func(protocol.Client, transport.Close) { leaves++ }
 			client.OnOpen(conn)
 			client.OnMessage(t.Context(), transport.Text, []byte(c.frame))
 			client.OnClose(transport.Close{})
@@ -399,11 +401,11 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 			options := &client.centrifuge.options
 			options.Session.Tokens = known{}
 			joins, leaves := 0, 0
-			options.Joined = func(ctx context.Context, _ protocol.Client, _, _ string) error {
+			options.Joined = func(ctx context.Context, _ protocol.Client) error {
 				joins++
 				return options.Session.Broker.Revoke(ctx, c.revoked, time.Now().Add(c.at))
 			}
-			options.Left = func(protocol.Client, string, string, transport.Close) { leaves++ }
+			options.Left = func(protocol.Client, transport.Close) { leaves++ }
 			client.OnOpen(conn)
 			client.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{"token":"ann"}}`))
 			require.Equal(t, c.closed, conn.closed)

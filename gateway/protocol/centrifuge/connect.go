@@ -96,7 +96,7 @@ func (c *client) identify(ctx context.Context, client string, r *cf.ConnectReque
 // register makes the client one that others can find. When that fails the connection ends: somebody may
 // have found it already, and given it a channel.
 func (c *client) register(ctx context.Context, who session.Identified) error {
-	err := c.centrifuge.options.Joined(ctx, c, c.session.User(), string(c.encoding.protocol))
+	err := c.centrifuge.options.Joined(ctx, c)
 	if err == nil {
 		// It joined, and leaves when it is closed.
 		c.connected = true
@@ -149,7 +149,7 @@ func (c *client) subscribeAll(ctx context.Context, channels []string, known map[
 		var failed error
 		err := c.session.Subscribe(ctx, wish, func(s session.Subscribed) {
 			for _, p := range s.Publications {
-				answered += len(p.Data)
+				answered += broker.Size(p)
 			}
 			encoded, failed = c.subscribed(s, recovering)
 		})

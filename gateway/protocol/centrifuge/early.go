@@ -9,7 +9,7 @@ import (
 // early holds back what there is for a client before the answer to its connect: others find it, and its
 // channels have messages, while that is made.
 type early struct {
-	// most is how many bytes it may hold; 0: any.
+	// most is how many bytes it may hold, but for one frame alone; 0: any.
 	most int
 
 	mu     sync.Mutex
@@ -37,7 +37,7 @@ func (e *early) keep(f transport.Frame) fate {
 	switch {
 	case e.over:
 		return passed
-	case len(e.frames) == mostEarly, e.most > 0 && e.bytes+f.Len() > e.most:
+	case len(e.frames) == mostEarly, e.most > 0 && e.bytes > 0 && e.bytes+f.Len() > e.most:
 		return full
 	}
 	e.frames = append(e.frames, f)

@@ -35,7 +35,7 @@ func (c *client) OnOpen(conn transport.Conn) {
 	c.session.Begin(conn.UUID(), who)
 	c.who = session.Identified{}
 	ctx := context.Background()
-	if err := c.plain.options.Joined(ctx, c, c.session.User(), Name); err != nil {
+	if err := c.plain.options.Joined(ctx, c); err != nil {
 		c.refuse(err)
 		return
 	}
@@ -111,7 +111,7 @@ func (c *client) OnMessage(ctx context.Context, kind transport.Kind, data []byte
 func (c *client) OnClose(why transport.Close) {
 	c.session.Close()
 	if c.joined {
-		c.plain.options.Left(c, c.session.User(), Name, why)
+		c.plain.options.Left(c, why)
 	}
 }
 
@@ -134,6 +134,9 @@ func (c *client) Channels() []string { return c.session.Channels() }
 
 // User is for reports.
 func (c *client) User() string { return c.session.User() }
+
+// Protocol implements protocol.Client.
+func (c *client) Protocol() string { return Name }
 
 // Conn implements protocol.Client.
 func (c *client) Conn() transport.Conn { return c.conn }

@@ -78,8 +78,8 @@ func plain(t *testing.T) (*Plain, *hub.Hub, *faulty) {
 			Hub: h, Broker: b, Presence: presence, Hooks: none, Tokens: tokens, Anonymous: true, MaxChannels: 4, Timeout: time.Second, Published: func(time.Duration, error) {},
 		},
 		Logger: slog.New(slog.DiscardHandler),
-		Joined: func(context.Context, protocol.Client, string, string) error { return nil },
-		Left:   func(protocol.Client, string, string, transport.Close) {},
+		Joined: func(context.Context, protocol.Client) error { return nil },
+		Left:   func(protocol.Client, transport.Close) {},
 	}), h, presence
 }
 
@@ -118,13 +118,13 @@ func TestOpeningAndItsEnd(t *testing.T) {
 			left := 0
 			presence.err = c.presence
 			var opening *client
-			p.options.Joined = func(context.Context, protocol.Client, string, string) error {
+			p.options.Joined = func(context.Context, protocol.Client) error {
 				if c.meanwhile != nil {
 					c.meanwhile(opening)
 				}
 				return c.joined
 			}
-			p.options.Left = func(protocol.Client, string, string, transport.Close) { left++ }
+			p.options.Left = func(protocol.Client, transport.Close) { left++ }
 			opening = accept(t, p, "channel=seen:a&channel=b")
 			require.Zero(t, subscribers(h), "nobody is there yet")
 			conn := &fakeConn{}
@@ -147,7 +147,7 @@ func TestOpeningAndItsEnd(t *testing.T) {
 
 func TestWhoNeverOpensWasNeverThere(t *testing.T) {
 	p, h, presence := plain(t)
-	p.options.Left = func(protocol.Client, string, string, transport.Close) { t.Error("left") }
+	p.options.Left = func(protocol.Client, transport.Close) { t.Error("left") }
 	c := accept(t, p, "channel=seen:a")
 	require.Equal(t, 1, h.Channels())
 	c.OnClose(transport.Close{})
@@ -223,10 +223,10 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 			p, h, presence := plain(t)
 			p.options.Session.Tokens = known{}
 			left := 0
-			p.options.Joined = func(ctx context.Context, _ protocol.Client, _, _ string) error {
+			p.options.Joined = func(ctx context.Context, _ protocol.Client) error {
 				return p.options.Session.Broker.Revoke(ctx, revoked, time.Now())
 			}
-			p.options.Left = func(protocol.Client, string, string, transport.Close) { left++ }
+			p.options.Left = func(protocol.Client, transport.Close) { left++ }
 			c, conn := accept(t, p, "channel=seen:a&token=ann"), &fakeConn{}
 			c.OnOpen(conn)
 			if revoked == "ann" {

@@ -82,13 +82,20 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 		return nil, err
 	}
 	c := &client{plain: p, session: session.New(&p.options.Session), who: who}
+	accepted := false
+	defer func() {
+		// Deferred: a bug must not keep channels for nobody.
+		if !accepted {
+			c.session.Close()
+		}
+	}()
 	c.session.Begin(uuid.Nil, who)
 	if err := c.reserve(r.Context(), t.channels, given); err != nil {
-		c.session.Close()
 		return nil, refusal(err)
 	}
 	// A copy: the request's strings share the memory of the whole request.
 	c.publish = strings.Clone(t.publish)
+	accepted = true
 	return c, nil
 }
 

@@ -204,6 +204,14 @@ func (b buggy) Subscribe(channel string, confirmed func()) {
 }
 func (buggy) Unsubscribe(string) {}
 
+// What a handshake had before it met a bug is let go.
+func TestABugKeepsNoOtherChannels(t *testing.T) {
+	p, h, _ := plain(t)
+	h.Use(buggy{in: "b"})
+	require.Panics(t, func() { _, _ = handshake(p, "channel=a&channel=b") })
+	require.Eventually(t, func() bool { return h.Channels() == 1 }, 10*time.Second, time.Millisecond, "that of the bug")
+}
+
 // A bug ends the handshake, and not the gateway. Where nothing is asked side by side there is no other
 // goroutine either, and the transport recovers it.
 func TestABugInAHandshake(t *testing.T) {
