@@ -15,7 +15,7 @@ type crew struct {
 type job interface{ work() }
 
 // mostSpare is how many goroutines stay without a job.
-const mostSpare = 32
+const mostSpare = 64
 
 func newCrew() *crew { return &crew{jobs: make(chan job), done: make(chan struct{})} }
 
