@@ -16,12 +16,18 @@ const (
 
 // lapsing tells of the channels of gateways that are gone.
 func (k *Keeper) lapsing(ctx context.Context) error {
-	for sleep(ctx, k.options.TTL/asks) {
+	ticker := time.NewTicker(k.options.TTL / asks)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
 		if err := k.vacateLapsed(ctx); err != nil {
 			k.complain(err)
 		}
 	}
-	return nil
 }
 
 // vacateLapsed takes what there is, as long as there is room for it: the directory keeps the rest.
@@ -53,16 +59,4 @@ func (k *Keeper) complain(err error) {
 	k.complaint.Do(func() {
 		k.options.Logger.Warn("channels of gateways that are gone are told of later", slog.Any("error", err))
 	})
-}
-
-// sleep reports false when the context has ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

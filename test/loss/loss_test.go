@@ -45,7 +45,7 @@ func TestNothingIsLost(t *testing.T) {
 		again(t)
 		return
 	}
-	whole := duration(t)
+	whole := process.Lasting(t, "LOSS", usual)
 	f := startFleet(t)
 	p := &press{fleet: f, script: newScript()}
 	all := listen(t, f, p)
@@ -79,20 +79,6 @@ func TestNothingIsLost(t *testing.T) {
 			require.NotContains(t, g.Log(), word)
 		}
 	}
-}
-
-// duration is LOSS of the environment, like 2m.
-func duration(t *testing.T) time.Duration {
-	t.Helper()
-	value := os.Getenv("LOSS")
-	if value == "" {
-		return usual
-	}
-	d, err := time.ParseDuration(value)
-	if err != nil || d < usual/2 {
-		t.Fatalf("LOSS=%s: give a duration from %v, like 2m", value, usual/2)
-	}
-	return d
 }
 
 // fleet is the gateways, all on one Redis.

@@ -6,7 +6,6 @@ package soak
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ const (
 )
 
 func TestSoak(t *testing.T) {
-	whole := duration(t)
+	whole := process.Lasting(t, "SOAK", usual)
 	g := process.Start(t, process.Build(t, "-race"), "soak",
 		"--"+contract.KeyMaxMessageBytes, strconv.Itoa(messageLimit),
 		"--"+contract.KeyMaxQueuedBytes, strconv.Itoa(queueLimit),
@@ -66,20 +65,6 @@ func TestSoak(t *testing.T) {
 	for _, word := range []string{"DATA RACE", "panic", "fatal error", "handler failed"} {
 		require.NotContains(t, g.Log(), word)
 	}
-}
-
-// duration is SOAK of the environment, like 10m.
-func duration(t *testing.T) time.Duration {
-	t.Helper()
-	value := os.Getenv("SOAK")
-	if value == "" {
-		return usual
-	}
-	d, err := time.ParseDuration(value)
-	if err != nil || d < usual/2 {
-		t.Fatalf("SOAK=%s: give a duration from %v, like 10m", value, usual/2)
-	}
-	return d
 }
 
 // round runs all actors for some time, and returns when they are gone.
