@@ -64,9 +64,12 @@ type connectionsQuestion struct {
 
 // Connections implements serverapi.Backend.
 func (b *Backend) Connections(ctx context.Context, q serverapi.ConnectionQuery) ([]serverapi.Connection, error) {
-	where, err := b.everybody(ctx)
+	var where []string
+	var err error
 	if q.User != "" {
 		where, err = b.options.Broker.Holders(ctx, q.User)
+	} else {
+		where, err = b.everybody(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -103,11 +106,7 @@ func (b *Backend) list(ctx context.Context, where []string, q connectionsQuestio
 	for _, a := range answers {
 		out = append(out, a...)
 	}
-	slices.SortFunc(out, func(a, b serverapi.Connection) int { return a.ConnectedAt.Compare(b.ConnectedAt) })
-	if q.Limit > 0 && len(out) > q.Limit {
-		out = out[:q.Limit]
-	}
-	return out, nil
+	return oldest(out, q.Limit), nil
 }
 
 // listHere lists connections of this gateway.
@@ -129,9 +128,14 @@ func (b *Backend) listHere(_ context.Context, q connectionsQuestion) ([]serverap
 			ConnectedAt: c.Conn().OpenedAt(), QueuedBytes: c.Conn().QueuedBytes(), Channels: channels, Node: b.options.Node,
 		})
 	}
-	slices.SortFunc(out, func(a, b serverapi.Connection) int { return a.ConnectedAt.Compare(b.ConnectedAt) })
-	if q.Limit > 0 && len(out) > q.Limit {
-		out = out[:q.Limit]
+	return oldest(out, q.Limit), nil
+}
+
+// oldest are so many connections at most, the oldest first; 0: all.
+func oldest(found []serverapi.Connection, limit int) []serverapi.Connection {
+	slices.SortFunc(found, func(a, b serverapi.Connection) int { return a.ConnectedAt.Compare(b.ConnectedAt) })
+	if limit > 0 && len(found) > limit {
+		found = found[:limit]
 	}
-	return out, nil
+	return found
 }

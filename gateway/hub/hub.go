@@ -154,9 +154,8 @@ func (h *Hub) Present(f func(channel string, members []Subscriber)) {
 // Subscribers counts the members of every channel that has any here.
 func (h *Hub) Subscribers(f func(channel string, members int)) {
 	for _, t := range h.topics() {
-		n := 0
 		t.mu.Lock()
-		t.each(func(*Hold) { n++ })
+		n := t.size()
 		t.mu.Unlock()
 		if n > 0 {
 			f(t.channel, n)

@@ -155,6 +155,14 @@ func (t *topic) group(e Encoder) *group {
 	return g
 }
 
+// size is how many members there are; the topic is locked.
+func (t *topic) size() (n int) {
+	for _, g := range t.groups {
+		n += len(g.seats) - g.left
+	}
+	return n
+}
+
 // each calls f for every member; the topic is locked.
 func (t *topic) each(f func(o *Hold)) {
 	for _, g := range t.groups {

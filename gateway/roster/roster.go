@@ -265,7 +265,7 @@ func (r *Roster) complain(err error) {
 		return
 	}
 	r.complaint.Do(func() {
-		r.options.Logger.Warn("the directory of gateways is behind: what is sent to users may not find them", slog.Any("error", err))
+		r.options.Logger.Warn("the directory of gateways is behind: messages to users may miss them, news of occupied channels may be late", slog.Any("error", err))
 	})
 }
 

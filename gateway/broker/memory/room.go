@@ -2,7 +2,6 @@ package memory
 
 import (
 	"container/heap"
-	"maps"
 	"slices"
 	"time"
 
@@ -93,7 +92,7 @@ func (r *room) awaited(name string, now time.Duration) (found *member) {
 	if u == nil {
 		return nil
 	}
-	for m := range maps.Values(u.away) {
+	for _, m := range u.away {
 		if m.until > now && (found == nil || m.until < found.until) {
 			found = m
 		}

@@ -44,8 +44,10 @@ func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var mark published
-	key := strconv.Itoa(len(channel)) + ":" + channel + o.IdempotencyKey
+	var key string
 	if o.IdempotencyKey != "" {
+		// The length keeps channel and key apart.
+		key = strconv.Itoa(len(channel)) + ":" + channel + o.IdempotencyKey
 		mark.fingerprint = o.Used(p)
 		if first, ok := s.published.get(key); ok {
 			return first.again(mark.fingerprint)
