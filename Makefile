@@ -107,11 +107,11 @@ soak: ## Let a gateway with the race detector go through everything clients do, 
 
 LOSS ?= 2m
 .PHONY: loss
-loss: deps-loss ## Count messages for LOSS while gateways are killed and connections cut: none may be lost, or come twice
+loss: deps-redis ## Count messages for LOSS while gateways are killed and connections cut: none may be lost, or come twice
 	LOSS=$(LOSS) go test -count=1 -timeout 0 -v ./test/loss
 
 .PHONY: bench
-bench: deps-bench build ## Measure the gateway against a floor and print the table (BENCH="--quick --rows idle")
+bench: deps-redis build ## Measure the gateway against a floor and print the table (BENCH="--quick --rows idle")
 	CGO_ENABLED=0 go -C hack/bench build -trimpath -o $(CURDIR)/$(BIN)/ ./...
 	$(BIN)/bench $(BENCH)
 
@@ -121,12 +121,8 @@ bench: deps-bench build ## Measure the gateway against a floor and print the tab
 deps-cluster: # Debian packages of the local cluster, and of the images made here (redis-server goes into one)
 	@case "$(CLUSTER)" in local) hack/install-deps.sh build cluster redis;; kind) hack/install-deps.sh build redis;; esac
 
-.PHONY: deps-bench
-deps-bench: # Debian packages of the benchmark
-	@hack/install-deps.sh build redis
-
-.PHONY: deps-loss
-deps-loss: # Debian packages of the loss test
+.PHONY: deps-redis
+deps-redis: # Debian packages of the benchmark and of the loss test
 	@hack/install-deps.sh build redis
 
 .PHONY: deps-test

@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/test/e2e/event"
+	"github.com/wsfleet/wsfleet/test/goclient"
 )
 
 // keptChannel has history and recovery by the fleet's rules.
@@ -64,22 +63,9 @@ func (p *press) publish(ctx context.Context, n int64) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	body := fmt.Appendf(nil, `{"channel": %q, "data": %d, "idempotency_key": "n%d"}`, keptChannel, n, n)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+contract.PathAPI+"publish", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("X-API-Key", apiKey)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"result"`)) {
-		return fmt.Errorf("%s: %s: %w", response.Status, answer, err)
-	}
-	return nil
+	api := goclient.Client{URL: "http://" + p.address + strings.TrimSuffix(contract.PathAPI, "/"), Key: apiKey, HTTP: http.DefaultClient}
+	var published struct{}
+	return api.Call(ctx, "publish", map[string]any{"channel": keptChannel, "data": n, "idempotency_key": fmt.Sprint("n", n)}, &published)
 }
 
 func (p *press) hangUp() {

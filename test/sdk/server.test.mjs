@@ -115,7 +115,7 @@ scenarios('a backend', (scenario) => {
     };
     const looked = await ask('GET');
     assert.equal(looked.result.user, ann.user);
-    assert.equal(looked.result.protocol, sdk.name === 'json' ? 'json' : 'protobuf');
+    assert.equal(looked.result.protocol, sdk.name);
     assert.equal((await ask('POST', { body: { data: { hello: 'Ann' } } })).status, 200);
     assert.deepEqual(sdk.value((await ann.message.next()).data), { hello: 'Ann' });
     assert.equal((await ask('DELETE', { query: '?code=4500&reason=bye' })).status, 200);

@@ -1,6 +1,9 @@
 package canned
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // group is clients that are written to together: a channel's, or those of one moment for pings.
 type group[F any] struct {
@@ -49,11 +52,8 @@ func (s *seat[F]) leave() {
 
 // stand takes a client out of a group.
 func (c *Client[F]) stand(g *group[F]) {
-	for i, s := range c.seats {
-		if s.group == g {
-			s.leave()
-			c.seats = append(c.seats[:i], c.seats[i+1:]...)
-			return
-		}
+	if i := slices.IndexFunc(c.seats, func(s *seat[F]) bool { return s.group == g }); i >= 0 {
+		c.seats[i].leave()
+		c.seats = slices.Delete(c.seats, i, i+1)
 	}
 }
