@@ -3,6 +3,7 @@ package auth
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -19,8 +20,6 @@ const (
 	MaxChannels = 128
 	// MaxCaps bounds the list, and MaxChannels the patterns of each.
 	MaxCaps = 64
-
-	longestChannel = 255
 )
 
 // Permission is something that a client may do in a channel.
@@ -108,7 +107,7 @@ func (p *payload) connection() (*Claims, error) {
 	if len(c.Channels) > MaxChannels {
 		return nil, invalid("its channels are more than %d", MaxChannels)
 	}
-	if !all(c.Channels, isChannel) {
+	if !all(c.Channels, channel.GoodName) {
 		return nil, invalid("its channels hold what is no name of a channel")
 	}
 	c.Caps, err = p.caps()
@@ -157,7 +156,7 @@ func (p *payload) subscription() (*SubscriptionClaims, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !isChannel(name):
+	case !channel.GoodName(name):
 		return nil, invalid("its channel is no name of a channel")
 	}
 	info, err := p.info()
@@ -176,27 +175,14 @@ func (p *payload) subscription() (*SubscriptionClaims, error) {
 
 // checkUser refuses names that could not be stored or logged.
 func (p *payload) checkUser() error {
-	if len(p.user) > MaxUser || !printable(p.user) {
+	if len(p.user) > MaxUser || strings.ContainsFunc(p.user, unicode.IsControl) {
 		return invalid("its sub is longer than %d bytes, or holds control characters", MaxUser)
 	}
 	return nil
 }
 
-func isChannel(name string) bool {
-	return name != "" && len(name) <= longestChannel && printable(name)
-}
-
 func isPattern(pattern string) bool {
 	return pattern != "" && utf8.RuneCountInString(pattern) <= channel.LongestPattern
-}
-
-func printable(s string) bool {
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
 }
 
 func all[T any](list []T, is func(T) bool) bool {

@@ -87,16 +87,12 @@ func outcomeOf(err error) string {
 
 // ask sends a request if there is room for it, and reads the answer.
 func (c *callback) ask(ctx context.Context, request any, headers map[string]string) (r *result, err error) {
-	body, err := encode(request)
-	if err != nil {
-		return nil, unusable("the request could not be written")
-	}
 	if !c.inFlight.TryAcquire(1) {
 		return nil, down("%d requests are on their way: it is crowded", mostInFlight)
 	}
 	defer c.inFlight.Release(1)
 	err = c.breaker.through(func() error {
-		answer, err := c.exchange(ctx, body, headers)
+		answer, err := c.exchange(ctx, request, headers)
 		if err != nil {
 			return err
 		}
@@ -110,7 +106,11 @@ func (c *callback) ask(ctx context.Context, request any, headers map[string]stri
 }
 
 // exchange is one request and the body of its answer.
-func (c *callback) exchange(parent context.Context, body []byte, headers map[string]string) ([]byte, error) {
+func (c *callback) exchange(parent context.Context, question any, headers map[string]string) ([]byte, error) {
+	body, err := encode(question)
+	if err != nil {
+		return nil, unusable("the request could not be written")
+	}
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
 	request, err := post(ctx, c.url, "application/json", body)

@@ -105,18 +105,18 @@ func (w *webhooks) send(parent context.Context, b *batch) error {
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
 		return nil
 	}
-	w.notBefore = time.Now().Add(min(retryAfter(response), longestRest))
+	w.notBefore = time.Now().Add(retryAfter(response))
 	return understood(response.StatusCode)
 }
 
-// retryAfter is how long a receiver asks to be left alone: seconds, or a date.
+// retryAfter is how long a receiver asks to be left alone, seconds or a date, up to a bound.
 func retryAfter(r *http.Response) time.Duration {
 	value := r.Header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+		return min(time.Duration(seconds)*time.Second, longestRest)
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return time.Until(at)
+		return min(time.Until(at), longestRest)
 	}
 	return 0
 }

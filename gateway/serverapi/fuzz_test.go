@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
@@ -32,7 +33,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	backend := serverapitest.NewBackend()
 	a := serverapi.New(serverapi.Options{
-		Keys: serverapitest.Keys{key}, Backend: backend, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
+		Keys: auth.NewAPIKeys(key, ""), Backend: backend, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
 		Served: func(string, string, time.Duration) {}, Logger: slog.New(slog.DiscardHandler),
 	})
 	w := httptest.NewRecorder()

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
@@ -57,7 +58,7 @@ func serve(t *testing.T, change ...func(*serverapi.Options)) *served {
 
 func (s *served) options() serverapi.Options {
 	return serverapi.Options{
-		Keys: serverapitest.Keys{key, newKey}, Backend: s.backend, MaxMessageBytes: 1000, Timeout: 10 * time.Second,
+		Keys: auth.NewAPIKeys(key, newKey), Backend: s.backend, MaxMessageBytes: 1000, Timeout: 10 * time.Second,
 		CheckChannel: serverapitest.CheckChannel, Served: s.count,
 		Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

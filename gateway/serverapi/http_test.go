@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
@@ -49,7 +50,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestWithoutKeysTheAPIIsOff(t *testing.T) {
-	s := serve(t, func(o *serverapi.Options) { o.Keys = serverapitest.Keys{} })
+	s := serve(t, func(o *serverapi.Options) { o.Keys = auth.NewAPIKeys("", "") })
 	s.do(t, http.MethodPost, "/api/publish", `{}`, "X-API-Key", "").refuses(t, 403, 103, "WSFLEET_API_KEY")
 	require.Equal(t, []string{"publish refused"}, s.counts())
 }

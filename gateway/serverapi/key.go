@@ -7,14 +7,6 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
-// Keys are what callers must present one of.
-type Keys interface {
-	// On says that there are any: without, the API refuses everybody.
-	On() bool
-	// Match says whether it is one of them, in a time that tells nothing about them.
-	Match(presented string) bool
-}
-
 // headerKey is where libraries put the key; older ones send "Authorization: apikey KEY".
 const (
 	headerKey = "X-API-Key"

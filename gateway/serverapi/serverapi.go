@@ -13,12 +13,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/contract"
 )
 
 // Options are what the API is made of.
 type Options struct {
-	Keys            Keys
+	Keys            *auth.APIKeys
 	Backend         Backend
 	MaxMessageBytes int
 	// Timeout bounds a request, a batch with all its commands too.

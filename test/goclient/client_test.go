@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
@@ -31,7 +32,7 @@ func serve(t *testing.T) (*goclient.Client, *serverapitest.Backend) {
 	t.Helper()
 	backend := serverapitest.NewBackend()
 	server := httptest.NewServer(serverapi.New(serverapi.Options{
-		Keys: serverapitest.Keys{key}, Backend: backend, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
+		Keys: auth.NewAPIKeys(key, ""), Backend: backend, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
 		Served: func(string, string, time.Duration) {}, Logger: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)

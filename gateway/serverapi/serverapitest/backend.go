@@ -237,15 +237,6 @@ func seconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// Keys are the keys of an API under test.
-type Keys []string
-
-// On implements serverapi.Keys.
-func (k Keys) On() bool { return len(k) > 0 }
-
-// Match implements serverapi.Keys.
-func (k Keys) Match(presented string) bool { return slices.Contains(k, presented) }
-
 // CheckChannel is a stand-in for the gateway's.
 func CheckChannel(name string) error {
 	if name == "" || len(name) > 255 {
