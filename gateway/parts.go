@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/backend"
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/occupancy"
@@ -45,7 +43,8 @@ func (g *Gateway) makeChannels() error {
 	o := hub.Options{
 		Linger: channelLinger, Patience: brokerTimeout, Rules: g.cfg.Channels, MaxRecoveredBytes: g.cfg.MaxQueuedBytes, Unrepaired: g.metrics.StreamGap, Logger: g.log,
 	}
-	if g.wantsOccupancy() {
+	occupied := g.hooks.Wants(hooks.Occupied) || g.hooks.Wants(hooks.Vacated)
+	if occupied {
 		// The broker comes when the hub is made.
 		o.Appeared, o.Vanished = func(channel string) { g.occupancy.Appeared(channel) }, func(channel string) { g.occupancy.Vanished(channel) }
 	}
@@ -54,7 +53,7 @@ func (g *Gateway) makeChannels() error {
 		return err
 	}
 	g.hub.Use(g.broker)
-	if g.wantsOccupancy() {
+	if occupied {
 		g.occupancy = occupancy.New(occupancy.Options{
 			Directory: g.broker, TTL: g.options.OccupancyTTL, Occupied: g.emitter(hooks.Occupied), Vacated: g.emitter(hooks.Vacated),
 			Crowded: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
@@ -115,12 +114,6 @@ func (g *Gateway) left(c protocol.Client, why transport.Close) {
 		Kind: hooks.Disconnected, Time: time.Now(), Client: c.Conn().ID(), User: c.User(), Protocol: c.Protocol(),
 		Code: uint32(why.Code), Reason: why.Reason, //nolint:gosec // a close code
 	})
-}
-
-// wantsOccupancy tells whether the webhook is to hear of channels.
-func (g *Gateway) wantsOccupancy() bool {
-	events := g.cfg.WebhookEvents
-	return g.cfg.WebhookURL != "" && (len(events) == 0 || slices.Contains(events, contract.WebhookOccupied) || slices.Contains(events, contract.WebhookVacated))
 }
 
 // crowd is how many events may wait for the webhook before news of gateways that are gone wait in the broker: they

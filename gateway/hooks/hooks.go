@@ -232,6 +232,9 @@ func (h *Hooks) Emit(e Event) {
 	}
 }
 
+// Wants tells whether the receiver of events is to hear of such.
+func (h *Hooks) Wants(k Kind) bool { return h.webhooks != nil && h.webhooks.wants[k] }
+
 // Queued is how many events wait to be taken by the receiver.
 func (h *Hooks) Queued() int {
 	if h.webhooks == nil {

@@ -13,7 +13,7 @@ import (
 type Client interface {
 	Conn() transport.Conn
 	User() string
-	// Protocol is what reports and webhooks call it.
+	// Protocol is what the server API and webhooks call it.
 	Protocol() string
 	Channels() []string
 	// Subscribe lets the client have a channel whatever the channel's rule says.

@@ -45,7 +45,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult,
 	}
 	if s.options.Hooks.HasPublish() {
 		r, err := s.options.Hooks.Publish(ctx, hooks.PublishRequest{
-			Client: s.asked(m.Protocol, s.User()), Channel: m.Channel, Data: hooks.Payload{Bytes: m.Data, Binary: m.Binary},
+			Client: s.asked(m.Protocol), Channel: m.Channel, Data: hooks.Payload{Bytes: m.Data, Binary: m.Binary},
 		})
 		if err != nil {
 			return broker.PublishResult{}, err
@@ -125,7 +125,7 @@ func (s *Session) Call(ctx context.Context, protocol, method string, data hooks.
 	if !s.options.Hooks.HasRPC() {
 		return hooks.Payload{}, ErrNoBackend
 	}
-	r, err := s.options.Hooks.RPC(ctx, hooks.RPCRequest{Client: s.asked(protocol, s.User()), Method: method, Data: data})
+	r, err := s.options.Hooks.RPC(ctx, hooks.RPCRequest{Client: s.asked(protocol), Method: method, Data: data})
 	if err != nil {
 		return hooks.Payload{}, err
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
@@ -13,9 +11,6 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
-
-// longestChannel is the protocol's usual bound, and leaves room for a prefix in Redis.
-const longestChannel = 255
 
 // Subscription is what somebody wants of a channel for a client.
 type Subscription struct {
@@ -153,7 +148,7 @@ func (s *Session) ask(ctx context.Context, w *Subscription) (t *terms, data hook
 	if !s.options.Hooks.HasSubscribe() {
 		return t, data, nil
 	}
-	r, err := s.options.Hooks.Subscribe(ctx, hooks.SubscribeRequest{Client: s.asked(w.Protocol, user), Channel: w.Channel, Data: w.Data})
+	r, err := s.options.Hooks.Subscribe(ctx, hooks.SubscribeRequest{Client: s.asked(w.Protocol), Channel: w.Channel, Data: w.Data})
 	if err != nil {
 		return nil, data, err
 	}
@@ -172,10 +167,15 @@ func (s *Session) ask(ctx context.Context, w *Subscription) (t *terms, data hook
 	return t, r.Data, nil
 }
 
-func (s *Session) asked(protocol, user string) hooks.Client {
+// asked is the client as the backend is told of it.
+func (s *Session) asked(protocol string) hooks.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return hooks.Client{ID: s.id(), User: user, Protocol: protocol}
+	c := hooks.Client{ID: s.id(), Protocol: protocol}
+	if s.who != nil {
+		c.User = s.who.User
+	}
+	return c
 }
 
 // begin makes the client present and lets its publications come, unless somebody ends the subscription
@@ -277,13 +277,8 @@ func (s *Session) Renew(ctx context.Context, channel, token string, expired func
 
 // CheckChannel refuses names that could not be logged, typed or stored.
 func CheckChannel(name string) error {
-	if name == "" || len(name) > longestChannel || !utf8.ValidString(name) {
+	if !channel.GoodName(name) {
 		return ErrChannelName
-	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return ErrChannelName
-		}
 	}
 	return nil
 }

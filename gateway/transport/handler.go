@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Conn is one client's connection. All methods may be called at any time from anywhere, and none
-// of them blocks.
+// Conn is one client's connection. All methods may be called at any time from anywhere, and none of
+// them blocks but Room, which is for the handler's own goroutine.
 type Conn interface {
 	// ID names the connection in logs and reports. Knowing one is no help in guessing others. UUID is the
 	// same, unwritten.

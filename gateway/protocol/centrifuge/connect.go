@@ -182,9 +182,16 @@ func (c *client) expire(at time.Time) (expires bool, ttl uint32) {
 		c.conn.CloseAfter(0, transport.Close{})
 		return false, 0
 	}
-	left := time.Until(at)
-	c.conn.CloseAfter(max(left, 0)+session.ExpiryGrace, disconnectExpired())
-	return true, seconds(left)
+	c.conn.CloseAfter(max(time.Until(at), 0)+session.ExpiryGrace, disconnectExpired())
+	return lasting(at)
+}
+
+// lasting is whether there is an end, and in how many seconds.
+func lasting(at time.Time) (expires bool, ttl uint32) {
+	if at.IsZero() {
+		return false, 0
+	}
+	return true, seconds(time.Until(at))
 }
 
 // seconds is a time left, as clients are told: at least one, since 0 is none to them.

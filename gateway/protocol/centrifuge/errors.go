@@ -56,13 +56,11 @@ func replyError(err error) *cf.Error {
 		{errNoData, codeBadRequest},
 		{errBadRequest, codeBadRequest},
 		{errNotAvailable, codeNotAvailable},
+		{session.ErrInvalidToken, codePermissionDenied},
 	} {
 		if errors.Is(err, known.err) {
 			return &cf.Error{Code: known.code, Message: message(err, known.err)}
 		}
-	}
-	if errors.Is(err, session.ErrInvalidToken) {
-		return &cf.Error{Code: codePermissionDenied, Message: session.ErrInvalidToken.Error()}
 	}
 	text := "internal error"
 	switch {

@@ -3,7 +3,6 @@ package centrifuge
 import (
 	"context"
 	"errors"
-	"time"
 
 	cf "github.com/centrifugal/protocol"
 
@@ -66,9 +65,7 @@ func (c *client) subscribed(s session.Subscribed, recovering bool) (*cf.Subscrib
 	if r.Recoverable && recovering {
 		r.WasRecovering, r.Recovered = true, s.Recovered
 	}
-	if !s.ExpiresAt.IsZero() {
-		r.Expires, r.Ttl = true, seconds(time.Until(s.ExpiresAt))
-	}
+	r.Expires, r.Ttl = lasting(s.ExpiresAt)
 	var err error
 	if len(s.Publications) > 0 {
 		if r.Publications, err = c.encoding.publications(s.Publications); err != nil {
@@ -122,10 +119,8 @@ func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.S
 	if err != nil {
 		return nil, err
 	}
-	result := &cf.SubRefreshResult{Expires: !at.IsZero()}
-	if result.Expires {
-		result.Ttl = seconds(time.Until(at))
-	}
+	result := &cf.SubRefreshResult{}
+	result.Expires, result.Ttl = lasting(at)
 	return result, nil
 }
 
