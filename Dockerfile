@@ -17,6 +17,7 @@ COPY api api
 COPY cmd cmd
 COPY controllers controllers
 COPY gateway gateway
+COPY internal internal
 ENV CGO_ENABLED=0
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/wsfleet-operator ./cmd/operator && \

@@ -17,24 +17,24 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/admin"
 	"github.com/wsfleet/wsfleet/gateway/auth"
-	"github.com/wsfleet/wsfleet/gateway/backend"
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/certificate"
+	"github.com/wsfleet/wsfleet/gateway/certwatcher"
 	"github.com/wsfleet/wsfleet/gateway/config"
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/drain"
+	"github.com/wsfleet/wsfleet/gateway/fleet/control"
+	"github.com/wsfleet/wsfleet/gateway/fleet/occupancy"
+	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/metrics"
-	"github.com/wsfleet/wsfleet/gateway/occupancy"
 	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
 	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
-	"github.com/wsfleet/wsfleet/gateway/registry"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Times that nobody has had a reason to change.
@@ -77,9 +77,9 @@ type Gateway struct {
 	broker   broker.Broker
 	tokens   *auth.Verifier
 	hooks    *hooks.Hooks
-	clients  *backend.Clients
+	clients  *control.Clients
 	presence *presence.Keeper
-	backend  *backend.Backend
+	backend  *control.Backend
 	// occupancy is there when the webhook wants to know of channels.
 	occupancy *occupancy.Keeper
 	drain     *drain.Machine
@@ -270,7 +270,7 @@ func (g *Gateway) listen(ctx context.Context, endpoints map[string]*transport.En
 // front is what the public port's HTTP server accepts from. Behind TLS that is every client.
 func (g *Gateway) front(public net.Listener, endpoints map[string]*transport.Endpoint) (net.Listener, error) {
 	if g.cfg.TLSCertFile != "" {
-		source, err := certificate.Open(certificate.Options{
+		source, err := certwatcher.Open(certwatcher.Options{
 			CertFile: g.cfg.TLSCertFile, KeyFile: g.cfg.TLSKeyFile, Logger: g.log, Failed: g.metrics.CertificateFailed,
 		})
 		if err != nil {

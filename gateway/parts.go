@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
-	"github.com/wsfleet/wsfleet/gateway/backend"
+	"github.com/wsfleet/wsfleet/gateway/fleet/control"
+	"github.com/wsfleet/wsfleet/gateway/fleet/occupancy"
+	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
-	"github.com/wsfleet/wsfleet/gateway/occupancy"
 	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
-	"github.com/wsfleet/wsfleet/gateway/registry"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -61,7 +61,7 @@ func (g *Gateway) makeChannels() error {
 	}
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
 	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
-	g.backend = backend.New(backend.Options{
+	g.backend = control.New(control.Options{
 		Instance: g.instance, Node: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
 		Published: g.metrics.Published, Logger: g.log,
 	})

@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"github.com/wsfleet/wsfleet/gateway/admin"
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Report is what the operator knows of this gateway.

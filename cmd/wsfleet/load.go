@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"github.com/wsfleet/wsfleet/gateway/load"
+	"github.com/wsfleet/wsfleet/internal/load"
 )
 
 // loadFlags are the flags that are not options of a run as they stand.

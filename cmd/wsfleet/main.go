@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsfleet/wsfleet/gateway/load"
+	"github.com/wsfleet/wsfleet/internal/load"
 )
 
 // Exit codes: of a run that did not go as it should, and of a command line that cannot be used.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway"
 	"github.com/wsfleet/wsfleet/gateway/config"
-	"github.com/wsfleet/wsfleet/gateway/load"
+	"github.com/wsfleet/wsfleet/internal/load"
 )
 
 // asCommand makes this test binary the command, so that processes, signals and exit codes are real. It

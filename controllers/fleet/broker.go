@@ -3,7 +3,7 @@ package fleet
 import (
 	"strings"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // CredentialsRefused says whether the broker answers but does not let the gateway in, by the words

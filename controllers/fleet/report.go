@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // What a pod answers must not fill the operator's memory or a status: both bounds are far more than

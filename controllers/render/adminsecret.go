@@ -4,7 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // adminTokenSecret holds the bearer token of the gateways' admin endpoints, which the operator and

@@ -7,7 +7,7 @@ import (
 	autoscalingac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // The default way down: slow, because a fleet that shrinks moves clients, and a terminating

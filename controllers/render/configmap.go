@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/gateway/channel"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // gatewayConfigMap holds the gateways' configuration file. Secrets are not in it: they reach the

@@ -10,7 +10,7 @@ import (
 	networkingac "k8s.io/client-go/applyconfigurations/networking/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 const (

@@ -21,7 +21,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/gateway/config"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -2,7 +2,7 @@ package render
 
 import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // SecretValue is a setting of the gateways whose value is in a Secret that the spec names. They read it

@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/drain"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Limits of GET contract.PathConnections and of a drain that is asked for.

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Client talks to the private port of the gateway on this machine.

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // DrainAndWait starts a drain and returns when the gateway is drained, has ended, or is past its

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/channel"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Kind is what a message in a channel tells.

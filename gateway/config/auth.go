@@ -2,7 +2,7 @@ package config
 
 import (
 	"github.com/wsfleet/wsfleet/gateway/auth"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Tokens are how clients' tokens are verified.

@@ -6,8 +6,8 @@ package config
 import (
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/channel"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Config is everything that an operator of a gateway can set. Load returns it checked.

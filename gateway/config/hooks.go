@@ -1,8 +1,8 @@
 package config
 
 import (
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 const hookAnswers = contract.HookRefuse + ", " + contract.HookAllow

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/channel"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // What `config` prints of a rule is what may be written into a file again.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Bounds that keep a typing mistake from becoming an outage.

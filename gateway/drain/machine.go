@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Fleet is the connections that a drain closes.

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // Encoder turns a publication into the frame of one protocol, or into the zero Frame when the protocol

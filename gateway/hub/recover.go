@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/internal/recovery"
+	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
 // Joined is how a member that counts on a channel's stream begins: it has everything up to the
@@ -68,18 +69,10 @@ func (o *Hold) Join(ctx context.Context, m Subscriber, i Interest, since *broker
 			t.tell()
 		}
 		if f == findingUnsure {
-			rest(ctx, joinPause<<n)
+			_ = sleep.For(ctx, joinPause<<n) // the next attempt reports a context that has ended
 		}
 	}
 	return fmt.Errorf("%w: %w", broker.ErrUnavailable, errUnsettled)
-}
-
-// rest waits, unless the context ends.
-func rest(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // keep makes the topic keep what goes out while a member reads the stream, and kept ends it.
@@ -166,7 +159,7 @@ func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) 
 // look is one read. A bug that it meets must not end the gateway: those who wait for it are on other
 // goroutines, where nobody would recover it.
 func (t *topic) look(ctx context.Context, q broker.HistoryQuery) (r read, err error) {
-	defer panics.To(&err, errBug, t.hub.options.Logger, "read of a channel's stream failed")
+	defer recovery.To(&err, errBug, t.hub.options.Logger, "read of a channel's stream failed")
 	r.mark = t.mark()
 	r.stream, err = t.history(ctx, q)
 	return r, err

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // Pub/Sub may lose messages without a word, the last one of a channel too. So the position of every
@@ -221,7 +221,7 @@ func (t *topic) failed() {
 	if p == nil {
 		return
 	}
-	t.hub.options.Logger.Error("repair of a channel's stream failed", panics.Attr(p))
+	t.hub.options.Logger.Error("repair of a channel's stream failed", recovery.Attr(p))
 	t.mu.Lock()
 	t.sequence.repairing, t.sequence.unsettled, t.sequence.waiting = false, false, backlog{}
 	t.loseBehind(math.MaxUint64)

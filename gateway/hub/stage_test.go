@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // errStage is what a read of a stage says that fails.

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // topic is a channel that this gateway has at the broker.

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 type channelRequest struct {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // Error codes of the protocol that the API shares with clients.
@@ -109,7 +109,7 @@ func (a *API) explain(method string, err error) *fault {
 func (a *API) attempt(method string, work func() (any, error)) (result any, f *fault) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.options.Logger.Error("server API: a call panicked", slog.String("method", method), panics.Attr(p))
+			a.options.Logger.Error("server API: a call panicked", slog.String("method", method), recovery.Attr(p))
 			result, f = nil, &fault{Code: codeInternal, Message: messageInternal, status: http.StatusOK}
 		}
 	}()

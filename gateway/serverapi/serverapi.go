@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Options are what the API is made of.

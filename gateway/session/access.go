@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
-	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // Who may do what. A channel's rule says what everybody may, a connection token's channels and caps

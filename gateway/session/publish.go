@@ -6,8 +6,8 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // mostHistory is how many publications a client gets at once.

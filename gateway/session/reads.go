@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // Reads are what clients read of the broker, shared by those who ask for the same at the same time:
@@ -64,7 +64,7 @@ func shared[T any](ctx context.Context, r *Reads, kind string, timeout time.Dura
 
 // guarded keeps a bug met by one read from ending the gateway: it has a goroutine of its own.
 func guarded[T any](logger *slog.Logger, read func() (T, error)) (answer T, err error) {
-	defer panics.To(&err, errBug, logger, "a client's read failed")
+	defer recovery.To(&err, errBug, logger, "a client's read failed")
 	return read()
 }
 

@@ -13,9 +13,9 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 func TestChannelNames(t *testing.T) {

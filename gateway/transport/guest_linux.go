@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // guest is a connection whose first request has not come whole.
@@ -137,7 +137,7 @@ func (g *guest) serve(fd int32) {
 func (g *guest) receive(d *frontDoor, r *http.Request, e *Endpoint) {
 	defer func() {
 		if p := recover(); p != nil {
-			g.front.server.options.Logger.Error("handshake failed", slog.String("protocol", e.Protocol), panics.Attr(p))
+			g.front.server.options.Logger.Error("handshake failed", slog.String("protocol", e.Protocol), recovery.Attr(p))
 			if !d.opened {
 				d.close()
 			}

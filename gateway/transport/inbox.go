@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/wsfleet/wsfleet/gateway/panics"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // inbox is what came from the peer and waits for the handler, in the order in which it came. It is
@@ -255,7 +255,7 @@ func (c *conn) unpack(a arrival) {
 func (c *conn) handle(kind Kind, data []byte) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.options.Logger.Error("message handler failed", slog.String("connection", c.ID()), panics.Attr(p))
+			c.server.options.Logger.Error("message handler failed", slog.String("connection", c.ID()), recovery.Attr(p))
 			c.Close(Close{CodeInternal, "internal error"})
 		}
 	}()

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/chacha20poly1305"
 
-	"github.com/wsfleet/wsfleet/gateway/certificate/certificatetest"
+	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -114,7 +114,7 @@ func (h *half) open(r io.Reader) (kind byte, content string) {
 // A peer may change its keys at any time and ask for the same.
 func TestKeyUpdates(t *testing.T) {
 	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		pair := certificatetest.New(t, "gateway")
+		pair := certtest.New(t, "gateway")
 		server := pair.Server(t)
 		server.SessionTicketsDisabled = true
 		wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, server) }
@@ -125,7 +125,7 @@ func TestKeyUpdates(t *testing.T) {
 		require.NoError(t, nc.SetDeadline(time.Now().Add(patience)))
 
 		var secrets bytes.Buffer
-		config := certificatetest.Client(t, pair)
+		config := certtest.Client(t, pair)
 		config.MinVersion, config.KeyLogWriter = tls.VersionTLS13, &secrets
 		c := tls.Client(nc, config)
 		require.NoError(t, c.Handshake())

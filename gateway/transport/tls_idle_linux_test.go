@@ -11,14 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/certificate/certificatetest"
+	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
 func TestIdleSecureConnectionsHoldNoGoroutines(t *testing.T) {
 	const connections = 50
-	pair := certificatetest.New(t, "gateway")
-	s := secured{config: certificatetest.Client(t, pair)}
+	pair := certtest.New(t, "gateway")
+	s := secured{config: certtest.Client(t, pair)}
 	wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }
 	server, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return newHandler(), nil }, func(o *transport.Options) { o.MaxConnections = connections })
 	s.Server, s.address = server, strings.TrimPrefix(url, "http://")

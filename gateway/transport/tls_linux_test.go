@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/certificate/certificatetest"
+	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
 )
 
 // recorder keeps what is written once it is told to.
@@ -28,12 +28,12 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 // However records are cut, crypto/tls must take up where it was left.
 func TestTLSGoesOnAtEverySplit(t *testing.T) {
-	pair := certificatetest.New(t, "gateway")
+	pair := certtest.New(t, "gateway")
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			near, far := net.Pipe()
 			peer := &recorder{Conn: near}
-			config := certificatetest.Client(t, pair)
+			config := certtest.Client(t, pair)
 			config.MaxVersion = version
 			client := tls.Client(peer, config)
 			socket := &tlsSocket{Conn: far}

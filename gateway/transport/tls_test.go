@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/certificate/certificatetest"
+	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -33,11 +33,11 @@ type secured struct {
 // onEverySecureWire runs a test with each version of TLS on each way to drive a connection.
 func onEverySecureWire(t *testing.T, test func(t *testing.T, serve func(h func() *handler, change ...func(*transport.Options)) secured)) {
 	t.Helper()
-	pair := certificatetest.New(t, "gateway")
+	pair := certtest.New(t, "gateway")
 	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(tls.VersionName(version), func(t *testing.T) {
-				config := certificatetest.Client(t, pair)
+				config := certtest.Client(t, pair)
 				config.MinVersion, config.MaxVersion = version, version
 				test(t, func(h func() *handler, change ...func(*transport.Options)) secured {
 					wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/test/kubectl"
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )

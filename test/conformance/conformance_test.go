@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/test/process"
 )
 

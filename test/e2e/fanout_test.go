@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 

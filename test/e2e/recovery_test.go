@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/test/e2e/event"
 	"github.com/wsfleet/wsfleet/test/goclient"
 )

@@ -17,7 +17,7 @@ import (
 
 	realgateway "github.com/wsfleet/wsfleet/gateway"
 	"github.com/wsfleet/wsfleet/gateway/config"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // realGateway is a gateway of the real code behind a pod, started from what the operator wrote.

@@ -1,7 +1,7 @@
 package integration
 
 import (
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // fieldChange is a spec field, and what its change does to a child.

@@ -14,7 +14,7 @@ import (
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // listener is one client of the SDK and what it has heard. It dials any gateway that takes it, as

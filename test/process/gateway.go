@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // patience is how long a gateway may take to get ready or to end.

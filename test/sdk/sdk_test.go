@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/test/process"
 )
 

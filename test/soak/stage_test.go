@@ -20,7 +20,8 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/internal/sleep"
 	"github.com/wsfleet/wsfleet/test/process"
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
@@ -72,7 +73,7 @@ func (s *stage) play(ctx context.Context, a actor) {
 	for ctx.Err() == nil {
 		what, err := a.turn(ctx)
 		s.note(ctx, a.name, what, err)
-		rest(ctx, a.pause/2+rand.N(a.pause+1))
+		_ = sleep.For(ctx, a.pause/2+rand.N(a.pause+1))
 	}
 }
 
@@ -86,15 +87,6 @@ func (s *stage) note(ctx context.Context, name, what string, err error) {
 		s.tally.saw(name, "refused")
 	case ctx.Err() == nil:
 		s.tally.fail(name, err)
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 
@@ -177,7 +169,7 @@ func (s *stage) noise(ctx context.Context) (string, error) {
 			at += n
 		}
 		s.tally.saw("noise", "messages of 32 KiB")
-		rest(ctx, 10*time.Millisecond)
+		_ = sleep.For(ctx, 10*time.Millisecond)
 	}
 	return "rounds", nil
 }
@@ -190,7 +182,7 @@ func (s *stage) neverReads(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer func() { _ = c.Close() }()
-	for deadline := time.Now().Add(4 * patience); time.Now().Before(deadline); rest(ctx, 50*time.Millisecond) {
+	for deadline := time.Now().Add(4 * patience); time.Now().Before(deadline); _ = sleep.For(ctx, 50*time.Millisecond) {
 		if ctx.Err() != nil {
 			return "still there at the end", nil
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // stripes bounds how many channels wait for each other's lock.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // streams are those of one stripe's channels. Its lock is held while a publication is delivered, which

@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
-	"github.com/wsfleet/wsfleet/gateway/channel"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // told is a number that Redis tells of itself.

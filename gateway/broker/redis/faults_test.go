@@ -15,8 +15,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
-	"github.com/wsfleet/wsfleet/gateway/channel"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 var kept = channel.History{Size: 10_000, TTL: channel.Duration(time.Minute)}

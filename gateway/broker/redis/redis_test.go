@@ -19,7 +19,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 const patience = 30 * time.Second

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
 //go:embed scripts
@@ -73,21 +74,9 @@ func (b *Broker) call(ctx context.Context, p *pipeline, what string, s script, k
 		case redis.HasErrorPrefix(err, "NOSCRIPT"):
 			// Redis has not run it, and remembers the script from now on.
 			command = append([]any{"eval", s.source}, command[2:]...)
-		case !redis.HasErrorPrefix(err, "TRYAGAIN") || !pause(ctx):
+		case !redis.HasErrorPrefix(err, "TRYAGAIN") || sleep.For(ctx, tryAgainPause) != nil:
 			return nil, unavailable(what, err)
 		}
-	}
-}
-
-// pause reports false when the context has ended before.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(tryAgainPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

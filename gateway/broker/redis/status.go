@@ -5,7 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // errNoProbe is the reason before there is any other.

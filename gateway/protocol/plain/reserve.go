@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/wsfleet/wsfleet/gateway/panics"
 	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // sideBySide is about how many channels of one handshake the backend is asked at the same time.
@@ -69,6 +69,6 @@ func (c *client) reserveTogether(ctx context.Context, wishes []session.Subscript
 
 // reserveOne keeps a bug met by one channel from ending the gateway: it has a goroutine of its own.
 func (c *client) reserveOne(ctx context.Context, w session.Subscription) (err error) {
-	defer panics.To(&err, errBug, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
+	defer recovery.To(&err, errBug, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
 	return c.session.Reserve(ctx, w)
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/gateway/channel"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // Epoch is that of all streams of a Backend.

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/canned"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // The gateway's own limits.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/test/e2e/event"
 )
 

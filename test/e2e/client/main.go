@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wsfleet/wsfleet/internal/sleep"
 	"github.com/wsfleet/wsfleet/test/e2e/event"
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
@@ -62,7 +63,7 @@ func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protoco
 		conn, err := dial(ctx, protocol, address, channel)
 		if err != nil {
 			log.Add(event.Event{Kind: event.Failed, Client: id, Reason: err.Error(), Code: status(err)})
-			pause(ctx)
+			_ = sleep.For(ctx, jitter())
 			continue
 		}
 		log.Add(event.Event{Kind: event.Opened, Client: id, Node: conn.Node()})
@@ -80,7 +81,7 @@ func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protoco
 		if !closed.Reconnect() {
 			return
 		}
-		pause(ctx)
+		_ = sleep.For(ctx, jitter())
 	}
 }
 
@@ -108,12 +109,5 @@ func status(err error) int {
 	return 0
 }
 
-// pause is the jitter that keeps clients from coming back all at once.
-func pause(ctx context.Context) {
-	timer := time.NewTimer(100*time.Millisecond + rand.N(900*time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
+// jitter keeps clients from coming back all at once.
+func jitter() time.Duration { return 100*time.Millisecond + rand.N(900*time.Millisecond) }

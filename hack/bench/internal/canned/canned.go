@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Opcodes of RFC 6455 that are written here.

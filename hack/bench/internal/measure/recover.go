@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/coder/websocket"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
 // Messages of a channel: those that a client has already, and those that it gets when it subscribes.
@@ -54,7 +54,7 @@ func recovering(ctx context.Context, s Settings, to *server.Server) (Values, err
 
 // meanwhile is how many per second of CPU time are counted within the measured time.
 func meanwhile(ctx context.Context, s Settings, pid int, count *atomic.Int64) (float64, error) {
-	if err := pause(ctx, s.Warmup); err != nil {
+	if err := sleep.For(ctx, s.Warmup); err != nil {
 		return 0, err
 	}
 	first := count.Load()
@@ -62,7 +62,7 @@ func meanwhile(ctx context.Context, s Settings, pid int, count *atomic.Int64) (f
 	if err != nil {
 		return 0, err
 	}
-	if err := pause(ctx, s.Duration); err != nil {
+	if err := sleep.For(ctx, s.Duration); err != nil {
 		return 0, err
 	}
 	after, err := cpuOf(pid)
@@ -73,15 +73,6 @@ func meanwhile(ctx context.Context, s Settings, pid int, count *atomic.Int64) (f
 		return 0, errors.New("the server has not used any time that could be measured")
 	}
 	return float64(count.Load()-first) / (after - before), nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // returner is a client that has missed something in a channel of its own.

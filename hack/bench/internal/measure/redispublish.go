@@ -18,8 +18,8 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
-	"github.com/wsfleet/wsfleet/gateway/contract"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // PublishCommand makes this program a publisher.

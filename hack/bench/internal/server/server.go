@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/contract"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Options are what every server is told.

@@ -1,0 +1,142 @@
+package channel_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/channel"
+)
+
+func TestPatterns(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		matches       bool
+	}{
+		{"lobby", "lobby", true},
+		{"lobby", "lobby2", false},
+		{"lobby", "lobb", false},
+		{"Lobby", "lobby", false},
+		{"*", "anything:at/all", true},
+		{"**", "x", true},
+		{"prices:*", "prices:eur", true},
+		{"prices:*", "prices:", true},
+		{"prices:*", "prices", false},
+		{"*:private", "a:private", true},
+		{"*:private", "a:private:b", false},
+		{"a*c*e", "abcde", true},
+		{"a*c*e", "ace", true},
+		{"a*c*e", "aec", false},
+		{"*ab", "aab", true},
+		{"*aab*", "aaab", true},
+		{"a.c", "abc", false},
+		{"[ab]", "a", false},
+		{"?", "a", false},
+		{"grüße:*", "grüße:köln", true},
+		{"*ü", "ü", true},
+	} {
+		rules := channel.Rules{{Pattern: c.pattern, SlowConsumer: channel.LatestOnly}}
+		require.Equal(t, c.matches, rules.For(c.name).SlowConsumer == channel.LatestOnly, "%s on %s", c.pattern, c.name)
+	}
+}
+
+func TestTheFirstRuleThatMatchesWins(t *testing.T) {
+	rules := channel.Rules{
+		{Pattern: "prices:gold", SlowConsumer: channel.Disconnect, Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken},
+		{Pattern: "prices:*", SlowConsumer: channel.LatestOnly, Publish: channel.PublishAnybody, Subscribe: channel.SubscribeAuthenticated},
+		{Pattern: "chat", Presence: true},
+		{Pattern: "*", SlowConsumer: channel.DropOldest},
+	}
+	for name, want := range map[string]channel.Rule{
+		"prices:gold":   rules[0],
+		"prices:silver": rules[1],
+		"chat":          {Pattern: "chat", Presence: true, SlowConsumer: channel.Disconnect, Publish: channel.PublishSubscribers, Subscribe: channel.SubscribeAnybody},
+		"news":          {Pattern: "*", SlowConsumer: channel.DropOldest, Publish: channel.PublishSubscribers, Subscribe: channel.SubscribeAnybody},
+	} {
+		require.Equal(t, want, rules.For(name), name)
+	}
+	none := channel.Rule{SlowConsumer: channel.Disconnect, Publish: channel.PublishSubscribers, Subscribe: channel.SubscribeAnybody}
+	require.Equal(t, none, rules[:3].For("news"))
+	require.Equal(t, none, channel.Rules(nil).For("news"))
+}
+
+func TestCheck(t *testing.T) {
+	many := make(channel.Rules, 65)
+	for i := range many {
+		many[i].Pattern = fmt.Sprint("p", i)
+	}
+	for name, c := range map[string]struct {
+		rules channel.Rules
+		says  []string
+	}{
+		"none":            {nil, nil},
+		"policy left out": {channel.Rules{{Pattern: "a"}}, nil},
+		"64 rules":        {many[:64], nil},
+		"255 characters":  {channel.Rules{{Pattern: strings.Repeat("ü", 255)}}, nil},
+		"65 rules":        {many, []string{"65 rules", "64"}},
+		"no pattern":      {channel.Rules{{Pattern: "a"}, {}}, []string{"rule 2", "no pattern"}},
+		"256 characters":  {channel.Rules{{Pattern: strings.Repeat("a", 256)}}, []string{"rule 1", "255"}},
+		"pattern twice":   {channel.Rules{{Pattern: "a"}, {Pattern: "b"}, {Pattern: "a"}}, []string{"rule 3", `"a"`, "rule 1"}},
+		"unknown policy":  {channel.Rules{{Pattern: "a", SlowConsumer: "Wait"}}, []string{"rule 1", `"Wait"`}},
+		"policy in lower": {channel.Rules{{Pattern: "a", SlowConsumer: "latestOnly"}}, []string{`"latestOnly"`}},
+		"everything": {channel.Rules{{
+			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, Presence: true, JoinLeave: true,
+			Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
+		}}, nil},
+		"least history":           {channel.Rules{{Pattern: "a", History: kept(1, time.Second), SlowConsumer: channel.LatestOnly}}, nil},
+		"history above bound":     {channel.Rules{{Pattern: "a", History: kept(100_001, time.Hour)}}, []string{"rule 1", "history.size of 100001", "from 1 to 100000"}},
+		"history below 0":         {channel.Rules{{Pattern: "a", History: kept(-1, time.Hour)}}, []string{"rule 1", "history.size of -1"}},
+		"history without a size":  {channel.Rules{{Pattern: "a", History: kept(0, time.Hour)}}, []string{"rule 1", "history.ttl without a history.size"}},
+		"history without a ttl":   {channel.Rules{{Pattern: "a"}, {Pattern: "b", History: kept(5, 0)}}, []string{"rule 2", "history.ttl of 0s", "from 1s to 720h0m0s"}},
+		"history of an instant":   {channel.Rules{{Pattern: "a", History: kept(5, 999*time.Millisecond)}}, []string{"history.ttl of 999ms"}},
+		"history of months":       {channel.Rules{{Pattern: "a", History: kept(5, 721*time.Hour)}}, []string{"history.ttl of 721h0m0s"}},
+		"nothing to recover":      {channel.Rules{{Pattern: "a", Recovery: true}}, []string{"rule 1", "recovery without history"}},
+		"recovery with gaps":      {channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.DropOldest}}, []string{"rule 1", "recovery", "DropOldest"}},
+		"recovery of the latest":  {channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.LatestOnly}}, []string{"rule 1", "recovery", "LatestOnly"}},
+		"joins of nobody":         {channel.Rules{{Pattern: "a", JoinLeave: true}}, []string{"rule 1", "joinLeave without presence"}},
+		"unknown publish":         {channel.Rules{{Pattern: "a", Publish: "Everybody"}}, []string{"rule 1", `publish "Everybody"`}},
+		"unknown subscribe":       {channel.Rules{{Pattern: "a", Subscribe: "token"}}, []string{"rule 1", `subscribe "token"`}},
+		"several problems of one": {channel.Rules{{Recovery: true, JoinLeave: true}}, []string{"no pattern", "recovery", "joinLeave"}},
+		"several problems":        {channel.Rules{{}, {Pattern: "a", SlowConsumer: "x"}}, []string{"rule 1", "rule 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.rules.Check()
+			if c.says == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Error(t, err)
+			for _, part := range c.says {
+				require.Contains(t, err.Error(), part)
+			}
+		})
+	}
+}
+
+func kept(size int, ttl time.Duration) channel.History {
+	return channel.History{Size: size, TTL: channel.Duration(ttl)}
+}
+
+// FuzzPatterns holds the matching against that of a regular expression.
+func FuzzPatterns(f *testing.F) {
+	f.Add("a*c*e", "abcde")
+	f.Add("*aab*", "aaab")
+	f.Add("**", "")
+	f.Fuzz(func(t *testing.T, pattern, name string) {
+		if pattern == "" || !utf8.ValidString(pattern) || !utf8.ValidString(name) {
+			return
+		}
+		parts := strings.Split(pattern, "*")
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		want := regexp.MustCompile(`(?s)\A` + strings.Join(parts, ".*") + `\z`).MatchString(name)
+		rules := channel.Rules{{Pattern: pattern, SlowConsumer: channel.LatestOnly}}
+		require.Equal(t, want, rules.For(name).SlowConsumer == channel.LatestOnly)
+	})
+}

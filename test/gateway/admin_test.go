@@ -1,0 +1,105 @@
+package gateway_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+func TestAdminPortWantsOneOfTheTokens(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put := func(name, content string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	put("token", "first\n")
+	put("..data", "not a token")
+	put("empty", "\n")
+	g := start(t, func(cfg *config.Config) { cfg.AdminTokenDir = dir })
+	status := func(token string) int {
+		return g.admin(t, "GET", "/fleet", "Authorization", "Bearer "+token).status
+	}
+	require.Equal(t, http.StatusOK, status("first"))
+	require.Equal(t, http.StatusUnauthorized, status("second"))
+	require.Equal(t, http.StatusUnauthorized, status("not a token"))
+	require.Equal(t, http.StatusUnauthorized, status(""))
+	put("previous", "second")
+	require.Equal(t, http.StatusOK, status("second"), "a rotation needs no restart")
+	require.Equal(t, http.StatusOK, status("first"))
+
+	for method, path := range map[string]string{"GET": "/fleet", "POST": "/drain"} {
+		got := g.admin(t, method, path)
+		require.Equal(t, http.StatusUnauthorized, got.status)
+		require.Contains(t, got.body, "Bearer TOKEN")
+	}
+	require.Equal(t, http.StatusUnauthorized, g.admin(t, "POST", "/undrain").status)
+	require.Equal(t, http.StatusUnauthorized, g.admin(t, "GET", "/connections").status)
+	for _, open := range []string{"/livez", "/readyz", "/metrics"} {
+		require.Equal(t, http.StatusOK, g.admin(t, "GET", open).status, "probes and scrapers know no token")
+	}
+	require.Equal(t, contract.StateServing, g.Report().State)
+
+	require.NoError(t, os.RemoveAll(dir))
+	require.Equal(t, http.StatusUnauthorized, status("first"), "without tokens nobody is known")
+	require.NotContains(t, g.log.String(), "second")
+}
+
+func TestAdminPortWithoutTokensAnswersThisMachineOnly(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/fleet").status)
+	got := g.admin(t, "POST", "/drain", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+	require.Equal(t, http.StatusForbidden, got.status, "a web page is not the operator")
+	require.Equal(t, contract.StateServing, g.Report().State)
+}
+
+func TestReportAndConnections(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) { cfg.MaxConnections = 100 })
+	g.dial(t, "/ws?channel=b&channel=a")
+	c := g.connect(t)
+	c.text(`{"id":2,"subscribe":{"channel":"c"}}`)
+	c.expect(`{"id":2,"subscribe":{}}`)
+
+	var report contract.FleetReport
+	g.admin(t, "GET", "/fleet").json(t, &report)
+	require.Equal(t, contract.FleetReport{
+		Node: "node-1", Version: "v0.0.0-test", State: contract.StateServing, Connections: 2, MaxConnections: 100,
+		Broker: contract.BrokerReport{Kind: "memory", State: contract.BrokerReady},
+	}, report)
+
+	type connection struct {
+		ID, Protocol, RemoteIP, ConnectedAt string
+		Channels                            []string
+		QueuedBytes                         *int
+	}
+	var list struct {
+		Total       int
+		Connections []connection
+	}
+	g.admin(t, "GET", "/connections").json(t, &list)
+	require.Equal(t, 2, list.Total)
+	byProtocol := map[string]connection{}
+	for _, entry := range list.Connections {
+		require.NotEmpty(t, entry.ID)
+		require.NotEmpty(t, entry.ConnectedAt)
+		require.NotNil(t, entry.QueuedBytes)
+		require.Equal(t, "127.0.0.1", entry.RemoteIP)
+		byProtocol[entry.Protocol] = entry
+	}
+	require.Equal(t, []string{"a", "b"}, byProtocol["plain"].Channels)
+	require.Equal(t, []string{"c"}, byProtocol["centrifuge"].Channels)
+
+	g.admin(t, "GET", "/connections?limit=1").json(t, &list)
+	require.Len(t, list.Connections, 1)
+	require.Equal(t, 2, list.Total)
+	for _, limit := range []string{"0", "-1", "1001", "x"} {
+		require.Equal(t, http.StatusBadRequest, g.admin(t, "GET", "/connections?limit="+limit).status)
+	}
+}

@@ -1,0 +1,153 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+func quickDrain(cfg *config.Config) {
+	cfg.DrainTimeout, cfg.DrainPropagationDelay = 3*time.Second, time.Second
+	cfg.AffinityCookie, cfg.AffinityCookiePath = "wsc-abc", "/chat"
+}
+
+func TestDrainTellsClientsToComeBackAndEnds(t *testing.T) {
+	t.Parallel()
+	// Room for a late handshake before the door shuts, and for a refused one before the end.
+	g := start(t, quickDrain, func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainPropagationDelay = 8*time.Second, 3*time.Second })
+	plain, centrifuge := g.dial(t, "/ws?channel=a"), g.connect(t)
+	stubborn := g.raw(t, "/ws?channel=a")
+	require.NoError(t, stubborn.SetDeadline(time.Now().Add(2*patience)))
+	g.Terminate("SIGTERM", false)
+	require.Equal(t, http.StatusServiceUnavailable, g.admin(t, "GET", "/readyz").status)
+	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/livez").status)
+	late := g.dial(t, "/ws?channel=a")
+	late.text("still works")
+	late.expect("still works")
+
+	// After the delay the door is shut, and the cookie that leads here is taken away.
+	require.Eventually(t, func() bool {
+		_, response, err := g.try(t, "/ws?channel=a")
+		if err == nil || response == nil {
+			return false
+		}
+		cookie := response.Header.Get("Set-Cookie")
+		return response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == "1" &&
+			strings.HasPrefix(cookie, "wsc-abc=;") && strings.Contains(cookie, "Path=/chat") && strings.Contains(cookie, "Max-Age=0")
+	}, patience, 500*time.Millisecond)
+	plain.closed(1012, "service restart")
+	centrifuge.closed(3001, "shutdown")
+	late.closed(1012, "service restart")
+	// This one never answers its close frame. The others did not wait for it, nor does the process for long.
+	for {
+		first, payload := stubborn.frame()
+		if first == 0x88 {
+			require.Equal(t, 1012, int(payload[0])<<8|int(payload[1]))
+			break
+		}
+	}
+	g.ended(t)
+	require.Equal(t, contract.StateDrained, g.Report().State)
+	require.GreaterOrEqual(t, g.Report().Drain.Closed, 4)
+	require.Zero(t, g.Report().Drain.Forced)
+}
+
+func TestPeerThatNeverReadsDoesNotHoldTheDrain(t *testing.T) {
+	t.Parallel()
+	g := start(t, quickDrain, func(cfg *config.Config) { cfg.MaxQueuedBytes = 64 << 20 })
+	full := g.raw(t, "/ws?channel=a")
+	quick := g.dial(t, "/ws?channel=a")
+	quick.talkUntil(func() bool {
+		var list struct{ Connections []struct{ QueuedBytes int } }
+		g.admin(t, "GET", "/connections").json(t, &list)
+		for _, c := range list.Connections {
+			if c.QueuedBytes > 200<<10 {
+				return true
+			}
+		}
+		return false
+	})
+	g.Terminate("SIGTERM", false)
+	quick.closed(1012, "service restart")
+	g.ended(t)
+	_ = full
+}
+
+func TestOperatorDrainsAndUndrains(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	c := g.dial(t, "/ws?channel=a")
+	base := "http://" + g.AdminAddr()
+	got := request(t, "POST", base+"/drain", `{"reason":"scale-in","timeoutSeconds":3600}`)
+	require.Equal(t, http.StatusAccepted, got.status, got.body)
+	var report contract.FleetReport
+	got.json(t, &report)
+	require.Equal(t, contract.StateDraining, report.State)
+	require.Equal(t, "scale-in", report.Drain.Reason)
+	require.InDelta(t, time.Hour, report.Drain.Deadline.Sub(report.Drain.StartedAt), float64(time.Second))
+	require.InDelta(t, 1, g.metric(t, "websocket_drain_state", "state", "draining"), 0)
+
+	var second contract.FleetReport
+	request(t, "POST", base+"/drain", `{"timeoutSeconds":1}`).json(t, &second)
+	require.Equal(t, report.Drain.Deadline, second.Drain.Deadline, "a drain under way keeps its deadline")
+
+	require.Equal(t, http.StatusOK, g.admin(t, "POST", "/undrain").status)
+	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/readyz").status)
+	c.text("x")
+	c.expect("x")
+
+	for body, says := range map[string]string{`{"timeoutSeconds":-1}`: "timeoutSeconds", `{"timeoutSeconds":86401}`: "timeoutSeconds", `{`: "JSON"} {
+		got := request(t, "POST", base+"/drain", body)
+		require.Equal(t, http.StatusBadRequest, got.status)
+		require.Contains(t, got.body, says)
+	}
+	require.Equal(t, http.StatusMethodNotAllowed, g.admin(t, "GET", "/drain").status)
+
+	g.Terminate("SIGTERM", false)
+	got = g.admin(t, "POST", "/undrain")
+	require.Equal(t, http.StatusConflict, got.status)
+	require.Contains(t, got.body, "process is ending")
+}
+
+func TestInterruptedEmptyGatewayEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	g.Terminate("SIGINT", true)
+	g.ended(t)
+}
+
+func TestSecondSignalEndsAtOnceWithCloseFrames(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	c := g.dial(t, "/ws?channel=a")
+	stubborn := g.raw(t, "/ws?channel=a")
+	g.Terminate("SIGTERM", false)
+	g.stop()
+	c.closed(1012, "service restart")
+	g.ended(t)
+	_ = stubborn
+}
+
+// Whoever is told to come back must not find the door of the gateway that sent it away still open.
+func TestEndWithoutADrainLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	c := g.dial(t, "/ws?channel=a")
+	// This one does not answer its close frame, which keeps the gateway here for a moment.
+	g.raw(t, "/ws?channel=a")
+	g.stop()
+	c.closed(1012, "service restart")
+	_, response, err := g.try(t, "/ws?channel=a")
+	require.Error(t, err)
+	if response != nil {
+		require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+		require.Equal(t, "1", response.Header.Get("Retry-After"))
+	}
+	g.ended(t)
+}
