@@ -8,9 +8,9 @@ import (
 )
 
 // Report is what the operator knows of this gateway.
-func (g *Gateway) Report() contract.FleetReport {
+func (g *Gateway) Report() contract.GatewayReport {
 	status := g.broker.Status()
-	report := contract.FleetReport{
+	report := contract.GatewayReport{
 		Node: g.cfg.NodeName, Version: g.options.Version, State: g.drain.State(),
 		Connections: g.server.Open(), MaxConnections: g.server.Limit(),
 		Broker: contract.BrokerReport{Kind: g.broker.Kind(), State: status.State},

@@ -68,7 +68,7 @@ func gatewayWith(t *testing.T, connections *atomic.Int64) *Scraper {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		assert.NoError(t, json.NewEncoder(w).Encode(contract.FleetReport{Connections: int(n), State: contract.StateServing}))
+		assert.NoError(t, json.NewEncoder(w).Encode(contract.GatewayReport{Connections: int(n), State: contract.StateServing}))
 	})
 	return scraper
 }

@@ -20,13 +20,13 @@ const (
 var errNegative = errors.New("it counts fewer than no connections")
 
 // readReport takes only a report that a status can be made from.
-func readReport(body io.Reader) (contract.FleetReport, error) {
-	var report contract.FleetReport
+func readReport(body io.Reader) (contract.GatewayReport, error) {
+	var report contract.GatewayReport
 	if err := json.NewDecoder(io.LimitReader(body, maxReportBytes)).Decode(&report); err != nil {
-		return contract.FleetReport{}, fmt.Errorf("it is no report: %w", err)
+		return contract.GatewayReport{}, fmt.Errorf("it is no report: %w", err)
 	}
 	if report.Connections < 0 || report.MaxConnections < 0 {
-		return contract.FleetReport{}, errNegative
+		return contract.GatewayReport{}, errNegative
 	}
 	if report.Drain != nil && len(report.Drain.Reason) > maxReasonBytes {
 		report.Drain.Reason = strings.ToValidUTF8(report.Drain.Reason[:maxReasonBytes], "")

@@ -57,8 +57,8 @@ func adminAddress(pod *corev1.Pod) string {
 var errNoAddress = errors.New("the pod has no address yet")
 
 // Scrape asks the pod's gateway for its report.
-func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (contract.FleetReport, error) {
-	var report contract.FleetReport
+func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
+	var report contract.GatewayReport
 	address := s.address(pod)
 	if address == "" {
 		return report, errNoAddress

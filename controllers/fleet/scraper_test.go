@@ -25,7 +25,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (*Scraper, *corev1.Pod) {
 }
 
 func TestScrapeAsksWithTheTokenAndReadsTheReport(t *testing.T) {
-	want := contract.FleetReport{Node: "pod-a", State: contract.StateServing, Connections: 3, MaxConnections: 10}
+	want := contract.GatewayReport{Node: "pod-a", State: contract.StateServing, Connections: 3, MaxConnections: 10}
 	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, contract.PathFleet, r.URL.Path)
 		assert.Equal(t, "Bearer secret", r.Header.Get("Authorization"))
@@ -77,7 +77,7 @@ func TestScrapeWithoutAnAddress(t *testing.T) {
 func TestScrapeBoundsHeaders(t *testing.T) {
 	scraper, pod := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X", strings.Repeat("a", 2*maxReportBytes))
-		assert.NoError(t, json.NewEncoder(w).Encode(contract.FleetReport{}))
+		assert.NoError(t, json.NewEncoder(w).Encode(contract.GatewayReport{}))
 	})
 	_, err := scraper.Scrape(t.Context(), pod, "secret")
 	require.ErrorContains(t, err, "ask gateway pod-a")

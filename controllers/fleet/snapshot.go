@@ -17,7 +17,7 @@ type Snapshot struct {
 // Gateway is one gateway's own report.
 type Gateway struct {
 	Pod        string
-	Report     contract.FleetReport
+	Report     contract.GatewayReport
 	ReportedAt time.Time
 	// Silent is a gateway that answered before, and does not now.
 	Silent bool

@@ -13,7 +13,7 @@ import (
 func TestWorthShowing(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	fleetOf := func(change func(*Gateway)) Snapshot {
-		one := Gateway{Pod: "a", Report: contract.FleetReport{
+		one := Gateway{Pod: "a", Report: contract.GatewayReport{
 			State: contract.StateServing, Connections: 100, MaxConnections: 1000,
 			Broker: contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerReady},
 		}}

@@ -31,11 +31,11 @@ func SecretValues(spec v1alpha1.WebSocketClusterSpec) []SecretValue {
 	add(contract.KeyAPIKey, "spec.gateway.auth.apiKeySecretRef", auth.APIKeySecretRef, 1)
 	add(contract.KeyAPIPreviousKey, "spec.gateway.auth.previousAPIKeySecretRef", auth.PreviousAPIKeySecretRef, 1)
 	if jwt := auth.JWT; jwt != nil {
-		add(contract.KeyJWTKey, "spec.gateway.auth.jwt.secretRef", jwt.SecretRef, contract.LeastJWTKeyBytes)
-		add(contract.KeyJWTPreviousKey, "spec.gateway.auth.jwt.previousSecretRef", jwt.PreviousSecretRef, contract.LeastJWTKeyBytes)
+		add(contract.KeyJWTKey, "spec.gateway.auth.jwt.secretRef", jwt.SecretRef, contract.MinJWTKeyBytes)
+		add(contract.KeyJWTPreviousKey, "spec.gateway.auth.jwt.previousSecretRef", jwt.PreviousSecretRef, contract.MinJWTKeyBytes)
 	}
 	if hooks := spec.Gateway.Hooks; hooks != nil {
-		add(contract.KeyHookSecret, "spec.gateway.hooks.secretRef", hooks.SecretRef, contract.LeastHookSecretBytes)
+		add(contract.KeyHookSecret, "spec.gateway.hooks.secretRef", hooks.SecretRef, contract.MinHookSecretBytes)
 	}
 	return values
 }

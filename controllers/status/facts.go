@@ -67,7 +67,7 @@ type IngressClass struct {
 // gateway is one pod and what it reports, if anything.
 type gateway struct {
 	pod    *corev1.Pod
-	report *contract.FleetReport
+	report *contract.GatewayReport
 	silent bool
 }
 

@@ -73,7 +73,7 @@ func addPod(f *Facts, ready bool) *corev1.Pod {
 	return &f.Pods[len(f.Pods)-1]
 }
 
-func reports(f *Facts, pod *corev1.Pod, report contract.FleetReport) {
+func reports(f *Facts, pod *corev1.Pod, report contract.GatewayReport) {
 	if f.Fleet.Gateways == nil {
 		f.Fleet.Gateways = map[types.UID]fleet.Gateway{}
 	}
@@ -88,7 +88,7 @@ func reports(f *Facts, pod *corev1.Pod, report contract.FleetReport) {
 }
 
 func serves(connections int) fact {
-	return func(f *Facts) { reports(f, addPod(f, true), contract.FleetReport{Connections: connections}) }
+	return func(f *Facts) { reports(f, addPod(f, true), contract.GatewayReport{Connections: connections}) }
 }
 
 // leaving is a pod that is being deleted and still has clients.
@@ -97,7 +97,7 @@ func leaving(connections int) fact {
 		pod := addPod(f, true)
 		deleted, grace := metav1.NewTime(f.Now.Add(325*time.Second)), int64(325)
 		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &deleted, &grace
-		reports(f, pod, contract.FleetReport{
+		reports(f, pod, contract.GatewayReport{
 			State:       contract.StateDraining,
 			Connections: connections,
 			Drain:       &contract.DrainReport{Reason: "preStop", StartedAt: f.Now.Add(time.Nanosecond), Deadline: f.Now.Add(time.Minute)},
@@ -106,7 +106,7 @@ func leaving(connections int) fact {
 }
 
 func cutOff(broker contract.BrokerReport) fact {
-	return func(f *Facts) { reports(f, addPod(f, false), contract.FleetReport{Broker: broker}) }
+	return func(f *Facts) { reports(f, addPod(f, false), contract.GatewayReport{Broker: broker}) }
 }
 
 func problem(p Problem) fact {

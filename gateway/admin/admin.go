@@ -28,7 +28,7 @@ type Options struct {
 	// TokenDir holds the bearer tokens. Empty: loopback peers only.
 	TokenDir string
 	Drain    *drain.Machine
-	Report   func() contract.FleetReport
+	Report   func() contract.GatewayReport
 	// Connections lists at most so many open connections.
 	Connections func(limit int) []Connection
 	Metrics     http.Handler

@@ -34,17 +34,17 @@ func NewClient(adminListen, tokenDir string) (*Client, error) {
 }
 
 // Fleet asks for the gateway's report.
-func (c *Client) Fleet(ctx context.Context) (contract.FleetReport, error) {
+func (c *Client) Fleet(ctx context.Context) (contract.GatewayReport, error) {
 	return c.do(ctx, http.MethodGet, contract.PathFleet, nil)
 }
 
 // Drain starts a drain, or joins the one that is under way.
-func (c *Client) Drain(ctx context.Context, r contract.DrainRequest) (contract.FleetReport, error) {
+func (c *Client) Drain(ctx context.Context, r contract.DrainRequest) (contract.GatewayReport, error) {
 	return c.do(ctx, http.MethodPost, contract.PathDrain, r)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, body any) (contract.FleetReport, error) {
-	var report contract.FleetReport
+func (c *Client) do(ctx context.Context, method, path string, body any) (contract.GatewayReport, error) {
+	var report contract.GatewayReport
 	var payload io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)

@@ -24,8 +24,8 @@ func handler(tokenDir string) http.Handler {
 	return Handler(Options{
 		TokenDir: tokenDir,
 		Drain:    drain.New(drain.Options{Fleet: nobody{}, Logger: slog.New(slog.DiscardHandler)}),
-		Report: func() contract.FleetReport {
-			return contract.FleetReport{State: contract.StateServing, Broker: contract.BrokerReport{State: contract.BrokerReady}}
+		Report: func() contract.GatewayReport {
+			return contract.GatewayReport{State: contract.StateServing, Broker: contract.BrokerReport{State: contract.BrokerReady}}
 		},
 		Connections: func(int) []Connection { return nil },
 		Metrics:     http.NotFoundHandler(),

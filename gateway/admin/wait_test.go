@@ -26,7 +26,7 @@ func TestDrainAndWaitTellsTheEndFromTrouble(t *testing.T) {
 				http.Error(w, "busy", http.StatusInternalServerError)
 				return
 			}
-			_ = json.NewEncoder(w).Encode(contract.FleetReport{State: contract.StateDrained, Drain: &contract.DrainReport{Closed: 7}})
+			_ = json.NewEncoder(w).Encode(contract.GatewayReport{State: contract.StateDrained, Drain: &contract.DrainReport{Closed: 7}})
 		}, "drained: 7 closed"},
 		"connection cut":            {time.Hour, func(http.ResponseWriter, int) { panic(http.ErrAbortHandler) }, "has ended"},
 		"trouble till the deadline": {100 * time.Millisecond, func(w http.ResponseWriter, _ int) { http.Error(w, "busy", http.StatusInternalServerError) }, "past the deadline"},
@@ -35,7 +35,7 @@ func TestDrainAndWaitTellsTheEndFromTrouble(t *testing.T) {
 			var asked atomic.Int32
 			mux := http.NewServeMux()
 			mux.HandleFunc("POST "+contract.PathDrain, func(w http.ResponseWriter, _ *http.Request) {
-				_ = json.NewEncoder(w).Encode(contract.FleetReport{State: contract.StateDraining, Drain: &contract.DrainReport{Deadline: time.Now().Add(c.timeout)}})
+				_ = json.NewEncoder(w).Encode(contract.GatewayReport{State: contract.StateDraining, Drain: &contract.DrainReport{Deadline: time.Now().Add(c.timeout)}})
 			})
 			mux.HandleFunc("GET "+contract.PathFleet, func(w http.ResponseWriter, _ *http.Request) {
 				c.fleet(w, int(asked.Add(1)))
@@ -57,7 +57,7 @@ func TestDrainAndWaitSeesThatNobodyListens(t *testing.T) {
 	defer server.Close()
 	mux.HandleFunc("POST "+contract.PathDrain, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
-		_ = json.NewEncoder(w).Encode(contract.FleetReport{State: contract.StateDraining, Drain: &contract.DrainReport{Deadline: time.Now().Add(time.Hour)}})
+		_ = json.NewEncoder(w).Encode(contract.GatewayReport{State: contract.StateDraining, Drain: &contract.DrainReport{Deadline: time.Now().Add(time.Hour)}})
 		_ = server.Listener.Close()
 	})
 	client, err := NewClient(strings.TrimPrefix(server.URL, "http://"), "")

@@ -75,7 +75,7 @@ func schema(c *Config) *pflag.FlagSet {
 // authKeys declares who is let in, and who may call the server API.
 func authKeys(fs *pflag.FlagSet, c *Config) {
 	fs.BoolVar(&c.Anonymous, contract.KeyAnonymous, c.Anonymous, "let clients in that have no token; false needs "+contract.KeyJWTKey+", "+contract.KeyJWTJWKSURL+" or "+contract.KeyHookConnectURL)
-	fs.StringVar(&c.JWTKey, contract.KeyJWTKey, c.JWTKey, "`key` that clients' tokens are signed with: a shared one of at least "+strconv.Itoa(contract.LeastJWTKeyBytes)+" bytes, or a public one in PEM. Unset: with "+contract.KeyJWTJWKSURL+" unset too, no token is taken. "+inEnvironment)
+	fs.StringVar(&c.JWTKey, contract.KeyJWTKey, c.JWTKey, "`key` that clients' tokens are signed with: a shared one of at least "+strconv.Itoa(contract.MinJWTKeyBytes)+" bytes, or a public one in PEM. Unset: with "+contract.KeyJWTJWKSURL+" unset too, no token is taken. "+inEnvironment)
 	fs.StringVar(&c.JWTPreviousKey, contract.KeyJWTPreviousKey, c.JWTPreviousKey, "the `key` before "+contract.KeyJWTKey+", whose tokens are good until they expire. "+inEnvironment)
 	fs.StringVar(&c.JWKSURL, contract.KeyJWTJWKSURL, c.JWKSURL, "`URL` of the key set (JWKS) that clients' tokens are signed with, instead of "+contract.KeyJWTKey)
 	fs.StringVar(&c.JWTIssuer, contract.KeyJWTIssuer, c.JWTIssuer, "`issuer` (iss) that tokens must name. Unset: any")

@@ -140,8 +140,8 @@ const (
 // How long secrets must be: a key that tokens are signed with, of which a public one in PEM always is
 // longer, and a secret that hooks are signed with, which is whsec_ and at least 24 bytes in base64.
 const (
-	LeastJWTKeyBytes     = 32
-	LeastHookSecretBytes = 38
+	MinJWTKeyBytes     = 32
+	MinHookSecretBytes = 38
 )
 
 // Values of the keys that end in -when-down: what a client is answered while its hook is not there to
@@ -180,8 +180,8 @@ const (
 	BrokerDegraded   BrokerState = "degraded"
 )
 
-// FleetReport is the answer to GET PathFleet: all that the operator knows of one gateway.
-type FleetReport struct {
+// GatewayReport is the answer to GET PathFleet: all that the operator knows of one gateway.
+type GatewayReport struct {
 	Node           string       `json:"node"`
 	Version        string       `json:"version"`
 	State          State        `json:"state"`

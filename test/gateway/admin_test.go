@@ -67,9 +67,9 @@ func TestReportAndConnections(t *testing.T) {
 	c.text(`{"id":2,"subscribe":{"channel":"c"}}`)
 	c.expect(`{"id":2,"subscribe":{}}`)
 
-	var report contract.FleetReport
+	var report contract.GatewayReport
 	g.admin(t, "GET", "/fleet").json(t, &report)
-	require.Equal(t, contract.FleetReport{
+	require.Equal(t, contract.GatewayReport{
 		Node: "node-1", Version: "v0.0.0-test", State: contract.StateServing, Connections: 2, MaxConnections: 100,
 		Broker: contract.BrokerReport{Kind: "memory", State: contract.BrokerReady},
 	}, report)

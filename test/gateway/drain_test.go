@@ -86,14 +86,14 @@ func TestOperatorDrainsAndUndrains(t *testing.T) {
 	base := "http://" + g.AdminAddr()
 	got := request(t, "POST", base+"/drain", `{"reason":"scale-in","timeoutSeconds":3600}`)
 	require.Equal(t, http.StatusAccepted, got.status, got.body)
-	var report contract.FleetReport
+	var report contract.GatewayReport
 	got.json(t, &report)
 	require.Equal(t, contract.StateDraining, report.State)
 	require.Equal(t, "scale-in", report.Drain.Reason)
 	require.InDelta(t, time.Hour, report.Drain.Deadline.Sub(report.Drain.StartedAt), float64(time.Second))
 	require.InDelta(t, 1, g.metric(t, "websocket_drain_state", "state", "draining"), 0)
 
-	var second contract.FleetReport
+	var second contract.GatewayReport
 	request(t, "POST", base+"/drain", `{"timeoutSeconds":1}`).json(t, &second)
 	require.Equal(t, report.Drain.Deadline, second.Drain.Deadline, "a drain under way keeps its deadline")
 

@@ -26,7 +26,7 @@ const annotationAdmin = "example.com/admin-address"
 func adminAddress(pod *corev1.Pod) string { return pod.Annotations[annotationAdmin] }
 
 // report is what a gateway says of itself.
-type report = contract.FleetReport
+type report = contract.GatewayReport
 
 // gateway stands for a gateway pod: the pod is an object without a container, and its admin
 // endpoint is served here.
