@@ -107,7 +107,7 @@ func (p *payload) connection() (*Claims, error) {
 	if len(c.Channels) > MaxChannels {
 		return nil, invalid("its channels are more than %d", MaxChannels)
 	}
-	if !all(c.Channels, channel.GoodName) {
+	if !all(c.Channels, channel.ValidName) {
 		return nil, invalid("its channels hold what is no name of a channel")
 	}
 	c.Caps, err = p.caps()
@@ -156,7 +156,7 @@ func (p *payload) subscription() (*SubscriptionClaims, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !channel.GoodName(name):
+	case !channel.ValidName(name):
 		return nil, invalid("its channel is no name of a channel")
 	}
 	info, err := p.info()
@@ -182,7 +182,7 @@ func (p *payload) checkUser() error {
 }
 
 func isPattern(pattern string) bool {
-	return pattern != "" && utf8.RuneCountInString(pattern) <= channel.LongestPattern
+	return pattern != "" && utf8.RuneCountInString(pattern) <= channel.MaxPatternChars
 }
 
 func all[T any](list []T, is func(T) bool) bool {

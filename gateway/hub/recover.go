@@ -159,7 +159,7 @@ func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) 
 // look is one read. A bug that it meets must not end the gateway: those who wait for it are on other
 // goroutines, where nobody would recover it.
 func (t *topic) look(ctx context.Context, q broker.HistoryQuery) (r read, err error) {
-	defer recovery.To(&err, errBug, t.hub.options.Logger, "read of a channel's stream failed")
+	defer recovery.ToError(&err, errBug, t.hub.options.Logger, "read of a channel's stream failed")
 	r.mark = t.mark()
 	r.stream, err = t.history(ctx, q)
 	return r, err

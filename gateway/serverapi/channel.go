@@ -164,8 +164,8 @@ type channelsResult struct {
 
 // channels are those that have subscribers.
 func (a *API) channels(ctx context.Context, r *channelsRequest) (any, error) {
-	if n := utf8.RuneCountInString(r.Pattern); n > channel.LongestPattern {
-		return nil, tooMuch("pattern", "%d characters are more than %d", n, channel.LongestPattern)
+	if n := utf8.RuneCountInString(r.Pattern); n > channel.MaxPatternChars {
+		return nil, tooMuch("pattern", "%d characters are more than %d", n, channel.MaxPatternChars)
 	}
 	pattern := r.Pattern
 	if pattern == "" {

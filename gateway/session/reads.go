@@ -64,7 +64,7 @@ func shared[T any](ctx context.Context, r *Reads, kind string, timeout time.Dura
 
 // guarded keeps a bug met by one read from ending the gateway: it has a goroutine of its own.
 func guarded[T any](logger *slog.Logger, read func() (T, error)) (answer T, err error) {
-	defer recovery.To(&err, errBug, logger, "a client's read failed")
+	defer recovery.ToError(&err, errBug, logger, "a client's read failed")
 	return read()
 }
 

@@ -277,7 +277,7 @@ func (s *Session) Renew(ctx context.Context, channel, token string, expired func
 
 // CheckChannel refuses names that could not be logged, typed or stored.
 func CheckChannel(name string) error {
-	if !channel.GoodName(name) {
+	if !channel.ValidName(name) {
 		return ErrChannelName
 	}
 	return nil

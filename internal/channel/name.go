@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// LongestName is the protocol's usual bound, in bytes, and leaves room for a prefix in Redis.
-const LongestName = 255
+// MaxNameBytes is the protocol's usual bound, in bytes, and leaves room for a prefix in Redis.
+const MaxNameBytes = 255
 
-// GoodName refuses names of channels that could not be logged, typed or stored.
-func GoodName(name string) bool {
-	return name != "" && len(name) <= LongestName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+// ValidName refuses names of channels that could not be logged, typed or stored.
+func ValidName(name string) bool {
+	return name != "" && len(name) <= MaxNameBytes && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }

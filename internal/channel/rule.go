@@ -28,11 +28,11 @@ const (
 
 // Bounds of a list of rules. A pattern is as long as a channel's name may be.
 const (
-	MostRules      = 64
-	LongestPattern = 255
-	MostHistory    = 100_000
-	LeastTTL       = Duration(time.Second)
-	MostTTL        = Duration(30 * 24 * time.Hour)
+	MaxRules        = 64
+	MaxPatternChars = 255
+	MaxHistorySize  = 100_000
+	MinHistoryTTL   = Duration(time.Second)
+	MaxHistoryTTL   = Duration(30 * 24 * time.Hour)
 )
 
 // Rule is what holds for the channels of a pattern.
@@ -108,8 +108,8 @@ func (r Rule) withDefaults() Rule {
 // Check says what is wrong with the rules, all of it, and nil when they can be used.
 func (rs Rules) Check() error {
 	var errs []error
-	if len(rs) > MostRules {
-		errs = append(errs, fmt.Errorf("%d rules are more than %d", len(rs), MostRules))
+	if len(rs) > MaxRules {
+		errs = append(errs, fmt.Errorf("%d rules are more than %d", len(rs), MaxRules))
 	}
 	seen := map[string]int{}
 	for i, r := range rs {
@@ -117,8 +117,8 @@ func (rs Rules) Check() error {
 		switch first, twice := seen[r.Pattern]; {
 		case r.Pattern == "":
 			errs = append(errs, fmt.Errorf("rule %d has no pattern", number))
-		case utf8.RuneCountInString(r.Pattern) > LongestPattern:
-			errs = append(errs, fmt.Errorf("the pattern of rule %d has more than %d characters", number, LongestPattern))
+		case utf8.RuneCountInString(r.Pattern) > MaxPatternChars:
+			errs = append(errs, fmt.Errorf("the pattern of rule %d has more than %d characters", number, MaxPatternChars))
 		case twice:
 			errs = append(errs, fmt.Errorf("rule %d has the pattern %q of rule %d", number, r.Pattern, first))
 		default:
@@ -136,12 +136,12 @@ func (r Rule) check(number int) (errs []error) {
 	}
 	h := r.History
 	switch {
-	case h.Size < 0 || h.Size > MostHistory:
-		fail("has a history.size of %d, which is not from 1 to %d", h.Size, MostHistory)
+	case h.Size < 0 || h.Size > MaxHistorySize:
+		fail("has a history.size of %d, which is not from 1 to %d", h.Size, MaxHistorySize)
 	case h.Size == 0 && h.TTL != 0:
 		fail("has a history.ttl without a history.size")
-	case h.Size > 0 && (h.TTL < LeastTTL || h.TTL > MostTTL):
-		fail("has a history.ttl of %v, which is not from %v to %v", h.TTL, LeastTTL, MostTTL)
+	case h.Size > 0 && (h.TTL < MinHistoryTTL || h.TTL > MaxHistoryTTL):
+		fail("has a history.ttl of %v, which is not from %v to %v", h.TTL, MinHistoryTTL, MaxHistoryTTL)
 	}
 	if r.Recovery && h.Size == 0 {
 		fail("has recovery without history")

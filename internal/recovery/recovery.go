@@ -20,9 +20,9 @@ func Attr(value any) slog.Attr {
 	return slog.Group("panic", append(about, slog.String("stack", string(debug.Stack())))...)
 }
 
-// To makes a panic an error, and has the log say more. Defer it where a bug met by one must not end the
+// ToError makes a panic an error, and has the log say more. Defer it where a bug met by one must not end the
 // gateway, and somebody waits for an answer.
-func To(err *error, bug error, log *slog.Logger, what string, attrs ...any) {
+func ToError(err *error, bug error, log *slog.Logger, what string, attrs ...any) {
 	if p := recover(); p != nil {
 		log.Error(what, append(attrs, Attr(p))...)
 		*err = bug

@@ -234,7 +234,7 @@ func (p *Peers) answer(m message) {
 
 // handle has a question answered. A bug met by one must not end the gateway.
 func (p *Peers) handle(ctx context.Context, m message) (encoded json.RawMessage, err error) {
-	defer recovery.To(&err, errBug, p.options.Logger, "a question of another gateway failed", slog.String("question", m.Question))
+	defer recovery.ToError(&err, errBug, p.options.Logger, "a question of another gateway failed", slog.String("question", m.Question))
 	h := p.options.Handlers[m.Question]
 	if h == nil {
 		return nil, errors.New("not known to this gateway")

@@ -69,6 +69,6 @@ func (c *client) reserveTogether(ctx context.Context, wishes []session.Subscript
 
 // reserveOne keeps a bug met by one channel from ending the gateway: it has a goroutine of its own.
 func (c *client) reserveOne(ctx context.Context, w session.Subscription) (err error) {
-	defer recovery.To(&err, errBug, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
+	defer recovery.ToError(&err, errBug, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
 	return c.session.Reserve(ctx, w)
 }
