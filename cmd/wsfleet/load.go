@@ -57,7 +57,10 @@ func newLoad() *cobra.Command {
 		},
 	}
 	bind(cmd.Flags(), &o, f)
-	for flag, values := range map[string][]string{"protocol": {"plain", "centrifuge"}, "output": {"text", "json", "html"}} {
+	for flag, values := range map[string][]string{
+		"protocol": {"plain", "centrifuge"},
+		"output":   {"text", "json", "html"},
+	} {
 		// It fails for an unknown flag only.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -76,26 +79,36 @@ func bind(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.SortFlags = false
 	fs.StringVar(&f.protocol, "protocol", string(o.Protocol), "what the clients `speak`: plain, centrifuge")
 	fs.IntVar(&o.Clients, "clients", o.Clients, "`count` of clients")
-	fs.IntVar(&o.Channels, "channels", o.Channels, "`count` of channels; each client is subscribed to one, in turn (direct: a channel per pair)")
+	fs.IntVar(&o.Channels, "channels", o.Channels,
+		"`count` of channels; each client is subscribed to one, in turn (direct: a channel per pair)")
 	fs.StringVar(&o.ChannelPrefix, "channel-prefix", o.ChannelPrefix, "what channel names begin with, a `text`")
-	fs.Float64Var(&o.Rate, "rate", o.Rate, "`messages` per second offered in all: an open loop (10 when --window is not given either)")
-	fs.IntVar(&o.Window, "window", o.Window, "`messages` in flight in all: a closed loop; one is done when every subscriber has it")
+	fs.Float64Var(&o.Rate, "rate", o.Rate,
+		"`messages` per second offered in all: an open loop (10 when --window is not given either)")
+	fs.IntVar(&o.Window, "window", o.Window,
+		"`messages` in flight in all: a closed loop; one is done when every subscriber has it")
 	fs.IntVar(&o.MessageBytes, "message-bytes", o.MessageBytes, "size of a message's data in `bytes`")
 	fs.DurationVar(&o.Duration, "duration", o.Duration, "`time` that is measured, of each step in a ramp")
 	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` before it, which is not")
 	fs.DurationVar(&o.Hold, "hold", o.Hold, "idle: `time` to hold the connections and measure")
-	fs.Float64Var(&o.ConnectRate, "connect-rate", o.ConnectRate, "`connections` per second; 0 = as fast as --connect-concurrency allows")
-	fs.IntVar(&o.ConnectConcurrency, "connect-concurrency", o.ConnectConcurrency, "`handshakes` under way at once; 0 = 64, and when a storm comes back as many as there are clients")
-	fs.StringVar(&f.sources, "sources", "", "`addresses` to connect from in turn, like 127.0.0.1-127.0.0.10,127.0.1.1 (default 127.0.0.1-127.0.0.10 to a loopback address)")
+	fs.Float64Var(&o.ConnectRate, "connect-rate", o.ConnectRate,
+		"`connections` per second; 0 = as fast as --connect-concurrency allows")
+	fs.IntVar(&o.ConnectConcurrency, "connect-concurrency", o.ConnectConcurrency,
+		"`handshakes` under way at once; 0 = 64, and when a storm comes back as many as there are clients")
+	fs.StringVar(&f.sources, "sources", "",
+		"`addresses` to connect from in turn, like 127.0.0.1-127.0.0.10,127.0.1.1 (default 127.0.0.1-127.0.0.10 to a loopback address)")
 	fs.IntVar(&o.Processes, "processes", o.Processes, "`count` of processes; 0 = as many as file descriptors need")
-	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "`time` that a client has to be subscribed, and that outstanding messages have")
-	fs.DurationVar(&o.Jitter, "jitter", o.Jitter, "storm: `time` over which the reconnects are spread at random; 0 = all at once")
+	fs.DurationVar(&o.Timeout, "timeout", o.Timeout,
+		"`time` that a client has to be subscribed, and that outstanding messages have")
+	fs.DurationVar(&o.Jitter, "jitter", o.Jitter,
+		"storm: `time` over which the reconnects are spread at random; 0 = all at once")
 	fs.IntVar(&o.Cycles, "cycles", o.Cycles, "storm: `count` of storms")
-	fs.BoolVar(&o.Recover, "recover", false, "storm: clients come back for what they missed; meanwhile one further connection per channel publishes")
+	fs.BoolVar(&o.Recover, "recover", false,
+		"storm: clients come back for what they missed; meanwhile one further connection per channel publishes")
 	fs.IntVar(&o.StepClients, "step-clients", o.StepClients, "ramp: `clients` that a step adds; 0 = a tenth of --clients")
 	fs.DurationVar(&o.MaxP99, "max-p99", o.MaxP99, "ramp: `latency` at which to end; 0 = none")
 	fs.IntVar(&o.ServerPID, "server-pid", o.ServerPID, "process `id` of the server, to tell its CPU time and memory")
-	fs.StringVar(&o.MetricsURL, "metrics-url", o.MetricsURL, "`URL` of the server's Prometheus metrics, for the same when it is elsewhere")
+	fs.StringVar(&o.MetricsURL, "metrics-url", o.MetricsURL,
+		"`URL` of the server's Prometheus metrics, for the same when it is elsewhere")
 	fs.StringArrayVar(&f.header, "header", nil, "header of the handshake, `name=value`; may be given several times")
 	fs.BoolVar(&o.InsecureSkipVerify, "insecure-skip-verify", false, "do not check the server's certificate")
 	fs.StringVar(&f.output, "output", "text", "`format` of the result: text, json, html")

@@ -59,7 +59,8 @@ func startGateway(t *testing.T) string {
 	// Load comes faster than clients may by default.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
-	g, err := gateway.New(t.Context(), cfg, gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	g, err := gateway.New(t.Context(), cfg,
+		gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -74,18 +75,19 @@ func startGateway(t *testing.T) string {
 func TestCommandLinesThatCannotBeUsed(t *testing.T) {
 	const url = "ws://127.0.0.1:1"
 	for want, args := range map[string][]string{
-		`unknown command "lod"`:                            {"lod"},
-		"give a scenario and a URL":                        {"load", "fanout"},
-		`unknown scenario "nap"`:                           {"load", "nap", url},
-		"unknown flag: --cients":                           {"load", "idle", url, "--cients", "3"},
-		`invalid argument "many" for "--clients"`:          {"load", "idle", url, "--clients", "many"},
-		"--clients: 0 clients":                             {"load", "idle", url, "--clients", "0"},
-		"--recover: only storm reconnects":                 {"load", "fanout", url, "--recover"},
-		`--output: unknown format "yaml"`:                  {"load", "idle", url, "--output", "yaml"},
-		"--output-file: open " + os.TempDir() + "/no/such": {"load", "idle", url, "--output-file", os.TempDir() + "/no/such/file"},
-		`--header: "X-Name" names no value`:                {"load", "idle", url, "--header", "X-Name"},
-		`--sources: "x" is no address`:                     {"load", "idle", url, "--sources", "x"},
-		"--server-pid: there is no process":                {"load", "idle", url, "--server-pid", "999999999"},
+		`unknown command "lod"`:                   {"lod"},
+		"give a scenario and a URL":               {"load", "fanout"},
+		`unknown scenario "nap"`:                  {"load", "nap", url},
+		"unknown flag: --cients":                  {"load", "idle", url, "--cients", "3"},
+		`invalid argument "many" for "--clients"`: {"load", "idle", url, "--clients", "many"},
+		"--clients: 0 clients":                    {"load", "idle", url, "--clients", "0"},
+		"--recover: only storm reconnects":        {"load", "fanout", url, "--recover"},
+		`--output: unknown format "yaml"`:         {"load", "idle", url, "--output", "yaml"},
+		"--output-file: open " + os.TempDir() + "/no/such": {"load", "idle", url, "--output-file",
+			os.TempDir() + "/no/such/file"},
+		`--header: "X-Name" names no value`: {"load", "idle", url, "--header", "X-Name"},
+		`--sources: "x" is no address`:      {"load", "idle", url, "--sources", "x"},
+		"--server-pid: there is no process": {"load", "idle", url, "--server-pid", "999999999"},
 	} {
 		code, stdout, stderr := once(t, args...)
 		require.Equal(t, exitUsage, code, want)
@@ -108,7 +110,8 @@ func TestOutput(t *testing.T) {
 	url := startGateway(t)
 	for format, want := range map[string]string{"text": "0 lost", "json": `"lost": 0`, "html": "<svg"} {
 		file := filepath.Join(t.TempDir(), "result")
-		code, stdout, stderr := once(t, "load", "fanout", url, "--clients", "5", "--processes", "2", "--window", "2", "--warmup", "0s", "--duration", "1100ms", "--output", format, "--output-file", file)
+		code, stdout, stderr := once(t, "load", "fanout", url, "--clients", "5", "--processes", "2", "--window", "2",
+			"--warmup", "0s", "--duration", "1100ms", "--output", format, "--output-file", file)
 		require.Zero(t, code, stderr)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, "run: 6 connected", "a line of progress")
@@ -120,7 +123,8 @@ func TestOutput(t *testing.T) {
 
 func TestCtrlCEndsARunEarly(t *testing.T) {
 	for _, processes := range []string{"1", "2"} {
-		cmd := command(t, "load", "fanout", startGateway(t), "--clients", "5", "--processes", processes, "--duration", "1h", "--warmup", "0s", "--output", "json")
+		cmd := command(t, "load", "fanout", startGateway(t), "--clients", "5", "--processes", processes, "--duration", "1h",
+			"--warmup", "0s", "--output", "json")
 		// A terminal's Ctrl-C reaches the whole group.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		var out bytes.Buffer

@@ -64,7 +64,8 @@ or Ctrl-C; 2 the command line is wrong.`,
 			}
 			return nil
 		},
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage:  true,
+		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quick {
 				b.settings = measure.Quick()
@@ -133,13 +134,15 @@ func (b *bench) choose(rows []string) error {
 	}
 	for _, s := range all {
 		// With nothing but the floor a row has no ratio.
-		useful := slices.ContainsFunc(b.targets, func(target string) bool { return s.For(target) && (target != report.Floor || len(b.targets) == 1) })
+		useful := slices.ContainsFunc(b.targets,
+			func(target string) bool { return s.For(target) && (target != report.Floor || len(b.targets) == 1) })
 		if useful && (len(rows) == 0 || slices.Contains(rows, s.Name)) {
 			b.scenarios = append(b.scenarios, s)
 		}
 	}
 	if len(b.scenarios) == 0 {
-		return fmt.Errorf("--rows: %s cannot be measured on %s; add redis to --targets", strings.Join(rows, ", "), strings.Join(b.targets, ", "))
+		return fmt.Errorf("--rows: %s cannot be measured on %s; add redis to --targets", strings.Join(rows, ", "),
+			strings.Join(b.targets, ", "))
 	}
 	return nil
 }

@@ -57,7 +57,8 @@ func TestRowsThatWouldHaveOnlyAFloorAreLeftOut(t *testing.T) {
 }
 
 // rehearsal is a run of made-up scenarios that says what was called.
-func rehearsal(t *testing.T, run func(target string, n int) (measure.Values, error)) (b *bench, calls *[]string, table *bytes.Buffer) {
+func rehearsal(t *testing.T,
+	run func(target string, n int) (measure.Values, error)) (b *bench, calls *[]string, table *bytes.Buffer) {
 	t.Helper()
 	calls, table = &[]string{}, &bytes.Buffer{}
 	scenario := func(name string, targets ...string) measure.Scenario {
@@ -71,8 +72,13 @@ func rehearsal(t *testing.T, run func(target string, n int) (measure.Values, err
 		}
 	}
 	return &bench{
-		rounds: 2, targets: []string{"floor", "memory"}, given: map[string]string{}, output: filepath.Join(t.TempDir(), "sub", "bench"),
-		scenarios: []measure.Scenario{scenario("a"), scenario("b", "floor")}, out: table, progress: &bytes.Buffer{},
+		rounds:    2,
+		targets:   []string{"floor", "memory"},
+		given:     map[string]string{},
+		output:    filepath.Join(t.TempDir(), "sub", "bench"),
+		scenarios: []measure.Scenario{scenario("a"), scenario("b", "floor")},
+		out:       table,
+		progress:  &bytes.Buffer{},
 	}, calls, table
 }
 

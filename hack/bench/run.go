@@ -38,7 +38,14 @@ var (
 // run measures in rounds, so that a drift of the machine is in all targets alike, and in each round the
 // targets of a row right after one another.
 func (b *bench) run(ctx context.Context) error {
-	r := &report.Report{Started: time.Now(), Machine: machine(ctx, b.bin), Settings: b.given, Targets: b.targets, Measurements: []report.Measurement{}, Failures: []report.Failure{}}
+	r := &report.Report{
+		Started:      time.Now(),
+		Machine:      machine(ctx, b.bin),
+		Settings:     b.given,
+		Targets:      b.targets,
+		Measurements: []report.Measurement{},
+		Failures:     []report.Failure{},
+	}
 	r.Settings["rounds"] = strconv.Itoa(b.rounds)
 	for _, s := range b.scenarios {
 		r.Figures = append(r.Figures, s.Figures...)
@@ -113,7 +120,13 @@ func (b *bench) write(r *report.Report) error {
 
 // machine is as much as can be found out.
 func machine(ctx context.Context, bin string) report.Machine {
-	m := report.Machine{CPU: "unknown CPU", Cores: runtime.NumCPU(), Kernel: "unknown", Go: runtime.Version(), Version: "unknown"}
+	m := report.Machine{
+		CPU:     "unknown CPU",
+		Cores:   runtime.NumCPU(),
+		Kernel:  "unknown",
+		Go:      runtime.Version(),
+		Version: "unknown",
+	}
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		lines := bufio.NewScanner(bytes.NewReader(info))
 		for lines.Scan() {

@@ -20,7 +20,8 @@ import (
 const forwardPatience = 30 * time.Second
 
 // startForward leaves a `kubectl port-forward` behind and writes its process id down.
-func startForward(ctx context.Context, name string, k kubectl.Kubectl, listen, namespace, service string) (string, error) {
+func startForward(ctx context.Context, name string, k kubectl.Kubectl,
+	listen, namespace, service string) (string, error) {
 	if err := stopForward(name); err != nil {
 		return "", err
 	}
@@ -33,7 +34,8 @@ func startForward(ctx context.Context, name string, k kubectl.Kubectl, listen, n
 		return "", err
 	}
 	// Not bound to ctx: it must outlive this process. So must what it writes to, hence a file.
-	cmd := k.In(namespace).Command(context.WithoutCancel(ctx), "port-forward", "--address", "127.0.0.1", "service/"+service, port+":80")
+	cmd := k.In(namespace).Command(context.WithoutCancel(ctx), "port-forward", "--address", "127.0.0.1",
+		"service/"+service, port+":80")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	log, err := os.Create(logFile(name))
 	if err != nil {
@@ -53,7 +55,9 @@ func startForward(ctx context.Context, name string, k kubectl.Kubectl, listen, n
 	if err != nil {
 		said, _ := os.ReadFile(logFile(name)) // the error is the news, with or without it
 		_ = cmd.Process.Kill()                // it may have ended by itself
-		return "", errors.Join(fmt.Errorf("kubectl port-forward to service/%s: %w\n%s", service, err, strings.TrimSpace(string(said))), stopForward(name))
+		return "", errors.Join(
+			fmt.Errorf("kubectl port-forward to service/%s: %w\n%s", service, err, strings.TrimSpace(string(said))),
+			stopForward(name))
 	}
 	return address, nil
 }

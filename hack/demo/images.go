@@ -39,13 +39,29 @@ func images(withClient bool) ([]image, error) {
 		return nil, fmt.Errorf("%w: run hack/install-deps.sh redis", err)
 	}
 	list := []image{
-		{name: operatorImage, build: "./cmd/operator", entrypoint: "/wsfleet-operator", files: map[string]string{"/wsfleet-operator": "bin/wsfleet-operator"}},
-		{name: gatewayImage, build: "./cmd/gateway", entrypoint: "/wsfleet-gateway", files: map[string]string{"/wsfleet-gateway": "bin/wsfleet-gateway"}},
+		{
+			name:       operatorImage,
+			build:      "./cmd/operator",
+			entrypoint: "/wsfleet-operator",
+			files:      map[string]string{"/wsfleet-operator": "bin/wsfleet-operator"},
+		},
+		{
+			name:       gatewayImage,
+			build:      "./cmd/gateway",
+			entrypoint: "/wsfleet-gateway",
+			files:      map[string]string{"/wsfleet-gateway": "bin/wsfleet-gateway"},
+		},
 		{name: redisImage, entrypoint: "/usr/local/bin/redis-server", libraries: true,
 			files: map[string]string{"/usr/local/bin/redis-server": redisServer, "/usr/local/bin/redis-cli": redisCLI}},
 	}
 	if withClient {
-		list = append(list, image{name: clientImage, build: "./test/e2e/client", entrypoint: "/wsfleet-e2e-client", files: map[string]string{"/wsfleet-e2e-client": "bin/wsfleet-e2e-client"}})
+		list = append(list,
+			image{
+				name:       clientImage,
+				build:      "./test/e2e/client",
+				entrypoint: "/wsfleet-e2e-client",
+				files:      map[string]string{"/wsfleet-e2e-client": "bin/wsfleet-e2e-client"},
+			})
 	}
 	return list, nil
 }
@@ -55,7 +71,8 @@ func images(withClient bool) ([]image, error) {
 func (i image) make(ctx context.Context) (name, archive string, err error) {
 	if i.build != "" {
 		for _, target := range i.files {
-			if _, err := runEnv(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=dev", "-o", target, i.build); err != nil {
+			if _, err := runEnv(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags",
+				"-s -w -X main.version=dev", "-o", target, i.build); err != nil {
 				return "", "", err
 			}
 		}

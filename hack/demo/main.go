@@ -43,7 +43,8 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&o.cluster, "cluster", defaultCluster, "local (brought up here, no Docker needed), kind, or current (the current kubeconfig context)")
+	flags.StringVar(&o.cluster, "cluster", defaultCluster,
+		"local (brought up here, no Docker needed), kind, or current (the current kubeconfig context)")
 	flags.StringVar(&o.name, "name", "wsfleet", "name of the cluster, for local and kind")
 
 	up := &cobra.Command{
@@ -54,7 +55,8 @@ func command() *cobra.Command {
 			return withStage(cmd.Context(), o, func(ctx context.Context, s *stage) error { return s.show(ctx, o.listen) })
 		},
 	}
-	up.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "where the fleet is reachable in the end; a free port is taken when this one is in use")
+	up.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080",
+		"where the fleet is reachable in the end; a free port is taken when this one is in use")
 
 	only := &cobra.Command{
 		Use:   "stage",
@@ -65,7 +67,8 @@ func command() *cobra.Command {
 		},
 	}
 	only.Flags().BoolVar(&o.clientImage, "client-image", false, "also load the image of the fleet tests' client")
-	only.Flags().StringVar(&o.envFile, "env-file", "", "write KUBECONFIG, KUBECTL and the images as shell variables to this file")
+	only.Flags().StringVar(&o.envFile, "env-file", "",
+		"write KUBECONFIG, KUBECTL and the images as shell variables to this file")
 
 	diagnose := &cobra.Command{
 		Use:   "diagnose",

@@ -24,7 +24,8 @@ func (p *progress) step(name string, do func(note) error) error {
 	if err := do(func(format string, args ...any) { said = ": " + fmt.Sprintf(format, args...) }); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	_, _ = fmt.Fprintf(p.out, "[%5.1fs] %s%s (%.1fs)\n", time.Since(p.started).Seconds(), name, said, time.Since(began).Seconds())
+	_, _ = fmt.Fprintf(p.out, "[%5.1fs] %s%s (%.1fs)\n", time.Since(p.started).Seconds(), name, said,
+		time.Since(began).Seconds())
 	return nil
 }
 

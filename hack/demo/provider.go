@@ -62,7 +62,8 @@ func (l *local) build(ctx context.Context) error {
 func (l *local) up(ctx context.Context) error {
 	// Asked first: the binaries take minutes to build.
 	if os.Geteuid() != 0 {
-		return errors.New(`the local cluster needs root for namespaces, mounts and cgroups: sudo env PATH="$PATH" make demo (or make e2e)`)
+		return errors.New(
+			`the local cluster needs root for namespaces, mounts and cgroups: sudo env PATH="$PATH" make demo (or make e2e)`)
 	}
 	if err := l.build(ctx); err != nil {
 		return err
@@ -101,7 +102,8 @@ func (l *local) load(ctx context.Context, archives []string) error {
 func (l *local) images() map[string]string { return nil }
 
 func (l *local) forward(ctx context.Context, listen, namespace, service string) (string, error) {
-	ip, err := l.kubectl().In(namespace).Run(ctx, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
+	ip, err := l.kubectl().In(namespace).Run(ctx, "get", "service", service, "-o",
+		"jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
 	if err != nil {
 		return "", err
 	}
@@ -109,7 +111,8 @@ func (l *local) forward(ctx context.Context, listen, namespace, service string) 
 	out, err := run(ctx, localcluster, "forward", "--name", l.name, "--background", "--listen", listen, "--to", ip)
 	if err != nil {
 		host, _, _ := net.SplitHostPort(listen)
-		out, err = run(ctx, localcluster, "forward", "--name", l.name, "--background", "--listen", net.JoinHostPort(host, "0"), "--to", ip)
+		out, err = run(ctx, localcluster, "forward", "--name", l.name, "--background", "--listen",
+			net.JoinHostPort(host, "0"), "--to", ip)
 	}
 	return strings.TrimSpace(out), err
 }
@@ -135,11 +138,13 @@ func (k *kindCluster) up(ctx context.Context) error {
 	if slices.Contains(strings.Fields(clusters), k.name) {
 		return stream(ctx, "kind", "export", "kubeconfig", "--name", k.name, "--kubeconfig", k.kubeconfig())
 	}
-	return stream(ctx, "kind", "create", "cluster", "--name", k.name, "--config", "hack/kind.yaml", "--kubeconfig", k.kubeconfig(), "--wait", "180s")
+	return stream(ctx, "kind", "create", "cluster", "--name", k.name, "--config", "hack/kind.yaml", "--kubeconfig",
+		k.kubeconfig(), "--wait", "180s")
 }
 
 func (k *kindCluster) down(ctx context.Context) error {
-	return errors.Join(stopForward(k.name), stream(ctx, "kind", "delete", "cluster", "--name", k.name, "--kubeconfig", k.kubeconfig()))
+	return errors.Join(stopForward(k.name),
+		stream(ctx, "kind", "delete", "cluster", "--name", k.name, "--kubeconfig", k.kubeconfig()))
 }
 
 func (k *kindCluster) find(context.Context) error { return nil }

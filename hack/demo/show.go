@@ -92,7 +92,8 @@ func (s *stage) applyDemo(ctx context.Context, k kubectl.Kubectl, say note) erro
 	}
 	// On a fleet of an earlier demo these hold before the operator has looked at it: the image says
 	// that it has. After that the old gateways may still be going.
-	for _, condition := range []string{"jsonpath={.status.effective.image}=" + s.images[gatewayImage], "condition=Available"} {
+	for _, condition := range []string{"jsonpath={.status.effective.image}=" + s.images[gatewayImage],
+		"condition=Available"} {
 		if _, err := k.Run(ctx, "wait", "--for="+condition, "--timeout=180s", "websocketcluster/"+demoCluster); err != nil {
 			return err
 		}
@@ -208,7 +209,8 @@ Scale it:
 Remove everything:
   %[8]s
 Done in %[7]s.
-`, net.JoinHostPort(host, port), contract.PathPlain, kubeconfig, binary, demoNamespace, demoCluster, s.progress.elapsed().Round(100*time.Millisecond), s.removal())
+`, net.JoinHostPort(host, port), contract.PathPlain, kubeconfig, binary, demoNamespace, demoCluster,
+		s.progress.elapsed().Round(100*time.Millisecond), s.removal())
 	return nil
 }
 

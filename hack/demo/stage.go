@@ -104,8 +104,10 @@ func (s *stage) kustomization() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "labels:\n- pairs: {%s: %s}\n", stageLabel, stageValue)
-	b.WriteString("resources: [../../config/default]\npatches:\n- target: {kind: Deployment, name: " + operatorDeployment + "}\n  patch: |\n")
-	fmt.Fprintf(&b, "    - {op: replace, path: /spec/template/spec/containers/0/image, value: %q}\n", s.images[operatorImage])
+	b.WriteString(
+		"resources: [../../config/default]\npatches:\n- target: {kind: Deployment, name: " + operatorDeployment + "}\n  patch: |\n")
+	fmt.Fprintf(&b, "    - {op: replace, path: /spec/template/spec/containers/0/image, value: %q}\n",
+		s.images[operatorImage])
 	for _, a := range arguments {
 		fmt.Fprintf(&b, "    - {op: add, path: /spec/template/spec/containers/0/args/-, value: %q}\n", a)
 	}

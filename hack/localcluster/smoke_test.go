@@ -82,7 +82,8 @@ func TestCluster(t *testing.T) {
 	t.Run("names are resolved", func(t *testing.T) {
 		m := m.on(t)
 		for _, name := range []string{"sticky", "sticky.default.svc.cluster.local"} {
-			if got, want := m.inClient(0, "lookup", name), m.kubectl("get", "service", "sticky", "-o", "jsonpath={.spec.clusterIP}"); got != want {
+			if got, want := m.inClient(0, "lookup",
+				name), m.kubectl("get", "service", "sticky", "-o", "jsonpath={.spec.clusterIP}"); got != want {
 				t.Errorf("%s is %s, expected %s", name, got, want)
 			}
 		}
@@ -154,7 +155,8 @@ func TestCluster(t *testing.T) {
 		}
 		contains(t, m.get("http://"+at), "client-1")
 		// By name, because addresses change when pods start again.
-		m.localcluster("forward", "--name", m.name, "--background", "--listen", at, "--to", "client-1.client.default.svc:8080")
+		m.localcluster("forward", "--name", m.name, "--background", "--listen", at, "--to",
+			"client-1.client.default.svc:8080")
 	})
 	t.Run("comes back after all was killed", func(t *testing.T) {
 		m := m.on(t)
@@ -211,7 +213,8 @@ func TestCluster(t *testing.T) {
 		}
 		archive := filepath.Join(m.dir, "redis.tar")
 		m.localcluster("build-image", "--name", "wsfleet/redis:test", "--libs", "--add", server+"=/usr/bin/redis-server",
-			"--add", strings.TrimSuffix(server, "server")+"cli=/usr/bin/redis-cli", "--entrypoint", "/usr/bin/redis-server", "-o", archive)
+			"--add", strings.TrimSuffix(server, "server")+"cli=/usr/bin/redis-cli", "--entrypoint", "/usr/bin/redis-server",
+			"-o", archive)
 		m.localcluster("load-image", "--name", m.name, archive)
 		m.kubectl("run", "redis", "--image=wsfleet/redis:test", "--port=6379")
 		m.kubectl("wait", "--for=condition=Ready", "pod/redis", "--timeout=60s")
@@ -306,7 +309,8 @@ func (m *machine) loadProbe() {
 	build := exec.Command("go", "build", "-o", program, "./testdata/probe")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	m.run(build)
-	m.localcluster("build-image", "--name", "wsfleet/probe:test", "--add", program+"=/probe", "--entrypoint", "/probe", "-o", archive)
+	m.localcluster("build-image", "--name", "wsfleet/probe:test", "--add", program+"=/probe", "--entrypoint", "/probe",
+		"-o", archive)
 	m.localcluster("load-image", "--name", m.name, archive)
 	m.localcluster("load-image", "--name", m.name, archive)
 }

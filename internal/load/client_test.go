@@ -54,8 +54,8 @@ func push(number uint32) []byte {
 func TestFramesComeInAnyPieces(t *testing.T) {
 	one := push(2)
 	payload := string(one[4:])
-	all := slices.Concat(push(1), frame(0x89, "ping"), frame(0x01, payload[:70]), frame(0x8a, ""), frame(0x00, payload[70:100]),
-		frame(0x89, "p2"), frame(0x80, payload[100:]), push(3), frame(0x81, `{}`), push(4))
+	all := slices.Concat(push(1), frame(0x89, "ping"), frame(0x01, payload[:70]), frame(0x8a, ""),
+		frame(0x00, payload[70:100]), frame(0x89, "p2"), frame(0x80, payload[100:]), push(3), frame(0x81, `{}`), push(4))
 	for _, size := range []int{1, 2, 3, 7, 100, 1000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			c, wire := lonely(t, Centrifuge)
@@ -93,9 +93,12 @@ func TestFramesThatEndAConnection(t *testing.T) {
 		"far too large":             {[]byte{0x81, 127, 0, 0, 0, 1, 0, 0, 0, 0}, errFrameTooLarge.Error()},
 		"close":                     {frame(0x88, "\x03\xf0go away"), "closed by the server: 1008 go away"},
 		"no JSON":                   {frame(0x81, "hello"), "no JSON"},
-		"unsubscribed":              {frame(0x81, `{"push":{"channel":"x","unsubscribe":{"code":2500,"reason":"gap"}}}`), "unsubscribed the client: 2500 gap"},
-		"disconnect":                {frame(0x81, `{"push":{"disconnect":{"code":3005,"reason":"expired"}}}`), "disconnected the client: 3005 expired"},
-		"subscription refused":      {frame(0x81, `{"id":2,"error":{"code":103,"message":"permission denied"}}`), "error 103: permission denied"},
+		"unsubscribed": {frame(0x81, `{"push":{"channel":"x","unsubscribe":{"code":2500,"reason":"gap"}}}`),
+			"unsubscribed the client: 2500 gap"},
+		"disconnect": {frame(0x81, `{"push":{"disconnect":{"code":3005,"reason":"expired"}}}`),
+			"disconnected the client: 3005 expired"},
+		"subscription refused": {frame(0x81, `{"id":2,"error":{"code":103,"message":"permission denied"}}`),
+			"error 103: permission denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, wire := lonely(t, Centrifuge)
@@ -112,7 +115,8 @@ func TestFramesThatEndAConnection(t *testing.T) {
 func TestWhoIsNotSubscribedHasTheReason(t *testing.T) {
 	c, _ := lonely(t, Centrifuge)
 	c.state.Store(connecting)
-	c.shard.read(c, frame(0x81, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"error":{"code":106,"message":"limit exceeded"}}`), 10)
+	c.shard.read(c, frame(0x81, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"error":{"code":106,"message":"limit exceeded"}}`),
+		10)
 	require.EqualError(t, <-c.ready, "the server answered error 106: limit exceeded")
 	require.Empty(t, c.shard.worker.disconnects)
 }
@@ -133,7 +137,10 @@ func FuzzFeed(f *testing.F) {
 	f.Add(push(1), uint16(3))
 	f.Add(slices.Concat(push(1), frame(0x89, "ping"), frame(0x81, "{}")), uint16(1))
 	f.Add(frame(0x88, "\x03\xe8bye"), uint16(1))
-	f.Add(frame(0x81, `{"id":2,"subscribe":{"recoverable":true,"epoch":"e","offset":7,"recovered":true,"publications":[{"data":{}}]}}`), uint16(1))
+	f.Add(
+		frame(0x81,
+			`{"id":2,"subscribe":{"recoverable":true,"epoch":"e","offset":7,"recovered":true,"publications":[{"data":{}}]}}`),
+		uint16(1))
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		at := min(int(cut), len(data))
 		whole, _ := lonely(t, Centrifuge)

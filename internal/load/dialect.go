@@ -74,7 +74,8 @@ const (
 func (centrifuge) target(u url.URL, _ string) *url.URL { return withPath(u, contract.PathCentrifuge) }
 
 func (centrifuge) hello(channel string, p *past) []byte {
-	b := fmt.Appendf(nil, `{"id":%d,"connect":{}}`+"\n"+`{"id":%d,"subscribe":{"channel":%q`, idConnect, idSubscribe, channel)
+	b := fmt.Appendf(nil, `{"id":%d,"connect":{}}`+"\n"+`{"id":%d,"subscribe":{"channel":%q`, idConnect, idSubscribe,
+		channel)
 	switch {
 	case p.at.epoch != "":
 		b = fmt.Appendf(b, `,"recover":true,"epoch":%q,"offset":%d`, p.at.epoch, p.at.offset)
@@ -186,7 +187,8 @@ func (d centrifuge) reply(c *client, line []byte, now int64) error {
 }
 
 // errNoRecovery is a channel whose subscribers cannot recover.
-var errNoRecovery = errors.New("the server lets nobody recover in this channel: give it a rule with history and recovery")
+var errNoRecovery = errors.New(
+	"the server lets nobody recover in this channel: give it a rule with history and recovery")
 
 // begin takes what the client missed, and lets it go on from there.
 func (centrifuge) begin(c *client, s *subscribed, now int64) error {

@@ -33,7 +33,15 @@ func Run(ctx context.Context, o Options, around Surroundings) (*Result, error) {
 	if o.Sources == nil {
 		o.Sources = defaultSources(ctx, o.URL)
 	}
-	d := &director{options: o, observe: newObserver(&o), clock: newClock(), progress: around.Progress, began: time.Now(), connectLatency: newHistogram(), latency: newHistogram()}
+	d := &director{
+		options:        o,
+		observe:        newObserver(&o),
+		clock:          newClock(),
+		progress:       around.Progress,
+		began:          time.Now(),
+		connectLatency: newHistogram(),
+		latency:        newHistogram(),
+	}
 	if err := d.look(ctx); err != nil {
 		return nil, err
 	}
@@ -84,10 +92,21 @@ type director struct {
 
 func newResult(o *Options, processes int) *Result {
 	return &Result{
-		Scenario: o.Scenario, URL: o.URL, Protocol: o.Protocol, Clients: o.Clients, Channels: o.Channels, Processes: processes,
-		MessageBytes: o.MessageBytes, Loop: o.loop(), Rate: o.Rate, Window: o.Window,
-		Phases: []Phase{}, Samples: []Sample{}, Connect: Connect{Errors: map[string]int64{}}, Publish: Publish{Errors: map[string]int64{}},
-		Disconnects: map[string]int64{},
+		Scenario:     o.Scenario,
+		URL:          o.URL,
+		Protocol:     o.Protocol,
+		Clients:      o.Clients,
+		Channels:     o.Channels,
+		Processes:    processes,
+		MessageBytes: o.MessageBytes,
+		Loop:         o.loop(),
+		Rate:         o.Rate,
+		Window:       o.Window,
+		Phases:       []Phase{},
+		Samples:      []Sample{},
+		Connect:      Connect{Errors: map[string]int64{}},
+		Publish:      Publish{Errors: map[string]int64{}},
+		Disconnects:  map[string]int64{},
 	}
 }
 
@@ -225,7 +244,11 @@ func between(before, after *reading) *ServerPhase {
 	if before == nil || after == nil {
 		return nil
 	}
-	return &ServerPhase{CPUSeconds: after.cpuSeconds - before.cpuSeconds, RSSStartBytes: before.rssBytes, RSSEndBytes: after.rssBytes}
+	return &ServerPhase{
+		CPUSeconds:    after.cpuSeconds - before.cpuSeconds,
+		RSSStartBytes: before.rssBytes,
+		RSSEndBytes:   after.rssBytes,
+	}
 }
 
 // report asks all workers and adds up what they say.

@@ -72,7 +72,8 @@ func startGateway(t *testing.T, rules ...channel.Rule) string {
 	// Load comes faster than clients may by default.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
-	g, err := gateway.New(t.Context(), cfg, gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	g, err := gateway.New(t.Context(), cfg,
+		gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -231,7 +232,8 @@ func (f *fake) command(p *peer, line []byte) {
 		answer := f.publish(p)
 		if strings.HasPrefix(answer, `"publish"`) {
 			f.fanOut(c.Publish.Channel, func() []byte {
-				return fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s%s}}}`, c.Publish.Channel, c.Publish.Data, f.stamp(string(c.Publish.Data)))
+				return fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s%s}}}`, c.Publish.Channel, c.Publish.Data,
+					f.stamp(string(c.Publish.Data)))
 			})
 		}
 		p.send(fmt.Sprintf(`{"id":%d,%s}`, c.ID, answer))

@@ -64,5 +64,12 @@ func summary(h *hdrhistogram.Histogram) Latency {
 	}
 	seconds := func(us float64) float64 { return us / 1e6 }
 	q := func(percent float64) float64 { return seconds(float64(h.ValueAtQuantile(percent))) }
-	return Latency{P50: q(50), P90: q(90), P99: q(99), P999: q(99.9), Max: seconds(float64(h.Max())), Mean: seconds(h.Mean())}
+	return Latency{
+		P50:  q(50),
+		P90:  q(90),
+		P99:  q(99),
+		P999: q(99.9),
+		Max:  seconds(float64(h.Max())),
+		Mean: seconds(h.Mean()),
+	}
 }

@@ -146,32 +146,43 @@ func (o *Options) Validate() error {
 	known := slices.ContainsFunc(Scenarios(), func(s [2]string) bool { return s[0] == string(o.Scenario) })
 	wrong(!known, "", "unknown scenario %q: use %s", o.Scenario, scenarioNames())
 	u, err := url.Parse(o.URL)
-	wrong(err != nil || u != nil && (u.Scheme != "ws" && u.Scheme != "wss" || u.Host == ""), "", "URL %q cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com", o.URL)
-	wrong(o.Protocol != Plain && o.Protocol != Centrifuge, "protocol", "unknown protocol %q: use plain or centrifuge", o.Protocol)
+	wrong(err != nil || u != nil && (u.Scheme != "ws" && u.Scheme != "wss" || u.Host == ""), "",
+		"URL %q cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com", o.URL)
+	wrong(o.Protocol != Plain && o.Protocol != Centrifuge, "protocol", "unknown protocol %q: use plain or centrifuge",
+		o.Protocol)
 	wrong(o.Clients < 1, "clients", "%d clients cannot do anything: give 1 or more", o.Clients)
 	wrong(o.Scenario == Direct && o.Clients%2 != 0, "clients", "%d clients make no pairs: give an even number", o.Clients)
 	wrong(o.Channels < 1, "channels", "%d channels cannot be used: give 1 or more", o.Channels)
-	wrong(o.Clients > 0 && o.Channels > o.Clients, "channels", "%d channels for %d clients leave some without a subscriber: give at most as many as --clients", o.Channels, o.Clients)
+	wrong(o.Clients > 0 && o.Channels > o.Clients, "channels",
+		"%d channels for %d clients leave some without a subscriber: give at most as many as --clients", o.Channels,
+		o.Clients)
 	wrong(o.Rate < 0, "rate", "%v messages a second cannot be offered: give a rate above 0", o.Rate)
 	wrong(o.Window < 0, "window", "a window of %d cannot be used: give 1 or more", o.Window)
-	wrong(o.Rate > 0 && o.Window > 0, "window", "excludes --rate: give --rate for an open loop or --window for a closed one")
+	wrong(o.Rate > 0 && o.Window > 0, "window",
+		"excludes --rate: give --rate for an open loop or --window for a closed one")
 	wrong(!o.publishes() && o.Rate > 0, "rate", "%s publishes nothing: leave it out", o.doing())
 	wrong(!o.publishes() && o.Window > 0, "window", "%s publishes nothing: leave it out", o.doing())
 	wrong(o.Scenario == Storm && o.Recover && o.Window > 0, "window", "would wait for clients that are cut: give --rate")
 	wrong(o.Recover && o.Scenario != Storm, "recover", "only storm reconnects: leave it out")
 	wrong(o.Recover && o.Protocol == Plain, "recover", "the plain protocol has no positions: use --protocol centrifuge")
-	wrong(o.MessageBytes < minMessageBytes, "message-bytes", "%d bytes are too few: a message carries its number, its publisher and its time; give %d or more", o.MessageBytes, minMessageBytes)
+	wrong(o.MessageBytes < minMessageBytes, "message-bytes",
+		"%d bytes are too few: a message carries its number, its publisher and its time; give %d or more", o.MessageBytes,
+		minMessageBytes)
 	wrong(o.Duration <= 0, "duration", "%v cannot be measured: give a time above 0, like 10s", o.Duration)
 	wrong(o.Hold <= 0, "hold", "%v cannot be measured: give a time above 0, like 10s", o.Hold)
 	wrong(o.Warmup < 0, "warmup", "%v is no time: give 0 or more, like 2s", o.Warmup)
 	wrong(o.Timeout <= 0, "timeout", "%v is no time to wait: give one above 0, like 10s", o.Timeout)
-	wrong(o.ConnectRate < 0, "connect-rate", "%v connections a second cannot be made: give a rate above 0, or 0 for no limit", o.ConnectRate)
-	wrong(o.ConnectConcurrency < 0, "connect-concurrency", "%d handshakes at once cannot be made: give 1 or more, or 0 for the default", o.ConnectConcurrency)
-	wrong(o.Processes < 0, "processes", "%d processes cannot be started: give 1 or more, or 0 for as many as descriptors need", o.Processes)
+	wrong(o.ConnectRate < 0, "connect-rate",
+		"%v connections a second cannot be made: give a rate above 0, or 0 for no limit", o.ConnectRate)
+	wrong(o.ConnectConcurrency < 0, "connect-concurrency",
+		"%d handshakes at once cannot be made: give 1 or more, or 0 for the default", o.ConnectConcurrency)
+	wrong(o.Processes < 0, "processes",
+		"%d processes cannot be started: give 1 or more, or 0 for as many as descriptors need", o.Processes)
 	wrong(o.Jitter < 0, "jitter", "%v is no time: give 0 or more, like 10s", o.Jitter)
 	wrong(o.Jitter > 0 && o.Scenario != Storm, "jitter", "only storm reconnects: leave it out")
 	wrong(o.Cycles < 1, "cycles", "%d cycles are no storm: give 1 or more", o.Cycles)
-	wrong(o.StepClients < 0, "step-clients", "%d clients are no step: give 1 or more, or 0 for a tenth of --clients", o.StepClients)
+	wrong(o.StepClients < 0, "step-clients", "%d clients are no step: give 1 or more, or 0 for a tenth of --clients",
+		o.StepClients)
 	wrong(o.MaxP99 < 0, "max-p99", "%v is no latency: give one above 0, or 0 for no limit", o.MaxP99)
 	wrong(o.MaxP99 > 0 && o.Scenario != Ramp, "max-p99", "only ramp ends at it: leave it out")
 	wrong(o.ServerPID < 0, "server-pid", "%d is no process: give the server's", o.ServerPID)

@@ -66,7 +66,8 @@ func (d *director) arrive(ctx context.Context, name string, args ConnectArgs) (c
 	switch {
 	case err != nil:
 	case gaveUp:
-		err = fmt.Errorf("gave up after %d attempts, all of which failed: is there a server at %s?", c.Attempted, d.options.URL)
+		err = fmt.Errorf("gave up after %d attempts, all of which failed: is there a server at %s?", c.Attempted,
+			d.options.URL)
 	case c.Connected == 0 && ctx.Err() == nil:
 		err = fmt.Errorf("no client could connect: is there a server at %s?", d.options.URL)
 	}

@@ -42,12 +42,13 @@ func (r *Result) figures() []figure {
 	all := []figure{
 		overTime("Connections", "open", r.over("open", func(s Sample) float64 { return float64(s.Connected) })),
 		overTime("Deliveries", "per second", r.over("deliveries", func(s Sample) float64 { return s.DeliveriesPerSecond })),
-		overTime("Latency of deliveries", "ms",
-			r.over("p50", func(s Sample) float64 { return s.P50 * 1e3 }), r.over("p99", func(s Sample) float64 { return s.P99 * 1e3 })),
+		overTime("Latency of deliveries", "ms", r.over("p50", func(s Sample) float64 { return s.P50 * 1e3 }),
+			r.over("p99", func(s Sample) float64 { return s.P99 * 1e3 })),
 		byPercentile("Latency of deliveries by percentile", r.deliveryLatency),
 		byPercentile("Time to connect by percentile", r.connectLatency),
 		overTime("Server CPU", "cores", r.over("cores", func(s Sample) float64 { return s.ServerCPU })),
-		overTime("Server memory", "MiB", r.over("resident", func(s Sample) float64 { return float64(s.ServerRSSBytes) / (1 << 20) })),
+		overTime("Server memory", "MiB",
+			r.over("resident", func(s Sample) float64 { return float64(s.ServerRSSBytes) / (1 << 20) })),
 	}
 	var some []figure
 	for _, f := range all {
@@ -84,7 +85,8 @@ func byPercentile(title string, h *hdrhistogram.Histogram) figure {
 		}
 	}
 	f.curves = []curve{c}
-	f.ticks = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 1, Label: "90"}, {Value: 2, Label: "99"}, {Value: 3, Label: "99.9"}, {Value: 4, Label: "99.99"}}
+	f.ticks = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 1, Label: "90"}, {Value: 2, Label: "99"},
+		{Value: 3, Label: "99.9"}, {Value: 4, Label: "99.99"}}
 	return f
 }
 
@@ -132,5 +134,6 @@ func (f figure) svg() (template.HTML, error) {
 		return "", fmt.Errorf("plot %s: %w", f.title, err)
 	}
 	// What comes before the element is for a file of its own.
-	return template.HTML(b.Bytes()[max(0, bytes.Index(b.Bytes(), []byte("<svg"))):]), nil //nolint:gosec // its texts are constants
+	return template.HTML(b.Bytes()[max(0,
+		bytes.Index(b.Bytes(), []byte("<svg"))):]), nil //nolint:gosec // its texts are constants
 }

@@ -19,13 +19,44 @@ func specimens() map[string]*Result {
 	for i := range int64(1000) {
 		record(latency, (i+1)*1e6)
 	}
-	connect := Connect{Attempted: 5002, Connected: 5000, Failed: 2, Errors: map[string]int64{"timeout": 2}, PerSecond: 8233.4, Latency: summary(latency)}
+	connect := Connect{
+		Attempted: 5002,
+		Connected: 5000,
+		Failed:    2,
+		Errors:    map[string]int64{"timeout": 2},
+		PerSecond: 8233.4,
+		Latency:   summary(latency),
+	}
 	server := &ServerPhase{CPUSeconds: 0.4, RSSStartBytes: 13 << 20, RSSEndBytes: 23 << 20}
-	publish := Publish{Sent: 100, Acknowledged: 99, Failed: 1, Errors: map[string]int64{"the server answered error 100: no broker": 1}, PerSecond: 10}
-	delivery := Delivery{Expected: 500000, Received: 499999, Lost: 1, Duplicated: 2, Reordered: 3, PerSecond: 50000, Latency: summary(latency)}
+	publish := Publish{
+		Sent:         100,
+		Acknowledged: 99,
+		Failed:       1,
+		Errors:       map[string]int64{"the server answered error 100: no broker": 1},
+		PerSecond:    10,
+	}
+	delivery := Delivery{
+		Expected:   500000,
+		Received:   499999,
+		Lost:       1,
+		Duplicated: 2,
+		Reordered:  3,
+		PerSecond:  50000,
+		Latency:    summary(latency),
+	}
 	samples := []Sample{
 		{Seconds: 1, Phase: "connect", Connected: 4000, ServerCPU: 0.5, ServerRSSBytes: 20 << 20},
-		{Seconds: 2, Phase: "run", Connected: 5000, PublishedPerSecond: 10, DeliveriesPerSecond: 50000, P50: 0.01, P99: 0.02, ServerCPU: 0.25, ServerRSSBytes: 23 << 20},
+		{
+			Seconds:             2,
+			Phase:               "run",
+			Connected:           5000,
+			PublishedPerSecond:  10,
+			DeliveriesPerSecond: 50000,
+			P50:                 0.01,
+			P99:                 0.02,
+			ServerCPU:           0.25,
+			ServerRSSBytes:      23 << 20,
+		},
 	}
 	common := Result{
 		URL: "ws://127.0.0.1:8080", Protocol: Centrifuge, Clients: 5001, Channels: 1, Processes: 1, MessageBytes: 100,
@@ -34,7 +65,8 @@ func specimens() map[string]*Result {
 	}
 	fanout := common
 	fanout.Scenario, fanout.Loop, fanout.Rate = Fanout, LoopOpen, 10
-	fanout.Phases = []Phase{{Name: "connect", Seconds: 0.6, Server: server, LoadCPUSeconds: 0.5}, {Name: "run", Seconds: 10, Server: server, LoadCPUSeconds: 2.5}}
+	fanout.Phases = []Phase{{Name: "connect", Seconds: 0.6, Server: server, LoadCPUSeconds: 0.5},
+		{Name: "run", Seconds: 10, Server: server, LoadCPUSeconds: 2.5}}
 	fanout.Publish, fanout.Delivery, fanout.deliveryLatency = publish, delivery, latency
 	fanout.Server = &ServerTotal{CPUSeconds: 0.8, RSSBytes: 23 << 20}
 	fanout.Disconnects = map[string]int64{"closed by the server: 3008 slow": 1}
@@ -46,11 +78,25 @@ func specimens() map[string]*Result {
 	storm.Steps = []Step{{Clients: 5000, Seconds: 1.5, Connect: connect, BackAfterSeconds: 1.4}}
 	recovering := storm
 	recovering.Loop, recovering.Rate, recovering.Publish, recovering.Delivery = LoopOpen, 10, publish, delivery
-	recovering.Steps = []Step{{Clients: 5000, Seconds: 1.5, Connect: connect, BackAfterSeconds: 1.4, Recovery: &Recovery{Recovered: 4999, Unrecovered: 1, Publications: 70000}}}
+	recovering.Steps = []Step{{
+		Clients:          5000,
+		Seconds:          1.5,
+		Connect:          connect,
+		BackAfterSeconds: 1.4,
+		Recovery:         &Recovery{Recovered: 4999, Unrecovered: 1, Publications: 70000},
+	}}
 	ramp := common
 	ramp.Scenario, ramp.Loop, ramp.Window, ramp.Channels = Ramp, LoopClosed, 16, 2
-	ramp.Phases = []Phase{{Name: "connect publishers", Seconds: 0.6}, {Name: "connect 500", Seconds: 0.1}, {Name: "run 500", Seconds: 10}}
-	ramp.Steps = []Step{{Clients: 500, Seconds: 10, Connect: connect, Publish: &publish, Delivery: &delivery, Server: server}}
+	ramp.Phases = []Phase{{Name: "connect publishers", Seconds: 0.6}, {Name: "connect 500", Seconds: 0.1},
+		{Name: "run 500", Seconds: 10}}
+	ramp.Steps = []Step{{
+		Clients:  500,
+		Seconds:  10,
+		Connect:  connect,
+		Publish:  &publish,
+		Delivery: &delivery,
+		Server:   server,
+	}}
 	ramp.Ended = "p99 was above 100ms"
 	return map[string]*Result{"fanout": &fanout, "storm": &storm, "recovering": &recovering, "ramp": &ramp}
 }
@@ -111,10 +157,24 @@ func TestHTML(t *testing.T) {
 
 func TestNumbersForPeople(t *testing.T) {
 	for want, got := range map[string]string{
-		"0": seconds(0), "12.3 us": seconds(12.34e-6), "1.23 ms": seconds(1.234e-3), "999 ms": seconds(0.999), "1.5 s": seconds(1.5), "16m40s": seconds(1000),
-		"0.12": number(0.123), "12.5": number(12.5), "1,234,568": number(1234567.8), "-1,234": grouped(-1234), "999": grouped(999), "1,000": grouped(1000),
-		"512 B": bytesText(512), "2.0 KiB": bytesText(2048), "-3.0 KiB": bytesText(-3072), "20 MiB": bytesText(20 << 20),
-		"1 channel": plural(1, "channel"), "2 channels": plural(2, "channel"),
+		"0":          seconds(0),
+		"12.3 us":    seconds(12.34e-6),
+		"1.23 ms":    seconds(1.234e-3),
+		"999 ms":     seconds(0.999),
+		"1.5 s":      seconds(1.5),
+		"16m40s":     seconds(1000),
+		"0.12":       number(0.123),
+		"12.5":       number(12.5),
+		"1,234,568":  number(1234567.8),
+		"-1,234":     grouped(-1234),
+		"999":        grouped(999),
+		"1,000":      grouped(1000),
+		"512 B":      bytesText(512),
+		"2.0 KiB":    bytesText(2048),
+		"-3.0 KiB":   bytesText(-3072),
+		"20 MiB":     bytesText(20 << 20),
+		"1 channel":  plural(1, "channel"),
+		"2 channels": plural(2, "channel"),
 	} {
 		require.Equal(t, want, got)
 	}
@@ -123,7 +183,8 @@ func TestNumbersForPeople(t *testing.T) {
 func TestProgressLine(t *testing.T) {
 	samples := specimens()["fanout"].Samples
 	require.Equal(t, "   1s connect: 4,000 connected, server 0.50 cores, 20 MiB", samples[0].Line())
-	require.Equal(t, "   2s run: 5,000 connected, 50,000 deliveries/s, p99 20 ms, server 0.25 cores, 23 MiB", samples[1].Line())
+	require.Equal(t, "   2s run: 5,000 connected, 50,000 deliveries/s, p99 20 ms, server 0.25 cores, 23 MiB",
+		samples[1].Line())
 }
 
 func TestHistogramsTravel(t *testing.T) {

@@ -28,17 +28,22 @@ func TestScenarios(t *testing.T) {
 		change   func(*Options)
 		expectation
 	}{
-		"idle":              {Idle, func(o *Options) { o.Channels = 3 }, expectation{6, []string{"connect", "hold"}, 0}},
-		"fanout, open":      {Fanout, func(o *Options) { o.Rate = 100 }, expectation{7, []string{"connect", "run"}, 7}},
-		"fanout, closed":    {Fanout, func(o *Options) { o.Window = 3 }, expectation{7, []string{"connect", "run"}, 7}},
-		"fanout, two":       {Fanout, func(o *Options) { o.Window, o.Channels = 3, 2 }, expectation{8, []string{"connect", "run"}, 4}},
-		"chat, open":        {Chat, func(o *Options) { o.Channels, o.Rate = 2, 200 }, expectation{6, []string{"connect", "run"}, 3}},
-		"chat, closed":      {Chat, func(o *Options) { o.Channels, o.Window = 2, 4 }, expectation{6, []string{"connect", "run"}, 3}},
-		"direct, open":      {Direct, func(o *Options) { o.Rate = 200 }, expectation{6, []string{"connect", "run"}, 2}},
-		"direct, closed":    {Direct, func(o *Options) { o.Window = 6 }, expectation{6, []string{"connect", "run"}, 2}},
-		"paced connects":    {Idle, func(o *Options) { o.ConnectRate = 200 }, expectation{6, []string{"connect", "hold"}, 0}},
-		"large messages":    {Fanout, func(o *Options) { o.Window, o.MessageBytes = 1, 20000 }, expectation{7, []string{"connect", "run"}, 7}},
-		"smallest messages": {Fanout, func(o *Options) { o.Window, o.MessageBytes = 1, minMessageBytes }, expectation{7, []string{"connect", "run"}, 7}},
+		"idle":           {Idle, func(o *Options) { o.Channels = 3 }, expectation{6, []string{"connect", "hold"}, 0}},
+		"fanout, open":   {Fanout, func(o *Options) { o.Rate = 100 }, expectation{7, []string{"connect", "run"}, 7}},
+		"fanout, closed": {Fanout, func(o *Options) { o.Window = 3 }, expectation{7, []string{"connect", "run"}, 7}},
+		"fanout, two": {Fanout, func(o *Options) { o.Window, o.Channels = 3, 2 },
+			expectation{8, []string{"connect", "run"}, 4}},
+		"chat, open": {Chat, func(o *Options) { o.Channels, o.Rate = 2, 200 },
+			expectation{6, []string{"connect", "run"}, 3}},
+		"chat, closed": {Chat, func(o *Options) { o.Channels, o.Window = 2, 4 },
+			expectation{6, []string{"connect", "run"}, 3}},
+		"direct, open":   {Direct, func(o *Options) { o.Rate = 200 }, expectation{6, []string{"connect", "run"}, 2}},
+		"direct, closed": {Direct, func(o *Options) { o.Window = 6 }, expectation{6, []string{"connect", "run"}, 2}},
+		"paced connects": {Idle, func(o *Options) { o.ConnectRate = 200 }, expectation{6, []string{"connect", "hold"}, 0}},
+		"large messages": {Fanout, func(o *Options) { o.Window, o.MessageBytes = 1, 20000 },
+			expectation{7, []string{"connect", "run"}, 7}},
+		"smallest messages": {Fanout, func(o *Options) { o.Window, o.MessageBytes = 1, minMessageBytes },
+			expectation{7, []string{"connect", "run"}, 7}},
 	} {
 		for _, protocol := range []Protocol{Plain, Centrifuge} {
 			t.Run(fmt.Sprintf("%s, %s", name, protocol), func(t *testing.T) {
@@ -133,7 +138,8 @@ func TestRamp(t *testing.T) {
 }
 
 func TestARampEndsAtItsLatency(t *testing.T) {
-	r := run(t, options(Ramp, startGateway(t), func(o *Options) { o.StepClients, o.Rate, o.MaxP99 = 2, 50, time.Nanosecond }))
+	r := run(t,
+		options(Ramp, startGateway(t), func(o *Options) { o.StepClients, o.Rate, o.MaxP99 = 2, 50, time.Nanosecond }))
 	require.Empty(t, r.Failures)
 	require.Len(t, r.Steps, 1)
 	require.Equal(t, "p99 was above 1ns", r.Ended)
@@ -316,7 +322,8 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
 	t.Cleanup(s.Close)
 	t.Cleanup(func() { close(hung) })
-	r := run(t, options(Idle, "ws"+strings.TrimPrefix(s.URL, "http"), func(o *Options) { o.Timeout = 100 * time.Millisecond }))
+	r := run(t,
+		options(Idle, "ws"+strings.TrimPrefix(s.URL, "http"), func(o *Options) { o.Timeout = 100 * time.Millisecond }))
 	require.Equal(t, map[string]int64{"timeout": 6}, r.Connect.Errors)
 }
 

@@ -39,7 +39,10 @@ func ParseSources(text string) ([]netip.Addr, error) {
 }
 
 func sourcesError(part string) error {
-	return &Error{Flag: "sources", Problem: fmt.Sprintf("%q is no address and no range: give one like 127.0.0.1-127.0.0.10", part)}
+	return &Error{
+		Flag:    "sources",
+		Problem: fmt.Sprintf("%q is no address and no range: give one like 127.0.0.1-127.0.0.10", part),
+	}
 }
 
 // defaultSources are several where that costs nothing: all of 127.0.0.0/8 is this machine.

@@ -49,9 +49,19 @@ func (d *director) cycle(ctx context.Context, number int) error {
 	}
 	started := time.Now()
 	c, last, err := d.arrive(ctx, fmt.Sprintf("storm %d", number), ConnectArgs{
-		Range: all, Concurrency: o.stormConcurrency, Storm: true, Jitter: o.Jitter, GiveUp: d.clock.now() + int64(o.Jitter+o.Timeout),
+		Range:       all,
+		Concurrency: o.stormConcurrency,
+		Storm:       true,
+		Jitter:      o.Jitter,
+		GiveUp:      d.clock.now() + int64(o.Jitter+o.Timeout),
 	})
-	step := Step{Clients: before, Seconds: time.Since(started).Seconds(), Connect: c, BackAfterSeconds: last, Server: d.lastPhase().Server}
+	step := Step{
+		Clients:          before,
+		Seconds:          time.Since(started).Seconds(),
+		Connect:          c,
+		BackAfterSeconds: last,
+		Server:           d.lastPhase().Server,
+	}
 	if o.Recover {
 		step.Recovery = new(c.recovery)
 	}

@@ -23,7 +23,11 @@ func recovering(url string, change func(*Options)) Options {
 }
 
 func kept(pattern string, size int) channel.Rule {
-	return channel.Rule{Pattern: pattern, History: channel.History{Size: size, TTL: channel.Duration(time.Minute)}, Recovery: true}
+	return channel.Rule{
+		Pattern:  pattern,
+		History:  channel.History{Size: size, TTL: channel.Duration(time.Minute)},
+		Recovery: true,
+	}
 }
 
 func TestAStormThatRecovers(t *testing.T) {
@@ -31,7 +35,8 @@ func TestAStormThatRecovers(t *testing.T) {
 	for name, processes := range map[string]int{"one": 1, "several": 3} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t, recovering(url, func(o *Options) { o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = processes, 3, 2, name }))
+			r := run(t,
+				recovering(url, func(o *Options) { o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = processes, 3, 2, name }))
 			require.Empty(t, r.Failures)
 			require.Equal(t, int64(15), r.Connect.Connected, "a publisher for each channel")
 			require.Len(t, r.Steps, 2)
@@ -109,8 +114,9 @@ func (k *keeper) subscribe(command string) string {
 	for _, data := range k.spoil(k.lines[s.Offset:]) {
 		publications = append(publications, fmt.Sprintf(`{"data":%s,"offset":%d}`, data, 1+slices.Index(k.lines, data)))
 	}
-	return fmt.Sprintf(`{"recoverable":true,"epoch":"e","offset":%d,"was_recovering":true,"recovered":%t,"publications":[%s]}`,
-		s.Offset, s.Epoch == "e", strings.Join(publications, ","))
+	return fmt.Sprintf(
+		`{"recoverable":true,"epoch":"e","offset":%d,"was_recovering":true,"recovered":%t,"publications":[%s]}`, s.Offset,
+		s.Epoch == "e", strings.Join(publications, ","))
 }
 
 // The latest of what was missed are spoiled: the first may be from before anything was counted.
@@ -152,7 +158,8 @@ func TestFindOffset(t *testing.T) {
 		require.True(t, found, line)
 		require.Equal(t, want, offset, line)
 	}
-	for _, line := range []string{``, `{}`, `{"offset":`, `{"offset":"1"}`, `{"offset":-1}`, `{"offset":18446744073709551616}`} {
+	for _, line := range []string{``, `{}`, `{"offset":`, `{"offset":"1"}`, `{"offset":-1}`,
+		`{"offset":18446744073709551616}`} {
 		_, found := findOffset([]byte(line))
 		require.False(t, found, line)
 	}
@@ -162,7 +169,13 @@ func TestFindOffset(t *testing.T) {
 func TestAClientIsBehindWhatItRecovered(t *testing.T) {
 	for name, s := range map[string]subscribed{
 		"nothing missed": {Recoverable: true, Epoch: "e", Offset: 7},
-		"some missed":    {Recoverable: true, Recovered: true, Epoch: "e", Offset: 4, Publications: []missed{{Offset: 5}, {Offset: 6}, {Offset: 7}}},
+		"some missed": {
+			Recoverable:  true,
+			Recovered:    true,
+			Epoch:        "e",
+			Offset:       4,
+			Publications: []missed{{Offset: 5}, {Offset: 6}, {Offset: 7}},
+		},
 	} {
 		c := &client{past: &past{kept: true}, ready: make(chan error, 1)}
 		require.NoError(t, centrifuge{}.begin(c, &s, 0), name)

@@ -15,7 +15,8 @@ import (
 // WriteText writes a result for people.
 func (r *Result) WriteText(w io.Writer) error {
 	t := &page{tabs: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-	t.line("%s, %s, %s clients, %s, at %s", r.Scenario, r.Protocol, grouped(int64(r.Clients)), plural(r.Channels, "channel"), r.URL)
+	t.line("%s, %s, %s clients, %s, at %s", r.Scenario, r.Protocol, grouped(int64(r.Clients)),
+		plural(r.Channels, "channel"), r.URL)
 	t.line("%s", r.offered())
 	t.gap()
 	t.connect("connect", r.Connect)
@@ -89,13 +90,19 @@ func (t *page) connect(name string, c Connect) {
 func (t *page) step(n int, s Step) {
 	if s.Delivery == nil {
 		t.connect(fmt.Sprintf("storm %d", n), s.Connect)
-		t.row("", fmt.Sprintf("%s of %s back after %s", grouped(s.Connect.Connected), grouped(int64(s.Clients)), seconds(s.BackAfterSeconds)))
+		t.row("",
+			fmt.Sprintf("%s of %s back after %s", grouped(s.Connect.Connected), grouped(int64(s.Clients)),
+				seconds(s.BackAfterSeconds)))
 		if r := s.Recovery; r != nil {
-			t.row("", fmt.Sprintf("%s recovered, %s not, %s publications with it", grouped(r.Recovered), grouped(r.Unrecovered), grouped(r.Publications)))
+			t.row("",
+				fmt.Sprintf("%s recovered, %s not, %s publications with it", grouped(r.Recovered), grouped(r.Unrecovered),
+					grouped(r.Publications)))
 		}
 		return
 	}
-	t.row(fmt.Sprintf("step %d", n), fmt.Sprintf("%s clients: %s deliveries/s, %s lost", grouped(int64(s.Clients)), number(s.Delivery.PerSecond), grouped(s.Delivery.Lost)))
+	t.row(fmt.Sprintf("step %d", n),
+		fmt.Sprintf("%s clients: %s deliveries/s, %s lost", grouped(int64(s.Clients)), number(s.Delivery.PerSecond),
+			grouped(s.Delivery.Lost)))
 	t.row("", s.Delivery.Latency.String())
 }
 
@@ -105,9 +112,11 @@ func (t *page) traffic(r *Result) {
 	if r.Protocol == Centrifuge {
 		acknowledged = fmt.Sprintf(", %s acknowledged", grouped(p.Acknowledged))
 	}
-	t.row("published", fmt.Sprintf("%s%s, %s failed, %s/s", grouped(p.Sent), acknowledged, grouped(p.Failed), number(p.PerSecond)))
+	t.row("published",
+		fmt.Sprintf("%s%s, %s failed, %s/s", grouped(p.Sent), acknowledged, grouped(p.Failed), number(p.PerSecond)))
 	t.row("delivered", fmt.Sprintf("%s of %s, %s/s", grouped(d.Received), grouped(d.Expected), number(d.PerSecond)))
-	t.row("", fmt.Sprintf("%s lost, %s duplicated, %s reordered", grouped(d.Lost), grouped(d.Duplicated), grouped(d.Reordered)))
+	t.row("",
+		fmt.Sprintf("%s lost, %s duplicated, %s reordered", grouped(d.Lost), grouped(d.Duplicated), grouped(d.Reordered)))
 	if d.Received > 0 {
 		t.row("", d.Latency.String())
 	}
@@ -153,7 +162,8 @@ func (r *Result) perUnit() string {
 }
 
 func (l Latency) String() string {
-	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, p99.9 %s, max %s, mean %s", seconds(l.P50), seconds(l.P90), seconds(l.P99), seconds(l.P999), seconds(l.Max), seconds(l.Mean))
+	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, p99.9 %s, max %s, mean %s", seconds(l.P50), seconds(l.P90), seconds(l.P99),
+		seconds(l.P999), seconds(l.Max), seconds(l.Mean))
 }
 
 // seconds writes a time with three digits.

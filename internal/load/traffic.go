@@ -36,8 +36,17 @@ func (d *director) publish(ctx context.Context, lasting time.Duration) (*traffic
 	start := d.clock.now() + int64(soon)
 	from := start + int64(o.Warmup)
 	t := &traffic{
-		args:      RunArgs{Run: d.runTag(), Start: start, From: from, To: from + int64(lasting), Rate: o.Rate, Window: o.Window, Subscribers: subscribers},
-		published: make(chan struct{}), enough: func() {},
+		args: RunArgs{
+			Run:         d.runTag(),
+			Start:       start,
+			From:        from,
+			To:          from + int64(lasting),
+			Rate:        o.Rate,
+			Window:      o.Window,
+			Subscribers: subscribers,
+		},
+		published: make(chan struct{}),
+		enough:    func() {},
 	}
 	publishers, err := collect[RunArgs, int](d.fleet, "Prepare", same(t.args))
 	if err == nil && total(publishers) == 0 {
@@ -125,10 +134,12 @@ func (d *director) unfinished(ctx context.Context, t *traffic, ended error) (err
 		unsent += reply.Unsent
 	}
 	if unsent > 0 {
-		err = fmt.Errorf("%s messages were due and not sent within %v: this machine cannot offer the rate, lower --rate", grouped(unsent), d.options.Timeout)
+		err = fmt.Errorf("%s messages were due and not sent within %v: this machine cannot offer the rate, lower --rate",
+			grouped(unsent), d.options.Timeout)
 	}
 	if stalled > 0 && ctx.Err() == nil && !errors.Is(ended, errEveryoneGone) {
-		err = errors.Join(err, fmt.Errorf("the closed loop waited %v for %d publications that not all subscribers got", d.options.Timeout, stalled))
+		err = errors.Join(err,
+			fmt.Errorf("the closed loop waited %v for %d publications that not all subscribers got", d.options.Timeout, stalled))
 	}
 	return err
 }
@@ -157,7 +168,13 @@ func (d *director) subscribers() ([]int, error) {
 // measured is the outcome of a run of that many seconds.
 func (d *director) measured(r Report, seconds float64) (p Publish, v Delivery) {
 	p = Publish{Sent: r.Sent, Acknowledged: r.Acknowledged, Failed: r.Failed, Errors: r.PublishErrors}
-	v = Delivery{Expected: r.Expected, Received: r.Received, Lost: max(0, r.Expected-r.Received), Duplicated: r.Duplicated, Reordered: r.Reordered}
+	v = Delivery{
+		Expected:   r.Expected,
+		Received:   r.Received,
+		Lost:       max(0, r.Expected-r.Received),
+		Duplicated: r.Duplicated,
+		Reordered:  r.Reordered,
+	}
 	if seconds > 0 {
 		p.PerSecond, v.PerSecond = float64(r.Sent)/seconds, float64(r.Arrived)/seconds
 	}

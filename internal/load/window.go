@@ -20,7 +20,13 @@ type window struct {
 
 // newWindow is a process's share of a window, which may be nothing.
 func newWindow(size int, ours func(int) bool) *window {
-	w := &window{free: make(chan struct{}, size), ours: ours, flying: map[publication]int{}, away: map[publication]int{}, awake: make(chan struct{}, 1)}
+	w := &window{
+		free:   make(chan struct{}, size),
+		ours:   ours,
+		flying: map[publication]int{},
+		away:   map[publication]int{},
+		awake:  make(chan struct{}, 1),
+	}
 	for range size {
 		w.free <- struct{}{}
 	}

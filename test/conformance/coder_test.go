@@ -13,7 +13,11 @@ import (
 
 // coderPeer is the Go library coder/websocket.
 func coderPeer() peer {
-	return peer{name: "coder/websocket", can: fragmenting | pinging | closingFreely | choosingCompression, perform: performCoder}
+	return peer{
+		name:    "coder/websocket",
+		can:     fragmenting | pinging | closingFreely | choosingCompression,
+		perform: performCoder,
+	}
 }
 
 var coderKinds = map[string]websocket.MessageType{"text": websocket.MessageText, "binary": websocket.MessageBinary}
@@ -21,10 +25,14 @@ var coderKinds = map[string]websocket.MessageType{"text": websocket.MessageText,
 func performCoder(ctx context.Context, e exchange) (outcome, error) {
 	var o outcome
 	var pings atomic.Int32
-	options := &websocket.DialOptions{Subprotocols: e.Subprotocols, HTTPHeader: http.Header{}, OnPingReceived: func(context.Context, []byte) bool {
-		pings.Add(1)
-		return true
-	}}
+	options := &websocket.DialOptions{
+		Subprotocols: e.Subprotocols,
+		HTTPHeader:   http.Header{},
+		OnPingReceived: func(context.Context, []byte) bool {
+			pings.Add(1)
+			return true
+		},
+	}
 	if e.Page != "" {
 		options.HTTPHeader.Set("Origin", e.Page)
 	}

@@ -77,7 +77,8 @@ func (s *suite) peers(t *testing.T) []peer {
 // rawPeers speak TCP, and TLS, where the gateway reads and writes in another way.
 func (s *suite) rawPeers(t *testing.T) []*rawSuite {
 	t.Helper()
-	secure := []string{"--" + contract.KeyTLSCertFile, filepath.Join(t.TempDir(), "tls.crt"), "--" + contract.KeyTLSKeyFile, filepath.Join(t.TempDir(), "tls.key")}
+	secure := []string{"--" + contract.KeyTLSCertFile, filepath.Join(t.TempDir(), "tls.crt"),
+		"--" + contract.KeyTLSKeyFile, filepath.Join(t.TempDir(), "tls.key")}
 	certify(t, secure[1], secure[3])
 	return []*rawSuite{
 		{s, "raw TCP", s.gateway.Addr, s.compressing.Addr},

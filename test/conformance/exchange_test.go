@@ -142,7 +142,8 @@ func exchanges() []exchange {
 		echoes("5.4", "a character over two fragments", send("text", "gr\xc3", "\xbc\xc3\x9fe")),
 		echoes("5.4", "fragments between whole messages", send("text", "a"), send("text", "b", "c"), send("text", "d")),
 	)
-	pings := echoes("5.5", "pings of the peer are answered", send("text", "before"), step{Do: "ping"}, step{Do: "ping"}, send("text", "after"))
+	pings := echoes("5.5", "pings of the peer are answered", send("text", "before"), step{Do: "ping"}, step{Do: "ping"},
+		send("text", "after"))
 	pings.needs, pings.want.Pongs = pinging, 2
 	out = append(out, pings, ordered(1000), echoes("5.6", "binary of every byte", send("binary", everyByte())))
 	for name, good := range goodTexts {
@@ -176,22 +177,43 @@ func everyByte() string {
 func endings() []exchange {
 	var out []exchange
 	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 3999, 4000, 4999} {
-		e := exchange{section: "7", name: "the peer closes with " + strconv.Itoa(code), Steps: []step{bye(code, "reason")}, want: outcome{Opened: true, Code: code}}
+		e := exchange{
+			section: "7",
+			name:    "the peer closes with " + strconv.Itoa(code),
+			Steps:   []step{bye(code, "reason")},
+			want:    outcome{Opened: true, Code: code},
+		}
 		if code != 1000 && code < 3000 {
 			e.needs = closingFreely
 		}
 		out = append(out, e)
 	}
 	return append(out,
-		exchange{section: "7", name: "the peer closes without a code", Steps: []step{bye(0, "")}, want: outcome{Opened: true, Code: noCode}},
-		exchange{section: "7", name: "the peer closes with the longest reason", Steps: []step{bye(4000, strings.Repeat("ü", 61)+"r")}, want: outcome{Opened: true, Code: 4000}},
 		exchange{
-			section: "7", name: "the gateway closes a listener that talks", URL: "&channel=second", Steps: []step{send("text", "to nowhere")},
-			want: outcome{Opened: true, Code: 1008, Reason: "publish"},
+			section: "7",
+			name:    "the peer closes without a code",
+			Steps:   []step{bye(0, "")},
+			want:    outcome{Opened: true, Code: noCode},
 		},
 		exchange{
-			section: "7", name: "the gateway closes for the protocol", URL: contract.PathCentrifuge, Steps: []step{send("text", "no command")},
-			want: outcome{Opened: true, Code: 3501, Reason: "bad request"},
+			section: "7",
+			name:    "the peer closes with the longest reason",
+			Steps:   []step{bye(4000, strings.Repeat("ü", 61)+"r")},
+			want:    outcome{Opened: true, Code: 4000},
+		},
+		exchange{
+			section: "7",
+			name:    "the gateway closes a listener that talks",
+			URL:     "&channel=second",
+			Steps:   []step{send("text", "to nowhere")},
+			want:    outcome{Opened: true, Code: 1008, Reason: "publish"},
+		},
+		exchange{
+			section: "7",
+			name:    "the gateway closes for the protocol",
+			URL:     contract.PathCentrifuge,
+			Steps:   []step{send("text", "no command")},
+			want:    outcome{Opened: true, Code: 3501, Reason: "bad request"},
 		},
 	)
 }
@@ -271,7 +293,8 @@ func (s *suite) subprotocols(t *testing.T, p peer) {
 			want: outcome{Opened: true, Subprotocol: c.chosen, Code: 1000},
 		})
 	}
-	s.exchanged(t, p, s.gateway, exchange{section: "4", name: "no channel is refused", URL: contract.PathPlain, want: outcome{Status: 400}})
+	s.exchanged(t, p, s.gateway,
+		exchange{section: "4", name: "no channel is refused", URL: contract.PathPlain, want: outcome{Status: 400}})
 }
 
 // origins are section 10.2.
@@ -285,7 +308,8 @@ func (s *suite) origins(t *testing.T, p peer) {
 		{"a page of an allowed origin may connect", s.allowed, outcome{Opened: true, Code: 1000}},
 		{"a page of a foreign origin may not", s.foreign, outcome{Status: 403}},
 	} {
-		s.exchanged(t, p, s.gateway, exchange{section: "10.2", name: c.name, Page: c.page, Steps: []step{bye(1000, "")}, want: c.want})
+		s.exchanged(t, p, s.gateway,
+			exchange{section: "10.2", name: c.name, Page: c.page, Steps: []step{bye(1000, "")}, want: c.want})
 	}
 }
 
@@ -315,7 +339,13 @@ func (s *suite) drained(t *testing.T, p peer) {
 			}
 			stopped <- err
 		}()
-		s.exchanged(t, p, g, exchange{section: "7", name: "the gateway goes: " + strconv.Itoa(c.code), URL: c.path, want: outcome{Opened: true, Code: c.code, Reason: c.reason}})
+		s.exchanged(t, p, g,
+			exchange{
+				section: "7",
+				name:    "the gateway goes: " + strconv.Itoa(c.code),
+				URL:     c.path,
+				want:    outcome{Opened: true, Code: c.code, Reason: c.reason},
+			})
 		require.NoError(t, <-stopped)
 	}
 }

@@ -95,7 +95,11 @@ type way struct {
 var ways = [...]way{
 	{name: "at once", piece: func(n int) int { return max(1, n) }},
 	{name: "byte by byte", piece: func(n int) int { return 1 + n/400 }},
-	{name: "chattering", piece: func(n int) int { return max(1, n) }, chatter: strings.Repeat(frame(fin|data, strings.Repeat("y", 3000)), 20)},
+	{
+		name:    "chattering",
+		piece:   func(n int) int { return max(1, n) },
+		chatter: strings.Repeat(frame(fin|data, strings.Repeat("y", 3000)), 20),
+	},
 }
 
 func (s *rawSuite) exchange(t *testing.T, w *wire, c rawCase, how way) {

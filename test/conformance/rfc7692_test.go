@@ -46,19 +46,27 @@ func offers() []offer {
 		taken("on a second line", "x-unknown; a=1", "permessage-deflate"),
 		taken("after one that cannot be kept", "permessage-deflate; server_max_window_bits=9, permessage-deflate"),
 		taken("twice", "permessage-deflate, permessage-deflate; client_max_window_bits"),
-		{name: "with the server's largest window", header: []string{"permessage-deflate; server_max_window_bits=15"}, answered: append([]string{"server_max_window_bits=15"}, noTakeover...)},
+		{
+			name:     "with the server's largest window",
+			header:   []string{"permessage-deflate; server_max_window_bits=15"},
+			answered: append([]string{"server_max_window_bits=15"}, noTakeover...),
+		},
 		{name: "none", header: nil},
 		{name: "of another extension", header: []string{"permessage-bzip2"}},
 		{name: "in an empty header", header: []string{""}},
 	}
-	for _, parameters := range []string{
-		"server_max_window_bits", "server_max_window_bits=7", "server_max_window_bits=16", "server_max_window_bits=015", "server_max_window_bits=x",
-		"client_max_window_bits=7", "client_max_window_bits=16", "client_max_window_bits=08", "client_no_context_takeover=1", "server_no_context_takeover=true",
-		"unknown", "unknown=1", "client_max_window_bits; client_max_window_bits=10", "server_no_context_takeover; server_no_context_takeover",
+	for _, parameters := range []string{"server_max_window_bits", "server_max_window_bits=7", "server_max_window_bits=16",
+		"server_max_window_bits=015", "server_max_window_bits=x", "client_max_window_bits=7", "client_max_window_bits=16",
+		"client_max_window_bits=08", "client_no_context_takeover=1", "server_no_context_takeover=true", "unknown",
+		"unknown=1", "client_max_window_bits; client_max_window_bits=10",
+		"server_no_context_takeover; server_no_context_takeover",
 	} {
-		out = append(out, offer{name: "that must be declined: " + parameters, header: []string{"permessage-deflate; " + parameters}})
+		out = append(out,
+			offer{name: "that must be declined: " + parameters, header: []string{"permessage-deflate; " + parameters}})
 	}
-	for _, broken := range []string{";", "permessage-deflate;", "permessage-deflate; =1", "permessage-deflate; a=", `permessage-deflate; a="`, "permessage-deflate client_max_window_bits", "permessage-deflate; a b", "=", `permessage-deflate; a="b c"`} {
+	for _, broken := range []string{";", "permessage-deflate;", "permessage-deflate; =1", "permessage-deflate; a=",
+		`permessage-deflate; a="`, "permessage-deflate client_max_window_bits", "permessage-deflate; a b", "=",
+		`permessage-deflate; a="b c"`} {
 		out = append(out, offer{name: "against the grammar: " + broken, header: []string{broken}, malformed: true})
 	}
 	return out
@@ -97,16 +105,26 @@ func compressedCases() []rawCase {
 	zeros := func(n int) string { return deflated(strings.Repeat("\x00", n), flate.BestCompression) }
 	out := []rawCase{
 		good("one block, section 7.2.3.1", frame(zip|text, "\xf2\x48\xcd\xc9\xc9\x07\x00"), echo(text, "Hello")),
-		good("in fragments, section 7.2.3.1", frame(rsv1|text, "\xf2\x48\xcd")+frame(fin, "\xc9\xc9\x07\x00"), echo(text, "Hello")),
+		good("in fragments, section 7.2.3.1", frame(rsv1|text, "\xf2\x48\xcd")+frame(fin, "\xc9\xc9\x07\x00"),
+			echo(text, "Hello")),
 		good("not compressed, section 7.2.3.3", frame(zip|text, "\x00\x05\x00\xfa\xffHello\x00"), echo(text, "Hello")),
-		good("a block with BFINAL, section 7.2.3.4", frame(zip|text, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), echo(text, "Hello")),
-		good("two blocks, section 7.2.3.5", frame(zip|text, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), echo(text, "Hello")),
+		good("a block with BFINAL, section 7.2.3.4", frame(zip|text, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
+			echo(text, "Hello")),
+		good("two blocks, section 7.2.3.5", frame(zip|text, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
+			echo(text, "Hello")),
 		good("an empty message, section 7.2.3.6", frame(zip|text, "\x00"), echo(text, "")),
 		good("a message that is not compressed", frame(fin|text, "plain"), echo(text, "plain")),
-		good("in turn compressed and not", frame(zip|text, hello)+frame(fin|data, "plain")+frame(zip|data, hello), echo(text, "Hello"), echo(data, "plain"), echo(data, "Hello")),
+		good("in turn compressed and not", frame(zip|text, hello)+frame(fin|data, "plain")+frame(zip|data, hello),
+			echo(text, "Hello"), echo(data, "plain"), echo(data, "Hello")),
 		good("cut into fragments of one byte", bytesOf(rsv1|text, hello), echo(text, "Hello")),
 		good("empty fragments around it", frame(rsv1|text, "")+frame(more, hello)+frame(fin, ""), echo(text, "Hello")),
-		{section: section7692, name: "a ping between fragments, never compressed", sends: frame(rsv1|text, hello[:3]) + frame(fin|ping, "p") + frame(fin, hello[3:]), echoes: []received{echo(text, "Hello")}, pongs: []string{"p"}},
+		{
+			section: section7692,
+			name:    "a ping between fragments, never compressed",
+			sends:   frame(rsv1|text, hello[:3]) + frame(fin|ping, "p") + frame(fin, hello[3:]),
+			echoes:  []received{echo(text, "Hello")},
+			pongs:   []string{"p"},
+		},
 		good("what cannot be compressed", frame(zip|data, deflated(random, flate.BestCompression)), echo(data, random)),
 		good("zeros at the limit", frame(zip|data, zeros(limit)), echo(data, strings.Repeat("\x00", limit))),
 		broken("zeros one byte above the limit", frame(zip|data, zeros(limit+1)), 1009),
@@ -119,7 +137,14 @@ func compressedCases() []rawCase {
 		broken("a stored block whose length is wrong", frame(zip|data, "\x00\x05\x00\xfb\xffHello\x00"), 1007),
 		broken("cut short", frame(zip|data, deflated(strings.Repeat("cut short", 10), flate.BestCompression)[:6]), 1007),
 		broken("text that is not UTF-8", frame(zip|text, deflated("\xed\xa0\x80", flate.BestCompression)), 1007),
-		{section: section7692, name: "a reference to the message before", sends: frame(zip|text, hello), echoes: []received{echo(text, "Hello")}, then: frame(zip|text, "\xf2\x00\x11\x00\x00"), code: 1007},
+		{
+			section: section7692,
+			name:    "a reference to the message before",
+			sends:   frame(zip|text, hello),
+			echoes:  []received{echo(text, "Hello")},
+			then:    frame(zip|text, "\xf2\x00\x11\x00\x00"),
+			code:    1007,
+		},
 		broken("RSV1 on a continuation", frame(rsv1|text, hello[:3])+frame(fin|rsv1, hello[3:]), 1002),
 		broken("RSV1 on a continuation only", frame(text, "a")+frame(fin|rsv1, hello), 1002),
 		broken("RSV1 on a ping", frame(zip|ping, ""), 1002),
@@ -236,14 +261,21 @@ func (s *rawSuite) negotiate(t *testing.T, o offer) {
 func compressedExchanges() []exchange {
 	var out []exchange
 	for _, n := range []int{0, 1, 100, 1000, 65536, limit} {
-		out = append(out, echoes(section7692, fmt.Sprintf("text of %d bytes that repeats", n), send("text", strings.Repeat("abcdefghij", n/10+1)[:n])))
+		out = append(out,
+			echoes(section7692, fmt.Sprintf("text of %d bytes that repeats", n),
+				send("text", strings.Repeat("abcdefghij", n/10+1)[:n])))
 	}
 	random := noise(60_000)
 	out = append(out,
 		echoes(section7692, "what cannot be compressed", send("binary", random)),
 		echoes(section7692, "every good text", everyText()...),
 		echoes(section7692, "fragments", send("text", strings.Repeat("a", 1000), strings.Repeat("b", 1000), "")),
-		exchange{section: section7692, name: "1 MiB of zeros", Steps: []step{send("binary", strings.Repeat("\x00", 1<<20))}, want: outcome{Opened: true, Code: 1009, Reason: "limit"}},
+		exchange{
+			section: section7692,
+			name:    "1 MiB of zeros",
+			Steps:   []step{send("binary", strings.Repeat("\x00", 1<<20))},
+			want:    outcome{Opened: true, Code: 1009, Reason: "limit"},
+		},
 	)
 	many := ordered(500)
 	many.section = section7692

@@ -44,7 +44,8 @@ func instead(name, line, value string, status ...int) handshake {
 }
 
 func handshakes() []handshake {
-	return slices.Concat(goodHandshakes(), subprotocols(), notUpgrades(), wrongVersions(), wrongKeys(), notHTTP(), tooMuch())
+	return slices.Concat(goodHandshakes(), subprotocols(), notUpgrades(), wrongVersions(), wrongKeys(), notHTTP(),
+		tooMuch())
 }
 
 // goodHandshakes are all of section 4.2.1 that a server must take.
@@ -52,8 +53,18 @@ func goodHandshakes() []handshake {
 	none := map[string]string{"Sec-WebSocket-Extensions": "", "Sec-WebSocket-Protocol": ""}
 	return []handshake{
 		{name: "the example of section 1.3", header: none},
-		{name: "header names in lower case", without: []string{upgradeLine, connectionLine, keyLine, versionLine}, with: []string{"upgrade: websocket", "connection: Upgrade", "sec-websocket-key: " + sampleKey, "sec-websocket-version: 13"}},
-		{name: "header names in upper case", without: []string{upgradeLine, connectionLine, keyLine, versionLine}, with: []string{"UPGRADE: websocket", "CONNECTION: Upgrade", "SEC-WEBSOCKET-KEY: " + sampleKey, "SEC-WEBSOCKET-VERSION: 13"}},
+		{
+			name:    "header names in lower case",
+			without: []string{upgradeLine, connectionLine, keyLine, versionLine},
+			with: []string{"upgrade: websocket", "connection: Upgrade", "sec-websocket-key: " + sampleKey,
+				"sec-websocket-version: 13"},
+		},
+		{
+			name:    "header names in upper case",
+			without: []string{upgradeLine, connectionLine, keyLine, versionLine},
+			with: []string{"UPGRADE: websocket", "CONNECTION: Upgrade", "SEC-WEBSOCKET-KEY: " + sampleKey,
+				"SEC-WEBSOCKET-VERSION: 13"},
+		},
 		instead("Upgrade in mixed case", upgradeLine, "Upgrade: WebSocket"),
 		instead("Upgrade among others", upgradeLine, "Upgrade: h2c, websocket"),
 		instead("Connection in lower case", connectionLine, "Connection: upgrade"),
@@ -63,10 +74,21 @@ func goodHandshakes() []handshake {
 		instead("no space after the colon", upgradeLine, "Upgrade:websocket"),
 		instead("spaces and tabs around the value", keyLine, "Sec-WebSocket-Key: \t "+sampleKey+" \t "),
 		{name: "the whole URL in the request", request: "GET http://gateway.example" + channel("absolute") + " HTTP/1.1"},
-		{name: "cookies, and headers that mean nothing here", with: []string{"Cookie: a=b; c=d", "X-Forwarded-For: 10.0.0.1", "Authorization: Basic eA==", "X-Empty:"}},
+		{
+			name: "cookies, and headers that mean nothing here",
+			with: []string{"Cookie: a=b; c=d", "X-Forwarded-For: 10.0.0.1", "Authorization: Basic eA==", "X-Empty:"},
+		},
 		{name: "a body of no length", with: []string{"Content-Length: 0"}},
-		{name: "an extension that nobody knows is not accepted", with: []string{"Sec-WebSocket-Extensions: x-unknown; level=3"}, header: none},
-		{name: "a subprotocol that nobody speaks is not chosen", with: []string{"Sec-WebSocket-Protocol: chat"}, header: none},
+		{
+			name:   "an extension that nobody knows is not accepted",
+			with:   []string{"Sec-WebSocket-Extensions: x-unknown; level=3"},
+			header: none,
+		},
+		{
+			name:   "a subprotocol that nobody speaks is not chosen",
+			with:   []string{"Sec-WebSocket-Protocol: chat"},
+			header: none,
+		},
 	}
 }
 
@@ -76,13 +98,38 @@ func subprotocols() []handshake {
 	chosen := map[string]string{"Sec-WebSocket-Protocol": "centrifuge-json"}
 	none := map[string]string{"Sec-WebSocket-Protocol": ""}
 	return []handshake{
-		{name: "the subprotocol that is spoken is chosen", request: request, with: []string{"Sec-WebSocket-Protocol: centrifuge-json"}, header: chosen},
-		{name: "the other encoding is chosen", request: request, with: []string{"Sec-WebSocket-Protocol: centrifuge-protobuf, centrifuge-json"}, header: map[string]string{"Sec-WebSocket-Protocol": "centrifuge-protobuf"}},
-		{name: "chosen among others", request: request, with: []string{"Sec-WebSocket-Protocol: chat, centrifuge-json ,other"}, header: chosen},
-		{name: "chosen from the second line", request: request, with: []string{"Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: centrifuge-json"}, header: chosen},
+		{
+			name:    "the subprotocol that is spoken is chosen",
+			request: request,
+			with:    []string{"Sec-WebSocket-Protocol: centrifuge-json"},
+			header:  chosen,
+		},
+		{
+			name:    "the other encoding is chosen",
+			request: request,
+			with:    []string{"Sec-WebSocket-Protocol: centrifuge-protobuf, centrifuge-json"},
+			header:  map[string]string{"Sec-WebSocket-Protocol": "centrifuge-protobuf"},
+		},
+		{
+			name:    "chosen among others",
+			request: request,
+			with:    []string{"Sec-WebSocket-Protocol: chat, centrifuge-json ,other"},
+			header:  chosen,
+		},
+		{
+			name:    "chosen from the second line",
+			request: request,
+			with:    []string{"Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: centrifuge-json"},
+			header:  chosen,
+		},
 		{name: "none offered, none chosen", request: request, header: none},
 		{name: "none spoken, none chosen", request: request, with: []string{"Sec-WebSocket-Protocol: chat"}, header: none},
-		{name: "subprotocols differ by case", request: request, with: []string{"Sec-WebSocket-Protocol: Centrifuge-JSON"}, header: none},
+		{
+			name:    "subprotocols differ by case",
+			request: request,
+			with:    []string{"Sec-WebSocket-Protocol: Centrifuge-JSON"},
+			header:  none,
+		},
 	}
 }
 
@@ -110,13 +157,30 @@ func notUpgrades() []handshake {
 		{name: "an empty channel", request: "GET /ws?channel= HTTP/1.1", status: []int{400}},
 		{name: "a channel with a control character", request: "GET /ws?channel=a%00b HTTP/1.1", status: []int{400}},
 		{name: "a channel that is not UTF-8", request: "GET /ws?channel=%ff HTTP/1.1", status: []int{400}},
-		{name: "a channel that is too long", request: "GET " + channel(strings.Repeat("c", 256)) + " HTTP/1.1", status: []int{400}},
-		{name: "publish to a channel that is not subscribed to", request: "GET /ws?channel=a&publish=b HTTP/1.1", status: []int{400}},
+		{
+			name:    "a channel that is too long",
+			request: "GET " + channel(strings.Repeat("c", 256)) + " HTTP/1.1",
+			status:  []int{400},
+		},
+		{
+			name:    "publish to a channel that is not subscribed to",
+			request: "GET /ws?channel=a&publish=b HTTP/1.1",
+			status:  []int{400},
+		},
 		{name: "a foreign Origin", with: []string{"Origin: https://evil.example"}, status: []int{403}},
 		{name: "an Origin without a host", with: []string{"Origin: null"}, status: []int{403}},
-		{name: "two Origins", with: []string{"Origin: http://gateway.example", "Origin: http://gateway.example"}, status: []int{403}},
+		{
+			name:   "two Origins",
+			with:   []string{"Origin: http://gateway.example", "Origin: http://gateway.example"},
+			status: []int{403},
+		},
 		{name: "the Origin of the same host", with: []string{"Origin: http://gateway.example"}},
-		{name: "two tokens", request: "GET /ws?channel=a&token=x HTTP/1.1", with: []string{"Authorization: Bearer y"}, status: []int{400}},
+		{
+			name:    "two tokens",
+			request: "GET /ws?channel=a&token=x HTTP/1.1",
+			with:    []string{"Authorization: Bearer y"},
+			status:  []int{400},
+		},
 		{name: "a token that is none", with: []string{"Authorization: Bearer x"}, status: []int{401}},
 	}
 }
@@ -126,7 +190,16 @@ func wrongVersions() []handshake {
 	speaks := map[string]string{"Sec-WebSocket-Version": "13"}
 	var out []handshake
 	for name, value := range map[string]string{
-		"8": "8", "12": "12", "14": "14", "0": "0", "empty": "", "13.0": "13.0", "+13": "+13", "013": "013", "thirteen": "thirteen", "two in one": "13, 8",
+		"8":          "8",
+		"12":         "12",
+		"14":         "14",
+		"0":          "0",
+		"empty":      "",
+		"13.0":       "13.0",
+		"+13":        "+13",
+		"013":        "013",
+		"thirteen":   "thirteen",
+		"two in one": "13, 8",
 	} {
 		h := instead("version "+name, versionLine, "Sec-WebSocket-Version: "+value, 400, 426)
 		h.header = speaks
@@ -134,7 +207,12 @@ func wrongVersions() []handshake {
 	}
 	return append(out,
 		handshake{name: "no version", without: []string{versionLine}, status: []int{400, 426}, header: speaks},
-		handshake{name: "version twice", with: []string{"Sec-WebSocket-Version: 13"}, status: []int{400, 426}, header: speaks},
+		handshake{
+			name:   "version twice",
+			with:   []string{"Sec-WebSocket-Version: 13"},
+			status: []int{400, 426},
+			header: speaks,
+		},
 	)
 }
 
@@ -142,8 +220,15 @@ func wrongVersions() []handshake {
 func wrongKeys() []handshake {
 	var out []handshake
 	for name, value := range map[string]string{
-		"empty": "", "of 15 bytes": "AAAAAAAAAAAAAAAAAAAA", "of 17 bytes": "AAAAAAAAAAAAAAAAAAAAAAA=", "no base64": "this is no base64, sir!!", "without padding": "AAAAAAAAAAAAAAAAAAAAAA",
-		"of another alphabet": "_____________________w==", "with something after": sampleKey + "x", "with a space in it": "dGhlIHNhbXBs ZSBub25jZQ==", "two in one": sampleKey + ", " + sampleKey,
+		"empty":                "",
+		"of 15 bytes":          "AAAAAAAAAAAAAAAAAAAA",
+		"of 17 bytes":          "AAAAAAAAAAAAAAAAAAAAAAA=",
+		"no base64":            "this is no base64, sir!!",
+		"without padding":      "AAAAAAAAAAAAAAAAAAAAAA",
+		"of another alphabet":  "_____________________w==",
+		"with something after": sampleKey + "x",
+		"with a space in it":   "dGhlIHNhbXBs ZSBub25jZQ==",
+		"two in one":           sampleKey + ", " + sampleKey,
 	} {
 		out = append(out, instead("key "+name, keyLine, "Sec-WebSocket-Key: "+value, 400))
 	}
@@ -238,7 +323,9 @@ func (s *rawSuite) handshakes(t *testing.T) {
 	})
 	run("frames that come with the head", func(t *testing.T) {
 		w := connect(t, s.plain)
-		w.send(t, head("GET "+channelOf(t)+" HTTP/1.1")+frame(fin|text, "first")+frame(fin|text, "second")+frame(fin|text, "third")[:4])
+		w.send(t,
+			head("GET "+channelOf(t)+" HTTP/1.1")+frame(fin|text,
+				"first")+frame(fin|text, "second")+frame(fin|text, "third")[:4])
 		accepted(t, w.response(t))
 		w.expect(t, fin|text, "first")
 		w.expect(t, fin|text, "second")
@@ -260,7 +347,11 @@ func (s *rawSuite) handshakes(t *testing.T) {
 	} {
 		run("not HTTP but "+name, func(t *testing.T) { s.refuses(t, s.plain, bytes, []int{400, 405, 501, 505}) })
 	}
-	for name, part := range map[string]string{"nothing": "", "half a line": "GET /ws", "half a head": "GET " + channel("x") + " HTTP/1.1\r\nHost: x\r\n"} {
+	for name, part := range map[string]string{
+		"nothing":     "",
+		"half a line": "GET /ws",
+		"half a head": "GET " + channel("x") + " HTTP/1.1\r\nHost: x\r\n",
+	} {
 		run("an end after "+name, func(t *testing.T) {
 			w := connect(t, s.plain)
 			w.send(t, part)
@@ -281,7 +372,10 @@ func (s *rawSuite) slow(t *testing.T) (judge func(t *testing.T)) {
 	whole := head("GET " + channel("slow") + " HTTP/1.1")
 	peers := map[string]*wire{}
 	for name, part := range map[string]string{
-		"says nothing": "", "stops inside the first line": whole[:10], "stops inside the head": whole[:len(whole)-30], "stops before the last byte": whole[:len(whole)-1],
+		"says nothing":                "",
+		"stops inside the first line": whole[:10],
+		"stops inside the head":       whole[:len(whole)-30],
+		"stops before the last byte":  whole[:len(whole)-1],
 	} {
 		peers[name] = connect(t, s.plain)
 		peers[name].send(t, part)

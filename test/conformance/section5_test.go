@@ -58,8 +58,20 @@ func headers() []rawCase {
 		broken("length of "+c.name, "\x82"+c.length+string(key[:]))
 	}
 	return append(out,
-		rawCase{section: "5.2", name: "a good message before a broken frame is delivered", sends: frame(fin|text, "good"), echoes: []received{echo(text, "good")}, then: frame(fin|rsv1|text, "bad"), code: 1002},
-		rawCase{section: "5.2", name: "nothing counts after a broken frame", sends: frame(fin|rsv1|text, "bad") + frame(fin|text, "good") + closing(1000, ""), code: 1002},
+		rawCase{
+			section: "5.2",
+			name:    "a good message before a broken frame is delivered",
+			sends:   frame(fin|text, "good"),
+			echoes:  []received{echo(text, "good")},
+			then:    frame(fin|rsv1|text, "bad"),
+			code:    1002,
+		},
+		rawCase{
+			section: "5.2",
+			name:    "nothing counts after a broken frame",
+			sends:   frame(fin|rsv1|text, "bad") + frame(fin|text, "good") + closing(1000, ""),
+			code:    1002,
+		},
 	)
 }
 
@@ -68,7 +80,10 @@ func masks() []rawCase {
 	var out []rawCase
 	payload := "a payload of more than eight bytes, and of no multiple of four"
 	for name, key := range map[string][4]byte{
-		"of zeros": {}, "of ones": {0xff, 0xff, 0xff, 0xff}, "with one bit": {0, 0, 0, 1}, "that is ASCII": {'k', 'e', 'y', '!'},
+		"of zeros":      {},
+		"of ones":       {0xff, 0xff, 0xff, 0xff},
+		"with one bit":  {0, 0, 0, 1},
+		"that is ASCII": {'k', 'e', 'y', '!'},
 	} {
 		out = append(out, rawCase{
 			section: "5.3", name: "mask " + name,
@@ -87,7 +102,12 @@ func masks() []rawCase {
 	out = append(out,
 		rawCase{section: "5.3", name: "a fresh mask for every frame", sends: fresh, echoes: echoes},
 		rawCase{section: "5.3", name: "the same mask for every frame", sends: same, echoes: echoes},
-		rawCase{section: "5.3", name: "a mask of its own for every fragment", sends: header(text, 3) + masked([4]byte{1, 2, 3, 4}, "abc") + header(fin, 3) + masked([4]byte{5, 6, 7, 8}, "def"), echoes: []received{echo(text, "abcdef")}},
+		rawCase{
+			section: "5.3",
+			name:    "a mask of its own for every fragment",
+			sends:   header(text, 3) + masked([4]byte{1, 2, 3, 4}, "abc") + header(fin, 3) + masked([4]byte{5, 6, 7, 8}, "def"),
+			echoes:  []received{echo(text, "abcdef")},
+		},
 	)
 	for name, bytes := range map[string]string{
 		"text": "\x81\x05hello", "binary": "\x82\x05hello", "empty text": "\x81\x00", "ping": "\x89\x00", "pong": "\x8a\x00",
@@ -123,18 +143,29 @@ func fragments() []rawCase {
 		good("the middle empty", frame(text, "a")+frame(more, "")+frame(fin, "b"), echo(text, "ab")),
 		good("the last empty", frame(text, "a")+frame(fin, ""), echo(text, "a")),
 		good("all empty", frame(text, "")+frame(more, "")+frame(fin, ""), echo(text, "")),
-		good("two messages in turn", frame(text, "a")+frame(fin, "b")+frame(data, "c")+frame(fin, "d"), echo(text, "ab"), echo(data, "cd")),
-		good("a whole message after fragments", frame(text, "a")+frame(fin, "b")+frame(fin|text, "c"), echo(text, "ab"), echo(text, "c")),
+		good("two messages in turn", frame(text, "a")+frame(fin, "b")+frame(data, "c")+frame(fin, "d"), echo(text, "ab"),
+			echo(data, "cd")),
+		good("a whole message after fragments", frame(text, "a")+frame(fin, "b")+frame(fin|text, "c"), echo(text, "ab"),
+			echo(text, "c")),
 		good("large ones", frame(data, strings.Repeat("x", 30_000))+frame(more, strings.Repeat("y", 30_000))+frame(fin, "z"),
 			echo(data, strings.Repeat("x", 30_000)+strings.Repeat("y", 30_000)+"z")),
 		pinged("a ping between them", frame(text, "a")+frame(fin|ping, "p")+frame(fin, "b"), []string{"p"}, echo(text, "ab")),
-		pinged("pings between all of them", frame(text, "a")+frame(fin|ping, "1")+frame(more, "b")+frame(fin|ping, "2")+frame(fin|ping, "3")+frame(fin, "c"), []string{"1", "2", "3"}, echo(text, "abc")),
+		pinged("pings between all of them",
+			frame(text, "a")+frame(fin|ping, "1")+frame(more, "b")+frame(fin|ping, "2")+frame(fin|ping, "3")+frame(fin, "c"),
+			[]string{"1", "2", "3"}, echo(text, "abc")),
 		good("a pong between them", frame(text, "a")+frame(fin|pong, "unasked")+frame(fin, "b"), echo(text, "ab")),
 		pinged("a ping is answered before the message is whole", frame(text, "a")+frame(fin|ping, "p"), []string{"p"}),
 		broken("a continuation of nothing", frame(more, "a")),
 		broken("a last continuation of nothing", frame(fin, "a")),
 		broken("an empty continuation of nothing", frame(fin, "")),
-		{section: "5.4", name: "a continuation after the last", sends: frame(text, "a") + frame(fin, "b"), echoes: []received{echo(text, "ab")}, then: frame(fin, "c"), code: 1002},
+		{
+			section: "5.4",
+			name:    "a continuation after the last",
+			sends:   frame(text, "a") + frame(fin, "b"),
+			echoes:  []received{echo(text, "ab")},
+			then:    frame(fin, "c"),
+			code:    1002,
+		},
 		broken("a continuation after a ping only", frame(fin|pong, "")+frame(fin, "a")),
 		broken("text inside text", frame(text, "a")+frame(fin|text, "b")),
 		broken("binary inside text", frame(text, "a")+frame(fin|data, "b")),
@@ -155,13 +186,29 @@ func controls() []rawCase {
 	}
 	out := []rawCase{
 		{section: "5.5", name: "an empty ping", sends: frame(fin|ping, ""), pongs: []string{""}},
-		{section: "5.5", name: "the pong holds what the ping held", sends: frame(fin|ping, "\x00\xff\xfe"), pongs: []string{"\x00\xff\xfe"}},
+		{
+			section: "5.5",
+			name:    "the pong holds what the ping held",
+			sends:   frame(fin|ping, "\x00\xff\xfe"),
+			pongs:   []string{"\x00\xff\xfe"},
+		},
 		{section: "5.5", name: "the longest ping", sends: frame(fin|ping, longest), pongs: []string{longest}},
 		{section: "5.5", name: "ten pings in turn", sends: pings, pongs: pongs},
 		{section: "5.5", name: "an unasked pong", sends: frame(fin|pong, "")},
 		{section: "5.5", name: "an unasked pong with a payload", sends: frame(fin|pong, "unasked")},
-		{section: "5.5", name: "unasked pongs and a ping", sends: frame(fin|pong, "a") + frame(fin|ping, "b") + frame(fin|pong, "c"), pongs: []string{"b"}},
-		{section: "5.5", name: "a ping between messages", sends: frame(fin|text, "a") + frame(fin|ping, "p") + frame(fin|text, "b"), echoes: []received{echo(text, "a"), echo(text, "b")}, pongs: []string{"p"}},
+		{
+			section: "5.5",
+			name:    "unasked pongs and a ping",
+			sends:   frame(fin|pong, "a") + frame(fin|ping, "b") + frame(fin|pong, "c"),
+			pongs:   []string{"b"},
+		},
+		{
+			section: "5.5",
+			name:    "a ping between messages",
+			sends:   frame(fin|text, "a") + frame(fin|ping, "p") + frame(fin|text, "b"),
+			echoes:  []received{echo(text, "a"), echo(text, "b")},
+			pongs:   []string{"p"},
+		},
 	}
 	for name, opcode := range map[string]byte{"close": closes, "ping": ping, "pong": pong} {
 		for problem, bytes := range map[string]string{
@@ -192,8 +239,18 @@ func dataFrames() []rawCase {
 		echoes = append(echoes, echo(opcode, payload))
 	}
 	return []rawCase{
-		{section: "5.6", name: "binary of every byte", sends: frame(fin|data, string(every)), echoes: []received{echo(data, string(every))}},
-		{section: "5.6", name: "binary that is no UTF-8", sends: frame(fin|data, "\xff\xfe\x80"), echoes: []received{echo(data, "\xff\xfe\x80")}},
+		{
+			section: "5.6",
+			name:    "binary of every byte",
+			sends:   frame(fin|data, string(every)),
+			echoes:  []received{echo(data, string(every))},
+		},
+		{
+			section: "5.6",
+			name:    "binary that is no UTF-8",
+			sends:   frame(fin|data, "\xff\xfe\x80"),
+			echoes:  []received{echo(data, "\xff\xfe\x80")},
+		},
 		{section: "5.6", name: "text with a NUL", sends: frame(fin|text, "a\x00b"), echoes: []received{echo(text, "a\x00b")}},
 		{section: "5.6", name: "three hundred in turn, both kinds", sends: many, echoes: echoes},
 	}
@@ -206,9 +263,25 @@ func limits() []rawCase {
 		return rawCase{section: "10.4", name: name, sends: bytes, code: 1009}
 	}
 	return []rawCase{
-		{section: "10.4", name: "at the limit in two", sends: frame(data, half) + frame(fin, half), echoes: []received{echo(data, half+half)}},
-		{section: "10.4", name: "at the limit, with pings between", sends: frame(data, half) + frame(fin|ping, half[:125]) + frame(fin, half), echoes: []received{echo(data, half+half)}, pongs: []string{half[:125]}},
-		{section: "10.4", name: "the limit is a message's, not a connection's", sends: frame(fin|data, half) + frame(fin|data, half) + frame(fin|data, half), echoes: []received{echo(data, half), echo(data, half), echo(data, half)}},
+		{
+			section: "10.4",
+			name:    "at the limit in two",
+			sends:   frame(data, half) + frame(fin, half),
+			echoes:  []received{echo(data, half+half)},
+		},
+		{
+			section: "10.4",
+			name:    "at the limit, with pings between",
+			sends:   frame(data, half) + frame(fin|ping, half[:125]) + frame(fin, half),
+			echoes:  []received{echo(data, half+half)},
+			pongs:   []string{half[:125]},
+		},
+		{
+			section: "10.4",
+			name:    "the limit is a message's, not a connection's",
+			sends:   frame(fin|data, half) + frame(fin|data, half) + frame(fin|data, half),
+			echoes:  []received{echo(data, half), echo(data, half), echo(data, half)},
+		},
 		tooBig("one byte above the limit", frame(fin|data, half+half+"x")),
 		tooBig("text one byte above it", frame(fin|text, half+half+"x")),
 		tooBig("fragments one byte above it", frame(data, half)+frame(more, half)+frame(fin, "x")),

@@ -62,7 +62,8 @@ var badTexts = map[string]string{
 func texts() []rawCase {
 	var out []rawCase
 	for name, good := range goodTexts {
-		out = append(out, rawCase{section: "8.1", name: name, sends: frame(fin|text, good), echoes: []received{echo(text, good)}})
+		out = append(out,
+			rawCase{section: "8.1", name: name, sends: frame(fin|text, good), echoes: []received{echo(text, good)}})
 		var cuts string
 		var echoes []received
 		for i := range len(good) + 1 {
@@ -74,9 +75,26 @@ func texts() []rawCase {
 	for name, bad := range badTexts {
 		out = append(out,
 			rawCase{section: "8.1", name: "not UTF-8: " + name, sends: frame(fin|text, bad), code: 1007},
-			rawCase{section: "8.1", name: "not UTF-8, in good company: " + name, sends: frame(fin|text, "good "+bad+" good"), code: 1007},
-			rawCase{section: "8.1", name: "not UTF-8, in fragments of one byte: " + name, sends: bytewise("κόσμε" + bad + "x"), code: 1007},
-			rawCase{section: "8.1", name: "not UTF-8, after a good message: " + name, sends: frame(fin|text, "good"), echoes: []received{echo(text, "good")}, then: frame(fin|text, bad), code: 1007},
+			rawCase{
+				section: "8.1",
+				name:    "not UTF-8, in good company: " + name,
+				sends:   frame(fin|text, "good "+bad+" good"),
+				code:    1007,
+			},
+			rawCase{
+				section: "8.1",
+				name:    "not UTF-8, in fragments of one byte: " + name,
+				sends:   bytewise("κόσμε" + bad + "x"),
+				code:    1007,
+			},
+			rawCase{
+				section: "8.1",
+				name:    "not UTF-8, after a good message: " + name,
+				sends:   frame(fin|text, "good"),
+				echoes:  []received{echo(text, "good")},
+				then:    frame(fin|text, bad),
+				code:    1007,
+			},
 		)
 	}
 	return out

@@ -117,7 +117,8 @@ func connect(t *testing.T, address string) *wire {
 	var conn net.Conn
 	var err error
 	if address, ok := strings.CutPrefix(address, tlsScheme); ok {
-		conn, err = tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // whom it talks to is known
+		conn, err = tls.Dial("tcp", address,
+			&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // whom it talks to is known
 	} else {
 		conn, err = net.Dial("tcp", address)
 	}

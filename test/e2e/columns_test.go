@@ -11,7 +11,8 @@ import (
 
 func TestPodsRunWithoutRestarts(t *testing.T) {
 	awaitServing(t, replicas)
-	out := strings.TrimSpace(run(t, "get", "pods", "-o", `jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.status.containerStatuses[0].restartCount}{"\n"}{end}`))
+	out := strings.TrimSpace(run(t, "get", "pods", "-o",
+		`jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.status.containerStatuses[0].restartCount}{"\n"}{end}`))
 	lines := strings.Split(out, "\n")
 	if len(lines) != replicas+1 {
 		t.Errorf("%d pods, want %d gateways and one Redis:\n%s", len(lines), replicas, out)
@@ -33,7 +34,8 @@ func TestGetShowsTheColumns(t *testing.T) {
 	out := run(t, "get", "websocketclusters")
 	t.Logf("kubectl get websocketclusters\n%s", out)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if want := strings.Fields("NAME READY CONNECTIONS CAPACITY DRAINING AVAILABLE URL AGE"); !slices.Equal(strings.Fields(lines[0]), want) {
+	if want := strings.Fields("NAME READY CONNECTIONS CAPACITY DRAINING AVAILABLE URL AGE"); !slices.Equal(
+		strings.Fields(lines[0]), want) {
 		t.Errorf("columns are %v, want %v", strings.Fields(lines[0]), want)
 	}
 	row := strings.Fields(lines[1])

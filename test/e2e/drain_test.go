@@ -41,7 +41,8 @@ func TestDeletedPodHandsItsClientsOver(t *testing.T) {
 			}
 			expectCleanCloses(t, closes, code)
 			if span := spanOf(closes); span < 3*time.Second {
-				t.Errorf("%d connections were closed within %s: a reconnect storm, want a steady pace over the drain time", held, span)
+				t.Errorf("%d connections were closed within %s: a reconnect storm, want a steady pace over the drain time", held,
+					span)
 			}
 			awaitServing(t, replicas)
 			stopClients(t, prefix)

@@ -81,7 +81,8 @@ func TestBackendPublishReachesEveryPod(t *testing.T) {
 		value  string
 		status int
 	}{{"wrong", http.StatusUnauthorized}, {apiKey, http.StatusOK}} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+all[0].address+contract.PathAPI+"publish", strings.NewReader(body))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			"http://"+all[0].address+contract.PathAPI+"publish", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +122,8 @@ func TestOneAddressStaysOnOnePod(t *testing.T) {
 		t.Errorf("all addresses are on %v, want several gateways", used)
 	}
 	eventually(t, time.Minute, "status counts the connections", func() error {
-		if out := strings.TrimSpace(run(t, "get", "wsc", clusterName, "-o", "jsonpath={.status.connections}")); out != fmt.Sprint(pods*each) {
+		if out := strings.TrimSpace(run(t, "get", "wsc", clusterName, "-o",
+			"jsonpath={.status.connections}")); out != fmt.Sprint(pods*each) {
 			return fmt.Errorf("status.connections is %s, want %d", out, pods*each)
 		}
 		return nil

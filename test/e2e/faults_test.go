@@ -21,8 +21,9 @@ func TestWrongSpecLeavesTheFleetAlone(t *testing.T) {
 		{
 			name:      "missing Secret",
 			patch:     `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone","addresses":["redis:6379"],"credentialsSecretRef":{"name":"not-there"}}}}}`,
-			condition: "BackplaneReady", reason: "SecretNotFound",
-			message: []string{"spec.redis.external.credentialsSecretRef"},
+			condition: "BackplaneReady",
+			reason:    "SecretNotFound",
+			message:   []string{"spec.redis.external.credentialsSecretRef"},
 		},
 		{
 			name:      "wrong Redis address",
@@ -80,7 +81,8 @@ func TestOperatorRestartChangesNothing(t *testing.T) {
 	if _, err := system.Run(t.Context(), "rollout", "restart", "deployment/wsfleet-operator"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := system.Run(t.Context(), "rollout", "status", "deployment/wsfleet-operator", "--timeout=120s"); err != nil {
+	if _, err := system.Run(t.Context(), "rollout", "status", "deployment/wsfleet-operator",
+		"--timeout=120s"); err != nil {
 		t.Fatal(err)
 	}
 	// The new one is at work when it does what only an operator can do.

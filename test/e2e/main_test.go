@@ -100,7 +100,8 @@ func setUp() error {
 	if _, err := kube.Apply(ctx, fleetManifest); err != nil {
 		return err
 	}
-	if _, err := kube.Run(ctx, "wait", "--for=condition=Available", "--timeout=180s", "websocketcluster/"+clusterName); err != nil {
+	if _, err := kube.Run(ctx, "wait", "--for=condition=Available", "--timeout=180s",
+		"websocketcluster/"+clusterName); err != nil {
 		return err
 	}
 	_, err := kube.Run(ctx, "rollout", "status", "deployment/"+serviceName, "--timeout=180s")

@@ -63,9 +63,14 @@ func (p *press) publish(ctx context.Context, n int64) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	api := goclient.Client{URL: "http://" + p.address + strings.TrimSuffix(contract.PathAPI, "/"), Key: apiKey, HTTP: http.DefaultClient}
+	api := goclient.Client{
+		URL:  "http://" + p.address + strings.TrimSuffix(contract.PathAPI, "/"),
+		Key:  apiKey,
+		HTTP: http.DefaultClient,
+	}
 	var published struct{}
-	return api.Call(ctx, "publish", map[string]any{"channel": keptChannel, "data": n, "idempotency_key": fmt.Sprint("n", n)}, &published)
+	return api.Call(ctx, "publish",
+		map[string]any{"channel": keptChannel, "data": n, "idempotency_key": fmt.Sprint("n", n)}, &published)
 }
 
 func (p *press) hangUp() {

@@ -85,7 +85,8 @@ func (k Kubectl) run(ctx context.Context, in io.Reader, args ...string) (string,
 	var out, errOut bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errOut
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errOut.String()))
+		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err,
+			strings.TrimSpace(errOut.String()))
 	}
 	return out.String(), nil
 }
@@ -102,7 +103,8 @@ func (k Kubectl) Command(ctx context.Context, args ...string) *exec.Cmd {
 	if k.Kubeconfig != "" {
 		args = append([]string{"--kubeconfig", k.Kubeconfig}, args...)
 	}
-	return exec.CommandContext(ctx, path, args...) //nolint:gosec // running the kubectl it is given is what this package is for
+	return exec.CommandContext(ctx, path,
+		args...) //nolint:gosec // running the kubectl it is given is what this package is for
 }
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) ->`)

@@ -44,7 +44,8 @@ func newBook(listener string, channel int, s *script) *book {
 
 // subscribed takes note of where the client is; latest is the last number of the channel.
 func (b *book) subscribed(e centrifuge.SubscribedEvent, latest uint64) {
-	b.story.tell("subscribed at %d of %s, recovering %v, recovered %v; the latest number is %d", e.StreamPosition.Offset, e.StreamPosition.Epoch, e.WasRecovering, e.Recovered, latest)
+	b.story.tell("subscribed at %d of %s, recovering %v, recovered %v; the latest number is %d", e.StreamPosition.Offset,
+		e.StreamPosition.Epoch, e.WasRecovering, e.Recovered, latest)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -188,8 +189,10 @@ func (b *book) summary() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missing := b.missing()
-	return fmt.Sprintf("%s in %s: first %d, last %d of %d; lost %d%s, duplicated %d, reordered %d, garbled %d, not recovered %d times",
-		b.listener, channelName(b.channel), b.first, b.last, b.wanted, len(missing), some(missing), b.duplicated, b.reordered, b.garbled, b.unrecovered)
+	return fmt.Sprintf(
+		"%s in %s: first %d, last %d of %d; lost %d%s, duplicated %d, reordered %d, garbled %d, not recovered %d times",
+		b.listener, channelName(b.channel), b.first, b.last, b.wanted, len(missing), some(missing), b.duplicated, b.reordered,
+		b.garbled, b.unrecovered)
 }
 
 // some are the first of many.

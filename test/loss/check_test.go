@@ -31,8 +31,16 @@ func TestBooksFindWhatWentWrong(t *testing.T) {
 		"one never came": {got: []uint64{4, 6, 7}, want: [3]int{1, 0, 0}, wrong: []string{"number 5, offset 5"}},
 		"the last ones":  {got: []uint64{4, 5}, want: [3]int{2, 0, 0}},
 		"none":           {want: [3]int{4, 0, 0}},
-		"one came twice": {got: []uint64{4, 5, 5, 6, 7}, want: [3]int{0, 1, 0}, wrong: []string{"number 5, offset 5, came twice"}},
-		"one came late":  {got: []uint64{4, 6, 5, 7}, want: [3]int{0, 0, 1}, wrong: []string{"did not come after 4", "number 5, offset 5, came after 6"}},
+		"one came twice": {
+			got:   []uint64{4, 5, 5, 6, 7},
+			want:  [3]int{0, 1, 0},
+			wrong: []string{"number 5, offset 5, came twice"},
+		},
+		"one came late": {
+			got:   []uint64{4, 6, 5, 7},
+			want:  [3]int{0, 0, 1},
+			wrong: []string{"did not come after 4", "number 5, offset 5, came after 6"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, other := joined(0, s, 3), joined(1, s, 0)

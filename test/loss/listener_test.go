@@ -71,7 +71,14 @@ func listen(t *testing.T, f fleet, p *press) []*listener {
 	t.Helper()
 	all := make([]*listener, 0, listeners)
 	for i := range listeners {
-		l := &listener{name: "listener " + strconv.Itoa(i), fleet: f, press: p, books: map[int]*book{}, restless: i%restlessOnes == 0, slow: i%channels < slowOnes}
+		l := &listener{
+			name:     "listener " + strconv.Itoa(i),
+			fleet:    f,
+			press:    p,
+			books:    map[int]*book{},
+			restless: i%restlessOnes == 0,
+			slow:     i%channels < slowOnes,
+		}
 		l.connect(t, i)
 		all = append(all, l)
 	}

@@ -73,7 +73,11 @@ func (p *press) next(ctx context.Context, channel int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	number := p.last[channel].Load() + 1
-	call := map[string]any{"channel": channelName(channel), "data": json.RawMessage(p.script.data(channel, number)), "idempotency_key": fmt.Sprint(number)}
+	call := map[string]any{
+		"channel":         channelName(channel),
+		"data":            json.RawMessage(p.script.data(channel, number)),
+		"idempotency_key": fmt.Sprint(number),
+	}
 	for tries := 1; ; tries++ {
 		taken, err := p.call(ctx, call)
 		switch {

@@ -76,5 +76,6 @@ func (s *script) fault(channel int, number uint64, got []byte) string {
 	for same < min(len(got), len(want)) && got[same] == want[same] {
 		same++
 	}
-	return fmt.Sprintf("%d bytes instead of %d, of which the first %d are right; it begins with %.60q", len(got), len(want), same, got)
+	return fmt.Sprintf("%d bytes instead of %d, of which the first %d are right; it begins with %.60q", len(got),
+		len(want), same, got)
 }

@@ -22,12 +22,12 @@ type tally struct {
 }
 
 func (s tally) String() string {
-	return fmt.Sprintf("%d publications in %d calls, of which %d came again; %d deliveries; %d gateways killed, %d connections cut, %d reconnects, %d times unsubscribed and back; "+
-		"recovered %d times %d publications, up to %d bytes of a channel behind, not recovered %d times; %.0f bytes seen waiting in a gateway; "+
-		"lost %d, duplicated %d, reordered %d, garbled %d, subscriptions behind at the end %d",
-		s.publications, s.tries, s.repeated, s.deliveries, s.kills, s.cuts, s.reconnects, s.left,
-		s.recovered, s.restored, s.mostRestored, s.unrecovered, s.queued,
-		s.lost, s.duplicated, s.reordered, s.garbled, s.late)
+	return fmt.Sprintf(
+		"%d publications in %d calls, of which %d came again; %d deliveries; %d gateways killed, %d connections cut, %d reconnects, %d times unsubscribed and back; "+
+			"recovered %d times %d publications, up to %d bytes of a channel behind, not recovered %d times; %.0f bytes seen waiting in a gateway; "+
+			"lost %d, duplicated %d, reordered %d, garbled %d, subscriptions behind at the end %d", s.publications, s.tries,
+		s.repeated, s.deliveries, s.kills, s.cuts, s.reconnects, s.left, s.recovered, s.restored, s.mostRestored,
+		s.unrecovered, s.queued, s.lost, s.duplicated, s.reordered, s.garbled, s.late)
 }
 
 // settle waits until every client has the last number of its channels, but not for ever, and counts.

@@ -31,7 +31,8 @@ func Build(t testing.TB, flags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "wsfleet-gateway")
 	args := append([]string{"build", "-o", binary}, flags...)
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, "github.com/wsfleet/wsfleet/cmd/gateway")...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go",
+		append(args, "github.com/wsfleet/wsfleet/cmd/gateway")...).CombinedOutput(); err != nil {
 		t.Fatalf("build the gateway: %v\n%s", err, out)
 	}
 	return binary

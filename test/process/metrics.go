@@ -20,7 +20,8 @@ type Metrics map[string]float64
 func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.AdminAddr+contract.PathMetrics, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.AdminAddr+contract.PathMetrics,
+		http.NoBody)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,8 @@ func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
 	sums := Metrics{}
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
-			value := m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			value := m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue() + float64(
+				m.GetHistogram().GetSampleCount())
 			sums[name] += value
 			for _, l := range m.GetLabel() {
 				sums[name+"{"+l.GetName()+"="+l.GetValue()+"}"] += value

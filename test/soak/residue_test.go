@@ -29,7 +29,8 @@ func residueOf(m process.Metrics) residue {
 const mib = 1 << 20
 
 func (r residue) String() string {
-	return fmt.Sprintf("%.0f connections, %.0f channels, %.0f goroutines, %.0f files, %.1f MiB heap", r.connections, r.channels, r.goroutines, r.files, r.heap/mib)
+	return fmt.Sprintf("%.0f connections, %.0f channels, %.0f goroutines, %.0f files, %.1f MiB heap", r.connections,
+		r.channels, r.goroutines, r.files, r.heap/mib)
 }
 
 // scrapes is how often the heap is looked at for its least. Each look makes some garbage: among so many there is
@@ -49,8 +50,11 @@ func look(ctx context.Context, g *process.Gateway) (residue, error) {
 			least = now
 		}
 		least = residue{
-			connections: now.connections, channels: now.channels,
-			goroutines: min(least.goroutines, now.goroutines), files: min(least.files, now.files), heap: min(least.heap, now.heap),
+			connections: now.connections,
+			channels:    now.channels,
+			goroutines:  min(least.goroutines, now.goroutines),
+			files:       min(least.files, now.files),
+			heap:        min(least.heap, now.heap),
 		}
 	}
 	return least, nil

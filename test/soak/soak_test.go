@@ -104,7 +104,8 @@ func progress(ctx context.Context, t *testing.T, s *stage, p *pair, name string)
 		case <-every.C:
 		}
 		if m, err := g.Metrics(ctx); err == nil {
-			t.Logf("%s, %v: %s; %s", name, time.Since(began).Round(time.Second), residueOf(m), strings.Join(s.tally.short(), ", "))
+			t.Logf("%s, %v: %s; %s", name, time.Since(began).Round(time.Second), residueOf(m),
+				strings.Join(s.tally.short(), ", "))
 		}
 	}
 }

@@ -44,14 +44,18 @@ type actor struct {
 
 func (s *stage) actors() []actor {
 	return []actor{
-		{"churn, plain", 8, 30 * time.Millisecond, func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Plain) }},
-		{"churn, Centrifuge", 8, 30 * time.Millisecond, func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Centrifuge) }},
+		{"churn, plain", 8, 30 * time.Millisecond,
+			func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Plain) }},
+		{"churn, Centrifuge", 8, 30 * time.Millisecond,
+			func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Centrifuge) }},
 		{"compressed", 2, 30 * time.Millisecond, s.compressed},
 		{"noise", 1, 0, s.noise},
 		{"never reads", 6, 100 * time.Millisecond, s.neverReads},
 		{"half open", 6, 100 * time.Millisecond, s.halfOpen},
-		{"too large", 2, 100 * time.Millisecond, func(ctx context.Context) (string, error) { return s.broken(ctx, tooLarge) }},
-		{"malformed", 4, 50 * time.Millisecond, func(ctx context.Context) (string, error) { return s.broken(ctx, malformed) }},
+		{"too large", 2, 100 * time.Millisecond,
+			func(ctx context.Context) (string, error) { return s.broken(ctx, tooLarge) }},
+		{"malformed", 4, 50 * time.Millisecond,
+			func(ctx context.Context) (string, error) { return s.broken(ctx, malformed) }},
 		{"aborts handshake", 4, 50 * time.Millisecond, s.abortsHandshake},
 		{"resets", 4, 50 * time.Millisecond, s.resets},
 		{"flood", 1, 3 * time.Second, s.flood},
@@ -117,7 +121,8 @@ func (s *stage) compressed(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	path := channel(fmt.Sprintf("compressed %d", rand.Uint64()))
-	c, response, err := websocket.Dial(ctx, "ws://"+s.gateway.Addr+path, &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 1})
+	c, response, err := websocket.Dial(ctx, "ws://"+s.gateway.Addr+path,
+		&websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 1})
 	if err != nil {
 		if response != nil {
 			err = &wsclient.Refused{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After")}
@@ -338,7 +343,10 @@ const narrow = 8 << 10
 
 func (s *stage) connect(ctx context.Context) (*raw, error) {
 	d := net.Dialer{Timeout: patience, Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, narrow) })
+		return c.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF,
+				narrow)
+		})
 	}}
 	c, err := d.DialContext(ctx, "tcp", s.gateway.Addr)
 	if err != nil {
@@ -398,6 +406,7 @@ func frame(first byte, payload string) string {
 	case n < 1<<16:
 		return string([]byte{first, 0x80 | 126, byte(n >> 8), byte(n)}) + mask + payload
 	default:
-		return string([]byte{first, 0x80 | 127, 0, 0, 0, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + mask + payload
+		return string([]byte{first, 0x80 | 127, 0, 0, 0, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8),
+			byte(n)}) + mask + payload
 	}
 }

@@ -92,7 +92,8 @@ func Dial(ctx context.Context, protocol Protocol, address, channel string, heade
 	} else {
 		target.RawQuery = url.Values{"channel": {channel}}.Encode()
 	}
-	ws, response, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // Dial documents that its response needs no close
+	ws, response, err := websocket.Dial(ctx, target.String(),
+		&websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // Dial documents that its response needs no close
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 			return nil, &Refused{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After"), cause: err}

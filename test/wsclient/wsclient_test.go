@@ -74,7 +74,8 @@ func TestRefusalCarriesTheStatus(t *testing.T) {
 func TestARefusedPublishIsToldToTheReceiver(t *testing.T) {
 	address := server(t, func(c *websocket.Conn) {
 		defer func() { _ = c.CloseNow() }()
-		for _, answer := range []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{}}`, `{"id":3,"error":{"code":100,"message":"no broker"}}`} {
+		for _, answer := range []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{}}`,
+			`{"id":3,"error":{"code":100,"message":"no broker"}}`} {
 			if _, _, err := c.Read(t.Context()); err != nil {
 				return
 			}

@@ -36,10 +36,17 @@ func main() {
 		return transport.NewFrame(transport.Kind(opcode), payload)
 	})
 	server := transport.NewServer(transport.Options{
-		MaxConnections: maxConnections, MaxMessageBytes: maxMessageBytes, MaxQueuedBytes: maxQueuedBytes, MaxTotalQueuedBytes: maxTotalQueuedBytes,
-		HandshakeTimeout: handshakeTimeout, MaxHandshakes: maxConnections, CloseTimeout: closeTimeout,
-		Admit: func() *transport.Refusal { return nil }, Changed: func() {},
-		Observer: unobserved{}, Logger: slog.New(slog.DiscardHandler),
+		MaxConnections:      maxConnections,
+		MaxMessageBytes:     maxMessageBytes,
+		MaxQueuedBytes:      maxQueuedBytes,
+		MaxTotalQueuedBytes: maxTotalQueuedBytes,
+		HandshakeTimeout:    handshakeTimeout,
+		MaxHandshakes:       maxConnections,
+		CloseTimeout:        closeTimeout,
+		Admit:               func() *transport.Refusal { return nil },
+		Changed:             func() {},
+		Observer:            unobserved{},
+		Logger:              slog.New(slog.DiscardHandler),
 	})
 	endpoints := map[string]*transport.Endpoint{}
 	for _, path := range []string{contract.PathPlain, contract.PathCentrifuge} {

@@ -40,7 +40,8 @@ func TestFramesComeInPieces(t *testing.T) {
 }
 
 func TestTheHandshakeOfTheRFC(t *testing.T) {
-	target, key := parseHead([]byte("GET /chat HTTP/1.1\r\nHost: server.example.com\r\nsec-websocket-key:  dGhlIHNhbXBsZSBub25jZQ=="))
+	target, key := parseHead(
+		[]byte("GET /chat HTTP/1.1\r\nHost: server.example.com\r\nsec-websocket-key:  dGhlIHNhbXBsZSBub25jZQ=="))
 	require.Equal(t, "/chat", target)
 	require.Contains(t, string(accepted(key)), "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")
 }

@@ -58,7 +58,8 @@ func main() {
 
 // hold keeps one connection until ctx ends or the gateway says not to come back; it calls opened each
 // time that it has one.
-func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protocol, address, channel string, opened func()) {
+func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protocol, address, channel string,
+	opened func()) {
 	for ctx.Err() == nil {
 		conn, err := dial(ctx, protocol, address, channel)
 		if err != nil {

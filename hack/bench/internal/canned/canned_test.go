@@ -19,7 +19,8 @@ func TestCommandsAreAnsweredTogether(t *testing.T) {
 	f, w := New(text), &wire{}
 	c := f.Open(w, "/connection/websocket", func() { w.written = append(w.written, "101") })
 	f.Message(c, OpText, []byte(`{"id":1,"connect":{}}`))
-	f.Message(c, OpText, []byte(`{"subscribe":{"channel":"a"},"id":2}`+"\n"+`{"id":3,"publish":{"data":{"channel":"b"},"channel":"a"}}`))
+	f.Message(c, OpText,
+		[]byte(`{"subscribe":{"channel":"a"},"id":2}`+"\n"+`{"id":3,"publish":{"data":{"channel":"b"},"channel":"a"}}`))
 	f.Message(c, OpText, []byte(`{}`))
 	require.Equal(t, []string{
 		"101",
@@ -33,7 +34,8 @@ func TestCommandsAreAnsweredTogether(t *testing.T) {
 func TestWhoHasUnsubscribedGetsNothing(t *testing.T) {
 	f, w := New(text), &wire{}
 	c := f.Open(w, "/connection/websocket", func() {})
-	f.Message(c, OpText, []byte(`{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":{"channel":"a","recover":true,"offset":3}}`))
+	f.Message(c, OpText,
+		[]byte(`{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":{"channel":"a","recover":true,"offset":3}}`))
 	require.Equal(t, missed, strings.Count(w.written[1], `{"data":`))
 	f.Message(c, OpText, []byte(`{"id":3,"unsubscribe":{"channel":"a"}}`))
 	require.Equal(t, `{"id":3,"unsubscribe":{}}`, w.written[2])

@@ -42,7 +42,10 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 			replies = reply(replies, id, `"unsubscribe":{}`)
 		case "publish":
 			channel := bare(member(request, "channel"))
-			push := bytes.Join([][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"), []byte(`}}}`)}, nil)
+			push := bytes.Join(
+				[][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"),
+					[]byte(`}}}`)},
+				nil)
 			f.topic(false, string(channel)).write(f.frame(OpText, push))
 			replies = reply(replies, id, `"publish":{}`)
 		}

@@ -83,7 +83,8 @@ func load(ctx context.Context, bin string, s *server.Server, scenario string, fl
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		// A run that is not what was asked for is no measurement, even if there is a result.
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("wsfleet %s: %w: %s", strings.Join(args, " "), err, reason(out.Bytes(), errs.String())))
+		return nil, errors.Join(ctx.Err(),
+			fmt.Errorf("wsfleet %s: %w: %s", strings.Join(args, " "), err, reason(out.Bytes(), errs.String())))
 	}
 	r := &result{}
 	if err := json.Unmarshal(out.Bytes(), r); err != nil {

@@ -91,7 +91,8 @@ func TestEveryFigureIsOfOneScenario(t *testing.T) {
 func tool(t *testing.T, script string) string {
 	t.Helper()
 	bin := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "wsfleet"), []byte("#!/bin/sh\n"+script), 0o700)) //nolint:gosec // it is to be run
+	require.NoError(t,
+		os.WriteFile(filepath.Join(bin, "wsfleet"), []byte("#!/bin/sh\n"+script), 0o700)) //nolint:gosec // it is to be run
 	return bin
 }
 
@@ -102,13 +103,16 @@ func TestLoadNamesServerAndFlags(t *testing.T) {
 	require.Equal(t, 7, r.Clients)
 	args, err := os.ReadFile(filepath.Join(bin, "args"))
 	require.NoError(t, err)
-	require.Equal(t, "load idle ws://127.0.0.1:1 --output json --quiet --server-pid 42 --clients 7", strings.TrimSpace(string(args)))
+	require.Equal(t, "load idle ws://127.0.0.1:1 --output json --quiet --server-pid 42 --clients 7",
+		strings.TrimSpace(string(args)))
 }
 
 func TestALoadThatFailsIsNoMeasurement(t *testing.T) {
-	_, err := load(t.Context(), tool(t, `echo '{}'; echo first >&2; echo "3 messages were lost" >&2; exit 1`), &server.Server{}, "idle")
+	_, err := load(t.Context(), tool(t, `echo '{}'; echo first >&2; echo "3 messages were lost" >&2; exit 1`),
+		&server.Server{}, "idle")
 	require.ErrorContains(t, err, "3 messages were lost")
-	_, err = load(t.Context(), tool(t, `echo '{"failures":["2 clients left","1 was lost"]}'; exit 1`), &server.Server{}, "idle")
+	_, err = load(t.Context(), tool(t, `echo '{"failures":["2 clients left","1 was lost"]}'; exit 1`), &server.Server{},
+		"idle")
 	require.ErrorContains(t, err, "2 clients left; 1 was lost")
 	_, err = load(t.Context(), tool(t, `echo hello`), &server.Server{}, "idle")
 	require.ErrorContains(t, err, "no result")
@@ -122,7 +126,8 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 		_, err := load(ctx, bin, &server.Server{}, "idle")
 		ended <- err
 	}()
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(bin, "began")); return err == nil }, farewell, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(bin, "began")); return err == nil }, farewell,
+		time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }

@@ -98,7 +98,8 @@ func (s Settings) returners(ctx context.Context, address string) (all []*returne
 
 // prepare fills the channel, and remembers the position of one who has missed some of it.
 func (r *returner) prepare(ctx context.Context, channel string, size int) error {
-	commands := append(make([]string, 0, had+missed+3), `{"id":1,"connect":{}}`, fmt.Sprintf(`{"id":2,"subscribe":{"channel":%q,"recoverable":true}}`, channel))
+	commands := append(make([]string, 0, had+missed+3), `{"id":1,"connect":{}}`,
+		fmt.Sprintf(`{"id":2,"subscribe":{"channel":%q,"recoverable":true}}`, channel))
 	data := strings.Repeat("x", size-len(`""`))
 	for n := range had + missed {
 		commands = append(commands, fmt.Sprintf(`{"id":%d,"publish":{"channel":%q,"data":%q}}`, 3+n, channel, data))
@@ -117,7 +118,8 @@ func (r *returner) prepare(ctx context.Context, channel string, size int) error 
 	if err != nil {
 		return err
 	}
-	r.frame = fmt.Appendf(nil, `{"id":100,"subscribe":{"channel":%q,"recover":true,"epoch":%q,"offset":%d}}`+"\n"+`{"id":%d,"unsubscribe":{"channel":%q}}`,
+	r.frame = fmt.Appendf(nil,
+		`{"id":100,"subscribe":{"channel":%q,"recover":true,"epoch":%q,"offset":%d}}`+"\n"+`{"id":%d,"unsubscribe":{"channel":%q}}`,
 		channel, epoch, had, lastID, channel)
 	return nil
 }

@@ -81,7 +81,8 @@ func TestBareRedisAndTheBroker(t *testing.T) {
 
 func TestEveryMessageGoesThroughTheGateways(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "-C", "../../../..", "build", "-o", filepath.Join(bin, "wsfleet-gateway"), "./cmd/gateway")
+	build := exec.CommandContext(t.Context(), "go", "-C", "../../../..", "build", "-o",
+		filepath.Join(bin, "wsfleet-gateway"), "./cmd/gateway")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	s := small()

@@ -67,7 +67,8 @@ func (s Settings) publisher(ctx context.Context, target, address string) (*exec.
 		if err != nil {
 			return nil, err
 		}
-		return exec.CommandContext(ctx, self, PublishCommand, address, "--count", count, "--bytes", strconv.Itoa(s.MessageBytes)), nil
+		return exec.CommandContext(ctx, self, PublishCommand, address, "--count", count, "--bytes",
+			strconv.Itoa(s.MessageBytes)), nil
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -86,11 +86,17 @@ func (s Scenario) For(target string) bool {
 }
 
 func (s Settings) server() server.Options {
-	return server.Options{Bin: s.Bin, PingInterval: s.PingInterval, PongTimeout: s.PongTimeout, MaxConnections: s.MaxConnections}
+	return server.Options{
+		Bin:            s.Bin,
+		PingInterval:   s.PingInterval,
+		PongTimeout:    s.PongTimeout,
+		MaxConnections: s.MaxConnections,
+	}
 }
 
 // on starts a server of its own for each run: no memory or connection of another run is in its figures.
-func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, error), change ...func(Settings, *server.Options)) func(context.Context, Settings, string) (Values, error) {
+func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, error),
+	change ...func(Settings, *server.Options)) func(context.Context, Settings, string) (Values, error) {
 	return func(ctx context.Context, s Settings, target string) (Values, error) {
 		o := s.server()
 		for _, f := range change {
@@ -111,17 +117,42 @@ func Scenarios() []Scenario {
 		{
 			Name: "idle", About: "many clients come, subscribe and stay",
 			Figures: []report.Figure{
-				{Key: "idle-memory", Name: "resident memory per idle, subscribed connection", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 2000}},
-				{Key: "handshake-cpu", Name: "CPU per handshake, connect and subscribe included", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.6}},
-				{Key: "idle-cpu", Name: "CPU per idle connection and second", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.5}},
-				{Key: "empty-memory", Name: "process without a connection", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 25e6}},
+				{
+					Key:  "idle-memory",
+					Name: "resident memory per idle, subscribed connection",
+					Unit: report.Bytes,
+					Goal: report.Goal{Kind: report.AtMost, Value: 2000},
+				},
+				{
+					Key:  "handshake-cpu",
+					Name: "CPU per handshake, connect and subscribe included",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.RatioTo, Value: 1.6},
+				},
+				{
+					Key:  "idle-cpu",
+					Name: "CPU per idle connection and second",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.RatioTo, Value: 1.5},
+				},
+				{
+					Key:  "empty-memory",
+					Name: "process without a connection",
+					Unit: report.Bytes,
+					Goal: report.Goal{Kind: report.AtMost, Value: 25e6},
+				},
 			},
 			Run: on(idle),
 		},
 		{
 			Name: "kept-idle", About: "the same in channels with history, recovery and presence",
 			Figures: []report.Figure{
-				{Key: "kept-memory", Name: "resident memory per idle connection, presence and recovery on", Unit: report.Bytes, Goal: report.Goal{Kind: report.AtMost, Value: 2500}},
+				{
+					Key:  "kept-memory",
+					Name: "resident memory per idle connection, presence and recovery on",
+					Unit: report.Bytes,
+					Goal: report.Goal{Kind: report.AtMost, Value: 2500},
+				},
 				{Key: "kept-handshake-cpu", Name: "CPU per handshake, presence and recovery on", Unit: report.Seconds},
 				{Key: "kept-idle-cpu", Name: "CPU per idle connection and second, presence and recovery on", Unit: report.Seconds},
 			},
@@ -130,23 +161,48 @@ func Scenarios() []Scenario {
 		{
 			Name: "fanout-1", About: "one publication in flight",
 			Figures: []report.Figure{
-				{Key: "delivery-cpu-1", Name: "CPU per delivery, 1 publication in flight", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.25}},
-				{Key: "deliveries-1", Name: "deliveries per second, 1 in flight", Unit: report.PerSecond, Goal: report.Goal{Kind: report.RatioOf, Value: 0.9}},
+				{
+					Key:  "delivery-cpu-1",
+					Name: "CPU per delivery, 1 publication in flight",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.RatioTo, Value: 1.25},
+				},
+				{
+					Key:  "deliveries-1",
+					Name: "deliveries per second, 1 in flight",
+					Unit: report.PerSecond,
+					Goal: report.Goal{Kind: report.RatioOf, Value: 0.9},
+				},
 			},
 			Run: on(fanout(1)),
 		},
 		{
 			Name: "fanout-16", About: "16 publications in flight",
 			Figures: []report.Figure{
-				{Key: "delivery-cpu-16", Name: "CPU per delivery, 16 in flight", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 0.3}},
-				{Key: "deliveries-16", Name: "deliveries per second, 16 in flight", Unit: report.PerSecond, Goal: report.Goal{Kind: report.RatioOf, Value: 3}},
+				{
+					Key:  "delivery-cpu-16",
+					Name: "CPU per delivery, 16 in flight",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.RatioTo, Value: 0.3},
+				},
+				{
+					Key:  "deliveries-16",
+					Name: "deliveries per second, 16 in flight",
+					Unit: report.PerSecond,
+					Goal: report.Goal{Kind: report.RatioOf, Value: 3},
+				},
 			},
 			Run: on(fanout(16)),
 		},
 		{
 			Name: "rate", About: "a steady rate of publications",
 			Figures: []report.Figure{
-				{Key: "latency-p99", Name: "latency p99 at 50,000 deliveries per second offered", Unit: report.Seconds, Goal: report.Goal{Kind: report.RatioTo, Value: 1.1}},
+				{
+					Key:  "latency-p99",
+					Name: "latency p99 at 50,000 deliveries per second offered",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.RatioTo, Value: 1.1},
+				},
 			},
 			Run: on(rate),
 		},
@@ -154,21 +210,35 @@ func Scenarios() []Scenario {
 			Name: "stall", About: "how long a broadcast to many holds up others",
 			Figures: []report.Figure{
 				{Key: "stall-connect", Name: "longest stall during a broadcast: a new client", Unit: report.Seconds},
-				{Key: "stall-message", Name: "longest stall during a broadcast: a message of another channel", Unit: report.Seconds},
+				{
+					Key:  "stall-message",
+					Name: "longest stall during a broadcast: a message of another channel",
+					Unit: report.Seconds,
+				},
 			},
 			Run: on(stall),
 		},
 		{
 			Name: "recover", About: "clients subscribe and get the 10 messages that they have missed",
 			Figures: []report.Figure{
-				{Key: "recover-10", Name: "subscribe with recovery of 10 messages, per core used", Unit: report.PerCore, Goal: report.Goal{Kind: report.AtLeast, Value: 20e3, Target: server.Memory}},
+				{
+					Key:  "recover-10",
+					Name: "subscribe with recovery of 10 messages, per core used",
+					Unit: report.PerCore,
+					Goal: report.Goal{Kind: report.AtLeast, Value: 20e3, Target: server.Memory},
+				},
 			},
 			Run: on(recovering, keep(recovery)),
 		},
 		{
 			Name: "storm", About: "all clients are cut, and come back for what they miss",
 			Figures: []report.Figure{
-				{Key: "storm-seconds", Name: "reconnect storm of 15,000 recovering clients: until all are served", Unit: report.Seconds, Goal: report.Goal{Kind: report.AtMost, Value: 10}},
+				{
+					Key:  "storm-seconds",
+					Name: "reconnect storm of 15,000 recovering clients: until all are served",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.AtMost, Value: 10},
+				},
 				{Key: "storm-cpu", Name: "reconnect storm of 15,000 recovering clients: CPU per client", Unit: report.Seconds},
 			},
 			Targets: []string{server.Memory, server.Redis}, Run: on(storm, keep(presence), crowd),
@@ -176,14 +246,24 @@ func Scenarios() []Scenario {
 		{
 			Name: "redis-publish", About: "publishing to Redis: redis-benchmark -P 16 is the floor",
 			Figures: []report.Figure{
-				{Key: "redis-publish", Name: "publications per second through the broker, per core used", Unit: report.PerCore, Goal: report.Goal{Kind: report.RatioOf, Value: 0.6}},
+				{
+					Key:  "redis-publish",
+					Name: "publications per second through the broker, per core used",
+					Unit: report.PerCore,
+					Goal: report.Goal{Kind: report.RatioOf, Value: 0.6},
+				},
 			},
 			Targets: []string{server.Floor, server.Redis}, Run: redisPublish,
 		},
 		{
 			Name: "redis-latency", About: "from gateway to gateway: bare Redis Pub/Sub is the floor",
 			Figures: []report.Figure{
-				{Key: "redis-latency-p99", Name: "latency p99 from gateway to gateway", Unit: report.Seconds, Goal: report.Goal{Kind: report.FloorPlus, Value: 2e-3}},
+				{
+					Key:  "redis-latency-p99",
+					Name: "latency p99 from gateway to gateway",
+					Unit: report.Seconds,
+					Goal: report.Goal{Kind: report.FloorPlus, Value: 2e-3},
+				},
 			},
 			Targets: []string{server.Floor, server.Redis}, Run: redisLatency,
 		},
@@ -253,7 +333,8 @@ func fanoutValues(r *result, window int) (Values, error) {
 
 func rate(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	perSecond := float64(s.DeliveriesPerSecond) / float64(s.Subscribers)
-	r, err := load(ctx, s.Bin, to, "fanout", append(s.fanout(s.Subscribers), "--rate", strconv.FormatFloat(perSecond, 'f', -1, 64))...)
+	r, err := load(ctx, s.Bin, to, "fanout",
+		append(s.fanout(s.Subscribers), "--rate", strconv.FormatFloat(perSecond, 'f', -1, 64))...)
 	if err != nil {
 		return nil, err
 	}

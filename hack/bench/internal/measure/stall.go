@@ -38,7 +38,8 @@ func stall(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 
 	broadcast := make(chan error, 1)
 	go func() {
-		_, err := load(ctx, s.Bin, to, "fanout", append(s.fanout(s.StallSubscribers), "--channel-prefix", broadcastPrefix, "--window", "1")...)
+		_, err := load(ctx, s.Bin, to, "fanout",
+			append(s.fanout(s.StallSubscribers), "--channel-prefix", broadcastPrefix, "--window", "1")...)
 		broadcast <- err
 		cancel()
 	}()

@@ -28,13 +28,17 @@ func keptIdle(ctx context.Context, s Settings, to *server.Server) (Values, error
 	if err != nil {
 		return nil, err
 	}
-	return Values{"kept-memory": v["idle-memory"], "kept-handshake-cpu": v["handshake-cpu"], "kept-idle-cpu": v["idle-cpu"]}, nil
+	return Values{
+		"kept-memory":        v["idle-memory"],
+		"kept-handshake-cpu": v["handshake-cpu"],
+		"kept-idle-cpu":      v["idle-cpu"],
+	}, nil
 }
 
 func storm(ctx context.Context, s Settings, to *server.Server) (Values, error) {
-	r, err := load(ctx, s.Bin, to, "storm", "--recover",
-		"--clients", strconv.Itoa(s.StormClients), "--channels", strconv.Itoa(s.StormChannels), "--rate", strconv.Itoa(s.StormChannels),
-		"--message-bytes", strconv.Itoa(s.MessageBytes), "--warmup", s.Warmup.String(), "--timeout", "1m")
+	r, err := load(ctx, s.Bin, to, "storm", "--recover", "--clients", strconv.Itoa(s.StormClients), "--channels",
+		strconv.Itoa(s.StormChannels), "--rate", strconv.Itoa(s.StormChannels), "--message-bytes",
+		strconv.Itoa(s.MessageBytes), "--warmup", s.Warmup.String(), "--timeout", "1m")
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,8 @@ func (r *Report) Markdown() string {
 	var out strings.Builder
 	table(&out, r.rows())
 	m := r.Machine
-	fmt.Fprintf(&out, "\nMedian of the rounds (lowest to highest); ratios are to the floor of the same round. KB are 1,000 bytes.\n")
+	fmt.Fprintf(&out,
+		"\nMedian of the rounds (lowest to highest); ratios are to the floor of the same round. KB are 1,000 bytes.\n")
 	fmt.Fprintf(&out, "%s, %d cores, Linux %s, %s, wsfleet %s, %s, %s.\n", m.CPU, m.Cores, m.Kernel, m.Go, m.Version,
 		r.Started.UTC().Format(time.DateOnly), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second))
 	if len(r.Settings) > 0 {

@@ -17,7 +17,8 @@ func StartRedis(ctx context.Context) (*Server, error) {
 	}
 	log, w := io.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, log) }()
-	s, err := process(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no", "--daemonize", "no")
+	s, err := process(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly",
+		"no", "--daemonize", "no")
 	if err != nil {
 		return nil, fmt.Errorf("%w: install it with hack/install-deps.sh redis", err)
 	}

@@ -73,9 +73,10 @@ var exchanges = map[string]exchange{
 		}},
 	}},
 	"centrifuge, unsubscribe": {"/connection/websocket", []step{
-		{`{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"c"}}` + "\n" + `{"id":3,"unsubscribe":{"channel":"c"}}`, []string{
-			`{"connect":{"ping":1000,"pong":true},"id":1}`, `{"id":2,"subscribe":{}}`, `{"id":3,"unsubscribe":{}}`,
-		}},
+		{`{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"c"}}` + "\n" + `{"id":3,"unsubscribe":{"channel":"c"}}`,
+			[]string{
+				`{"connect":{"ping":1000,"pong":true},"id":1}`, `{"id":2,"subscribe":{}}`, `{"id":3,"unsubscribe":{}}`,
+			}},
 	}},
 	"centrifuge, several commands a frame": {"/connection/websocket", []step{
 		{`{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"b"}}`, []string{

@@ -29,7 +29,8 @@ func TestNamed(t *testing.T) {
 		t.Errorf("no name picked %d, %v, expected all %d", len(all), err, len(All()))
 	}
 	_, err := Named("etcd", "kubeapiserver")
-	if err == nil || !strings.Contains(err.Error(), `"kubeapiserver"`) || !strings.Contains(err.Error(), "kube-apiserver") {
+	if err == nil || !strings.Contains(err.Error(),
+		`"kubeapiserver"`) || !strings.Contains(err.Error(), "kube-apiserver") {
 		t.Errorf("got %v, expected the name and those there are", err)
 	}
 }

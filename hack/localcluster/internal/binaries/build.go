@@ -61,7 +61,9 @@ func (b *Builder) Ensure(ctx context.Context, wanted []Binary) error {
 func (b *Builder) withoutGo(wanted []Binary) error {
 	for _, one := range wanted {
 		if _, err := os.Stat(filepath.Join(b.BinDir, one.Name)); err != nil {
-			return fmt.Errorf("%s is not built, and there is no go in PATH to build it with; install Go from https://go.dev/dl, or build as the user who has it: localcluster binaries", one.Name)
+			return fmt.Errorf(
+				"%s is not built, and there is no go in PATH to build it with; install Go from https://go.dev/dl, or build as the user who has it: localcluster binaries",
+				one.Name)
 		}
 	}
 	return nil

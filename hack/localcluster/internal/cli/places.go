@@ -9,7 +9,8 @@ import (
 // modulesBelow is where the repository keeps the modules of the binaries.
 const modulesBelow = "hack/localcluster/binaries"
 
-var errNoRepository = errors.New("the wsfleet repository is neither around the working directory nor around this program: run it from inside the repository, or give --bin-dir")
+var errNoRepository = errors.New(
+	"the wsfleet repository is neither around the working directory nor around this program: run it from inside the repository, or give --bin-dir")
 
 // findRepository looks upwards from the working directory, and then from this
 // program, which is usually built into the repository's bin.

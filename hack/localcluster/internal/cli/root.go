@@ -59,7 +59,8 @@ func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		_, _ = fmt.Fprintf(errOut, "localcluster: %v\nSee localcluster --help.\n", err)
 		return exitUsage
 	case ctx.Err() != nil:
-		_, _ = fmt.Fprintln(errOut, "localcluster: interrupted; `localcluster up` goes on from here, `localcluster down` takes all away")
+		_, _ = fmt.Fprintln(errOut,
+			"localcluster: interrupted; `localcluster up` goes on from here, `localcluster down` takes all away")
 		return exitFailed
 	}
 	_, _ = fmt.Fprintf(errOut, "localcluster: %v\n", err)
@@ -83,9 +84,12 @@ Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 status: the cluster
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.name, "name", cmp.Or(os.Getenv(envName), cluster.DefaultName), "cluster that is meant ($"+envName+")")
-	flags.StringVar(&a.stateDir, "state-dir", cmp.Or(os.Getenv(envStateDir), cluster.DefaultStateDir), "where clusters are kept ($"+envStateDir+")")
-	flags.StringVar(&a.binDir, "bin-dir", os.Getenv(envBinDir), "where their binaries are; default bin/k8s in the repository ($"+envBinDir+")")
+	flags.StringVar(&a.name, "name", cmp.Or(os.Getenv(envName), cluster.DefaultName),
+		"cluster that is meant ($"+envName+")")
+	flags.StringVar(&a.stateDir, "state-dir", cmp.Or(os.Getenv(envStateDir), cluster.DefaultStateDir),
+		"where clusters are kept ($"+envStateDir+")")
+	flags.StringVar(&a.binDir, "bin-dir", os.Getenv(envBinDir),
+		"where their binaries are; default bin/k8s in the repository ($"+envBinDir+")")
 	root.AddCommand(
 		a.binaries(), a.up(), a.down(), a.status(), a.logs(), a.kubeconfig(), a.forward(),
 		a.loadImage(), a.buildImage(), holdMounts(), forwardWorker(),

@@ -197,7 +197,10 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%s: the key is not the certificate's", id.file)
 		}
 		for name, pool := range pools {
-			_, err := p.certificate.Verify(x509.VerifyOptions{Roots: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+			_, err := p.certificate.Verify(x509.VerifyOptions{
+				Roots:     pool,
+				KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+			})
 			if trusted := err == nil; trusted != (name == id.authority) {
 				t.Errorf("%s as a client, by %s: trusted %t (%v)", id.file, name, trusted, err)
 			}
@@ -208,8 +211,13 @@ func TestCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{"127.0.0.1", nodeIP, apiserverIP, "localhost", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"} {
-		_, err := server.certificate.Verify(x509.VerifyOptions{Roots: pools[authority], DNSName: host, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	for _, host := range []string{"127.0.0.1", nodeIP, apiserverIP, "localhost", "kubernetes.default.svc",
+		"kubernetes.default.svc.cluster.local"} {
+		_, err := server.certificate.Verify(x509.VerifyOptions{
+			Roots:     pools[authority],
+			DNSName:   host,
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		})
 		if err != nil {
 			t.Errorf("%s: %v", host, err)
 		}

@@ -65,7 +65,8 @@ func (c *Cluster) startForward(ctx context.Context, want Forward, name string) (
 }
 
 // launchForwarder starts the process that serves the listener.
-func (c *Cluster) launchForwarder(ctx context.Context, name string, listener *net.TCPListener, to string) (*process.Running, error) {
+func (c *Cluster) launchForwarder(ctx context.Context, name string, listener *net.TCPListener,
+	to string) (*process.Running, error) {
 	file, err := listener.File()
 	if err != nil {
 		return nil, err
@@ -82,7 +83,8 @@ func (c *Cluster) launchForwarder(ctx context.Context, name string, listener *ne
 func Listen(ctx context.Context, address string) (*net.TCPListener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--listen %q: %w; expected a free IP:PORT of this machine, such as 127.0.0.1:0 for any free port", address, err)
+		return nil, fmt.Errorf(
+			"--listen %q: %w; expected a free IP:PORT of this machine, such as 127.0.0.1:0 for any free port", address, err)
 	}
 	tcp, ok := listener.(*net.TCPListener)
 	if !ok {

@@ -170,7 +170,8 @@ func (c *Cluster) launch(ctx context.Context, name string, spec process.Spec) (*
 		return nil, errors.Join(fmt.Errorf("put %s into its cgroup: %w", name, err), running.Kill(context.WithoutCancel(ctx)))
 	}
 	if err := c.records().Write(name, running.Identity); err != nil {
-		return nil, errors.Join(fmt.Errorf("write down the process of %s: %w", name, err), running.Kill(context.WithoutCancel(ctx)))
+		return nil, errors.Join(fmt.Errorf("write down the process of %s: %w", name, err),
+			running.Kill(context.WithoutCancel(ctx)))
 	}
 	return running, nil
 }

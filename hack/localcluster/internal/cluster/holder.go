@@ -52,7 +52,8 @@ func (c *Cluster) startHolder(ctx context.Context) error {
 		return err
 	}
 	if string(said) != "ready" {
-		return fmt.Errorf("the cluster's mounts could not be made; %s says: %s", filepath.Base(c.LogFile(holderName)), c.logTail(holderName))
+		return fmt.Errorf("the cluster's mounts could not be made; %s says: %s", filepath.Base(c.LogFile(holderName)),
+			c.logTail(holderName))
 	}
 	return nil
 }

@@ -67,7 +67,8 @@ var namePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$`)
 // New returns the cluster of that name, be it there or not.
 func New(name, stateDir, binDir, self string) (*Cluster, error) {
 	if !namePattern.MatchString(name) {
-		return nil, fmt.Errorf("--name %q: expected 1 to 20 lower case letters, digits and dashes, with a letter first and no dash last", name)
+		return nil, fmt.Errorf(
+			"--name %q: expected 1 to 20 lower case letters, digits and dashes, with a letter first and no dash last", name)
 	}
 	if !filepath.IsAbs(stateDir) {
 		return nil, fmt.Errorf("--state-dir %q: expected an absolute path", stateDir)

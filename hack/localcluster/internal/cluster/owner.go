@@ -33,7 +33,8 @@ func (c *Cluster) checkOwner() error {
 	if _, err := os.Stat(string(kept)); errors.Is(err, fs.ErrNotExist) {
 		return nil // what was there has been removed by hand
 	}
-	return fmt.Errorf("cluster %s is kept in %s: give --state-dir %s, or another --name", c.Name, kept, filepath.Dir(string(kept)))
+	return fmt.Errorf("cluster %s is kept in %s: give --state-dir %s, or another --name", c.Name, kept,
+		filepath.Dir(string(kept)))
 }
 
 func (c *Cluster) writeOwner() error { return writeFile(c.ownerFile(), []byte(c.state)) }

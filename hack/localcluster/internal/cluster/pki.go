@@ -46,7 +46,12 @@ func (c *Cluster) identities() []identity {
 			},
 			ips: []string{"127.0.0.1", nodeIP, apiserverIP},
 		},
-		{file: "apiserver-kubelet-client", authority: authority, commonName: "kube-apiserver-kubelet-client", organization: []string{"system:masters"}},
+		{
+			file:         "apiserver-kubelet-client",
+			authority:    authority,
+			commonName:   "kube-apiserver-kubelet-client",
+			organization: []string{"system:masters"},
+		},
 		{file: "front-proxy-client", authority: proxyAuthority, commonName: "front-proxy-client"},
 		{file: "admin", authority: authority, commonName: "kubernetes-admin", organization: []string{"system:masters"}},
 		{file: "kube-controller-manager", authority: authority, commonName: "system:kube-controller-manager"},
@@ -54,8 +59,12 @@ func (c *Cluster) identities() []identity {
 		{file: "kube-proxy", authority: authority, commonName: "system:kube-proxy"},
 		{file: "kubelet", authority: authority, commonName: "system:node:" + c.Name, organization: []string{"system:nodes"}},
 		{
-			file: "kubelet-server", authority: authority, commonName: "system:node:" + c.Name, organization: []string{"system:nodes"},
-			dnsNames: []string{c.Name}, ips: []string{nodeIP},
+			file:         "kubelet-server",
+			authority:    authority,
+			commonName:   "system:node:" + c.Name,
+			organization: []string{"system:nodes"},
+			dnsNames:     []string{c.Name},
+			ips:          []string{nodeIP},
 		},
 	}
 }

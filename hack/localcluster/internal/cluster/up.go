@@ -116,7 +116,8 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.kubectl(ctx, manifest, "apply", "--server-side", "--force-conflicts", "--field-manager=localcluster", "-f", "-")
+	_, err = c.kubectl(ctx, manifest, "apply", "--server-side", "--force-conflicts", "--field-manager=localcluster", "-f",
+		"-")
 	return err
 }
 
@@ -141,7 +142,8 @@ func (c *Cluster) awaitNode(ctx context.Context) error {
 }
 
 func (c *Cluster) awaitDNS(ctx context.Context) error {
-	_, err := c.kubectl(ctx, nil, "wait", dnsPatience, "--for=condition=Available", "deployment/coredns", "--namespace=kube-system")
+	_, err := c.kubectl(ctx, nil, "wait", dnsPatience, "--for=condition=Available", "deployment/coredns",
+		"--namespace=kube-system")
 	if err == nil {
 		err = c.awaitAnswer(ctx)
 	}

@@ -44,7 +44,8 @@ const bundleInImage = "/etc/ssl/certs/ca-certificates.crt"
 // linked against, and the few that programs expect on any system.
 func contentOf(spec Spec, architecture string) (*content, error) {
 	c := &content{entries: map[string]entry{}}
-	c.addText("/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n")
+	c.addText("/etc/passwd",
+		"root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n")
 	c.addText("/etc/group", "root:x:0:\nnonroot:x:65532:\n")
 	c.addText("/etc/nsswitch.conf", "hosts: files dns\n")
 	c.add("/tmp", entry{mode: fs.ModeDir | fs.ModeSticky | 0o777})

@@ -79,7 +79,8 @@ func build(spec Spec) (v1.Image, error) {
 	config.Config.Entrypoint = spec.Entrypoint
 	config.Config.User = spec.User
 	config.Config.WorkingDir = "/"
-	config.Config.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"}, content.env...)
+	config.Config.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"},
+		content.env...)
 	return mutate.ConfigFile(img, config)
 }
 

@@ -165,14 +165,15 @@ func TestBuildRefuses(t *testing.T) {
 		change func(*Spec)
 		want   string
 	}{
-		"a name that is none":    {func(s *Spec) { s.Name = "Not A Name" }, "--name"},
-		"another system":         {func(s *Spec) { s.Platform = "windows/amd64" }, "--platform"},
-		"no architecture":        {func(s *Spec) { s.Platform = "linux" }, "--platform"},
-		"a file that is not":     {func(s *Spec) { s.Files[0].Source = "/nonexistent" }, "/nonexistent does not exist"},
-		"a relative target":      {func(s *Spec) { s.Files[0].Target = "bin/x" }, "absolute path in the image"},
-		"the root as target":     {func(s *Spec) { s.Files[0].Target = "/" }, "absolute path in the image"},
-		"a device":               {func(s *Spec) { s.Files[0].Source = "/dev/null" }, "neither a file nor a directory"},
-		"another's architecture": {func(s *Spec) { s.Files[0].Source = ownProgram(t); s.Platform = otherPlatform() }, "other --platform"},
+		"a name that is none": {func(s *Spec) { s.Name = "Not A Name" }, "--name"},
+		"another system":      {func(s *Spec) { s.Platform = "windows/amd64" }, "--platform"},
+		"no architecture":     {func(s *Spec) { s.Platform = "linux" }, "--platform"},
+		"a file that is not":  {func(s *Spec) { s.Files[0].Source = "/nonexistent" }, "/nonexistent does not exist"},
+		"a relative target":   {func(s *Spec) { s.Files[0].Target = "bin/x" }, "absolute path in the image"},
+		"the root as target":  {func(s *Spec) { s.Files[0].Target = "/" }, "absolute path in the image"},
+		"a device":            {func(s *Spec) { s.Files[0].Source = "/dev/null" }, "neither a file nor a directory"},
+		"another's architecture": {func(s *Spec) { s.Files[0].Source = ownProgram(t); s.Platform = otherPlatform() },
+			"other --platform"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := testSpec(t)
@@ -268,7 +269,8 @@ func TestALibraryThatIsNotThereIsNamed(t *testing.T) {
 func TestLoaderDirs(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "conf.d", "b.conf"), "# comment\n/opt/b\n", 0o644)
-	config := write(t, filepath.Join(dir, "ld.so.conf"), "include "+dir+"/conf.d/*.conf\n/opt/a # why\n\nhwcap 0 x\n", 0o644)
+	config := write(t, filepath.Join(dir, "ld.so.conf"), "include "+dir+"/conf.d/*.conf\n/opt/a # why\n\nhwcap 0 x\n",
+		0o644)
 	if diff := cmp.Diff([]string{"/opt/b", "/opt/a"}, loaderDirs(config)); diff != "" {
 		t.Error(diff)
 	}

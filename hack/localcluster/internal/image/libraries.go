@@ -55,7 +55,8 @@ func (l *libraries) check(file string) error {
 	}
 	defer func() { _ = f.Close() }()
 	if l.machine != elf.EM_NONE && f.Machine != l.machine {
-		return fmt.Errorf("%s is built for %s, the image for %s; build it again or give the other --platform", file, f.Machine, l.architecture)
+		return fmt.Errorf("%s is built for %s, the image for %s; build it again or give the other --platform", file,
+			f.Machine, l.architecture)
 	}
 	return nil
 }

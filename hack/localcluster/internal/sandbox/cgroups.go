@@ -70,7 +70,8 @@ func parseCgroups(name string, mounts io.Reader) (Cgroups, error) {
 		groups.aside = unified
 		return groups, nil
 	case len(groups.hierarchies) > 0:
-		return Cgroups{}, errors.New("the cgroup controller pids is not mounted: kubelet needs it; mount it below /sys/fs/cgroup")
+		return Cgroups{}, errors.New(
+			"the cgroup controller pids is not mounted: kubelet needs it; mount it below /sys/fs/cgroup")
 	case unified != "":
 		return Cgroups{Name: name, hierarchies: []string{unified}, tracked: unified, unified: true}, nil
 	}

@@ -65,7 +65,8 @@ func TestCgroupsAreMadeAndRemovedEverywhere(t *testing.T) {
 	for _, controller := range []string{"cpuset", "pids"} {
 		groups.hierarchies = append(groups.hierarchies, filepath.Join(root, controller))
 	}
-	for _, dir := range []string{"cpuset", "pids", "unified/mine/kubepods/pod1", "pids/theirs", "pids/mine/kubepods/pod1"} {
+	for _, dir := range []string{"cpuset", "pids", "unified/mine/kubepods/pod1", "pids/theirs",
+		"pids/mine/kubepods/pod1"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
