@@ -14,11 +14,9 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/time/rate"
-)
 
-// complaints is how often a failing hook is worth a line in the log.
-const complaints = 10 * time.Second
+	"github.com/wsfleet/wsfleet/internal/ratelog"
+)
 
 // callback is one hook: where to ask, and how much of it at once.
 type callback struct {
@@ -29,11 +27,10 @@ type callback struct {
 	client   *http.Client
 	sign     signer
 	observer Observer
-	log      *slog.Logger
 
 	inFlight *semaphore.Weighted
 	breaker  breaker
-	complain rate.Sometimes
+	warnings *ratelog.Limiter
 }
 
 // newCallback is nil for a hook that is not configured.
@@ -43,9 +40,9 @@ func newCallback(name string, c Callback, client *http.Client, sign signer, obse
 	}
 	return &callback{
 		name: name, url: c.URL, timeout: cmp.Or(c.Timeout, DefaultTimeout), allow: c.WhenDown == Allow,
-		client: client, sign: sign, observer: observer, log: log,
+		client: client, sign: sign, observer: observer,
 		inFlight: semaphore.NewWeighted(mostInFlight), breaker: newBreaker(name, breakerPause, log),
-		complain: rate.Sometimes{Interval: complaints},
+		warnings: ratelog.New(log),
 	}
 }
 
@@ -58,9 +55,7 @@ func (c *callback) call(ctx context.Context, request any, headers map[string]str
 	r, err := c.ask(ctx, request, headers)
 	outcome := outcomeOf(err)
 	if f, failed := errors.AsType[*failure](err); failed {
-		c.complain.Do(func() {
-			c.log.Warn("hook has no answer", slog.String("hook", c.name), slog.String("reason", f.reason))
-		})
+		c.warnings.Warn("hook has no answer", slog.String("hook", c.name), slog.String("reason", f.reason))
 		if c.allow && !f.meant {
 			r, err, outcome = &result{}, nil, OutcomeAllowed
 		}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 var alice = Client{ID: "c1", User: "alice", Protocol: "json"}
@@ -420,7 +422,7 @@ func TestNothingPrivateIsLoggedOrReturned(t *testing.T) {
 		},
 	} {
 		b.then(answer)
-		h.connect.complain.Interval = 1
+		h.connect.warnings = ratelog.New(log.logger())
 		_, err := h.Connect(t.Context(), ConnectRequest{Client: alice, Data: js(`"from-client"`), Header: http.Header{"Cookie": {"from-client"}}})
 		require.Error(t, err)
 		said += err.Error()

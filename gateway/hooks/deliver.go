@@ -72,9 +72,8 @@ func (w *webhooks) done(b *batch, err error) {
 	w.queue.sent(b.events)
 	w.observer.WebhookDelivered(outcome, b.events)
 	if f, failed := errors.AsType[*failure](err); failed {
-		w.complain.Do(func() {
-			w.log.Warn("webhook batch given up", slog.String("outcome", outcome), slog.String("reason", f.reason), slog.Int("events", b.events))
-		})
+		w.warnings.Warn("webhook batch given up",
+			slog.String("outcome", outcome), slog.String("reason", f.reason), slog.Int("events", b.events))
 	}
 }
 

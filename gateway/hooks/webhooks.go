@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/time/rate"
+
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Sizes and times of webhooks.
@@ -30,11 +31,10 @@ type webhooks struct {
 	client      *http.Client
 	sign        signer
 	observer    Observer
-	log         *slog.Logger
 
 	queue    *queue
 	breaker  breaker
-	complain rate.Sometimes
+	warnings *ratelog.Limiter
 	// notBefore is when the next attempt may be made.
 	notBefore time.Time
 }
@@ -53,9 +53,9 @@ func newWebhooks(o Options, client *http.Client, sign signer) *webhooks {
 	}
 	return &webhooks{
 		url: o.WebhookURL, source: source(o.Cluster, o.Node), wants: wanted(o.WebhookEvents),
-		client: client, sign: sign, observer: o.Observer, log: o.Logger,
+		client: client, sign: sign, observer: o.Observer,
 		queue: newQueue(mostQueued), breaker: newBreaker(HookWebhook, webhookPause, o.Logger),
-		complain: rate.Sometimes{Interval: complaints},
+		warnings: ratelog.New(o.Logger),
 	}
 }
 
@@ -73,9 +73,7 @@ func (w *webhooks) emit(e Event) {
 
 func (w *webhooks) dropped(reason string, events int) {
 	w.observer.WebhookDropped(reason, events)
-	w.complain.Do(func() {
-		w.log.Warn("webhook events dropped", slog.String("reason", reason), slog.Int("events", events))
-	})
+	w.warnings.Warn("webhook events dropped", slog.String("reason", reason), slog.Int("events", events))
 }
 
 // run delivers until the context ends. An attempt that is under way then may finish.

@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Times and bounds that nobody has had a reason to change.
@@ -55,10 +55,9 @@ type Options struct {
 
 // Keeper is safe for use by many goroutines. Run it.
 type Keeper struct {
-	options Options
-	// complaint keeps a broker that is away from filling the log.
-	complaint rate.Sometimes
-	turns     turns
+	options  Options
+	warnings *ratelog.Limiter
+	turns    turns
 
 	mu sync.Mutex
 	// sweeps is when a channel may have a member whose grace is over.
@@ -67,7 +66,7 @@ type Keeper struct {
 
 // New returns a keeper.
 func New(o Options) *Keeper {
-	return &Keeper{options: o, complaint: rate.Sometimes{Interval: 10 * time.Second}, turns: newTurns(), sweeps: map[string]time.Time{}}
+	return &Keeper{options: o, warnings: ratelog.New(o.Logger), turns: newTurns(), sweeps: map[string]time.Time{}}
 }
 
 // Leave takes a member out, at once when it said so, or in a while when its connection was lost. It
@@ -124,7 +123,7 @@ func (k *Keeper) takeOut(ctx context.Context, channel string, l leave) {
 	left, gone, err := k.options.Broker.Leave(ctx, channel, l.info, l.grace)
 	if err != nil {
 		// Its time to live ends it.
-		k.complain(err)
+		k.warn(err)
 		return
 	}
 	switch {
@@ -151,12 +150,8 @@ func (k *Keeper) tell(ctx context.Context, channel string, kind broker.Kind, m b
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	_, err := k.options.Broker.Publish(ctx, channel, broker.Publication{Kind: kind, Info: &m}, broker.PublishOptions{})
-	k.complain(err)
+	k.warn(err)
 }
 
-func (k *Keeper) complain(err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return
-	}
-	k.complaint.Do(func() { k.options.Logger.Warn("presence is behind", slog.Any("error", err)) })
-}
+// warn logs that presence may be wrong for a while because of err, unless err is nil.
+func (k *Keeper) warn(err error) { k.warnings.WarnError("presence is behind", err) }

@@ -49,7 +49,7 @@ func (k *Keeper) renew(ctx context.Context, channel string, clients []string, kn
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	missing, gone, err := k.options.Broker.Renew(ctx, channel, clients, k.options.TTL)
-	k.complain(err)
+	k.warn(err)
 	k.gone(ctx, channel, gone)
 	for _, client := range missing {
 		k.bringBack(ctx, seat{channel, client}, known[client])
@@ -68,7 +68,7 @@ func (k *Keeper) bringBack(ctx context.Context, s seat, m Member) {
 		return
 	}
 	_, gone, err := k.options.Broker.Join(ctx, s.channel, info, k.options.TTL)
-	k.complain(err)
+	k.warn(err)
 	k.gone(ctx, s.channel, gone)
 }
 
@@ -94,7 +94,7 @@ func (k *Keeper) sweep(ctx context.Context, channel string) {
 	defer cancel()
 	gone, err := k.options.Broker.Sweep(ctx, channel)
 	if err != nil {
-		k.complain(err)
+		k.warn(err)
 		k.sweepAt(channel, time.Now().Add(sweepRetry))
 	}
 	k.gone(ctx, channel, gone)

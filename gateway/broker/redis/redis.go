@@ -14,10 +14,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Bounds on how long Redis may take before it counts as gone.
@@ -27,9 +27,6 @@ const (
 	// DefaultProbeInterval is how often a message goes through Redis and back.
 	DefaultProbeInterval = 2 * time.Second
 )
-
-// logInterval is the least time between two log lines that say the same.
-const logInterval = 10 * time.Second
 
 // Delivery is spread over workers, so that the reader of Redis waits for no fan-out. A channel has
 // always the same worker, which keeps its order.
@@ -72,10 +69,10 @@ type Broker struct {
 	links              []*link
 	seed               maphash.Seed
 	queues             []chan delivery
-	// complaint keeps foreign messages from filling the log.
-	complaint rate.Sometimes
-	// warning does so for attempts to reach Redis.
-	warning rate.Sometimes
+	// unreadable limits warnings of messages that no gateway wrote.
+	unreadable *ratelog.Limiter
+	// unreachable limits warnings of failed attempts to reach Redis.
+	unreachable *ratelog.Limiter
 
 	mu    sync.Mutex
 	state contract.BrokerState
@@ -99,7 +96,7 @@ func New(o Options) *Broker {
 	b := &Broker{
 		options: o, names: names{prefix: o.Prefix, sharded: o.Mode == contract.RedisCluster},
 		client: client, scripts: newScripts(), publications: newPipeline(client), rest: newPipeline(client),
-		seed: maphash.MakeSeed(), complaint: rate.Sometimes{Interval: logInterval}, warning: rate.Sometimes{Interval: logInterval},
+		seed: maphash.MakeSeed(), unreadable: ratelog.New(o.Logger), unreachable: ratelog.New(o.Logger),
 		state: contract.BrokerConnecting,
 	}
 	for part := range b.names.parts() {
@@ -172,9 +169,7 @@ func (b *Broker) work(ctx context.Context, queue <-chan delivery) error {
 		case d := <-queue:
 			p, err := broker.Decode([]byte(d.payload))
 			if err != nil {
-				b.complaint.Do(func() {
-					b.options.Logger.Warn("message in a channel of gateways that this gateway cannot read", slog.Any("error", err))
-				})
+				b.unreadable.WarnError("message in a channel of gateways that this gateway cannot read", err)
 				continue
 			}
 			b.options.Deliver(d.channel, p)

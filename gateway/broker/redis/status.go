@@ -41,10 +41,9 @@ func (b *Broker) unreached(err error) {
 	if !never {
 		return
 	}
-	b.warning.Do(func() {
-		b.options.Logger.Warn("broker not reached yet: check "+contract.KeyRedisAddresses+", "+contract.KeyRedisUsername+" and "+contract.KeyRedisPassword,
-			slog.Any("addresses", b.options.Addresses), slog.Any("error", err))
-	})
+	b.unreachable.Warn("broker not reached yet: check "+contract.KeyRedisAddresses+", "+
+		contract.KeyRedisUsername+" and "+contract.KeyRedisPassword,
+		slog.Any("addresses", b.options.Addresses), slog.Any("error", err))
 }
 
 // review decides the state anew after a link changed.

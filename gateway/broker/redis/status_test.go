@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Links come and go at once; what is reported in the end is what they are in the end.
@@ -59,12 +60,12 @@ func TestUnreachedRedisIsLoggedUntilItIsReady(t *testing.T) {
 			require.Contains(t, log.String(), says)
 		}
 		require.NotContains(t, log.String(), "hunter2")
-		time.Sleep(logInterval)
+		time.Sleep(ratelog.Interval)
 		b.links[0].set(false, refused)
 		require.Equal(t, 2, warnings())
 
 		b.links[0].set(true, nil)
-		time.Sleep(logInterval)
+		time.Sleep(ratelog.Interval)
 		b.links[0].set(false, refused)
 		require.Equal(t, 2, warnings(), "a lost broker has a line of its own")
 		require.Contains(t, log.String(), "broker lost")

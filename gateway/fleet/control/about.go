@@ -9,9 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // How often a gateway says that it is there, and how long that counts.
@@ -23,14 +22,12 @@ const (
 
 // Run makes this gateway known to the others until the context ends.
 func (b *Backend) Run(ctx context.Context) error {
-	complaint := rate.Sometimes{Interval: 10 * time.Second}
+	warnings := ratelog.New(b.options.Logger)
 	ticker := time.NewTicker(announceInterval)
 	defer ticker.Stop()
 	for {
 		if err := b.announce(ctx); err != nil && ctx.Err() == nil {
-			complaint.Do(func() {
-				b.options.Logger.Warn("the fleet does not hear of this gateway", slog.Any("error", err))
-			})
+			warnings.Warn("the fleet does not hear of this gateway", slog.Any("error", err))
 		}
 		select {
 		case <-ticker.C:

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
@@ -37,8 +37,8 @@ type Options struct {
 
 // Roster is safe for use by many goroutines. Run it.
 type Roster struct {
-	options   Options
-	complaint rate.Sometimes
+	options  Options
+	warnings *ratelog.Limiter
 	// wake holds one token at most: there is something to tell.
 	wake chan struct{}
 
@@ -69,7 +69,7 @@ func New(o Options) *Roster {
 		o.TTL = TTL
 	}
 	r := &Roster{
-		options: o, complaint: rate.Sometimes{Interval: 10 * time.Second}, wake: make(chan struct{}, 1), known: make(chan struct{}),
+		options: o, warnings: ratelog.New(o.Logger), wake: make(chan struct{}, 1), known: make(chan struct{}),
 		wanted: map[string]entry{}, dirty: map[string]bool{}, stale: map[string]struct{}{},
 	}
 	close(r.known)
@@ -139,7 +139,7 @@ func (r *Roster) telling(ctx context.Context) error {
 		}
 		for hold, letGo := r.next(); len(hold)+len(letGo) > 0; hold, letGo = r.next() {
 			if err := r.tell(ctx, hold, letGo); err != nil {
-				r.complain(err)
+				r.warn(err)
 				r.again(append(hold, letGo...))
 				if err := sleep.For(ctx, retryPause); err != nil {
 					return err
@@ -262,11 +262,7 @@ func (r *Roster) renewing(ctx context.Context) error {
 	}
 }
 
-func (r *Roster) complain(err error) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	r.complaint.Do(func() {
-		r.options.Logger.Warn("the directory of gateways is behind: messages to users may miss them, news of occupied channels may be late", slog.Any("error", err))
-	})
+func (r *Roster) warn(err error) {
+	r.warnings.WarnError("the directory of gateways is behind: messages to users may miss them, "+
+		"news of occupied channels may be late", err)
 }

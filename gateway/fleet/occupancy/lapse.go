@@ -2,8 +2,6 @@ package occupancy
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -24,9 +22,7 @@ func (k *Keeper) lapsing(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := k.vacateLapsed(ctx); err != nil {
-			k.complain(err)
-		}
+		k.warnings.WarnError("channels of gateways that are gone are told of later", k.vacateLapsed(ctx))
 	}
 }
 
@@ -50,13 +46,4 @@ func (k *Keeper) vacateSome(ctx context.Context) (more bool, err error) {
 		return vacated, err
 	})
 	return more, err
-}
-
-func (k *Keeper) complain(err error) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	k.complaint.Do(func() {
-		k.options.Logger.Warn("channels of gateways that are gone are told of later", slog.Any("error", err))
-	})
 }

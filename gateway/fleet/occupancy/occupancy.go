@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/wsfleet/wsfleet/gateway/fleet/lease"
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Directory is where all gateways say which channels have subscribers with them.
@@ -37,9 +37,9 @@ type Options struct {
 
 // Keeper is safe for use by many goroutines. Run it.
 type Keeper struct {
-	options   Options
-	roster    *lease.Roster
-	complaint rate.Sometimes
+	options  Options
+	roster   *lease.Roster
+	warnings *ratelog.Limiter
 	// turn has room for one: who asks the directory, until its answer is told. So what is told last of a
 	// channel is what holds.
 	turn chan struct{}
@@ -50,7 +50,7 @@ func New(o Options) *Keeper {
 	if o.TTL == 0 {
 		o.TTL = lease.TTL
 	}
-	k := &Keeper{options: o, complaint: rate.Sometimes{Interval: 10 * time.Second}, turn: make(chan struct{}, 1)}
+	k := &Keeper{options: o, warnings: ratelog.New(o.Logger), turn: make(chan struct{}, 1)}
 	k.roster = lease.New(lease.Options{Hold: k.occupy, LetGo: k.vacate, TTL: o.TTL, Logger: o.Logger})
 	return k
 }

@@ -13,8 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
@@ -48,9 +47,9 @@ type Options struct {
 
 // Peers is safe for use by many goroutines.
 type Peers struct {
-	options   Options
-	slots     chan struct{}
-	complaint rate.Sometimes
+	options  Options
+	slots    chan struct{}
+	warnings *ratelog.Limiter
 
 	mu      sync.Mutex
 	last    uint64
@@ -87,7 +86,7 @@ type Result struct {
 
 // New returns peers. Hand them what the broker hears.
 func New(o Options) *Peers {
-	return &Peers{options: o, slots: make(chan struct{}, mostAsked), complaint: rate.Sometimes{Interval: 10 * time.Second}, pending: map[uint64]*asking{}}
+	return &Peers{options: o, slots: make(chan struct{}, mostAsked), warnings: ratelog.New(o.Logger), pending: map[uint64]*asking{}}
 }
 
 // Ask asks instances and waits until each has answered, or for a time.
@@ -185,7 +184,7 @@ func (p *Peers) tell(ctx context.Context, instance string, m message) (reached b
 func (p *Peers) Heard(b []byte) {
 	var m message
 	if err := json.Unmarshal(b, &m); err != nil || m.From == "" {
-		p.complain(errors.New("a message to this gateway that no gateway wrote"))
+		p.warn(errors.New("a message to this gateway that no gateway wrote"))
 		return
 	}
 	p.take(m)
@@ -200,7 +199,7 @@ func (p *Peers) take(m message) {
 	case p.slots <- struct{}{}:
 		go p.answer(m)
 	default:
-		p.complain(errors.New("other gateways ask more than this one can answer"))
+		p.warn(errors.New("other gateways ask more than this one can answer"))
 	}
 }
 
@@ -225,10 +224,10 @@ func (p *Peers) answer(m message) {
 	var err error
 	if reply.Answer, err = p.handle(ctx, m); err != nil {
 		reply.Problem = err.Error()
-		p.complain(fmt.Errorf("question %q: %w", m.Question, err))
+		p.warn(fmt.Errorf("question %q: %w", m.Question, err))
 	}
 	if _, err := p.tell(ctx, m.From, reply); err != nil {
-		p.complain(err)
+		p.warn(err)
 	}
 }
 
@@ -246,6 +245,6 @@ func (p *Peers) handle(ctx context.Context, m message) (encoded json.RawMessage,
 	return json.Marshal(answer)
 }
 
-func (p *Peers) complain(err error) {
-	p.complaint.Do(func() { p.options.Logger.Warn("gateways do not understand each other", slog.Any("error", err)) })
+func (p *Peers) warn(err error) {
+	p.warnings.Warn("gateways do not understand each other", slog.Any("error", err))
 }

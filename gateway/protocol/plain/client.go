@@ -101,9 +101,7 @@ func (c *client) OnMessage(ctx context.Context, kind transport.Kind, data []byte
 	case refused, errors.Is(err, session.ErrNotAllowed), errors.Is(err, session.ErrNotSubscribed):
 		c.conn.Close(transport.Close{Code: transport.CodePolicy, Reason: "publishing to this channel is not allowed"})
 	default:
-		c.plain.complaint.Do(func() {
-			c.plain.options.Logger.Warn("messages of plain clients are lost", slog.Any("error", err))
-		})
+		c.plain.warnings.Warn("messages of plain clients are lost", slog.Any("error", err))
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/time/rate"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
@@ -25,6 +24,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Name of the protocol in metrics and logs.
@@ -38,14 +38,14 @@ type Plain struct {
 	options   protocol.Options
 	encoder   *encoder
 	heartbeat *transport.Heartbeat
-	// complaint keeps a lost broker from filling the log with lost messages.
-	complaint rate.Sometimes
+	// warnings limits warnings of messages that the broker did not take.
+	warnings *ratelog.Limiter
 }
 
 // New returns the protocol.
 func New(o protocol.Options) *Plain {
 	return &Plain{
-		options: o, encoder: &encoder{}, complaint: rate.Sometimes{Interval: 10 * time.Second},
+		options: o, encoder: &encoder{}, warnings: ratelog.New(o.Logger),
 		heartbeat: &transport.Heartbeat{Ping: transport.Ping(), Interval: o.PingInterval, Timeout: o.PongTimeout},
 	}
 }
