@@ -7,13 +7,16 @@ import (
 
 // What a client can get wrong, or meet.
 var (
-	ErrChannelName    = errors.New("channel name must be 1 to 255 bytes of UTF-8 without control characters")
-	ErrSubscribed     = errors.New("already subscribed")
-	ErrNotSubscribed  = errors.New("only subscribers may do that in this channel")
-	ErrTooManyChannel = errors.New("too many channels on one connection")
-	ErrNotAllowed     = errors.New("not allowed in this channel")
-	ErrNotAvailable   = errors.New("not available in this channel: its rule does not say so")
-	ErrNoBackend      = errors.New("not available on this gateway")
+	ErrChannelName   = errors.New("channel name must be 1 to 255 bytes of UTF-8 without control characters")
+	ErrSubscribed    = errors.New("already subscribed")
+	ErrNotSubscribed = errors.New("only subscribers may do that in this channel")
+	// ErrSubscriptionEnded is returned when a subscription, or its session, was ended while the subscription was being
+	// made: by the server API, by its expiry, or by the end of the connection.
+	ErrSubscriptionEnded = errors.New("the subscription ended before it began")
+	ErrTooManyChannel    = errors.New("too many channels on one connection")
+	ErrNotAllowed        = errors.New("not allowed in this channel")
+	ErrNotAvailable      = errors.New("not available in this channel: its rule does not say so")
+	ErrNoBackend         = errors.New("not available on this gateway")
 	// ErrInfo is the backend's doing, not the client's.
 	ErrInfo          = errors.New("the backend's info is too large")
 	ErrUnrecoverable = errors.New("the stream has no such position")

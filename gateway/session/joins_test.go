@@ -174,9 +174,9 @@ func TestNobodyHearsOfWhatFails(t *testing.T) {
 	}{
 		"from a position that is no more":             {func(*rig, *session.Session) {}, session.Subscription{Since: elsewhere, Whole: true}, session.ErrUnrecoverable},
 		"its stream cannot be read":                   {during(func(*session.Session) error { return down }), session.Subscription{}, down},
-		"unsubscribed meanwhile":                      {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.Subscription{}, session.ErrNotSubscribed},
-		"closed meanwhile":                            {during(func(s *session.Session) error { s.Close(); return nil }), session.Subscription{}, session.ErrNotSubscribed},
-		"unsubscribed, and its stream cannot be read": {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.Subscription{}, session.ErrNotSubscribed},
+		"unsubscribed meanwhile":                      {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.Subscription{}, session.ErrSubscriptionEnded},
+		"closed meanwhile":                            {during(func(s *session.Session) error { s.Close(); return nil }), session.Subscription{}, session.ErrSubscriptionEnded},
+		"unsubscribed, and its stream cannot be read": {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.Subscription{}, session.ErrSubscriptionEnded},
 	} {
 		for _, user := range []string{"ann", ""} {
 			t.Run(name+" "+user, func(t *testing.T) {

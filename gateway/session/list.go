@@ -44,7 +44,7 @@ func (s *Session) place(channel string) (number uint32, err error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return 0, ErrNotSubscribed
+		return 0, ErrSubscriptionEnded
 	case s.find(channel) >= 0:
 		return 0, ErrSubscribed
 	case len(s.subscriptions) >= s.options.MaxChannels:

@@ -240,6 +240,9 @@ func (r *rig) answering(answers map[string]string) *asked {
 		if a.delay > 0 {
 			time.Sleep(a.delay)
 		}
+		if a.during != nil {
+			a.during()
+		}
 		_, _ = w.Write([]byte(answers[strings.TrimPrefix(request.URL.Path, "/")]))
 	}))
 	r.t.Cleanup(server.Close)
@@ -266,6 +269,8 @@ func (r *rig) answering(answers map[string]string) *asked {
 type asked struct {
 	// delay is how long the backend thinks.
 	delay time.Duration
+	// during runs before the backend answers.
+	during func()
 
 	mu     sync.Mutex
 	bodies []string

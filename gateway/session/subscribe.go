@@ -107,7 +107,7 @@ func (s *Session) reserve(ctx context.Context, w *Subscription) (*hub.Hold, hook
 	}
 	if !s.fill(number, hold, t) {
 		hold.Release()
-		return nil, data, ErrNotSubscribed
+		return nil, data, ErrSubscriptionEnded
 	}
 	return hold, data, nil
 }
@@ -203,7 +203,7 @@ func (s *Session) begin(ctx context.Context, hold *hub.Hold, w Subscription, dat
 	if dropped := s.drop(hold); dropped && err != nil {
 		return err
 	}
-	return ErrNotSubscribed
+	return ErrSubscriptionEnded
 }
 
 // appear makes the client present where the rule keeps presence, before its answer: it may ask who is
@@ -215,13 +215,13 @@ func (s *Session) appear(ctx context.Context, hold *hub.Hold, rule channel.Rule)
 	}
 	info, there := s.seen(hold)
 	if !there {
-		return nothing, ErrNotSubscribed
+		return nothing, ErrSubscriptionEnded
 	}
 	if settle, err = s.options.Presence.Join(ctx, hold.Channel(), info); err != nil {
 		return nothing, err
 	}
 	if !s.appeared(hold) {
-		err = ErrNotSubscribed
+		err = ErrSubscriptionEnded
 	}
 	return settle, err
 }
@@ -270,7 +270,7 @@ func (s *Session) Renew(ctx context.Context, channel, token string, expired func
 	}
 	at, ok := s.amend(hold, ticket)
 	if !ok || !s.expireAt(hold, Subscription{ExpiresAt: at, Renewable: true, Expired: expired}) {
-		return time.Time{}, ErrNotSubscribed
+		return time.Time{}, ErrSubscriptionEnded
 	}
 	return at, nil
 }

@@ -61,7 +61,7 @@ func TestSubscribingAndItsEnd(t *testing.T) {
 	require.Empty(t, s.Channels())
 	s.Close()
 	require.Empty(t, r.attendance.read())
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, ignore), session.ErrNotSubscribed)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, ignore), session.ErrSubscriptionEnded)
 	require.Empty(t, r.attendance.read(), "what is closed stays closed")
 }
 
@@ -219,7 +219,7 @@ func TestEndWhileItBegins(t *testing.T) {
 					s, m := r.session(nil), &member{}
 					c.hold(r, func() { end(s) })
 					err := s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m}, func(session.Subscribed) { t.Error("told") })
-					require.ErrorIs(t, err, session.ErrNotSubscribed)
+					require.ErrorIs(t, err, session.ErrSubscriptionEnded)
 					require.Equal(t, c.book, r.attendance.read(), "the last word is that nothing came of it")
 					require.Empty(t, s.Channels())
 					r.Hub.Subscribers(func(string, int) { t.Error("somebody is still there") })
@@ -228,6 +228,63 @@ func TestEndWhileItBegins(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// The backend ends a subscription, once and again, before it answers the hook that asks about it.
+func TestSubscribeEndedByItsHook(t *testing.T) {
+	for name, end := range map[string]func(s *session.Session){
+		"unsubscribed":       func(s *session.Session) { s.Unsubscribe("seen:a") },
+		"unsubscribed twice": func(s *session.Session) { s.Unsubscribe("seen:a"); s.Unsubscribe("seen:a") },
+		"closed":             func(s *session.Session) { s.Close() },
+	} {
+		for how, subscribe := range map[string]func(*session.Session) error{
+			"subscribe": func(s *session.Session) error {
+				return s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: &member{}}, func(session.Subscribed) { t.Error("told") })
+			},
+			"reserve": func(s *session.Session) error {
+				return s.Reserve(t.Context(), session.Subscription{Channel: "seen:a"})
+			},
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				r := newRig(t)
+				asked := r.answering(map[string]string{"subscribe": `{"result":{}}`})
+				s := r.session(nil)
+				asked.during = func() { end(s) }
+				err := subscribe(s)
+				require.ErrorIs(t, err, session.ErrSubscriptionEnded)
+				require.NotErrorIs(t, err, session.ErrNotSubscribed)
+				require.Empty(t, s.Channels())
+				require.Empty(t, r.attendance.read(), "others never see the client")
+				r.Hub.Subscribers(func(string, int) { t.Error("the session is still subscribed") })
+				s.Close()
+			})
+		}
+	}
+}
+
+// A reservation whose time is over, or that the server ends, before its delivery begins.
+func TestAttachAfterTheReservationEnded(t *testing.T) {
+	for name, during := range map[string]func(s *session.Session){
+		"expired":      func(*session.Session) { time.Sleep(time.Minute) },
+		"unsubscribed": func(s *session.Session) { s.Unsubscribe("seen:a") },
+		"closed":       func(s *session.Session) { s.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				s := r.session(nil)
+				reserved := session.Subscription{Channel: "seen:a", ServerSide: true, ExpiresAt: time.Now().Add(30 * time.Second)}
+				require.NoError(t, s.Reserve(t.Context(), reserved))
+				r.attendance.during = func(context.Context) error { during(s); return nil }
+				require.ErrorIs(t, s.Attach(t.Context(), "seen:a", &member{}), session.ErrSubscriptionEnded)
+				require.Equal(t, "+seen:a:c1 xseen:a:c1", r.attendance.read())
+				require.Empty(t, s.Channels())
+				s.Close()
+				time.Sleep(2 * time.Second)
+				require.Zero(t, r.Hub.Channels())
+			})
+		})
 	}
 }
 
@@ -250,7 +307,7 @@ func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
 		go subscribe("second")
 		synctest.Wait()
 		r.broker.confirm()
-		require.ElementsMatch(t, []string{"first: " + session.ErrNotSubscribed.Error(), "second"}, []string{<-results, <-results})
+		require.ElementsMatch(t, []string{"first: " + session.ErrSubscriptionEnded.Error(), "second"}, []string{<-results, <-results})
 		require.Equal(t, "+seen:a:c1second !seen:a:c1", r.attendance.read())
 		require.Equal(t, "second", string(s.Info("seen:a").ChanInfo))
 		s.Close()

@@ -307,6 +307,38 @@ func TestSubscribeHook(t *testing.T) {
 	require.Zero(t, b.forged)
 }
 
+// A backend may end a subscription before it has answered the hook that asks about it. The client sees itself
+// unsubscribed by the server, and its command is answered with a temporary error.
+func TestSubscribeHookThatUnsubscribesBeforeItsAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withKey, withTokens, b.with("subscribe"))
+	unsubscribe := true
+	b.decide("subscribe", func(request map[string]any) string {
+		if unsubscribe {
+			body := fmt.Sprintf(`{"client":%q,"channel":%q}`, request["client"], request["channel"])
+			g.does(t, "unsubscribe", body)
+			g.does(t, "unsubscribe", body)
+		}
+		return `{"result":{}}`
+	})
+	for name, encoding := range encodings() {
+		c, _ := g.join(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+		for _, channel := range []string{"seen:a", "kept:a", "plain"} {
+			unsubscribe = true
+			reply := c.call(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: channel}})
+			require.NotNil(t, reply.Error, name)
+			require.Equal(t, uint32(100), reply.Error.Code, name)
+			require.True(t, reply.Error.Temporary, name)
+			require.Equal(t, "the subscription ended before it began", reply.Error.Message, name)
+			require.Equal(t, uint32(2000), c.unsubscribed(channel), name)
+			c.quiet()
+			unsubscribe = false
+			c.to(channel)
+		}
+	}
+}
+
 func TestPublishHook(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)

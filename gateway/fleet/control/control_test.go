@@ -158,7 +158,7 @@ func TestWhatClientsCannotDo(t *testing.T) {
 		says  string
 	}{
 		"it has it":           {session.ErrSubscribed, nil, ""},
-		"it left meanwhile":   {session.ErrNotSubscribed, nil, ""},
+		"it left meanwhile":   {session.ErrSubscriptionEnded, nil, ""},
 		"the protocol cannot": {session.ErrNotAvailable, serverapi.ErrNotAvailable, "protocol"},
 		"it has too many":     {fmt.Errorf("%w: the limit is 1", session.ErrTooManyChannel), serverapi.ErrNotAvailable, "max-channels-per-connection"},
 		"the broker is away":  {broker.ErrUnavailable, broker.ErrUnavailable, ""},

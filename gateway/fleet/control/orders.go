@@ -147,7 +147,7 @@ func (b *Backend) obey(ctx context.Context, o order) (outcome, error) {
 		out.Found++
 		done, err := obeyWith(ctx, o, c)
 		switch {
-		case errors.Is(err, session.ErrNotSubscribed):
+		case errors.Is(err, session.ErrSubscriptionEnded):
 			// It left, or lost the channel again, meanwhile.
 		case errors.Is(err, session.ErrTooManyChannel):
 			out.Full = true

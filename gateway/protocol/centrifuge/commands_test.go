@@ -385,6 +385,34 @@ func (known) Connection(_ context.Context, token string) (*auth.Claims, error) {
 	return &auth.Claims{User: token, IssuedAt: time.Now().Add(-time.Minute)}, nil
 }
 
+// hangUpTokens ends the connection while a subscription token is verified.
+type hangUpTokens struct {
+	session.Tokens
+	hangUp func()
+}
+
+func (k hangUpTokens) Subscription(context.Context, string, string, string) (*auth.SubscriptionClaims, error) {
+	k.hangUp()
+	return nil, auth.ErrUnavailable
+}
+
+// A subscription that the end of the connection ended is neither answered nor counted as a failed command.
+func TestSubscribeEndedByDisconnect(t *testing.T) {
+	conn, c := &fakeConn{}, handler()
+	ctx, cancel := context.WithCancel(t.Context())
+	options := &c.centrifuge.options
+	options.Session.Tokens = hangUpTokens{hangUp: cancel}
+	options.CommandFailed = func(code uint32) { t.Error("counted", code) }
+	c.session = session.New(&options.Session)
+	c.OnOpen(conn)
+	c.OnMessage(ctx, transport.Text, []byte(`{"id":1,"connect":{}}`))
+	conn.sent = 0
+	c.OnMessage(ctx, transport.Text, []byte(`{"id":2,"subscribe":{"channel":"a","token":"t"}}`+"\n"+`{"id":3,"ping":{}}`))
+	require.Zero(t, conn.sent)
+	require.Empty(t, conn.closed)
+	c.OnClose(transport.Close{})
+}
+
 // A token may be revoked when it was looked at, and nobody can find its client yet.
 func TestTokensRevokedMeanwhile(t *testing.T) {
 	for name, c := range map[string]struct {

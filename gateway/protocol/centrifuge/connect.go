@@ -153,7 +153,7 @@ func (c *client) subscribeAll(ctx context.Context, channels []string, known map[
 			}
 			encoded, failed = c.subscribed(s, recovering)
 		})
-		if errors.Is(err, session.ErrSubscribed) || errors.Is(err, session.ErrNotSubscribed) {
+		if errors.Is(err, session.ErrSubscribed) || errors.Is(err, session.ErrSubscriptionEnded) {
 			// The backend was faster to give it the channel, or has taken it back: the client is told of that.
 			continue
 		}

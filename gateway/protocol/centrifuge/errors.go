@@ -64,6 +64,9 @@ func replyError(err error) *cf.Error {
 	}
 	text := "internal error"
 	switch {
+	case errors.Is(err, session.ErrSubscriptionEnded):
+		// Temporary: an unsubscribe push tells the client whether to stay away, and this must not overrule it.
+		text = session.ErrSubscriptionEnded.Error()
 	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		text = "the gateway cannot reach its broker"
 	case errors.Is(err, hooks.ErrDown):

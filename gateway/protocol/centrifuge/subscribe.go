@@ -46,6 +46,8 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		c.queue()
 	})
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return errGone
 	case err != nil && disconnects(err):
 		return err
 	case err != nil:

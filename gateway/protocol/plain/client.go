@@ -59,7 +59,8 @@ func (c *client) attach(ctx context.Context) error {
 	for _, channel := range c.session.Channels() {
 		err := c.session.Attach(ctx, channel, c)
 		// The backend, or its time, may have ended a subscription by now.
-		if err != nil && !errors.Is(err, session.ErrNotSubscribed) {
+		ended := errors.Is(err, session.ErrNotSubscribed) || errors.Is(err, session.ErrSubscriptionEnded)
+		if err != nil && !ended {
 			return err
 		}
 	}
