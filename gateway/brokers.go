@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
@@ -10,19 +11,20 @@ import (
 
 // makeBroker builds the broker that the configuration names.
 func (g *Gateway) makeBroker() error {
-	// What others say comes when all is made.
-	heard := func(message []byte) { g.backend.Heard(message) }
 	switch g.cfg.Broker {
 	case contract.BrokerMemory:
-		g.broker = memory.New(memory.Options{Deliver: g.hub.Deliver, Heard: heard, Instance: g.instance.String()})
+		g.broker = memory.New(memory.Options{Instance: g.instance.String()})
 	case contract.BrokerRedis:
 		g.broker = redis.New(redis.Options{
 			Mode: g.cfg.RedisMode, Addresses: g.cfg.RedisAddresses, MasterName: g.cfg.RedisMasterName,
 			Username: g.cfg.RedisUsername, Password: g.cfg.RedisPassword, Prefix: g.cfg.RedisPrefix,
-			Deliver: g.hub.Deliver, Heard: heard, Resumed: g.hub.Resumed, Instance: g.instance.String(), Logger: g.log,
+			Instance: g.instance.String(), Logger: g.log,
 		})
 	default:
 		return fmt.Errorf("%s: %q is not known", contract.KeyBroker, g.cfg.Broker)
 	}
 	return nil
 }
+
+// runBroker carries publications to the hub and messages to the backend until the context ends.
+func (g *Gateway) runBroker(ctx context.Context) error { return g.broker.Run(ctx, g.hub, g.backend) }

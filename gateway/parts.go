@@ -40,25 +40,26 @@ func (g *Gateway) makeHooks() (err error) {
 
 // makeChannels builds what carries messages, and what is kept of clients.
 func (g *Gateway) makeChannels() error {
-	o := hub.Options{
-		Linger: channelLinger, Patience: brokerTimeout, Rules: g.cfg.Channels, MaxRecoveredBytes: g.cfg.MaxQueuedBytes, Unrepaired: g.metrics.StreamGap, Logger: g.log,
-	}
-	occupied := g.hooks.Wants(hooks.Occupied) || g.hooks.Wants(hooks.Vacated)
-	if occupied {
-		// The broker comes when the hub is made.
-		o.Appeared, o.Vanished = func(channel string) { g.occupancy.Appeared(channel) }, func(channel string) { g.occupancy.Vanished(channel) }
-	}
-	g.hub = hub.New(o)
 	if err := g.makeBroker(); err != nil {
 		return err
 	}
-	g.hub.Use(g.broker)
-	if occupied {
+	o := hub.Options{
+		Broker:            g.broker,
+		Linger:            channelLinger,
+		Patience:          brokerTimeout,
+		Rules:             g.cfg.Channels,
+		MaxRecoveredBytes: g.cfg.MaxQueuedBytes,
+		Unrepaired:        g.metrics.StreamGap,
+		Logger:            g.log,
+	}
+	if g.hooks.Wants(hooks.Occupied) || g.hooks.Wants(hooks.Vacated) {
 		g.occupancy = occupancy.New(occupancy.Options{
 			Directory: g.broker, TTL: g.options.OccupancyTTL, Occupied: g.emitter(hooks.Occupied), Vacated: g.emitter(hooks.Vacated),
 			Crowded: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
 		})
+		o.Appeared, o.Vanished = g.occupancy.Appeared, g.occupancy.Vanished
 	}
+	g.hub = hub.New(o)
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
 	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
 	g.backend = control.New(control.Options{
@@ -71,7 +72,7 @@ func (g *Gateway) makeChannels() error {
 // parts are what runs as long as the gateway.
 func (g *Gateway) parts() []func(context.Context) error {
 	parts := []func(context.Context) error{
-		g.broker.Run, g.hub.Run, g.presence.Run, g.clients.Run, g.backend.Run, g.hooks.Run, g.tokens.Run,
+		g.runBroker, g.hub.Run, g.presence.Run, g.clients.Run, g.backend.Run, g.hooks.Run, g.tokens.Run,
 	}
 	if g.occupancy != nil {
 		parts = append(parts, g.occupancy.Run)

@@ -103,9 +103,21 @@ type Stream struct {
 	Top Position
 }
 
-// Deliver takes a publication to the local subscribers. It never blocks on one of them. Calls for
-// one channel come one after another, in the broker's order.
-type Deliver func(channel string, p Publication)
+// PublicationHandler takes the publications of the channels that this gateway subscribes to. The hub implements it.
+type PublicationHandler interface {
+	// Deliver hands a publication to the subscribers of this gateway. It must not wait for a subscriber. The broker
+	// calls it for one channel at a time, in the order of the channel's stream, and for several channels at once.
+	Deliver(channel string, p Publication)
+	// Resumed reports that the broker delivers a channel again after it has lost its connection: publications of the
+	// time between may be missing. It must not block.
+	Resumed(channel string)
+}
+
+// MessageHandler takes the messages that gateways send to this one. The RPC between gateways implements it.
+type MessageHandler interface {
+	// OnMessage takes one message, of another gateway or of this one. It must not block, and may keep the bytes.
+	OnMessage(message []byte)
+}
 
 // Broker carries publications from any gateway to all that subscribed to the channel.
 type Broker interface {
@@ -124,8 +136,9 @@ type Broker interface {
 	// RemoveHistory forgets a channel's publications; the epoch ends with them.
 	RemoveHistory(ctx context.Context, channel string) error
 	Status() Status
-	// Run keeps the broker going until the context ends.
-	Run(ctx context.Context) error
+	// Run carries publications and messages to their handlers until the context ends. The caller calls it once. What
+	// subscribed before is confirmed once Run has the handlers. messages may be nil: then they are dropped.
+	Run(ctx context.Context, publications PublicationHandler, messages MessageHandler) error
 
 	Presence
 	Directory

@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// Heard takes a message that another gateway, or this one, sent to this gateway. It must not block.
-type Heard func(message []byte)
-
 // Directory is which gateways there are, which users they hold, and their way to each other. A
 // gateway's name here is its instance: it changes with every start, so that nobody takes a restarted
 // gateway for the one before.

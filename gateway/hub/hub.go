@@ -39,8 +39,17 @@ type Subscriber interface {
 	Lost(o *Hold)
 }
 
+// Broker is what the hub needs of the broker: subscriptions, and the streams that it repairs from.
+type Broker interface {
+	Subscribe(channel string, confirmed func())
+	Unsubscribe(channel string)
+	History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error)
+	RemoveHistory(ctx context.Context, channel string) error
+}
+
 // Options are what a Hub is made of.
 type Options struct {
+	Broker Broker
 	// Linger is how long a channel without subscribers is kept at the broker: pages that reload come
 	// back within a second.
 	Linger time.Duration
@@ -64,7 +73,7 @@ const shards = 64
 // Hub is safe for use by many goroutines.
 type Hub struct {
 	options Options
-	broker  broker.Broker
+	broker  Broker
 	seed    maphash.Seed
 	shards  [shards]shard
 	crew    crew
@@ -79,7 +88,7 @@ type shard struct {
 	topics map[string]*topic
 }
 
-// New returns a hub without a broker, since the broker needs the hub's Deliver first.
+// New returns a hub without channels.
 func New(o Options) *Hub {
 	if o.Unrepaired == nil {
 		o.Unrepaired = func() {}
@@ -87,16 +96,13 @@ func New(o Options) *Hub {
 	if o.Appeared == nil {
 		o.Appeared, o.Vanished = func(string) {}, func(string) {}
 	}
-	h := &Hub{options: o, seed: maphash.MakeSeed()}
+	h := &Hub{options: o, broker: o.Broker, seed: maphash.MakeSeed()}
 	h.life, h.end = context.WithCancel(context.Background())
 	for i := range h.shards {
 		h.shards[i].topics = map[string]*topic{}
 	}
 	return h
 }
-
-// Use sets the broker. Call it once, before anything subscribes.
-func (h *Hub) Use(b broker.Broker) { h.broker = b }
 
 func (h *Hub) shard(channel string) *shard {
 	return &h.shards[maphash.String(h.seed, channel)%shards]

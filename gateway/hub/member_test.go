@@ -132,9 +132,10 @@ func newHub(o hub.Options) (*hub.Hub, *stage) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Rules = channel.Rules{logged}
+	s := newStage()
+	o.Broker = s
 	h := hub.New(o)
-	s := newStage(h.Deliver)
-	h.Use(s)
+	s.deliver = h.Deliver
 	return h, s
 }
 

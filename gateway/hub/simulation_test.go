@@ -127,14 +127,15 @@ func newWorld(t *testing.T, seed uint64, sum *tally) *world {
 	if w.mild() {
 		size = 1_000
 	}
+	w.stage = newStage()
 	w.hub = hub.New(hub.Options{
+		Broker:     w.stage,
 		Linger:     300 * time.Millisecond,
 		Rules:      channel.Rules{{Pattern: "*", History: channel.History{Size: size, TTL: channel.Duration(time.Hour)}, Recovery: true}},
 		Unrepaired: func() { sum.add(func(y *tally) { y.unrepaired++ }) },
 		Logger:     slog.New(slog.DiscardHandler),
 	})
-	w.stage = newStage(w.hub.Deliver)
-	w.hub.Use(w.stage)
+	w.stage.deliver = w.hub.Deliver
 	w.stage.route, w.stage.usher, w.stage.farewell = w.route, w.usher, w.farewell
 	w.stage.history(w.readBegins, w.readEnds)
 	for i := range simChannels {

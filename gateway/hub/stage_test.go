@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
-	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // errStage is what a read of a stage says that fails.
@@ -17,9 +16,8 @@ var errStage = fmt.Errorf("%w: the stage says so", broker.ErrUnavailable)
 // stage is a broker whose every move the test decides. Messages are delivered by whoever publishes,
 // unless they are lost or held.
 type stage struct {
-	broker.Presence
-	broker.Directory
-	deliver broker.Deliver
+	// deliver is the hub's, which is made after its broker.
+	deliver func(channel string, p broker.Publication)
 
 	mu    sync.Mutex
 	plays map[string]*play
@@ -54,8 +52,8 @@ type play struct {
 	onTheirWay  []broker.Publication
 }
 
-func newStage(deliver broker.Deliver) *stage {
-	return &stage{deliver: deliver, plays: map[string]*play{}, confirmed: map[string]func(){}}
+func newStage() *stage {
+	return &stage{plays: map[string]*play{}, confirmed: map[string]func(){}}
 }
 
 func (s *stage) play(channel string) *play {
@@ -69,18 +67,6 @@ func (s *stage) play(channel string) *play {
 
 func (p *play) position() broker.Position {
 	return broker.Position{Offset: p.top, Epoch: fmt.Sprintf("e%d", p.epoch)}
-}
-
-// Kind implements broker.Broker.
-func (s *stage) Kind() string { return "stage" }
-
-// Status implements broker.Broker.
-func (s *stage) Status() broker.Status { return broker.Status{State: contract.BrokerReady} }
-
-// Run implements broker.Broker.
-func (s *stage) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
 }
 
 // Publish implements broker.Broker.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/presence"
@@ -127,11 +128,13 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, ended: make(chan error, 1), stop: func() {}}
-	r.hub = hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{
+	r.broker = &meddler{
+		Broker: memory.New(memory.Options{}), before: map[string]func() error{}, after: map[string]func(){},
+	}
+	r.hub = hub.New(hub.Options{Broker: r.broker, Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{
 		{Pattern: room, Presence: true, JoinLeave: true}, {Pattern: silent, Presence: true},
 	}})
-	r.broker = &meddler{Broker: memory.New(memory.Options{Deliver: r.deliver}), before: map[string]func() error{}, after: map[string]func(){}}
-	r.hub.Use(r.broker)
+	brokertest.Connect(r.broker, r)
 	r.Keeper = presence.New(presence.Options{Broker: r.broker, Hub: r.hub, TTL: ttl, Grace: grace, Logger: slog.New(slog.DiscardHandler)})
 	return r
 }
@@ -149,7 +152,11 @@ func (r *rig) end() {
 	require.NoError(r.t, <-r.ended)
 }
 
-func (r *rig) deliver(_ string, p broker.Publication) {
+// Resumed implements broker.PublicationHandler.
+func (r *rig) Resumed(string) {}
+
+// Deliver implements broker.PublicationHandler.
+func (r *rig) Deliver(_ string, p broker.Publication) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	word := map[broker.Kind]string{broker.KindJoin: "+", broker.KindLeave: "-"}[p.Kind]

@@ -7,14 +7,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
 // A timer may have fired, and wait for the lock, when its subscription is renewed or ended.
 func TestATimerThatFiredTooLateEndsNothing(t *testing.T) {
-	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler)})
-	h.Use(memory.New(memory.Options{Deliver: h.Deliver}))
+	b := memory.New(memory.Options{})
+	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler)})
+	brokertest.Connect(b, h)
 	s := New(&Options{Hub: h, MaxChannels: 1, Timeout: time.Minute})
 	wish := Subscription{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Hour)}
 	hold, _, err := s.reserve(t.Context(), &wish)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
@@ -201,17 +202,18 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
-	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Patience: timeout, Rules: channel.Rules{
+	b := &slow{Broker: memory.New(memory.Options{}), during: map[string]func(context.Context) error{}}
+	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Patience: timeout, Rules: channel.Rules{
 		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
 		{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true}, {Pattern: "told", Presence: true, JoinLeave: true},
 		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
 		{Pattern: "anybody:*", Publish: channel.PublishAnybody}, {Pattern: "nobody:*", Publish: channel.PublishNobody},
 	}})
 	r := &rig{
-		t: t, attendance: &attendance{}, broker: &slow{Broker: memory.New(memory.Options{Deliver: h.Deliver}), during: map[string]func(context.Context) error{}},
+		t: t, attendance: &attendance{}, broker: b,
 		tokens: &tokens{connections: map[string]*auth.Claims{}, subscriptions: map[string]*auth.SubscriptionClaims{}, errors: map[string]error{}},
 	}
-	h.Use(r.broker)
+	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	require.NoError(t, err)
 	r.Options = session.Options{

@@ -22,9 +22,9 @@ const room = 10_000
 type Node struct {
 	broker.Broker
 	Instance string
-	// Got are publications that the node delivered, Heard what it was told.
-	Got   chan Delivery
-	Heard chan []byte
+	// Got are publications that the node delivered, Messages what other nodes sent to it.
+	Got      chan Delivery
+	Messages chan []byte
 }
 
 // Delivery is a publication as it is delivered.
@@ -33,16 +33,32 @@ type Delivery struct {
 	broker.Publication
 }
 
-// NewNode is a node without a broker: Deliver and Hear are what its broker gets.
+// NewNode returns a node without a broker. It is the handler that its broker's Run gets.
 func NewNode(instance string) *Node {
-	return &Node{Instance: instance, Got: make(chan Delivery, room), Heard: make(chan []byte, room)}
+	return &Node{Instance: instance, Got: make(chan Delivery, room), Messages: make(chan []byte, room)}
 }
 
-// Deliver is a broker.Deliver.
+// Deliver implements broker.PublicationHandler.
 func (n *Node) Deliver(channel string, p broker.Publication) { n.Got <- Delivery{channel, p} }
 
-// Hear is a broker.Heard.
-func (n *Node) Hear(message []byte) { n.Heard <- message }
+// Resumed implements broker.PublicationHandler.
+func (n *Node) Resumed(string) {}
+
+// OnMessage implements broker.MessageHandler.
+func (n *Node) OnMessage(message []byte) { n.Messages <- message }
+
+// Runner is a broker that runs.
+type Runner interface {
+	Run(ctx context.Context, publications broker.PublicationHandler, messages broker.MessageHandler) error
+}
+
+// Connect gives a memory broker its handler without a goroutine that the test would have to end: the handler stays
+// connected after Run has returned.
+func Connect(b Runner, h broker.PublicationHandler) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = b.Run(ctx, h, nil)
+}
 
 // Listen subscribes and waits for the confirmation.
 func (n *Node) Listen(t testing.TB, channel string) {

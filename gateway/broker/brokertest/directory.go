@@ -64,7 +64,7 @@ func told(t *testing.T, a, b *Node) {
 	}
 	for i := range 20 {
 		select {
-		case m := <-b.Heard:
+		case m := <-b.Messages:
 			require.Equal(t, []byte{byte(i), 0}, m)
 		case <-time.After(patience):
 			t.Fatal("nothing was heard")
@@ -73,7 +73,7 @@ func told(t *testing.T, a, b *Node) {
 	reached, err := a.Tell(t.Context(), a.Instance, []byte("to itself"))
 	require.NoError(t, err)
 	require.True(t, reached)
-	require.Equal(t, "to itself", string(<-a.Heard))
+	require.Equal(t, "to itself", string(<-a.Messages))
 	reached, err = a.Tell(t.Context(), "nobody", []byte("x"))
 	require.NoError(t, err)
 	require.False(t, reached)

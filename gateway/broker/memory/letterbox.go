@@ -9,20 +9,27 @@ import (
 // letterbox hands messages over in their order, and on a goroutine of its own: who posts one may hold
 // a lock that who hears it wants.
 type letterbox struct {
-	heard broker.Heard
-
-	mu      sync.Mutex
+	mu sync.Mutex
+	// handler takes the messages; nil before Run, and for a gateway that listens to none.
+	handler broker.MessageHandler
 	waiting [][]byte
 	// emptying is true while a goroutine does.
 	emptying bool
 }
 
-func (l *letterbox) post(message []byte) {
-	if l.heard == nil {
-		return
-	}
+// listen sets the handler of the messages that are posted from now on.
+func (l *letterbox) listen(h broker.MessageHandler) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.handler = h
+}
+
+func (l *letterbox) post(message []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.handler == nil {
+		return
+	}
 	l.waiting = append(l.waiting, message)
 	if !l.emptying {
 		l.emptying = true
@@ -33,7 +40,7 @@ func (l *letterbox) post(message []byte) {
 func (l *letterbox) empty() {
 	for {
 		l.mu.Lock()
-		letters := l.waiting
+		letters, handler := l.waiting, l.handler
 		l.waiting = nil
 		l.emptying = len(letters) > 0
 		l.mu.Unlock()
@@ -41,7 +48,7 @@ func (l *letterbox) empty() {
 			return
 		}
 		for _, message := range letters {
-			l.heard(message)
+			handler.OnMessage(message)
 		}
 	}
 }

@@ -20,17 +20,14 @@ const sweepInterval = 30 * time.Second
 
 // Options are what a Broker is made of.
 type Options struct {
-	Deliver broker.Deliver
-	// Heard may be nil.
-	Heard broker.Heard
 	// Instance is this gateway's name in the directory; one is made up when it is empty.
 	Instance string
 }
 
 // Broker delivers where it was published.
 type Broker struct {
-	deliver  broker.Deliver
 	instance string
+	start    start
 	seed     maphash.Seed
 	// begun is where the clock of the rooms begins.
 	begun   time.Time
@@ -48,7 +45,7 @@ func New(o Options) *Broker {
 	if o.Instance == "" {
 		o.Instance = uuid.NewString()
 	}
-	b := &Broker{deliver: o.Deliver, instance: o.Instance, seed: maphash.MakeSeed(), begun: time.Now(), letterbox: letterbox{heard: o.Heard}}
+	b := &Broker{instance: o.Instance, seed: maphash.MakeSeed(), begun: time.Now()}
 	for i := range stripes {
 		b.streams[i].open = map[string]*stream{}
 		b.streams[i].published.all = map[string]lapse[published]{}
@@ -66,17 +63,21 @@ func (b *Broker) stripe(channel string) uint64 { return maphash.String(b.seed, c
 // Kind implements broker.Broker.
 func (b *Broker) Kind() string { return contract.BrokerMemory }
 
-// Subscribe implements broker.Broker: everything is delivered anyway.
-func (b *Broker) Subscribe(_ string, confirmed func()) { confirmed() }
+// Subscribe implements broker.Broker. Every channel is delivered, subscribed or not: all that there is to wait for is
+// Run.
+func (b *Broker) Subscribe(channel string, confirmed func()) { b.start.await(channel, confirmed) }
 
 // Unsubscribe implements broker.Broker.
-func (b *Broker) Unsubscribe(string) {}
+func (b *Broker) Unsubscribe(channel string) { b.start.forget(channel) }
 
 // Status implements broker.Broker.
 func (b *Broker) Status() broker.Status { return broker.Status{State: contract.BrokerReady} }
 
-// Run implements broker.Broker: it throws away what is over.
-func (b *Broker) Run(ctx context.Context) error {
+// Run implements broker.Broker. It removes what has expired until the context ends. The handlers stay connected after
+// that. Run always returns nil.
+func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler, messages broker.MessageHandler) error {
+	b.letterbox.listen(messages)
+	b.start.run(publications)
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {

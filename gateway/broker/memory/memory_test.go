@@ -22,11 +22,51 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// handler calls functions; nil ones do nothing.
+type handler struct{ deliver, message func() }
+
+func (h handler) Deliver(string, broker.Publication) {
+	if h.deliver != nil {
+		h.deliver()
+	}
+}
+
+func (handler) Resumed(string) {}
+
+func (h handler) OnMessage([]byte) {
+	if h.message != nil {
+		h.message()
+	}
+}
+
+// A gateway subscribes and publishes while its broker starts.
+func TestMemoryConfirmsSubscriptionsOnceItRuns(t *testing.T) {
+	n := brokertest.NewNode("only")
+	b := memory.New(memory.Options{})
+	confirmed := map[string]bool{}
+	for _, channel := range []string{"kept", "ended"} {
+		b.Subscribe(channel, func() { confirmed[channel] = true })
+	}
+	b.Unsubscribe("ended")
+	_, err := b.Publish(t.Context(), "kept", broker.Publication{Data: []byte("early")}, broker.PublishOptions{})
+	require.NoError(t, err)
+	require.Empty(t, confirmed)
+
+	brokertest.Connect(b, n)
+	require.Equal(t, map[string]bool{"kept": true}, confirmed)
+	b.Subscribe("late", func() { confirmed["late"] = true })
+	require.True(t, confirmed["late"])
+	_, err = b.Publish(t.Context(), "kept", broker.Publication{Data: []byte("now")}, broker.PublishOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "now", string(n.Next(t).Data), "the early one had no confirmed subscriber")
+}
+
 // Two subscribers must see concurrent publications to their channel in one order.
 func TestDeliveriesOfAChannelDoNotOverlap(t *testing.T) {
 	var inside sync.Mutex
 	delivered := 0
-	b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {
+	b := memory.New(memory.Options{})
+	brokertest.Connect(b, handler{deliver: func() {
 		require.True(t, inside.TryLock(), "another delivery to this channel is under way")
 		delivered++
 		inside.Unlock()
@@ -45,8 +85,13 @@ func TestDeliveriesOfAChannelDoNotOverlap(t *testing.T) {
 
 func TestMemoryIsABroker(t *testing.T) {
 	n := brokertest.NewNode("only")
-	n.Broker = memory.New(memory.Options{Deliver: n.Deliver, Heard: n.Hear, Instance: n.Instance})
+	n.Broker = memory.New(memory.Options{Instance: n.Instance})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Broker.Run(ctx, n, n) }()
 	brokertest.Run(t, n, n)
+	cancel()
+	require.NoError(t, <-ended)
 }
 
 func TestInstancesDiffer(t *testing.T) {
@@ -71,11 +116,14 @@ func TestInstancesDiffer(t *testing.T) {
 func TestTellingIsNotHearing(t *testing.T) {
 	var mu sync.Mutex
 	heard := make(chan struct{})
-	b := memory.New(memory.Options{Instance: "only", Heard: func([]byte) {
+	b := memory.New(memory.Options{Instance: "only"})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, b.Run(ctx, handler{}, handler{message: func() {
 		mu.Lock()
 		defer mu.Unlock()
 		close(heard)
-	}})
+	}}))
 	mu.Lock()
 	_, err := b.Tell(t.Context(), "only", nil)
 	mu.Unlock()
@@ -85,10 +133,10 @@ func TestTellingIsNotHearing(t *testing.T) {
 
 func TestWhatIsOverTakesNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {}})
+		b := memory.New(memory.Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- b.Run(ctx) }()
+		go func() { done <- b.Run(ctx, handler{}, nil) }()
 		h := channel.History{Size: 5, TTL: channel.Duration(time.Minute)}
 		first, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
 		require.NoError(t, err)
@@ -131,7 +179,7 @@ func TestWhatIsOverTakesNoMemory(t *testing.T) {
 
 // A channel's name that was cut out of a message does not keep all of the message.
 func TestNamesDoNotKeepWhatTheyWereCutFrom(t *testing.T) {
-	b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {}})
+	b := memory.New(memory.Options{})
 	h := channel.History{Size: 1, TTL: channel.Duration(time.Minute)}
 	for what, use := range map[string]func(name string) error{
 		"publish": func(name string) error {
@@ -159,7 +207,7 @@ func TestNamesDoNotKeepWhatTheyWereCutFrom(t *testing.T) {
 // Clients can look at as many channels as they can think of: what is kept of a look is soon forgotten.
 func TestALookIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := memory.New(memory.Options{Deliver: func(string, broker.Publication) {}})
+		b := memory.New(memory.Options{})
 		look := func() string {
 			stream, err := b.History(t.Context(), "invented", broker.HistoryQuery{})
 			require.NoError(t, err)

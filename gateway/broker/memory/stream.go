@@ -61,7 +61,7 @@ func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication
 		mark.position = p.Position
 		s.published.put(key, mark, broker.IdempotencyTTL)
 	}
-	b.deliver(channel, p)
+	b.start.deliver(channel, p)
 	return broker.PublishResult{Position: p.Position}, nil
 }
 

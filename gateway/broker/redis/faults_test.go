@@ -387,7 +387,7 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 		}
 		return nil
 	})
-	require.Equal(t, "hello", string(<-b.Heard))
+	require.Equal(t, "hello", string(<-b.Messages))
 }
 
 // Redis runs no script whose keys are partly here and partly there. Their way is short.

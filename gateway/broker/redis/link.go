@@ -233,8 +233,8 @@ func (l *link) message(ctx context.Context, m *redis.Message) {
 		l.set(true, nil)
 		return
 	case l.inbox:
-		if heard := l.broker.options.Heard; heard != nil {
-			heard([]byte(m.Payload))
+		if h := l.broker.messages; h != nil {
+			h.OnMessage([]byte(m.Payload))
 		}
 		return
 	}

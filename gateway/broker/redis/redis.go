@@ -46,12 +46,6 @@ type Options struct {
 	// Prefix begins every name in Redis.
 	Prefix        string
 	ProbeInterval time.Duration
-	// Resumed is told of a channel that is delivered again after its connection was lost: what was
-	// published meanwhile is missing. It must not block, and may be nil.
-	Resumed func(channel string)
-	Deliver broker.Deliver
-	// Heard may be nil.
-	Heard broker.Heard
 	// Instance is this gateway's name in the directory, another one with every start; one is made up
 	// when it is empty.
 	Instance string
@@ -64,6 +58,9 @@ type Broker struct {
 	names   names
 	client  redis.UniversalClient
 	scripts scripts
+	// subscribers and messages are the handlers that Run gets; messages may be nil.
+	subscribers broker.PublicationHandler
+	messages    broker.MessageHandler
 	// publications and the rest take ways of their own: those are small, and somebody waits for them.
 	publications, rest *pipeline
 	links              []*link
@@ -141,8 +138,9 @@ func (b *Broker) Unsubscribe(channel string) {
 	b.links[part].unsubscribe(key)
 }
 
-// Run implements broker.Broker.
-func (b *Broker) Run(ctx context.Context) error {
+// Run implements broker.Broker. It returns nil once the context has ended.
+func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler, messages broker.MessageHandler) error {
+	b.subscribers, b.messages = publications, messages
 	group, ctx := errgroup.WithContext(ctx)
 	for _, queue := range b.queues {
 		group.Go(func() error { return b.work(ctx, queue) })
@@ -172,7 +170,7 @@ func (b *Broker) work(ctx context.Context, queue <-chan delivery) error {
 				b.unreadable.WarnError("message in a channel of gateways that this gateway cannot read", err)
 				continue
 			}
-			b.options.Deliver(d.channel, p)
+			b.subscribers.Deliver(d.channel, p)
 		}
 	}
 }
@@ -187,7 +185,7 @@ func (b *Broker) enqueue(ctx context.Context, d delivery) {
 
 // resumed tells of a name that Redis confirmed on a new connection.
 func (b *Broker) resumed(name string) {
-	if channel, ok := b.names.channelOf(name); ok && b.options.Resumed != nil {
-		b.options.Resumed(channel)
+	if channel, ok := b.names.channelOf(name); ok {
+		b.subscribers.Resumed(channel)
 	}
 }

@@ -46,12 +46,12 @@ func start(t *testing.T, o redis.Options) *node {
 	o.ProbeInterval = time.Second
 	o.Prefix = "test:"
 	o.Logger = slog.New(slog.DiscardHandler)
-	o.Instance, o.Deliver, o.Heard = n.Instance, n.Deliver, n.Hear
+	o.Instance = n.Instance
 	b := redis.New(o)
 	n.Broker = b
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
+	go func() { done <- b.Run(ctx, n, n) }()
 	t.Cleanup(func() {
 		cancel()
 		require.NoError(t, <-done)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
@@ -21,7 +20,7 @@ import (
 func TestStateFollowsItsLinks(t *testing.T) {
 	b := New(Options{
 		Mode: contract.RedisCluster, Addresses: []string{"127.0.0.1:1"},
-		Deliver: func(string, broker.Publication) {}, Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	defer func() { require.NoError(t, b.client.Close()) }()
 	for round := range 2000 {
@@ -47,7 +46,7 @@ func TestUnreachedRedisIsLoggedUntilItIsReady(t *testing.T) {
 		var log bytes.Buffer
 		b := New(Options{
 			Mode: contract.RedisStandalone, Addresses: []string{"127.0.0.1:1"}, Username: "user", Password: "hunter2",
-			Deliver: func(string, broker.Publication) {}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		defer func() { require.NoError(t, b.client.Close()) }()
 		refused := errors.New("connection refused")

@@ -74,8 +74,8 @@ func answer[Q, A any](handle func(ctx context.Context, question Q) (A, error)) r
 	}
 }
 
-// Heard implements broker.Heard.
-func (b *Backend) Heard(message []byte) { b.peers.Heard(message) }
+// OnMessage implements broker.MessageHandler.
+func (b *Backend) OnMessage(message []byte) { b.peers.OnMessage(message) }
 
 // errSilent is a gateway that should have done something and has not said that it did.
 var errSilent = errors.New("a gateway of the fleet does not answer")

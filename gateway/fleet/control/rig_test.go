@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/fleet/control"
 	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
@@ -80,7 +81,7 @@ func (n *node) Tell(_ context.Context, instance string, message []byte) (bool, e
 		return false, nil
 	}
 	if !to.silent {
-		to.Heard(message)
+		to.OnMessage(message)
 	}
 	return true, nil
 }
@@ -128,24 +129,32 @@ type gateway struct {
 
 var errDown = errors.New("down")
 
+// hubs hands publications to the hubs of all gateways.
+type hubs struct{ all []*hub.Hub }
+
+func (hs *hubs) Deliver(channel string, p broker.Publication) {
+	for _, h := range hs.all {
+		h.Deliver(channel, p)
+	}
+}
+
+func (*hubs) Resumed(string) {}
+
 // fleet runs gateways of the names in a bubble of its own.
 func fleet(t *testing.T, names string, do func(t *testing.T, gateways []*gateway)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var group sync.WaitGroup
-		var hubs []*hub.Hub
-		shared := memory.New(memory.Options{Deliver: func(channel string, p broker.Publication) {
-			for _, h := range hubs {
-				h.Deliver(channel, p)
-			}
-		}})
+		hubs := &hubs{}
+		shared := memory.New(memory.Options{})
+		brokertest.Connect(shared, hubs)
 		d := &directory{gateways: map[string]*gateway{}, about: map[string][]byte{}, holders: map[string][]string{}}
 		var all []*gateway
 		for name := range strings.FieldsSeq(names) {
 			g := newGateway(t, name, &node{Broker: shared, directory: d})
 			d.gateways[g.instance.String()] = g
-			hubs, all = append(hubs, g.hub), append(all, g)
+			hubs.all, all = append(hubs.all, g.hub), append(all, g)
 			group.Go(func() { _ = g.clients.Run(ctx) })
 			group.Go(func() { _ = g.Run(ctx) })
 		}
@@ -161,10 +170,9 @@ func newGateway(t *testing.T, name string, n *node) *gateway {
 	log := slog.New(slog.DiscardHandler)
 	g := &gateway{t: t, instance: registry.NewInstance(), node: n}
 	n.instance = g.instance.String()
-	g.hub = hub.New(hub.Options{Logger: log, Linger: time.Second, Rules: channel.Rules{
+	g.hub = hub.New(hub.Options{Broker: n, Logger: log, Linger: time.Second, Rules: channel.Rules{
 		{Pattern: "kept:*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}}, {Pattern: "seen:*", Presence: true},
 	}})
-	g.hub.Use(n)
 	g.clients = registry.New[protocol.Client](registry.Options{Directory: n, Logger: log})
 	g.Backend = control.New(control.Options{
 		Instance: g.instance, Node: name, Version: "v1", Broker: n, Hub: g.hub, Clients: g.clients, Published: func(time.Duration, error) {}, Logger: log,

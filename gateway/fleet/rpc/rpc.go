@@ -180,8 +180,8 @@ func (p *Peers) tell(ctx context.Context, instance string, m message) (reached b
 	return p.options.Teller.Tell(ctx, instance, b)
 }
 
-// Heard takes a message of another instance. It implements broker.Heard.
-func (p *Peers) Heard(b []byte) {
+// OnMessage takes a message of another instance. It implements broker.MessageHandler.
+func (p *Peers) OnMessage(b []byte) {
 	var m message
 	if err := json.Unmarshal(b, &m); err != nil || m.From == "" {
 		p.warn(errors.New("a message to this gateway that no gateway wrote"))

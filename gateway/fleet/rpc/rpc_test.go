@@ -38,7 +38,7 @@ func (n *network) Tell(_ context.Context, instance string, message []byte) (bool
 	if to == nil {
 		return false, nil
 	}
-	deliver := func() { to.Heard(message) }
+	deliver := func() { to.OnMessage(message) }
 	if way != nil {
 		return way(instance, message, deliver)
 	}
@@ -224,8 +224,8 @@ func TestUnaskedAnswersAreIgnored(t *testing.T) {
 		answered := make(chan string, 1)
 		go func() { answered <- n.ask(t, "b", "say", question{After: time.Second}) }()
 		synctest.Wait()
-		n.instances["a"].Heard([]byte(`{"n":1,"from":"x","a":"forged"}`))
-		n.instances["a"].Heard([]byte(`{"n":2,"from":"b","a":"of another question"}`))
+		n.instances["a"].OnMessage([]byte(`{"n":1,"from":"x","a":"forged"}`))
+		n.instances["a"].OnMessage([]byte(`{"n":2,"from":"b","a":"of another question"}`))
 		require.Equal(t, `b="b" gone=[] silent=[]`, <-answered)
 	})
 }
@@ -255,7 +255,7 @@ func TestGarbageIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a")
 		for _, garbage := range []string{"", "secret", "{", "null", "[]", `{"n":-1}`, `{"n":1}`, `{"q":"say"}`, `{"from":5}`, "\x00"} {
-			n.instances["a"].Heard([]byte(garbage))
+			n.instances["a"].OnMessage([]byte(garbage))
 		}
 		synctest.Wait()
 		require.Equal(t, 1, strings.Count(n.logged(), "\n"), "once in a while is enough")
@@ -278,14 +278,14 @@ func FuzzHeard(f *testing.F) {
 			n := newNetwork("a", "b")
 			var once sync.Once
 			n.way = func(_ string, _ []byte, deliver func()) (bool, error) {
-				once.Do(func() { n.instances["a"].Heard(message) })
+				once.Do(func() { n.instances["a"].OnMessage(message) })
 				deliver()
 				return true, nil
 			}
 			r, err := n.instances["a"].Ask(t.Context(), []string{"b"}, "say", question{})
 			require.NoError(t, err)
 			require.Len(t, append(r.Silent, r.Gone...), 1-len(r.Answers), "b answers or does not, and nobody else")
-			n.instances["a"].Heard(message)
+			n.instances["a"].OnMessage(message)
 			time.Sleep(10 * time.Second)
 		})
 	})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
@@ -60,11 +61,11 @@ func (c *fakeConn) Pong() bool                                     { return fals
 
 // handler returns a client's handler on a hub of its own.
 func handler() *client {
-	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{
+	b := memory.New(memory.Options{})
+	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{
 		Pattern: "kept*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}, Recovery: true, Presence: true, JoinLeave: true,
 	}}})
-	b := memory.New(memory.Options{Deliver: h.Deliver})
-	h.Use(b)
+	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	if err != nil {
 		panic(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/broker/brokertest"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
@@ -65,9 +66,9 @@ func (f *faulty) Leave(string, broker.ClientInfo, bool) { f.there-- }
 // plain is the protocol on a hub of its own, where channels that begin with "seen:" have presence.
 func plain(t *testing.T) (*Plain, *hub.Hub, *faulty) {
 	t.Helper()
-	h := hub.New(hub.Options{Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{Pattern: "seen:*", Presence: true}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken}}})
-	b := memory.New(memory.Options{Deliver: h.Deliver})
-	h.Use(b)
+	b := &buggy{Broker: memory.New(memory.Options{})}
+	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{Pattern: "seen:*", Presence: true}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken}}})
+	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	require.NoError(t, err)
 	tokens, err := auth.New(auth.Options{})

@@ -90,15 +90,21 @@ func cpuOf(pid int) (seconds float64, err error) {
 // patience is for what should happen at once.
 const patience = 20 * time.Second
 
+// discard is a handler that drops publications.
+type discard struct{}
+
+func (discard) Deliver(string, broker.Publication) {}
+func (discard) Resumed(string)                     {}
+
 // Publish publishes through the gateway's broker as fast as it goes.
 func Publish(ctx context.Context, address string, count, size int) error {
 	b := redis.New(redis.Options{
 		Mode: contract.RedisStandalone, Addresses: []string{address}, Prefix: "bench:",
-		Deliver: func(string, broker.Publication) {}, Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	running := make(chan error, 1)
-	go func() { running <- b.Run(ctx) }()
+	go func() { running <- b.Run(ctx, discard{}, nil) }()
 	err := publishAll(ctx, b, count, make([]byte, size))
 	cancel()
 	return errors.Join(err, <-running)
