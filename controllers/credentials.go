@@ -102,7 +102,7 @@ func keepOrGenerate(secret *corev1.Secret, key string) string {
 
 func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
 	const field = "spec.redis.external.credentialsSecretRef"
-	problem := status.Problem{Redis: true, BlocksGateways: true}
+	problem := status.Problem{AffectsRedis: true, BlocksGateways: true}
 	switch {
 	case secret == nil:
 		problem.Reason = v1alpha1.ReasonSecretNotFound
@@ -125,9 +125,9 @@ func secretValueProblem(secret *corev1.Secret, value render.SecretValue) *status
 	case len(secret.Data[value.Key]) == 0:
 		problem.Reason = v1alpha1.ReasonSecretKeyMissing
 		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key that the Secret does not have, or that is empty: add it to the Secret, or name another key", value.Field, value.Setting)
-	case len(secret.Data[value.Key]) < value.Least:
+	case len(secret.Data[value.Key]) < value.MinBytes:
 		problem.Reason = v1alpha1.ReasonSecretKeyTooShort
-		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key of the Secret with fewer than %d bytes: put a longer one there", value.Field, value.Setting, value.Least)
+		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key of the Secret with fewer than %d bytes: put a longer one there", value.Field, value.Setting, value.MinBytes)
 	default:
 		return nil
 	}

@@ -27,13 +27,13 @@ func TestRedisCredentialsProblem(t *testing.T) {
 			assert.Equal(t, reason, problem.Reason)
 			assert.Contains(t, problem.Message, "spec.redis.external.credentialsSecretRef")
 			assert.NotContains(t, problem.Message, "hunter2")
-			assert.True(t, problem.Redis && problem.BlocksGateways)
+			assert.True(t, problem.AffectsRedis && problem.BlocksGateways)
 		}
 	}
 }
 
 func TestSecretValueProblem(t *testing.T) {
-	value := render.SecretValue{Setting: "a-setting", Field: "spec.a.field", Secret: "s", Key: "k", Least: 8}
+	value := render.SecretValue{Setting: "a-setting", Field: "spec.a.field", Secret: "s", Key: "k", MinBytes: 8}
 	assert.Nil(t, secretValueProblem(secretWith("k", "hunter23"), value))
 	for reason, secret := range map[string]*corev1.Secret{
 		v1alpha1.ReasonSecretNotFound:    nil,
@@ -46,7 +46,7 @@ func TestSecretValueProblem(t *testing.T) {
 		assert.Contains(t, problem.Message, "spec.a.field")
 		assert.Contains(t, problem.Message, "a-setting")
 		assert.NotContains(t, problem.Message, "hunter2")
-		assert.True(t, problem.BlocksGateways && !problem.Redis)
+		assert.True(t, problem.BlocksGateways && !problem.AffectsRedis)
 	}
 }
 

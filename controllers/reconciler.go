@@ -130,7 +130,7 @@ func (r *Reconciler) act(ctx context.Context, cluster *v1alpha1.WebSocketCluster
 
 // report writes the status if it says something new, and events of what the user should look at.
 func (r *Reconciler) report(ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, input render.Input, result *outcome, seen observation) error {
-	decided := status.Decide(r.facts(ctx, cluster, input, result, seen))
+	decided := status.Compute(r.facts(ctx, cluster, input, result, seen))
 	if apiequality.Semantic.DeepEqual(stored.Status, decided) {
 		return nil
 	}
@@ -146,9 +146,9 @@ func (r *Reconciler) report(ctx context.Context, stored, cluster *v1alpha1.WebSo
 	return nil
 }
 
-func (r *Reconciler) facts(ctx context.Context, cluster *v1alpha1.WebSocketCluster, input render.Input, result *outcome, seen observation) status.Facts {
+func (r *Reconciler) facts(ctx context.Context, cluster *v1alpha1.WebSocketCluster, input render.Input, result *outcome, seen observation) status.Observation {
 	gateway, redis := render.GatewayName(cluster.Name), render.RedisName(cluster.Name)
-	facts := status.Facts{
+	facts := status.Observation{
 		Cluster:  cluster,
 		Problems: result.problems,
 		Image:    input.GatewayImage(),

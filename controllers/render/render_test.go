@@ -112,7 +112,7 @@ func TestGatewaysTakeTheirConfiguration(t *testing.T) {
 			spec := input(in).Spec.Gateway
 			var environ []string
 			for _, value := range SecretValues(input(in).Spec) {
-				content := strings.Repeat("k", value.Least)
+				content := strings.Repeat("k", value.MinBytes)
 				if value.Setting == contract.KeyHookSecret {
 					content = "whsec_" + content[len("whsec_"):]
 				}

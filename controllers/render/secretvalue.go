@@ -14,17 +14,17 @@ type SecretValue struct {
 	Field string
 	// Secret and Key are where the value is.
 	Secret, Key string
-	// Least is how many bytes the value must have.
-	Least int
+	// MinBytes is how many bytes the value must have.
+	MinBytes int
 }
 
 // SecretValues are all that a spec has. The order is that of the hash of their contents: another one
 // would roll every fleet.
 func SecretValues(spec v1alpha1.WebSocketClusterSpec) []SecretValue {
 	var values []SecretValue
-	add := func(setting, field string, ref *v1alpha1.SecretKeyReference, least int) {
+	add := func(setting, field string, ref *v1alpha1.SecretKeyReference, minBytes int) {
 		if ref != nil {
-			values = append(values, SecretValue{Setting: setting, Field: field, Secret: ref.Name, Key: ref.Key, Least: least})
+			values = append(values, SecretValue{Setting: setting, Field: field, Secret: ref.Name, Key: ref.Key, MinBytes: minBytes})
 		}
 	}
 	auth := spec.Gateway.Auth

@@ -9,14 +9,14 @@ import (
 )
 
 // accepted is true when nothing keeps the operator from acting on the spec.
-func accepted(f Facts) metav1.Condition {
-	if len(f.Problems) == 0 && f.spec().Paused {
+func accepted(o Observation) metav1.Condition {
+	if len(o.Problems) == 0 && o.spec().Paused {
 		return condition(v1alpha1.ConditionSpecAccepted, true, v1alpha1.ReasonAccepted, "the operator would act on the spec, but spec.paused is true")
 	}
-	if len(f.Problems) == 0 {
+	if len(o.Problems) == 0 {
 		return condition(v1alpha1.ConditionSpecAccepted, true, v1alpha1.ReasonAccepted, "the operator acts on the spec")
 	}
-	return condition(v1alpha1.ConditionSpecAccepted, false, f.Problems[0].Reason, allMessages(f.Problems))
+	return condition(v1alpha1.ConditionSpecAccepted, false, o.Problems[0].Reason, allMessages(o.Problems))
 }
 
 // allMessages tells every problem, so that the user need not solve one to learn of the next.

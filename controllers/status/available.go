@@ -10,10 +10,10 @@ import (
 )
 
 // available is true when as many gateways serve as a rollout may leave.
-func available(f Facts) metav1.Condition {
+func available(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionAvailable
-	wanted, serving := f.wanted(), f.serving()
-	need := max(1, wanted-mayBeMissing(f))
+	wanted, serving := o.wanted(), o.serving()
+	need := max(1, wanted-mayBeMissing(o))
 	message := fmt.Sprintf("%d of %d gateways serve", serving, wanted)
 	switch {
 	case wanted == 0:
@@ -27,9 +27,9 @@ func available(f Facts) metav1.Condition {
 	}
 }
 
-func mayBeMissing(f Facts) int32 {
+func mayBeMissing(o Observation) int32 {
 	// Rounded down, as the Deployment does it. The schema has checked the value.
-	missing, err := intstr.GetScaledValueFromIntOrPercent(f.spec().Rollout.MaxUnavailable, int(f.wanted()), false)
+	missing, err := intstr.GetScaledValueFromIntOrPercent(o.spec().Rollout.MaxUnavailable, int(o.wanted()), false)
 	if err != nil {
 		return 0
 	}

@@ -11,23 +11,23 @@ import (
 )
 
 // backplane is true when messages flow between gateways.
-func backplane(f Facts) metav1.Condition {
+func backplane(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionBackplaneReady
-	for _, problem := range f.Problems {
-		if problem.Redis {
+	for _, problem := range o.Problems {
+		if problem.AffectsRedis {
 			return condition(kind, false, problem.Reason, problem.Message)
 		}
 	}
-	redis := f.spec().Redis
+	redis := o.spec().Redis
 	if redis.Managed == nil && redis.External == nil {
 		return condition(kind, true, v1alpha1.ReasonInMemory, "there is no Redis (spec.redis is empty): messages stay on their gateway")
 	}
-	if redis.Managed != nil && (f.Redis == nil || f.Redis.Status.AvailableReplicas == 0) {
+	if redis.Managed != nil && (o.Redis == nil || o.Redis.Status.AvailableReplicas == 0) {
 		return condition(kind, false, v1alpha1.ReasonRedisStarting, "the managed Redis is not ready yet: if it stays so, see the events and logs of its pod")
 	}
 
 	var telling, cut, starting, refused int
-	for _, one := range f.gateways() {
+	for _, one := range o.gateways() {
 		if one.report == nil || one.silent || one.finished() {
 			continue
 		}

@@ -12,9 +12,9 @@ import (
 )
 
 // draining is true while a gateway is handing its clients over.
-func draining(f Facts) metav1.Condition {
+func draining(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionDraining
-	going := f.count(gateway.draining)
+	going := o.count(gateway.draining)
 	if going == 0 {
 		return condition(kind, false, v1alpha1.ReasonNoneDraining, "no gateway drains")
 	}
@@ -22,9 +22,9 @@ func draining(f Facts) metav1.Condition {
 }
 
 // drains lists the draining gateways, the ones with the most clients first where not all fit.
-func drains(f Facts) []v1alpha1.DrainStatus {
+func drains(o Observation) []v1alpha1.DrainStatus {
 	var list []v1alpha1.DrainStatus
-	for _, one := range f.gateways() {
+	for _, one := range o.gateways() {
 		if one.draining() {
 			list = append(list, drainOf(one))
 		}

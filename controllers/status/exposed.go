@@ -10,39 +10,39 @@ import (
 )
 
 // exposed is true when clients can reach the fleet in the way the spec asks for.
-func exposed(f Facts) metav1.Condition {
+func exposed(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionExposed
-	if f.Service == nil {
+	if o.Service == nil {
 		return condition(kind, false, v1alpha1.ReasonServicePending, "there is no Service yet")
 	}
-	if f.Service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(f.Service.Status.LoadBalancer.Ingress) == 0 {
+	if o.Service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(o.Service.Status.LoadBalancer.Ingress) == 0 {
 		return condition(kind, false, v1alpha1.ReasonLoadBalancerPending,
 			"the load balancer has no address yet: if it stays so, check spec.service.loadBalancerClass and that the cluster has a load balancer")
 	}
-	if f.spec().Ingress == nil {
+	if o.spec().Ingress == nil {
 		return condition(kind, true, v1alpha1.ReasonServiceReady, "clients reach the Service; spec.ingress is not set")
 	}
-	return exposedByIngress(f)
+	return exposedByIngress(o)
 }
 
-func exposedByIngress(f Facts) metav1.Condition {
+func exposedByIngress(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionExposed
 	switch {
-	case !f.Class.Found && f.spec().Ingress.ClassName == nil:
+	case !o.Class.Found && o.spec().Ingress.ClassName == nil:
 		return condition(kind, false, v1alpha1.ReasonIngressClassNotFound,
 			"spec.ingress.className is not set and the cluster has no default IngressClass: set the field, or make a class the default")
-	case !f.Class.Found:
+	case !o.Class.Found:
 		return condition(kind, false, v1alpha1.ReasonIngressClassNotFound,
 			"the IngressClass of spec.ingress.className does not exist: name one that does, or install its controller")
-	case f.Ingress == nil:
+	case o.Ingress == nil:
 		return condition(kind, false, v1alpha1.ReasonIngressPending, "there is no Ingress yet")
-	case f.Class.Profile == v1alpha1.IngressProfileNginx:
+	case o.Class.Profile == v1alpha1.IngressProfileNginx:
 		return condition(kind, true, v1alpha1.ReasonProfileApplied, "the Ingress has cookie affinity and timeouts for ingress-nginx")
-	case f.spec().Ingress.Profile == v1alpha1.IngressProfileNone:
+	case o.spec().Ingress.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none: "+byHand)
 	default:
 		return condition(kind, true, v1alpha1.ReasonNoProfile,
-			fmt.Sprintf("there is no profile for the ingress controller %s: %s", f.Class.Controller, byHand))
+			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller, byHand))
 	}
 }
 

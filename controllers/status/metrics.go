@@ -8,12 +8,12 @@ import (
 )
 
 // metrics is true when the autoscaler can read connections, or need not.
-func metrics(f Facts) metav1.Condition {
+func metrics(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionMetricsAvailable
 	switch {
-	case f.spec().Autoscaling == nil:
+	case o.spec().Autoscaling == nil:
 		return condition(kind, true, v1alpha1.ReasonNotNeeded, "autoscaling is off (spec.autoscaling is not set)")
-	case f.MetricsServed:
+	case o.MetricsServed:
 		return condition(kind, true, v1alpha1.ReasonMetricsServed, "the custom metrics API is served")
 	default:
 		return condition(kind, false, v1alpha1.ReasonNoMetricsAPI,

@@ -11,32 +11,32 @@ import (
 )
 
 // progressing is true while the fleet is on its way to what the spec asks for.
-func progressing(f Facts) metav1.Condition {
+func progressing(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionProgressing
-	if f.spec().Paused {
+	if o.spec().Paused {
 		return condition(kind, false, v1alpha1.ReasonPaused, "spec.paused is true: the operator writes nothing until it is false")
 	}
-	for _, problem := range f.Problems {
+	for _, problem := range o.Problems {
 		if problem.BlocksGateways {
 			return condition(kind, false, problem.Reason, "the gateways stay as they are: "+problem.Message)
 		}
 	}
-	if f.Gateways == nil {
+	if o.Gateways == nil {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
-	seen := f.Gateways.Status
+	seen := o.Gateways.Status
 	switch {
-	case seen.ObservedGeneration < f.Gateways.Generation:
+	case seen.ObservedGeneration < o.Gateways.Generation:
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the change has not reached the Deployment yet")
-	case deadlineExceeded(f.Gateways):
+	case deadlineExceeded(o.Gateways):
 		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded,
 			"new gateways do not become ready: see the other conditions, and the events and logs of the pods")
 	case seen.UpdatedReplicas < seen.Replicas:
 		return condition(kind, true, v1alpha1.ReasonRollingOut,
-			fmt.Sprintf("%d of %d gateways run the new version", seen.UpdatedReplicas, f.wanted()))
-	case seen.Replicas != f.wanted() || seen.AvailableReplicas < f.wanted():
+			fmt.Sprintf("%d of %d gateways run the new version", seen.UpdatedReplicas, o.wanted()))
+	case seen.Replicas != o.wanted() || seen.AvailableReplicas < o.wanted():
 		return condition(kind, true, v1alpha1.ReasonScaling,
-			fmt.Sprintf("%d of %d gateways are there, %d of them long enough to count", seen.Replicas, f.wanted(), seen.AvailableReplicas))
+			fmt.Sprintf("%d of %d gateways are there, %d of them long enough to count", seen.Replicas, o.wanted(), seen.AvailableReplicas))
 	default:
 		return condition(kind, false, v1alpha1.ReasonSettled, "the fleet is what the spec asks for")
 	}

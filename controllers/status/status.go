@@ -11,50 +11,50 @@ import (
 )
 
 // Decide makes the whole status.
-func Decide(f Facts) v1alpha1.WebSocketClusterStatus {
+func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 	// Surge is left out: the autoscaler must not take it for the fleet's size.
-	serving := min(f.serving(), f.wanted())
+	serving := min(o.serving(), o.wanted())
 	status := v1alpha1.WebSocketClusterStatus{
-		ObservedGeneration: f.Cluster.Generation,
-		Ready:              fmt.Sprintf("%d/%d", serving, f.wanted()),
+		ObservedGeneration: o.Cluster.Generation,
+		Ready:              fmt.Sprintf("%d/%d", serving, o.wanted()),
 		Replicas:           serving,
-		ReadyReplicas:      f.count(gateway.ready),
-		UpdatedReplicas:    updated(f),
-		DrainingReplicas:   f.count(gateway.draining),
-		Selector:           f.Selector,
-		Connections:        connections(f),
-		Capacity:           capacity(f),
-		Drain:              drains(f),
-		Effective:          effective(f),
-		URLs:               urls(f),
-		Conditions:         append([]metav1.Condition(nil), f.Cluster.Status.Conditions...),
+		ReadyReplicas:      o.count(gateway.ready),
+		UpdatedReplicas:    updated(o),
+		DrainingReplicas:   o.count(gateway.draining),
+		Selector:           o.Selector,
+		Connections:        connections(o),
+		Capacity:           capacity(o),
+		Drain:              drains(o),
+		Effective:          effective(o),
+		URLs:               urls(o),
+		Conditions:         append([]metav1.Condition(nil), o.Cluster.Status.Conditions...),
 	}
 	for _, decided := range []metav1.Condition{
-		available(f),
-		progressing(f),
-		draining(f),
-		backplane(f),
-		metrics(f),
-		exposed(f),
-		accepted(f),
+		available(o),
+		progressing(o),
+		draining(o),
+		backplane(o),
+		metrics(o),
+		exposed(o),
+		accepted(o),
 	} {
-		decided.ObservedGeneration = f.Cluster.Generation
-		decided.LastTransitionTime = metav1.NewTime(f.Now)
+		decided.ObservedGeneration = o.Cluster.Generation
+		decided.LastTransitionTime = metav1.NewTime(o.Now)
 		meta.SetStatusCondition(&status.Conditions, decided)
 	}
 	return status
 }
 
-func updated(f Facts) int32 {
-	if f.Gateways == nil || f.Gateways.Status.ObservedGeneration < f.Gateways.Generation {
+func updated(o Observation) int32 {
+	if o.Gateways == nil || o.Gateways.Status.ObservedGeneration < o.Gateways.Generation {
 		return 0
 	}
-	return f.Gateways.Status.UpdatedReplicas
+	return o.Gateways.Status.UpdatedReplicas
 }
 
-func connections(f Facts) int64 {
+func connections(o Observation) int64 {
 	var sum int64
-	for _, one := range f.gateways() {
+	for _, one := range o.gateways() {
 		if one.report != nil {
 			sum += int64(one.report.Connections)
 		}
@@ -63,26 +63,26 @@ func connections(f Facts) int64 {
 }
 
 // capacity counts a gateway that has not reported yet with what the spec gives it.
-func capacity(f Facts) int64 {
+func capacity(o Observation) int64 {
 	var sum int64
-	for _, one := range f.gateways() {
+	for _, one := range o.gateways() {
 		switch {
 		case !one.serving():
 		case one.report != nil:
 			sum += int64(one.report.MaxConnections)
 		default:
-			sum += int64(*f.spec().Gateway.MaxConnections)
+			sum += int64(*o.spec().Gateway.MaxConnections)
 		}
 	}
 	return sum
 }
 
-func effective(f Facts) v1alpha1.EffectiveStatus {
+func effective(o Observation) v1alpha1.EffectiveStatus {
 	return v1alpha1.EffectiveStatus{
-		Image:                         f.Image,
-		Redis:                         redisKind(f.spec().Redis),
-		IngressProfile:                string(f.Class.Profile),
-		TerminationGracePeriodSeconds: render.GracePeriodSeconds(f.spec().Drain),
+		Image:                         o.Image,
+		Redis:                         redisKind(o.spec().Redis),
+		IngressProfile:                string(o.Class.Profile),
+		TerminationGracePeriodSeconds: render.GracePeriodSeconds(o.spec().Drain),
 	}
 }
 

@@ -21,10 +21,10 @@ import (
 )
 
 // A fact changes the facts of a settled fleet of two gateways with a managed Redis.
-type fact func(*Facts)
+type fact func(*Observation)
 
-func settled(facts ...fact) Facts {
-	f := Facts{
+func settled(facts ...fact) Observation {
+	o := Observation{
 		Cluster: &v1alpha1.WebSocketCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "team", Generation: 7}},
 		Image:   "gateway:1",
 		Gateways: &appsv1.Deployment{Status: appsv1.DeploymentStatus{
@@ -35,19 +35,19 @@ func settled(facts ...fact) Facts {
 		Selector: "a=b",
 		Now:      time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
-	f.Cluster.Spec.SetDefaults()
-	serves(10)(&f)
-	serves(20)(&f)
+	o.Cluster.Spec.SetDefaults()
+	serves(10)(&o)
+	serves(20)(&o)
 	for _, change := range facts {
-		change(&f)
+		change(&o)
 	}
-	return f
+	return o
 }
 
 func spec(change func(*v1alpha1.WebSocketClusterSpec)) fact {
-	return func(f *Facts) {
-		change(&f.Cluster.Spec)
-		f.Cluster.Spec.SetDefaults()
+	return func(o *Observation) {
+		change(&o.Cluster.Spec)
+		o.Cluster.Spec.SetDefaults()
 	}
 }
 
@@ -55,27 +55,27 @@ func replicas(n int32) fact {
 	return spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Replicas = &n })
 }
 
-func noPods(f *Facts) { f.Pods, f.Fleet.Gateways = nil, nil }
+func noPods(o *Observation) { o.Pods, o.Fleet.Gateways = nil, nil }
 
-func addPod(f *Facts, ready bool) *corev1.Pod {
+func addPod(o *Observation, ready bool) *corev1.Pod {
 	value := corev1.ConditionFalse
 	if ready {
 		value = corev1.ConditionTrue
 	}
-	name := fmt.Sprintf("pod-%d", len(f.Pods))
-	f.Pods = append(f.Pods, corev1.Pod{
+	name := fmt.Sprintf("pod-%d", len(o.Pods))
+	o.Pods = append(o.Pods, corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name)},
 		Status: corev1.PodStatus{
 			Phase:      corev1.PodRunning,
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: value}},
 		},
 	})
-	return &f.Pods[len(f.Pods)-1]
+	return &o.Pods[len(o.Pods)-1]
 }
 
-func reports(f *Facts, pod *corev1.Pod, report contract.GatewayReport) {
-	if f.Fleet.Gateways == nil {
-		f.Fleet.Gateways = map[types.UID]fleet.Gateway{}
+func reports(o *Observation, pod *corev1.Pod, report contract.GatewayReport) {
+	if o.Fleet.Gateways == nil {
+		o.Fleet.Gateways = map[types.UID]fleet.Gateway{}
 	}
 	if report.State == "" {
 		report.State = contract.StateServing
@@ -84,33 +84,33 @@ func reports(f *Facts, pod *corev1.Pod, report contract.GatewayReport) {
 		report.Broker.State = contract.BrokerReady
 	}
 	report.MaxConnections = 10_000
-	f.Fleet.Gateways[pod.UID] = fleet.Gateway{Pod: pod.Name, Report: report}
+	o.Fleet.Gateways[pod.UID] = fleet.Gateway{Pod: pod.Name, Report: report}
 }
 
 func serves(connections int) fact {
-	return func(f *Facts) { reports(f, addPod(f, true), contract.GatewayReport{Connections: connections}) }
+	return func(o *Observation) { reports(o, addPod(o, true), contract.GatewayReport{Connections: connections}) }
 }
 
 // leaving is a pod that is being deleted and still has clients.
 func leaving(connections int) fact {
-	return func(f *Facts) {
-		pod := addPod(f, true)
-		deleted, grace := metav1.NewTime(f.Now.Add(325*time.Second)), int64(325)
+	return func(o *Observation) {
+		pod := addPod(o, true)
+		deleted, grace := metav1.NewTime(o.Now.Add(325*time.Second)), int64(325)
 		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &deleted, &grace
-		reports(f, pod, contract.GatewayReport{
+		reports(o, pod, contract.GatewayReport{
 			State:       contract.StateDraining,
 			Connections: connections,
-			Drain:       &contract.DrainReport{Reason: "preStop", StartedAt: f.Now.Add(time.Nanosecond), Deadline: f.Now.Add(time.Minute)},
+			Drain:       &contract.DrainReport{Reason: "preStop", StartedAt: o.Now.Add(time.Nanosecond), Deadline: o.Now.Add(time.Minute)},
 		})
 	}
 }
 
 func cutOff(broker contract.BrokerReport) fact {
-	return func(f *Facts) { reports(f, addPod(f, false), contract.GatewayReport{Broker: broker}) }
+	return func(o *Observation) { reports(o, addPod(o, false), contract.GatewayReport{Broker: broker}) }
 }
 
 func problem(p Problem) fact {
-	return func(f *Facts) { f.Problems = append(f.Problems, p) }
+	return func(o *Observation) { o.Problems = append(o.Problems, p) }
 }
 
 var external = spec(func(s *v1alpha1.WebSocketClusterSpec) {
@@ -122,18 +122,18 @@ var autoscaled = spec(func(s *v1alpha1.WebSocketClusterSpec) {
 })
 
 func ingress(change func(*v1alpha1.IngressSpec), class IngressClass) fact {
-	return func(f *Facts) {
+	return func(o *Observation) {
 		wanted := &v1alpha1.IngressSpec{Hosts: []string{"ws.example.com"}}
 		change(wanted)
-		spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Ingress = wanted })(f)
-		f.Ingress, f.Class = &networkingv1.Ingress{}, class
+		spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Ingress = wanted })(o)
+		o.Ingress, o.Class = &networkingv1.Ingress{}, class
 	}
 }
 
 func loadBalancer(at ...corev1.LoadBalancerIngress) fact {
-	return func(f *Facts) {
-		f.Service.Spec.Type = corev1.ServiceTypeLoadBalancer
-		f.Service.Status.LoadBalancer.Ingress = at
+	return func(o *Observation) {
+		o.Service.Spec.Type = corev1.ServiceTypeLoadBalancer
+		o.Service.Status.LoadBalancer.Ingress = at
 	}
 }
 
@@ -143,7 +143,7 @@ func TestConditions(t *testing.T) {
 	missing := IngressClass{Profile: v1alpha1.IngressProfileNone}
 	named := func(i *v1alpha1.IngressSpec) { i.ClassName = new("nginx") }
 	foreign := Problem{Reason: v1alpha1.ReasonForeignObject, Message: "ConfigMap x", BlocksGateways: true}
-	noSecret := Problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "spec.redis...", Redis: true, BlocksGateways: true}
+	noSecret := Problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "spec.redis...", AffectsRedis: true, BlocksGateways: true}
 
 	for _, c := range []struct {
 		name      string
@@ -176,26 +176,26 @@ func TestConditions(t *testing.T) {
 		{"paused", []fact{spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Paused = true })}, v1alpha1.ConditionSpecAccepted, "True", v1alpha1.ReasonAccepted, "spec.paused"},
 		{"blocked", []fact{problem(foreign)}, v1alpha1.ConditionProgressing, "False", v1alpha1.ReasonForeignObject, "stay as they are: ConfigMap x"},
 		{"a problem elsewhere does not block", []fact{problem(Problem{Reason: v1alpha1.ReasonForeignObject})}, v1alpha1.ConditionProgressing, "False", v1alpha1.ReasonSettled, ""},
-		{"not created", []fact{func(f *Facts) { f.Gateways = nil }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonRollingOut, "created"},
-		{"not observed", []fact{func(f *Facts) { f.Gateways.Generation = 2 }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonRollingOut, ""},
-		{"old pods left", []fact{func(f *Facts) { f.Gateways.Status.UpdatedReplicas = 1 }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonRollingOut, "1 of 2"},
+		{"not created", []fact{func(o *Observation) { o.Gateways = nil }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonRollingOut, "created"},
+		{"not observed", []fact{func(o *Observation) { o.Gateways.Generation = 2 }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonRollingOut, ""},
+		{"old pods left", []fact{func(o *Observation) { o.Gateways.Status.UpdatedReplicas = 1 }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonRollingOut, "1 of 2"},
 		{"more wanted", []fact{replicas(3)}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonScaling, ""},
-		{"not ready for long enough", []fact{func(f *Facts) { f.Gateways.Status.AvailableReplicas = 1 }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonScaling, ""},
-		{"stuck", []fact{func(f *Facts) {
-			f.Gateways.Status.UpdatedReplicas = 1
-			f.Gateways.Status.Conditions = []appsv1.DeploymentCondition{{
+		{"not ready for long enough", []fact{func(o *Observation) { o.Gateways.Status.AvailableReplicas = 1 }}, v1alpha1.ConditionProgressing, "True", v1alpha1.ReasonScaling, ""},
+		{"stuck", []fact{func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas = 1
+			o.Gateways.Status.Conditions = []appsv1.DeploymentCondition{{
 				Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded",
 			}}
 		}}, v1alpha1.ConditionProgressing, "False", v1alpha1.ReasonDeadlineExceeded, "do not become ready"},
 
 		{"none drains", nil, v1alpha1.ConditionDraining, "False", v1alpha1.ReasonNoneDraining, ""},
 		{"one drains", []fact{leaving(5)}, v1alpha1.ConditionDraining, "True", v1alpha1.ReasonHandingOver, "1"},
-		{"a finished pod no longer drains", []fact{leaving(5), func(f *Facts) { f.Pods[2].Status.Phase = corev1.PodSucceeded }}, v1alpha1.ConditionDraining, "False", v1alpha1.ReasonNoneDraining, ""},
+		{"a finished pod no longer drains", []fact{leaving(5), func(o *Observation) { o.Pods[2].Status.Phase = corev1.PodSucceeded }}, v1alpha1.ConditionDraining, "False", v1alpha1.ReasonNoneDraining, ""},
 
 		{"connected", nil, v1alpha1.ConditionBackplaneReady, "True", v1alpha1.ReasonConnected, "not highly available"},
 		{"external connected", []fact{external}, v1alpha1.ConditionBackplaneReady, "True", v1alpha1.ReasonConnected, "every gateway reaches Redis"},
-		{"managed Redis missing", []fact{func(f *Facts) { f.Redis = nil }}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonRedisStarting, ""},
-		{"managed Redis not ready", []fact{func(f *Facts) { f.Redis.Status.AvailableReplicas = 0 }}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonRedisStarting, ""},
+		{"managed Redis missing", []fact{func(o *Observation) { o.Redis = nil }}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonRedisStarting, ""},
+		{"managed Redis not ready", []fact{func(o *Observation) { o.Redis.Status.AvailableReplicas = 0 }}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonRedisStarting, ""},
 		{"no Redis wanted", []fact{spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} })}, v1alpha1.ConditionBackplaneReady, "True", v1alpha1.ReasonInMemory, ""},
 		{"one cut off", []fact{external, cutOff(contract.BrokerReport{State: contract.BrokerConnecting})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonUnreachable, "1 of 3 gateways do not reach Redis: check spec.redis.external.addresses"},
 		{"lost it", []fact{external, cutOff(contract.BrokerReport{State: contract.BrokerDegraded})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonUnreachable, "1 of 3"},
@@ -210,10 +210,10 @@ func TestConditions(t *testing.T) {
 
 		{"not autoscaled", nil, v1alpha1.ConditionMetricsAvailable, "True", v1alpha1.ReasonNotNeeded, ""},
 		{"no metrics API", []fact{autoscaled}, v1alpha1.ConditionMetricsAvailable, "False", v1alpha1.ReasonNoMetricsAPI, "install"},
-		{"metrics API", []fact{autoscaled, func(f *Facts) { f.MetricsServed = true }}, v1alpha1.ConditionMetricsAvailable, "True", v1alpha1.ReasonMetricsServed, ""},
+		{"metrics API", []fact{autoscaled, func(o *Observation) { o.MetricsServed = true }}, v1alpha1.ConditionMetricsAvailable, "True", v1alpha1.ReasonMetricsServed, ""},
 
 		{"by Service", nil, v1alpha1.ConditionExposed, "True", v1alpha1.ReasonServiceReady, ""},
-		{"no Service", []fact{func(f *Facts) { f.Service = nil }}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonServicePending, ""},
+		{"no Service", []fact{func(o *Observation) { o.Service = nil }}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonServicePending, ""},
 		{"load balancer pending", []fact{loadBalancer()}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonLoadBalancerPending, "spec.service.loadBalancerClass"},
 		{"load balancer", []fact{loadBalancer(corev1.LoadBalancerIngress{IP: "192.0.2.1"})}, v1alpha1.ConditionExposed, "True", v1alpha1.ReasonServiceReady, ""},
 		{"nginx", []fact{ingress(named, nginx)}, v1alpha1.ConditionExposed, "True", v1alpha1.ReasonProfileApplied, ""},
@@ -221,13 +221,13 @@ func TestConditions(t *testing.T) {
 		{"profile none", []fact{ingress(func(i *v1alpha1.IngressSpec) { i.Profile = v1alpha1.IngressProfileNone }, other)}, v1alpha1.ConditionExposed, "True", v1alpha1.ReasonNoProfile, "spec.ingress.profile is none"},
 		{"class missing", []fact{ingress(named, missing)}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonIngressClassNotFound, "does not exist"},
 		{"no default class", []fact{ingress(func(*v1alpha1.IngressSpec) {}, missing)}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonIngressClassNotFound, "no default IngressClass"},
-		{"Ingress pending", []fact{ingress(named, nginx), func(f *Facts) { f.Ingress = nil }}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonIngressPending, ""},
+		{"Ingress pending", []fact{ingress(named, nginx), func(o *Observation) { o.Ingress = nil }}, v1alpha1.ConditionExposed, "False", v1alpha1.ReasonIngressPending, ""},
 
 		{"accepted", nil, v1alpha1.ConditionSpecAccepted, "True", v1alpha1.ReasonAccepted, ""},
 		{"all problems told", []fact{problem(foreign), problem(noSecret)}, v1alpha1.ConditionSpecAccepted, "False", v1alpha1.ReasonForeignObject, "ConfigMap x; spec.redis..."},
 	} {
 		t.Run(c.condition+"/"+c.name, func(t *testing.T) {
-			got := Decide(settled(c.facts...))
+			got := Compute(settled(c.facts...))
 			decided := meta.FindStatusCondition(got.Conditions, c.condition)
 			require.NotNil(t, decided)
 			assert.Equal(t, c.status, decided.Status, decided.Message)
@@ -238,8 +238,8 @@ func TestConditions(t *testing.T) {
 }
 
 func TestEveryConditionIsAlwaysThereWithTheGeneration(t *testing.T) {
-	for _, f := range []Facts{settled(), settled(noPods, func(f *Facts) { f.Gateways, f.Redis, f.Service = nil, nil, nil })} {
-		status := Decide(f)
+	for _, o := range []Observation{settled(), settled(noPods, func(o *Observation) { o.Gateways, o.Redis, o.Service = nil, nil, nil })} {
+		status := Compute(o)
 		types := make([]string, 0, len(status.Conditions))
 		for _, one := range status.Conditions {
 			types = append(types, one.Type)
@@ -252,14 +252,14 @@ func TestEveryConditionIsAlwaysThereWithTheGeneration(t *testing.T) {
 }
 
 func TestTransitionTimeStaysWhileTheStatusDoes(t *testing.T) {
-	f := settled()
-	f.Cluster.Status = Decide(f)
-	f.Now = f.Now.Add(time.Hour)
-	assert.Equal(t, f.Cluster.Status, Decide(f))
+	o := settled()
+	o.Cluster.Status = Compute(o)
+	o.Now = o.Now.Add(time.Hour)
+	assert.Equal(t, o.Cluster.Status, Compute(o))
 }
 
 func TestCounts(t *testing.T) {
-	notReported := func(f *Facts) { addPod(f, true) }
+	notReported := func(o *Observation) { addPod(o, true) }
 	for _, c := range []struct {
 		name                                string
 		facts                               []fact
@@ -274,7 +274,7 @@ func TestCounts(t *testing.T) {
 		{name: "nothing there", facts: []fact{noPods}, ready: "0/2", grace: 325},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := Decide(settled(c.facts...))
+			got := Compute(settled(c.facts...))
 			assert.Equal(t, c.ready, got.Ready)
 			assert.Equal(t, c.replicas, got.Replicas)
 			assert.Equal(t, c.readyReplicas, got.ReadyReplicas)
@@ -289,18 +289,18 @@ func TestCounts(t *testing.T) {
 }
 
 func TestDrainEntry(t *testing.T) {
-	f := settled(leaving(5))
-	entry := Decide(f).Drain[0]
+	o := settled(leaving(5))
+	entry := Compute(o).Drain[0]
 	assert.Equal(t, "pod-2", entry.Pod)
 	assert.Equal(t, int64(5), entry.Connections)
 	assert.Equal(t, "preStop", entry.Reason)
-	assert.True(t, entry.StartedAt.Time.Equal(f.Now), "whole seconds, or the status would differ from what is stored for ever")
-	assert.True(t, entry.Deadline.Time.Equal(f.Now.Add(time.Minute)))
+	assert.True(t, entry.StartedAt.Time.Equal(o.Now), "whole seconds, or the status would differ from what is stored for ever")
+	assert.True(t, entry.Deadline.Time.Equal(o.Now.Add(time.Minute)))
 
-	f.Fleet.Gateways = nil
-	entry = Decide(f).Drain[0]
+	o.Fleet.Gateways = nil
+	entry = Compute(o).Drain[0]
 	assert.Equal(t, "the pod is being deleted", entry.Reason)
-	assert.True(t, entry.StartedAt.Time.Equal(f.Now))
+	assert.True(t, entry.StartedAt.Time.Equal(o.Now))
 }
 
 func TestDrainListIsBoundedAndKeepsTheBusiest(t *testing.T) {
@@ -308,7 +308,7 @@ func TestDrainListIsBoundedAndKeepsTheBusiest(t *testing.T) {
 	for i := range 20 {
 		facts = append(facts, leaving(i))
 	}
-	list := Decide(settled(facts...)).Drain
+	list := Compute(settled(facts...)).Drain
 	require.Len(t, list, v1alpha1.MaxDrainEntries)
 	for _, entry := range list {
 		assert.GreaterOrEqual(t, entry.Connections, int64(4))
@@ -316,9 +316,9 @@ func TestDrainListIsBoundedAndKeepsTheBusiest(t *testing.T) {
 }
 
 func TestUpdatedReplicasWaitForTheDeployment(t *testing.T) {
-	assert.Equal(t, int32(2), Decide(settled()).UpdatedReplicas)
-	assert.Zero(t, Decide(settled(func(f *Facts) { f.Gateways.Generation = 2 })).UpdatedReplicas)
-	assert.Zero(t, Decide(settled(func(f *Facts) { f.Gateways = nil })).UpdatedReplicas)
+	assert.Equal(t, int32(2), Compute(settled()).UpdatedReplicas)
+	assert.Zero(t, Compute(settled(func(o *Observation) { o.Gateways.Generation = 2 })).UpdatedReplicas)
+	assert.Zero(t, Compute(settled(func(o *Observation) { o.Gateways = nil })).UpdatedReplicas)
 }
 
 func TestURLs(t *testing.T) {
@@ -332,8 +332,8 @@ func TestURLs(t *testing.T) {
 		fact fact
 		want []string
 	}{
-		{"Service only", func(*Facts) {}, []string{inside}},
-		{"no Service", func(f *Facts) { f.Service = nil }, nil},
+		{"Service only", func(*Observation) {}, []string{inside}},
+		{"no Service", func(o *Observation) { o.Service = nil }, nil},
 		{"host", with(func(*v1alpha1.IngressSpec) {}), []string{"ws://ws.example.com/ws", inside}},
 		{"host with a certificate", with(func(i *v1alpha1.IngressSpec) {
 			i.TLS = []v1alpha1.IngressTLS{{Hosts: []string{"ws.example.com"}}}
@@ -347,34 +347,34 @@ func TestURLs(t *testing.T) {
 		{"path of Centrifuge clients", with(func(i *v1alpha1.IngressSpec) { i.Path = "/connection" }), []string{"ws://ws.example.com/connection/websocket", inside}},
 		{"path of plain clients", with(func(i *v1alpha1.IngressSpec) { i.Path = "/ws" }), []string{"ws://ws.example.com/ws", inside}},
 		{"path that is stripped", with(func(i *v1alpha1.IngressSpec) { i.Path = "/chat/" }), []string{"ws://ws.example.com/chat/ws", inside}},
-		{"every host", func(f *Facts) {
-			with(func(i *v1alpha1.IngressSpec) { i.Hosts = nil })(f)
-			f.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "2001:db8::1"}}
+		{"every host", func(o *Observation) {
+			with(func(i *v1alpha1.IngressSpec) { i.Hosts = nil })(o)
+			o.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "2001:db8::1"}}
 		}, []string{"ws://[2001:db8::1]/ws", inside}},
 		{"wildcard host", with(func(i *v1alpha1.IngressSpec) { i.Hosts = []string{"*.example.com", "ws.example.com"} }), []string{"ws://ws.example.com/ws", inside}},
-		{"wildcard host only", func(f *Facts) {
-			with(func(i *v1alpha1.IngressSpec) { i.Hosts = []string{"*.example.com"} })(f)
-			f.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "192.0.2.1"}}
+		{"wildcard host only", func(o *Observation) {
+			with(func(i *v1alpha1.IngressSpec) { i.Hosts = []string{"*.example.com"} })(o)
+			o.Ingress.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "192.0.2.1"}}
 		}, []string{inside}},
 		{"load balancer", loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com", IP: "192.0.2.1"}), []string{"ws://lb.example.com/ws", inside}},
 		{"certificate of the gateways", gatewayTLS, []string{"wss://demo-gateway.team.svc/ws"}},
-		{"load balancer to TLS", func(f *Facts) {
-			gatewayTLS(f)
-			loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com"})(f)
+		{"load balancer to TLS", func(o *Observation) {
+			gatewayTLS(o)
+			loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com"})(o)
 		}, []string{"wss://lb.example.com/ws", "wss://demo-gateway.team.svc/ws"}},
-		{"host without a certificate before TLS", func(f *Facts) {
-			gatewayTLS(f)
-			with(func(*v1alpha1.IngressSpec) {})(f)
+		{"host without a certificate before TLS", func(o *Observation) {
+			gatewayTLS(o)
+			with(func(*v1alpha1.IngressSpec) {})(o)
 		}, []string{"ws://ws.example.com/ws", "wss://demo-gateway.team.svc/ws"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			assert.Equal(t, c.want, Decide(settled(c.fact)).URLs)
+			assert.Equal(t, c.want, Compute(settled(c.fact)).URLs)
 		})
 	}
 }
 
 func TestEffectiveRedis(t *testing.T) {
-	assert.Equal(t, "Managed", Decide(settled()).Effective.Redis)
-	assert.Equal(t, "Standalone", Decide(settled(external)).Effective.Redis)
-	assert.Equal(t, "None", Decide(settled(spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} }))).Effective.Redis)
+	assert.Equal(t, "Managed", Compute(settled()).Effective.Redis)
+	assert.Equal(t, "Standalone", Compute(settled(external)).Effective.Redis)
+	assert.Equal(t, "None", Compute(settled(spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} }))).Effective.Redis)
 }

@@ -12,33 +12,33 @@ import (
 )
 
 // urls are where clients connect: from outside first, from inside the cluster last.
-func urls(f Facts) []string {
+func urls(o Observation) []string {
 	var all []string
-	if ingress := f.spec().Ingress; ingress != nil && f.Ingress != nil {
-		for _, host := range ingressHosts(f) {
+	if ingress := o.spec().Ingress; ingress != nil && o.Ingress != nil {
+		for _, host := range ingressHosts(o) {
 			all = append(all, scheme(ingress, host)+"://"+bracketed(host)+servedUnder(ingress.Path))
 		}
 	}
-	if f.Service == nil {
+	if o.Service == nil {
 		return all
 	}
 	own := "ws"
-	if f.spec().Gateway.TLS != nil {
+	if o.spec().Gateway.TLS != nil {
 		own = "wss"
 	}
-	for _, at := range f.Service.Status.LoadBalancer.Ingress {
+	for _, at := range o.Service.Status.LoadBalancer.Ingress {
 		if host := firstOf(at.Hostname, at.IP); host != "" {
 			all = append(all, own+"://"+bracketed(host)+contract.PathPlain)
 		}
 	}
-	return append(all, own+"://"+render.GatewayName(f.Cluster.Name)+"."+f.Cluster.Namespace+".svc"+contract.PathPlain)
+	return append(all, own+"://"+render.GatewayName(o.Cluster.Name)+"."+o.Cluster.Namespace+".svc"+contract.PathPlain)
 }
 
 // ingressHosts are the spec's but for wildcards, which nobody can connect to, or, where it takes every
 // host, the controller's own addresses.
-func ingressHosts(f Facts) []string {
+func ingressHosts(o Observation) []string {
 	var hosts []string
-	if named := f.spec().Ingress.Hosts; len(named) > 0 {
+	if named := o.spec().Ingress.Hosts; len(named) > 0 {
 		for _, host := range named {
 			if !strings.HasPrefix(host, "*.") {
 				hosts = append(hosts, host)
@@ -46,7 +46,7 @@ func ingressHosts(f Facts) []string {
 		}
 		return hosts
 	}
-	for _, at := range f.Ingress.Status.LoadBalancer.Ingress {
+	for _, at := range o.Ingress.Status.LoadBalancer.Ingress {
 		if host := firstOf(at.Hostname, at.IP); host != "" {
 			hosts = append(hosts, host)
 		}

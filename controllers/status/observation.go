@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Facts are all that a status is made from.
-type Facts struct {
+// Observation are all that a status is made from.
+type Observation struct {
 	// Cluster has its defaults filled in, and the status that it had before.
 	Cluster *v1alpha1.WebSocketCluster
 
@@ -49,8 +49,8 @@ type Facts struct {
 type Problem struct {
 	Reason  string
 	Message string
-	// Redis problems show in BackplaneReady too.
-	Redis bool
+	// AffectsRedis shows the problem in BackplaneReady too.
+	AffectsRedis bool
 	// BlocksGateways keeps the gateways as they are.
 	BlocksGateways bool
 }
@@ -71,11 +71,11 @@ type gateway struct {
 	silent bool
 }
 
-func (f Facts) gateways() []gateway {
-	all := make([]gateway, 0, len(f.Pods))
-	for i := range f.Pods {
-		one := gateway{pod: &f.Pods[i]}
-		if said, ok := f.Fleet.Gateways[one.pod.UID]; ok {
+func (o Observation) gateways() []gateway {
+	all := make([]gateway, 0, len(o.Pods))
+	for i := range o.Pods {
+		one := gateway{pod: &o.Pods[i]}
+		if said, ok := o.Fleet.Gateways[one.pod.UID]; ok {
 			one.report, one.silent = &said.Report, said.Silent
 		}
 		all = append(all, one)
@@ -110,16 +110,16 @@ func (g gateway) ready() bool {
 
 func (g gateway) serving() bool { return g.ready() && !g.draining() }
 
-func (f Facts) spec() *v1alpha1.WebSocketClusterSpec { return &f.Cluster.Spec }
+func (o Observation) spec() *v1alpha1.WebSocketClusterSpec { return &o.Cluster.Spec }
 
-func (f Facts) wanted() int32 { return *f.spec().Replicas }
+func (o Observation) wanted() int32 { return *o.spec().Replicas }
 
 // serving is how many gateways serve, surge included.
-func (f Facts) serving() int32 { return f.count(gateway.serving) }
+func (o Observation) serving() int32 { return o.count(gateway.serving) }
 
-func (f Facts) count(is func(gateway) bool) int32 {
+func (o Observation) count(is func(gateway) bool) int32 {
 	var n int32
-	for _, one := range f.gateways() {
+	for _, one := range o.gateways() {
 		if is(one) {
 			n++
 		}
