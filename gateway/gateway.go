@@ -58,8 +58,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// CloseTimeout replaces the constant of that name when it is not 0.
 	CloseTimeout time.Duration
-	// RoomPatience is how long a client may take to read what it asked for, unless it is 0.
-	RoomPatience time.Duration
+	// WriteStallTimeout is how long a client may take to read what it asked for, unless it is 0.
+	WriteStallTimeout time.Duration
 	// OccupancyTTL is how long the channels of a gateway that is gone count as occupied, unless it is 0.
 	OccupancyTTL time.Duration
 }
@@ -104,7 +104,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	}
 	g.drain = drain.New(drain.Options{
 		Timeout: cfg.DrainTimeout, PropagationDelay: cfg.DrainPropagationDelay, MaxPerSecond: cfg.DrainMaxClosesPerSecond,
-		CloseTimeout: o.CloseTimeout, Fleet: g.server, Closed: g.metrics.DrainClosed, Logger: g.log,
+		CloseTimeout: o.CloseTimeout, Connections: g.server, Closed: g.metrics.DrainClosed, Logger: g.log,
 	})
 	g.metrics.Watch(metrics.Sources{
 		Version: o.Version, Connections: g.server.Open, Limit: g.server.Limit, Channels: g.hub.Channels,
@@ -136,7 +136,7 @@ func (g *Gateway) makeServer() error {
 		MaxConnections: limit, MaxConnectionsPerIP: g.cfg.MaxConnectionsPerIP,
 		ConnectRate: g.cfg.ConnectRate, MessageRate: g.cfg.MessageRate,
 		MaxMessageBytes: g.cfg.MaxMessageBytes, MaxQueuedBytes: g.cfg.MaxQueuedBytes, MaxTotalQueuedBytes: g.cfg.MaxTotalQueuedBytes,
-		HandshakeTimeout: g.cfg.HandshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout, RoomPatience: g.options.RoomPatience,
+		HandshakeTimeout: g.cfg.HandshakeTimeout, MaxHandshakes: handshakeLimit(limit), CloseTimeout: g.options.CloseTimeout, WriteStallTimeout: g.options.WriteStallTimeout,
 		Origins: origins, Proxies: proxies, Compression: g.cfg.Compression,
 		Header:   http.Header{contract.HeaderNode: {g.cfg.NodeName}},
 		Admit:    g.admit,
@@ -270,15 +270,15 @@ func (g *Gateway) listen(ctx context.Context, endpoints map[string]*transport.En
 // front is what the public port's HTTP server accepts from. Behind TLS that is every client.
 func (g *Gateway) front(public net.Listener, endpoints map[string]*transport.Endpoint) (net.Listener, error) {
 	if g.cfg.TLSCertFile != "" {
-		source, err := certwatcher.Open(certwatcher.Options{
+		source, err := certwatcher.New(certwatcher.Options{
 			CertFile: g.cfg.TLSCertFile, KeyFile: g.cfg.TLSKeyFile, Logger: g.log, Failed: g.metrics.CertificateFailed,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", contract.KeyTLSCertFile, contract.KeyTLSKeyFile, err)
 		}
-		return g.server.Secure(public, source.TLS()), nil
+		return g.server.TLSListener(public, source.TLSConfig()), nil
 	}
-	l, err := g.server.Front(public, endpoints)
+	l, err := g.server.HandshakeListener(public, endpoints)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", contract.KeyListen, err)
 	}
@@ -291,10 +291,10 @@ func (g *Gateway) Addr() string { return g.publicListener.Addr().String() }
 // AdminAddr is the private port's address.
 func (g *Gateway) AdminAddr() string { return g.adminIn.Addr().String() }
 
-// Terminate drains the gateway and then lets Run return. Hasty does not wait for load balancers
+// Terminate drains the gateway and then lets Run return. skipDelayIfIdle does not wait for load balancers
 // when there are no connections.
-func (g *Gateway) Terminate(reason string, hasty bool) {
-	g.drain.Start(drain.Request{Reason: reason, Final: true, Hasty: hasty})
+func (g *Gateway) Terminate(reason string, skipDelayIfIdle bool) {
+	g.drain.Start(drain.Request{Reason: reason, Final: true, SkipDelayIfIdle: skipDelayIfIdle})
 }
 
 // Run serves until a drain that Terminate began is over. When the context ends first, every

@@ -23,7 +23,7 @@ func (nobody) Abort()            {}
 func handler(tokenDir string) http.Handler {
 	return Handler(Options{
 		TokenDir: tokenDir,
-		Drain:    drain.New(drain.Options{Fleet: nobody{}, Logger: slog.New(slog.DiscardHandler)}),
+		Drain:    drain.New(drain.Options{Connections: nobody{}, Logger: slog.New(slog.DiscardHandler)}),
 		Report: func() contract.GatewayReport {
 			return contract.GatewayReport{State: contract.StateServing, Broker: contract.BrokerReport{State: contract.BrokerReady}}
 		},

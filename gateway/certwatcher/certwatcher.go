@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Options are what a Source is made of.
+// Options are what a Watcher is made of.
 type Options struct {
 	// CertFile holds the chain in PEM, the server's own certificate first, and KeyFile its private key.
 	CertFile, KeyFile string
@@ -25,8 +25,8 @@ type Options struct {
 // checkInterval is how long changed files may go unnoticed.
 const checkInterval = time.Second
 
-// Source is a certificate that follows its files.
-type Source struct {
+// Watcher is a certificate that follows its files.
+type Watcher struct {
 	options Options
 	current atomic.Pointer[tls.Certificate]
 
@@ -36,22 +36,22 @@ type Source struct {
 	seen    identity
 }
 
-// Open reads the files for the first time. An error names both.
-func Open(o Options) (*Source, error) {
-	s := &Source{options: o, checked: time.Now(), seen: identify(o)}
+// New reads the files for the first time. An error names both.
+func New(o Options) (*Watcher, error) {
+	s := &Watcher{options: o, checked: time.Now(), seen: identify(o)}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// TLS is the configuration of a server with this certificate, for HTTP/1.1: a WebSocket begins as that.
-func (s *Source) TLS() *tls.Config {
+// TLSConfig is the configuration of a server with this certificate, for HTTP/1.1: a WebSocket begins as that.
+func (s *Watcher) TLSConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.get}
 }
 
 // get is called at each handshake. One at a time looks at the files; the others do not wait for it.
-func (s *Source) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (s *Watcher) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if s.mu.TryLock() {
 		defer s.mu.Unlock()
 		s.check()
@@ -61,7 +61,7 @@ func (s *Source) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // check loads files that are not what they were. When they cannot be used, the old certificate stays, and
 // the files are looked at again when they have changed once more.
-func (s *Source) check() {
+func (s *Watcher) check() {
 	if time.Since(s.checked) < checkInterval {
 		return
 	}
@@ -80,7 +80,7 @@ func (s *Source) check() {
 	s.options.Logger.Info("certificate renewed", s.expiry())
 }
 
-func (s *Source) load() error {
+func (s *Watcher) load() error {
 	pair, err := tls.LoadX509KeyPair(s.options.CertFile, s.options.KeyFile)
 	if err != nil {
 		return fmt.Errorf("certificate %s with key %s: %w; write a certificate chain and the private key that belongs to it, both in PEM", s.options.CertFile, s.options.KeyFile, err)
@@ -90,7 +90,7 @@ func (s *Source) load() error {
 }
 
 // expiry is when the certificate in use ends.
-func (s *Source) expiry() slog.Attr {
+func (s *Watcher) expiry() slog.Attr {
 	return slog.Time("expires", s.current.Load().Leaf.NotAfter)
 }
 

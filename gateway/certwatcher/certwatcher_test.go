@@ -54,11 +54,11 @@ type watched struct {
 func open(t *testing.T, m *mount) *watched {
 	t.Helper()
 	w := &watched{}
-	s, err := certwatcher.Open(certwatcher.Options{
+	s, err := certwatcher.New(certwatcher.Options{
 		CertFile: m.cert(), KeyFile: m.key(), Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Failed: func() { w.failures++ },
 	})
 	require.NoError(t, err)
-	w.config = s.TLS()
+	w.config = s.TLSConfig()
 	return w
 }
 
@@ -137,7 +137,7 @@ func TestOpenNamesBothFiles(t *testing.T) {
 		{"empty", func() { m.put(nil, nil) }},
 	} {
 		c.set()
-		_, err := certwatcher.Open(certwatcher.Options{CertFile: m.cert(), KeyFile: m.key()})
+		_, err := certwatcher.New(certwatcher.Options{CertFile: m.cert(), KeyFile: m.key()})
 		require.ErrorContains(t, err, m.cert(), c.name)
 		require.ErrorContains(t, err, m.key(), c.name)
 		require.ErrorContains(t, err, "belongs to it", c.name)

@@ -11,8 +11,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Fleet is the connections that a drain closes.
-type Fleet interface {
+// Connections is the connections that a drain closes.
+type Connections interface {
 	// Open counts connections, Remaining those that nobody has begun to close.
 	Open() int
 	Remaining() int
@@ -29,7 +29,7 @@ type Options struct {
 	MaxPerSecond     int
 	// CloseTimeout is how long a peer may take to answer a close frame.
 	CloseTimeout time.Duration
-	Fleet        Fleet
+	Connections  Connections
 	// Closed counts connections that were closed.
 	Closed func(n int, forced bool)
 	Logger *slog.Logger
@@ -57,12 +57,12 @@ type Machine struct {
 type run struct {
 	pace   Pace
 	report contract.DrainReport
-	// final: the process ends after it. hasty: it does not wait for load balancers when nobody is there.
-	final, hasty bool
+	// final: the process ends after it. skipDelayIfIdle: it does not wait for load balancers when nobody is there.
+	final, skipDelayIfIdle bool
 	// cancel ends it early, as often as it is called; canceled is closed then.
 	cancel   func()
 	canceled chan struct{}
-	// nudge holds one token at most: hasty may have been set later.
+	// nudge holds one token at most: skipDelayIfIdle may have been set later.
 	nudge   chan struct{}
 	stopped chan struct{}
 }
@@ -79,11 +79,11 @@ type Request struct {
 	Timeout time.Duration
 	// Final: the process ends after this drain, and it cannot be undone.
 	Final bool
-	// Hasty: somebody sits at the terminal. Without connections there is nothing to wait for.
-	Hasty bool
+	// SkipDelayIfIdle: somebody sits at the terminal. Without connections there is nothing to wait for.
+	SkipDelayIfIdle bool
 }
 
-// Start begins a drain. One that is under way keeps its deadline, and becomes final or hasty when
+// Start begins a drain. One that is under way keeps its deadline, and becomes final or skipDelayIfIdle when
 // the request is.
 func (m *Machine) Start(r Request) {
 	m.mu.Lock()
@@ -97,7 +97,7 @@ func (m *Machine) Start(r Request) {
 	}
 	d := m.current
 	d.final = d.final || r.Final
-	d.hasty = d.hasty || r.Hasty
+	d.skipDelayIfIdle = d.skipDelayIfIdle || r.SkipDelayIfIdle
 	select {
 	case d.nudge <- struct{}{}:
 	default:
@@ -123,11 +123,11 @@ func (m *Machine) begin(r Request) {
 	d := &run{
 		pace:   Pace{From: now.Add(delay), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
 		report: contract.DrainReport{Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout)},
-		final:  r.Final, hasty: r.Hasty,
+		final:  r.Final, skipDelayIfIdle: r.SkipDelayIfIdle,
 		cancel: sync.OnceFunc(func() { close(canceled) }), canceled: canceled, nudge: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	m.state, m.current = contract.StateDraining, d
-	m.options.Logger.Info("drain started", slog.String("reason", r.Reason), slog.Int("connections", m.options.Fleet.Open()), slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
+	m.options.Logger.Info("drain started", slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()), slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
 	go m.drain(d)
 }
 
@@ -230,10 +230,10 @@ func (m *Machine) drain(d *run) {
 		if now.Before(next) {
 			continue
 		}
-		step := d.pace.Next(now, m.options.Fleet.Remaining())
+		step := d.pace.Next(now, m.options.Connections.Remaining())
 		m.close(d, step)
 		if now.After(d.pace.Deadline.Add(m.options.CloseTimeout)) {
-			m.options.Fleet.Abort()
+			m.options.Connections.Abort()
 		}
 		next = now.Add(step.Wait)
 		timer.Reset(step.Wait)
@@ -245,7 +245,7 @@ func (m *Machine) close(d *run, step Step) {
 	if step.Close == 0 {
 		return
 	}
-	n := m.options.Fleet.CloseSome(step.Close)
+	n := m.options.Connections.CloseSome(step.Close)
 	m.mu.Lock()
 	if step.Forced {
 		d.report.Forced += n
@@ -263,12 +263,12 @@ func (m *Machine) close(d *run, step Step) {
 func (m *Machine) finished(d *run, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	waiting := now.Before(d.pace.From) && !d.hasty
-	if m.current != d || waiting || m.options.Fleet.Open() > 0 {
+	waiting := now.Before(d.pace.From) && !d.skipDelayIfIdle
+	if m.current != d || waiting || m.options.Connections.Open() > 0 {
 		return false
 	}
 	m.state = contract.StateDrained
-	// From here on nobody is let in, even when a hasty drain ended before the delay was over.
+	// From here on nobody is let in, even when a skipDelayIfIdle drain ended before the delay was over.
 	d.pace.From = now
 	m.options.Logger.Info("drained", slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed), slog.Int("forced", d.report.Forced), slog.Duration("took", now.Sub(d.report.StartedAt)))
 	if d.final {

@@ -78,7 +78,7 @@ const (
 
 func machine(connections int, linger time.Duration, change ...func(*drain.Options)) (*drain.Machine, *fleet) {
 	f := &fleet{remaining: connections, linger: linger}
-	o := drain.Options{Timeout: timeout, PropagationDelay: delay, CloseTimeout: grace, Fleet: f, Closed: func(int, bool) {}, Logger: slog.New(slog.DiscardHandler)}
+	o := drain.Options{Timeout: timeout, PropagationDelay: delay, CloseTimeout: grace, Connections: f, Closed: func(int, bool) {}, Logger: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&o)
 	}
@@ -209,13 +209,13 @@ func TestEmptyGatewayWaitsForLoadBalancersUnlessSomebodySitsThere(t *testing.T) 
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
 		time.Sleep(delay - time.Second)
 		require.False(t, ended(m), "clients may still be sent here")
-		m.Start(drain.Request{Reason: "SIGINT", Final: true, Hasty: true})
+		m.Start(drain.Request{Reason: "SIGINT", Final: true, SkipDelayIfIdle: true})
 		require.True(t, ended(m))
 		require.False(t, m.Accepting())
 	})
 	synctest.Test(t, func(t *testing.T) {
 		m, f := machine(1, 0)
-		m.Start(drain.Request{Reason: "SIGINT", Final: true, Hasty: true})
+		m.Start(drain.Request{Reason: "SIGINT", Final: true, SkipDelayIfIdle: true})
 		time.Sleep(time.Second)
 		require.False(t, ended(m))
 		f.leave(1)

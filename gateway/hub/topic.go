@@ -19,7 +19,7 @@ type topic struct {
 	channel string
 	rule    channel.Rule
 	// stream says what a slow client may miss of the channel; nil: nothing.
-	stream *transport.Stream
+	stream *transport.DropGroup
 	// confirmed is closed when the broker delivers the channel.
 	confirmed chan struct{}
 	// holds counts who wants the channel, and expiry gives it up when nobody came back. The shard's
@@ -90,12 +90,12 @@ func (h *Hub) want(name string) *topic {
 }
 
 // stream is what a rule says of messages for clients that do not keep up.
-func stream(r channel.Rule) *transport.Stream {
+func stream(r channel.Rule) *transport.DropGroup {
 	switch r.SlowConsumer {
 	case channel.DropOldest:
-		return &transport.Stream{Policy: transport.DropOldest}
+		return &transport.DropGroup{Policy: transport.DropOldest}
 	case channel.LatestOnly:
-		return &transport.Stream{Policy: transport.LatestOnly}
+		return &transport.DropGroup{Policy: transport.LatestOnly}
 	default:
 		return nil
 	}
@@ -282,9 +282,9 @@ func (t *topic) transmitTo(g *group, p broker.Publication) {
 		return
 	}
 	if !frame.IsZero() {
-		frame = frame.Of(t.stream)
+		frame = frame.InDropGroup(t.stream)
 		if g.present > atOnce {
-			frame = frame.InBulk()
+			frame = frame.AsBroadcast()
 		}
 	}
 	for i := 0; i < g.present; i += atOnce {

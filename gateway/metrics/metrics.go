@@ -172,7 +172,7 @@ func (m *Metrics) ConnectionClosed(protocol string, code int) {
 func (m *Metrics) ClientDropped(reason string) { m.dropped.WithLabelValues(reason).Inc() }
 
 // MessagesDropped implements transport.Observer.
-func (m *Metrics) MessagesDropped(policy transport.Policy, n int) {
+func (m *Metrics) MessagesDropped(policy transport.DropPolicy, n int) {
 	m.messagesDropped.WithLabelValues(policy.String()).Add(float64(n))
 }
 

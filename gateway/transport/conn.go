@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// roomPatience is how long clients have that Room waits for.
-const roomPatience = 30 * time.Second
+// defaultWriteStallTimeout is how long clients have that Room waits for.
+const defaultWriteStallTimeout = 30 * time.Second
 
 // Why a client was given up, as counted.
 const (
@@ -96,7 +96,7 @@ func (c *conn) Send(f Frame) bool {
 	return c.push(f)
 }
 
-func (c *conn) Queue(f Frame) bool {
+func (c *conn) QueueReply(f Frame) bool {
 	f = c.form(f)
 	f.answer = true
 	c.mu.Lock()
@@ -104,14 +104,14 @@ func (c *conn) Queue(f Frame) bool {
 	return c.enqueue(f)
 }
 
-// Room implements Conn.
-func (c *conn) Room(ctx context.Context) bool {
+// WaitWritable implements Conn.
+func (c *conn) WaitWritable(ctx context.Context) bool {
 	room, open := c.awaitRoom()
 	if room == nil {
 		return open
 	}
 	c.Flush()
-	patience := time.NewTimer(c.server.options.RoomPatience)
+	patience := time.NewTimer(c.server.options.WriteStallTimeout)
 	defer patience.Stop()
 	select {
 	case <-room:
@@ -178,7 +178,7 @@ func (c *conn) enqueue(f Frame) bool {
 	m, ok := c.needQueue().push(f, bounds{bytes: c.server.options.MaxQueuedBytes, budget: &c.server.budget, stuck: c.stuck})
 	for policy, n := range m {
 		if n > 0 && policy != int(Disconnect) {
-			c.server.options.Observer.MessagesDropped(Policy(policy), n)
+			c.server.options.Observer.MessagesDropped(DropPolicy(policy), n)
 		}
 	}
 	if !ok {

@@ -55,7 +55,7 @@ func (f Frame) deflate() Frame {
 	if !whole || len(body) >= len(message) {
 		return f
 	}
-	shorter := encodeFrame(rsv1|f.wire[0]&0x0F, body).Of(f.stream)
+	shorter := encodeFrame(rsv1|f.wire[0]&0x0F, body).InDropGroup(f.stream)
 	shorter.bulk = f.bulk
 	return shorter
 }

@@ -123,10 +123,10 @@ func TestCompressedFrames(t *testing.T) {
 }
 
 func TestFrameIsCompressedOnce(t *testing.T) {
-	stream := &Stream{Policy: LatestOnly}
+	stream := &DropGroup{Policy: LatestOnly}
 	for name, content := range map[string]string{"compressible": strings.Repeat("again and ", 100), "not": noise(1000)} {
 		t.Run(name, func(t *testing.T) {
-			f := NewFrame(Binary, []byte(content)).Of(stream)
+			f := NewFrame(Binary, []byte(content)).InDropGroup(stream)
 			require.Same(t, f.deflated().payload, f.deflated().payload, "the same bytes for everybody")
 			require.Zero(t, testing.AllocsPerRun(100, func() { _ = f.deflated() }))
 			require.Same(t, stream, f.deflated().stream)

@@ -22,7 +22,7 @@ func TestAnswersAndPublicationsShareAConnection(t *testing.T) {
 			opened <- c
 		}
 		h.message = func(kind transport.Kind, data []byte) {
-			conn.Queue(transport.NewFrame(kind, data))
+			conn.QueueReply(transport.NewFrame(kind, data))
 			conn.Flush()
 		}
 		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)

@@ -38,7 +38,7 @@ type Frame struct{ *payload }
 type payload struct {
 	wire []byte
 	// stream is what the message is part of, if a slow client may miss parts of it.
-	stream *Stream
+	stream *DropGroup
 	// answer: the client has asked for it. It goes to one client only.
 	answer bool
 	// bulk: it goes to so many that others need not wait until all have it.
@@ -49,18 +49,18 @@ type payload struct {
 	packed atomic.Pointer[payload]
 }
 
-// Stream is a sequence of messages that a slow client need not get all of.
-type Stream struct {
-	Policy Policy
+// DropGroup is a sequence of messages that a slow client need not get all of.
+type DropGroup struct {
+	Policy DropPolicy
 }
 
-// Policy is what happens to a client's messages when it does not keep up.
-type Policy byte
+// DropPolicy is what happens to a client's messages when it does not keep up.
+type DropPolicy byte
 
 // The policies. Disconnect is that of messages without a stream.
 const (
 	// Disconnect closes the connection when its queue is full.
-	Disconnect Policy = iota
+	Disconnect DropPolicy = iota
 	// DropOldest drops the oldest message of such streams when the queue is full.
 	DropOldest
 	// LatestOnly keeps one message of the stream, the latest, for as long as the client's socket is full.
@@ -70,7 +70,7 @@ const (
 // policies are as in specs and metrics.
 var policies = [...]string{Disconnect: "Disconnect", DropOldest: "DropOldest", LatestOnly: "LatestOnly"}
 
-func (p Policy) String() string { return policies[p] }
+func (p DropPolicy) String() string { return policies[p] }
 
 // NewFrame encodes a message. The payload is copied.
 func NewFrame(kind Kind, payload []byte) Frame {
@@ -80,15 +80,15 @@ func NewFrame(kind Kind, payload []byte) Frame {
 // IsZero tells that there is no message.
 func (f Frame) IsZero() bool { return f.payload == nil }
 
-// Of makes a message part of a stream. Call it before the frame is sent anywhere.
-func (f Frame) Of(s *Stream) Frame {
+// InDropGroup makes a message part of a stream. Call it before the frame is sent anywhere.
+func (f Frame) InDropGroup(s *DropGroup) Frame {
 	f.stream = s
 	return f
 }
 
-// InBulk marks a message that goes to so many that others need not wait until all have it. Call it
+// AsBroadcast marks a message that goes to so many that others need not wait until all have it. Call it
 // before the frame is sent anywhere.
-func (f Frame) InBulk() Frame {
+func (f Frame) AsBroadcast() Frame {
 	f.bulk = true
 	return f
 }
@@ -96,7 +96,7 @@ func (f Frame) InBulk() Frame {
 // Ping is the ping of RFC 6455, which browsers answer by themselves.
 func Ping() Frame { return encodeFrame(opPing, nil) }
 
-func (f Frame) policy() Policy {
+func (f Frame) policy() DropPolicy {
 	if f.stream == nil {
 		return Disconnect
 	}

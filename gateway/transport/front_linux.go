@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Front stands before the HTTP server of a port. It takes the connections of l, answers those itself
+// HandshakeListener stands before the HTTP server of a port. It takes the connections of l, answers those itself
 // whose first request is the handshake of an endpoint, by path, and hands all others to whoever
 // accepts from the listener that it returns. An event loop does it, without a goroutine or a buffer
 // for clients that take their time. Only TCP is driven so: any other listener is returned as it is.
-func (s *Server) Front(l net.Listener, endpoints map[string]*Endpoint) (net.Listener, error) {
+func (s *Server) HandshakeListener(l net.Listener, endpoints map[string]*Endpoint) (net.Listener, error) {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok || s.options.Blocking {
 		return l, nil

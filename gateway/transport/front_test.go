@@ -179,7 +179,7 @@ func TestSilentClientsDoNotOutliveTheListener(t *testing.T) {
 	s := transport.NewServer(transport.Options{HandshakeTimeout: time.Hour, MaxHandshakes: 10})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	front, err := s.Front(l, nil)
+	front, err := s.HandshakeListener(l, nil)
 	require.NoError(t, err)
 	silent, stranger := connect(t, "http://"+l.Addr().String()), connect(t, "http://"+l.Addr().String())
 	stranger.say(call)

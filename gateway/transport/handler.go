@@ -27,11 +27,11 @@ type Conn interface {
 	// answers go out from its own goroutine, and nobody needs to be woken for them.
 	// Answers do not count against what may wait for a slow client, up to as much again; f is for this
 	// connection only.
-	Queue(f Frame) bool
+	QueueReply(f Frame) bool
 	Flush()
 	// Room waits until less than half of what may wait for the peer does, for a handler that is about to
 	// answer much. It reports false when the connection ends, also because the peer does not read.
-	Room(ctx context.Context) bool
+	WaitWritable(ctx context.Context) bool
 	// Close tells the peer why after everything queued before, waits a moment for its answer, and
 	// ends. Only the first call counts.
 	Close(c Close)
@@ -41,8 +41,8 @@ type Conn interface {
 	StartHeartbeat(h *Heartbeat)
 	// Spend counts one more message of the peer's, for who finds several in what OnMessage got. It
 	// reports false when that is one too many: then the handler calls Exceed, which closes.
-	Spend() bool
-	Exceed()
+	AllowMessage() bool
+	CloseRateLimited()
 	// Pong says that the peer answered a ping; false means that none was outstanding.
 	Pong() bool
 }
@@ -97,5 +97,5 @@ type Observer interface {
 	MessageReceived(protocol string, bytes int)
 	MessagesSent(protocol string, messages, bytes int)
 	// MessagesDropped are those that slow clients did not get, by what their channel says.
-	MessagesDropped(policy Policy, messages int)
+	MessagesDropped(policy DropPolicy, messages int)
 }

@@ -187,7 +187,7 @@ func (c *conn) work() {
 		case a.close != nil:
 			c.answer(*a.close, a.byPeer)
 		case a.excess:
-			c.Exceed()
+			c.CloseRateLimited()
 		case closing:
 		case a.packed:
 			c.unpack(a)

@@ -117,7 +117,7 @@ func TestKeyUpdates(t *testing.T) {
 		pair := certtest.New(t, "gateway")
 		server := pair.Server(t)
 		server.SessionTicketsDisabled = true
-		wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, server) }
+		wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.TLSListener(l, server) }
 		_, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return echo(), nil }, wire)
 		nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		require.NoError(t, err)

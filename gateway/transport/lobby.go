@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// Secure makes TLS connections of what a listener accepts. Who has not sent a whole request waits in a
+// TLSListener makes TLS connections of what a listener accepts. Who has not sent a whole request waits in a
 // lobby of MaxHandshakes places.
-func (s *Server) Secure(l net.Listener, config *tls.Config) net.Listener {
+func (s *Server) TLSListener(l net.Listener, config *tls.Config) net.Listener {
 	config = config.Clone()
 	// Small records first would mean many writes for what is one here.
 	config.DynamicRecordSizingDisabled = true

@@ -80,7 +80,7 @@ func TestClosedTLSListenerLetsTheSilentGo(t *testing.T) {
 	defer s.Close()
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	l := s.Secure(plain, &tls.Config{})
+	l := s.TLSListener(plain, &tls.Config{})
 	client, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	_, err = l.Accept()

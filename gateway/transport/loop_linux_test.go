@@ -46,7 +46,7 @@ func TestOthersGoAheadOfABroadcast(t *testing.T) {
 	}
 	other := open("other")
 	o.first = func() { require.True(t, other.Send(NewFrame(Text, []byte("hi")))) }
-	frame := NewFrame(Text, []byte("to all")).InBulk()
+	frame := NewFrame(Text, []byte("to all")).AsBroadcast()
 	for range 3 * bulkAtOnce {
 		require.True(t, open("many").Send(frame))
 	}

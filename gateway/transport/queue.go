@@ -172,7 +172,7 @@ func (q *queue) force(f Frame, b *budget) {
 }
 
 // forget drops what waits of a stream, and counts it.
-func (q *queue) forget(s *Stream, b *budget) int {
+func (q *queue) forget(s *DropGroup, b *budget) int {
 	kept := q.waiting[:0]
 	for _, f := range q.waiting {
 		if f.stream != s {
@@ -190,7 +190,7 @@ func (q *queue) forget(s *Stream, b *budget) int {
 
 // dropOldest forgets the oldest frame that may be missed, and returns the policy that says so, or
 // Disconnect when there is none.
-func (q *queue) dropOldest(b *budget) Policy {
+func (q *queue) dropOldest(b *budget) DropPolicy {
 	i := slices.IndexFunc(q.waiting, func(w Frame) bool { return w.policy() != Disconnect })
 	if i < 0 {
 		return Disconnect

@@ -76,10 +76,12 @@ func TestDroppedQueueKeepsWhatTheWriterHolds(t *testing.T) {
 }
 
 // named is a three-byte message of a stream.
-func named(name string, s *Stream) Frame { return encodeFrame(byte(Text), []byte(name)).Of(s) }
+func named(name string, s *DropGroup) Frame {
+	return encodeFrame(byte(Text), []byte(name)).InDropGroup(s)
+}
 
 func TestPolicies(t *testing.T) {
-	news, prices, rates := &Stream{Policy: DropOldest}, &Stream{Policy: LatestOnly}, &Stream{Policy: LatestOnly}
+	news, prices, rates := &DropGroup{Policy: DropOldest}, &DropGroup{Policy: LatestOnly}, &DropGroup{Policy: LatestOnly}
 	cases := map[string]struct {
 		frames []Frame
 		stuck  bool
@@ -146,7 +148,7 @@ func TestBudgetCountsMemoryOnce(t *testing.T) {
 
 // What was pushed before the socket was full must not come after what is newer.
 func TestLatestIsLast(t *testing.T) {
-	prices := &Stream{Policy: LatestOnly}
+	prices := &DropGroup{Policy: LatestOnly}
 	q, b := queue{}, bounded(1<<20)
 	for _, early := range []string{"1", "2", "3"} {
 		q.push(named(early, prices), b)
@@ -161,18 +163,18 @@ func TestLatestIsLast(t *testing.T) {
 
 // Large values in the place of small ones are bounded as all others.
 func TestLatestIsBoundedToo(t *testing.T) {
-	prices, q, b := &Stream{Policy: LatestOnly}, queue{}, bounded(10)
+	prices, q, b := &DropGroup{Policy: LatestOnly}, queue{}, bounded(10)
 	b.stuck = true
 	q.push(named("1", nil), b)
 	q.push(named("2", prices), b)
-	_, ok := q.push(text(100).Of(prices), b)
+	_, ok := q.push(text(100).InDropGroup(prices), b)
 	require.True(t, ok)
 	require.LessOrEqual(t, q.bytes, 10)
 }
 
 // A queue that was emptied by its policy gives back what it was charged for.
 func TestWipedQueueGivesItsChargeBack(t *testing.T) {
-	news, b, q := &Stream{Policy: DropOldest}, bounded(1<<20), queue{}
+	news, b, q := &DropGroup{Policy: DropOldest}, bounded(1<<20), queue{}
 	q.push(named("x", nil), b)
 	q.take(b.budget)
 	for range entriesAtOnce {

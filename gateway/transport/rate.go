@@ -65,15 +65,15 @@ func (c *conn) admits() bool {
 	return perSecond == 0 || c.allowance.spend(c.server.wheel.now(), perSecond)
 }
 
-// Spend implements Conn.
-func (c *conn) Spend() bool {
+// AllowMessage implements Conn.
+func (c *conn) AllowMessage() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.admits()
 }
 
-// Exceed implements Conn.
-func (c *conn) Exceed() {
+// CloseRateLimited implements Conn.
+func (c *conn) CloseRateLimited() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(dropRate, c.endpoint.Codes.Rate)

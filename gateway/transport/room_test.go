@@ -48,11 +48,11 @@ func (h *asking) OnMessage(ctx context.Context, _ transport.Kind, _ []byte) {
 		if h.conn.QueuedBytes() > room/2 {
 			h.once.Do(func() { close(h.waits) })
 		}
-		if !h.conn.Room(ctx) {
+		if !h.conn.WaitWritable(ctx) {
 			h.ended <- false
 			return
 		}
-		if !h.conn.Queue(h.answer) {
+		if !h.conn.QueueReply(h.answer) {
 			h.ended <- false
 			return
 		}
@@ -156,7 +156,7 @@ func TestWaitsForRoomEnd(t *testing.T) {
 		})
 		t.Run("with patience", func(t *testing.T) {
 			h, drops := newAsking(endless), &drops{reasons: make(chan string, 1)}
-			ask(t, h, wire, func(o *transport.Options) { o.RoomPatience, o.Observer = 50*time.Millisecond, drops })
+			ask(t, h, wire, func(o *transport.Options) { o.WriteStallTimeout, o.Observer = 50*time.Millisecond, drops })
 			require.False(t, gets(t, h.ended))
 			require.Equal(t, "slow", gets(t, drops.reasons))
 			require.Equal(t, 3008, gets(t, h.closed).Code)

@@ -30,11 +30,11 @@ type Options struct {
 	MaxHandshakes    int
 	// CloseTimeout is how long a peer has to answer a close frame.
 	CloseTimeout time.Duration
-	// RoomPatience is how long a client may take to read what it asked for, before it gets more of it;
+	// WriteStallTimeout is how long a client may take to read what it asked for, before it gets more of it;
 	// 30 seconds unless it is given.
-	RoomPatience time.Duration
-	Origins      Origins
-	Proxies      Proxies
+	WriteStallTimeout time.Duration
+	Origins           Origins
+	Proxies           Proxies
 	// Compression lets clients agree on permessage-deflate, RFC 7692.
 	Compression bool
 	// Header is part of every answer to a handshake.
@@ -79,8 +79,8 @@ func NewServer(o Options) *Server {
 	if o.NewID == nil {
 		o.NewID = uuid.New
 	}
-	if o.RoomPatience == 0 {
-		o.RoomPatience = roomPatience
+	if o.WriteStallTimeout == 0 {
+		o.WriteStallTimeout = defaultWriteStallTimeout
 	}
 	return &Server{
 		options: o, base: context.Background(), admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), turnstile: newTurnstile(o.ConnectRate),

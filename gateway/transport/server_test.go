@@ -30,13 +30,13 @@ const patience = 10 * time.Second
 // observer counts nothing.
 type observer struct{}
 
-func (observer) ConnectionAccepted(string)             {}
-func (observer) ConnectionRefused(string)              {}
-func (observer) ConnectionClosed(string, int)          {}
-func (observer) ClientDropped(string)                  {}
-func (observer) MessageReceived(string, int)           {}
-func (observer) MessagesSent(string, int, int)         {}
-func (observer) MessagesDropped(transport.Policy, int) {}
+func (observer) ConnectionAccepted(string)                 {}
+func (observer) ConnectionRefused(string)                  {}
+func (observer) ConnectionClosed(string, int)              {}
+func (observer) ClientDropped(string)                      {}
+func (observer) MessageReceived(string, int)               {}
+func (observer) MessagesSent(string, int, int)             {}
+func (observer) MessagesDropped(transport.DropPolicy, int) {}
 
 // handler does what a test says.
 type handler struct {
@@ -93,7 +93,7 @@ func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Li
 	mux.HandleFunc("/api", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	web := httptest.NewUnstartedServer(mux)
 	var err error
-	web.Listener, err = s.Front(wrap(s, web.Listener), map[string]*transport.Endpoint{"/": &e})
+	web.Listener, err = s.HandshakeListener(wrap(s, web.Listener), map[string]*transport.Endpoint{"/": &e})
 	require.NoError(t, err)
 	web.Start()
 	t.Cleanup(func() {

@@ -19,7 +19,7 @@ func TestIdleSecureConnectionsHoldNoGoroutines(t *testing.T) {
 	const connections = 50
 	pair := certtest.New(t, "gateway")
 	s := secured{config: certtest.Client(t, pair)}
-	wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }
+	wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.TLSListener(l, pair.Server(t)) }
 	server, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return newHandler(), nil }, func(o *transport.Options) { o.MaxConnections = connections })
 	s.Server, s.address = server, strings.TrimPrefix(url, "http://")
 	before := runtime.NumGoroutine()

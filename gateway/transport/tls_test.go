@@ -40,7 +40,7 @@ func onEverySecureWire(t *testing.T, test func(t *testing.T, serve func(h func()
 				config := certtest.Client(t, pair)
 				config.MinVersion, config.MaxVersion = version, version
 				test(t, func(h func() *handler, change ...func(*transport.Options)) secured {
-					wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.Secure(l, pair.Server(t)) }
+					wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.TLSListener(l, pair.Server(t)) }
 					accept := func(*http.Request) (transport.Handler, error) { return h(), nil }
 					s, url := serveBehind(t, wrap, accept, append(change, wire)...)
 					web := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}

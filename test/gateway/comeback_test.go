@@ -201,7 +201,7 @@ func (s *sdk) askMuch(was *cf.SubscribeRequest) {
 // Who asks for much and does not read is slow in the end, and is told so when it does read.
 func TestAskingForMuchAndReadingNothing(t *testing.T) {
 	t.Parallel()
-	g := startWith(t, gateway.Options{CloseTimeout: patience, RoomPatience: 200 * time.Millisecond}, withTokens, withKey, withBigChannels)
+	g := startWith(t, gateway.Options{CloseTimeout: patience, WriteStallTimeout: 200 * time.Millisecond}, withTokens, withKey, withBigChannels)
 	was := g.fill(t, "big:0")
 	c, _ := g.stroll(t)
 	require.NotNil(t, c.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect)

@@ -55,13 +55,13 @@ func (c *client) OnMessage(ctx context.Context, _ transport.Kind, data []byte) {
 		// The first was counted with the frame. SDKs that come back subscribe to all channels in one
 		// frame, and these have a limit of their own.
 		free := !first && cmd.Subscribe != nil
-		if !first && !free && !c.conn.Spend() {
+		if !first && !free && !c.conn.AllowMessage() {
 			return errTooMany
 		}
 		first = false
 		failures := c.failures
 		err := c.do(ctx, cmd)
-		if free && err == nil && c.failures > failures && !c.conn.Spend() {
+		if free && err == nil && c.failures > failures && !c.conn.AllowMessage() {
 			// A subscription that failed takes no place, which would bound them.
 			return errTooMany
 		}
@@ -95,7 +95,7 @@ func (c *client) hangUp(err error) {
 	case isBackend:
 		c.conn.Close(transport.Close{Code: int(backend.Code), Reason: backend.Reason})
 	case errors.Is(err, errTooMany):
-		c.conn.Exceed()
+		c.conn.CloseRateLimited()
 	case errors.Is(err, errEncode):
 		c.conn.Close(disconnectServerError())
 	default:
@@ -205,7 +205,7 @@ func (c *client) fail(id uint32, err error) error {
 
 // room waits for the client to have read most of what it was told, before it is told more that may be large.
 func (c *client) room(ctx context.Context) error {
-	if !c.conn.Room(ctx) {
+	if !c.conn.WaitWritable(ctx) {
 		return errGone
 	}
 	return nil
@@ -243,7 +243,7 @@ func (c *client) queue() {
 	if c.replies == nil {
 		return
 	}
-	c.conn.Queue(transport.NewFrame(c.encoding.kind, c.replies.FinishNoCopy()))
+	c.conn.QueueReply(transport.NewFrame(c.encoding.kind, c.replies.FinishNoCopy()))
 	c.replies, c.gathered = nil, 0
 }
 

@@ -30,29 +30,32 @@ import (
 // fakeConn is a connection without a network.
 type fakeConn struct {
 	sent, flushed int
-	// spent counts calls of Spend, of which limit are allowed unless it is 0. exceeded is what was sent
-	// before Exceed.
+	// spent counts calls of AllowMessage, of which limit are allowed unless it is 0. exceeded is what was sent
+	// before CloseRateLimited.
 	spent, limit, exceeded int
 
 	closed []transport.Close
 	expiry time.Duration
 	stale  transport.Close
 
-	// waits counts calls of Room, which say no when the client is gone.
+	// waits counts calls of WaitWritable, which say no when the client is gone.
 	waits int
 	gone  bool
 }
 
-func (c *fakeConn) ID() string                                     { return "id" }
-func (c *fakeConn) UUID() uuid.UUID                                { return uuid.UUID{} }
-func (c *fakeConn) RemoteIP() netip.Addr                           { return netip.Addr{} }
-func (c *fakeConn) Spend() bool                                    { c.spent++; return c.limit == 0 || c.spent <= c.limit }
-func (c *fakeConn) Exceed()                                        { c.exceeded = c.sent }
-func (c *fakeConn) OpenedAt() time.Time                            { return time.Time{} }
-func (c *fakeConn) QueuedBytes() int                               { return 0 }
-func (c *fakeConn) Send(transport.Frame) bool                      { c.sent++; return len(c.closed) == 0 }
-func (c *fakeConn) Room(context.Context) bool                      { c.waits++; return !c.gone && len(c.closed) == 0 }
-func (c *fakeConn) Queue(f transport.Frame) bool                   { return c.Send(f) }
+func (c *fakeConn) ID() string                { return "id" }
+func (c *fakeConn) UUID() uuid.UUID           { return uuid.UUID{} }
+func (c *fakeConn) RemoteIP() netip.Addr      { return netip.Addr{} }
+func (c *fakeConn) AllowMessage() bool        { c.spent++; return c.limit == 0 || c.spent <= c.limit }
+func (c *fakeConn) CloseRateLimited()         { c.exceeded = c.sent }
+func (c *fakeConn) OpenedAt() time.Time       { return time.Time{} }
+func (c *fakeConn) QueuedBytes() int          { return 0 }
+func (c *fakeConn) Send(transport.Frame) bool { c.sent++; return len(c.closed) == 0 }
+func (c *fakeConn) WaitWritable(context.Context) bool {
+	c.waits++
+	return !c.gone && len(c.closed) == 0
+}
+func (c *fakeConn) QueueReply(f transport.Frame) bool              { return c.Send(f) }
 func (c *fakeConn) Flush()                                         { c.flushed++ }
 func (c *fakeConn) Close(cl transport.Close)                       { c.closed = append(c.closed, cl) }
 func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)            {}

@@ -54,7 +54,7 @@ func main() {
 			return &handler{function: f, target: r.URL.RequestURI(), ping: flags.PingInterval}, nil
 		}}
 	}
-	others, err := server.Front(listener, endpoints)
+	others, err := server.HandshakeListener(listener, endpoints)
 	if err != nil {
 		canned.Fail(err)
 	}
@@ -101,10 +101,10 @@ func (h *handler) OnClose(transport.Close) { h.function.Close(h.client) }
 // unobserved counts nothing.
 type unobserved struct{}
 
-func (unobserved) ConnectionAccepted(string)             {}
-func (unobserved) ConnectionRefused(string)              {}
-func (unobserved) ConnectionClosed(string, int)          {}
-func (unobserved) ClientDropped(string)                  {}
-func (unobserved) MessageReceived(string, int)           {}
-func (unobserved) MessagesSent(string, int, int)         {}
-func (unobserved) MessagesDropped(transport.Policy, int) {}
+func (unobserved) ConnectionAccepted(string)                 {}
+func (unobserved) ConnectionRefused(string)                  {}
+func (unobserved) ConnectionClosed(string, int)              {}
+func (unobserved) ClientDropped(string)                      {}
+func (unobserved) MessageReceived(string, int)               {}
+func (unobserved) MessagesSent(string, int, int)             {}
+func (unobserved) MessagesDropped(transport.DropPolicy, int) {}
