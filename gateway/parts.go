@@ -45,11 +45,11 @@ func (g *Gateway) makeChannels() error {
 	}
 	o := hub.Options{
 		Broker:            g.broker,
-		Linger:            channelLinger,
-		Patience:          brokerTimeout,
+		UnsubscribeDelay:  channelLinger,
+		SubscribeTimeout:  brokerTimeout,
 		Rules:             g.cfg.Channels,
 		MaxRecoveredBytes: g.cfg.MaxQueuedBytes,
-		Unrepaired:        g.metrics.StreamGap,
+		GapUnrepaired:     g.metrics.StreamGap,
 		Logger:            g.log,
 	}
 	if g.hooks.Wants(hooks.Occupied) || g.hooks.Wants(hooks.Vacated) {
@@ -57,7 +57,7 @@ func (g *Gateway) makeChannels() error {
 			Directory: g.broker, TTL: g.options.OccupancyTTL, Occupied: g.emitter(hooks.Occupied), Vacated: g.emitter(hooks.Vacated),
 			Crowded: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
 		})
-		o.Appeared, o.Vanished = g.occupancy.Appeared, g.occupancy.Vanished
+		o.FirstSubscriber, o.LastUnsubscribed = g.occupancy.Appeared, g.occupancy.Vanished
 	}
 	g.hub = hub.New(o)
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})

@@ -15,7 +15,7 @@ type sink struct{ encoder hub.Encoder }
 func (s *sink) Encoder() hub.Encoder      { return s.encoder }
 func (s *sink) Send(transport.Frame) bool { return true }
 
-func (s *sink) Lost(*hub.Hold) {}
+func (s *sink) InsufficientState(*hub.Subscription) {}
 
 // plain makes frames and remembers none.
 type plain struct{}
@@ -36,11 +36,11 @@ func BenchmarkBroadcast(b *testing.B) {
 		b.Run(fmt.Sprintf("%d subscribers", subscribers), func(b *testing.B) {
 			h, e := silent(), plain{}
 			for range subscribers {
-				hold, err := h.Hold(b.Context(), "lobby")
+				hold, err := h.Subscribe(b.Context(), "lobby")
 				if err != nil {
 					b.Fatal(err)
 				}
-				hold.Attach(&sink{e}, hub.Interest{}, nil)
+				hold.Attach(&sink{e}, hub.AttachOptions{}, nil)
 			}
 			p := broker.Publication{Data: make([]byte, 100)}
 			b.ReportAllocs()
@@ -55,18 +55,18 @@ func BenchmarkBroadcast(b *testing.B) {
 // BenchmarkSubscribe is a client that comes to a channel and goes.
 func BenchmarkSubscribe(b *testing.B) {
 	h, m := silent(), &sink{plain{}}
-	resident, err := h.Hold(b.Context(), "lobby")
+	resident, err := h.Subscribe(b.Context(), "lobby")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer resident.Release()
 	b.ReportAllocs()
 	for b.Loop() {
-		hold, err := h.Hold(b.Context(), "lobby")
+		hold, err := h.Subscribe(b.Context(), "lobby")
 		if err != nil {
 			b.Fatal(err)
 		}
-		hold.Attach(m, hub.Interest{}, nil)
+		hold.Attach(m, hub.AttachOptions{}, nil)
 		hold.Release()
 	}
 }

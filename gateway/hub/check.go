@@ -55,7 +55,7 @@ func (t *topic) isDue(now time.Time) bool {
 
 // counted tells whether any member counts on the stream; the topic is locked.
 func (t *topic) counted() (yes bool) {
-	t.each(func(o *Hold) { yes = yes || o.positioned && !o.lost })
+	t.each(func(o *Subscription) { yes = yes || o.positioned && !o.lost })
 	return yes
 }
 

@@ -8,7 +8,7 @@ import (
 
 // Hold is one connection's interest in a channel. There is one for every subscription of every
 // connection, so it is kept small.
-type Hold struct {
+type Subscription struct {
 	topic  *topic
 	member Subscriber
 	// lost: something is missing, and the member is told instead of getting more.
@@ -27,30 +27,30 @@ type Hold struct {
 	place int
 }
 
-// Interest is what a member wants of a channel besides its publications.
-type Interest struct {
+// AttachOptions is what a member wants of a channel besides its publications.
+type AttachOptions struct {
 	// Positioned members are Lost when they would miss something.
 	Positioned bool
 	// JoinLeave: the channel's joins and leaves, too.
 	JoinLeave bool
 	// Present members are renewed in the channel's presence.
-	Present bool
+	InPresence bool
 	// Whole: the member would rather not join than with a gap behind the position that it has.
-	Whole bool
+	RequireComplete bool
 }
 
 // Hold returns when the broker delivers the channel to this gateway, so that nothing published
 // after it is missed. Release the hold in any case.
-func (h *Hub) Hold(ctx context.Context, channel string) (*Hold, error) {
+func (h *Hub) Subscribe(ctx context.Context, channel string) (*Subscription, error) {
 	t := h.want(channel)
-	hold := &Hold{topic: t}
+	hold := &Subscription{topic: t}
 	select {
 	case <-t.confirmed:
 		return hold, nil
 	default:
 	}
 	// Not before: most channels are there, and a context with a time is not free.
-	if p := h.options.Patience; p > 0 {
+	if p := h.options.SubscribeTimeout; p > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p)
 		defer cancel()
@@ -65,11 +65,11 @@ func (h *Hub) Hold(ctx context.Context, channel string) (*Hold, error) {
 }
 
 // Channel is what is held.
-func (o *Hold) Channel() string { return o.topic.channel }
+func (o *Subscription) Channel() string { return o.topic.channel }
 
 // Attach begins delivery of what is published from now on. first runs before any publication can be
 // delivered, and must not block: an acknowledgement queued in it goes out ahead of them.
-func (o *Hold) Attach(m Subscriber, i Interest, first func()) {
+func (o *Subscription) Attach(m Subscriber, i AttachOptions, first func()) {
 	o.topic.mu.Lock()
 	defer o.topic.mu.Unlock()
 	// What went out already was published before, even if its message is still on its way.
@@ -78,28 +78,28 @@ func (o *Hold) Attach(m Subscriber, i Interest, first func()) {
 
 // attach lets a member in that has the stream up to a position, unless it has left meanwhile; the topic
 // is locked.
-func (o *Hold) attach(m Subscriber, i Interest, at broker.Position, first func()) (in bool) {
+func (o *Subscription) attach(m Subscriber, i AttachOptions, at broker.Position, first func()) (in bool) {
 	if o.released {
 		return false
 	}
 	if first != nil {
 		first()
 	}
-	o.member, o.positioned, o.joinLeave, o.present = m, i.Positioned, i.JoinLeave, i.Present
+	o.member, o.positioned, o.joinLeave, o.present = m, i.Positioned, i.JoinLeave, i.InPresence
 	o.after, o.placed = at.Offset, at.Epoch != ""
 	o.topic.add(o)
 	return true
 }
 
 // Release ends delivery and the interest. The connection must not use the hold again.
-func (o *Hold) Release() {
+func (o *Subscription) Release() {
 	if o.leave() {
 		o.topic.hub.unwant(o.topic)
 	}
 }
 
 // leave ends delivery. It reports false for a hold that was released before.
-func (o *Hold) leave() bool {
+func (o *Subscription) leave() bool {
 	o.topic.mu.Lock()
 	defer o.topic.mu.Unlock()
 	if o.released {
@@ -116,7 +116,7 @@ func (o *Hold) leave() bool {
 // it has that; past ones are of a stream that is over. The topic is locked.
 // That a member who counts on the stream gets no offset but the next is certain here, whatever went
 // wrong before.
-func (o *Hold) takes(kind broker.Kind, offset uint64, past bool) bool {
+func (o *Subscription) takes(kind broker.Kind, offset uint64, past bool) bool {
 	switch {
 	case kind != broker.KindPublication:
 		return o.joinLeave
@@ -134,7 +134,7 @@ func (o *Hold) takes(kind broker.Kind, offset uint64, past bool) bool {
 
 // lose ends delivery for a member that misses something, if it counts on the stream. Somebody must tell
 // it; the topic is locked.
-func (o *Hold) lose() {
+func (o *Subscription) lose() {
 	if o.positioned && !o.lost {
 		o.lost = true
 		o.topic.group(o.member.Encoder()).seats[o.place].member = nil

@@ -36,7 +36,7 @@ type Subscriber interface {
 	// Lost says that the member would miss something: it gets nothing more of the channel and should
 	// release the hold, and join again with a new one. It comes once, without a lock, and may come just
 	// after the hold was released.
-	Lost(o *Hold)
+	InsufficientState(o *Subscription)
 }
 
 // Broker is what the hub needs of the broker: subscriptions, and the streams that it repairs from.
@@ -50,21 +50,21 @@ type Broker interface {
 // Options are what a Hub is made of.
 type Options struct {
 	Broker Broker
-	// Linger is how long a channel without subscribers is kept at the broker: pages that reload come
+	// UnsubscribeDelay is how long a channel without subscribers is kept at the broker: pages that reload come
 	// back within a second.
-	Linger time.Duration
-	// Patience bounds how long a Hold waits for the broker; 0: as long as its context.
-	Patience time.Duration
+	UnsubscribeDelay time.Duration
+	// SubscribeTimeout bounds how long a Hold waits for the broker; 0: as long as its context.
+	SubscribeTimeout time.Duration
 	// Rules say what holds for a channel.
 	Rules channel.Rules
 	// MaxRecoveredBytes is the most that one member gets of what it missed; 0 is no bound.
 	MaxRecoveredBytes int
-	// Appeared and Vanished are told of channels that this gateway begins and ends to hold. They must not
+	// FirstSubscriber and LastUnsubscribed are told of channels that this gateway begins and ends to hold. They must not
 	// block, and are called one after the other for each channel.
-	Appeared, Vanished func(channel string)
-	// Unrepaired counts gaps in streams that could not be closed.
-	Unrepaired func()
-	Logger     *slog.Logger
+	FirstSubscriber, LastUnsubscribed func(channel string)
+	// GapUnrepaired counts gaps in streams that could not be closed.
+	GapUnrepaired func()
+	Logger        *slog.Logger
 }
 
 // shards bounds how many channels share a lock.
@@ -90,11 +90,11 @@ type shard struct {
 
 // New returns a hub without channels.
 func New(o Options) *Hub {
-	if o.Unrepaired == nil {
-		o.Unrepaired = func() {}
+	if o.GapUnrepaired == nil {
+		o.GapUnrepaired = func() {}
 	}
-	if o.Appeared == nil {
-		o.Appeared, o.Vanished = func(string) {}, func(string) {}
+	if o.FirstSubscriber == nil {
+		o.FirstSubscriber, o.LastUnsubscribed = func(string) {}, func(string) {}
 	}
 	h := &Hub{options: o, broker: o.Broker, seed: maphash.MakeSeed()}
 	h.life, h.end = context.WithCancel(context.Background())
@@ -138,14 +138,14 @@ func (h *Hub) Deliver(channel string, p broker.Publication) {
 }
 
 // Present calls f for every channel whose rule keeps presence, with the members that others see in it.
-func (h *Hub) Present(f func(channel string, members []Subscriber)) {
+func (h *Hub) EachPresenceChannel(f func(channel string, members []Subscriber)) {
 	for _, t := range h.topics() {
 		if !t.rule.Presence {
 			continue
 		}
 		var members []Subscriber
 		t.mu.Lock()
-		t.each(func(o *Hold) {
+		t.each(func(o *Subscription) {
 			if o.present {
 				members = append(members, o.member)
 			}
@@ -158,7 +158,7 @@ func (h *Hub) Present(f func(channel string, members []Subscriber)) {
 }
 
 // Subscribers counts the members of every channel that has any here.
-func (h *Hub) Subscribers(f func(channel string, members int)) {
+func (h *Hub) CountSubscribers(f func(channel string, members int)) {
 	for _, t := range h.topics() {
 		t.mu.Lock()
 		n := t.size()

@@ -58,9 +58,9 @@ func TestAcknowledgementGoesAheadOfPublications(t *testing.T) {
 	}()
 	for range 1000 {
 		m := &member{encoder: &encoder{}}
-		hold, err := h.Hold(t.Context(), "lobby")
+		hold, err := h.Subscribe(t.Context(), "lobby")
 		require.NoError(t, err)
-		hold.Attach(m, hub.Interest{}, func() { require.Zero(t, m.count()) })
+		hold.Attach(m, hub.AttachOptions{}, func() { require.Zero(t, m.count()) })
 		hold.Release()
 	}
 	close(stop)
@@ -71,10 +71,10 @@ func TestHoldWaitsForTheBroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, s := newHub(hub.Options{})
 		s.shy = true
-		held := make(chan *hub.Hold, 2)
+		held := make(chan *hub.Subscription, 2)
 		for range 2 {
 			go func() {
-				hold, err := h.Hold(t.Context(), "lobby")
+				hold, err := h.Subscribe(t.Context(), "lobby")
 				require.NoError(t, err)
 				held <- hold
 			}()
@@ -88,7 +88,7 @@ func TestHoldWaitsForTheBroker(t *testing.T) {
 		require.Equal(t, []string{"+lobby"}, s.calls, "somebody still wants it")
 		(<-held).Release()
 		time.Sleep(500 * time.Millisecond)
-		hold, err := h.Hold(t.Context(), "lobby")
+		hold, err := h.Subscribe(t.Context(), "lobby")
 		require.NoError(t, err, "who comes back soon needs no new subscription")
 		require.Equal(t, []string{"+lobby"}, s.calls)
 		hold.Release()
@@ -101,15 +101,15 @@ func TestHoldWaitsForTheBroker(t *testing.T) {
 
 func TestBrokerThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, s := newHub(hub.Options{Patience: 5 * time.Second})
+		h, s := newHub(hub.Options{SubscribeTimeout: 5 * time.Second})
 		s.shy = true
 		began := time.Now()
-		_, err := h.Hold(t.Context(), "lobby")
+		_, err := h.Subscribe(t.Context(), "lobby")
 		require.ErrorIs(t, err, broker.ErrUnavailable)
 		require.Equal(t, 5*time.Second, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = h.Hold(ctx, "lobby")
+		_, err = h.Subscribe(ctx, "lobby")
 		require.ErrorIs(t, err, broker.ErrUnavailable)
 		require.Equal(t, 6*time.Second, time.Since(began), "who has less patience need not have more")
 		time.Sleep(time.Second + 1)
@@ -141,12 +141,12 @@ func TestConcurrentUse(t *testing.T) {
 		go func() {
 			m := &member{encoder: &encoder{}}
 			for j := range 200 {
-				hold, err := h.Hold(t.Context(), fmt.Sprint((i+j)%16))
+				hold, err := h.Subscribe(t.Context(), fmt.Sprint((i+j)%16))
 				if err != nil {
 					done <- err
 					return
 				}
-				hold.Attach(m, hub.Interest{}, nil)
+				hold.Attach(m, hub.AttachOptions{}, nil)
 				hold.Release()
 			}
 			done <- nil
@@ -163,7 +163,7 @@ func TestLeavingDuringADelivery(t *testing.T) {
 		h, _ := newHub(hub.Options{})
 		e := &encoder{}
 		const members, middle = 1000, 500
-		holds, all := make([]*hub.Hold, members), make([]*member, members)
+		holds, all := make([]*hub.Subscription, members), make([]*member, members)
 		late := &member{encoder: e}
 		for i := range members {
 			all[i] = &member{encoder: e}
@@ -210,7 +210,7 @@ func TestPanicInADelivery(t *testing.T) {
 	h.Deliver("lobby", broker.Publication{})
 	require.Equal(t, 1, good.count())
 	n := 0
-	h.Subscribers(func(_ string, members int) { n = members })
+	h.CountSubscribers(func(_ string, members int) { n = members })
 	require.Equal(t, 1, n)
 }
 
@@ -218,9 +218,9 @@ func TestJoinsAndLeavesGoToWhoWantsThem(t *testing.T) {
 	h, _ := newHub(hub.Options{})
 	e := &encoder{}
 	wants, does := &member{encoder: e}, &member{encoder: e}
-	hold, err := h.Hold(t.Context(), "lobby")
+	hold, err := h.Subscribe(t.Context(), "lobby")
 	require.NoError(t, err)
-	hold.Attach(wants, hub.Interest{JoinLeave: true}, nil)
+	hold.Attach(wants, hub.AttachOptions{JoinLeave: true}, nil)
 	join(t, h, "lobby", does)
 	h.Deliver("lobby", broker.Publication{Kind: broker.KindJoin, Info: &broker.ClientInfo{Client: "c"}})
 	require.Equal(t, 1, wants.count())
@@ -229,5 +229,5 @@ func TestJoinsAndLeavesGoToWhoWantsThem(t *testing.T) {
 
 // A gateway has as many holds as subscriptions.
 func TestHoldIsSmall(t *testing.T) {
-	require.LessOrEqual(t, unsafe.Sizeof(hub.Hold{}), uintptr(56))
+	require.LessOrEqual(t, unsafe.Sizeof(hub.Subscription{}), uintptr(56))
 }

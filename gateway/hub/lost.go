@@ -10,7 +10,7 @@ import (
 // who counts on the old one is lost, the others go on with the new. The caller has the turn; the topic is
 // locked.
 func (t *topic) startOver(from uint64) {
-	t.each(func(o *Hold) {
+	t.each(func(o *Subscription) {
 		o.after = min(o.after, from-1)
 		o.lose()
 	})
@@ -25,7 +25,7 @@ func (t *topic) skip(to uint64) {
 
 // loseBehind loses members that lack something up to an offset; the topic is locked.
 func (t *topic) loseBehind(offset uint64) {
-	t.each(func(o *Hold) {
+	t.each(func(o *Subscription) {
 		if o.after < offset {
 			o.lose()
 		}
@@ -67,13 +67,13 @@ func (t *topic) tell() {
 		}
 	}()
 	for o := t.nextLost(); o != nil; o = t.nextLost() {
-		o.member.Lost(o)
+		o.member.InsufficientState(o)
 	}
 	told = true
 }
 
 // nextLost is a member that is still here to be told.
-func (t *topic) nextLost() *Hold {
+func (t *topic) nextLost() *Subscription {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.lost) > 0 {

@@ -57,7 +57,7 @@ func (e *encoder) publication(f transport.Frame) broker.Publication {
 type member struct {
 	encoder *encoder
 	onSend  func(p broker.Publication)
-	onLost  func(o *hub.Hold)
+	onLost  func(o *hub.Subscription)
 
 	mu   sync.Mutex
 	got  []broker.Publication
@@ -77,7 +77,7 @@ func (m *member) Send(f transport.Frame) bool {
 	return true
 }
 
-func (m *member) Lost(o *hub.Hold) {
+func (m *member) InsufficientState(o *hub.Subscription) {
 	m.mu.Lock()
 	m.lost++
 	m.mu.Unlock()
@@ -127,7 +127,7 @@ type scene struct {
 }
 
 func newHub(o hub.Options) (*hub.Hub, *stage) {
-	o.Linger = time.Second
+	o.UnsubscribeDelay = time.Second
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -141,7 +141,7 @@ func newHub(o hub.Options) (*hub.Hub, *stage) {
 
 func newScene(t *testing.T, o hub.Options) *scene {
 	s := &scene{t: t, encoder: &encoder{}}
-	o.Unrepaired = func() {
+	o.GapUnrepaired = func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.unrepaired++
@@ -186,11 +186,11 @@ func (s *scene) quiet(from, to int) {
 // cast is a member in a channel with a stream.
 type cast struct {
 	*member
-	hold   *hub.Hold
-	joined hub.Joined
+	hold   *hub.Subscription
+	joined hub.AttachResult
 }
 
-var counting = hub.Interest{Positioned: true}
+var counting = hub.AttachOptions{Positioned: true}
 
 // come lets a member in that counts on the stream.
 func (s *scene) come(since *broker.Position) *cast {
@@ -203,9 +203,9 @@ func (s *scene) come(since *broker.Position) *cast {
 func (s *scene) tryToCome(since *broker.Position) (*cast, error) {
 	c := &cast{member: &member{encoder: s.encoder}}
 	var err error
-	c.hold, err = s.Hold(context.Background(), "log")
+	c.hold, err = s.Hub.Subscribe(context.Background(), "log")
 	require.NoError(s.t, err)
-	err = c.hold.Join(context.Background(), c.member, counting, since, func(j hub.Joined) {
+	err = c.hold.AttachPositioned(context.Background(), c.member, counting, since, func(j hub.AttachResult) {
 		require.Zero(s.t, c.count(), "the answer is first")
 		c.joined = j
 	})
@@ -236,10 +236,10 @@ func numbers(from, to int) []string {
 	return out
 }
 
-func join(t testing.TB, h *hub.Hub, channel string, m hub.Subscriber) *hub.Hold {
+func join(t testing.TB, h *hub.Hub, channel string, m hub.Subscriber) *hub.Subscription {
 	t.Helper()
-	hold, err := h.Hold(context.Background(), channel)
+	hold, err := h.Subscribe(context.Background(), channel)
 	require.NoError(t, err)
-	hold.Attach(m, hub.Interest{}, nil)
+	hold.Attach(m, hub.AttachOptions{}, nil)
 	return hold
 }

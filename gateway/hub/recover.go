@@ -12,9 +12,9 @@ import (
 	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
-// Joined is how a member that counts on a channel's stream begins: it has everything up to the
+// AttachResult is how a member that counts on a channel's stream begins: it has everything up to the
 // position, and gets everything after it.
-type Joined struct {
+type AttachResult struct {
 	broker.Position
 	// Recovered: Publications are all that came after the position that the member had before. They are
 	// empty otherwise: part of what was missed would look like all of it. They must not be changed.
@@ -49,7 +49,7 @@ var (
 // already, or nil. What is published while the stream is read is part of the answer: it is neither
 // missing nor there twice. first gets the answer before anything else can be delivered, and must not
 // block. After an error nothing is delivered, and the hold is still to be released.
-func (o *Hold) Join(ctx context.Context, m Subscriber, i Interest, since *broker.Position, first func(Joined)) error {
+func (o *Subscription) AttachPositioned(ctx context.Context, m Subscriber, i AttachOptions, since *broker.Position, first func(AttachResult)) error {
 	t := o.topic
 	t.keep()
 	defer t.kept()
@@ -89,7 +89,7 @@ func (t *topic) kept() {
 }
 
 // joinAt attaches the member at what was read of the stream and what went out since, if they fit.
-func (o *Hold) joinAt(r read, m Subscriber, i Interest, since *broker.Position, first func(Joined)) (f finding, in bool, err error) {
+func (o *Subscription) joinAt(r read, m Subscriber, i AttachOptions, since *broker.Position, first func(AttachResult)) (f finding, in bool, err error) {
 	t := o.topic
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,11 +97,11 @@ func (o *Hold) joinAt(r read, m Subscriber, i Interest, since *broker.Position, 
 	if f != findingSame {
 		return f, false, nil
 	}
-	joined := Joined{Position: at}
+	joined := AttachResult{Position: at}
 	if since != nil && since.Epoch != t.sequence.wentBack {
 		joined.Publications, joined.Recovered = t.hub.recovered(*since, at, r.stream.Publications, missing)
 	}
-	if i.Whole && since != nil && !joined.Recovered {
+	if i.RequireComplete && since != nil && !joined.Recovered {
 		return f, false, ErrUnrecoverable
 	}
 	return f, o.attach(m, i, at, func() { first(joined) }), nil

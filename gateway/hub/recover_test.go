@@ -223,7 +223,7 @@ func TestJoinOfABrokerThatIsAway(t *testing.T) {
 		s.say(4, 4)
 		time.Sleep(5 * time.Second)
 		n := 0
-		s.Subscribers(func(_ string, members int) { n = members })
+		s.CountSubscribers(func(_ string, members int) { n = members })
 		require.Equal(t, 1, n, "who could not join is not there")
 	})
 }
@@ -236,10 +236,10 @@ func TestTheReadOutlivesWhoBeganIt(t *testing.T) {
 		open := make(chan struct{})
 		s.history(until(open), nil)
 		ctx, cancel := context.WithCancel(context.Background())
-		hold, err := s.Hold(ctx, "log")
+		hold, err := s.Hub.Subscribe(ctx, "log")
 		require.NoError(t, err)
 		gone := make(chan error)
-		go func() { gone <- hold.Join(ctx, &member{}, counting, nil, nil) }()
+		go func() { gone <- hold.AttachPositioned(ctx, &member{}, counting, nil, nil) }()
 		synctest.Wait()
 		came := make(chan *cast)
 		go func() { came <- s.come(nil) }()
@@ -316,12 +316,12 @@ func TestReleaseDuringAJoin(t *testing.T) {
 		s.say(1, 3)
 		open := make(chan struct{})
 		s.history(until(open), nil)
-		hold, err := s.Hold(t.Context(), "log")
+		hold, err := s.Hub.Subscribe(t.Context(), "log")
 		require.NoError(t, err)
 		m := &member{encoder: s.encoder}
 		joined := make(chan error)
 		go func() {
-			joined <- hold.Join(t.Context(), m, counting, nil, func(hub.Joined) { t.Error("it has left") })
+			joined <- hold.AttachPositioned(t.Context(), m, counting, nil, func(hub.AttachResult) { t.Error("it has left") })
 		}()
 		synctest.Wait()
 		hold.Release()

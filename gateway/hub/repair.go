@@ -66,7 +66,7 @@ func (t *topic) repair(try int) {
 		t.hub.crew.later(pause(try), func() { t.repair(try + 1) })
 	default:
 		t.hub.options.Logger.Warn("a channel's stream could not be read: who misses something has to come back", slog.Any("error", err))
-		t.hub.options.Unrepaired()
+		t.hub.options.GapUnrepaired()
 		t.giveUp()
 		t.finish(true)
 	}
@@ -77,7 +77,7 @@ func (t *topic) mend(m mark, s broker.Stream) {
 	same := t.replace(m, s.Top, true) == findingSame
 	whole := same && t.supply(s)
 	if !whole {
-		t.hub.options.Unrepaired()
+		t.hub.options.GapUnrepaired()
 	}
 	t.finish(!same)
 }

@@ -281,9 +281,9 @@ func TestRepairsAreBounded(t *testing.T) {
 		for i := range channels {
 			name := fmt.Sprintf("log%d", i)
 			members[i] = &member{encoder: s.encoder}
-			hold, err := s.Hold(t.Context(), name)
+			hold, err := s.Hub.Subscribe(t.Context(), name)
 			require.NoError(t, err)
-			require.NoError(t, hold.Join(t.Context(), members[i], counting, nil, func(hub.Joined) {}))
+			require.NoError(t, hold.AttachPositioned(t.Context(), members[i], counting, nil, func(hub.AttachResult) {}))
 			s.lose(name, true)
 			_, err = s.Publish(t.Context(), name, broker.Publication{}, broker.PublishOptions{History: logged.History})
 			require.NoError(t, err)
@@ -401,8 +401,8 @@ func TestEverybodyIsTold(t *testing.T) {
 	for i := range all {
 		all[i] = s.come(nil)
 	}
-	all[3].onLost = func(*hub.Hold) { panic("a bug") }
-	all[5].onLost = func(*hub.Hold) {
+	all[3].onLost = func(*hub.Subscription) { panic("a bug") }
+	all[5].onLost = func(*hub.Subscription) {
 		for _, m := range all {
 			m.hold.Release()
 		}

@@ -129,11 +129,11 @@ func newWorld(t *testing.T, seed uint64, sum *tally) *world {
 	}
 	w.stage = newStage()
 	w.hub = hub.New(hub.Options{
-		Broker:     w.stage,
-		Linger:     300 * time.Millisecond,
-		Rules:      channel.Rules{{Pattern: "*", History: channel.History{Size: size, TTL: channel.Duration(time.Hour)}, Recovery: true}},
-		Unrepaired: func() { sum.add(func(y *tally) { y.unrepaired++ }) },
-		Logger:     slog.New(slog.DiscardHandler),
+		Broker:           w.stage,
+		UnsubscribeDelay: 300 * time.Millisecond,
+		Rules:            channel.Rules{{Pattern: "*", History: channel.History{Size: size, TTL: channel.Duration(time.Hour)}, Recovery: true}},
+		GapUnrepaired:    func() { sum.add(func(y *tally) { y.unrepaired++ }) },
+		Logger:           slog.New(slog.DiscardHandler),
 	})
 	w.stage.deliver = w.hub.Deliver
 	w.stage.route, w.stage.usher, w.stage.farewell = w.route, w.usher, w.farewell
@@ -488,20 +488,20 @@ func (w *world) stopped() bool {
 func (w *world) come(l *line, d *rand.Rand, before *session, positioned bool) *session {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	hold, err := w.hub.Hold(ctx, l.name)
+	hold, err := w.hub.Subscribe(ctx, l.name)
 	if err != nil {
 		return nil
 	}
 	s := &session{world: w, line: l, hold: hold, positioned: positioned, told: make(chan struct{}), seen: map[string]bool{}}
 	if !positioned {
-		hold.Attach(s, hub.Interest{}, func() { l.set(func() { l.sessions[s] = true }) })
+		hold.Attach(s, hub.AttachOptions{}, func() { l.set(func() { l.sessions[s] = true }) })
 		return s
 	}
 	var since *broker.Position
 	if before != nil && d.IntN(5) > 0 {
 		since = new(before.at)
 	}
-	if err := hold.Join(ctx, s, counting, since, func(j hub.Joined) { s.begin(j, before, since) }); err != nil {
+	if err := hold.AttachPositioned(ctx, s, counting, since, func(j hub.AttachResult) { s.begin(j, before, since) }); err != nil {
 		hold.Release()
 		return nil
 	}
@@ -534,7 +534,7 @@ func (w *world) stay(s *session, d *rand.Rand) {
 type session struct {
 	world      *world
 	line       *line
-	hold       *hub.Hold
+	hold       *hub.Subscription
 	positioned bool
 	told       chan struct{}
 
@@ -556,7 +556,7 @@ func (s *session) String() string {
 }
 
 // begin checks what the hub says when the member comes.
-func (s *session) begin(j hub.Joined, before *session, since *broker.Position) {
+func (s *session) begin(j hub.AttachResult, before *session, since *broker.Position) {
 	s.line.mu.Lock()
 	defer s.line.mu.Unlock()
 	s.mu.Lock()
@@ -637,7 +637,7 @@ func (s *session) Send(f transport.Frame) bool {
 }
 
 // Lost implements hub.Subscriber.
-func (s *session) Lost(o *hub.Hold) {
+func (s *session) InsufficientState(o *hub.Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost || !s.positioned || o != s.hold {

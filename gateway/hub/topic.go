@@ -40,7 +40,7 @@ type topic struct {
 	// due is when the stream is compared with the broker's next.
 	due time.Time
 	// lost are members that have to be told so.
-	lost []*Hold
+	lost []*Subscription
 
 	// reads lets members that come back together share a look at the stream.
 	reads singleflight.Group
@@ -61,7 +61,7 @@ type group struct {
 type seat struct {
 	// member is nil for one that is lost.
 	member Subscriber
-	hold   *Hold
+	hold   *Subscription
 }
 
 // want adds one to a topic's holds, and makes the topic for the first.
@@ -85,7 +85,7 @@ func (h *Hub) want(name string) *topic {
 	s.topics[name] = t
 	// Under the lock, so that the broker sees subscribe and unsubscribe in the order of the decisions.
 	h.broker.Subscribe(name, func() { close(t.confirmed) })
-	h.options.Appeared(name)
+	h.options.FirstSubscriber(name)
 	return t
 }
 
@@ -109,7 +109,7 @@ func (h *Hub) unwant(t *topic) {
 	if t.holds--; t.holds > 0 {
 		return
 	}
-	t.expiry = time.AfterFunc(h.options.Linger, func() {
+	t.expiry = time.AfterFunc(h.options.UnsubscribeDelay, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		// Somebody may have come back while this waited for the lock.
@@ -118,19 +118,19 @@ func (h *Hub) unwant(t *topic) {
 		}
 		delete(s.topics, t.channel)
 		h.broker.Unsubscribe(t.channel)
-		h.options.Vanished(t.channel)
+		h.options.LastUnsubscribed(t.channel)
 	})
 }
 
 // add takes a member in; the topic is locked.
-func (t *topic) add(o *Hold) {
+func (t *topic) add(o *Subscription) {
 	g := t.group(o.member.Encoder())
 	o.place = len(g.seats)
 	g.seats = append(g.seats, seat{o.member, o})
 }
 
 // remove lets a member go; the topic is locked.
-func (t *topic) remove(o *Hold) {
+func (t *topic) remove(o *Subscription) {
 	g := t.group(o.member.Encoder())
 	if t.delivering {
 		g.seats[o.place] = seat{}
@@ -164,7 +164,7 @@ func (t *topic) size() (n int) {
 }
 
 // each calls f for every member; the topic is locked.
-func (t *topic) each(f func(o *Hold)) {
+func (t *topic) each(f func(o *Subscription)) {
 	for _, g := range t.groups {
 		for _, s := range g.seats {
 			if s.hold != nil {

@@ -476,9 +476,9 @@ func (v *visible) leave() {
 	v.left = true
 }
 
-func (v *visible) Encoder() hub.Encoder      { return &deaf{} }
-func (v *visible) Send(transport.Frame) bool { return true }
-func (v *visible) Lost(*hub.Hold)            {}
+func (v *visible) Encoder() hub.Encoder                { return &deaf{} }
+func (v *visible) Send(transport.Frame) bool           { return true }
+func (v *visible) InsufficientState(*hub.Subscription) {}
 
 // deaf is an encoder whose clients hear nothing.
 type deaf struct{}
@@ -491,10 +491,10 @@ func (*deaf) Encode(string, broker.Publication) (transport.Frame, error) {
 func (r *rig) subscribe(who string) *visible {
 	r.t.Helper()
 	v := &visible{ClientInfo: info(who)}
-	hold, err := r.hub.Hold(r.t.Context(), room)
+	hold, err := r.hub.Subscribe(r.t.Context(), room)
 	require.NoError(r.t, err)
 	r.t.Cleanup(hold.Release)
-	hold.Attach(v, hub.Interest{Present: true}, nil)
+	hold.Attach(v, hub.AttachOptions{InPresence: true}, nil)
 	r.join(who)
 	return v
 }

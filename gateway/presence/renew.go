@@ -15,7 +15,7 @@ func (k *Keeper) renewing(ctx context.Context) error {
 		var group errgroup.Group
 		// One after the other, many channels would take longer than their members have.
 		group.SetLimit(renewers)
-		k.options.Hub.Present(func(channel string, members []hub.Subscriber) {
+		k.options.Hub.EachPresenceChannel(func(channel string, members []hub.Subscriber) {
 			group.Go(func() error {
 				k.renewAll(ctx, channel, members)
 				return nil

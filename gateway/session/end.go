@@ -18,7 +18,7 @@ func (s *Session) Unsubscribe(channel string) bool {
 
 // Lose ends the subscription of a hold whose client misses something. It reports false when that is not
 // the channel's any more. serverSide: the client did not ask for it, and would not ask again.
-func (s *Session) Lose(hold *hub.Hold) (serverSide, lost bool) {
+func (s *Session) Lose(hold *hub.Subscription) (serverSide, lost bool) {
 	// Its client will be back in a moment: nobody needs to see it leave.
 	sub, lost := s.end(func() int { return s.holding(hold) }, false)
 	return sub.terms != nil && sub.terms.serverSide, lost
@@ -26,7 +26,7 @@ func (s *Session) Lose(hold *hub.Hold) (serverSide, lost bool) {
 
 // drop undoes a subscription that did not come about, but for the client's presence. It reports false
 // when that has ended already.
-func (s *Session) drop(hold *hub.Hold) bool {
+func (s *Session) drop(hold *hub.Subscription) bool {
 	sub, dropped := s.take(func() int { return s.holding(hold) })
 	if dropped {
 		sub.present = false
@@ -83,7 +83,7 @@ func (e *expiry) stop() {
 
 // expireAt ends a subscription when its time is over, unless it is renewed. It reports false when the
 // subscription has ended already.
-func (s *Session) expireAt(hold *hub.Hold, w Subscription) bool {
+func (s *Session) expireAt(hold *hub.Subscription, w Subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.holding(hold)
@@ -114,7 +114,7 @@ func (s *Session) expireAt(hold *hub.Hold, w Subscription) bool {
 }
 
 // expire ends a subscription, unless it was renewed while the timer's function waited for the lock.
-func (s *Session) expire(hold *hub.Hold, e *expiry, expired func(channel string)) {
+func (s *Session) expire(hold *hub.Subscription, e *expiry, expired func(channel string)) {
 	_, ended := s.end(func() int {
 		if i := s.holding(hold); i >= 0 && s.subscriptions[i].terms != nil && s.subscriptions[i].terms.expiry == e {
 			return i

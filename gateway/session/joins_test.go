@@ -46,8 +46,8 @@ type listener struct {
 	got    []string
 }
 
-func (l *listener) Encoder() hub.Encoder { return l }
-func (l *listener) Lost(*hub.Hold)       {}
+func (l *listener) Encoder() hub.Encoder                { return l }
+func (l *listener) InsufficientState(*hub.Subscription) {}
 
 func (l *listener) Encode(_ string, p broker.Publication) (transport.Frame, error) {
 	text := string(p.Data)
@@ -93,10 +93,10 @@ func (l *listener) heard() string {
 func (r *rig) witness(name string) *listener {
 	r.t.Helper()
 	l := &listener{}
-	hold, err := r.Hub.Hold(r.t.Context(), name)
+	hold, err := r.Hub.Subscribe(r.t.Context(), name)
 	require.NoError(r.t, err)
 	r.t.Cleanup(hold.Release)
-	hold.Attach(l, hub.Interest{JoinLeave: true}, nil)
+	hold.Attach(l, hub.AttachOptions{JoinLeave: true}, nil)
 	return l
 }
 

@@ -14,7 +14,7 @@ import (
 // subscription is a channel that the session has, or is about to have while it has no hold yet.
 type subscription struct {
 	channel string
-	hold    *hub.Hold
+	hold    *hub.Subscription
 	// terms are there when it has any.
 	terms *terms
 	// number tells it from an earlier or later subscription to the same channel.
@@ -69,7 +69,7 @@ func (s *Session) leavePlace(number uint32) {
 }
 
 // fill gives a place its hold. It reports false when somebody has ended the subscription.
-func (s *Session) fill(number uint32, hold *hub.Hold, t *terms) bool {
+func (s *Session) fill(number uint32, hold *hub.Subscription, t *terms) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.numbered(number)
@@ -82,7 +82,7 @@ func (s *Session) fill(number uint32, hold *hub.Hold, t *terms) bool {
 }
 
 // seen is what others are to see of the client in a hold's channel; false: the subscription has ended.
-func (s *Session) seen(hold *hub.Hold) (broker.ClientInfo, bool) {
+func (s *Session) seen(hold *hub.Subscription) (broker.ClientInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.holding(hold)
@@ -94,7 +94,7 @@ func (s *Session) seen(hold *hub.Hold) (broker.ClientInfo, bool) {
 
 // appeared notes that the client is present: whoever ends the subscription from now on lets it leave. It
 // reports false when somebody has ended it before.
-func (s *Session) appeared(hold *hub.Hold) bool {
+func (s *Session) appeared(hold *hub.Subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.holding(hold)
@@ -106,7 +106,7 @@ func (s *Session) appeared(hold *hub.Hold) bool {
 }
 
 // amend changes the terms of a subscription as a new token says, and returns when it ends then.
-func (s *Session) amend(hold *hub.Hold, ticket *auth.SubscriptionClaims) (expiresAt time.Time, ok bool) {
+func (s *Session) amend(hold *hub.Subscription, ticket *auth.SubscriptionClaims) (expiresAt time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.holding(hold)
@@ -126,7 +126,7 @@ func (s *Session) amend(hold *hub.Hold, ticket *auth.SubscriptionClaims) (expire
 }
 
 // held is a channel's hold and terms; nil: the session is not subscribed.
-func (s *Session) held(channel string) (*hub.Hold, *terms) {
+func (s *Session) held(channel string) (*hub.Subscription, *terms) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := s.find(channel); i >= 0 {
@@ -146,7 +146,7 @@ func (s *Session) numbered(number uint32) int {
 }
 
 // holding is the place of a hold's subscription, or -1; the session is locked.
-func (s *Session) holding(hold *hub.Hold) int {
+func (s *Session) holding(hold *hub.Subscription) int {
 	return slices.IndexFunc(s.subscriptions, func(sub subscription) bool { return sub.hold == hold })
 }
 

@@ -203,7 +203,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
 	b := &slow{Broker: memory.New(memory.Options{}), during: map[string]func(context.Context) error{}}
-	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), Linger: time.Second, Patience: timeout, Rules: channel.Rules{
+	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), UnsubscribeDelay: time.Second, SubscribeTimeout: timeout, Rules: channel.Rules{
 		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
 		{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true}, {Pattern: "told", Presence: true, JoinLeave: true},
 		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
@@ -295,7 +295,7 @@ func (a *asked) all() []string {
 type member struct {
 	mu   sync.Mutex
 	got  []string
-	lost []*hub.Hold
+	lost []*hub.Subscription
 }
 
 func (m *member) Encoder() hub.Encoder { return &textual{} }
@@ -307,7 +307,7 @@ func (m *member) Send(transport.Frame) bool {
 	return true
 }
 
-func (m *member) Lost(o *hub.Hold) {
+func (m *member) InsufficientState(o *hub.Subscription) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lost = append(m.lost, o)

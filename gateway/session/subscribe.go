@@ -45,7 +45,7 @@ type Subscribed struct {
 	Rule channel.Rule
 	// Positioned: Joined says where the client is in the stream.
 	Positioned bool
-	hub.Joined
+	hub.AttachResult
 	// ExpiresAt is zero when it does not.
 	ExpiresAt time.Time
 	Data      hooks.Payload
@@ -86,7 +86,7 @@ func (s *Session) Attach(ctx context.Context, channel string, m hub.Subscriber) 
 }
 
 // reserve takes a place in the list, agrees on the terms, and fills the place with a hold.
-func (s *Session) reserve(ctx context.Context, w *Subscription) (*hub.Hold, hooks.Payload, error) {
+func (s *Session) reserve(ctx context.Context, w *Subscription) (*hub.Subscription, hooks.Payload, error) {
 	if err := CheckChannel(w.Channel); err != nil {
 		return nil, hooks.Payload{}, err
 	}
@@ -100,7 +100,7 @@ func (s *Session) reserve(ctx context.Context, w *Subscription) (*hub.Hold, hook
 		s.leavePlace(number)
 		return nil, data, err
 	}
-	hold, err := s.options.Hub.Hold(ctx, w.Channel)
+	hold, err := s.options.Hub.Subscribe(ctx, w.Channel)
 	if err != nil {
 		s.leavePlace(number)
 		return nil, data, err
@@ -181,7 +181,7 @@ func (s *Session) asked(protocol string) hooks.Client {
 // begin makes the client present and lets its publications come, unless somebody ends the subscription
 // meanwhile. Others hear that the client is there after it has its answer, and never if it has none; that a
 // handshake's answer is lost comes later.
-func (s *Session) begin(ctx context.Context, hold *hub.Hold, w Subscription, data hooks.Payload, first func(Subscribed)) error {
+func (s *Session) begin(ctx context.Context, hold *hub.Subscription, w Subscription, data hooks.Payload, first func(Subscribed)) error {
 	rule, begun := s.Rule(hold.Channel()), false
 	if rule.Presence || rule.History.Size > 0 {
 		// Only then the broker is asked, and a context with a time is not free.
@@ -208,7 +208,7 @@ func (s *Session) begin(ctx context.Context, hold *hub.Hold, w Subscription, dat
 
 // appear makes the client present where the rule keeps presence, before its answer: it may ask who is
 // there as soon as it has that. settle says in any case whether the subscription has begun.
-func (s *Session) appear(ctx context.Context, hold *hub.Hold, rule channel.Rule) (settle func(begun bool), err error) {
+func (s *Session) appear(ctx context.Context, hold *hub.Subscription, rule channel.Rule) (settle func(begun bool), err error) {
 	nothing := func(bool) {}
 	if !rule.Presence {
 		return nothing, nil
@@ -227,9 +227,9 @@ func (s *Session) appear(ctx context.Context, hold *hub.Hold, rule channel.Rule)
 }
 
 // deliver lets the publications of a channel come.
-func (s *Session) deliver(ctx context.Context, hold *hub.Hold, rule channel.Rule, w Subscription, told Subscribed, first func(Subscribed)) error {
-	interest := hub.Interest{
-		Positioned: !w.Untold && (rule.Recovery || w.Positioned && rule.History.Size > 0), JoinLeave: rule.JoinLeave && w.JoinLeave, Present: rule.Presence, Whole: w.Whole,
+func (s *Session) deliver(ctx context.Context, hold *hub.Subscription, rule channel.Rule, w Subscription, told Subscribed, first func(Subscribed)) error {
+	interest := hub.AttachOptions{
+		Positioned: !w.Untold && (rule.Recovery || w.Positioned && rule.History.Size > 0), JoinLeave: rule.JoinLeave && w.JoinLeave, InPresence: rule.Presence, RequireComplete: w.Whole,
 	}
 	if w.Whole && w.Since != nil && !rule.Recovery {
 		return ErrUnrecoverable
@@ -243,8 +243,8 @@ func (s *Session) deliver(ctx context.Context, hold *hub.Hold, rule channel.Rule
 	if !rule.Recovery {
 		since = nil
 	}
-	err := hold.Join(ctx, w.Member, interest, since, func(j hub.Joined) {
-		told.Joined = j
+	err := hold.AttachPositioned(ctx, w.Member, interest, since, func(j hub.AttachResult) {
+		told.AttachResult = j
 		first(told)
 	})
 	if errors.Is(err, hub.ErrUnrecoverable) {

@@ -222,7 +222,7 @@ func TestEndWhileItBegins(t *testing.T) {
 					require.ErrorIs(t, err, session.ErrSubscriptionEnded)
 					require.Equal(t, c.book, r.attendance.read(), "the last word is that nothing came of it")
 					require.Empty(t, s.Channels())
-					r.Hub.Subscribers(func(string, int) { t.Error("somebody is still there") })
+					r.Hub.CountSubscribers(func(string, int) { t.Error("somebody is still there") })
 					time.Sleep(2 * time.Second)
 					require.Zero(t, r.Hub.Channels(), "and nothing is held")
 				})
@@ -256,7 +256,7 @@ func TestSubscribeEndedByItsHook(t *testing.T) {
 				require.NotErrorIs(t, err, session.ErrNotSubscribed)
 				require.Empty(t, s.Channels())
 				require.Empty(t, r.attendance.read(), "others never see the client")
-				r.Hub.Subscribers(func(string, int) { t.Error("the session is still subscribed") })
+				r.Hub.CountSubscribers(func(string, int) { t.Error("the session is still subscribed") })
 				s.Close()
 			})
 		}

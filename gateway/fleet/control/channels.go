@@ -97,7 +97,7 @@ func (b *Backend) Channels(ctx context.Context, pattern string) (map[string]int,
 
 func (b *Backend) channelsHere(_ context.Context, q channelsQuestion) (map[string]int, error) {
 	out := map[string]int{}
-	b.options.Hub.Subscribers(func(name string, members int) {
+	b.options.Hub.CountSubscribers(func(name string, members int) {
 		if q.Pattern == "" || channel.Matches(q.Pattern, name) {
 			out[name] = members
 		}

@@ -243,13 +243,13 @@ func TestListingChannels(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		for i, name := range []string{"room:1", "room:1", "room:2", "hall:1"} {
 			for _, at := range g[i%2:] {
-				hold, err := at.hub.Hold(t.Context(), name)
+				hold, err := at.hub.Subscribe(t.Context(), name)
 				require.NoError(t, err)
 				t.Cleanup(hold.Release)
-				hold.Attach(subscriber{}, hub.Interest{}, nil)
+				hold.Attach(subscriber{}, hub.AttachOptions{}, nil)
 			}
 		}
-		held, err := g[0].hub.Hold(t.Context(), "empty")
+		held, err := g[0].hub.Subscribe(t.Context(), "empty")
 		require.NoError(t, err)
 		t.Cleanup(held.Release)
 		for pattern, want := range map[string]map[string]int{

@@ -170,7 +170,7 @@ func newGateway(t *testing.T, name string, n *node) *gateway {
 	log := slog.New(slog.DiscardHandler)
 	g := &gateway{t: t, instance: registry.NewInstance(), node: n}
 	n.instance = g.instance.String()
-	g.hub = hub.New(hub.Options{Broker: n, Logger: log, Linger: time.Second, Rules: channel.Rules{
+	g.hub = hub.New(hub.Options{Broker: n, Logger: log, UnsubscribeDelay: time.Second, Rules: channel.Rules{
 		{Pattern: "kept:*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}}, {Pattern: "seen:*", Presence: true},
 	}})
 	g.clients = registry.New[protocol.Client](registry.Options{Directory: n, Logger: log})

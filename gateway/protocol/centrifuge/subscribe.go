@@ -132,9 +132,9 @@ func (c *client) expired(channel string) {
 	c.pushUnsubscribe(channel, unsubscribeExpired, "subscription expired")
 }
 
-// Lost implements hub.Subscriber: the client comes back for what it missed. It subscribes again to what it
+// InsufficientState implements hub.Subscriber: the client comes back for what it missed. It subscribes again to what it
 // has subscribed to; what the server has subscribed it to it has again when it has connected again.
-func (c *client) Lost(o *hub.Hold) {
+func (c *client) InsufficientState(o *hub.Subscription) {
 	switch serverSide, lost := c.session.Lose(o); {
 	case !lost:
 	case serverSide:

@@ -120,8 +120,8 @@ func (c *client) Encoder() hub.Encoder { return c.plain.encoder }
 // Send implements hub.Subscriber.
 func (c *client) Send(f transport.Frame) bool { return c.conn.Send(f) }
 
-// Lost implements hub.Subscriber. Plain clients count on nothing, so it is never called.
-func (c *client) Lost(o *hub.Hold) { c.session.Lose(o) }
+// InsufficientState implements hub.Subscriber. Plain clients count on nothing, so it is never called.
+func (c *client) InsufficientState(o *hub.Subscription) { c.session.Lose(o) }
 
 // Presence implements presence.Member.
 func (c *client) Presence(channel string) (broker.ClientInfo, bool) {

@@ -92,7 +92,7 @@ func accept(t *testing.T, p *Plain, query string) *client {
 }
 
 func subscribers(h *hub.Hub) (n int) {
-	h.Subscribers(func(_ string, members int) { n += members })
+	h.CountSubscribers(func(_ string, members int) { n += members })
 	return n
 }
 
