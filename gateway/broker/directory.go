@@ -15,15 +15,15 @@ type Directory interface {
 	Withdraw(ctx context.Context) error
 	// Gateways are all that are known, with what they say of themselves, by instance.
 	Gateways(ctx context.Context) (map[string][]byte, error)
-	// Tell sends a message to a gateway. reached is false when it is certain that nobody got it.
-	Tell(ctx context.Context, instance string, message []byte) (reached bool, err error)
+	// Send sends a message to a gateway. reached is false when it is certain that nobody got it.
+	Send(ctx context.Context, instance string, message []byte) (reached bool, err error)
 
-	// Hold says that this gateway has connections of these users, for a time to live; LetGo that it has
+	// Register says that this gateway has connections of these users, for a time to live; Deregister that it has
 	// none any more.
-	Hold(ctx context.Context, users []string, ttl time.Duration) error
-	LetGo(ctx context.Context, users []string) error
-	// Holders are the gateways that have connections of a user.
-	Holders(ctx context.Context, user string) ([]string, error)
+	Register(ctx context.Context, users []string, ttl time.Duration) error
+	Deregister(ctx context.Context, users []string) error
+	// Lookup returns the gateways that have connections of a user.
+	Lookup(ctx context.Context, user string) ([]string, error)
 
 	// Revoke makes a user's tokens worthless that were issued at a time or before; a later revocation
 	// wins. It is kept for RevocationTTL.
@@ -36,13 +36,13 @@ type Directory interface {
 	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
 	// Vacate says that it has none any more, and returns those that no gateway has any of now.
 	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
-	// VacateLapsed returns channels whose gateways are all gone without Vacate: the time to live of each,
+	// VacateExpired returns channels whose gateways are all gone without Vacate: the time to live of each,
 	// which is that of Occupy, is over. Every channel is returned once, to whichever gateway asks first,
 	// unless it is occupied again before. It returns so many at most, and nothing once there are no more.
 	// While the broker was away nobody could renew: it returns nothing before gateways have asked for half a
 	// time to live, with no break longer than a quarter. A gateway that is alone has no others that could be
 	// gone: its broker returns nothing.
-	VacateLapsed(ctx context.Context, ttl time.Duration) (vacated []string, err error)
+	VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error)
 }
 
 // RevocationTTL is how long a revocation is remembered. Tokens must not live longer.

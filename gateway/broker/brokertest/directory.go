@@ -58,7 +58,7 @@ func announced(t *testing.T, a, b *Node) {
 
 func told(t *testing.T, a, b *Node) {
 	for i := range 20 {
-		reached, err := a.Tell(t.Context(), b.Instance, []byte{byte(i), 0})
+		reached, err := a.Send(t.Context(), b.Instance, []byte{byte(i), 0})
 		require.NoError(t, err)
 		require.True(t, reached)
 	}
@@ -70,36 +70,36 @@ func told(t *testing.T, a, b *Node) {
 			t.Fatal("nothing was heard")
 		}
 	}
-	reached, err := a.Tell(t.Context(), a.Instance, []byte("to itself"))
+	reached, err := a.Send(t.Context(), a.Instance, []byte("to itself"))
 	require.NoError(t, err)
 	require.True(t, reached)
 	require.Equal(t, "to itself", string(<-a.Messages))
-	reached, err = a.Tell(t.Context(), "nobody", []byte("x"))
+	reached, err = a.Send(t.Context(), "nobody", []byte("x"))
 	require.NoError(t, err)
 	require.False(t, reached)
 }
 
 func holders(t testing.TB, n *Node, user string) []string {
 	t.Helper()
-	who, err := n.Holders(t.Context(), user)
+	who, err := n.Lookup(t.Context(), user)
 	require.NoError(t, err)
 	slices.Sort(who)
 	return who
 }
 
 func held(t *testing.T, a, b *Node) {
-	require.NoError(t, a.Hold(t.Context(), []string{"held 1", "held 2"}, long))
-	require.NoError(t, b.Hold(t.Context(), []string{"held 2"}, long))
+	require.NoError(t, a.Register(t.Context(), []string{"held 1", "held 2"}, long))
+	require.NoError(t, b.Register(t.Context(), []string{"held 2"}, long))
 	require.Equal(t, []string{a.Instance}, holders(t, b, "held 1"))
 	require.Equal(t, instances(a, b), holders(t, a, "held 2"))
 	require.Empty(t, holders(t, a, "held 3"))
-	require.NoError(t, a.LetGo(t.Context(), []string{"held 1", "held 2", "held 3"}))
+	require.NoError(t, a.Deregister(t.Context(), []string{"held 1", "held 2", "held 3"}))
 	require.Empty(t, holders(t, b, "held 1"))
 	if a != b {
 		require.Equal(t, []string{b.Instance}, holders(t, b, "held 2"))
 	}
-	require.NoError(t, a.Hold(t.Context(), nil, long))
-	require.NoError(t, a.LetGo(t.Context(), nil))
+	require.NoError(t, a.Register(t.Context(), nil, long))
+	require.NoError(t, a.Deregister(t.Context(), nil))
 }
 
 func occupy(t testing.TB, n *Node, ttl time.Duration, channels ...string) []string {
@@ -141,24 +141,24 @@ func manyNames(t *testing.T, a, b *Node) {
 	slices.Sort(names)
 	require.Equal(t, names, occupy(t, a, long, names...))
 	require.Equal(t, names, vacate(t, a, names...))
-	require.NoError(t, a.Hold(t.Context(), names, long))
+	require.NoError(t, a.Register(t.Context(), names, long))
 	for _, name := range []string{names[0], names[700], names[1499]} {
 		require.Equal(t, []string{a.Instance}, holders(t, b, name))
 	}
-	require.NoError(t, a.LetGo(t.Context(), names))
+	require.NoError(t, a.Deregister(t.Context(), names))
 	require.Empty(t, holders(t, b, names[1499]))
 }
 
 func lapsed(t *testing.T, a, b *Node) {
-	require.NoError(t, a.Hold(t.Context(), []string{"lapsed"}, short))
+	require.NoError(t, a.Register(t.Context(), []string{"lapsed"}, short))
 	eventually(t, "the hold to be over", func() bool { return len(holders(t, b, "lapsed")) == 0 })
 	occupy(t, a, short, "lapsed")
 	eventually(t, "the channel to be free", func() bool { return len(occupy(t, b, time.Millisecond, "lapsed")) == 1 })
 
 	// A shorter time of one must not end the longer one of another.
 	if a != b {
-		require.NoError(t, a.Hold(t.Context(), []string{"lapsed 2"}, long))
-		require.NoError(t, b.Hold(t.Context(), []string{"lapsed 2"}, short))
+		require.NoError(t, a.Register(t.Context(), []string{"lapsed 2"}, long))
+		require.NoError(t, b.Register(t.Context(), []string{"lapsed 2"}, short))
 		eventually(t, "one hold to be over", func() bool { return slices.Equal(holders(t, b, "lapsed 2"), []string{a.Instance}) })
 	}
 }
@@ -176,7 +176,7 @@ func vacateLapsed(t testing.TB, prefix string, nodes ...*Node) (vacated []string
 	for _, n := range nodes {
 		asking.Go(func() {
 			for more := true; more; {
-				some, err := n.VacateLapsed(t.Context(), watch)
+				some, err := n.VacateExpired(t.Context(), watch)
 				mu.Lock()
 				assert.NoError(t, err)
 				vacated = append(vacated, some...)

@@ -29,8 +29,8 @@ func (b *Broker) Gateways(context.Context) (map[string][]byte, error) {
 	return out, nil
 }
 
-// Tell implements broker.Directory: there is nobody else to tell.
-func (b *Broker) Tell(_ context.Context, instance string, message []byte) (reached bool, err error) {
+// Send implements broker.Directory: there is nobody else to tell.
+func (b *Broker) Send(_ context.Context, instance string, message []byte) (reached bool, err error) {
 	if instance != b.instance {
 		return false, nil
 	}
@@ -38,24 +38,24 @@ func (b *Broker) Tell(_ context.Context, instance string, message []byte) (reach
 	return true, nil
 }
 
-// Hold implements broker.Directory.
-func (b *Broker) Hold(_ context.Context, users []string, ttl time.Duration) error {
+// Register implements broker.Directory.
+func (b *Broker) Register(_ context.Context, users []string, ttl time.Duration) error {
 	for _, user := range users {
 		b.users.put(user, struct{}{}, ttl)
 	}
 	return nil
 }
 
-// LetGo implements broker.Directory.
-func (b *Broker) LetGo(_ context.Context, users []string) error {
+// Deregister implements broker.Directory.
+func (b *Broker) Deregister(_ context.Context, users []string) error {
 	for _, user := range users {
 		b.users.remove(user)
 	}
 	return nil
 }
 
-// Holders implements broker.Directory.
-func (b *Broker) Holders(_ context.Context, user string) ([]string, error) {
+// Lookup implements broker.Directory.
+func (b *Broker) Lookup(_ context.Context, user string) ([]string, error) {
 	if _, ok := b.users.get(user); ok {
 		return []string{b.instance}, nil
 	}
@@ -99,7 +99,7 @@ func (b *Broker) Vacate(_ context.Context, channels []string) (vacated []string,
 	return channels, nil
 }
 
-// VacateLapsed implements broker.Directory: a gateway that is gone has taken everything along.
-func (b *Broker) VacateLapsed(context.Context, time.Duration) (vacated []string, err error) {
+// VacateExpired implements broker.Directory: a gateway that is gone has taken everything along.
+func (b *Broker) VacateExpired(context.Context, time.Duration) (vacated []string, err error) {
 	return nil, nil
 }

@@ -103,10 +103,10 @@ func TestInstancesDiffer(t *testing.T) {
 	require.NoError(t, err)
 	for instance := range all {
 		require.NotEmpty(t, instance)
-		reached, err := second.Tell(t.Context(), instance, nil)
+		reached, err := second.Send(t.Context(), instance, nil)
 		require.NoError(t, err)
 		require.False(t, reached)
-		reached, err = first.Tell(t.Context(), instance, nil)
+		reached, err = first.Send(t.Context(), instance, nil)
 		require.NoError(t, err)
 		require.True(t, reached, "nobody listens, but it is there")
 	}
@@ -125,7 +125,7 @@ func TestTellingIsNotHearing(t *testing.T) {
 		close(heard)
 	}}))
 	mu.Lock()
-	_, err := b.Tell(t.Context(), "only", nil)
+	_, err := b.Send(t.Context(), "only", nil)
 	mu.Unlock()
 	require.NoError(t, err)
 	<-heard
@@ -142,7 +142,7 @@ func TestWhatIsOverTakesNoMemory(t *testing.T) {
 		require.NoError(t, err)
 		_, _, err = b.Join(ctx, "x", broker.ClientInfo{Client: "c"}, time.Minute)
 		require.NoError(t, err)
-		require.NoError(t, b.Hold(ctx, []string{"u"}, time.Minute))
+		require.NoError(t, b.Register(ctx, []string{"u"}, time.Minute))
 		require.NoError(t, b.Revoke(ctx, "u", time.Now()))
 
 		time.Sleep(broker.IdempotencyTTL - time.Second)

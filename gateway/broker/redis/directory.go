@@ -62,27 +62,27 @@ func current(reply any) (map[string]string, error) {
 	return out, nil
 }
 
-// Tell implements broker.Directory.
-func (b *Broker) Tell(ctx context.Context, instance string, message []byte) (reached bool, err error) {
+// Send implements broker.Directory.
+func (b *Broker) Send(ctx context.Context, instance string, message []byte) (reached bool, err error) {
 	inbox, _ := b.names.inbox(instance)
 	connections, err := b.publish(ctx, inbox, message)
 	return connections > 0, err
 }
 
-// Hold implements broker.Directory.
-func (b *Broker) Hold(ctx context.Context, users []string, ttl time.Duration) error {
+// Register implements broker.Directory.
+func (b *Broker) Register(ctx context.Context, users []string, ttl time.Duration) error {
 	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holderSets, b.options.Instance, ttl.Milliseconds())
 	return err
 }
 
-// LetGo implements broker.Directory.
-func (b *Broker) LetGo(ctx context.Context, users []string) error {
+// Deregister implements broker.Directory.
+func (b *Broker) Deregister(ctx context.Context, users []string) error {
 	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.holderSets, b.options.Instance)
 	return err
 }
 
-// Holders implements broker.Directory.
-func (b *Broker) Holders(ctx context.Context, user string) ([]string, error) {
+// Lookup implements broker.Directory.
+func (b *Broker) Lookup(ctx context.Context, user string) ([]string, error) {
 	reply, err := b.call(ctx, b.rest, "holders", b.scripts.holders, []string{b.names.holders(user)})
 	if err != nil {
 		return nil, err
@@ -102,9 +102,9 @@ func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []strin
 	return b.onSets(ctx, "vacate channels", b.scripts.vacate, channels, b.names.occupantSets, b.options.Instance)
 }
 
-// VacateLapsed implements broker.Directory. What it returns is gone from Redis: an answer that is lost
+// VacateExpired implements broker.Directory. What it returns is gone from Redis: an answer that is lost
 // is not given again.
-func (b *Broker) VacateLapsed(ctx context.Context, ttl time.Duration) (vacated []string, err error) {
+func (b *Broker) VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error) {
 	lapsed := make([][]string, b.names.parts())
 	err = eachOf(len(lapsed), func(part int) error {
 		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part), b.names.watched(part)},

@@ -85,7 +85,7 @@ func TestRedisThatLostItsMemoryBeginsAnEpoch(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"c"}, missing)
 	redistest.Await(t, "the inbox to be there again", func(ctx context.Context) error {
-		if reached, err := a.Tell(ctx, b.Instance, nil); err != nil || !reached {
+		if reached, err := a.Send(ctx, b.Instance, nil); err != nil || !reached {
 			return errors.Join(err, errors.New("not reached"))
 		}
 		return nil
@@ -105,26 +105,26 @@ func everyCall(n *node) map[string]error {
 			_, err := n.Publish(ctx, "x", broker.Publication{}, broker.PublishOptions{History: kept})
 			return err
 		},
-		"history":  func() error { _, err := n.History(ctx, "x", broker.HistoryQuery{}); return err },
-		"remove":   func() error { return n.RemoveHistory(ctx, "x") },
-		"join":     func() error { _, _, err := n.Join(ctx, "x", m, time.Minute); return err },
-		"leave":    func() error { _, _, err := n.Leave(ctx, "x", m, 0); return err },
-		"renew":    func() error { _, _, err := n.Renew(ctx, "x", []string{"c"}, time.Minute); return err },
-		"sweep":    func() error { _, err := n.Sweep(ctx, "x"); return err },
-		"members":  func() error { _, err := n.Members(ctx, "x", 0); return err },
-		"stats":    func() error { _, _, err := n.PresenceStats(ctx, "x"); return err },
-		"announce": func() error { return n.Announce(ctx, nil, time.Minute) },
-		"withdraw": func() error { return n.Withdraw(ctx) },
-		"gateways": func() error { _, err := n.Gateways(ctx); return err },
-		"tell":     func() error { _, err := n.Tell(ctx, "x", nil); return err },
-		"hold":     func() error { return n.Hold(ctx, []string{"u"}, time.Minute) },
-		"let go":   func() error { return n.LetGo(ctx, []string{"u"}) },
-		"holders":  func() error { _, err := n.Holders(ctx, "u"); return err },
-		"revoke":   func() error { return n.Revoke(ctx, "u", time.Now()) },
-		"revoked":  func() error { _, err := n.Revoked(ctx, "u"); return err },
-		"occupy":   func() error { _, err := n.Occupy(ctx, []string{"x"}, time.Minute); return err },
-		"vacate":   func() error { _, err := n.Vacate(ctx, []string{"x"}); return err },
-		"lapse":    func() error { _, err := n.VacateLapsed(ctx, time.Minute); return err },
+		"history":    func() error { _, err := n.History(ctx, "x", broker.HistoryQuery{}); return err },
+		"remove":     func() error { return n.RemoveHistory(ctx, "x") },
+		"join":       func() error { _, _, err := n.Join(ctx, "x", m, time.Minute); return err },
+		"leave":      func() error { _, _, err := n.Leave(ctx, "x", m, 0); return err },
+		"renew":      func() error { _, _, err := n.Renew(ctx, "x", []string{"c"}, time.Minute); return err },
+		"sweep":      func() error { _, err := n.Sweep(ctx, "x"); return err },
+		"members":    func() error { _, err := n.Members(ctx, "x", 0); return err },
+		"stats":      func() error { _, _, err := n.PresenceStats(ctx, "x"); return err },
+		"announce":   func() error { return n.Announce(ctx, nil, time.Minute) },
+		"withdraw":   func() error { return n.Withdraw(ctx) },
+		"gateways":   func() error { _, err := n.Gateways(ctx); return err },
+		"send":       func() error { _, err := n.Send(ctx, "x", nil); return err },
+		"register":   func() error { return n.Register(ctx, []string{"u"}, time.Minute) },
+		"deregister": func() error { return n.Deregister(ctx, []string{"u"}) },
+		"lookup":     func() error { _, err := n.Lookup(ctx, "u"); return err },
+		"revoke":     func() error { return n.Revoke(ctx, "u", time.Now()) },
+		"revoked":    func() error { _, err := n.Revoked(ctx, "u"); return err },
+		"occupy":     func() error { _, err := n.Occupy(ctx, []string{"x"}, time.Minute); return err },
+		"vacate":     func() error { _, err := n.Vacate(ctx, []string{"x"}); return err },
+		"expire":     func() error { _, err := n.VacateExpired(ctx, time.Minute); return err },
 	} {
 		wg.Go(func() {
 			err := call()
@@ -272,7 +272,7 @@ func TestEverythingIsOverInTheEnd(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		require.NoError(t, n.Hold(t.Context(), []string{"u"}, time.Minute))
+		require.NoError(t, n.Register(t.Context(), []string{"u"}, time.Minute))
 		_, err = n.Occupy(t.Context(), []string{"c"}, time.Minute)
 		require.NoError(t, err)
 		require.NoError(t, n.Announce(t.Context(), []byte("about"), time.Minute))
@@ -374,7 +374,7 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 	require.False(t, until.IsZero())
 	var vacated []string
 	redistest.Await(t, "the channels to be vacated", func(ctx context.Context) error {
-		some, err := b.VacateLapsed(ctx, watchTTL)
+		some, err := b.VacateExpired(ctx, watchTTL)
 		if vacated = append(vacated, some...); err == nil && len(vacated) < len(channels) {
 			err = errors.New("they are not")
 		}
@@ -382,7 +382,7 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 	})
 	require.ElementsMatch(t, channels, vacated)
 	redistest.Await(t, "the inbox to have moved as well", func(ctx context.Context) error {
-		if reached, err := a.Tell(ctx, b.Instance, []byte("hello")); err != nil || !reached {
+		if reached, err := a.Send(ctx, b.Instance, []byte("hello")); err != nil || !reached {
 			return errors.Join(err, errors.New("not reached"))
 		}
 		return nil
@@ -504,7 +504,7 @@ func TestNothingLapsesRightAfterAnOutage(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		redistest.Await(t, "the channel to be vacated", func(ctx context.Context) error {
-			lapsed, err := b.VacateLapsed(ctx, watchTTL)
+			lapsed, err := b.VacateExpired(ctx, watchTTL)
 			if err == nil && !slices.Equal([]string{"x"}, lapsed) {
 				err = fmt.Errorf("it is %v", lapsed)
 			}
@@ -534,7 +534,7 @@ func TestVacatedChannelsLeaveNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"vacated"}, vacated)
 	redistest.Await(t, "the other to lapse", func(ctx context.Context) error {
-		lapsed, err := b.VacateLapsed(ctx, watchTTL)
+		lapsed, err := b.VacateExpired(ctx, watchTTL)
 		if err == nil && len(lapsed) == 0 {
 			err = errors.New("it has not")
 		}

@@ -67,7 +67,7 @@ func (b *Backend) Connections(ctx context.Context, q serverapi.ConnectionQuery) 
 	var where []string
 	var err error
 	if q.User != "" {
-		where, err = b.options.Broker.Holders(ctx, q.User)
+		where, err = b.options.Broker.Lookup(ctx, q.User)
 	} else {
 		where, err = b.everybody(ctx)
 	}

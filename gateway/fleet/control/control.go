@@ -53,7 +53,7 @@ var _ serverapi.Backend = (*Backend)(nil)
 func New(o Options) *Backend {
 	b := &Backend{options: o, started: time.Now(), announcing: make(chan struct{}, 1)}
 	b.peers = rpc.New(rpc.Options{
-		Instance: o.Instance.String(), Teller: o.Broker, Logger: o.Logger,
+		Instance: o.Instance.String(), Sender: o.Broker, Logger: o.Logger,
 		Handlers: map[string]rpc.Handler{
 			questionOrder:       answer(b.obey),
 			questionConnections: answer(b.listHere),

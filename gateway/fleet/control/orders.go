@@ -115,7 +115,7 @@ func (b *Backend) give(ctx context.Context, o order) (outcome, error) {
 // where are the gateways that may hold the target.
 func (b *Backend) where(ctx context.Context, o order) ([]string, error) {
 	if o.Client == "" {
-		return b.options.Broker.Holders(ctx, o.User)
+		return b.options.Broker.Lookup(ctx, o.User)
 	}
 	id, err := uuid.Parse(o.Client)
 	if err != nil {

@@ -72,8 +72,8 @@ func (n *node) Gateways(context.Context) (map[string][]byte, error) {
 	return out, nil
 }
 
-// Tell implements broker.Directory.
-func (n *node) Tell(_ context.Context, instance string, message []byte) (bool, error) {
+// Send implements broker.Directory.
+func (n *node) Send(_ context.Context, instance string, message []byte) (bool, error) {
 	n.mu.Lock()
 	to := n.gateways[instance]
 	n.mu.Unlock()
@@ -86,8 +86,8 @@ func (n *node) Tell(_ context.Context, instance string, message []byte) (bool, e
 	return true, nil
 }
 
-// Hold implements broker.Directory.
-func (n *node) Hold(_ context.Context, users []string, _ time.Duration) error {
+// Register implements broker.Directory.
+func (n *node) Register(_ context.Context, users []string, _ time.Duration) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, user := range users {
@@ -98,8 +98,8 @@ func (n *node) Hold(_ context.Context, users []string, _ time.Duration) error {
 	return nil
 }
 
-// LetGo implements broker.Directory.
-func (n *node) LetGo(_ context.Context, users []string) error {
+// Deregister implements broker.Directory.
+func (n *node) Deregister(_ context.Context, users []string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, user := range users {
@@ -108,8 +108,8 @@ func (n *node) LetGo(_ context.Context, users []string) error {
 	return nil
 }
 
-// Holders implements broker.Directory.
-func (n *node) Holders(_ context.Context, user string) ([]string, error) {
+// Lookup implements broker.Directory.
+func (n *node) Lookup(_ context.Context, user string) ([]string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.holders[user]), nil

@@ -41,7 +41,7 @@ func (k *Keeper) vacateSome(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err = k.ask(ctx, k.options.Vacated, func() ([]string, error) {
-		vacated, err := k.options.Directory.VacateLapsed(ctx, k.options.TTL)
+		vacated, err := k.options.Directory.VacateExpired(ctx, k.options.TTL)
 		more = len(vacated) > 0
 		return vacated, err
 	})

@@ -20,7 +20,7 @@ import (
 type Directory interface {
 	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
 	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
-	VacateLapsed(ctx context.Context, ttl time.Duration) (vacated []string, err error)
+	VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error)
 }
 
 // Options are what a Keeper is made of.

@@ -52,7 +52,7 @@ func (d *directory) Vacate(_ context.Context, channels []string) ([]string, erro
 	return d.answer(channels)
 }
 
-func (d *directory) VacateLapsed(_ context.Context, ttl time.Duration) ([]string, error) {
+func (d *directory) VacateExpired(_ context.Context, ttl time.Duration) ([]string, error) {
 	d.mu.Lock()
 	during := d.during
 	d.mu.Unlock()

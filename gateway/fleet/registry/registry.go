@@ -66,8 +66,8 @@ func New[C any](o Options) *Registry[C] {
 	return &Registry[C]{
 		options: o, clients: map[uuid.UUID]*entry[C]{}, users: map[string]*user[C]{},
 		roster: lease.New(lease.Options{
-			Hold:   func(ctx context.Context, users []string) error { return o.Directory.Hold(ctx, users, lease.TTL) },
-			LetGo:  o.Directory.LetGo,
+			Hold:   func(ctx context.Context, users []string) error { return o.Directory.Register(ctx, users, lease.TTL) },
+			LetGo:  o.Directory.Deregister,
 			Logger: o.Logger,
 		}),
 	}

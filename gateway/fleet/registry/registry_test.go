@@ -38,15 +38,15 @@ func (d *directory) set(away bool) {
 	d.away = away
 }
 
-// Hold implements broker.Directory.
-func (d *directory) Hold(ctx context.Context, users []string, ttl time.Duration) error {
+// Register implements broker.Directory.
+func (d *directory) Register(ctx context.Context, users []string, ttl time.Duration) error {
 	d.mu.Lock()
 	away := d.away
 	d.mu.Unlock()
 	if away {
 		return broker.ErrUnavailable
 	}
-	return d.Broker.Hold(ctx, users, ttl)
+	return d.Broker.Register(ctx, users, ttl)
 }
 
 // rig is a registry whose connections are called by short names.
@@ -86,7 +86,7 @@ func (r *rig) add(name, user string) error {
 func (r *rig) state() string {
 	r.t.Helper()
 	synctest.Wait()
-	holders, err := r.directory.Holders(r.t.Context(), "ann")
+	holders, err := r.directory.Lookup(r.t.Context(), "ann")
 	require.NoError(r.t, err)
 	clients, users := r.Count()
 	sorted := func(list []string) string { return strings.Join(slices.Sorted(slices.Values(list)), ",") }
@@ -220,7 +220,7 @@ func TestCrowd(t *testing.T) {
 		require.Zero(t, users)
 		time.Sleep(10 * time.Second)
 		for i := range 7 {
-			holders, err := r.directory.Holders(t.Context(), fmt.Sprint("user", i))
+			holders, err := r.directory.Lookup(t.Context(), fmt.Sprint("user", i))
 			require.NoError(t, err)
 			require.Empty(t, holders)
 		}

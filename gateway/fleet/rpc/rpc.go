@@ -27,9 +27,9 @@ const mostAsked = 256
 // errBug is told to who asked; the log says more.
 var errBug = errors.New("the gateway met a bug")
 
-// Teller is the way to other instances.
-type Teller interface {
-	Tell(ctx context.Context, instance string, message []byte) (reached bool, err error)
+// Sender is the way to other instances.
+type Sender interface {
+	Send(ctx context.Context, instance string, message []byte) (reached bool, err error)
 }
 
 // Handler answers a question. Its context ends when nobody waits any more.
@@ -39,7 +39,7 @@ type Handler func(ctx context.Context, arguments json.RawMessage) (any, error)
 type Options struct {
 	// Instance is who this one is.
 	Instance string
-	Teller   Teller
+	Sender   Sender
 	// Handlers answer questions, by their name.
 	Handlers map[string]Handler
 	Logger   *slog.Logger
@@ -177,7 +177,7 @@ func (p *Peers) tell(ctx context.Context, instance string, m message) (reached b
 	if err != nil {
 		return false, fmt.Errorf("tell a gateway: %w", err)
 	}
-	return p.options.Teller.Tell(ctx, instance, b)
+	return p.options.Sender.Send(ctx, instance, b)
 }
 
 // OnMessage takes a message of another instance. It implements broker.MessageHandler.

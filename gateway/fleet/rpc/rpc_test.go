@@ -30,8 +30,8 @@ type network struct {
 	log strings.Builder
 }
 
-// Tell implements rpc.Teller.
-func (n *network) Tell(_ context.Context, instance string, message []byte) (bool, error) {
+// Send implements rpc.Sender.
+func (n *network) Send(_ context.Context, instance string, message []byte) (bool, error) {
 	n.mu.Lock()
 	to, way := n.instances[instance], n.way
 	n.mu.Unlock()
@@ -75,7 +75,7 @@ func newNetwork(names ...string) *network {
 	n := &network{instances: map[string]*rpc.Peers{}}
 	for _, name := range names {
 		n.instances[name] = rpc.New(rpc.Options{
-			Instance: name, Teller: n, Logger: slog.New(slog.NewTextHandler(n, nil)),
+			Instance: name, Sender: n, Logger: slog.New(slog.NewTextHandler(n, nil)),
 			Handlers: map[string]rpc.Handler{"say": func(ctx context.Context, arguments json.RawMessage) (any, error) {
 				var q question
 				if err := json.Unmarshal(arguments, &q); err != nil {
