@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -90,53 +89,6 @@ func renderYAML(t *testing.T, in Input) []byte {
 		all.Write(raw)
 	}
 	return all.Bytes()
-}
-
-// A key or a value that the gateway does not take would keep every new pod from starting.
-func TestGatewaysTakeTheirConfiguration(t *testing.T) {
-	cases, err := filepath.Glob("testdata/*.in.yaml")
-	require.NoError(t, err)
-	for _, file := range cases {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".in.yaml"), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			require.NoError(t, err)
-			var in golden
-			require.NoError(t, yaml.UnmarshalStrict(raw, &in))
-			content, err := configFile(input(in))
-			require.NoError(t, err)
-			path := filepath.Join(t.TempDir(), filepath.Base(contract.ConfigFile))
-			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-
-			flags := config.Flags()
-			require.NoError(t, flags.Parse([]string{"--" + contract.KeyConfig, path}))
-			spec := input(in).Spec.Gateway
-			var environ []string
-			for _, value := range SecretValues(input(in).Spec) {
-				content := strings.Repeat("k", value.MinBytes)
-				if value.Setting == contract.KeyHookSecret {
-					content = "whsec_" + content[len("whsec_"):]
-				}
-				environ = append(environ, variable(value.Setting)+"="+content)
-			}
-			loaded, err := config.Load(flags, environ)
-			require.NoError(t, err)
-			require.Empty(t, loaded.Warnings, "the gateway does not know a variable")
-
-			assert.Equal(t, *spec.MaxTotalQueuedBytes, loaded.Config.MaxTotalQueuedBytes)
-			assert.Len(t, loaded.Config.Channels, len(spec.Channels))
-			assert.Equal(t, spec.TLS != nil, loaded.Config.TLSKeyFile != "")
-			// What is left out of the file is the gateway's own default, and must be the spec's.
-			assert.Equal(t, int(*spec.MaxConnectionsPerUser), loaded.Config.MaxConnectionsPerUser)
-			assert.Equal(t, spec.Presence.TTL.Duration, loaded.Config.PresenceTTL)
-			assert.Equal(t, spec.Presence.Grace.Duration, loaded.Config.PresenceGrace)
-			assert.Equal(t, *spec.Auth.Anonymous, loaded.Config.Anonymous)
-			for i, rule := range spec.Channels {
-				taken := loaded.Config.Channels[i : i+1].For(rule.Pattern)
-				assert.Equal(t, string(rule.Publish), string(taken.Publish))
-				assert.Equal(t, string(rule.Subscribe), string(taken.Subscribe))
-			}
-		})
-	}
 }
 
 // A gateway of an older release refuses keys that it does not know: a spec that asks for nothing new
