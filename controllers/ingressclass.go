@@ -7,11 +7,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/controllers/status"
 )
-
-// controllerIngressNginx is the controller of ingress-nginx's IngressClass.
-const controllerIngressNginx = "k8s.io/ingress-nginx"
 
 // ingressClass looks up the class of the cluster's Ingress.
 func (r *Reconciler) ingressClass(ctx context.Context, ingress *v1alpha1.IngressSpec) (status.IngressClass, error) {
@@ -41,10 +39,7 @@ func resolveIngressClass(ingress *v1alpha1.IngressSpec, classes []networkingv1.I
 		resolved.Found, resolved.Controller = true, class.Spec.Controller
 	}
 	if ingress.Profile == v1alpha1.IngressProfileAuto {
-		resolved.Profile = v1alpha1.IngressProfileNone
-		if resolved.Controller == controllerIngressNginx {
-			resolved.Profile = v1alpha1.IngressProfileNginx
-		}
+		resolved.Profile = render.ProfileForController(resolved.Controller)
 	}
 	return resolved
 }

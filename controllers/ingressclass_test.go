@@ -12,6 +12,7 @@ import (
 )
 
 func TestResolveIngressClass(t *testing.T) {
+	const controllerIngressNginx = "k8s.io/ingress-nginx"
 	classes := []networkingv1.IngressClass{
 		{
 			ObjectMeta: metav1.ObjectMeta{Name: "other", Annotations: map[string]string{networkingv1.AnnotationIsDefaultIngressClass: "true"}},

@@ -36,13 +36,14 @@ func exposedByIngress(o Observation) metav1.Condition {
 			"the IngressClass of spec.ingress.className does not exist: name one that does, or install its controller")
 	case o.Ingress == nil:
 		return condition(kind, false, v1alpha1.ReasonIngressPending, "there is no Ingress yet")
-	case o.Class.Profile == v1alpha1.IngressProfileNginx:
-		return condition(kind, true, v1alpha1.ReasonProfileApplied, "the Ingress has cookie affinity and timeouts for ingress-nginx")
 	case o.spec().Ingress.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none: "+byHand)
-	default:
+	case o.Class.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile,
 			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller, byHand))
+	default:
+		return condition(kind, true, v1alpha1.ReasonProfileApplied,
+			fmt.Sprintf("the Ingress has the cookie affinity and the timeouts of the profile %s", o.Class.Profile))
 	}
 }
 
