@@ -1,13 +1,10 @@
-// Package metrics is every number that a gateway shows, declared in one place and in a registry of
-// its own. Labels have few values whatever clients send.
+// Package metrics declares every metric of a gateway, in a registry of its own. Package gateway hands a
+// Metrics to the gateway's parts as their observer and serves Handler on the private port. Every label has
+// few values, whatever clients send.
 package metrics
 
 import (
-	"errors"
 	"net/http"
-	"slices"
-	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,241 +16,186 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Metrics counts for all parts of a gateway. It implements
-// transport.Observer and hooks.Observer.
+// Metrics counts for all parts of a gateway. It implements transport.Observer and hooks.Observer. It is safe
+// for concurrent use.
 type Metrics struct {
-	registry *prometheus.Registry
+	declarer
 
-	accepted         *prometheus.CounterVec
-	refused          *prometheus.CounterVec
-	closed           *prometheus.CounterVec
-	dropped          *prometheus.CounterVec
-	messagesDropped  *prometheus.CounterVec
-	messagesReceived *prometheus.CounterVec
-	bytesReceived    *prometheus.CounterVec
-	messagesSent     *prometheus.CounterVec
-	bytesSent        *prometheus.CounterVec
-	publishSeconds   prometheus.Histogram
-	publishErrors    *prometheus.CounterVec
-	protocolErrors   *prometheus.CounterVec
-	api              *prometheus.CounterVec
-	apiSeconds       *prometheus.HistogramVec
-	hookCalls        *prometheus.CounterVec
-	hookSeconds      *prometheus.HistogramVec
-	webhookEvents    *prometheus.CounterVec
-	streamGaps       prometheus.Counter
-	drainClosed      *prometheus.CounterVec
-	certificates     prometheus.Counter
+	accepted          *prometheus.CounterVec
+	refused           *prometheus.CounterVec
+	closed            *prometheus.CounterVec
+	dropped           *prometheus.CounterVec
+	messagesDropped   *prometheus.CounterVec
+	messagesReceived  *prometheus.CounterVec
+	bytesReceived     *prometheus.CounterVec
+	messagesSent      *prometheus.CounterVec
+	bytesSent         *prometheus.CounterVec
+	publishSeconds    prometheus.Observer
+	publishErrors     *prometheus.CounterVec
+	commandErrors     *prometheus.CounterVec
+	apiRequests       *prometheus.CounterVec
+	apiSeconds        *prometheus.HistogramVec
+	hookCalls         *prometheus.CounterVec
+	hookSeconds       *prometheus.HistogramVec
+	webhookEvents     *prometheus.CounterVec
+	streamGaps        prometheus.Counter
+	drainClosed       *prometheus.CounterVec
+	certificateErrors prometheus.Counter
 }
 
-// Sources are what is read when somebody asks, rather than counted.
-type Sources struct {
-	Version     string
-	Connections func() int
-	Limit       func() int
-	// ConnectRate and MessageRate are limits per second, 0 for none.
-	ConnectRate int
-	MessageRate int
-	QueuedBytes func() int64
-	// QueuedBytesLimit is what may wait for all clients together.
-	QueuedBytesLimit int64
-	Channels         func() int
-	Broker           func() broker.Status
-	State            func() contract.State
-	Users            func() int
-	WebhookQueue     func() int
-	BreakerOpen      func(hook string) bool
-}
-
-// New declares the metrics.
+// New declares the counters and the histograms. Watch adds the gauges.
 func New() *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
-	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-		m.registry.MustRegister(c)
-		return c
-	}
-	m.accepted = vec("websocket_accepted_total", "Connections accepted.", "protocol")
-	m.refused = vec("websocket_refused_total", "Handshakes refused, by reason: full, per_ip, rate, handshake_timeout, handshake_crowd, origin, draining, malformed, not_websocket, bad_request, channel_limit, token, permission, hook, broker, internal.", "reason")
-	m.closed = vec("websocket_closed_total", "Connections that ended, by close code; 1006 is a peer that went without a word.", "protocol", "code")
-	m.dropped = vec("websocket_dropped_clients_total", "Clients that the gateway gave up, by reason: slow, rate, heartbeat.", "reason")
-	m.messagesDropped = vec("websocket_dropped_messages_total", "Messages that slow clients did not get, by their channel's policy: DropOldest, LatestOnly.", "policy")
-	m.messagesReceived = vec("websocket_messages_received_total", "Messages from clients.", "protocol")
-	m.bytesReceived = vec("websocket_received_bytes_total", "Payload bytes from clients.", "protocol")
-	m.messagesSent = vec("websocket_messages_sent_total", "Frames written to clients, pings and close frames included.", "protocol")
-	m.bytesSent = vec("websocket_sent_bytes_total", "Bytes written to clients.", "protocol")
-	m.publishErrors = vec("websocket_publish_errors_total", "Publications that the broker did not take, by reason: unavailable, refused.", "reason")
-	m.protocolErrors = vec("websocket_command_errors_total", "Errors answered to Centrifuge commands, by code; application is for codes of the backend's own.", "code")
-	m.api = vec("websocket_api_requests_total", "Server API requests, by method and outcome: ok, error, refused.", "method", "outcome")
-	m.drainClosed = vec("websocket_drain_closed_total", "Connections closed by drains, by how: paced, forced.", "how")
-	m.hookCalls = vec("websocket_hook_calls_total", "Calls of hooks, by outcome: ok, error, disconnect, down, allowed_while_down, canceled.", "hook", "outcome")
-	m.webhookEvents = vec("websocket_webhook_events_total", "Events for the webhook, by outcome: delivered, rejected, failed, and those never sent: queue_full, shutdown.", "outcome")
-	m.streamGaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "websocket_stream_gaps_total", Help: "Gaps in channels' streams that could not be closed: who counted on the channel had to come back."})
-	m.hookSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "websocket_hook_seconds", Help: "Time until a hook's backend answered.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 9),
-	}, []string{"hook"})
-	m.apiSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "websocket_api_seconds", Help: "Time that server API requests took.", Buckets: prometheus.ExponentialBuckets(0.00025, 4, 9),
-	}, []string{"method"})
-	m.publishSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "websocket_publish_seconds", Help: "Time until the broker took a publication.",
-		Buckets: prometheus.ExponentialBuckets(0.00005, 4, 9),
-	})
-	m.certificates = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "websocket_certificate_errors_total", Help: "Changes of the certificate's files that could not be used; the old certificate stayed.",
-	})
-	// A series that begins at zero shows its first event as a rate.
-	for vec, values := range map[*prometheus.CounterVec][]string{
-		m.refused:         {"full", "per_ip", "rate", "handshake_timeout", "handshake_crowd", "origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "token", "permission", "hook", "broker", "internal"},
-		m.dropped:         {"slow", "rate", "heartbeat"},
-		m.messagesDropped: {transport.DropOldest.String(), transport.LatestOnly.String()},
-		m.publishErrors:   {"unavailable", "refused"},
-		m.drainClosed:     {"paced", "forced"},
-		m.webhookEvents:   {"delivered", "rejected", "failed", hooks.DropQueueFull, hooks.DropShutdown},
-	} {
-		for _, value := range values {
-			vec.WithLabelValues(value)
-		}
-	}
-	m.registry.MustRegister(m.publishSeconds, m.hookSeconds, m.apiSeconds, m.streamGaps, m.certificates, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{declarer: declarer{registry: prometheus.NewRegistry()}}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	m.declareConnections()
+	m.declareMessages()
+	m.declareBackends()
+	m.certificateErrors = m.counter("websocket_certificate_errors_total",
+		"The number of changes of the TLS certificate's files that the gateway could not use. It kept the old certificate.").
+		WithLabelValues()
 	return m
 }
 
-// Watch adds the gauges that are read from the gateway's parts.
-func (m *Metrics) Watch(s Sources) {
-	gauge := func(name, help string, labels prometheus.Labels, read func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
-	}
-	gauge("wsfleet_gateway_info", "Always 1; the version is in the label.", prometheus.Labels{"version": s.Version}, func() float64 { return 1 })
-	gauge(contract.MetricConnections, "Open client connections.", nil, func() float64 { return float64(s.Connections()) })
-	gauge("websocket_connections_limit", "Connections that this gateway holds at most.", nil, func() float64 { return float64(s.Limit()) })
-	gauge("websocket_connect_rate_limit", "New connections per second that this gateway takes at most; 0 is no limit.", nil, func() float64 { return float64(s.ConnectRate) })
-	gauge("websocket_message_rate_limit", "Messages per second that one client may send; 0 is no limit.", nil, func() float64 { return float64(s.MessageRate) })
-	gauge("websocket_queued_bytes", "Memory of the messages that wait for clients; one that waits for many counts once.", nil, func() float64 { return float64(s.QueuedBytes()) })
-	gauge("websocket_queued_bytes_limit", "Memory that may wait for all clients together.", nil, func() float64 { return float64(s.QueuedBytesLimit) })
-	gauge("websocket_channels", "Channels that this gateway holds at the broker.", nil, func() float64 { return float64(s.Channels()) })
-	gauge("websocket_users", "Users with connections to this gateway.", nil, func() float64 { return float64(s.Users()) })
-	gauge("websocket_webhook_queue", "Events that wait for the webhook's receiver.", nil, func() float64 { return float64(s.WebhookQueue()) })
-	for _, hook := range []string{hooks.HookConnect, hooks.HookSubscribe, hooks.HookPublish, hooks.HookRPC, hooks.HookWebhook} {
-		gauge("websocket_hook_breaker_open", "1 while a hook is not called because its backend is down.", prometheus.Labels{"hook": hook}, func() float64 { return is(s.BreakerOpen(hook)) })
-	}
-	for _, state := range []contract.BrokerState{contract.BrokerReady, contract.BrokerConnecting, contract.BrokerDegraded} {
-		gauge("websocket_broker_state", "1 for the state that the broker is in.", prometheus.Labels{"state": string(state)}, func() float64 { return is(s.Broker().State == state) })
-	}
-	for _, state := range []contract.State{contract.StateServing, contract.StateDraining, contract.StateDrained} {
-		gauge("websocket_drain_state", "1 for the state that the gateway is in.", prometheus.Labels{"state": string(state)}, func() float64 { return is(s.State() == state) })
-	}
+// declareConnections declares what is counted for each connection and handshake.
+func (m *Metrics) declareConnections() {
+	m.accepted = m.counter("websocket_accepted_total",
+		"The number of connections that the gateway accepted.", open("protocol"))
+	m.refused = m.counter("websocket_refused_total",
+		"The number of handshakes that the gateway refused.",
+		oneOf("reason", "full", "per_ip", "rate", "handshake_timeout", "handshake_crowd", "origin", "draining", "malformed",
+			"not_websocket", "bad_request", "channel_limit", "token", "permission", "hook", "broker", "internal"))
+	m.closed = m.counter("websocket_closed_total",
+		"The number of connections that ended, by close code. 1006 is a client that left without a close frame.",
+		open("protocol"), open("code"))
+	m.dropped = m.counter("websocket_dropped_clients_total",
+		"The number of clients that the gateway disconnected because they were too slow, sent too much or answered no ping.",
+		oneOf("reason", "slow", "rate", "heartbeat"))
+	m.drainClosed = m.counter("websocket_drain_closed_total",
+		"The number of connections that drains closed. paced ones were closed one after the other, "+
+			"forced ones at the deadline.",
+		oneOf("how", "paced", "forced"))
 }
 
-func is(b bool) float64 {
+// declareMessages declares what is counted for messages and their channels.
+func (m *Metrics) declareMessages() {
+	m.messagesDropped = m.counter("websocket_dropped_messages_total",
+		"The number of messages that slow clients did not get, by the slowConsumer policy of the channel.",
+		oneOf("policy", transport.DropOldest.String(), transport.LatestOnly.String()))
+	m.messagesReceived = m.counter("websocket_messages_received_total",
+		"The number of messages that clients sent.", open("protocol"))
+	m.bytesReceived = m.counter("websocket_received_bytes_total",
+		"The number of payload bytes that clients sent.", open("protocol"))
+	m.messagesSent = m.counter("websocket_messages_sent_total",
+		"The number of frames that the gateway wrote to clients, pings and close frames included.", open("protocol"))
+	m.bytesSent = m.counter("websocket_sent_bytes_total",
+		"The number of bytes that the gateway wrote to clients.", open("protocol"))
+	m.publishSeconds = m.histogram("websocket_publish_seconds",
+		"The time in seconds until the broker accepted a publication.", prometheus.ExponentialBuckets(0.00005, 4, 9)).
+		WithLabelValues()
+	m.publishErrors = m.counter("websocket_publish_errors_total",
+		"The number of publications that the broker did not accept.", oneOf("reason", "unavailable", "refused"))
+	m.commandErrors = m.counter("websocket_command_errors_total",
+		"The number of errors that the gateway answered to Centrifuge commands, by error code. "+
+			"application stands for all codes that backends define.", open("code"))
+	m.streamGaps = m.counter("websocket_stream_gaps_total",
+		"The number of gaps in the streams of channels that the gateway could not fill. "+
+			"Subscribers that rely on the stream had to subscribe again.").
+		WithLabelValues()
+}
+
+// declareBackends declares what is counted for the server API, hooks and the webhook.
+func (m *Metrics) declareBackends() {
+	m.apiRequests = m.counter("websocket_api_requests_total",
+		"The number of requests to the server API, by method.", open("method"), oneOf("outcome", "ok", "error", "refused"))
+	m.apiSeconds = m.histogram("websocket_api_seconds",
+		"The time in seconds that requests to the server API took, by method.",
+		prometheus.ExponentialBuckets(0.00025, 4, 9), open("method"))
+	m.hookCalls = m.counter("websocket_hook_calls_total",
+		"The number of calls of hooks.", open("hook"),
+		oneOf("outcome", "ok", "error", "disconnect", "down", "allowed_while_down", "canceled"))
+	m.hookSeconds = m.histogram("websocket_hook_seconds",
+		"The time in seconds until the backend of a hook answered.", prometheus.ExponentialBuckets(0.001, 3, 9), open("hook"))
+	m.webhookEvents = m.counter("websocket_webhook_events_total",
+		"The number of events for the webhook. Events with the outcome queue_full or shutdown were never sent.",
+		oneOf("outcome", "delivered", "rejected", "failed", hooks.DropQueueFull, hooks.DropShutdown))
+}
+
+// Sources are the functions and limits that the gauges of Watch read. The functions are called at every
+// scrape and must be safe for concurrent use.
+type Sources struct {
+	// Version is the gateway's release.
+	Version string
+	// Connections returns the number of open client connections, Limit the maximum.
+	Connections func() int
+	Limit       func() int
+	// ConnectRate is the maximum number of new connections per second of this gateway. 0 is no limit.
+	ConnectRate int
+	// MessageRate is the maximum number of messages per second of one connection. 0 is no limit.
+	MessageRate int
+	// QueuedBytes returns the memory in bytes of the messages that wait for clients.
+	QueuedBytes func() int64
+	// QueuedBytesLimit is the maximum of QueuedBytes.
+	QueuedBytesLimit int64
+	// Channels returns the number of channels that this gateway is subscribed to at the broker.
+	Channels func() int
+	Broker   func() broker.Status
+	State    func() contract.State
+	// Users returns the number of users that have a connection to this gateway.
+	Users func() int
+	// WebhookQueue returns the number of events that wait to be sent to the webhook.
+	WebhookQueue func() int
+	// BreakerOpen reports whether the gateway has stopped calling a hook because its backend is down.
+	BreakerOpen func(hook string) bool
+}
+
+// Watch declares the gauges that are read from the gateway's parts. Call it once.
+func (m *Metrics) Watch(s Sources) {
+	m.gauges("wsfleet_gateway_info", "Always 1. The label version is the release of the gateway.",
+		oneOf("version", s.Version), func(string) float64 { return 1 })
+	m.gauge(contract.MetricConnections, "The number of open client connections.",
+		func() float64 { return float64(s.Connections()) })
+	m.gauge("websocket_connections_limit", "The maximum number of connections that this gateway holds.",
+		func() float64 { return float64(s.Limit()) })
+	m.gauge("websocket_connect_rate_limit",
+		"The maximum number of new connections per second that this gateway accepts. 0 means no limit.",
+		func() float64 { return float64(s.ConnectRate) })
+	m.gauge("websocket_message_rate_limit",
+		"The maximum number of messages per second that one client may send. 0 means no limit.",
+		func() float64 { return float64(s.MessageRate) })
+	m.gauge("websocket_queued_bytes",
+		"The memory in bytes of the messages that wait for clients. A message that waits for many clients counts once.",
+		func() float64 { return float64(s.QueuedBytes()) })
+	m.gauge("websocket_queued_bytes_limit", "The maximum memory in bytes of messages that wait for all clients together.",
+		func() float64 { return float64(s.QueuedBytesLimit) })
+	m.gauge("websocket_channels", "The number of channels that this gateway is subscribed to at the broker.",
+		func() float64 { return float64(s.Channels()) })
+	m.gauge("websocket_users", "The number of users that have a connection to this gateway.",
+		func() float64 { return float64(s.Users()) })
+	m.gauge("websocket_webhook_queue", "The number of events that wait to be sent to the webhook.",
+		func() float64 { return float64(s.WebhookQueue()) })
+	m.gauges("websocket_hook_breaker_open",
+		"1 while the gateway does not call the hook because its backend is down.",
+		oneOf("hook", hooks.HookConnect, hooks.HookSubscribe, hooks.HookPublish, hooks.HookRPC, hooks.HookWebhook),
+		func(hook string) float64 { return boolValue(s.BreakerOpen(hook)) })
+	m.gauges("websocket_broker_state", "1 for the state of the connection to the broker, 0 for the other states.",
+		oneOf("state", string(contract.BrokerReady), string(contract.BrokerConnecting), string(contract.BrokerDegraded)),
+		func(state string) float64 { return boolValue(string(s.Broker().State) == state) })
+	m.gauges("websocket_drain_state", "1 for the state of the gateway, 0 for the other states.",
+		oneOf("state", string(contract.StateServing), string(contract.StateDraining), string(contract.StateDrained)),
+		func(state string) float64 { return boolValue(string(s.State()) == state) })
+}
+
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-// Handler serves the metrics.
+// Handler returns the handler of GET /metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
-}
-
-// ConnectionAccepted implements transport.Observer.
-func (m *Metrics) ConnectionAccepted(protocol string) { m.accepted.WithLabelValues(protocol).Inc() }
-
-// ConnectionRefused implements transport.Observer.
-func (m *Metrics) ConnectionRefused(reason string) { m.refused.WithLabelValues(reason).Inc() }
-
-// ConnectionClosed implements transport.Observer.
-func (m *Metrics) ConnectionClosed(protocol string, code int) {
-	m.closed.WithLabelValues(protocol, closeLabel(code)).Inc()
-}
-
-// ClientDropped implements transport.Observer.
-func (m *Metrics) ClientDropped(reason string) { m.dropped.WithLabelValues(reason).Inc() }
-
-// MessagesDropped implements transport.Observer.
-func (m *Metrics) MessagesDropped(policy transport.DropPolicy, n int) {
-	m.messagesDropped.WithLabelValues(policy.String()).Add(float64(n))
-}
-
-// MessageReceived implements transport.Observer.
-func (m *Metrics) MessageReceived(protocol string, bytes int) {
-	m.messagesReceived.WithLabelValues(protocol).Inc()
-	m.bytesReceived.WithLabelValues(protocol).Add(float64(bytes))
-}
-
-// MessagesSent implements transport.Observer.
-func (m *Metrics) MessagesSent(protocol string, messages, bytes int) {
-	m.messagesSent.WithLabelValues(protocol).Add(float64(messages))
-	m.bytesSent.WithLabelValues(protocol).Add(float64(bytes))
-}
-
-// Published counts an attempt to publish.
-func (m *Metrics) Published(took time.Duration, err error) {
-	switch {
-	case err == nil:
-		m.publishSeconds.Observe(took.Seconds())
-	case errors.Is(err, broker.ErrUnavailable):
-		m.publishErrors.WithLabelValues("unavailable").Inc()
-	default:
-		m.publishErrors.WithLabelValues("refused").Inc()
-	}
-}
-
-// CommandFailed counts an error answered to a command.
-func (m *Metrics) CommandFailed(code uint32) {
-	label := "application"
-	if code < firstOwnError {
-		label = strconv.FormatUint(uint64(code), 10)
-	}
-	m.protocolErrors.WithLabelValues(label).Inc()
-}
-
-// firstOwnError is where the codes begin that backends make up.
-const firstOwnError = 400
-
-// APIRequest counts a request to the server API.
-func (m *Metrics) APIRequest(method, outcome string, took time.Duration) {
-	m.api.WithLabelValues(method, outcome).Inc()
-	m.apiSeconds.WithLabelValues(method).Observe(took.Seconds())
-}
-
-// HookCalled implements hooks.Observer.
-func (m *Metrics) HookCalled(hook, outcome string, took time.Duration) {
-	m.hookCalls.WithLabelValues(hook, outcome).Inc()
-	m.hookSeconds.WithLabelValues(hook).Observe(took.Seconds())
-}
-
-// WebhookDelivered implements hooks.Observer.
-func (m *Metrics) WebhookDelivered(outcome string, events int) {
-	m.webhookEvents.WithLabelValues(outcome).Add(float64(events))
-}
-
-// WebhookDropped implements hooks.Observer.
-func (m *Metrics) WebhookDropped(reason string, events int) {
-	m.webhookEvents.WithLabelValues(reason).Add(float64(events))
-}
-
-// StreamGap counts a gap in a channel's stream that could not be closed.
-func (m *Metrics) StreamGap() { m.streamGaps.Inc() }
-
-// DrainClosed counts connections that a drain closed.
-func (m *Metrics) DrainClosed(n int, forced bool) {
-	how := "paced"
-	if forced {
-		how = "forced"
-	}
-	m.drainClosed.WithLabelValues(how).Add(float64(n))
-}
-
-// CertificateFailed counts a new certificate that could not be used.
-func (m *Metrics) CertificateFailed() { m.certificates.Inc() }
-
-// closeLabel bounds the codes that peers can make up.
-func closeLabel(code int) string {
-	known := []int{1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3001, 3004, 3005, 3008, 3010, 3011, 3012, 3500, 3501, 3502, 3503, 3504, 3505, 3507, 4008}
-	if slices.Contains(known, code) {
-		return strconv.Itoa(code)
-	}
-	return "other"
 }
