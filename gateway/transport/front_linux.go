@@ -11,7 +11,7 @@ import (
 )
 
 // HandshakeListener stands before the HTTP server of a port. It takes the connections of l, answers those itself
-// whose first request is the handshake of an endpoint, by path, and hands all others to whoever
+// whose first request is the handshake of an endpoint, by its pattern (see routes), and hands all others to whoever
 // accepts from the listener that it returns. An event loop does it, without a goroutine or a buffer
 // for clients that take their time. Only TCP is driven so: any other listener is returned as it is.
 func (s *Server) HandshakeListener(l net.Listener, endpoints map[string]*Endpoint) (net.Listener, error) {
@@ -32,7 +32,7 @@ func (s *Server) HandshakeListener(l net.Listener, endpoints map[string]*Endpoin
 		_ = unix.Close(int(fd))
 		return nil, fmt.Errorf("set up the listener: %w", err)
 	}
-	f := &front{Listener: l, server: s, endpoints: endpoints, loop: on, fd: fd, others: make(chan net.Conn), done: make(chan struct{})}
+	f := &front{Listener: l, server: s, routes: newRoutes(endpoints), loop: on, fd: fd, others: make(chan net.Conn), done: make(chan struct{})}
 	f.timer.owner = f
 	if err := on.add(f.fd, f, unix.EPOLLIN); err != nil {
 		_ = f.Close()
@@ -44,12 +44,12 @@ func (s *Server) HandshakeListener(l net.Listener, endpoints map[string]*Endpoin
 // front is a listener for what is no handshake.
 type front struct {
 	net.Listener
-	server    *Server
-	endpoints map[string]*Endpoint
-	loop      *loop
-	timer     timer
-	others    chan net.Conn
-	done      chan struct{}
+	server *Server
+	routes *routes
+	loop   *loop
+	timer  timer
+	others chan net.Conn
+	done   chan struct{}
 
 	// door is held over every system call on fd.
 	door sync.Mutex

@@ -123,7 +123,7 @@ func (a arrived) work() { a.serve(a.fd) }
 // serve answers a handshake, and hands on what is none.
 func (g *guest) serve(fd int32) {
 	if r, early, ok := handshakeIn(g.head); ok {
-		if e, ok := g.front.endpoints[r.URL.Path]; ok {
+		if e := g.front.routes.find(r); e != nil {
 			r.RemoteAddr = g.address.String()
 			g.receive(&frontDoor{guest: g, fd: fd, early: early}, r, e)
 			return
