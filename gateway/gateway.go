@@ -70,7 +70,7 @@ type Gateway struct {
 	options Options
 	log     *slog.Logger
 
-	instance registry.Instance
+	instance registry.GatewayID
 	metrics  *metrics.Metrics
 	server   *transport.Server
 	hub      *hub.Hub
@@ -81,7 +81,7 @@ type Gateway struct {
 	presence *presence.Keeper
 	backend  *control.Backend
 	// occupancy is there when the webhook wants to know of channels.
-	occupancy *occupancy.Keeper
+	occupancy *occupancy.Tracker
 	drain     *drain.Machine
 	// shut: the gateway ends at once, without a drain.
 	shut atomic.Bool
@@ -96,7 +96,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	if o.CloseTimeout == 0 {
 		o.CloseTimeout = CloseTimeout
 	}
-	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New(), instance: registry.NewInstance()}
+	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New(), instance: registry.NewGatewayID()}
 	for _, make := range []func() error{g.makeTokens, g.makeHooks, g.makeChannels, g.makeServer} {
 		if err := make(); err != nil {
 			return nil, err

@@ -55,13 +55,13 @@ func (g *Gateway) makeChannels() error {
 	if g.hooks.Wants(hooks.Occupied) || g.hooks.Wants(hooks.Vacated) {
 		g.occupancy = occupancy.New(occupancy.Options{
 			Directory: g.broker, TTL: g.options.OccupancyTTL, Occupied: g.emitter(hooks.Occupied), Vacated: g.emitter(hooks.Vacated),
-			Crowded: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
+			Backpressure: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
 		})
-		o.FirstSubscriber, o.LastUnsubscribed = g.occupancy.Appeared, g.occupancy.Vanished
+		o.FirstSubscriber, o.LastUnsubscribed = g.occupancy.FirstSubscriber, g.occupancy.LastUnsubscribed
 	}
 	g.hub = hub.New(o)
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
-	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Patience: brokerTimeout, Logger: g.log})
+	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Timeout: brokerTimeout, Logger: g.log})
 	g.backend = control.New(control.Options{
 		Instance: g.instance, Node: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
 		Published: g.metrics.Published, Logger: g.log,

@@ -83,7 +83,7 @@ func (b *Backend) Connection(ctx context.Context, id string) (*serverapi.Connect
 	if err != nil {
 		return nil, serverapi.ErrUnknownConnection
 	}
-	found, err := b.list(ctx, []string{registry.InstanceOf(parsed).String()}, connectionsQuestion{Client: parsed.String(), Limit: 1})
+	found, err := b.list(ctx, []string{registry.GatewayOf(parsed).String()}, connectionsQuestion{Client: parsed.String(), Limit: 1})
 	if err != nil {
 		return nil, err
 	}

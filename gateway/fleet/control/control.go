@@ -26,7 +26,7 @@ type Clients = registry.Registry[protocol.Client]
 
 // Options are what a Backend is made of.
 type Options struct {
-	Instance registry.Instance
+	Instance registry.GatewayID
 	// Node and Version are what this gateway says of itself.
 	Node, Version string
 	Broker        broker.Broker

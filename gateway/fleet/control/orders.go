@@ -121,13 +121,13 @@ func (b *Backend) where(ctx context.Context, o order) ([]string, error) {
 	if err != nil {
 		return nil, serverapi.ErrUnknownConnection
 	}
-	return []string{registry.InstanceOf(id).String()}, nil
+	return []string{registry.GatewayOf(id).String()}, nil
 }
 
 // targets are the clients here that an order means.
 func (b *Backend) targets(o order) []protocol.Client {
 	if o.Client == "" {
-		return b.options.Clients.Of(o.User)
+		return b.options.Clients.ByUser(o.User)
 	}
 	id, err := uuid.Parse(o.Client)
 	if err != nil {

@@ -119,7 +119,7 @@ func (n *node) Lookup(_ context.Context, user string) ([]string, error) {
 type gateway struct {
 	*control.Backend
 	t        *testing.T
-	instance registry.Instance
+	instance registry.GatewayID
 	clients  *control.Clients
 	hub      *hub.Hub
 	node     *node
@@ -168,7 +168,7 @@ func fleet(t *testing.T, names string, do func(t *testing.T, gateways []*gateway
 func newGateway(t *testing.T, name string, n *node) *gateway {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	g := &gateway{t: t, instance: registry.NewInstance(), node: n}
+	g := &gateway{t: t, instance: registry.NewGatewayID(), node: n}
 	n.instance = g.instance.String()
 	g.hub = hub.New(hub.Options{Broker: n, Logger: log, UnsubscribeDelay: time.Second, Rules: channel.Rules{
 		{Pattern: "kept:*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}}, {Pattern: "seen:*", Presence: true},

@@ -1,8 +1,9 @@
-// Package occupancy tells which channels have subscribers in the fleet: when the first comes, when the
-// last is gone, and also when the last was on a gateway that is gone without a word. Who has which
-// channels is the broker's to know: this package tells it in time, and hands its answers on.
+// Package occupancy reports which channels have subscribers anywhere in the fleet: when a channel gets its first
+// subscriber (occupied), and when it loses its last (vacated), also when that was on a gateway that crashed.
 //
-// lapse.go asks for the channels of gateways that are gone.
+// The broker's directory decides which channels are occupied. This package keeps this gateway's channels registered
+// there with a lease.Set and passes the directory's answers on. Package gateway connects it: the hub calls
+// FirstSubscriber and LastUnsubscribed, and the webhook sends what Options.Occupied and Options.Vacated receive.
 package occupancy
 
 import (
@@ -16,86 +17,101 @@ import (
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
-// Directory is where all gateways say which channels have subscribers with them.
+// Directory is the part of the broker in which all gateways register the channels that have subscribers on them.
 type Directory interface {
+	// Occupy registers this gateway's channels for ttl. It returns those that no gateway had. An error can come with a
+	// part of the answer.
 	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
+	// Vacate removes this gateway's channels. It returns those that no gateway has any more. An error can come with a
+	// part of the answer.
 	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
+	// VacateExpired removes some of the registrations that have expired. It returns the channels that no gateway has any
+	// more, and none when no registration has expired. An error can come with a part of the answer.
 	VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error)
 }
 
-// Options are what a Keeper is made of.
+// Options configure a Tracker.
 type Options struct {
 	Directory Directory
-	// TTL is how long the channels of a gateway that is gone count as occupied: lease.TTL when it is 0.
+	// TTL is how long the channels of a crashed gateway stay occupied. 0 means lease.TTL.
 	TTL time.Duration
-	// Occupied and Vacated are told of channels, one call after the other. They must not block.
-	Occupied, Vacated func(channels []string)
-	// Crowded says that news of gateways that are gone had better wait.
-	Crowded func() bool
-	Logger  *slog.Logger
+	// Occupied is called with channels that got their first subscriber in the fleet. Occupied and Vacated are never
+	// called at the same time, and must not block.
+	Occupied func(channels []string)
+	// Vacated is called with channels that lost their last subscriber in the fleet.
+	Vacated func(channels []string)
+	// Backpressure reports whether channels of crashed gateways should wait in the directory for now, because there is
+	// much to send already.
+	Backpressure func() bool
+	Logger       *slog.Logger
 }
 
-// Keeper is safe for use by many goroutines. Run it.
-type Keeper struct {
+// Tracker registers the channels of this gateway and reports which channels became occupied or vacated. Run must be
+// running. A Tracker is safe for use by many goroutines.
+type Tracker struct {
 	options  Options
-	roster   *lease.Roster
+	leases   *lease.Set
 	warnings *ratelog.Limiter
-	// turn has room for one: who asks the directory, until its answer is told. So what is told last of a
-	// channel is what holds.
-	turn chan struct{}
+	// serial is a lock with room for one token. It is held from a call to the directory until its answer has been
+	// reported, so that the last report about a channel is the one that holds.
+	serial chan struct{}
 }
 
-// New returns a keeper without channels.
-func New(o Options) *Keeper {
+// New returns a Tracker without channels.
+func New(o Options) *Tracker {
 	if o.TTL == 0 {
 		o.TTL = lease.TTL
 	}
-	k := &Keeper{options: o, warnings: ratelog.New(o.Logger), turn: make(chan struct{}, 1)}
-	k.roster = lease.New(lease.Options{Hold: k.occupy, LetGo: k.vacate, TTL: o.TTL, Logger: o.Logger})
-	return k
+	t := &Tracker{options: o, warnings: ratelog.New(o.Logger), serial: make(chan struct{}, 1)}
+	t.leases = lease.New(lease.Options{Register: t.occupy, Deregister: t.vacate, TTL: o.TTL, Logger: o.Logger})
+	return t
 }
 
-// Appeared is a channel's first subscriber on this gateway, Vanished the leave of its last.
-func (k *Keeper) Appeared(channel string) { k.roster.Want(channel) }
+// FirstSubscriber registers a channel that got its first subscriber on this gateway. It does not wait for the
+// directory.
+func (t *Tracker) FirstSubscriber(channel string) { t.leases.Add(channel) }
 
-// Vanished undoes Appeared.
-func (k *Keeper) Vanished(channel string) { k.roster.Unwant(channel) }
+// LastUnsubscribed removes a channel that lost its last subscriber on this gateway. It does not wait for the directory.
+func (t *Tracker) LastUnsubscribed(channel string) { t.leases.Remove(channel) }
 
-// Withdraw takes all channels of this gateway back and waits until that is told, or until the context
-// ends. It needs Run.
-func (k *Keeper) Withdraw(ctx context.Context) error { return k.roster.Withdraw(ctx) }
+// Withdraw removes all channels of this gateway and blocks until the answers have been reported. It returns ctx.Err()
+// when ctx ends first.
+func (t *Tracker) Withdraw(ctx context.Context) error { return t.leases.Withdraw(ctx) }
 
-// Run keeps the directory right until the context ends.
-func (k *Keeper) Run(ctx context.Context) error {
+// Run keeps the directory in step with this gateway's channels and expires those of crashed gateways. It blocks until
+// ctx ends and returns nil.
+func (t *Tracker) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return k.roster.Run(ctx) })
-	group.Go(func() error { return k.lapsing(ctx) })
+	group.Go(func() error { return t.leases.Run(ctx) })
+	group.Go(func() error { return t.expire(ctx) })
 	return group.Wait()
 }
 
-// occupy tells the fleet which channels have subscribers here, and the backend which had none.
-func (k *Keeper) occupy(ctx context.Context, channels []string) error {
-	return k.ask(ctx, k.options.Occupied, func() ([]string, error) {
-		return k.options.Directory.Occupy(ctx, channels, k.options.TTL)
+// occupy registers channels and reports those that no gateway had. It returns the directory's error, or ctx.Err().
+func (t *Tracker) occupy(ctx context.Context, channels []string) error {
+	return t.callAndReport(ctx, t.options.Occupied, func() ([]string, error) {
+		return t.options.Directory.Occupy(ctx, channels, t.options.TTL)
 	})
 }
 
-// vacate is its opposite.
-func (k *Keeper) vacate(ctx context.Context, channels []string) error {
-	return k.ask(ctx, k.options.Vacated, func() ([]string, error) {
-		return k.options.Directory.Vacate(ctx, channels)
+// vacate removes channels and reports those that no gateway has any more. It returns the directory's error, or
+// ctx.Err().
+func (t *Tracker) vacate(ctx context.Context, channels []string) error {
+	return t.callAndReport(ctx, t.options.Vacated, func() ([]string, error) {
+		return t.options.Directory.Vacate(ctx, channels)
 	})
 }
 
-// ask tells what the directory answers, also what comes with an error: nobody else is told of that.
-func (k *Keeper) ask(ctx context.Context, tell func([]string), question func() ([]string, error)) error {
+// callAndReport calls the directory and reports its answer. The part of an answer that comes with an error is reported
+// too, because no other gateway gets it. It returns the error of call, or ctx.Err() when ctx ends first.
+func (t *Tracker) callAndReport(ctx context.Context, report func([]string), call func() ([]string, error)) error {
 	select {
-	case k.turn <- struct{}{}:
+	case t.serial <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-k.turn }()
-	channels, err := question()
-	tell(channels)
+	defer func() { <-t.serial }()
+	channels, err := call()
+	report(channels)
 	return err
 }

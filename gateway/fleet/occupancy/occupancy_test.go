@@ -24,35 +24,39 @@ const ttl = 12 * time.Second
 
 var errDown = errors.New("down")
 
-// directory says yes to everything, and has a list of channels whose gateways are gone.
-type directory struct {
-	mu     sync.Mutex
-	lapsed []string
-	down   bool
-	ttl    time.Duration
-	// asked is when it was last asked for lapsed channels.
-	asked time.Time
-	// during, when there is one, runs while a call is under way.
+// fakeDirectory answers every Occupy and Vacate with all channels of the call.
+type fakeDirectory struct {
+	// mu guards the fields below.
+	mu sync.Mutex
+	// expired are the channels that VacateExpired has yet to return.
+	expired []string
+	// down makes all calls fail with a part of the answer.
+	down bool
+	// ttl is that of the last call.
+	ttl time.Duration
+	// lastCheck is the time of the last call of VacateExpired.
+	lastCheck time.Time
+	// during, if not nil, runs within VacateExpired.
 	during func()
 }
 
-// perCall is how many lapsed channels it returns at once.
-const perCall = 10
+// maxPerCall is the maximum number of channels that VacateExpired returns.
+const maxPerCall = 10
 
-func (d *directory) Occupy(_ context.Context, channels []string, ttl time.Duration) ([]string, error) {
+func (d *fakeDirectory) Occupy(_ context.Context, channels []string, ttl time.Duration) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ttl = ttl
 	return d.answer(channels)
 }
 
-func (d *directory) Vacate(_ context.Context, channels []string) ([]string, error) {
+func (d *fakeDirectory) Vacate(_ context.Context, channels []string) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.answer(channels)
 }
 
-func (d *directory) VacateExpired(_ context.Context, ttl time.Duration) ([]string, error) {
+func (d *fakeDirectory) VacateExpired(_ context.Context, ttl time.Duration) ([]string, error) {
 	d.mu.Lock()
 	during := d.during
 	d.mu.Unlock()
@@ -61,88 +65,95 @@ func (d *directory) VacateExpired(_ context.Context, ttl time.Duration) ([]strin
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked, d.ttl = time.Now(), ttl
-	some := d.lapsed[:min(perCall, len(d.lapsed))]
-	d.lapsed = d.lapsed[len(some):]
+	d.lastCheck, d.ttl = time.Now(), ttl
+	some := d.expired[:min(maxPerCall, len(d.expired))]
+	d.expired = d.expired[len(some):]
 	return d.answer(some)
 }
 
-// answer has part of an answer also with an error.
-func (d *directory) answer(channels []string) ([]string, error) {
+// answer returns channels, or the first of them with an error. The caller holds mu.
+func (d *fakeDirectory) answer(channels []string) ([]string, error) {
 	if d.down {
 		return channels[:min(1, len(channels))], errDown
 	}
 	return channels, nil
 }
 
-func (d *directory) set(down bool, lapsed ...string) {
+// set makes the directory fail or work, and adds expired channels.
+func (d *fakeDirectory) set(down bool, expired ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.down, d.lapsed = down, append(d.lapsed, lapsed...)
+	d.down, d.expired = down, append(d.expired, expired...)
 }
 
-func (d *directory) onAsk(during func()) {
+func (d *fakeDirectory) onCheck(during func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.during = during
 }
 
-func (d *directory) lastAsked() time.Time {
+func (d *fakeDirectory) checkedAt() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.asked
+	return d.lastCheck
 }
 
-func (d *directory) lastTTL() time.Duration {
+func (d *fakeDirectory) lastTTL() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.ttl
 }
 
-// rig is a keeper that runs, and what it tells: +a is occupied, -a is vacated.
-type rig struct {
-	*occupancy.Keeper
-	directory directory
+// harness is a running tracker and a recorder of its reports: "+a" when a is occupied, "-a" when a is vacated.
+type harness struct {
+	*occupancy.Tracker
+	directory fakeDirectory
 
-	mu      sync.Mutex
-	told    []string
-	crowded bool
+	// mu guards the fields below.
+	mu           sync.Mutex
+	recorded     []string
+	backpressure bool
 }
 
-func (r *rig) tell(sign string) func([]string) {
+// record returns a callback for reports.
+func (r *harness) record(sign string) func([]string) {
 	return func(channels []string) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, channel := range channels {
-			r.told = append(r.told, sign+channel)
+			r.recorded = append(r.recorded, sign+channel)
 		}
 	}
 }
 
-// heard is what it told since the last time.
-func (r *rig) heard() string {
+// reports returns the reports since it was last called.
+func (r *harness) reports() string {
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	told := strings.Join(r.told, " ")
-	r.told = nil
-	return told
+	recorded := strings.Join(r.recorded, " ")
+	r.recorded = nil
+	return recorded
 }
 
-func (r *rig) crowd(crowded bool) {
+func (r *harness) setBackpressure(on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.crowded = crowded
+	r.backpressure = on
 }
 
-// test runs a keeper in a bubble of its own.
-func test(t *testing.T, ttl time.Duration, do func(t *testing.T, r *rig)) {
+// test calls do with a running tracker in a synctest bubble.
+func test(t *testing.T, ttl time.Duration, do func(t *testing.T, r *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{}
-		r.Keeper = occupancy.New(occupancy.Options{
-			Directory: &r.directory, TTL: ttl, Occupied: r.tell("+"), Vacated: r.tell("-"), Logger: slog.New(slog.DiscardHandler),
-			Crowded: func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.crowded },
+		r := &harness{}
+		r.Tracker = occupancy.New(occupancy.Options{
+			Directory:    &r.directory,
+			TTL:          ttl,
+			Occupied:     r.record("+"),
+			Vacated:      r.record("-"),
+			Backpressure: func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.backpressure },
+			Logger:       slog.New(slog.DiscardHandler),
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
@@ -156,82 +167,82 @@ func test(t *testing.T, ttl time.Duration, do func(t *testing.T, r *rig)) {
 	})
 }
 
-func TestChannelsThatComeAndGo(t *testing.T) {
-	test(t, ttl, func(t *testing.T, r *rig) {
-		r.Appeared("a")
-		require.Equal(t, "+a", r.heard())
+func TestTrackerReportsOccupiedAndVacated(t *testing.T) {
+	test(t, ttl, func(t *testing.T, r *harness) {
+		r.FirstSubscriber("a")
+		require.Equal(t, "+a", r.reports())
 		require.Equal(t, ttl, r.directory.lastTTL())
 		time.Sleep(ttl)
-		require.Equal(t, "+a +a +a", r.heard(), "it is renewed, and this directory says yes to everything")
-		r.Vanished("a")
-		require.Equal(t, "-a", r.heard())
-		r.Appeared("b")
-		require.Equal(t, "+b", r.heard())
+		require.Equal(t, "+a +a +a", r.reports(), "it is renewed, and this directory answers every call with all channels")
+		r.LastUnsubscribed("a")
+		require.Equal(t, "-a", r.reports())
+		r.FirstSubscriber("b")
+		require.Equal(t, "+b", r.reports())
 		require.NoError(t, r.Withdraw(t.Context()))
-		require.Equal(t, "-b", r.heard())
+		require.Equal(t, "-b", r.reports())
 	})
 }
 
-func TestAnAnswerIsToldAlsoWithAnError(t *testing.T) {
-	test(t, ttl, func(t *testing.T, r *rig) {
+func TestTrackerReportsPartialAnswerOfFailedCall(t *testing.T) {
+	test(t, ttl, func(t *testing.T, r *harness) {
 		r.directory.set(true)
-		r.Appeared("a")
-		require.Equal(t, "+a", r.heard())
-		r.Vanished("a")
+		r.FirstSubscriber("a")
+		require.Equal(t, "+a", r.reports())
+		r.LastUnsubscribed("a")
 		time.Sleep(time.Second)
-		require.Equal(t, "-a", r.heard())
+		require.Equal(t, "-a", r.reports())
 		r.directory.set(true, "gone", "later")
 		time.Sleep(ttl)
-		require.Contains(t, r.heard(), "-gone")
+		require.Contains(t, r.reports(), "-gone")
 	})
 }
 
-func TestChannelsOfGatewaysThatAreGone(t *testing.T) {
-	test(t, ttl, func(t *testing.T, r *rig) {
+func TestTrackerReportsChannelsOfCrashedGateways(t *testing.T) {
+	test(t, ttl, func(t *testing.T, r *harness) {
 		r.directory.set(false, "a", "b")
 		time.Sleep(ttl / 10)
-		require.Equal(t, "-a -b", r.heard())
+		require.Equal(t, "-a -b", r.reports())
 		require.Equal(t, ttl, r.directory.lastTTL())
 		r.directory.set(true)
 		time.Sleep(ttl)
 		r.directory.set(false, "c")
 		time.Sleep(ttl / 10)
-		require.Equal(t, "-c", r.heard(), "it asks as often while the directory is away")
+		require.Equal(t, "-c", r.reports(), "failed calls do not change the interval")
 	})
 }
 
-func TestManyAreTakenWhileThereIsRoom(t *testing.T) {
-	test(t, ttl, func(t *testing.T, r *rig) {
-		for i := range 10*perCall + 1 {
+func TestTrackerStopsExpiringUnderBackpressure(t *testing.T) {
+	test(t, ttl, func(t *testing.T, r *harness) {
+		for i := range 10*maxPerCall + 1 {
 			r.directory.set(false, fmt.Sprint(i))
 		}
-		r.crowd(true)
+		r.setBackpressure(true)
 		time.Sleep(ttl)
-		require.Empty(t, r.heard())
-		require.True(t, r.directory.lastAsked().IsZero(), "they are kept there")
-		r.crowd(false)
+		require.Empty(t, r.reports())
+		require.True(t, r.directory.checkedAt().IsZero(), "the directory keeps them")
+		r.setBackpressure(false)
 		time.Sleep(ttl / 10)
-		require.Len(t, strings.Fields(r.heard()), 10*perCall+1)
+		require.Len(t, strings.Fields(r.reports()), 10*maxPerCall+1)
 	})
 }
 
-// A channel that is occupied again right after it was vacated is told of in that order.
-func TestWhatHoldsIsToldLast(t *testing.T) {
-	test(t, ttl, func(t *testing.T, r *rig) {
+// A channel that is occupied right after it expired is reported in that order.
+func TestTrackerReportsInOrder(t *testing.T) {
+	test(t, ttl, func(t *testing.T, r *harness) {
 		r.directory.set(false, "a")
-		r.directory.onAsk(func() {
-			r.Appeared("a")
+		r.directory.onCheck(func() {
+			r.FirstSubscriber("a")
 			time.Sleep(time.Second)
 		})
 		time.Sleep(ttl/10 + 1500*time.Millisecond)
-		require.Equal(t, "-a +a", r.heard())
+		require.Equal(t, "-a +a", r.reports())
 	})
 }
 
-func TestWithoutATimeToLive(t *testing.T) {
-	test(t, 0, func(t *testing.T, r *rig) {
-		r.Appeared("a")
-		require.Equal(t, "+a", r.heard())
+func TestTrackerHasDefaultTTL(t *testing.T) {
+	test(t, 0, func(t *testing.T, r *harness) {
+		r.FirstSubscriber("a")
+		require.Equal(t, "+a", r.reports())
 		require.Equal(t, lease.TTL, r.directory.lastTTL())
 	})
 }

@@ -1,5 +1,8 @@
-// Package registry knows the clients of this gateway by connection and by user, and keeps the fleet's
-// directory of which gateways hold which users: messages to a user go to these gateways only.
+// Package registry holds the clients of this gateway by connection and by user, and registers these users in the
+// fleet's directory, so that other gateways send commands for a user to the right gateways only.
+//
+// Package gateway adds and removes clients; package control finds the clients of a command here. The registrations are
+// a lease.Set.
 package registry
 
 import (
@@ -15,95 +18,107 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/fleet/lease"
 )
 
-// linger is how long a gateway holds a user after its last connection: pages that reload come back.
-const linger = 5 * time.Second
+// deregisterDelay is how long a user stays registered after the last connection closed. A page that reloads is back
+// within it, which saves two calls to the directory.
+const deregisterDelay = 5 * time.Second
 
-// ErrTooMany is a user with as many connections as one may have here.
-var ErrTooMany = errors.New("too many connections of one user")
+// ErrTooManyConnections is returned by Add when the user has MaxPerUser connections on this gateway.
+var ErrTooManyConnections = errors.New("too many connections of one user")
 
-// Options are what a Registry is made of.
+// Options configure a Registry.
 type Options struct {
+	// Directory is where the fleet's gateways register their users.
 	Directory broker.Directory
-	// MaxPerUser bounds the connections of one user on this gateway; 0 is no bound.
+	// MaxPerUser is the maximum number of connections of one user on this gateway. 0 means no limit.
 	MaxPerUser int
-	// Patience bounds how long Add waits for the directory; 0: as long as its context.
-	Patience time.Duration
-	Logger   *slog.Logger
+	// Timeout is how long Add waits for the directory. 0 means as long as its context.
+	Timeout time.Duration
+	Logger  *slog.Logger
 }
 
-// Registry is safe for use by many goroutines. Run it. C is what a client is to whoever asks.
+// Registry holds clients of type C. Run must be running for the directory to follow. A Registry is safe for use by
+// many goroutines.
 type Registry[C any] struct {
 	options Options
-	roster  *lease.Roster
+	leases  *lease.Set
 
+	// mu guards the fields below.
 	mu      sync.Mutex
 	clients map[uuid.UUID]*entry[C]
 	users   map[string]*user[C]
-	// lingering counts users without connections.
-	lingering int
-	// closed: who leaves needs no linger any more.
+	// leaving counts the users that have no connection and are still registered.
+	leaving int
+	// closed means that Run has returned: users that leave need no timer any more.
 	closed bool
 }
 
-// entry is a connection, in a list of its user's: most users have one, some have very many.
+// entry is a connection in the linked list of its user. Most users have one connection, some have very many.
 type entry[C any] struct {
-	client         C
+	client C
+	// user is nil for a connection without a user.
 	user           *user[C]
 	previous, next *entry[C]
 }
 
-// user is somebody with connections here, or who had some a moment ago.
+// user is a user with connections on this gateway, or one whose last connection closed less than deregisterDelay ago.
 type user[C any] struct {
 	name  string
 	first *entry[C]
 	count int
-	// leaving ends the linger.
-	leaving *time.Timer
+	// deregister fires deregisterDelay after the last connection closed. It is nil as long as there are connections.
+	deregister *time.Timer
 }
 
-// New returns an empty registry.
+// New returns an empty Registry.
 func New[C any](o Options) *Registry[C] {
 	return &Registry[C]{
-		options: o, clients: map[uuid.UUID]*entry[C]{}, users: map[string]*user[C]{},
-		roster: lease.New(lease.Options{
-			Hold:   func(ctx context.Context, users []string) error { return o.Directory.Register(ctx, users, lease.TTL) },
-			LetGo:  o.Directory.Deregister,
-			Logger: o.Logger,
+		options: o,
+		clients: map[uuid.UUID]*entry[C]{},
+		users:   map[string]*user[C]{},
+		leases: lease.New(lease.Options{
+			Register: func(ctx context.Context, users []string) error {
+				return o.Directory.Register(ctx, users, lease.TTL)
+			},
+			Deregister: o.Directory.Deregister,
+			Logger:     o.Logger,
 		}),
 	}
 }
 
-// Run keeps the directory right until the context ends.
+// Run keeps the directory in step with the users. It blocks until ctx ends and returns nil.
 func (r *Registry[C]) Run(ctx context.Context) error {
-	err := r.roster.Run(ctx)
+	err := r.leases.Run(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
 	for _, u := range r.users {
-		if u.leaving != nil {
-			u.leaving.Stop()
+		if u.deregister != nil {
+			u.deregister.Stop()
 		}
 	}
 	return err
 }
 
-// Withdraw takes all users of this gateway out of the directory.
-func (r *Registry[C]) Withdraw(ctx context.Context) error { return r.roster.Withdraw(ctx) }
+// Withdraw removes all users of this gateway from the directory and blocks until that is done. It returns ctx.Err()
+// when ctx ends first.
+func (r *Registry[C]) Withdraw(ctx context.Context) error { return r.leases.Withdraw(ctx) }
 
-// Add takes a connection in. With a user, it returns when the directory knows: whatever is sent to the
-// user from then on finds it. Remove it, unless there was an error.
+// Add adds the client c with its connection's id and the name of its user, which may be empty. For a client with a user
+// it blocks until the directory has registered the user, so that every later command for the user reaches the client.
+// It returns ErrTooManyConnections when the user has MaxPerUser connections, and broker.ErrUnavailable when the
+// directory has not answered within Options.Timeout or when ctx ends. After a nil error the caller must call Remove.
 func (r *Registry[C]) Add(ctx context.Context, id uuid.UUID, name string, c C) error {
-	held, err := r.add(id, name, c)
-	if err != nil || held == nil {
+	registered, err := r.add(id, name, c)
+	if err != nil || registered == nil {
 		return err
 	}
-	if p := r.options.Patience; p > 0 {
+	if timeout := r.options.Timeout; timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p)
+		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	select {
-	case <-held:
+	case <-registered:
 		return nil
 	case <-ctx.Done():
 		r.Remove(id)
@@ -111,7 +126,9 @@ func (r *Registry[C]) Add(ctx context.Context, id uuid.UUID, name string, c C) e
 	}
 }
 
-func (r *Registry[C]) add(id uuid.UUID, name string, c C) (held <-chan struct{}, err error) {
+// add adds a client without waiting. The channel that it returns is closed once the user is registered; it is nil for a
+// client without a user.
+func (r *Registry[C]) add(id uuid.UUID, name string, c C) (registered <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := &entry[C]{client: c}
@@ -125,19 +142,19 @@ func (r *Registry[C]) add(id uuid.UUID, name string, c C) (held <-chan struct{},
 		u = &user[C]{name: name}
 		r.users[name] = u
 	case r.options.MaxPerUser > 0 && u.count >= r.options.MaxPerUser:
-		return nil, ErrTooMany
-	case u.leaving != nil:
-		u.leaving.Stop()
-		u.leaving = nil
-		r.lingering--
+		return nil, ErrTooManyConnections
+	case u.deregister != nil:
+		u.deregister.Stop()
+		u.deregister = nil
+		r.leaving--
 	}
 	r.clients[id] = e
 	u.add(e)
-	// Under the lock, so that the roster sees who comes and goes in the order of the decisions.
-	return r.roster.Want(name), nil
+	// This happens under mu, so that additions and removals reach the lease set in the order in which they happen here.
+	return r.leases.Add(name), nil
 }
 
-// Remove lets a connection go.
+// Remove removes the client of a connection. It does nothing for an id that was not added.
 func (r *Registry[C]) Remove(id uuid.UUID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,24 +170,25 @@ func (r *Registry[C]) Remove(id uuid.UUID) {
 	if u.remove(e); u.count > 0 {
 		return
 	}
-	r.lingering++
-	u.leaving = time.AfterFunc(linger, func() { r.forget(u) })
+	r.leaving++
+	u.deregister = time.AfterFunc(deregisterDelay, func() { r.deregister(u) })
 	if r.closed {
-		u.leaving.Stop()
+		u.deregister.Stop()
 	}
 }
 
-// forget ends a user's linger, unless there is a connection again.
-func (r *Registry[C]) forget(u *user[C]) {
+// deregister removes a user from the directory, unless the user has a connection again.
+func (r *Registry[C]) deregister(u *user[C]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.users[u.name] == u && u.count == 0 {
 		delete(r.users, u.name)
-		r.lingering--
-		r.roster.Unwant(u.name)
+		r.leaving--
+		r.leases.Remove(u.name)
 	}
 }
 
+// add puts e at the front of the list.
 func (u *user[C]) add(e *entry[C]) {
 	e.user, e.next = u, u.first
 	if u.first != nil {
@@ -180,6 +198,7 @@ func (u *user[C]) add(e *entry[C]) {
 	u.count++
 }
 
+// remove takes e out of the list.
 func (u *user[C]) remove(e *entry[C]) {
 	if e.previous != nil {
 		e.previous.next = e.next
@@ -192,7 +211,7 @@ func (u *user[C]) remove(e *entry[C]) {
 	u.count--
 }
 
-// Client is a connection of this gateway.
+// Client returns the client of a connection, and false when this gateway has no such connection.
 func (r *Registry[C]) Client(id uuid.UUID) (c C, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -203,8 +222,8 @@ func (r *Registry[C]) Client(id uuid.UUID) (c C, ok bool) {
 	return e.client, true
 }
 
-// Of are a user's connections here.
-func (r *Registry[C]) Of(name string) []C {
+// ByUser returns the user's clients on this gateway, the newest first.
+func (r *Registry[C]) ByUser(name string) []C {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.users[name]
@@ -218,7 +237,7 @@ func (r *Registry[C]) Of(name string) []C {
 	return out
 }
 
-// All are the connections of this gateway.
+// All returns all clients of this gateway in no particular order.
 func (r *Registry[C]) All() []C {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -229,9 +248,9 @@ func (r *Registry[C]) All() []C {
 	return out
 }
 
-// Count is how many clients, and users of theirs, there are.
+// Count returns the number of clients on this gateway and the number of different users among them.
 func (r *Registry[C]) Count() (clients, users int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.clients), len(r.users) - r.lingering
+	return len(r.clients), len(r.users) - r.leaving
 }

@@ -22,46 +22,59 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is that of the registries.
-const patience = 5 * time.Second
+// timeout is the Options.Timeout of all registries.
+const timeout = 5 * time.Second
 
-// directory can be away.
-type directory struct {
+// fakeDirectory is a memory broker that can be made to fail.
+type fakeDirectory struct {
 	*memory.Broker
+
+	// mu guards down.
 	mu   sync.Mutex
-	away bool
+	down bool
 }
 
-func (d *directory) set(away bool) {
+func (d *fakeDirectory) setDown(down bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.away = away
+	d.down = down
 }
 
 // Register implements broker.Directory.
-func (d *directory) Register(ctx context.Context, users []string, ttl time.Duration) error {
+func (d *fakeDirectory) Register(ctx context.Context, users []string, ttl time.Duration) error {
 	d.mu.Lock()
-	away := d.away
+	down := d.down
 	d.mu.Unlock()
-	if away {
+	if down {
 		return broker.ErrUnavailable
 	}
 	return d.Broker.Register(ctx, users, ttl)
 }
 
-// rig is a registry whose connections are called by short names.
-type rig struct {
+// harness is a running registry whose connections have short names.
+type harness struct {
 	*registry.Registry[string]
 	t         *testing.T
-	directory *directory
-	ids       map[string]uuid.UUID
+	directory *fakeDirectory
+	// ids are the ids of the connections by their short names.
+	ids map[string]uuid.UUID
 }
 
-func test(t *testing.T, mostPerUser int, do func(t *testing.T, r *rig)) {
+// test calls do with a running registry in a synctest bubble.
+func test(t *testing.T, maxPerUser int, do func(t *testing.T, r *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, directory: &directory{Broker: memory.New(memory.Options{Instance: "here"})}, ids: map[string]uuid.UUID{}}
-		r.Registry = registry.New[string](registry.Options{Directory: r.directory, MaxPerUser: mostPerUser, Patience: patience, Logger: slog.New(slog.DiscardHandler)})
+		r := &harness{
+			t:         t,
+			directory: &fakeDirectory{Broker: memory.New(memory.Options{Instance: "here"})},
+			ids:       map[string]uuid.UUID{},
+		}
+		r.Registry = registry.New[string](registry.Options{
+			Directory:  r.directory,
+			MaxPerUser: maxPerUser,
+			Timeout:    timeout,
+			Logger:     slog.New(slog.DiscardHandler),
+		})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
@@ -71,51 +84,53 @@ func test(t *testing.T, mostPerUser int, do func(t *testing.T, r *rig)) {
 	})
 }
 
-func (r *rig) id(name string) uuid.UUID {
+func (r *harness) id(name string) uuid.UUID {
 	if _, known := r.ids[name]; !known {
 		r.ids[name] = uuid.New()
 	}
 	return r.ids[name]
 }
 
-func (r *rig) add(name, user string) error {
+func (r *harness) add(name, user string) error {
 	return r.Add(r.t.Context(), r.id(name), user, name)
 }
 
-// state is who is here: connections, those of ann, and whether the directory has ann here.
-func (r *rig) state() string {
+// state describes the registry: the numbers of clients and users, all clients, the clients of ann, and the gateways that
+// the directory has for ann.
+func (r *harness) state() string {
 	r.t.Helper()
 	synctest.Wait()
 	holders, err := r.directory.Lookup(r.t.Context(), "ann")
 	require.NoError(r.t, err)
 	clients, users := r.Count()
 	sorted := func(list []string) string { return strings.Join(slices.Sorted(slices.Values(list)), ",") }
-	return fmt.Sprintf("%d/%d all=%s ann=%s held=%s", clients, users, sorted(r.All()), sorted(r.Of("ann")), strings.Join(holders, ","))
+	return fmt.Sprintf("%d/%d all=%s ann=%s registered=%s", clients, users, sorted(r.All()), sorted(r.ByUser("ann")),
+		strings.Join(holders, ","))
 }
 
-func TestWhoIsHere(t *testing.T) {
+func TestRegistryTracksClientsAndUsers(t *testing.T) {
 	for name, c := range map[string]struct{ steps, state string }{
-		"nobody":                       {"", "0/0 all= ann= held="},
-		"without a user":               {"add a", "1/0 all=a ann= held="},
-		"with a user":                  {"add a ann", "1/1 all=a ann=a held=here"},
-		"several of a user":            {"add a ann; add b ann; add c ann", "3/1 all=a,b,c ann=a,b,c held=here"},
-		"of two users":                 {"add a ann; add b bob", "2/2 all=a,b ann=a held=here"},
-		"the first of three leaves":    {"add a ann; add b ann; add c ann; remove a", "2/1 all=b,c ann=b,c held=here"},
-		"the second of three leaves":   {"add a ann; add b ann; add c ann; remove b", "2/1 all=a,c ann=a,c held=here"},
-		"the third of three leaves":    {"add a ann; add b ann; add c ann; remove c", "2/1 all=a,b ann=a,b held=here"},
-		"all leave, in some order":     {"add a ann; add b ann; add c ann; remove b; remove c; remove a; wait 6s", "0/0 all= ann= held="},
-		"a user leaves a moment ago":   {"add a ann; remove a; wait 4s", "0/0 all= ann= held=here"},
-		"a user leaves":                {"add a ann; remove a; wait 6s", "0/0 all= ann= held="},
-		"a user reloads":               {"add a ann; remove a; wait 4s; add b ann; wait 10s", "1/1 all=b ann=b held=here"},
-		"a user reloads and leaves":    {"add a ann; remove a; wait 4s; add b ann; remove b; wait 4s", "0/0 all= ann= held=here"},
-		"a user is back after a while": {"add a ann; remove a; wait 6s; add b ann", "1/1 all=b ann=b held=here"},
-		"removed twice":                {"add a ann; add b ann; remove a; remove a", "1/1 all=b ann=b held=here"},
-		"removed and never there":      {"remove a", "0/0 all= ann= held="},
-		"without a user, and gone":     {"add a; remove a", "0/0 all= ann= held="},
-		"for long":                     {"add a ann; wait 10m", "1/1 all=a ann=a held=here"},
+		"empty":                       {"", "0/0 all= ann= registered="},
+		"without a user":              {"add a", "1/0 all=a ann= registered="},
+		"with a user":                 {"add a ann", "1/1 all=a ann=a registered=here"},
+		"three connections of a user": {"add a ann; add b ann; add c ann", "3/1 all=a,b,c ann=a,b,c registered=here"},
+		"of two users":                {"add a ann; add b bob", "2/2 all=a,b ann=a registered=here"},
+		"the first of three leaves":   {"add a ann; add b ann; add c ann; remove a", "2/1 all=b,c ann=b,c registered=here"},
+		"the second of three leaves":  {"add a ann; add b ann; add c ann; remove b", "2/1 all=a,c ann=a,c registered=here"},
+		"the third of three leaves":   {"add a ann; add b ann; add c ann; remove c", "2/1 all=a,b ann=a,b registered=here"},
+		"all leave, in some order":    {"add a ann; add b ann; add c ann; remove b; remove c; remove a; wait 6s", "0/0 all= ann= registered="},
+		"a user left 4s ago":          {"add a ann; remove a; wait 4s", "0/0 all= ann= registered=here"},
+		"a user left 6s ago":          {"add a ann; remove a; wait 6s", "0/0 all= ann= registered="},
+		"a user reloads":              {"add a ann; remove a; wait 4s; add b ann; wait 10s", "1/1 all=b ann=b registered=here"},
+		"a user reloads and leaves":   {"add a ann; remove a; wait 4s; add b ann; remove b; wait 4s", "0/0 all= ann= registered=here"},
+		"a user is back after 6s":     {"add a ann; remove a; wait 6s; add b ann", "1/1 all=b ann=b registered=here"},
+		"removed twice":               {"add a ann; add b ann; remove a; remove a", "1/1 all=b ann=b registered=here"},
+		"removed and never there":     {"remove a", "0/0 all= ann= registered="},
+		"removed without a user":      {"add a; remove a", "0/0 all= ann= registered="},
+		"after ten minutes":           {"add a ann; wait 10m", "1/1 all=a ann=a registered=here"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			test(t, 0, func(t *testing.T, r *rig) {
+			test(t, 0, func(t *testing.T, r *harness) {
 				for step := range strings.SplitSeq(c.steps, "; ") {
 					words := append(strings.Fields(step), "", "", "")
 					switch words[0] {
@@ -135,19 +150,19 @@ func TestWhoIsHere(t *testing.T) {
 	}
 }
 
-func TestConnectionsOfAUserAreBounded(t *testing.T) {
-	test(t, 2, func(t *testing.T, r *rig) {
+func TestAddBoundsConnectionsPerUser(t *testing.T) {
+	test(t, 2, func(t *testing.T, r *harness) {
 		require.NoError(t, r.add("a", "ann"))
 		require.NoError(t, r.add("b", "ann"))
-		require.ErrorIs(t, r.add("c", "ann"), registry.ErrTooMany)
+		require.ErrorIs(t, r.add("c", "ann"), registry.ErrTooManyConnections)
 		_, here := r.Client(r.id("c"))
 		require.False(t, here)
 		require.NoError(t, r.add("d", "bob"))
 		for i := range 10 {
-			require.NoError(t, r.add(fmt.Sprint(i), ""), "who has no user is not counted")
+			require.NoError(t, r.add(fmt.Sprint(i), ""), "clients without a user are not counted")
 		}
 		r.Remove(r.id("c"))
-		require.ErrorIs(t, r.add("c", "ann"), registry.ErrTooMany, "removing who was refused frees nothing")
+		require.ErrorIs(t, r.add("c", "ann"), registry.ErrTooManyConnections, "removing a refused connection frees nothing")
 		r.Remove(r.id("a"))
 		require.NoError(t, r.add("c", "ann"))
 		c, here := r.Client(r.id("c"))
@@ -157,40 +172,40 @@ func TestConnectionsOfAUserAreBounded(t *testing.T) {
 }
 
 func TestAddWaitsForTheDirectory(t *testing.T) {
-	test(t, 0, func(t *testing.T, r *rig) {
-		r.directory.set(true)
+	test(t, 0, func(t *testing.T, r *harness) {
+		r.directory.setDown(true)
 		require.NoError(t, r.add("anonymous", ""), "there is nothing to wait for")
 		added := make(chan error, 1)
 		go func() { added <- r.add("a", "ann") }()
 		time.Sleep(2 * time.Second)
 		require.Empty(t, added)
-		r.directory.set(false)
+		r.directory.setDown(false)
 		require.NoError(t, <-added)
-		require.Equal(t, "2/1 all=a,anonymous ann=a held=here", r.state())
+		require.Equal(t, "2/1 all=a,anonymous ann=a registered=here", r.state())
 	})
 }
 
-func TestAddGivesUp(t *testing.T) {
-	test(t, 1, func(t *testing.T, r *rig) {
-		r.directory.set(true)
+func TestAddFailsAfterTimeout(t *testing.T) {
+	test(t, 1, func(t *testing.T, r *harness) {
+		r.directory.setDown(true)
 		require.ErrorIs(t, r.add("a", "ann"), broker.ErrUnavailable)
-		require.Equal(t, "0/0 all= ann= held=", r.state())
-		r.directory.set(false)
-		require.NoError(t, r.add("b", "ann"), "the place is free")
-		require.Equal(t, "1/1 all=b ann=b held=here", r.state())
+		require.Equal(t, "0/0 all= ann= registered=", r.state())
+		r.directory.setDown(false)
+		require.NoError(t, r.add("b", "ann"), "the refused connection is not counted")
+		require.Equal(t, "1/1 all=b ann=b registered=here", r.state())
 	})
 }
 
-func TestWithdrawTakesUsersOut(t *testing.T) {
-	test(t, 0, func(t *testing.T, r *rig) {
+func TestWithdrawDeregistersUsers(t *testing.T) {
+	test(t, 0, func(t *testing.T, r *harness) {
 		require.NoError(t, r.add("a", "ann"))
 		require.NoError(t, r.Withdraw(t.Context()))
-		require.Equal(t, "1/1 all=a ann=a held=", r.state())
+		require.Equal(t, "1/1 all=a ann=a registered=", r.state())
 	})
 }
 
-func TestAfterTheEndNobodyLingers(t *testing.T) {
-	test(t, 0, func(t *testing.T, r *rig) {
+func TestRemoveAfterRunStartsNoTimer(t *testing.T) {
+	test(t, 0, func(t *testing.T, r *harness) {
 		require.NoError(t, r.add("a", "ann"))
 		t.Cleanup(func() {
 			r.Remove(r.id("a"))
@@ -201,9 +216,9 @@ func TestAfterTheEndNobodyLingers(t *testing.T) {
 	})
 }
 
-// Many come and go at once: what is counted is what is there.
-func TestCrowd(t *testing.T) {
-	test(t, 0, func(t *testing.T, r *rig) {
+// Many goroutines add and remove connections of few users at the same time.
+func TestRegistryIsSafeForConcurrentUse(t *testing.T) {
+	test(t, 0, func(t *testing.T, r *harness) {
 		var group sync.WaitGroup
 		for i := range 200 {
 			group.Go(func() {
@@ -227,8 +242,8 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
-func TestIDsNameTheirInstance(t *testing.T) {
-	one, two := registry.NewInstance(), registry.NewInstance()
+func TestNewIDNamesItsGateway(t *testing.T) {
+	one, two := registry.NewGatewayID(), registry.NewGatewayID()
 	require.NotEqual(t, one, two)
 	require.Len(t, one.String(), 12)
 	seen := map[uuid.UUID]bool{}
@@ -236,11 +251,11 @@ func TestIDsNameTheirInstance(t *testing.T) {
 		id := one.NewID()
 		require.False(t, seen[id])
 		seen[id] = true
-		require.Equal(t, one, registry.InstanceOf(id))
+		require.Equal(t, one, registry.GatewayOf(id))
 		require.Equal(t, uuid.Version(8), id.Version())
 		require.Equal(t, uuid.RFC4122, id.Variant())
 		parsed, err := uuid.Parse(id.String())
 		require.NoError(t, err)
-		require.Equal(t, one, registry.InstanceOf(parsed))
+		require.Equal(t, one, registry.GatewayOf(parsed))
 	}
 }

@@ -339,7 +339,7 @@ func TestWhoJoinedLeavesOnce(t *testing.T) {
 		"connected twice":      {`{"id":1,"connect":{}}` + "\n" + `{"id":2,"connect":{}}`, nil, 3501, 1, 1},
 		"bad token":            {`{"id":1,"connect":{"token":"x"}}`, nil, 3500, 0, 0},
 		"not taken in":         {`{"id":1,"connect":{}}`, unavailable, 3004, 1, 0},
-		"too many of the user": {`{"id":1,"connect":{}}`, registry.ErrTooMany, 3504, 1, 0},
+		"too many of the user": {`{"id":1,"connect":{}}`, registry.ErrTooManyConnections, 3504, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, client := &fakeConn{}, handler()

@@ -107,7 +107,7 @@ func (c *client) register(ctx context.Context, who session.Identified) error {
 		return nil
 	case errors.Is(err, session.ErrInvalidToken):
 		return &farewell{disconnectInvalidToken(), err}
-	case errors.Is(err, registry.ErrTooMany):
+	case errors.Is(err, registry.ErrTooManyConnections):
 		return &farewell{disconnectConnectionLimit(), err}
 	}
 	return &farewell{disconnectServerError(), err}

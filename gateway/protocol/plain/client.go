@@ -69,7 +69,7 @@ func (c *client) attach(ctx context.Context) error {
 
 // refuse ends a connection that cannot have what it came for; its handshake is as good as answered.
 func (c *client) refuse(err error) {
-	if errors.Is(err, registry.ErrTooMany) {
+	if errors.Is(err, registry.ErrTooManyConnections) {
 		c.conn.Close(transport.Close{Code: transport.CodePolicy, Reason: "connection limit: the user has too many connections"})
 		return
 	}

@@ -107,7 +107,7 @@ func TestOpeningAndItsEnd(t *testing.T) {
 	}{
 		"opens":                            {left: 1},
 		"the directory is away":            {joined: down, code: transport.CodeTryAgainLater},
-		"too many of the user":             {joined: registry.ErrTooMany, code: transport.CodePolicy},
+		"too many of the user":             {joined: registry.ErrTooManyConnections, code: transport.CodePolicy},
 		"it cannot be made present":        {presence: down, code: transport.CodeTryAgainLater, left: 1},
 		"the backend takes a channel back": {meanwhile: func(c *client) { c.Unsubscribe("seen:a") }, left: 1},
 		"the backend gives it what it wants": {meanwhile: func(c *client) {
