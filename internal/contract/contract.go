@@ -1,70 +1,93 @@
-// Package contract is what the operator and the gateway say to each other: ports, paths, file
-// places, configuration keys and the JSON of the fleet report. It has no logic, so that the
-// controllers can import it without importing the gateway.
+// Package contract declares what the operator and the gateway agree on: ports, paths, places of files,
+// configuration keys and the JSON of the private port. It has no logic, so that controllers can import it
+// without the gateway's code.
 package contract
 
 import "time"
 
 // Ports of a gateway and their names on the container.
 const (
+	// PublicPort is the TCP port for clients and for the server API.
 	PublicPort     = 8080
 	PublicPortName = "ws"
-	AdminPort      = 9090
-	AdminPortName  = "admin"
+	// AdminPort is the TCP port for the operator, for probes and for Prometheus.
+	AdminPort     = 9090
+	AdminPortName = "admin"
 )
 
 // Paths of the public port.
 const (
-	PathPlain      = "/ws"
+	// PathPlain accepts WebSocket clients without a client library.
+	PathPlain = "/ws"
+	// PathCentrifuge accepts clients of the Centrifuge protocol.
 	PathCentrifuge = "/connection/websocket"
-	PathAPI        = "/api/"
+	// PathAPI is the prefix of the server API, which backends call.
+	PathAPI = "/api/"
 )
 
-// Paths of the admin port. PathFleet, PathDrain, PathUndrain and PathConnections want the bearer
-// token when one is configured, and answer loopback only when none is.
+// Paths of the private port that answer every caller. None of them returns data of clients.
 const (
-	PathLivez       = "/livez"
-	PathReadyz      = "/readyz"
-	PathMetrics     = "/metrics"
-	PathFleet       = "/fleet"
-	PathDrain       = "/drain"
-	PathUndrain     = "/undrain"
-	PathConnections = "/connections"
+	// PathLivez answers 200 as long as the process runs.
+	PathLivez = "/livez"
+	// PathReadyz answers 200 when clients should connect to the gateway, else 503.
+	PathReadyz = "/readyz"
+	// PathMetrics returns Prometheus metrics.
+	PathMetrics = "/metrics"
+	// PathConsole is the prefix of the web console's static files.
+	PathConsole = "/console/"
 )
 
-// HeaderNode is the response header of a WebSocket handshake that names the gateway which
-// accepted it: the pod's name in a cluster.
+// Paths of the private port that are guarded: they need one of the bearer tokens when tokens are configured,
+// and answer only callers on loopback when none are.
+const (
+	// PathFleet returns a GatewayReport.
+	PathFleet = "/fleet"
+	// PathDrain takes a DrainRequest, starts a drain and returns a GatewayReport.
+	PathDrain = "/drain"
+	// PathUndrain ends a drain and returns a GatewayReport.
+	PathUndrain = "/undrain"
+	// PathConnections lists open connections.
+	PathConnections = "/connections"
+	// PathLogLevel returns a LogLevel, and changes the level with PUT.
+	PathLogLevel = "/log-level"
+	// PathPprof is the prefix of the Go profiles.
+	PathPprof = "/debug/pprof/"
+)
+
+// HeaderNode is the response header of a WebSocket handshake that names the gateway which accepted it. In a
+// cluster that is the name of the pod.
 const HeaderNode = "Wsfleet-Node"
 
-// MetricConnections is the gauge of open client connections, and the Pods metric that the
+// MetricConnections is the gauge of open client connections. It is also the Pods metric that the
 // HorizontalPodAutoscaler reads.
 const MetricConnections = "websocket_connections"
 
 // Places inside the gateway container.
 const (
-	// Binary is the gateway's own executable; preStop runs `Binary drain`.
+	// Binary is the gateway's executable. The preStop hook runs `Binary drain`.
 	Binary = "/wsfleet-gateway"
 	// ConfigFile is where the operator mounts the configuration.
 	ConfigFile = "/etc/wsfleet/config/gateway.yaml"
-	// AdminTokenDir is where the operator mounts the admin Secret. Every file in it whose name
-	// does not begin with a dot holds one valid bearer token; two are valid during a rotation.
+	// AdminTokenDir is where the operator mounts the admin Secret. Every file in it whose name does not begin
+	// with a dot holds one valid bearer token. During a rotation two tokens are valid.
 	AdminTokenDir = "/etc/wsfleet/admin"
-	// AdminTokenKey is the admin Secret's key whose token the operator itself uses.
+	// AdminTokenKey is the key of the admin Secret whose token the operator itself uses.
 	AdminTokenKey = "token"
-	// TLSDir is where the operator mounts the certificate's Secret, which is of type
-	// kubernetes.io/tls and therefore has the keys TLSCertKey and TLSPrivateKey.
+	// TLSDir is where the operator mounts the Secret of the certificate. Its type is kubernetes.io/tls, so it
+	// has the keys TLSCertKey and TLSPrivateKey.
 	TLSDir        = "/etc/wsfleet/tls"
 	TLSCertKey    = "tls.crt"
 	TLSPrivateKey = "tls.key"
 )
 
-// Configuration keys. A key is at once the flag (--max-connections), the key in the
-// configuration file (max-connections: 10000) and, upper-cased behind EnvPrefix, the
-// environment variable (WSFLEET_MAX_CONNECTIONS). A flag wins over the environment, the
-// environment over the file.
-const (
-	EnvPrefix = "WSFLEET_"
+// EnvPrefix begins the names of all environment variables that configure a gateway.
+const EnvPrefix = "WSFLEET_"
 
+// Configuration keys. A key is at once the flag (--max-connections), the key in the configuration file
+// (max-connections: 10000) and, in upper case after EnvPrefix, the environment variable
+// (WSFLEET_MAX_CONNECTIONS). A flag wins over the environment, the environment over the file. Package
+// gateway/config declares the type, unit, default and bounds of each.
+const (
 	KeyConfig                   = "config"
 	KeyNodeName                 = "node-name"
 	KeyListen                   = "listen"
@@ -127,25 +150,41 @@ const (
 	KeyDrainMaxClosesPerSecond  = "drain-max-closes-per-second"
 )
 
-// Values of KeyBroker and KeyRedisMode.
+// Values of KeyLogLevel, from most to least output.
 const (
-	BrokerMemory = "memory"
-	BrokerRedis  = "redis"
+	LogDebug = "debug"
+	LogInfo  = "info"
+	LogWarn  = "warn"
+	LogError = "error"
+)
 
+// Values of KeyBroker.
+const (
+	// BrokerMemory connects the clients of one process only.
+	BrokerMemory = "memory"
+	// BrokerRedis connects all gateways that use the same Redis and KeyRedisPrefix.
+	BrokerRedis = "redis"
+)
+
+// Values of KeyRedisMode.
+const (
 	RedisStandalone = "standalone"
 	RedisSentinel   = "sentinel"
 	RedisCluster    = "cluster"
 )
 
-// How long secrets must be: a key that tokens are signed with, of which a public one in PEM always is
-// longer, and a secret that hooks are signed with, which is whsec_ and at least 24 bytes in base64.
+// Minimum lengths of secrets.
 const (
-	MinJWTKeyBytes     = 32
+	// MinJWTKeyBytes is the minimum length in bytes of a shared key that tokens are signed with (HS256, RFC
+	// 7518 section 3.2). A public key in PEM is always longer.
+	MinJWTKeyBytes = 32
+	// MinHookSecretBytes is the minimum length in bytes of a secret that hooks are signed with: whsec_ and 24
+	// bytes in base64.
 	MinHookSecretBytes = 38
 )
 
-// Values of the keys that end in -when-down: what a client is answered while its hook is not there to
-// ask.
+// Values of the keys that end in -when-down: how the gateway answers a client while the backend of the hook
+// does not answer.
 const (
 	HookRefuse = "Refuse"
 	HookAllow  = "Allow"
@@ -153,42 +192,51 @@ const (
 
 // Values of KeyWebhookEvents.
 const (
+	// WebhookConnected is a client that connected, WebhookDisconnected one that left.
 	WebhookConnected    = "connected"
 	WebhookDisconnected = "disconnected"
-	WebhookOccupied     = "occupied"
-	WebhookVacated      = "vacated"
+	// WebhookOccupied is a channel that got its first subscriber, WebhookVacated one that lost its last.
+	WebhookOccupied = "occupied"
+	WebhookVacated  = "vacated"
 )
 
-// State is where a gateway is in its life.
+// State is the stage of a gateway's life.
 type State string
 
-// A gateway serves, then drains, then is drained; Undrain takes it from draining back to serving.
+// A gateway serves, then drains, then is drained. An undrain takes it from draining or drained back to serving.
 const (
 	StateServing  State = "serving"
 	StateDraining State = "draining"
 	StateDrained  State = "drained"
 )
 
-// BrokerState says whether messages flow between this gateway and the others.
+// BrokerState is the state of a gateway's connection to its broker.
 type BrokerState string
 
-// Connecting is a gateway that never reached its broker since it started; degraded is one that did,
-// and lost it.
+// States of the connection to the broker.
 const (
-	BrokerReady      BrokerState = "ready"
+	// BrokerReady is a gateway that exchanges messages with the others.
+	BrokerReady BrokerState = "ready"
+	// BrokerConnecting is a gateway that has not reached its broker since it started.
 	BrokerConnecting BrokerState = "connecting"
-	BrokerDegraded   BrokerState = "degraded"
+	// BrokerDegraded is a gateway that reached its broker and lost it.
+	BrokerDegraded BrokerState = "degraded"
 )
 
 // GatewayReport is the answer to GET PathFleet: all that the operator knows of one gateway.
 type GatewayReport struct {
-	Node           string       `json:"node"`
-	Version        string       `json:"version"`
-	State          State        `json:"state"`
-	Connections    int          `json:"connections"`
+	// Node is the gateway's name: the pod's name in a cluster.
+	Node string `json:"node"`
+	// Version is the gateway's release.
+	Version string `json:"version"`
+	State   State  `json:"state"`
+	// Connections is the number of open client connections.
+	Connections int `json:"connections"`
+	// MaxConnections is the maximum number of connections that the gateway holds.
 	MaxConnections int          `json:"maxConnections"`
 	Broker         BrokerReport `json:"broker"`
-	Drain          *DrainReport `json:"drain,omitempty"`
+	// Drain is nil unless the gateway drains or is drained.
+	Drain *DrainReport `json:"drain,omitempty"`
 }
 
 // BrokerReport is the broker as one gateway sees it.
@@ -199,21 +247,30 @@ type BrokerReport struct {
 	Error string `json:"error,omitempty"`
 }
 
-// DrainReport is present while a gateway drains and after.
+// DrainReport describes the drain that a gateway is in, or that it has finished.
 type DrainReport struct {
+	// Reason is the reason of the request that started the drain.
 	Reason    string    `json:"reason"`
 	StartedAt time.Time `json:"startedAt"`
-	Deadline  time.Time `json:"deadline"`
-	// Closed counts connections that were closed at the drain's pace, Forced those that were left
-	// at the deadline and closed at once.
+	// Deadline is when the gateway closes all connections that are left.
+	Deadline time.Time `json:"deadline"`
+	// Closed is the number of connections that were closed one after the other before the deadline.
 	Closed int `json:"closed"`
+	// Forced is the number of connections that were left at the deadline and closed at once.
 	Forced int `json:"forced"`
 }
 
 // DrainRequest is the optional JSON body of POST PathDrain.
 type DrainRequest struct {
+	// Reason is for logs and for the report.
 	Reason string `json:"reason,omitempty"`
-	// TimeoutSeconds replaces the configured drain timeout; 0 keeps it. A drain that is under way
-	// keeps its deadline.
+	// TimeoutSeconds replaces the configured drain timeout. 0 keeps it. A drain that is under way keeps its
+	// deadline.
 	TimeoutSeconds int `json:"timeoutSeconds,omitempty"`
+}
+
+// LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.
+type LogLevel struct {
+	// Level is one of LogDebug, LogInfo, LogWarn and LogError.
+	Level string `json:"level"`
 }
