@@ -2,24 +2,25 @@ package hub
 
 import "github.com/wsfleet/wsfleet/gateway/broker"
 
-// Bounds of a backlog. What it holds is in the stream as well, so nothing is lost for good when one of
-// them is met; it has to be read.
+// The bounds of a backlog, in publications and in bytes of data. What a backlog drops is in the stream as well, so that
+// nothing is lost when a bound is met: it has to be read.
 const (
-	mostKept      = 10_000
-	mostKeptBytes = 16 << 20
+	maxBacklog      = 10_000
+	maxBacklogBytes = 16 << 20
 )
 
-// backlog is publications that are kept in order for somebody who needs them soon.
+// backlog keeps publications in order for a moment.
 type backlog struct {
 	publications []broker.Publication
 	bytes        int
 }
 
+// full reports whether a bound is met.
 func (b *backlog) full() bool {
-	return len(b.publications) >= mostKept || b.bytes >= mostKeptBytes
+	return len(b.publications) >= maxBacklog || b.bytes >= maxBacklogBytes
 }
 
-// add keeps one more, unless it is full.
+// add appends a publication. It reports false when the backlog is full.
 func (b *backlog) add(p broker.Publication) bool {
 	if b.full() {
 		return false
@@ -29,7 +30,8 @@ func (b *backlog) add(p broker.Publication) bool {
 	return true
 }
 
-// push keeps one more, and lets the older half go when it is full. What tail returned stays as it is.
+// push appends a publication, and drops the older half first when the backlog is full. It does not change slices that
+// tail has returned.
 func (b *backlog) push(p broker.Publication) {
 	if b.full() {
 		var newer backlog
@@ -41,7 +43,7 @@ func (b *backlog) push(p broker.Publication) {
 	b.add(p)
 }
 
-// first is the oldest.
+// first returns the oldest publication, or false when there is none.
 func (b *backlog) first() (broker.Publication, bool) {
 	if len(b.publications) == 0 {
 		return broker.Publication{}, false
@@ -49,7 +51,7 @@ func (b *backlog) first() (broker.Publication, bool) {
 	return b.publications[0], true
 }
 
-// drop lets the oldest go.
+// drop removes the oldest publication.
 func (b *backlog) drop() {
 	b.bytes -= len(b.publications[0].Data)
 	b.publications[0] = broker.Publication{}
@@ -58,7 +60,7 @@ func (b *backlog) drop() {
 	}
 }
 
-// tail is the newest n, if there are so many. It must not be changed.
+// tail returns the newest n publications, or false when there are fewer. The caller must not change them.
 func (b *backlog) tail(n uint64) ([]broker.Publication, bool) {
 	have := uint64(len(b.publications))
 	if n > have {

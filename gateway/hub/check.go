@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// checkInterval is how often a stream is looked at, on average, and checkTick how often the hub asks
-	// which are due.
+	// checkInterval is the mean time between two checks of a stream.
 	checkInterval = 40 * time.Second
-	checkTick     = time.Second
-	// checkPatience is how long a message may be on its way before the stream is read in its place.
-	checkPatience = time.Second
+	// checkTick is how often the hub looks for streams that are due.
+	checkTick = time.Second
+	// deliveryGrace is how long a message may be on its way before the stream is read instead.
+	deliveryGrace = time.Second
 )
 
-// Run checks streams until the context ends. The hub must not be needed any more then: it repairs
-// nothing without it.
+// Run checks streams until the context ends, and returns nil then. After that the hub repairs nothing: it must not be
+// used any more.
 func (h *Hub) Run(ctx context.Context) error {
-	defer h.crew.stop()
-	defer h.end()
+	defer h.repairs.stop()
+	defer h.cancel()
 	ticker := time.NewTicker(checkTick)
 	defer ticker.Stop()
 	for {
@@ -27,65 +27,64 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C:
-			for _, t := range h.topics() {
-				if t.isDue(now) {
-					h.crew.do(t.check)
-				}
-			}
+			h.enqueueChecks(now)
 		}
 	}
 }
 
-// isDue tells whether it is time to look at a stream. The times are spread, so that the streams of
-// clients that came together are not read together.
-func (t *topic) isDue(now time.Time) bool {
-	if t.rule.History.Size == 0 {
-		return false
+// enqueueChecks checks the streams that are due.
+func (h *Hub) enqueueChecks(now time.Time) {
+	for _, c := range h.all() {
+		if c.checkDue(now) {
+			h.repairs.enqueue(c.check)
+		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.sequence
-	if s.last.Epoch == "" || s.repairing || now.Before(t.due) {
-		return false
-	}
-	first := t.due.IsZero()
-	t.due = now.Add(checkInterval/2 + rand.N(checkInterval))
-	return !first && t.counted()
 }
 
-// counted tells whether any member counts on the stream; the topic is locked.
-func (t *topic) counted() (yes bool) {
-	t.each(func(o *Subscription) { yes = yes || o.positioned && !o.lost })
-	return yes
+// checkDue reports whether it is time to check a stream, and sets the next time. The times are random, so that streams
+// of clients that connected together are not read together.
+func (c *channelState) checkDue(now time.Time) bool {
+	if c.rule.History.Size == 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &c.tracker
+	if t.delivered.Epoch == "" || t.repairing || now.Before(c.nextCheck) {
+		return false
+	}
+	first := c.nextCheck.IsZero()
+	c.nextCheck = now.Add(checkInterval/2 + rand.N(checkInterval))
+	return !first && c.hasPositioned()
 }
 
-// check compares where the stream is with what was delivered. Deliveries go on meanwhile, and a read
-// that fails harms nobody: there will be another.
-func (t *topic) check() {
-	r, err := t.read(t.hub.life, nil)
+// check compares the broker's stream with what was delivered. Deliveries go on meanwhile. It ignores a read that
+// fails, because the next check reads again. It runs on a worker of the repair queue.
+func (c *channelState) check() {
+	r, err := c.sharedRead(c.hub.ctx, nil)
 	if err != nil {
 		return
 	}
-	switch t.replace(r.mark, r.stream.Top, false) {
-	case findingOther, findingBack:
-		t.tell()
-	case findingSame:
-		if t.lacks(r) {
-			t.hub.crew.later(checkPatience, func() {
-				if t.lacks(r) {
-					t.suspect()
+	switch c.replaceStream(r.before, r.stream.Top, false) {
+	case comparisonReplaced, comparisonRolledBack:
+		c.notifyInsufficient()
+	case comparisonSame:
+		if c.behind(r) {
+			c.hub.repairs.enqueueAfter(deliveryGrace, func() {
+				if c.behind(r) {
+					c.scheduleRepair()
 				}
 			})
 		}
-	case findingUnsure:
-		// The next look will tell.
+	case comparisonUncertain:
+		// The next check tells.
 	}
 }
 
-// lacks tells whether something that a read knows of has not gone out.
-func (t *topic) lacks(r read) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.sequence
-	return s.restarts == r.mark.restarts && s.last.Offset < r.stream.Top.Offset
+// behind reports whether the stream that was read is ahead of what was delivered.
+func (c *channelState) behind(r streamRead) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &c.tracker
+	return t.generation == r.before.generation && t.delivered.Offset < r.stream.Top.Offset
 }

@@ -1,11 +1,38 @@
-// Package hub knows which connections of this gateway subscribe to which channel. It asks the
-// broker for a channel while anybody here wants it, and encodes a publication once per protocol,
-// however many subscribers there are. No lock is held for longer than a few hundred sends: a
-// broadcast to thousands holds up neither who subscribes nor who leaves.
+// Package hub delivers publications from the broker to the connections of this gateway that subscribe to their
+// channel. The session subscribes and attaches connections, the broker hands in publications, presence asks which
+// subscribers to renew, and the fleet's commands ask how many there are.
 //
-// In a channel with history every publication has an offset, and a member that counts on the stream
-// (Join) gets each exactly once, in order, or is told that it cannot (Lost). sequence.go decides that
-// for the channel, hold.go for the member; recover.go lets members in, repair.go closes gaps.
+// The hub subscribes to a channel at the broker while a connection of this gateway does, and encodes a publication
+// once per protocol, however many subscribers it has. In a channel with history every publication has an offset. A
+// positioned subscriber (AttachPositioned) gets each publication exactly once and in order, or is told that its state
+// is insufficient.
+//
+// The files in reading order:
+//
+//   - hub.go: the Hub, its options, and how a channel is found.
+//   - acquire.go: how long the broker delivers a channel to this gateway.
+//   - subscription.go: a connection's subscription, from Subscribe and Attach to Release.
+//   - channelstate.go: a channel's state, and its subscribers in groups with one encoder each.
+//   - deliver.go: the stages of one delivery, from the broker to the connections' queues.
+//   - tracker.go: the stream tracker, which decides what a message or a read means for the channel's stream.
+//   - backlog.go: publications that the tracker keeps for a moment.
+//   - recover.go: AttachPositioned, which reads what a subscriber missed.
+//   - insufficient.go: what happens when subscribers miss something for good.
+//   - repair.go: how a gap in a stream is read and delivered.
+//   - check.go: Run, which compares streams with the broker's now and then.
+//   - repairqueue.go: the workers that read streams in the background.
+//
+// The locks, in the order in which a goroutine may take them:
+//
+//  1. shard.mu guards the channels of a shard and the reference count of each. The hub calls Broker.Subscribe,
+//     Broker.Unsubscribe, FirstSubscriber and LastUnsubscribed with it, and takes no other lock of the hub then.
+//  2. channelState.deliveryMu is held during a whole delivery, so that all subscribers get publications in one order.
+//  3. channelState.mu guards the subscribers and the stream tracker of a channel. A delivery holds it for at most
+//     maxBatch sends at a time, so that a broadcast to thousands delays neither subscribing nor releasing. The hub calls
+//     Subscriber.Send and the callback of Attach and AttachPositioned with it, which may take locks of their own.
+//  4. repairQueue.mu guards the queued jobs.
+//
+// No lock is held while a stream is read from the broker, nor while Subscriber.InsufficientState is called.
 package hub
 
 import (
@@ -22,73 +49,84 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Encoder turns a publication into the frame of one protocol, or into the zero Frame when the protocol
-// has no way to say it: nobody misses that. After an error members that count on the stream are Lost.
-// The hub compares encoders, so a protocol must use the same one for all its connections.
+// Encoder encodes publications for one protocol. The hub compares encoders with ==, so a protocol must use the same
+// one for all connections that get the same bytes.
 type Encoder interface {
+	// Encode returns the frame that all subscribers with this encoder get. It returns the zero Frame when the protocol
+	// cannot express the publication: then its subscribers skip it. After an error the state of positioned subscribers
+	// is insufficient.
 	Encode(channel string, p broker.Publication) (transport.Frame, error)
 }
 
 // Subscriber is a connection as the hub sees it. Its methods must not block.
 type Subscriber interface {
+	// Encoder returns the same Encoder for the whole life of the subscriber.
 	Encoder() Encoder
+	// Send queues a frame. The hub calls it with the lock of the channel and ignores the result.
 	Send(f transport.Frame) bool
-	// Lost says that the member would miss something: it gets nothing more of the channel and should
-	// release the hold, and join again with a new one. It comes once, without a lock, and may come just
-	// after the hold was released.
-	InsufficientState(o *Subscription)
+	// InsufficientState reports that a positioned subscriber would miss a publication. The hub delivers nothing more
+	// for s. The subscriber should release s, subscribe again and recover. The hub calls it at most once for a
+	// subscription, without a lock, and possibly just after s was released.
+	InsufficientState(s *Subscription)
 }
 
 // Broker is what the hub needs of the broker: subscriptions, and the streams that it repairs from.
 type Broker interface {
+	// Subscribe asks for a channel's publications and returns at once. The broker calls confirmed when everything
+	// published from then on will be delivered.
 	Subscribe(channel string, confirmed func())
+	// Unsubscribe ends the delivery of a channel.
 	Unsubscribe(channel string)
+	// History returns a part of a channel's stream, or an error when the broker cannot be read.
 	History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error)
+	// RemoveHistory removes a channel's publications and ends the epoch. It returns an error when the broker does not
+	// confirm that.
 	RemoveHistory(ctx context.Context, channel string) error
 }
 
-// Options are what a Hub is made of.
+// Options configure a Hub.
 type Options struct {
 	Broker Broker
-	// UnsubscribeDelay is how long a channel without subscribers is kept at the broker: pages that reload come
-	// back within a second.
+	// UnsubscribeDelay is how long the broker goes on delivering a channel after its last subscriber left, so that a
+	// page that reloads needs no new subscription at the broker.
 	UnsubscribeDelay time.Duration
-	// SubscribeTimeout bounds how long a Hold waits for the broker; 0: as long as its context.
+	// SubscribeTimeout limits how long Subscribe waits for the broker. Zero means as long as the caller's context.
 	SubscribeTimeout time.Duration
-	// Rules say what holds for a channel.
+	// Rules are the rules of all channels.
 	Rules channel.Rules
-	// MaxRecoveredBytes is the most that one member gets of what it missed; 0 is no bound.
+	// MaxRecoveredBytes is the maximum size of the publications that one subscriber recovers. Zero means no limit.
 	MaxRecoveredBytes int
-	// FirstSubscriber and LastUnsubscribed are told of channels that this gateway begins and ends to hold. They must not
-	// block, and are called one after the other for each channel.
+	// FirstSubscriber is called when this gateway begins to hold a channel, and LastUnsubscribed when it gives the
+	// channel up. The calls for one channel do not overlap. They must not block nor call the hub. Nil: no calls.
 	FirstSubscriber, LastUnsubscribed func(channel string)
-	// GapUnrepaired counts gaps in streams that could not be closed.
+	// GapUnrepaired is called for every gap in a stream that could not be repaired. Nil: no call.
 	GapUnrepaired func()
 	Logger        *slog.Logger
 }
 
-// shards bounds how many channels share a lock.
-const shards = 64
+// numShards is the number of locks that the channels are spread over.
+const numShards = 64
 
-// Hub is safe for use by many goroutines.
+// Hub holds the channels of this gateway and their subscribers. It is safe for use by many goroutines.
 type Hub struct {
 	options Options
 	broker  Broker
 	seed    maphash.Seed
-	shards  [shards]shard
-	crew    crew
-	// life ends with Run: then no stream is read any more.
-	life context.Context
-	end  context.CancelFunc
+	shards  [numShards]shard
+	repairs repairQueue
+	// ctx ends when Run returns. Then no stream is read any more.
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
-// shard is some of the channels. Its lock is held to find one, never to deliver.
+// shard holds some of the channels. Its lock is held to find a channel, never during a delivery.
 type shard struct {
-	mu     sync.RWMutex
-	topics map[string]*topic
+	// mu guards the map, and the fields of its channels that say so.
+	mu       sync.RWMutex
+	channels map[string]*channelState
 }
 
-// New returns a hub without channels.
+// New returns a Hub without channels. Run must run for as long as the hub is used.
 func New(o Options) *Hub {
 	if o.GapUnrepaired == nil {
 		o.GapUnrepaired = func() {}
@@ -97,84 +135,67 @@ func New(o Options) *Hub {
 		o.FirstSubscriber, o.LastUnsubscribed = func(string) {}, func(string) {}
 	}
 	h := &Hub{options: o, broker: o.Broker, seed: maphash.MakeSeed()}
-	h.life, h.end = context.WithCancel(context.Background())
+	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for i := range h.shards {
-		h.shards[i].topics = map[string]*topic{}
+		h.shards[i].channels = map[string]*channelState{}
 	}
 	return h
 }
 
-func (h *Hub) shard(channel string) *shard {
-	return &h.shards[maphash.String(h.seed, channel)%shards]
+func (h *Hub) shard(name string) *shard {
+	return &h.shards[maphash.String(h.seed, name)%numShards]
 }
 
-// Rule is what holds for a channel.
+// Rule returns the rule of a channel.
 func (h *Hub) Rule(name string) channel.Rule { return h.options.Rules.For(name) }
 
-// topic is a channel that is held here, or nil.
-func (h *Hub) topic(channel string) *topic {
-	s := h.shard(channel)
+// find returns the state of a channel, or nil when this gateway does not hold the channel.
+func (h *Hub) find(name string) *channelState {
+	s := h.shard(name)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.topics[channel]
+	return s.channels[name]
 }
 
-// topics are all channels that are held here.
-func (h *Hub) topics() []*topic {
-	var out []*topic
+// all returns the states of all channels that this gateway holds.
+func (h *Hub) all() []*channelState {
+	var out []*channelState
 	for i := range h.shards {
 		h.shards[i].mu.RLock()
-		out = slices.AppendSeq(out, maps.Values(h.shards[i].topics))
+		out = slices.AppendSeq(out, maps.Values(h.shards[i].channels))
 		h.shards[i].mu.RUnlock()
 	}
 	return out
 }
 
-// Deliver is the broker's way to the subscribers here.
-func (h *Hub) Deliver(channel string, p broker.Publication) {
-	if t := h.topic(channel); t != nil {
-		t.deliver(p)
-	}
-}
-
-// Present calls f for every channel whose rule keeps presence, with the members that others see in it.
-func (h *Hub) EachPresenceChannel(f func(channel string, members []Subscriber)) {
-	for _, t := range h.topics() {
-		if !t.rule.Presence {
+// EachPresenceChannel calls f for every channel whose rule keeps presence, with the subscribers of this gateway that
+// attached with InPresence. It does not call f for a channel without any. f owns the slice.
+func (h *Hub) EachPresenceChannel(f func(channel string, subscribers []Subscriber)) {
+	for _, c := range h.all() {
+		if !c.rule.Presence {
 			continue
 		}
-		var members []Subscriber
-		t.mu.Lock()
-		t.each(func(o *Subscription) {
-			if o.present {
-				members = append(members, o.member)
-			}
-		})
-		t.mu.Unlock()
-		if len(members) > 0 {
-			f(t.channel, members)
+		if present := c.inPresence(); len(present) > 0 {
+			f(c.name, present)
 		}
 	}
 }
 
-// Subscribers counts the members of every channel that has any here.
-func (h *Hub) CountSubscribers(f func(channel string, members int)) {
-	for _, t := range h.topics() {
-		t.mu.Lock()
-		n := t.size()
-		t.mu.Unlock()
-		if n > 0 {
-			f(t.channel, n)
+// CountSubscribers calls f with the number of subscribers of every channel that has any in this gateway.
+func (h *Hub) CountSubscribers(f func(channel string, subscribers int)) {
+	for _, c := range h.all() {
+		if n := c.size(); n > 0 {
+			f(c.name, n)
 		}
 	}
 }
 
-// Channels counts the channels that this gateway holds at the broker.
+// Channels returns the number of channels that the broker delivers to this gateway.
 func (h *Hub) Channels() int {
 	n := 0
 	for i := range h.shards {
 		h.shards[i].mu.RLock()
-		n += len(h.shards[i].topics)
+		n += len(h.shards[i].channels)
 		h.shards[i].mu.RUnlock()
 	}
 	return n

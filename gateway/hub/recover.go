@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -12,107 +13,119 @@ import (
 	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
-// AttachResult is how a member that counts on a channel's stream begins: it has everything up to the
-// position, and gets everything after it.
+// AttachResult is where a positioned subscriber begins: it has everything up to Position and gets everything after it.
 type AttachResult struct {
 	broker.Position
-	// Recovered: Publications are all that came after the position that the member had before. They are
-	// empty otherwise: part of what was missed would look like all of it. They must not be changed.
-	Recovered    bool
+	// Recovered reports that Publications are all that came after the position that the subscriber had before.
+	Recovered bool
+	// Publications is empty unless Recovered: a part of what was missed would look like all of it. The caller must not
+	// change them.
 	Publications []broker.Publication
 }
 
-// Times and bounds of reading a stream.
 const (
+	// readTimeout limits one read of a stream.
 	readTimeout = 5 * time.Second
-	// joinReads is how often a stream is read for one member before it is told to try again: once more
-	// is needed when the stream was reset in between. joinPause is how long it waits when nobody can tell
-	// yet, and doubles.
-	joinReads = 5
-	joinPause = 20 * time.Millisecond
-	// mostRecovered is how many publications a member can have missed, and a repair can close.
-	mostRecovered = 2_000
+	// maxAttachReads is how often a stream is read for one subscriber before AttachPositioned gives up. A stream that
+	// was replaced in between has to be read once more.
+	maxAttachReads = 5
+	// attachRetryDelay is the delay after a read that could not tell. It doubles with every read.
+	attachRetryDelay = 20 * time.Millisecond
+	// maxRecovered is the maximum number of publications that a subscriber recovers, and that a repair reads.
+	maxRecovered = 2_000
 )
 
 var (
-	// errUnsettled is a stream that changes faster than it can be read.
-	errUnsettled = errors.New("the channel's stream changes too fast")
-	// ErrUnrecoverable is a position that the stream cannot be continued from, for who asked for Whole.
+	// ErrUnrecoverable is returned for AttachOptions.RequireComplete when the stream cannot be continued from the
+	// subscriber's position.
 	ErrUnrecoverable = errors.New("the stream cannot be continued from that position")
-	// errBug is a read that met a bug; the log says more.
-	errBug = errors.New("a bug in the gateway")
-	// errReleased is a member that left while it joined.
-	errReleased = errors.New("the hold was released")
+	// errUnstable is returned for a stream that changes faster than it can be read.
+	errUnstable = errors.New("the channel's stream changes too fast")
+	// errPanic is returned for a read that panicked. The log says more.
+	errPanic = errors.New("a bug in the gateway")
+	// errReleased is returned when a subscription was released while it was being attached.
+	errReleased = errors.New("the subscription was released")
 )
 
-// Join is Attach for a member that counts on the channel's stream. since is the position that it has
-// already, or nil. What is published while the stream is read is part of the answer: it is neither
-// missing nor there twice. first gets the answer before anything else can be delivered, and must not
-// block. After an error nothing is delivered, and the hold is still to be released.
-func (o *Subscription) AttachPositioned(ctx context.Context, m Subscriber, i AttachOptions, since *broker.Position, first func(AttachResult)) error {
-	t := o.topic
-	t.keep()
-	defer t.kept()
-	for n := range joinReads {
-		r, err := t.read(ctx, since)
+// AttachPositioned is Attach for a subscriber that must not miss a publication. since is the position that the
+// subscriber has already, or nil. A publication that comes while the stream is read is part of the result: it is
+// neither missing nor delivered twice. AttachPositioned calls first with the channel's lock and before anything else
+// can be delivered. first must not block.
+//
+// It returns broker.ErrUnavailable when the stream cannot be read or changes too fast, ErrUnrecoverable for
+// AttachOptions.RequireComplete, and an error when the subscription was released meanwhile. After an error nothing is
+// delivered, and the caller still has to release the subscription.
+func (s *Subscription) AttachPositioned(
+	ctx context.Context, m Subscriber, o AttachOptions, since *broker.Position, first func(AttachResult),
+) error {
+	c := s.channel
+	c.beginRecovery()
+	defer c.endRecovery()
+	for n := range maxAttachReads {
+		r, err := c.sharedRead(ctx, since)
 		if err != nil {
 			return err
 		}
-		f, in, err := o.joinAt(r, m, i, since, first)
+		found, attached, err := s.attachAt(r, m, o, since, first)
 		switch {
-		case in || err != nil:
+		case attached || err != nil:
 			return err
-		case f == findingSame:
+		case found == comparisonSame:
 			return errReleased
-		case f != findingUnsure:
-			f = t.replace(r.mark, r.stream.Top, false)
-			t.tell()
+		case found != comparisonUncertain:
+			found = c.replaceStream(r.before, r.stream.Top, false)
+			c.notifyInsufficient()
 		}
-		if f == findingUnsure {
-			_ = sleep.For(ctx, joinPause<<n) // the next attempt reports a context that has ended
+		if found == comparisonUncertain {
+			_ = sleep.For(ctx, attachRetryDelay<<n) // the next attempt reports a context that has ended
 		}
 	}
-	return fmt.Errorf("%w: %w", broker.ErrUnavailable, errUnsettled)
+	return fmt.Errorf("%w: %w", broker.ErrUnavailable, errUnstable)
 }
 
-// keep makes the topic keep what goes out while a member reads the stream, and kept ends it.
-func (t *topic) keep() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sequence.join()
+// beginRecovery keeps what is delivered from now on, for a subscriber that reads the stream.
+func (c *channelState) beginRecovery() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tracker.beginRecovery()
 }
 
-func (t *topic) kept() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sequence.joined()
+// endRecovery is the end of beginRecovery.
+func (c *channelState) endRecovery() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tracker.endRecovery()
 }
 
-// joinAt attaches the member at what was read of the stream and what went out since, if they fit.
-func (o *Subscription) joinAt(r read, m Subscriber, i AttachOptions, since *broker.Position, first func(AttachResult)) (f finding, in bool, err error) {
-	t := o.topic
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	missing, at, f := t.sequence.meet(r.mark, r.stream.Top)
-	if f != findingSame {
-		return f, false, nil
+// attachAt attaches the subscriber behind what was read of the stream and what was delivered since, if they fit. It
+// returns ErrUnrecoverable for AttachOptions.RequireComplete.
+func (s *Subscription) attachAt(
+	r streamRead, m Subscriber, o AttachOptions, since *broker.Position, first func(AttachResult),
+) (found comparison, attached bool, err error) {
+	c := s.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missed, at, found := c.tracker.attachPoint(r.before, r.stream.Top)
+	if found != comparisonSame {
+		return found, false, nil
 	}
-	joined := AttachResult{Position: at}
-	if since != nil && since.Epoch != t.sequence.wentBack {
-		joined.Publications, joined.Recovered = t.hub.recovered(*since, at, r.stream.Publications, missing)
+	result := AttachResult{Position: at}
+	if since != nil && since.Epoch != c.tracker.rolledBackEpoch {
+		result.Publications, result.Recovered = c.hub.recovered(*since, at, r.stream.Publications, missed)
 	}
-	if i.RequireComplete && since != nil && !joined.Recovered {
-		return f, false, ErrUnrecoverable
+	if o.RequireComplete && since != nil && !result.Recovered {
+		return found, false, ErrUnrecoverable
 	}
-	return f, o.attach(m, i, at, func() { first(joined) }), nil
+	return found, s.attach(m, o, at, func() { first(result) }), nil
 }
 
-// recovered is all that came after a position up to another, if it is all there.
-func (h *Hub) recovered(since, to broker.Position, read, missing []broker.Publication) ([]broker.Publication, bool) {
+// recovered returns all publications after a position up to another. read were read from the stream, and missed were
+// delivered after the read. It reports false when one is missing, or when they exceed Options.MaxRecoveredBytes.
+func (h *Hub) recovered(since, to broker.Position, read, missed []broker.Publication) ([]broker.Publication, bool) {
 	if since.Epoch != to.Epoch || since.Offset > to.Offset {
 		return nil, false
 	}
-	all := slices.Concat(read, missing)
+	all := slices.Concat(read, missed)
 	if uint64(len(all)) != to.Offset-since.Offset || !contiguous(all, since.Offset) {
 		return nil, false
 	}
@@ -126,59 +139,64 @@ func (h *Hub) recovered(since, to broker.Position, read, missing []broker.Public
 	return all, true
 }
 
-// read is what a look at a stream gave, and what was known when it began.
-type read struct {
-	mark   mark
+// streamRead is the result of a read of a stream.
+type streamRead struct {
+	// before is what was known of the stream when the read began.
+	before snapshot
 	stream broker.Stream
 }
 
-// read is the stream after a position, or just where it is. Members that come back together have
-// often seen the same: they share one read, which is as good for who comes while it is under way.
-func (t *topic) read(ctx context.Context, since *broker.Position) (read, error) {
+// sharedRead reads the stream after a position, or only its top when since is nil. Subscribers that come back together
+// have often seen the same, so that they share one read: it serves callers that arrive during it as well as their own
+// read would. It returns broker.ErrUnavailable when the context ends first, and the error of the read.
+func (c *channelState) sharedRead(ctx context.Context, since *broker.Position) (streamRead, error) {
 	query, key := broker.HistoryQuery{}, ""
 	if since != nil {
-		// What is beyond a bound is missing from what is read, so that nothing is recovered.
-		query = broker.HistoryQuery{Since: since, Limit: mostRecovered, Bytes: t.hub.options.MaxRecoveredBytes}
+		// The read ends early at a bound. Then what is beyond is missing, and nothing is recovered.
+		query = broker.HistoryQuery{Since: since, Limit: maxRecovered, Bytes: c.hub.options.MaxRecoveredBytes}
 		key = fmt.Sprintf("%d %s", since.Offset, since.Epoch)
 	}
-	shared := t.reads.DoChan(key, func() (any, error) {
-		// Whoever came first may be gone before the others have what they wait for.
-		return t.look(context.WithoutCancel(ctx), query)
+	shared := c.reads.DoChan(key, func() (any, error) {
+		// The caller that began the read may give up before the callers that share it.
+		return c.read(context.WithoutCancel(ctx), query)
 	})
 	select {
 	case r := <-shared:
 		if r.Err != nil {
-			return read{}, fmt.Errorf("read the stream: %w", r.Err)
+			return streamRead{}, fmt.Errorf("read the stream: %w", r.Err)
 		}
-		return r.Val.(read), nil
+		return r.Val.(streamRead), nil
 	case <-ctx.Done():
-		return read{}, broker.ErrUnavailable
+		return streamRead{}, broker.ErrUnavailable
 	}
 }
 
-// look is one read. A bug that it meets must not end the gateway: those who wait for it are on other
-// goroutines, where nobody would recover it.
-func (t *topic) look(ctx context.Context, q broker.HistoryQuery) (r read, err error) {
-	defer recovery.ToError(&err, errBug, t.hub.options.Logger, "read of a channel's stream failed")
-	r.mark = t.mark()
-	r.stream, err = t.history(ctx, q)
+// read reads the stream once. A panic must not end the gateway, and no caller can recover it, because the read has its
+// own goroutine: it becomes errPanic.
+func (c *channelState) read(ctx context.Context, q broker.HistoryQuery) (r streamRead, err error) {
+	channel := slog.String("channel", c.name)
+	defer recovery.ToError(&err, errPanic, c.hub.options.Logger, "read of a channel's stream panicked", channel)
+	r.before = c.snapshot()
+	r.stream, err = c.history(ctx, q)
 	return r, err
 }
 
-// history asks the broker, for as long as the hub is there and not for long.
-func (t *topic) history(ctx context.Context, q broker.HistoryQuery) (broker.Stream, error) {
+// history asks the broker for a part of the stream, within readTimeout and until Run returns. It returns
+// broker.ErrUnavailable when that time ends first, and the broker's error.
+func (c *channelState) history(ctx context.Context, q broker.HistoryQuery) (broker.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	defer context.AfterFunc(t.hub.life, cancel)() //nolint:contextcheck // the hub's life is a bound of its own
-	s, err := t.hub.broker.History(ctx, t.channel, q)
+	defer context.AfterFunc(c.hub.ctx, cancel)() //nolint:contextcheck // the end of Run is a bound of its own
+	stream, err := c.hub.broker.History(ctx, c.name, q)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", broker.ErrUnavailable, err)
 	}
-	return s, err
+	return stream, err
 }
 
-func (t *topic) mark() mark {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.sequence.mark()
+// snapshot returns what is known of the stream now.
+func (c *channelState) snapshot() snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tracker.snapshot()
 }

@@ -10,221 +10,236 @@ import (
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
-// Pub/Sub may lose messages without a word, the last one of a channel too. So the position of every
-// stream that members count on is compared with the broker's now and then (check.go), and whenever the
-// broker was away; what is missing is read from the stream. Members are lost only when it is not there.
+// Redis Pub/Sub may lose messages without a sign, the last one of a channel too. A repair reads what is missing from
+// the stream and delivers it. It starts when a message shows a gap (deliver.go), when the broker was away (Resumed), and
+// when a check finds the stream ahead (check.go). Subscribers lose something only when the stream has it no more.
+//
+// The steps of a repair, in their order:
+//
+//	startRepair      lets messages wait in the tracker and queues the repair.
+//	repair           reads the stream after what was delivered, with retries.
+//	applyRepair      delivers what was read.
+//	finishRepair     delivers what waited, and repairs again when more is missing.
+
 const (
-	// mostTries is how often something is asked that fails, and firstPause how long the first time to
-	// the next.
-	mostTries  = 5
-	firstPause = 200 * time.Millisecond
+	// maxAttempts is how often a read or a removal is tried.
+	maxAttempts = 5
+	// firstRetryDelay is the mean delay after the first attempt.
+	firstRetryDelay = 200 * time.Millisecond
 )
 
-// pause doubles with every try. It is spread, so that streams that failed together do not come back
-// together.
-func pause(try int) time.Duration {
-	most := firstPause << try
-	return most/2 + rand.N(most)
+// retryDelay returns the delay after an attempt, counted from 0. It doubles with every attempt and is random within a
+// factor of three, so that streams that failed together are not read together.
+func retryDelay(attempt int) time.Duration {
+	mean := firstRetryDelay << attempt
+	return mean/2 + rand.N(mean)
 }
 
-// Resumed says that the broker delivers a channel again after it was away: something may be missing.
+// Resumed reports that the broker delivers a channel again after it was away, so that publications may be missing. It
+// implements broker.PublicationHandler.
 func (h *Hub) Resumed(channel string) {
-	if t := h.topic(channel); t != nil {
-		t.suspect()
+	if c := h.find(channel); c != nil {
+		c.scheduleRepair()
 	}
 }
 
-// suspect begins a repair, or another one after that which is under way.
-func (t *topic) suspect() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// scheduleRepair starts a repair, or another one behind the one that runs. It does nothing when no subscriber would
+// notice.
+func (c *channelState) scheduleRepair() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
-	case t.sequence.repairing:
-		t.sequence.unsettled = true
-	case t.sequence.last.Epoch != "" && (t.counted() || t.sequence.joining > 0):
-		t.beginRepair()
+	case c.tracker.repairing:
+		c.tracker.repairAgain = true
+	case c.tracker.delivered.Epoch != "" && (c.hasPositioned() || c.tracker.recovering > 0):
+		c.startRepair()
 	}
 }
 
-// beginRepair makes messages wait until the stream was read; the topic is locked.
-func (t *topic) beginRepair() {
-	t.sequence.repairing = true
-	t.hub.crew.do(func() { t.repair(0) })
+// startRepair makes messages wait until the stream was read. The caller holds mu.
+func (c *channelState) startRepair() {
+	c.tracker.repairing = true
+	c.hub.repairs.enqueue(func() { c.repair(0) })
 }
 
-// repair reads what is missing of a stream and delivers it, ahead of what waits. One at a time is under
-// way for a topic: the sequence says so.
-func (t *topic) repair(try int) {
-	defer t.failed()
-	m := t.mark()
-	s, err := t.history(t.hub.life, broker.HistoryQuery{Since: &m.last, Limit: mostRecovered})
+// repair reads what is missing of a stream and delivers it, ahead of what waits. tracker.repairing keeps it from
+// running twice at a time for a channel. It runs on a worker of the repair queue.
+func (c *channelState) repair(attempt int) {
+	defer c.recoverRepair()
+	before := c.snapshot()
+	stream, err := c.history(c.hub.ctx, broker.HistoryQuery{Since: &before.delivered, Limit: maxRecovered})
 	switch {
-	case t.hub.life.Err() != nil:
+	case c.hub.ctx.Err() != nil:
 	case err == nil:
-		t.mend(m, s)
-	case try < mostTries-1:
-		t.hub.crew.later(pause(try), func() { t.repair(try + 1) })
+		c.applyRepair(before, stream)
+	case attempt < maxAttempts-1:
+		c.hub.repairs.enqueueAfter(retryDelay(attempt), func() { c.repair(attempt + 1) })
 	default:
-		t.hub.options.Logger.Warn("a channel's stream could not be read: who misses something has to come back", slog.Any("error", err))
-		t.hub.options.GapUnrepaired()
-		t.giveUp()
-		t.finish(true)
+		c.hub.options.Logger.Warn("channel's stream could not be read: subscribers with a gap have to recover",
+			slog.String("channel", c.name), slog.Any("error", err))
+		c.hub.options.GapUnrepaired()
+		c.abandonRepair()
+		c.finishRepair(true)
 	}
 }
 
-// mend delivers what was read and then what waits.
-func (t *topic) mend(m mark, s broker.Stream) {
-	same := t.replace(m, s.Top, true) == findingSame
-	whole := same && t.supply(s)
-	if !whole {
-		t.hub.options.GapUnrepaired()
+// applyRepair delivers what was read and then what waits.
+func (c *channelState) applyRepair(before snapshot, stream broker.Stream) {
+	same := c.replaceStream(before, stream.Top, true) == comparisonSame
+	complete := same && c.deliverRead(stream)
+	if !complete {
+		c.hub.options.GapUnrepaired()
 	}
-	t.finish(!same)
+	c.finishRepair(!same)
 }
 
-// finish delivers what waits, and begins again when more is missing. insist: what is missing cannot be
-// read.
-func (t *topic) finish(insist bool) {
-	done := t.drain(insist)
-	t.tell()
+// finishRepair delivers what waits, and repairs again when more is missing. With force it skips what is missing,
+// because it cannot be read.
+func (c *channelState) finishRepair(force bool) {
+	done := c.deliverBuffered(force)
+	c.notifyInsufficient()
 	if !done {
-		t.hub.crew.do(func() { t.repair(0) })
+		c.hub.repairs.enqueue(func() { c.repair(0) })
 	}
 }
 
-// replace puts a stream that was read in the place of the one before, if it is another one. During a
-// repair only the repair does that, since what waits is older than the read, and must go out first.
-func (t *topic) replace(m mark, top broker.Position, repair bool) finding {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.sequence
-	f := s.compare(m, top)
-	if f == findingSame || f == findingUnsure {
-		return f
+// replaceStream compares a stream that was read with the one that is delivered, and replaces that if it is another
+// one. During a repair only the repair replaces it (byRepair), because what waits is older than the read and must go
+// out first. The caller calls notifyInsufficient unless the result is comparisonSame.
+func (c *channelState) replaceStream(before snapshot, top broker.Position, byRepair bool) comparison {
+	c.deliveryMu.Lock()
+	defer c.deliveryMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &c.tracker
+	found := t.compare(before, top)
+	if found == comparisonSame || found == comparisonUncertain {
+		return found
 	}
-	if s.repairing && !repair {
-		s.unsettled = true
-		return findingUnsure
+	if t.repairing && !byRepair {
+		t.repairAgain = true
+		return comparisonUncertain
 	}
-	if f == findingOther {
-		s.replace(top)
-		t.startOver(1)
-		return f
+	if found == comparisonReplaced {
+		t.replace(top)
+		c.restartSubscribers(1)
+		return found
 	}
-	t.condemn(top.Epoch)
-	s.restart(top)
-	t.startOver(top.Offset + 1)
-	return f
+	c.invalidateEpoch(top.Epoch)
+	t.restart(top)
+	c.restartSubscribers(top.Offset + 1)
+	return found
 }
 
-// supply delivers what was read. It is not whole when something up to the top is gone.
-func (t *topic) supply(s broker.Stream) (whole bool) {
-	whole = true
-	for _, p := range s.Publications {
-		whole = t.supplyOne(p) && whole
+// deliverRead delivers what was read. It reports false when something up to the top is missing.
+func (c *channelState) deliverRead(stream broker.Stream) (complete bool) {
+	complete = true
+	for _, p := range stream.Publications {
+		complete = c.deliverReadPublication(p) && complete
 	}
-	return t.reach(s.Top) && whole
+	return c.advanceTo(stream.Top) && complete
 }
 
-// supplyOne delivers one publication that was read. It is not next when something before it is gone.
-// Messages need not wait for all of them: they are put with what waits.
-func (t *topic) supplyOne(p broker.Publication) (next bool) {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	groups, next := t.admitRead(p)
-	t.transmit(groups, p)
+// deliverReadPublication delivers one publication that was read. It reports false when something before it is missing.
+// It takes deliveryMu for one publication only, so that messages wait in the tracker and not for the whole repair.
+func (c *channelState) deliverReadPublication(p broker.Publication) (next bool) {
+	c.deliveryMu.Lock()
+	defer c.deliveryMu.Unlock()
+	groups, next := c.applyRead(p)
+	c.fanOut(groups, p)
 	return next
 }
 
-func (t *topic) admitRead(p broker.Publication) (groups []*group, next bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.sequence
-	next = p.Offset == s.last.Offset+1
+// applyRead is apply for a publication that was read. The caller holds deliveryMu.
+func (c *channelState) applyRead(p broker.Publication) (groups []*encoderGroup, next bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next = p.Offset == c.tracker.delivered.Offset+1
 	if !next {
-		t.skip(p.Offset - 1)
+		c.skipTo(p.Offset - 1)
 	}
-	s.advance(p)
-	t.past = false
-	return t.begin(), next
+	c.tracker.advance(p)
+	c.endedStream = false
+	return c.beginFanOut(), next
 }
 
-// reach goes on at the top of what was read. It reports false when something up to it is gone.
-func (t *topic) reach(top broker.Position) bool {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.sequence.last.Offset >= top.Offset {
+// advanceTo goes on at the top of what was read. It reports false when something up to it is missing.
+func (c *channelState) advanceTo(top broker.Position) bool {
+	c.deliveryMu.Lock()
+	defer c.deliveryMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tracker.delivered.Offset >= top.Offset {
 		return true
 	}
-	t.skip(top.Offset)
+	c.skipTo(top.Offset)
 	return false
 }
 
-// giveUp is for a stream that could not be read. What waits shows what is missing before it; without
-// that nobody knows.
-func (t *topic) giveUp() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, waits := t.sequence.waiting.first(); !waits {
-		t.loseBehind(math.MaxUint64)
+// abandonRepair is for a stream that could not be read. A message that waits shows what is missing before it; without
+// one, any positioned subscriber may have missed something.
+func (c *channelState) abandonRepair() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, waits := c.tracker.buffered.first(); !waits {
+		c.markInsufficientBehind(math.MaxUint64)
 	}
 }
 
-// drain delivers what waits, and reports whether that was all.
-func (t *topic) drain(insist bool) (done bool) {
+// deliverBuffered delivers what waits, and reports whether the repair is done.
+func (c *channelState) deliverBuffered(force bool) (done bool) {
 	for {
-		if more, done := t.drainOne(insist); !more {
+		if more, done := c.deliverNextBuffered(force); !more {
 			return done
 		}
 	}
 }
 
-// drainOne delivers the first of what waits. New messages are put behind it until there is none.
-func (t *topic) drainOne(insist bool) (more, done bool) {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	p, groups, more, done := t.admitWaiting(insist)
+// deliverNextBuffered delivers the first message that waits. New messages wait behind it until there is none.
+func (c *channelState) deliverNextBuffered(force bool) (more, done bool) {
+	c.deliveryMu.Lock()
+	defer c.deliveryMu.Unlock()
+	p, groups, more, done := c.applyNextBuffered(force)
 	if more {
-		t.transmit(groups, p)
+		c.fanOut(groups, p)
 	}
 	return more, done
 }
 
-func (t *topic) admitWaiting(insist bool) (p broker.Publication, groups []*group, more, done bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &t.sequence
-	p, waits := s.waiting.first()
+// applyNextBuffered is classify for the first message that waits. Without one it ends the repair, and reports whether
+// it is done. The caller holds deliveryMu.
+func (c *channelState) applyNextBuffered(force bool) (p broker.Publication, groups []*encoderGroup, more, done bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &c.tracker
+	p, waits := t.buffered.first()
 	if !waits {
-		// What somebody read of beyond this is on its way, or lost, or the stream went back meanwhile:
-		// one more read tells.
-		done = !s.unsettled && s.last.Offset >= s.known
-		s.repairing, s.unsettled = !done, false
+		// A publication that a read showed beyond this is on its way, or lost, or the stream was rolled back meanwhile.
+		// One more read tells.
+		done = !t.repairAgain && t.delivered.Offset >= t.knownTop
+		t.repairing, t.repairAgain = !done, false
 		return p, nil, false, done
 	}
-	v := s.place(p)
-	if v == verdictGap && !insist {
-		s.known = max(s.known, p.Offset)
+	v := t.classifyDelivered(p)
+	if v == verdictGap && !force {
+		t.knownTop = max(t.knownTop, p.Offset)
 		return p, nil, false, false
 	}
-	s.waiting.drop()
-	return p, t.enter(p, v), true, false
+	t.buffered.drop()
+	return p, c.apply(p, v), true, false
 }
 
-// failed keeps a bug met by one repair from ending the gateway, or the channel.
-func (t *topic) failed() {
+// recoverRepair keeps a panic in a repair from ending the gateway, or the channel. Defer it.
+func (c *channelState) recoverRepair() {
 	p := recover()
 	if p == nil {
 		return
 	}
-	t.hub.options.Logger.Error("repair of a channel's stream failed", recovery.Attr(p))
-	t.mu.Lock()
-	t.sequence.repairing, t.sequence.unsettled, t.sequence.waiting = false, false, backlog{}
-	t.loseBehind(math.MaxUint64)
-	t.mu.Unlock()
-	t.tell()
+	c.hub.options.Logger.Error("repair of a channel's stream panicked",
+		slog.String("channel", c.name), recovery.Attr(p))
+	c.mu.Lock()
+	c.tracker.repairing, c.tracker.repairAgain, c.tracker.buffered = false, false, backlog{}
+	c.markInsufficientBehind(math.MaxUint64)
+	c.mu.Unlock()
+	c.notifyInsufficient()
 }
