@@ -1,72 +1,76 @@
 package v1alpha1
 
-// AuthSpec is who may connect, and who may call the server API.
+// AuthSpec configures which clients may connect and which backends may call the server API.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.previousAPIKeySecretRef) || has(self.apiKeySecretRef)",message="is the key before spec.gateway.auth.apiKeySecretRef: set that, or remove spec.gateway.auth.previousAPIKeySecretRef",fieldPath=".previousAPIKeySecretRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.previousAPIKeySecretRef) || has(self.apiKeySecretRef)",message="requires the key that replaces it: set spec.gateway.auth.apiKeySecretRef, or remove spec.gateway.auth.previousAPIKeySecretRef",fieldPath=".previousAPIKeySecretRef"
 type AuthSpec struct {
-	// anonymous lets clients in that have no token. Without them clients need a token, for which jwt is,
-	// or the connect hook says who they are.
+	// anonymous is whether clients without a token may connect. Defaults to true. If it is false, a client needs a token
+	// that jwt accepts, or spec.gateway.hooks.connect must name the client's user; at least one of the two must be set. A
+	// client that is not let in is answered 401 (Centrifuge error 101).
 	// +optional
 	// +kubebuilder:default=true
 	Anonymous *bool `json:"anonymous,omitempty"`
 
-	// jwt is how clients' tokens are checked; without it no token is taken.
+	// jwt configures how the tokens of clients are verified. If it is not set, gateways accept no token.
 	// +optional
 	JWT *JWTSpec `json:"jwt,omitempty"`
 
-	// apiKeySecretRef names the key that backends send as X-API-Key to publish over HTTP; without
-	// one the server API refuses every call. A changed Secret rolls the gateways. By default the
-	// Secret's key is api-key.
+	// apiKeySecretRef selects the key of a Secret that holds the API key. Backends send it in the header X-API-Key to
+	// call the server API. If it is not set, the server API refuses every call. The Secret's key defaults to api-key. A
+	// change of the Secret rolls the gateways.
 	// +optional
 	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
 
-	// previousAPIKeySecretRef names the API key before, which is taken too while backends go over to the
-	// new one. By default the Secret's key is api-previous-key.
+	// previousAPIKeySecretRef selects the key of a Secret that holds the previous API key. Gateways accept it too while
+	// backends change to the new key. It requires apiKeySecretRef. The Secret's key defaults to api-previous-key.
 	// +optional
 	PreviousAPIKeySecretRef *SecretKeyReference `json:"previousAPIKeySecretRef,omitempty"`
 }
 
-// JWTSpec is how clients' tokens are checked: by one key, or by a key set.
+// JWTSpec configures how the tokens of clients are verified: with one key, or with a key set (JWKS).
 //
-// +kubebuilder:validation:XValidation:rule="has(self.secretRef) != has(self.jwksURL)",message="takes exactly one source of keys: set spec.gateway.auth.jwt.secretRef or spec.gateway.auth.jwt.jwksURL, and remove the other"
-// +kubebuilder:validation:XValidation:rule="!has(self.previousSecretRef) || has(self.secretRef)",message="is the key before spec.gateway.auth.jwt.secretRef: set that, or remove spec.gateway.auth.jwt.previousSecretRef",fieldPath=".previousSecretRef"
+// +kubebuilder:validation:XValidation:rule="has(self.secretRef) != has(self.jwksURL)",message="requires exactly one source of keys: set spec.gateway.auth.jwt.secretRef or spec.gateway.auth.jwt.jwksURL, not both"
+// +kubebuilder:validation:XValidation:rule="!has(self.previousSecretRef) || has(self.secretRef)",message="requires the key that replaces it: set spec.gateway.auth.jwt.secretRef, or remove spec.gateway.auth.jwt.previousSecretRef",fieldPath=".previousSecretRef"
 type JWTSpec struct {
-	// secretRef names the key that tokens are signed with: a shared one of at least 32 bytes, or a
-	// public one in PEM. A changed Secret rolls the gateways. By default the Secret's key is jwt-key.
+	// secretRef selects the key of a Secret that holds the key which verifies tokens: a shared key of at least 32 bytes,
+	// or a public key in PEM. Exactly one of secretRef and jwksURL must be set. The Secret's key defaults to jwt-key. A
+	// change of the Secret rolls the gateways.
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 
-	// previousSecretRef names the key before, so that tokens signed with it are good until they expire.
-	// By default the Secret's key is jwt-previous-key.
+	// previousSecretRef selects the key of a Secret that holds the previous key. Tokens that are signed with it stay
+	// valid until they expire. It requires secretRef. The Secret's key defaults to jwt-previous-key.
 	// +optional
 	PreviousSecretRef *SecretKeyReference `json:"previousSecretRef,omitempty"`
 
-	// jwksURL is where the key set (JWKS) of an identity provider is.
+	// jwksURL is the URL of an identity provider's key set (JWKS). Exactly one of secretRef and jwksURL must be set.
 	// +optional
 	JWKSURL URL `json:"jwksURL,omitempty"`
 
-	// issuer (iss) that tokens must name; by default any.
+	// issuer is the value that tokens must have in the claim iss, 1 to 512 characters. If it is not set, tokens of any
+	// issuer are accepted.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Issuer string `json:"issuer,omitempty"`
 
-	// audience (aud) that tokens must name; by default any.
+	// audience is a value that tokens must have in the claim aud, 1 to 512 characters. If it is not set, tokens for any
+	// audience are accepted.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Audience string `json:"audience,omitempty"`
 }
 
-// SecretKeyReference names a key of a Secret in the WebSocketCluster's namespace.
+// SecretKeyReference selects a key of a Secret in the WebSocketCluster's namespace.
 type SecretKeyReference struct {
-	// name of the Secret.
+	// name is the name of the Secret.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// key inside the Secret; the field that names the Secret says the default.
+	// key is the key inside the Secret. Its default depends on the field that has the reference, and is documented there.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

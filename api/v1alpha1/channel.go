@@ -2,100 +2,115 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// SlowConsumer is what happens to the messages of a channel for a client that does not keep up.
+// SlowConsumer is what a gateway does with the messages of a channel for a client that does not keep up.
 //
 // +kubebuilder:validation:Enum=Disconnect;DropOldest;LatestOnly
 type SlowConsumer string
 
 // The values of SlowConsumer.
 const (
+	// SlowConsumerDisconnect closes the client's connection when its queue is full.
 	SlowConsumerDisconnect SlowConsumer = "Disconnect"
+	// SlowConsumerDropOldest drops the oldest messages from the client's queue when it is full.
 	SlowConsumerDropOldest SlowConsumer = "DropOldest"
+	// SlowConsumerLatestOnly keeps only the channel's latest message while the client's socket is full.
 	SlowConsumerLatestOnly SlowConsumer = "LatestOnly"
 )
 
-// ChannelPublish is who of the clients may publish to a channel; backends always may.
+// ChannelPublish is which clients may publish to a channel. Backends may publish to every channel.
 //
 // +kubebuilder:validation:Enum=Nobody;Subscribers;Anybody
 type ChannelPublish string
 
 // The values of ChannelPublish.
 const (
-	PublishNobody      ChannelPublish = "Nobody"
+	// PublishNobody lets no client publish.
+	PublishNobody ChannelPublish = "Nobody"
+	// PublishSubscribers lets the subscribers of the channel publish.
 	PublishSubscribers ChannelPublish = "Subscribers"
-	PublishAnybody     ChannelPublish = "Anybody"
+	// PublishAnybody lets every client publish.
+	PublishAnybody ChannelPublish = "Anybody"
 )
 
-// ChannelSubscribe is who may subscribe to a channel.
+// ChannelSubscribe is which clients may subscribe to a channel.
 //
 // +kubebuilder:validation:Enum=Anybody;Authenticated;Token
 type ChannelSubscribe string
 
 // The values of ChannelSubscribe.
 const (
-	SubscribeAnybody       ChannelSubscribe = "Anybody"
+	// SubscribeAnybody lets every client subscribe.
+	SubscribeAnybody ChannelSubscribe = "Anybody"
+	// SubscribeAuthenticated lets clients with a user subscribe.
 	SubscribeAuthenticated ChannelSubscribe = "Authenticated"
-	SubscribeToken         ChannelSubscribe = "Token"
+	// SubscribeToken lets clients with a token for the channel subscribe.
+	SubscribeToken ChannelSubscribe = "Token"
 )
 
-// ChannelRule is what holds for the channels whose names match a pattern.
+// ChannelRule configures the channels whose names match a pattern.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || has(self.history)",message="there is nothing to recover from: set history of this rule, or remove recovery",fieldPath=".recovery"
-// +kubebuilder:validation:XValidation:rule="!has(self.joinLeave) || !self.joinLeave || (has(self.presence) && self.presence)",message="nobody knows who is there: set presence of this rule to true, or remove joinLeave",fieldPath=".joinLeave"
-// +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || !has(self.slowConsumer) || self.slowConsumer == 'Disconnect'",message="a client that lost messages would believe that it recovered all: set slowConsumer of this rule to Disconnect, or remove recovery",fieldPath=".slowConsumer"
+// +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || has(self.history)",message="requires history: set history in this rule, or remove recovery",fieldPath=".recovery"
+// +kubebuilder:validation:XValidation:rule="!has(self.joinLeave) || !self.joinLeave || (has(self.presence) && self.presence)",message="requires presence: set presence to true in this rule, or remove joinLeave",fieldPath=".joinLeave"
+// +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || !has(self.slowConsumer) || self.slowConsumer == 'Disconnect'",message="must be Disconnect with recovery, because a client that skips messages cannot recover them: set slowConsumer to Disconnect in this rule, or remove recovery",fieldPath=".slowConsumer"
 type ChannelRule struct {
-	// pattern is a channel's name in which each * stands for any run of characters, such as prices:*.
+	// pattern is matched against the names of channels, 1 to 255 characters. Each * stands for any number of characters,
+	// also none. Example: prices:*.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	Pattern string `json:"pattern"`
 
-	// history is what is kept of the channel's publications; without it nothing is.
+	// history configures how many publications of the channel are kept, and for how long. If it is not set, none are
+	// kept.
 	// +optional
 	History *ChannelHistory `json:"history,omitempty"`
 
-	// recovery lets subscribers that come back get what they missed. It needs history, and slowConsumer
-	// Disconnect.
+	// recovery is whether a client that subscribes again receives the publications that it missed. It requires history,
+	// and slowConsumer Disconnect. Defaults to false.
 	// +optional
 	Recovery bool `json:"recovery,omitempty"`
 
-	// presence keeps who is subscribed, and lets subscribers ask.
+	// presence is whether the fleet keeps the list of the subscribed clients, which subscribers may query. Defaults to
+	// false.
 	// +optional
 	Presence bool `json:"presence,omitempty"`
 
-	// joinLeave tells subscribers who comes and goes. It needs presence.
+	// joinLeave is whether subscribers receive a message when a client subscribes or unsubscribes. It requires presence.
+	// Defaults to false.
 	// +optional
 	JoinLeave bool `json:"joinLeave,omitempty"`
 
-	// publish is who of the clients may publish: Nobody, who is subscribed, or Anybody. Backends always
-	// may.
+	// publish is which clients may publish to the channel: Nobody (only backends), Subscribers of the channel, or
+	// Anybody. Backends may publish to every channel. Defaults to Subscribers.
 	// +optional
 	// +kubebuilder:default=Subscribers
 	Publish ChannelPublish `json:"publish,omitempty"`
 
-	// subscribe is who may: Anybody, Authenticated clients (who have a user), or who has a Token for the
-	// channel, be it a subscription token or a connection token that names it.
+	// subscribe is which clients may subscribe to the channel: Anybody, Authenticated clients (those with a user), or
+	// clients with a Token for the channel. That is a subscription token, or a connection token that names the channel.
+	// Defaults to Anybody.
 	// +optional
 	// +kubebuilder:default=Anybody
 	Subscribe ChannelSubscribe `json:"subscribe,omitempty"`
 
-	// slowConsumer is what happens when a client does not keep up: Disconnect closes its connection
-	// when its queue is full, DropOldest drops the oldest of the messages that wait for it, LatestOnly
-	// keeps but the latest message of the channel while the client's socket is full.
+	// slowConsumer is what a gateway does for a client that does not keep up with the channel. Disconnect closes the
+	// connection when the client's queue is full. DropOldest drops the oldest messages of such channels from the client's
+	// queue. LatestOnly keeps only the channel's latest message while the client's socket is full. Defaults to
+	// Disconnect.
 	// +optional
 	// +kubebuilder:default=Disconnect
 	SlowConsumer SlowConsumer `json:"slowConsumer,omitempty"`
 }
 
-// ChannelHistory is how many of a channel's publications are kept, and for how long.
+// ChannelHistory configures how many of a channel's publications are kept, and for how long.
 type ChannelHistory struct {
-	// size is how many publications are kept, the latest.
+	// size is the maximum number of publications that are kept, 1 to 100000. When there are more, the oldest is dropped.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	Size int32 `json:"size"`
 
-	// ttl is for how long they are kept after the latest.
+	// ttl is how long publications are kept after the latest one, as a duration from 1s to 720h.
 	// +required
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
@@ -103,11 +118,12 @@ type ChannelHistory struct {
 	TTL metav1.Duration `json:"ttl"`
 }
 
-// PresenceSpec is how long members of channels outlive what held them.
+// PresenceSpec configures how long members stay in channels after their connection or their gateway is gone.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.grace) || !has(self.ttl) || !self.grace.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.ttl.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.grace) < duration(self.ttl)",message="must be shorter than spec.gateway.presence.ttl: lower spec.gateway.presence.grace or raise spec.gateway.presence.ttl",fieldPath=".grace"
 type PresenceSpec struct {
-	// ttl after which the members of a gateway that was killed are gone.
+	// ttl is how long the members of a gateway that was killed stay in their channels, as a duration from 5s to 1h.
+	// Defaults to 60s.
 	// +optional
 	// +kubebuilder:default="60s"
 	// +kubebuilder:validation:Type=string
@@ -115,7 +131,8 @@ type PresenceSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')",message="must be a duration from 5s to 1h, such as 30s or 5m"
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 
-	// grace in which a user whose connection is gone stays a member, in case it comes back; 0s is none.
+	// grace is how long a user whose connection is closed stays a member of its channels, in case the client reconnects,
+	// as a duration from 0s to 5m. It must be shorter than ttl. With 0s the user leaves at once. Defaults to 15s.
 	// +optional
 	// +kubebuilder:default="15s"
 	// +kubebuilder:validation:Type=string

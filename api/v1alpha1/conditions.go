@@ -1,135 +1,134 @@
 package v1alpha1
 
-// Condition types. All of them are always present.
+// Condition types. A status always has all of them.
 const (
-	// ConditionSpecAccepted says whether the operator can act on the spec as it is.
+	// ConditionSpecAccepted is true while nothing keeps the operator from applying the spec.
 	ConditionSpecAccepted = "SpecAccepted"
-	// ConditionAvailable says whether enough gateways serve.
+	// ConditionAvailable is true while enough gateways serve clients.
 	ConditionAvailable = "Available"
-	// ConditionProgressing says whether the fleet is on its way to what the spec asks for.
+	// ConditionProgressing is true while the fleet changes towards the spec.
 	ConditionProgressing = "Progressing"
-	// ConditionDraining says whether a gateway is handing its clients over.
+	// ConditionDraining is true while a gateway drains.
 	ConditionDraining = "Draining"
-	// ConditionBackplaneReady says whether messages flow between gateways.
+	// ConditionBackplaneReady is true while messages flow between gateways.
 	ConditionBackplaneReady = "BackplaneReady"
-	// ConditionMetricsAvailable says whether the autoscaler can read connections.
+	// ConditionMetricsAvailable is true while the autoscaler can read the number of connections, or does not need it.
 	ConditionMetricsAvailable = "MetricsAvailable"
-	// ConditionExposed says whether clients can reach the fleet in the way the spec asks for.
+	// ConditionExposed is true while clients can reach the fleet in the way that the spec asks for.
 	ConditionExposed = "Exposed"
 )
 
-// Reasons of several conditions: what keeps the operator from acting.
+// Reasons of several conditions: what keeps the operator from applying the spec.
 const (
-	// ReasonForeignObject: an object that the fleet needs has its name taken by one that is not the
-	// operator's. It is left alone; rename or remove it.
+	// ReasonForeignObject means that an object with the name that the fleet needs exists and does not belong to the
+	// operator. The operator leaves it alone.
 	ReasonForeignObject = "ForeignObject"
-	// ReasonSecretNotFound: a Secret that the spec names does not exist.
+	// ReasonSecretNotFound means that a Secret that the spec names does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
-	// ReasonSecretKeyMissing: a Secret that the spec names lacks the key, or the key is empty.
+	// ReasonSecretKeyMissing means that a Secret that the spec names lacks the key, or the key is empty.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
-	// ReasonSecretKeyTooShort: a Secret that the spec names has a key with fewer bytes than a signature
-	// needs.
+	// ReasonSecretKeyTooShort means that the key in a Secret that the spec names is shorter than the minimum.
 	ReasonSecretKeyTooShort = "SecretKeyTooShort"
-	// ReasonApplyRefused: the API server refused an object.
+	// ReasonApplyRefused means that the API server refused an object.
 	ReasonApplyRefused = "ApplyRefused"
-	// ReasonPaused: spec.paused is true.
+	// ReasonPaused means that spec.paused is true.
 	ReasonPaused = "Paused"
 )
 
 // Reasons of SpecAccepted, besides those of several conditions.
 const (
-	// ReasonAccepted: the operator acts on the spec.
+	// ReasonAccepted means that the operator applies the spec.
 	ReasonAccepted = "Accepted"
 )
 
 // Reasons of Available.
 const (
-	// ReasonEnoughServing: enough gateways serve.
+	// ReasonEnoughServing means that enough gateways serve clients.
 	ReasonEnoughServing = "EnoughServing"
-	// ReasonTooFewServing: fewer gateways serve than spec.replicas less spec.rollout.maxUnavailable.
+	// ReasonTooFewServing means that fewer gateways serve clients than spec.replicas minus spec.rollout.maxUnavailable.
 	ReasonTooFewServing = "TooFewServing"
-	// ReasonNoneServing: no gateway serves.
+	// ReasonNoneServing means that no gateway serves clients.
 	ReasonNoneServing = "NoneServing"
-	// ReasonScaledToZero: spec.replicas is 0.
+	// ReasonScaledToZero means that spec.replicas is 0.
 	ReasonScaledToZero = "ScaledToZero"
 )
 
 // Reasons of Progressing, besides those of several conditions.
 const (
-	// ReasonSettled: the fleet is what the spec asks for.
+	// ReasonSettled means that the fleet matches the spec.
 	ReasonSettled = "Settled"
-	// ReasonRollingOut: pods of a new version replace those of the old one.
+	// ReasonRollingOut means that pods of a new version replace those of the old one.
 	ReasonRollingOut = "RollingOut"
-	// ReasonScaling: pods come or go.
+	// ReasonScaling means that pods are added or removed.
 	ReasonScaling = "Scaling"
-	// ReasonDeadlineExceeded: the rollout stands still; new pods do not become ready.
+	// ReasonDeadlineExceeded means that the rollout makes no progress, because new pods do not become ready.
 	ReasonDeadlineExceeded = "DeadlineExceeded"
 )
 
 // Reasons of Draining.
 const (
-	// ReasonHandingOver: gateways are closing their clients at the drain's pace.
+	// ReasonHandingOver means that gateways close their connections at the rate of the drain.
 	ReasonHandingOver = "HandingOver"
-	// ReasonNoneDraining: no gateway drains.
+	// ReasonNoneDraining means that no gateway drains.
 	ReasonNoneDraining = "NoneDraining"
 )
 
 // Reasons of BackplaneReady, besides those of several conditions.
 const (
-	// ReasonConnected: every gateway that answers reaches Redis.
+	// ReasonConnected means that every gateway that reports reaches Redis.
 	ReasonConnected = "Connected"
-	// ReasonInMemory: there is no Redis; one gateway needs none.
+	// ReasonInMemory means that there is no Redis, and the only gateway needs none.
 	ReasonInMemory = "InMemory"
-	// ReasonRedisStarting: the managed Redis is not ready, or gateways have not reached it yet.
+	// ReasonRedisStarting means that the managed Redis is not ready, or gateways have not reached it yet.
 	ReasonRedisStarting = "RedisStarting"
-	// ReasonUnreachable: a gateway cannot reach Redis.
+	// ReasonUnreachable means that a gateway does not reach Redis.
 	ReasonUnreachable = "Unreachable"
-	// ReasonCredentialsRefused: Redis answers, and does not let a gateway in.
+	// ReasonCredentialsRefused means that Redis answers, but refuses the credentials of a gateway.
 	ReasonCredentialsRefused = "CredentialsRefused"
-	// ReasonNoReports: no gateway has told yet.
+	// ReasonNoReports means that no gateway has reported yet.
 	ReasonNoReports = "NoReports"
 )
 
 // Reasons of MetricsAvailable.
 const (
-	// ReasonNotNeeded: autoscaling is off.
+	// ReasonNotNeeded means that spec.autoscaling is not set.
 	ReasonNotNeeded = "NotNeeded"
-	// ReasonMetricsServed: the custom metrics API is served.
+	// ReasonMetricsServed means that the custom metrics API is served.
 	ReasonMetricsServed = "MetricsServed"
-	// ReasonNoMetricsAPI: nothing serves the custom metrics API.
+	// ReasonNoMetricsAPI means that nothing serves the custom metrics API.
 	ReasonNoMetricsAPI = "NoMetricsAPI"
 )
 
-// Reasons of Exposed, besides those of several conditions.
+// Reasons of Exposed.
 const (
-	// ReasonServiceReady: clients reach the Service; there is no Ingress.
+	// ReasonServiceReady means that clients reach the Service, and spec.ingress is not set.
 	ReasonServiceReady = "ServiceReady"
-	// ReasonServicePending: the Service does not exist yet.
+	// ReasonServicePending means that the Service does not exist yet.
 	ReasonServicePending = "ServicePending"
-	// ReasonIngressPending: the Ingress does not exist yet.
+	// ReasonIngressPending means that the Ingress does not exist yet.
 	ReasonIngressPending = "IngressPending"
-	// ReasonLoadBalancerPending: the load balancer has no address yet.
+	// ReasonLoadBalancerPending means that the load balancer has no address yet.
 	ReasonLoadBalancerPending = "LoadBalancerPending"
-	// ReasonProfileApplied: the Ingress has the annotations of its controller's profile.
+	// ReasonProfileApplied means that the Ingress has the annotations of its controller's profile.
 	ReasonProfileApplied = "ProfileApplied"
-	// ReasonNoProfile: there is an Ingress without a profile; the user sets affinity and timeouts.
+	// ReasonNoProfile means that the Ingress has no profile, so the user sets affinity and timeouts.
 	ReasonNoProfile = "NoProfile"
-	// ReasonIngressClassNotFound: the IngressClass does not exist, or none is the default.
+	// ReasonIngressClassNotFound means that the IngressClass does not exist, or the cluster has no default one.
 	ReasonIngressClassNotFound = "IngressClassNotFound"
 )
 
 // Reasons of events that no condition has.
 const (
-	// ReasonCreated: an object was created.
+	// ReasonCreated means that the operator created an object.
 	ReasonCreated = "Created"
-	// ReasonUpdated: an object was changed, for its desired state has changed, or somebody else had
-	// changed it.
+	// ReasonUpdated means that the operator changed an object, because its desired state has changed or it differed from
+	// it.
 	ReasonUpdated = "Updated"
-	// ReasonDeleted: an object that the spec no longer asks for was deleted.
+	// ReasonDeleted means that the operator deleted an object that the spec no longer asks for.
 	ReasonDeleted = "Deleted"
 )
 
-// ConditionTypes lists every condition type, in the order in which they are written.
+// ConditionTypes returns every condition type, in the order in which a status has them.
 func ConditionTypes() []string {
 	return []string{
 		ConditionAvailable,

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The user's guide must have every reason and condition that a status or an event can show.
-func TestEveryReasonIsDocumented(t *testing.T) {
+// The user's guide documents every condition and reason that a status or an event can have.
+func TestConditionsAndReasonsAreDocumented(t *testing.T) {
 	guide, err := os.ReadFile("../../docs/operator.md")
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +41,6 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 		return true
 	})
 	if seen < 30 {
-		t.Errorf("found only %d constants: is the file still where they are?", seen)
+		t.Errorf("conditions.go has only %d constants: have they moved to another file?", seen)
 	}
 }

@@ -9,36 +9,42 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// DefaultTargetUtilizationPercent is the part of a gateway's connections at which the fleet grows,
-// when the spec names no target.
+// DefaultTargetUtilizationPercent is the average utilization of gateways that the autoscaler aims at if the spec sets
+// no target.
 const DefaultTargetUtilizationPercent = 75
 
-// DefaultMinReplicas is the smallest autoscaled fleet when the spec does not say.
+// DefaultMinReplicas is the default of autoscaling.minReplicas, unless maxReplicas is less.
 const DefaultMinReplicas = 2
 
-// DefaultMaxTotalQueuedBytes is what may wait for all clients of a gateway, when the spec does not
-// say and one client's queue is not larger.
+// DefaultMaxTotalQueuedBytes is the default of gateway.maxTotalQueuedBytes, unless maxQueuedBytes is more.
 const DefaultMaxTotalQueuedBytes = 256 << 20
 
-// Defaults that gateways have by themselves: they need not be told.
+// Defaults that are also the gateways' own: the operator leaves them out of the configuration.
 const (
-	DefaultPresenceTTL   = time.Minute
+	// DefaultPresenceTTL is the default of gateway.presence.ttl.
+	DefaultPresenceTTL = time.Minute
+	// DefaultPresenceGrace is the default of gateway.presence.grace.
 	DefaultPresenceGrace = 15 * time.Second
 )
 
-// Keys of Secrets when the spec does not say. They differ, so that one Secret can hold all.
+// Default keys of the Secrets that the spec names. They differ, so that one Secret can hold all values.
 const (
-	DefaultAPIKeyName         = "api-key"
+	// DefaultAPIKeyName is the default key of gateway.auth.apiKeySecretRef.
+	DefaultAPIKeyName = "api-key"
+	// DefaultPreviousAPIKeyName is the default key of gateway.auth.previousAPIKeySecretRef.
 	DefaultPreviousAPIKeyName = "api-previous-key"
-	DefaultJWTKeyName         = "jwt-key"
+	// DefaultJWTKeyName is the default key of gateway.auth.jwt.secretRef.
+	DefaultJWTKeyName = "jwt-key"
+	// DefaultPreviousJWTKeyName is the default key of gateway.auth.jwt.previousSecretRef.
 	DefaultPreviousJWTKeyName = "jwt-previous-key"
-	DefaultHookSecretName     = "hook-secret"
+	// DefaultHookSecretName is the default key of gateway.hooks.secretRef.
+	DefaultHookSecretName = "hook-secret"
 )
 
-// SetDefaults fills in what the spec leaves out. The schema has the same defaults (a test holds the
-// two together), except where a default written into the object would get in the way of the user's
-// next change: redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas and the autoscaling target. Keys of Secrets are
-// not in the schema either: their defaults differ by field.
+// SetDefaults sets the fields that the spec leaves out. The schema has the same defaults, which a test checks, with two
+// exceptions. A default in the stored object would conflict with the user's next change of redis,
+// gateway.maxTotalQueuedBytes, autoscaling.minReplicas or the autoscaling target. The keys of Secrets have a common
+// type, but a default for each field.
 func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Replicas, 2)
 	s.Gateway.setDefaults()

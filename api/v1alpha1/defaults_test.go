@@ -14,7 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// defaultedByAPIServer does to a spec what the API server does with the CRD's schema.
+// defaultedByAPIServer returns the spec of a manifest with the defaults that the API server sets, those of the CRD's
+// schema.
 func defaultedByAPIServer(t *testing.T, specYAML string) WebSocketClusterSpec {
 	t.Helper()
 	raw, err := os.ReadFile("../../config/crd/bases/wsfleet.dev_websocketclusters.yaml")
@@ -35,9 +36,9 @@ func defaultedByAPIServer(t *testing.T, specYAML string) WebSocketClusterSpec {
 	return cluster.Spec
 }
 
-// The operator fills in what an object stored under an older schema lacks, and must come to the same
-// as the API server.
-func TestDefaultsAreTheSchemas(t *testing.T) {
+// An object that was stored under an older schema lacks defaults. SetDefaults adds them, and must agree with the API
+// server.
+func TestSetDefaultsAgreesWithSchema(t *testing.T) {
 	for name, spec := range map[string]string{
 		"nothing":     `{}`,
 		"empty":       `spec: {}`,
@@ -60,8 +61,8 @@ func TestDefaultsAreTheSchemas(t *testing.T) {
 			completed.SetDefaults()
 			assert.Equal(t, own.Spec, completed)
 
-			// Only these may be missing from what the API server stores: written there, they would
-			// stand against the user's next change.
+			// Only these may be missing from what the API server stores: stored, they would conflict with the user's
+			// next change.
 			if stored.Redis == nil {
 				stored.Redis = own.Spec.Redis
 			}
@@ -77,7 +78,7 @@ func TestDefaultsAreTheSchemas(t *testing.T) {
 	}
 }
 
-func TestDefaultsThatAreNotStored(t *testing.T) {
+func TestSetDefaultsBeyondSchema(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		spec WebSocketClusterSpec
@@ -89,19 +90,23 @@ func TestDefaultsThatAreNotStored(t *testing.T) {
 		{"empty redis means none", WebSocketClusterSpec{Redis: &RedisSpec{}}, func(t *testing.T, s WebSocketClusterSpec) {
 			assert.Equal(t, &RedisSpec{}, s.Redis)
 		}},
-		{"minReplicas never above maxReplicas", WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 1}}, func(t *testing.T, s WebSocketClusterSpec) {
-			assert.Equal(t, int32(1), *s.Autoscaling.MinReplicas)
-		}},
-		{"a target keeps the other one out", WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 3, TargetConnectionsPerPod: new(int32(5))}}, func(t *testing.T, s WebSocketClusterSpec) {
-			assert.Nil(t, s.Autoscaling.TargetUtilizationPercent)
-			assert.Equal(t, int32(2), *s.Autoscaling.MinReplicas)
-		}},
+		{"minReplicas never above maxReplicas", WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 1}},
+			func(t *testing.T, s WebSocketClusterSpec) {
+				assert.Equal(t, int32(1), *s.Autoscaling.MinReplicas)
+			}},
+		{"a target keeps the other one out",
+			WebSocketClusterSpec{Autoscaling: &AutoscalingSpec{MaxReplicas: 3, TargetConnectionsPerPod: new(int32(5))}},
+			func(t *testing.T, s WebSocketClusterSpec) {
+				assert.Nil(t, s.Autoscaling.TargetUtilizationPercent)
+				assert.Equal(t, int32(2), *s.Autoscaling.MinReplicas)
+			}},
 		{"256 MiB wait for all clients", WebSocketClusterSpec{}, func(t *testing.T, s WebSocketClusterSpec) {
 			assert.Equal(t, int64(268_435_456), *s.Gateway.MaxTotalQueuedBytes)
 		}},
-		{"all queues hold at least one", WebSocketClusterSpec{Gateway: GatewaySpec{MaxQueuedBytes: new(int32(1 << 30))}}, func(t *testing.T, s WebSocketClusterSpec) {
-			assert.Equal(t, int64(1<<30), *s.Gateway.MaxTotalQueuedBytes)
-		}},
+		{"all queues hold at least one", WebSocketClusterSpec{Gateway: GatewaySpec{MaxQueuedBytes: new(int32(1 << 30))}},
+			func(t *testing.T, s WebSocketClusterSpec) {
+				assert.Equal(t, int64(1<<30), *s.Gateway.MaxTotalQueuedBytes)
+			}},
 		{"one Secret can hold every key", WebSocketClusterSpec{Gateway: GatewaySpec{
 			Auth: AuthSpec{
 				APIKeySecretRef: &SecretKeyReference{Name: "a"}, PreviousAPIKeySecretRef: &SecretKeyReference{Name: "a"},
@@ -111,15 +116,21 @@ func TestDefaultsThatAreNotStored(t *testing.T) {
 		}}, func(t *testing.T, s WebSocketClusterSpec) {
 			auth := s.Gateway.Auth
 			assert.Equal(t, []string{"api-key", "api-previous-key", "jwt-key", "jwt-previous-key", "hook-secret"}, []string{
-				auth.APIKeySecretRef.Key, auth.PreviousAPIKeySecretRef.Key, auth.JWT.SecretRef.Key, auth.JWT.PreviousSecretRef.Key, s.Gateway.Hooks.SecretRef.Key,
+				auth.APIKeySecretRef.Key, auth.PreviousAPIKeySecretRef.Key, auth.JWT.SecretRef.Key, auth.JWT.PreviousSecretRef.Key,
+				s.Gateway.Hooks.SecretRef.Key,
 			})
 		}},
-		{"a key of one's own stays", WebSocketClusterSpec{Gateway: GatewaySpec{Auth: AuthSpec{APIKeySecretRef: &SecretKeyReference{Name: "a", Key: "k"}}}}, func(t *testing.T, s WebSocketClusterSpec) {
-			assert.Equal(t, "k", s.Gateway.Auth.APIKeySecretRef.Key)
-		}},
-		{"zero replicas stay zero", WebSocketClusterSpec{Replicas: new(int32(0))}, func(t *testing.T, s WebSocketClusterSpec) {
-			assert.Zero(t, *s.Replicas)
-		}},
+		{"the key of the spec stays",
+			WebSocketClusterSpec{
+				Gateway: GatewaySpec{Auth: AuthSpec{APIKeySecretRef: &SecretKeyReference{Name: "a", Key: "k"}}},
+			},
+			func(t *testing.T, s WebSocketClusterSpec) {
+				assert.Equal(t, "k", s.Gateway.Auth.APIKeySecretRef.Key)
+			}},
+		{"zero replicas stay zero", WebSocketClusterSpec{Replicas: new(int32(0))},
+			func(t *testing.T, s WebSocketClusterSpec) {
+				assert.Zero(t, *s.Replicas)
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spec.SetDefaults()

@@ -1,8 +1,8 @@
-// Package v1alpha1 is the wsfleet.dev/v1alpha1 API: the WebSocketCluster that a platform team
-// applies, and what the operator says back in its status.
+// Package v1alpha1 has the types of the API wsfleet.dev/v1alpha1: the WebSocketCluster that users apply, and the status
+// that the operator writes. The operator's packages in controllers use it, and the CRD is generated from it.
 //
-// Every rule a user can break is in the schema (OpenAPI and CEL), so that the API server refuses a
-// bad object with the field and the remedy, and no webhook has to run.
+// Every validation rule is in the schema (OpenAPI and CEL): the API server refuses an invalid object with a message
+// that names the field and the remedy, and no webhook is needed.
 //
 // +kubebuilder:object:generate=true
 // +groupName=wsfleet.dev

@@ -16,10 +16,10 @@ var (
 	// GroupVersion is the group and version of every type in this package.
 	GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 
-	// SchemeBuilder collects the types of this package.
+	// SchemeBuilder registers the types of this package.
 	SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
-	// AddToScheme adds the types of this package to a scheme.
+	// AddToScheme adds the types of this package to a scheme. It returns an error if a type cannot be registered.
 	AddToScheme = SchemeBuilder.AddToScheme
 )
 

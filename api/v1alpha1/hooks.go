@@ -2,33 +2,36 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// URL of a backend. Anybody who may read the WebSocketCluster reads it: it holds no credentials.
+// URL is the URL of a backend, with http or https. It must not contain credentials: everyone with read access to the
+// WebSocketCluster can see it.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=1024
 // +kubebuilder:validation:XValidation:rule="self.matches('^https?://([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]])(:[0-9]{1,5})?([/?][^# ]*)?$') && isURL(self) && (url(self).getPort().size() == 0 || (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535))",message="must be an http or https URL without credentials and fragment, such as https://app.example.com/path"
 type URL string
 
-// HooksSpec are backends that the gateways ask. Each is asked by an HTTP POST, and answers in time or
-// does not count.
+// HooksSpec configures the backends that gateways call with HTTP POST, and wait for.
 type HooksSpec struct {
-	// connect is asked whether a client may connect, and who it is.
+	// connect is the backend that decides whether a client may connect, and that may name its user. If it is not set,
+	// gateways do not ask.
 	// +optional
 	Connect *HookSpec `json:"connect,omitempty"`
 
-	// subscribe is asked whether a client may subscribe to a channel.
+	// subscribe is the backend that decides whether a client may subscribe to a channel. If it is not set, gateways do
+	// not ask.
 	// +optional
 	Subscribe *HookSpec `json:"subscribe,omitempty"`
 
-	// publish is asked whether a client may publish a message.
+	// publish is the backend that decides whether a client may publish a message. If it is not set, gateways do not ask.
 	// +optional
 	Publish *HookSpec `json:"publish,omitempty"`
 
-	// rpc answers the calls of clients; without it they are refused.
+	// rpc is the backend that answers the RPC calls of clients. If it is not set, gateways refuse RPC calls.
 	// +optional
 	RPC *RPCHookSpec `json:"rpc,omitempty"`
 
-	// timeout in which a backend must answer.
+	// timeout is how long a backend may take to answer, as a duration from 10ms to 30s. After it, whenDown applies.
+	// Defaults to 1s.
 	// +optional
 	// +kubebuilder:default="1s"
 	// +kubebuilder:validation:Type=string
@@ -36,74 +39,81 @@ type HooksSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('10ms') && duration(self) <= duration('30s')",message="must be a duration from 10ms to 30s, such as 500ms or 2s"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 
-	// secretRef names the secret that hooks and webhooks are signed with, whsec_ and at least 24 bytes in
-	// base64 as Standard Webhooks writes it; two with a space between them while they change. Without
-	// one they are not signed. A changed Secret rolls the gateways. By default the Secret's key is
-	// hook-secret.
+	// secretRef selects the key of a Secret that holds the signing secret of hooks and webhooks in the format of Standard
+	// Webhooks: whsec_ and at least 24 bytes in base64. During a change it holds two secrets with a space between them.
+	// If it is not set, requests are not signed. The Secret's key defaults to hook-secret. A change of the Secret rolls
+	// the gateways.
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 
-	// forwardHeaders of a client's request that the connect hook gets too, such as Cookie.
+	// forwardHeaders are the names of headers of a client's handshake that are sent to the connect hook, at most 32.
+	// Example: Cookie.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.all(h, h.matches('^[A-Za-z0-9_-]+$') && !h.lowerAscii().matches('^((content|proxy|sec-websocket|webhook)-.*|accept-encoding|connection|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$'))",message="each must be the name of a header, such as Cookie or X-Request-Id, and none that belongs to the connection or to the hook's own request, such as Host, Upgrade, Content-* and Webhook-*"
+	// +kubebuilder:validation:XValidation:rule="self.all(h, h.matches('^[A-Za-z0-9_-]+$') && !h.lowerAscii().matches('^((content|proxy|sec-websocket|webhook)-.*|accept-encoding|connection|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$'))",message="each must be a header name, such as Cookie or X-Request-Id; headers of the connection and of the hook's own request are not allowed, such as Host, Upgrade, Content-* and Webhook-*"
 	ForwardHeaders []string `json:"forwardHeaders,omitempty"`
 }
 
-// HookWhenDown is what clients are answered while a hook's backend does not answer.
+// HookWhenDown is how a client is answered while a hook's backend does not answer.
 //
 // +kubebuilder:validation:Enum=Refuse;Allow
 type HookWhenDown string
 
 // The values of HookWhenDown.
 const (
+	// HookRefuse refuses what the client asks for.
 	HookRefuse HookWhenDown = "Refuse"
-	HookAllow  HookWhenDown = "Allow"
+	// HookAllow lets the client go on as if there were no hook.
+	HookAllow HookWhenDown = "Allow"
 )
 
-// HookSpec is a backend that decides whether a client may do something.
+// HookSpec configures a backend that decides whether a client may do something.
 type HookSpec struct {
-	// url of the backend.
+	// url is the URL of the backend.
 	// +required
 	URL URL `json:"url"`
 
-	// whenDown is what clients are answered while the backend does not answer: Refuse, or Allow as if
-	// there were no hook.
+	// whenDown is how a client is answered while the backend does not answer: Refuse, or Allow as if there were no hook.
+	// Defaults to Refuse.
 	// +optional
 	// +kubebuilder:default=Refuse
 	WhenDown HookWhenDown `json:"whenDown,omitempty"`
 }
 
-// RPCHookSpec is a backend that answers the calls of clients.
+// RPCHookSpec configures the backend that answers the RPC calls of clients.
 type RPCHookSpec struct {
-	// url of the backend.
+	// url is the URL of the backend.
 	// +required
 	URL URL `json:"url"`
 }
 
-// WebhookEvent is something that a backend can be told of.
+// WebhookEvent is a kind of event that a backend can receive.
 //
 // +kubebuilder:validation:Enum=connected;disconnected;occupied;vacated
 type WebhookEvent string
 
 // The values of WebhookEvent.
 const (
-	WebhookConnected    WebhookEvent = "connected"
+	// WebhookConnected is sent when a client connects.
+	WebhookConnected WebhookEvent = "connected"
+	// WebhookDisconnected is sent when a client's connection ends.
 	WebhookDisconnected WebhookEvent = "disconnected"
-	WebhookOccupied     WebhookEvent = "occupied"
-	WebhookVacated      WebhookEvent = "vacated"
+	// WebhookOccupied is sent when a channel gets its first subscriber.
+	WebhookOccupied WebhookEvent = "occupied"
+	// WebhookVacated is sent when a channel loses its last subscriber.
+	WebhookVacated WebhookEvent = "vacated"
 )
 
-// WebhooksSpec is a backend that is told what happened.
+// WebhooksSpec configures the backend that receives events of the fleet.
 type WebhooksSpec struct {
-	// url of the backend.
+	// url is the URL of the backend.
 	// +required
 	URL URL `json:"url"`
 
-	// events that it is told of: clients that are connected and disconnected, channels that are occupied
-	// by their first subscriber and vacated by their last. By default all.
+	// events are the kinds of events that the backend receives: connected and disconnected for clients, occupied when a
+	// channel gets its first subscriber, and vacated when it loses its last one. Defaults to all.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// gofmt makes one typographic quote of two single ones in a comment, which breaks a CEL rule in it.
-func TestRulesHaveNoTypographicQuotes(t *testing.T) {
+// gofmt replaces two single quotes in a comment by a typographic one, which breaks a CEL rule in it.
+func TestMarkersHaveNoTypographicQuotes(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	for _, file := range files {

@@ -1,52 +1,55 @@
 package v1alpha1
 
-// RedisSpec is the Redis that carries messages between gateways: managed, external, or none.
+// RedisSpec configures the Redis that carries messages between gateways: managed, external, or none.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.managed) && has(self.external))",message="managed and external exclude each other: remove spec.redis.managed or spec.redis.external"
 type RedisSpec struct {
-	// managed is one small Redis that the operator runs beside the gateways. It keeps nothing on
-	// disk and is not highly available: good for trying out, and for fleets that can miss messages
-	// while it restarts.
+	// managed is a single Redis that the operator runs. It does not persist data and is not highly available: use it for
+	// tests, and for fleets that tolerate the loss of messages while it restarts. It excludes external.
 	// +optional
 	Managed *ManagedRedis `json:"managed,omitempty"`
 
-	// external is a Redis that somebody else runs.
+	// external is a Redis that the operator does not run. It excludes managed.
 	// +optional
 	External *ExternalRedis `json:"external,omitempty"`
 }
 
-// ManagedRedis is the Redis that the operator runs.
+// ManagedRedis configures the Redis that the operator runs.
 type ManagedRedis struct {
-	// resources of the Redis container.
+	// resources are the resource requests and limits of the Redis container.
 	// +optional
 	Resources ResourceRequirements `json:"resources,omitzero"`
 }
 
-// RedisMode is how an external Redis is laid out.
+// RedisMode is the topology of an external Redis.
 //
 // +kubebuilder:validation:Enum=Standalone;Sentinel;Cluster
 type RedisMode string
 
-// The layouts of an external Redis.
+// The values of RedisMode.
 const (
+	// RedisStandalone is a single Redis.
 	RedisStandalone RedisMode = "Standalone"
-	RedisSentinel   RedisMode = "Sentinel"
-	RedisCluster    RedisMode = "Cluster"
+	// RedisSentinel is a master with replicas that Sentinels watch.
+	RedisSentinel RedisMode = "Sentinel"
+	// RedisCluster is a Redis Cluster.
+	RedisCluster RedisMode = "Cluster"
 )
 
-// ExternalRedis is a Redis that somebody else runs.
+// ExternalRedis configures a Redis that the operator does not run.
 //
-// +kubebuilder:validation:XValidation:rule="(self.mode == 'Sentinel') == (has(self.masterName) && self.masterName.size() > 0)",message="is for Sentinel, and needed there: set spec.redis.external.masterName with mode Sentinel, and remove it with any other mode",fieldPath=".masterName"
-// +kubebuilder:validation:XValidation:rule="self.mode != 'Standalone' || self.addresses.size() == 1",message="mode Standalone takes exactly one address: keep one, or set spec.redis.external.mode to Sentinel or Cluster",fieldPath=".addresses"
+// +kubebuilder:validation:XValidation:rule="(self.mode == 'Sentinel') == (has(self.masterName) && self.masterName.size() > 0)",message="is required with mode Sentinel and not allowed with another mode: set or remove spec.redis.external.masterName, or change spec.redis.external.mode",fieldPath=".masterName"
+// +kubebuilder:validation:XValidation:rule="self.mode != 'Standalone' || self.addresses.size() == 1",message="mode Standalone requires exactly one address: keep one, or set spec.redis.external.mode to Sentinel or Cluster",fieldPath=".addresses"
 type ExternalRedis struct {
-	// mode is Standalone, Sentinel or Cluster. It cannot be changed: gateways in two modes would not
-	// hear each other.
+	// mode is the topology of the Redis: Standalone, Sentinel or Cluster. It cannot be changed, because gateways in
+	// different modes do not receive each other's messages. Defaults to Standalone.
 	// +optional
 	// +kubebuilder:default=Standalone
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed, gateways in two modes would not hear each other: create a new WebSocketCluster"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed, because gateways in different modes do not receive each other's messages: create a new WebSocketCluster"
 	Mode RedisMode `json:"mode,omitempty"`
 
-	// addresses are host:port of the Redis, of the Sentinels, or of some nodes of the Redis Cluster.
+	// addresses are the addresses, as host:port, of the Redis, of the Sentinels, or of some nodes of the Redis Cluster, 1
+	// to 32. Standalone takes exactly one.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -55,13 +58,14 @@ type ExternalRedis struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5}$') && int(a.substring(a.lastIndexOf(':') + 1)) >= 1 && int(a.substring(a.lastIndexOf(':') + 1)) <= 65535)",message="each must be host:port without a scheme, such as redis.example.com:6379"
 	Addresses []string `json:"addresses"`
 
-	// masterName is the name under which the Sentinels watch the Redis.
+	// masterName is the name of the master that the Sentinels watch. It is required with mode Sentinel and not allowed
+	// with another mode.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	MasterName string `json:"masterName,omitempty"`
 
-	// credentialsSecretRef names a Secret with the key password, and username where the Redis uses
-	// ACLs. A changed Secret rolls the gateways.
+	// credentialsSecretRef names the Secret with the credentials: the key password, and the key username if Redis uses
+	// ACLs. A change of the Secret rolls the gateways. If it is not set, gateways connect without credentials.
 	// +optional
 	CredentialsSecretRef *LocalReference `json:"credentialsSecretRef,omitempty"`
 }

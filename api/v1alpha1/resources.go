@@ -5,21 +5,21 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// ResourceRequirements are what a container requests and what it may use at most.
+// ResourceRequirements are the resource requests and limits of a container.
 type ResourceRequirements struct {
-	// limits that the container is held to.
+	// limits are the maximum amounts of resources that the container may use.
 	// +optional
 	Limits Quantities `json:"limits,omitempty"`
 
-	// requests that the scheduler sets aside.
+	// requests are the amounts of resources that the scheduler reserves for the container.
 	// +optional
 	Requests Quantities `json:"requests,omitempty"`
 }
 
-// Kubernetes' own schema of a quantity lets texts through that no program can read, and one of them
-// would keep the operator from reading any cluster: hence a type with a rule.
+// Kubernetes' own schema of a quantity accepts texts that cannot be parsed. The operator's cache could then decode no
+// WebSocketCluster at all, so Quantities has a validation rule.
 
-// Quantities are amounts by resource, such as cpu: 500m and memory: 256Mi.
+// Quantities are amounts of resources by name, such as cpu: 500m and memory: 256Mi.
 //
 // +kubebuilder:validation:MaxProperties=8
 // +kubebuilder:validation:XValidation:rule="self.all(r, type(self[r]) == int || isQuantity(self[r]))",message="each must be a quantity, such as 500m or 256Mi"

@@ -5,12 +5,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// DrainSpec is how a gateway that goes away hands its clients over. The pods' termination grace
-// period follows from it.
+// DrainSpec configures how a gateway that goes away closes its connections. The pods' termination grace period is
+// derived from it.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.timeout) || !has(self.propagationDelay) || !self.timeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.propagationDelay.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.timeout) == duration('0s') || duration(self.propagationDelay) < duration(self.timeout)",message="must be shorter than spec.drain.timeout: lower spec.drain.propagationDelay or raise spec.drain.timeout",fieldPath=".propagationDelay"
 type DrainSpec struct {
-	// timeout until the last client is closed; 0s closes all at once.
+	// timeout is how long a drain may take until the last connection is closed, as a duration from 0s to 24h. With 0s all
+	// connections are closed at once. Defaults to 5m.
 	// +optional
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:Type=string
@@ -18,8 +19,9 @@ type DrainSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 30s, 5m or 1h30m"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 
-	// propagationDelay in which a draining gateway still accepts clients, until every proxy and load
-	// balancer knows that it goes.
+	// propagationDelay is how long a draining gateway still accepts handshakes, until every proxy and load balancer has
+	// stopped routing clients to it, as a duration from 0s to 24h. It must be shorter than timeout, unless timeout is 0s.
+	// After it, handshakes are answered 503. Defaults to 10s.
 	// +optional
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:Type=string
@@ -27,7 +29,8 @@ type DrainSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 10s or 1m"
 	PropagationDelay *metav1.Duration `json:"propagationDelay,omitempty"`
 
-	// maxClosesPerSecond of one draining gateway; 0 derives the rate from timeout.
+	// maxClosesPerSecond is the maximum number of connections that one draining gateway closes per second, 0 to 1000000.
+	// 0 derives the rate from timeout. Connections that are left at the timeout are closed at once. Defaults to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
@@ -35,25 +38,28 @@ type DrainSpec struct {
 	MaxClosesPerSecond *int32 `json:"maxClosesPerSecond,omitempty"`
 }
 
-// RolloutSpec is how a new version replaces the old one.
+// RolloutSpec configures how a new version of the gateways replaces the old one.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && has(self.maxUnavailable) && (type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge.matches('^0+%$')) && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 : self.maxUnavailable.matches('^0+%$')))",message="maxSurge and maxUnavailable must not both be 0, or no pod could ever be replaced: raise spec.rollout.maxSurge or spec.rollout.maxUnavailable"
 type RolloutSpec struct {
-	// maxSurge is how many gateways, or what part of them, may run above replicas meanwhile.
+	// maxSurge is the maximum number of gateways above spec.replicas during a rollout, as a number or a percentage of
+	// spec.replicas. It must not be 0 if maxUnavailable is 0. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 2147483647 : self.matches('^(100|[0-9]{1,2})%$')",message="must be a number from 0 or a percentage from 0% to 100%, such as 1 or 25%"
 	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
 
-	// maxUnavailable is how many gateways, or what part of them, may be missing meanwhile.
+	// maxUnavailable is the maximum number of gateways below spec.replicas during a rollout, as a number or a percentage
+	// of spec.replicas. It must not be 0 if maxSurge is 0. Defaults to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 2147483647 : self.matches('^(100|[0-9]{1,2})%$')",message="must be a number from 0 or a percentage from 0% to 100%, such as 1 or 25%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 
-	// minReadySeconds that a new gateway must have been ready before the next old one goes.
+	// minReadySeconds is how many seconds a new gateway must be ready before the next old one is removed, 0 to 3600.
+	// Defaults to 20.
 	// +optional
 	// +kubebuilder:default=20
 	// +kubebuilder:validation:Minimum=0
@@ -61,10 +67,11 @@ type RolloutSpec struct {
 	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
 }
 
-// DisruptionSpec is how many gateways a node drain may take at once.
+// DisruptionSpec configures how many gateways the drain of nodes may evict at once.
 type DisruptionSpec struct {
-	// maxUnavailable is how many gateways, or what part of them, evictions may take at once. A fleet
-	// of one gateway has no PodDisruptionBudget, or its node could never be drained.
+	// maxUnavailable is the maximum number of gateways that evictions take away at the same time, as a number or a
+	// percentage of spec.replicas. A fleet of one gateway has no PodDisruptionBudget, because its node could never be
+	// drained. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString

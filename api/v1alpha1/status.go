@@ -2,76 +2,78 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// MaxDrainEntries is how many draining gateways a status lists at most.
+// MaxDrainEntries is the maximum number of draining gateways that a status lists.
 const MaxDrainEntries = 16
 
-// WebSocketClusterStatus is what the fleet is.
+// WebSocketClusterStatus is the observed state of the fleet.
 type WebSocketClusterStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// conditions are the conditions of the fleet: Available, Progressing, Draining, BackplaneReady, MetricsAvailable,
+	// Exposed and SpecAccepted. All are always present.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// ready is serving gateways of those wanted, such as 2/3.
+	// ready is the number of serving gateways and the number of desired ones, such as 2/3.
 	// +optional
 	Ready string `json:"ready,omitempty"`
 
-	// replicas that serve clients: surge and draining gateways are left out.
+	// replicas is the number of serving gateways, at most spec.replicas: surge and draining gateways do not count.
 	// +optional
 	Replicas int32 `json:"replicas"`
 
-	// readyReplicas are the gateway pods that are ready, surge included.
+	// readyReplicas is the number of gateway pods that are ready, surge included.
 	// +optional
 	ReadyReplicas int32 `json:"readyReplicas"`
 
-	// updatedReplicas are the gateway pods that run the newest version.
+	// updatedReplicas is the number of gateway pods that run the newest version.
 	// +optional
 	UpdatedReplicas int32 `json:"updatedReplicas"`
 
-	// drainingReplicas are the gateway pods that are handing their clients over.
+	// drainingReplicas is the number of gateway pods that drain.
 	// +optional
 	DrainingReplicas int32 `json:"drainingReplicas"`
 
-	// selector of the gateway pods, for the scale subresource.
+	// selector is the label selector of the gateway pods, for the scale subresource.
 	// +optional
 	Selector string `json:"selector,omitempty"`
 
-	// connections that clients hold open, on all gateways. Written at most every 15 s, or on a change of 5 %.
+	// connections is the number of open client connections on all gateways. It is written when it has changed by 5 % or
+	// more, or after 15 seconds.
 	// +optional
 	Connections int64 `json:"connections"`
 
-	// capacity is how many connections the serving gateways can hold.
+	// capacity is the number of connections that the serving gateways can hold together.
 	// +optional
 	Capacity int64 `json:"capacity"`
 
-	// drain lists draining gateways, at most 16 of them.
+	// drain lists draining gateways, at most 16: those with the most connections.
 	// +optional
 	// +listType=map
 	// +listMapKey=pod
 	// +kubebuilder:validation:MaxItems=16
 	Drain []DrainStatus `json:"drain,omitempty"`
 
-	// effective is what the operator worked out.
+	// effective is what the operator derived from the spec and the cluster.
 	// +optional
 	Effective EffectiveStatus `json:"effective,omitzero"`
 
-	// urls where clients connect, the best one first.
+	// urls are the URLs at which clients connect: those for clients outside the cluster come first.
 	// +optional
 	// +listType=atomic
 	URLs []string `json:"urls,omitempty"`
-
-	// conditions of the fleet. Every type is always present.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// DrainStatus is one gateway that is handing its clients over.
+// DrainStatus describes the drain of one gateway.
 type DrainStatus struct {
-	// pod that drains.
+	// pod is the name of the gateway pod.
 	Pod string `json:"pod"`
 
-	// connections that are left on it.
+	// connections is the number of connections that are left on the gateway.
 	// +optional
 	Connections int64 `json:"connections"`
 
@@ -79,30 +81,31 @@ type DrainStatus struct {
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
 
-	// deadline at which the last client is closed.
+	// deadline is when the last connection is closed.
 	// +optional
 	Deadline *metav1.Time `json:"deadline,omitempty"`
 
-	// reason why it drains.
+	// reason is why the gateway drains.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 }
 
-// EffectiveStatus is what the operator worked out from the spec and the cluster.
+// EffectiveStatus is what the operator derived from the spec and the cluster.
 type EffectiveStatus struct {
-	// image of the gateway.
+	// image is the image of the gateways.
 	// +optional
 	Image string `json:"image,omitempty"`
 
-	// redis is Managed, Standalone, Sentinel, Cluster or None.
+	// redis is the Redis that carries messages between gateways: Managed, Standalone, Sentinel, Cluster or None.
 	// +optional
 	Redis string `json:"redis,omitempty"`
 
-	// ingressProfile whose annotations are used; empty without an Ingress.
+	// ingressProfile is the ingress profile in use. It is empty without an Ingress.
 	// +optional
 	IngressProfile string `json:"ingressProfile,omitempty"`
 
-	// terminationGracePeriodSeconds of gateway pods: drain.propagationDelay + drain.timeout + 15.
+	// terminationGracePeriodSeconds is the termination grace period of gateway pods: spec.drain.propagationDelay +
+	// spec.drain.timeout + 15 seconds.
 	// +optional
 	TerminationGracePeriodSeconds int64 `json:"terminationGracePeriodSeconds,omitempty"`
 }

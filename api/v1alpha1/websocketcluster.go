@@ -5,36 +5,36 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// WebSocketCluster is a fleet of WebSocket gateways: the operator turns one into a Deployment, a
-// Service with client affinity, and whatever the spec asks for besides (Redis, Ingress,
-// HorizontalPodAutoscaler), and keeps its long-lived connections whole while the fleet changes.
+// WebSocketCluster is a fleet of WebSocket gateways. The operator creates a Deployment, a Service with client
+// affinity, and what else the spec asks for (Redis, Ingress, HorizontalPodAutoscaler), and hands over long-lived
+// connections while the fleet changes.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=websocketclusters,singular=websocketcluster,shortName=wsc,categories=all
 // +kubebuilder:subresource:status
 // +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.ready`,description="Serving gateways of those wanted"
-// +kubebuilder:printcolumn:name="Connections",type=integer,JSONPath=`.status.connections`,description="Open client connections"
-// +kubebuilder:printcolumn:name="Capacity",type=integer,JSONPath=`.status.capacity`,description="Connections the serving gateways can hold"
-// +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.drainingReplicas`,description="Gateways that are handing their clients over"
-// +kubebuilder:printcolumn:name="Available",type=string,JSONPath=`.status.conditions[?(@.type=="Available")].status`,description="Whether enough gateways serve"
-// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.urls[0]`,description="Where clients connect"
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.ready`,description="Number of serving and of desired gateways"
+// +kubebuilder:printcolumn:name="Connections",type=integer,JSONPath=`.status.connections`,description="Number of open client connections"
+// +kubebuilder:printcolumn:name="Capacity",type=integer,JSONPath=`.status.capacity`,description="Number of connections that the serving gateways can hold"
+// +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.drainingReplicas`,description="Number of gateways that drain"
+// +kubebuilder:printcolumn:name="Available",type=string,JSONPath=`.status.conditions[?(@.type=="Available")].status`,description="Whether enough gateways serve clients"
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.urls[0]`,description="URL at which clients connect"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.effective.image`,description="Gateway image in use",priority=1
-// +kubebuilder:printcolumn:name="Redis",type=string,JSONPath=`.status.effective.redis`,description="Which Redis carries messages between gateways",priority=1
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.effective.image`,description="Image of the gateways",priority=1
+// +kubebuilder:printcolumn:name="Redis",type=string,JSONPath=`.status.effective.redis`,description="Redis that carries messages between gateways",priority=1
 // +kubebuilder:printcolumn:name="Metrics",type=string,JSONPath=`.status.conditions[?(@.type=="MetricsAvailable")].reason`,description="Whether the autoscaler can read connections",priority=1
-// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.status.effective.ingressProfile`,description="Ingress annotations profile in use",priority=1
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 50 characters, begin with a letter, and have only lower-case letters, digits and '-', for it is the beginning of Service names: choose another"
+// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.status.effective.ingressProfile`,description="Ingress profile in use",priority=1
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 50 characters, begin with a letter, and contain only lower-case letters, digits and '-', because the names of Services begin with it: choose another name"
 type WebSocketCluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what the fleet shall be. An empty spec is a working fleet of two gateways and one Redis.
+	// spec is the desired state of the fleet. An empty spec is a working fleet of two gateways and one Redis.
 	// +optional
 	// +kubebuilder:default={}
 	Spec WebSocketClusterSpec `json:"spec,omitzero"`
 
-	// status is what the fleet is.
+	// status is the observed state of the fleet.
 	// +optional
 	Status WebSocketClusterStatus `json:"status,omitzero"`
 }
@@ -48,94 +48,100 @@ type WebSocketClusterList struct {
 	Items           []WebSocketCluster `json:"items"`
 }
 
-// WebSocketClusterSpec is what the fleet shall be.
+// WebSocketClusterSpec is the desired state of the fleet.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || self.replicas <= 1",message="more than 1 replica needs Redis, or messages stay on the gateway they came to: set spec.redis.managed or spec.redis.external, or set spec.replicas to 1",fieldPath=".replicas"
-// +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || !has(self.autoscaling) || self.autoscaling.maxReplicas <= 1",message="more than 1 replica needs Redis, or messages stay on the gateway they came to: set spec.redis.managed or spec.redis.external, or set spec.autoscaling.maxReplicas to 1",fieldPath=".autoscaling.maxReplicas"
+// +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || self.replicas <= 1",message="more than 1 replica requires Redis, which carries messages between gateways: set spec.redis.managed or spec.redis.external, or set spec.replicas to 1",fieldPath=".replicas"
+// +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || !has(self.autoscaling) || self.autoscaling.maxReplicas <= 1",message="more than 1 replica requires Redis, which carries messages between gateways: set spec.redis.managed or spec.redis.external, or set spec.autoscaling.maxReplicas to 1",fieldPath=".autoscaling.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.autoscaling) || !has(self.autoscaling.targetConnectionsPerPod) || self.autoscaling.targetConnectionsPerPod <= self.gateway.maxConnections",message="must not be greater than spec.gateway.maxConnections, or the fleet would never grow: lower the target or raise spec.gateway.maxConnections",fieldPath=".autoscaling.targetConnectionsPerPod"
-// +kubebuilder:validation:XValidation:rule="!has(self.ingress) || !has(self.ingress.idleTimeout) || !has(self.gateway.pingInterval) || !self.ingress.idleTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.gateway.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.ingress.idleTimeout) > duration(self.gateway.pingInterval)",message="must be longer than spec.gateway.pingInterval, or the proxy cuts idle clients between two pings: raise spec.ingress.idleTimeout or lower spec.gateway.pingInterval",fieldPath=".ingress.idleTimeout"
+// +kubebuilder:validation:XValidation:rule="!has(self.ingress) || !has(self.ingress.idleTimeout) || !has(self.gateway.pingInterval) || !self.ingress.idleTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.gateway.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.ingress.idleTimeout) > duration(self.gateway.pingInterval)",message="must be longer than spec.gateway.pingInterval, or the proxy closes idle connections between two pings: raise spec.ingress.idleTimeout or lower spec.gateway.pingInterval",fieldPath=".ingress.idleTimeout"
 type WebSocketClusterSpec struct {
-	// replicas is how many gateways serve. Leave it out of the manifest when autoscaling is set: the
-	// HorizontalPodAutoscaler writes it through the scale subresource.
+	// replicas is the desired number of gateways, 0 to 10000. Omit it from manifests that set autoscaling: the
+	// HorizontalPodAutoscaler writes it through the scale subresource. More than 1 requires Redis. Defaults to 2.
 	// +optional
 	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// image of the gateway; by default the one of the operator's own release.
+	// image is the image of the gateways, 1 to 512 characters. Defaults to the image of the operator's release.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
 
-	// imagePullPolicy of the gateway; by default Kubernetes' own rule (Always for :latest).
+	// imagePullPolicy is the pull policy of the gateways' image: Always, IfNotPresent or Never. Defaults to Kubernetes'
+	// own rule: Always for the tag latest, else IfNotPresent.
 	// +optional
 	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 	ImagePullPolicy corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
 
-	// imagePullSecrets for the gateway's and the managed Redis' images.
+	// imagePullSecrets are the Secrets with which the images of the gateways and of the managed Redis are pulled, at most
+	// 16.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	ImagePullSecrets []LocalReference `json:"imagePullSecrets,omitempty"`
 
-	// resources of a gateway container.
+	// resources are the resource requests and limits of a gateway container.
 	// +optional
 	Resources ResourceRequirements `json:"resources,omitzero"`
 
-	// pod is what gateway pods get besides what the operator sets.
+	// pod configures gateway pods beyond what the operator sets.
 	// +optional
 	Pod PodSpec `json:"pod,omitzero"`
 
-	// gateway is how each gateway treats its clients.
+	// gateway configures the gateways: their limits, channels, authentication and hooks.
 	// +optional
 	// +kubebuilder:default={}
 	Gateway GatewaySpec `json:"gateway,omitzero"`
 
-	// redis carries messages between gateways. Left out, it means managed: one small Redis, which is
-	// not highly available. An empty object means none: messages stay on the gateway they came to,
-	// so that only one replica is allowed.
+	// redis configures the Redis that carries messages between gateways. If it is not set, the operator runs one small
+	// Redis, which is not highly available. An empty object means no Redis: messages stay on the gateway that received
+	// them, and only one replica is allowed.
 	// +optional
 	Redis *RedisSpec `json:"redis,omitempty"`
 
-	// drain is how a gateway that goes away hands its clients over.
+	// drain configures how a gateway that goes away closes its connections.
 	// +optional
 	// +kubebuilder:default={}
 	Drain DrainSpec `json:"drain,omitzero"`
 
-	// rollout is how a new version replaces the old one.
+	// rollout configures how a new version of the gateways replaces the old one.
 	// +optional
 	// +kubebuilder:default={}
 	Rollout RolloutSpec `json:"rollout,omitzero"`
 
-	// autoscaling on connections; left out, the fleet keeps spec.replicas.
+	// autoscaling configures a HorizontalPodAutoscaler that scales the fleet on its connections. If it is not set, the
+	// fleet has spec.replicas gateways.
 	// +optional
 	Autoscaling *AutoscalingSpec `json:"autoscaling,omitempty"`
 
-	// service that clients inside the cluster and load balancers use.
+	// service configures the Service in front of the gateways. Clients in the cluster, load balancers and the Ingress use
+	// it.
 	// +optional
 	// +kubebuilder:default={}
 	Service ServiceSpec `json:"service,omitzero"`
 
-	// ingress that leads clients from outside to the gateways; left out, there is none.
+	// ingress configures the Ingress that routes clients outside the cluster to the gateways. If it is not set, there is
+	// no Ingress.
 	// +optional
 	Ingress *IngressSpec `json:"ingress,omitempty"`
 
-	// disruption is how many gateways a node drain may take at once.
+	// disruption configures how many gateways the drain of nodes may evict at once.
 	// +optional
 	// +kubebuilder:default={}
 	Disruption DisruptionSpec `json:"disruption,omitzero"`
 
-	// paused stops the operator's writes for this fleet; its status goes on.
+	// paused is whether the operator stops changing the objects of this fleet. It still updates the status. Defaults to
+	// false.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 }
 
 // LocalReference names an object in the WebSocketCluster's namespace.
 type LocalReference struct {
-	// name of the object.
+	// name is the name of the object, 1 to 253 characters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
