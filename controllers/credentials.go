@@ -15,17 +15,19 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// credentials are the generated Secrets' values, what gateways read of the named ones, and what is
-// wrong with those.
+// credentials are the contents of the Secrets that a fleet uses.
 type credentials struct {
+	// generated are the values of the Secrets that the operator makes.
 	generated render.Secrets
-	hash      string
-	problems  []status.Problem
+	// hash changes when a value that the gateways read changes. It is empty when they read none.
+	hash string
+	// problems are what is wrong with the Secrets that the spec names.
+	problems []status.Problem
 }
 
-// credentials reads every Secret that the fleet uses. What exists is kept; what does not is made up
-// here and becomes real with the next apply.
-func (r *Reconciler) credentials(ctx context.Context, cluster *v1alpha1.WebSocketCluster) (credentials, error) {
+// readCredentials reads every Secret that the fleet uses. A value that the operator makes is kept where it exists.
+// Otherwise it is generated here, and the next apply writes it. readCredentials returns an error when a read fails.
+func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebSocketCluster) (credentials, error) {
 	admin, err := r.ownSecret(ctx, cluster, render.AdminSecretName(cluster.Name))
 	if err != nil {
 		return credentials{}, err
@@ -34,33 +36,60 @@ func (r *Reconciler) credentials(ctx context.Context, cluster *v1alpha1.WebSocke
 		AdminToken: keepOrGenerate(admin, contract.AdminTokenKey),
 		Salt:       keepOrGenerate(admin, render.KeySalt),
 	}}
+	redis, err := r.readRedisCredentials(ctx, cluster, &result)
+	if err != nil {
+		return credentials{}, err
+	}
+	named, err := r.readNamedSecrets(ctx, cluster, &result)
+	if err != nil {
+		return credentials{}, err
+	}
+	if used := append(redis, named...); len(used) > 0 {
+		result.hash = render.HashSecret(result.generated.Salt, used...)
+	}
+	return result, nil
+}
 
-	var used []string
+// readRedisCredentials returns the values that the gateways log in to Redis with, and adds the generated password, or a
+// problem, to result. It returns an error when a read fails.
+func (r *Reconciler) readRedisCredentials(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, result *credentials,
+) ([]string, error) {
 	redis := cluster.Spec.Redis
 	switch {
 	case redis.Managed != nil:
 		own, err := r.ownSecret(ctx, cluster, render.RedisName(cluster.Name))
 		if err != nil {
-			return credentials{}, err
+			return nil, err
 		}
 		result.generated.RedisPassword = keepOrGenerate(own, render.KeyRedisPassword)
-		used = append(used, result.generated.RedisPassword)
+		return []string{result.generated.RedisPassword}, nil
 	case redis.External != nil && redis.External.CredentialsSecretRef != nil:
-		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: redis.External.CredentialsSecretRef.Name})
+		name := redis.External.CredentialsSecretRef.Name
+		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: name})
 		if err != nil {
-			return credentials{}, err
+			return nil, err
 		}
 		if problem := redisCredentialsProblem(secret); problem != nil {
 			result.problems = append(result.problems, *problem)
-			break
+			return nil, nil
 		}
-		used = append(used, string(secret.Data[render.KeyRedisUsername]), string(secret.Data[render.KeyRedisPassword]))
+		return []string{string(secret.Data[render.KeyRedisUsername]), string(secret.Data[render.KeyRedisPassword])}, nil
+	default:
+		return nil, nil
 	}
+}
 
+// readNamedSecrets returns the values of the Secrets that spec.gateway names, and adds the problems with them to
+// result. It returns an error when a read fails.
+func (r *Reconciler) readNamedSecrets(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, result *credentials,
+) ([]string, error) {
+	var used []string
 	for _, value := range render.SecretValues(cluster.Spec) {
 		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: value.Secret})
 		if err != nil {
-			return credentials{}, err
+			return nil, err
 		}
 		if problem := secretValueProblem(secret, value); problem != nil {
 			result.problems = append(result.problems, *problem)
@@ -68,45 +97,49 @@ func (r *Reconciler) credentials(ctx context.Context, cluster *v1alpha1.WebSocke
 		}
 		used = append(used, string(secret.Data[value.Key]))
 	}
-	if len(used) > 0 {
-		result.hash = render.HashSecret(result.generated.Salt, used...)
-	}
-	return result, nil
+	return used, nil
 }
 
-// ownSecret is nil where there is none, or it is somebody else's.
-func (r *Reconciler) ownSecret(ctx context.Context, cluster *v1alpha1.WebSocketCluster, name string) (*corev1.Secret, error) {
-	secret, err := r.secrets.readCertain(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: name})
-	if err != nil || secret == nil || !isOurs(secret, cluster) {
+// ownSecret returns a Secret that the operator has made for the cluster, or nil when there is none or it is foreign. It
+// returns an error when the read fails.
+func (r *Reconciler) ownSecret(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, name string,
+) (*corev1.Secret, error) {
+	secret, err := r.secrets.readThrough(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: name})
+	if err != nil || secret == nil || !isOwned(secret, cluster) {
 		return nil, err
 	}
 	return secret, nil
 }
 
-// forgetSecrets drops the Secrets of a cluster that is gone: nothing else would ever look them up.
+// forgetSecrets drops the Secrets of a cluster that was deleted. No later read would drop them.
 func (r *Reconciler) forgetSecrets(cluster client.ObjectKey) {
 	for _, name := range []string{render.AdminSecretName(cluster.Name), render.RedisName(cluster.Name)} {
 		r.secrets.forget(client.ObjectKey{Namespace: cluster.Namespace, Name: name})
 	}
 }
 
+// keepOrGenerate returns the Secret's value at key, or 32 random bytes in base64 when there is none.
 func keepOrGenerate(secret *corev1.Secret, key string) string {
 	if secret != nil && len(secret.Data[key]) > 0 {
 		return string(secret.Data[key])
 	}
 	random := make([]byte, 32)
-	// crypto/rand ends the process rather than return an error.
+	// crypto/rand ends the process instead of returning an error.
 	_, _ = rand.Read(random)
 	return base64.RawURLEncoding.EncodeToString(random)
 }
 
+// redisCredentialsProblem returns what is wrong with the Secret of an external Redis, or nil. A nil secret means that
+// it does not exist.
 func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
 	const field = "spec.redis.external.credentialsSecretRef"
 	problem := status.Problem{AffectsRedis: true, BlocksGateways: true}
 	switch {
 	case secret == nil:
 		problem.Reason = v1alpha1.ReasonSecretNotFound
-		problem.Message = field + " names a Secret that does not exist: create it in this namespace with the key password, and username where Redis uses ACLs"
+		problem.Message = field + " names a Secret that does not exist: " +
+			"create it in this namespace with the key password, and username where Redis uses ACLs"
 	case len(secret.Data[render.KeyRedisPassword]) == 0:
 		problem.Reason = v1alpha1.ReasonSecretKeyMissing
 		problem.Message = field + " names a Secret without the key password, or with an empty one: add it to the Secret"
@@ -116,18 +149,23 @@ func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
 	return &problem
 }
 
+// secretValueProblem returns what is wrong with the Secret that value.Field names, or nil. A nil secret means that it
+// does not exist.
 func secretValueProblem(secret *corev1.Secret, value render.SecretValue) *status.Problem {
 	problem := status.Problem{BlocksGateways: true}
 	switch {
 	case secret == nil:
 		problem.Reason = v1alpha1.ReasonSecretNotFound
-		problem.Message = fmt.Sprintf("%[1]s.name names a Secret that does not exist: create it in this namespace with the key of %[1]s.key, by default %[2]s", value.Field, value.Setting)
+		problem.Message = fmt.Sprintf("%[1]s.name names a Secret that does not exist: "+
+			"create it in this namespace with the key of %[1]s.key, by default %[2]s", value.Field, value.Setting)
 	case len(secret.Data[value.Key]) == 0:
 		problem.Reason = v1alpha1.ReasonSecretKeyMissing
-		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key that the Secret does not have, or that is empty: add it to the Secret, or name another key", value.Field, value.Setting)
+		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key that the Secret does not have, "+
+			"or that is empty: add it to the Secret, or name another key", value.Field, value.Setting)
 	case len(secret.Data[value.Key]) < value.MinBytes:
 		problem.Reason = v1alpha1.ReasonSecretKeyTooShort
-		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key of the Secret with fewer than %d bytes: put a longer one there", value.Field, value.Setting, value.MinBytes)
+		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key of the Secret with fewer than %d bytes: "+
+			"put a longer one there", value.Field, value.Setting, value.MinBytes)
 	default:
 		return nil
 	}

@@ -50,7 +50,7 @@ func TestSecretValueProblem(t *testing.T) {
 	}
 }
 
-func TestGeneratedValuesAreKeptAndNeverAlike(t *testing.T) {
+func TestKeepOrGenerateMakesEachValueOnce(t *testing.T) {
 	assert.Equal(t, "old", keepOrGenerate(secretWith("k", "old"), "k"))
 	one, two := keepOrGenerate(nil, "k"), keepOrGenerate(secretWith("k", ""), "k")
 	assert.NotEqual(t, one, two)

@@ -11,16 +11,15 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// driftDetector tells whether an object still is what the operator applied, from its metadata alone.
+// driftDetector finds out from an object's metadata alone whether the object still is what the operator applied.
 //
-// Two things together say so. The hash in the annotation is of what was applied last, so a new
-// desire shows. And the API server takes a field from its owner's managedFields as soon as anybody
-// else changes or removes it, so that a field which the operator owns still has the value it gave.
-// Values need not be compared, which would trip over every default and spelling that the API server
-// or a webhook puts in.
+// An annotation holds the hash of what was applied last, so it differs when the desired state has changed. When another
+// client changes or removes a field, the API server takes the field from the operator's managedFields entry, so a field
+// that the operator still owns has the value that the operator gave it. The detector therefore never compares values,
+// which would differ wherever the API server or a webhook fills in a default or another spelling.
 type driftDetector struct {
 	types managedfields.TypeConverter
-	// unowned are fields that identify an object; nobody owns them.
+	// unowned are the fields that identify an object. They have no owner.
 	unowned *fieldpath.Set
 }
 
@@ -36,28 +35,42 @@ func newDriftDetector(types managedfields.TypeConverter) *driftDetector {
 	}
 }
 
-// whyNewDesire is the one reason for an apply that is not drift.
-const whyNewDesire = "its desired state has changed"
+// change is what applying an object would do, and why. The zero value means that the object need not be applied.
+type change struct {
+	// outcome is outcomeCreated, outcomeUpdated or outcomeRepaired.
+	outcome outcome
+	// reason is a clause for messages. It is empty for outcomeCreated.
+	reason string
+}
 
-// differs says why the object must be applied again, or "" when it need not.
-func (d *driftDetector) differs(desired *unstructured.Unstructured, live metav1.Object) (string, error) {
+// reasonDesiredChanged is the reason of each outcomeUpdated.
+const reasonDesiredChanged = "its desired state has changed"
+
+// compare returns the change that makes live match desired. A nil live object does not exist yet. It returns an error
+// when the managed fields of live, or the fields of desired, cannot be read.
+func (d *driftDetector) compare(desired *unstructured.Unstructured, live metav1.Object) (change, error) {
+	if live == nil {
+		return change{outcome: outcomeCreated}, nil
+	}
 	if live.GetAnnotations()[render.AnnotationApplied] != desired.GetAnnotations()[render.AnnotationApplied] {
-		return whyNewDesire, nil
+		return change{outcome: outcomeUpdated, reason: reasonDesiredChanged}, nil
 	}
 	owned, err := ownedFields(live)
 	if err != nil {
-		return "", err
+		return change{}, err
 	}
 	wanted, err := d.fieldsOf(desired)
 	if err != nil {
-		return "", err
+		return change{}, err
 	}
 	if lost := wanted.Difference(owned); !lost.Empty() {
-		return "somebody else changed " + firstPath(lost), nil
+		return change{outcome: outcomeRepaired, reason: "somebody else changed " + firstPath(lost)}, nil
 	}
-	return "", nil
+	return change{}, nil
 }
 
+// fieldsOf returns the fields that desired sets, without those that have no owner. It returns an error when the kind is
+// unknown or a field does not fit it.
 func (d *driftDetector) fieldsOf(desired *unstructured.Unstructured) (*fieldpath.Set, error) {
 	typed, err := d.types.ObjectToTyped(desired)
 	if err != nil {
@@ -70,7 +83,8 @@ func (d *driftDetector) fieldsOf(desired *unstructured.Unstructured) (*fieldpath
 	return fields.Leaves().Difference(d.unowned), nil
 }
 
-// ownedFields are what the operator owns by its applies.
+// ownedFields returns the fields that the operator owns by its applies. It returns an error when a managedFields entry
+// cannot be decoded.
 func ownedFields(live metav1.Object) (*fieldpath.Set, error) {
 	owned := fieldpath.NewSet()
 	for _, entry := range live.GetManagedFields() {
@@ -85,10 +99,10 @@ func ownedFields(live metav1.Object) (*fieldpath.Set, error) {
 	return owned, nil
 }
 
-// firstPath is one of the fields, for a message.
+// firstPath returns one of the fields, for a message.
 func firstPath(set *fieldpath.Set) string {
 	var first string
-	// Iterate, because the set's iterator panics when it is left early.
+	// The set's iterator panics when a loop leaves it early, so Iterate visits all fields.
 	set.Iterate(func(path fieldpath.Path) {
 		if first == "" {
 			first = path.String()

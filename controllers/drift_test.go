@@ -16,7 +16,7 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-func detector() *driftDetector {
+func newTestDetector() *driftDetector {
 	return newDriftDetector(applyconfigurations.NewTypeConverter(clientgoscheme.Scheme))
 }
 
@@ -34,8 +34,10 @@ func desiredDeployment(t *testing.T) *unstructured.Unstructured {
 func everyObject(t *testing.T) []render.Object {
 	t.Helper()
 	in := render.Input{
-		Name: "demo", Namespace: "team", UID: "1",
-		Profile: v1alpha1.IngressProfileNginx,
+		Name:      "demo",
+		Namespace: "team",
+		UID:       "1",
+		Profile:   v1alpha1.IngressProfileNginx,
 		Spec: v1alpha1.WebSocketClusterSpec{
 			Autoscaling: &v1alpha1.AutoscalingSpec{MaxReplicas: 4},
 			Ingress:     &v1alpha1.IngressSpec{Hosts: []string{"a.example.com"}},
@@ -48,16 +50,19 @@ func everyObject(t *testing.T) []render.Object {
 	return objects
 }
 
-// applied is the metadata that the API server keeps after the operator's apply.
+// applied returns the metadata that the API server keeps after the operator's apply. Another client has taken over the
+// fields in lost.
 func applied(t *testing.T, desired *unstructured.Unstructured, lost ...fieldpath.Path) *appsv1.Deployment {
 	t.Helper()
-	fields, err := detector().fieldsOf(desired)
+	fields, err := newTestDetector().fieldsOf(desired)
 	require.NoError(t, err)
 	raw, err := fields.Difference(fieldpath.NewSet(lost...)).ToJSON()
 	require.NoError(t, err)
 	entry := metav1.ManagedFieldsEntry{
-		Manager: render.FieldOwner, Operation: metav1.ManagedFieldsOperationApply,
-		FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{},
+		Manager:    render.FieldOwner,
+		Operation:  metav1.ManagedFieldsOperationApply,
+		FieldsType: "FieldsV1",
+		FieldsV1:   &metav1.FieldsV1{},
 	}
 	entry.FieldsV1.SetRawBytes(raw)
 	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
@@ -66,67 +71,78 @@ func applied(t *testing.T, desired *unstructured.Unstructured, lost ...fieldpath
 	}}
 }
 
-func TestDrift(t *testing.T) {
+func TestDriftDetectorCompares(t *testing.T) {
 	desired := desiredDeployment(t)
 	gateway := fieldpath.KeyByFields("name", "gateway")
 	image := fieldpath.MakePathOrDie("spec", "template", "spec", "containers", gateway, "image")
+	replicas := fieldpath.MakePathOrDie("spec", "replicas")
+	minReady := fieldpath.MakePathOrDie("spec", "minReadySeconds")
+	as := func(edit func(*appsv1.Deployment)) *appsv1.Deployment {
+		live := applied(t, desired)
+		edit(live)
+		return live
+	}
 
 	for _, c := range []struct {
 		name   string
-		live   func() *appsv1.Deployment
-		differ string
+		live   *appsv1.Deployment
+		want   outcome
+		reason string
 	}{
-		{"as applied", func() *appsv1.Deployment { return applied(t, desired) }, ""},
-		{"another hash", func() *appsv1.Deployment {
-			live := applied(t, desired)
+		{"as applied", applied(t, desired), "", ""},
+		{"another hash", as(func(live *appsv1.Deployment) {
 			live.Annotations = map[string]string{render.AnnotationApplied: "old"}
-			return live
-		}, "desired state"},
-		{"a field taken over", func() *appsv1.Deployment { return applied(t, desired, image) }, `somebody else changed .spec.template.spec.containers[name="gateway"].image`},
-		{"many fields taken over", func() *appsv1.Deployment {
-			return applied(t, desired, image, fieldpath.MakePathOrDie("spec", "replicas"), fieldpath.MakePathOrDie("spec", "minReadySeconds"))
-		}, "somebody else changed"},
-		{"ownership wiped", func() *appsv1.Deployment {
-			live := applied(t, desired)
+		}), outcomeUpdated, "desired state"},
+		{
+			"a field taken over", applied(t, desired, image), outcomeRepaired,
+			`somebody else changed .spec.template.spec.containers[name="gateway"].image`,
+		},
+		{
+			"many fields taken over", applied(t, desired, image, replicas, minReady), outcomeRepaired,
+			"somebody else changed",
+		},
+		{"ownership wiped", as(func(live *appsv1.Deployment) {
 			live.ManagedFields = nil
-			return live
-		}, "somebody else changed"},
-		{"only another owner", func() *appsv1.Deployment {
-			live := applied(t, desired)
+		}), outcomeRepaired, "somebody else changed"},
+		{"only another owner", as(func(live *appsv1.Deployment) {
 			live.ManagedFields[0].Manager = "kubectl"
-			return live
-		}, "somebody else changed"},
-		{"only an update under our name", func() *appsv1.Deployment {
-			live := applied(t, desired)
+		}), outcomeRepaired, "somebody else changed"},
+		{"only an update under our name", as(func(live *appsv1.Deployment) {
 			live.ManagedFields[0].Operation = metav1.ManagedFieldsOperationUpdate
-			return live
-		}, "somebody else changed"},
+		}), outcomeRepaired, "somebody else changed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			why, err := detector().differs(desired, c.live())
+			difference, err := newTestDetector().compare(desired, c.live)
 			require.NoError(t, err)
-			if c.differ == "" {
-				assert.Empty(t, why)
+			assert.Equal(t, c.want, difference.outcome)
+			if c.reason == "" {
+				assert.Empty(t, difference.reason)
 			} else {
-				assert.Contains(t, why, c.differ)
+				assert.Contains(t, difference.reason, c.reason)
 			}
 		})
 	}
 }
 
-func TestDriftSaysWhenItCannotReadManagedFields(t *testing.T) {
+func TestDriftDetectorCreatesWhatDoesNotExist(t *testing.T) {
+	difference, err := newTestDetector().compare(desiredDeployment(t), nil)
+	require.NoError(t, err)
+	assert.Equal(t, change{outcome: outcomeCreated}, difference)
+}
+
+func TestDriftDetectorReturnsUnreadableManagedFields(t *testing.T) {
 	desired := desiredDeployment(t)
 	live := applied(t, desired)
 	live.ManagedFields[0].FieldsV1.SetRawBytes([]byte("{"))
-	_, err := detector().differs(desired, live)
+	_, err := newTestDetector().compare(desired, live)
 	require.ErrorContains(t, err, "managed fields")
 }
 
 // A kind whose fields cannot be understood would never be repaired.
-func TestDriftUnderstandsEveryKind(t *testing.T) {
+func TestDriftDetectorUnderstandsEveryKind(t *testing.T) {
 	for _, object := range everyObject(t) {
 		require.NotNil(t, object.Desired, object)
-		fields, err := detector().fieldsOf(object.Desired)
+		fields, err := newTestDetector().fieldsOf(object.Desired)
 		require.NoError(t, err, object)
 		assert.False(t, fields.Empty(), object)
 	}

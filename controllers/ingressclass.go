@@ -11,8 +11,11 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/status"
 )
 
-// ingressClass looks up the class of the cluster's Ingress.
-func (r *Reconciler) ingressClass(ctx context.Context, ingress *v1alpha1.IngressSpec) (status.IngressClass, error) {
+// ingressClass looks up the IngressClass of the cluster's Ingress. The result is empty without an Ingress. It returns
+// an error when the IngressClasses cannot be listed.
+func (r *Reconciler) ingressClass(
+	ctx context.Context, ingress *v1alpha1.IngressSpec,
+) (status.IngressClass, error) {
 	if ingress == nil {
 		return status.IngressClass{}, nil
 	}
@@ -23,7 +26,8 @@ func (r *Reconciler) ingressClass(ctx context.Context, ingress *v1alpha1.Ingress
 	return resolveIngressClass(ingress, classes.Items), nil
 }
 
-// resolveIngressClass finds the class by name, or the default one, and the profile that goes with it.
+// resolveIngressClass finds the class by its name, or the default class when ingress names none, and chooses the
+// profile for its controller.
 func resolveIngressClass(ingress *v1alpha1.IngressSpec, classes []networkingv1.IngressClass) status.IngressClass {
 	resolved := status.IngressClass{Profile: ingress.Profile}
 	var class *networkingv1.IngressClass
@@ -31,7 +35,7 @@ func resolveIngressClass(ingress *v1alpha1.IngressSpec, classes []networkingv1.I
 		one := &classes[i]
 		switch {
 		case ingress.ClassName != nil && one.Name == *ingress.ClassName,
-			ingress.ClassName == nil && isDefault(one) && (class == nil || goesBefore(one, class)):
+			ingress.ClassName == nil && isDefault(one) && (class == nil || preferred(one, class)):
 			class = one
 		}
 	}
@@ -44,9 +48,10 @@ func resolveIngressClass(ingress *v1alpha1.IngressSpec, classes []networkingv1.I
 	return resolved
 }
 
-// goesBefore chooses between two default classes as the API server does: the newer one, or else by
-// name. Lists come in any order, and an Ingress must not change with it.
-func goesBefore(a, b *networkingv1.IngressClass) bool {
+// preferred reports whether the API server would choose a over b when both are default classes: it chooses the newer
+// one, or the one whose name sorts first. The result must not depend on the order of a list, or the Ingress would
+// change with it.
+func preferred(a, b *networkingv1.IngressClass) bool {
 	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.Name < b.Name
 	}

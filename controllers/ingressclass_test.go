@@ -11,14 +11,19 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/status"
 )
 
+var markedDefault = map[string]string{networkingv1.AnnotationIsDefaultIngressClass: "true"}
+
 func TestResolveIngressClass(t *testing.T) {
 	const controllerIngressNginx = "k8s.io/ingress-nginx"
 	classes := []networkingv1.IngressClass{
 		{
-			ObjectMeta: metav1.ObjectMeta{Name: "other", Annotations: map[string]string{networkingv1.AnnotationIsDefaultIngressClass: "true"}},
+			ObjectMeta: metav1.ObjectMeta{Name: "other", Annotations: markedDefault},
 			Spec:       networkingv1.IngressClassSpec{Controller: "example.com/other"},
 		},
-		{ObjectMeta: metav1.ObjectMeta{Name: "nginx"}, Spec: networkingv1.IngressClassSpec{Controller: controllerIngressNginx}},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "nginx"},
+			Spec:       networkingv1.IngressClassSpec{Controller: controllerIngressNginx},
+		},
 	}
 	for _, c := range []struct {
 		name    string
@@ -45,13 +50,14 @@ func TestResolveIngressClass(t *testing.T) {
 	}
 }
 
-// The cache lists in any order; an Ingress whose profile went with it would be written for ever.
-func TestSeveralDefaultClasses(t *testing.T) {
+// The cache lists in any order. An Ingress whose profile depended on the order would be written again and again.
+func TestResolveIngressClassOfSeveralDefaults(t *testing.T) {
 	class := func(name string, made int64) networkingv1.IngressClass {
 		return networkingv1.IngressClass{
 			ObjectMeta: metav1.ObjectMeta{
-				Name: name, CreationTimestamp: metav1.Unix(made, 0),
-				Annotations: map[string]string{networkingv1.AnnotationIsDefaultIngressClass: "true"},
+				Name:              name,
+				CreationTimestamp: metav1.Unix(made, 0),
+				Annotations:       markedDefault,
 			},
 			Spec: networkingv1.IngressClassSpec{Controller: "example.com/" + name},
 		}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -14,30 +15,35 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// Options are what the operator's surroundings decide.
+// Options configure the operator for its environment.
 type Options struct {
-	// Images of the operator's release; both are needed.
+	// Images are the images of the operator's release. Both are required.
 	Images render.Images
 
-	// MaxConcurrentReconciles of different clusters; 0 means 1.
+	// MaxConcurrentReconciles is the maximum number of clusters that are reconciled at once. The default is 1.
 	MaxConcurrentReconciles int
 
-	// ScrapeInterval between two looks at the gateways; 0 means fleet.DefaultInterval.
+	// ScrapeInterval is the time between two scrapes of the gateways. The default is fleet.DefaultInterval.
 	ScrapeInterval time.Duration
 
-	// AdminAddress is host:port of a gateway pod's admin endpoints, empty while it has none; nil
-	// means the pod's IP and the contract's port.
+	// AdminAddress returns host:port of a gateway pod's admin endpoints, or "" while the pod has none. The default is the
+	// pod's IP and contract.AdminPort.
 	AdminAddress func(*corev1.Pod) string
 
-	// Recheck is how soon the operator looks again at what it cannot watch, such as an object of
-	// somebody else that is in the way; 0 means 30 s.
+	// Recheck is how soon the operator looks again at what it cannot watch, such as a foreign object that is in the way.
+	// The default is 30 s.
 	Recheck time.Duration
+
+	// Metrics is where the operator's own metrics are registered. The default is controller-runtime's registry, which the
+	// manager serves.
+	Metrics prometheus.Registerer
 }
 
 func (o Options) withDefaults() Options {
@@ -50,39 +56,43 @@ func (o Options) withDefaults() Options {
 	if o.Recheck == 0 {
 		o.Recheck = 30 * time.Second
 	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.Registry
+	}
 	return o
 }
 
-// NewScheme knows every type that the operator reads and writes.
+// NewScheme returns a scheme of every type that the operator reads and writes. It returns an error when two types
+// conflict.
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return nil, err //nolint:wrapcheck // says it all
+		return nil, err //nolint:wrapcheck // nothing to add
 	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, err //nolint:wrapcheck // says it all
+		return nil, err //nolint:wrapcheck // nothing to add
 	}
 	return scheme, nil
 }
 
-// CacheOptions keep out of the operator's memory what is none of its business: it remembers only
-// objects with its label, and of Secrets only their metadata. No namespaces means all.
+// CacheOptions returns options for a cache that holds only the objects with the operator's label, and only those in
+// namespaces. No namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
 func CacheOptions(namespaces []string) (cache.Options, error) {
-	labelled, err := labels.NewRequirement(render.LabelCluster, selection.Exists, nil)
+	hasLabel, err := labels.NewRequirement(render.LabelCluster, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, err //nolint:wrapcheck // a constant label
 	}
-	ours := cache.ByObject{Label: labels.NewSelector().Add(*labelled)}
+	owned := cache.ByObject{Label: labels.NewSelector().Add(*hasLabel)}
 	options := cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:                            ours,
-			&corev1.Service{}:                        ours,
-			&corev1.ServiceAccount{}:                 ours,
-			&corev1.ConfigMap{}:                      ours,
-			&appsv1.Deployment{}:                     ours,
-			&networkingv1.Ingress{}:                  ours,
-			&policyv1.PodDisruptionBudget{}:          ours,
-			&autoscalingv2.HorizontalPodAutoscaler{}: ours,
+			&corev1.Pod{}:                            owned,
+			&corev1.Service{}:                        owned,
+			&corev1.ServiceAccount{}:                 owned,
+			&corev1.ConfigMap{}:                      owned,
+			&appsv1.Deployment{}:                     owned,
+			&networkingv1.Ingress{}:                  owned,
+			&policyv1.PodDisruptionBudget{}:          owned,
+			&autoscalingv2.HorizontalPodAutoscaler{}: owned,
 		},
 	}
 	if len(namespaces) > 0 {

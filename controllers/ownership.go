@@ -7,10 +7,10 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// isOurs says whether the object belongs to the cluster. One that somebody took the owner reference
-// from still does, if the operator has applied it for this cluster: the API server remembers that,
-// and a mere copy of the object does not have it.
-func isOurs(object metav1.Object, cluster *v1alpha1.WebSocketCluster) bool {
+// isOwned reports whether the object belongs to the cluster. An object that has lost its owner reference still does if
+// the operator has applied it for a cluster: the annotation and the managed fields of that apply remain, and a copy of
+// the object does not have both.
+func isOwned(object metav1.Object, cluster *v1alpha1.WebSocketCluster) bool {
 	if metav1.GetControllerOf(object) != nil {
 		return metav1.IsControlledBy(object, cluster)
 	}

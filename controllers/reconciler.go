@@ -17,36 +17,48 @@ import (
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/fleet"
+	"github.com/wsfleet/wsfleet/controllers/metricsapi"
+	"github.com/wsfleet/wsfleet/controllers/plan"
 	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/controllers/status"
 )
 
-// Reconciler makes one WebSocketCluster real at a time.
+// Reconciler reconciles WebSocketClusters. A reconcile has four phases: observe, render, apply and status.
 type Reconciler struct {
-	client  client.Client
-	secrets *secretReader
-	writer  *writer
-	metrics *metricsAPI
-	fleet   *fleet.Monitor
-	teller  *teller
-	images  render.Images
+	client     client.Client
+	secrets    *secretReader
+	applier    *applier
+	metricsAPI metricsDetector
+	fleet      *fleet.Monitor
+	events     *dedupRecorder
+	metrics    *operatorMetrics
+	images     render.Images
+	// recheck is how soon the operator looks again at what it cannot watch.
 	recheck time.Duration
 }
 
-// observation is what a pass knows of the cluster before it writes.
-type observation struct {
+// metricsDetector finds out whether the custom metrics API is served.
+type metricsDetector interface {
+	Served(ctx context.Context) bool
+}
+
+// observedState is what a reconcile knows of the cluster before it writes.
+type observedState struct {
 	credentials credentials
 	class       status.IngressClass
 	pods        []corev1.Pod
 }
 
-// Reconcile observes, writes what differs, and says in the status what came of it. Deletion needs
-// nothing: owner references take the objects along.
+// Reconcile applies the objects of one WebSocketCluster that differ, and writes its status. A cluster that was deleted
+// needs nothing: the garbage collector deletes its objects by their owner references.
+//
+// Reconcile returns an error when the request has to be tried again: a read or a write failed for now, or the cluster
+// cannot be rendered. What the user has to solve is in the status and returns no error.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	var stored v1alpha1.WebSocketCluster
 	if err := r.client.Get(ctx, request.NamespacedName, &stored); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.forgetSecrets(request.NamespacedName)
+			r.forget(request.NamespacedName)
 			return reconcile.Result{}, nil
 		}
 		return reconcile.Result{}, err
@@ -57,130 +69,177 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	cluster := stored.DeepCopy()
 	cluster.Spec.SetDefaults()
 
-	seen, err := r.observe(ctx, cluster)
+	observed, err := r.observe(ctx, cluster)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	input := r.input(cluster, seen)
-	objects, err := render.Objects(input)
+	input := r.input(cluster, observed)
+	objects, err := r.render(input)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("render: %w", err)
 	}
-	result, err := r.act(ctx, cluster, objects, seen)
+	result, err := r.apply(ctx, cluster, objects, observed)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if err := r.report(ctx, &stored, cluster, input, result, seen); err != nil {
+	if err := r.updateStatus(ctx, &stored, cluster, input, result, observed); err != nil {
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-			log.FromContext(ctx).V(1).Info("The cluster has changed meanwhile; looking again", "reason", err.Error())
+			log.FromContext(ctx).V(1).Info("The cluster has changed meanwhile; reconciling again", "reason", err.Error())
 			return reconcile.Result{RequeueAfter: time.Second}, nil
 		}
 		return reconcile.Result{}, err
 	}
-	if result.retry != nil {
-		return reconcile.Result{}, result.retry
+	if err := result.retry(); err != nil {
+		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.lookAgain(cluster, result)}, nil
+	return reconcile.Result{RequeueAfter: r.requeueAfter(cluster, result)}, nil
 }
 
-func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketCluster) (observation, error) {
+// forget drops what is kept in memory of a cluster that was deleted.
+func (r *Reconciler) forget(cluster client.ObjectKey) {
+	r.forgetSecrets(cluster)
+	r.metrics.fleets.forget(cluster)
+}
+
+// observe reads what the desired objects and the status depend on. It returns an error when a read fails.
+func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketCluster) (observedState, error) {
+	defer r.metrics.startPhase(phaseObserve)()
 	var (
-		seen observation
-		err  error
+		observed observedState
+		err      error
 	)
-	if seen.credentials, err = r.credentials(ctx, cluster); err != nil {
-		return seen, err
+	if observed.credentials, err = r.readCredentials(ctx, cluster); err != nil {
+		return observed, err
 	}
-	if seen.class, err = r.ingressClass(ctx, cluster.Spec.Ingress); err != nil {
-		return seen, err
+	if observed.class, err = r.ingressClass(ctx, cluster.Spec.Ingress); err != nil {
+		return observed, err
 	}
-	if seen.pods, err = gatewayPods(ctx, r.client, client.ObjectKeyFromObject(cluster)); err != nil {
-		return seen, fmt.Errorf("list gateway pods: %w", err)
+	if observed.pods, err = gatewayPods(ctx, r.client, client.ObjectKeyFromObject(cluster)); err != nil {
+		return observed, fmt.Errorf("list gateway pods: %w", err)
 	}
-	return seen, nil
+	return observed, nil
 }
 
-func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, seen observation) render.Input {
+// input returns what package render makes the desired objects from.
+func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observedState) render.Input {
 	return render.Input{
 		Name:            cluster.Name,
 		Namespace:       cluster.Namespace,
 		UID:             cluster.UID,
 		Spec:            cluster.Spec,
 		Images:          r.images,
-		Profile:         seen.class.Profile,
-		Secrets:         seen.credentials.generated,
-		CredentialsHash: seen.credentials.hash,
+		Profile:         observed.class.Profile,
+		Secrets:         observed.credentials.generated,
+		CredentialsHash: observed.credentials.hash,
 	}
 }
 
-// act writes what differs and deletes what the spec has switched off, unless the cluster is paused.
-func (r *Reconciler) act(ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, seen observation) (*outcome, error) {
+// render returns the desired objects in the order in which they are written. It returns the error of render.Objects.
+func (r *Reconciler) render(input render.Input) ([]render.Object, error) {
+	defer r.metrics.startPhase(phaseRender)()
+	return render.Objects(input) //nolint:wrapcheck // the caller wraps it
+}
+
+// apply writes the objects that differ and deletes those that the spec no longer asks for. It writes nothing for a
+// paused cluster. It returns an error when the reconcile has to start over.
+func (r *Reconciler) apply(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, observed observedState,
+) (*applyResult, error) {
+	defer r.metrics.startPhase(phaseApply)()
+	known := observed.credentials.problems
 	if cluster.Spec.Paused {
-		return r.writer.look(ctx, cluster, objects, seen.credentials.problems)
+		existing, err := r.applier.listOwned(ctx, cluster, objects)
+		return &applyResult{owned: existing.owned, known: known}, err
 	}
-	result, err := r.writer.write(ctx, cluster, objects, seen.credentials.problems)
+	result, err := r.applier.apply(ctx, cluster, objects, known)
 	if err != nil {
 		return nil, err
 	}
 	gateways := render.DeploymentRef(render.GatewayName(cluster.Name))
-	keepRedis := mayNeedManagedRedis(result.gatewaysHeld(), result.wrote[gateways], found[*appsv1.Deployment](result, gateways), seen.pods)
+	keepRedis := plan.KeepManagedRedis(plan.GatewayRollout{
+		Held:        result.gatewaysHeld(),
+		JustApplied: result.wrote(gateways),
+		Deployment:  ownedAs[*appsv1.Deployment](result, gateways),
+		Pods:        observed.pods,
+	})
 	keep := func(object render.Object) bool { return keepRedis && object.IsManagedRedis(cluster.Name) }
-	return result, r.writer.remove(ctx, cluster, objects, result, keep)
+	deleted, err := r.applier.deleteUnwanted(ctx, cluster, objects, result.owned, keep)
+	if err != nil {
+		return nil, err
+	}
+	result.objects = append(result.objects, deleted...)
+	return result, nil
 }
 
-// report writes the status if it says something new, and events of what the user should look at.
-func (r *Reconciler) report(ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, input render.Input, result *outcome, seen observation) error {
-	decided := status.Compute(r.facts(ctx, cluster, input, result, seen))
-	if apiequality.Semantic.DeepEqual(stored.Status, decided) {
+// updateStatus writes the status if it differs from the stored one, and records events about new problems. It returns
+// an error when the write fails.
+func (r *Reconciler) updateStatus(
+	ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, input render.Input, result *applyResult,
+	observed observedState,
+) error {
+	defer r.metrics.startPhase(phaseStatus)()
+	computed := status.Compute(r.statusObservation(ctx, cluster, input, result, observed))
+	r.metrics.fleets.set(client.ObjectKeyFromObject(cluster), computed.Conditions)
+	if apiequality.Semantic.DeepEqual(stored.Status, computed) {
 		return nil
 	}
 	written := stored.DeepCopy()
-	written.Status = decided
+	written.Status = computed
 	if err := r.client.Status().Update(ctx, written, client.FieldOwner(render.FieldOwner)); err != nil {
 		return fmt.Errorf("write the status: %w", err)
 	}
-	for _, warning := range status.Warnings(stored.Status.Conditions, decided.Conditions) {
-		log.FromContext(ctx).Info("The cluster needs its user", "condition", warning.Type, "reason", warning.Reason, "message", warning.Message)
-		r.teller.warn(stored, warning.Reason, warning.Type, warning.Message)
+	for _, warning := range status.Warnings(stored.Status.Conditions, computed.Conditions) {
+		log.FromContext(ctx).Info("The cluster has a problem that its user has to solve",
+			"condition", warning.Type, "reason", warning.Reason, "message", warning.Message)
+		r.events.warn(stored, warning.Reason, warning.Type, warning.Message)
 	}
 	return nil
 }
 
-func (r *Reconciler) facts(ctx context.Context, cluster *v1alpha1.WebSocketCluster, input render.Input, result *outcome, seen observation) status.Observation {
+// statusObservation collects what the status is made from. It asks the gateways of a fleet that was not scraped yet,
+// and the API server whether it serves the custom metrics API: both come after the objects are applied, which must not
+// wait for them.
+func (r *Reconciler) statusObservation(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, input render.Input, result *applyResult,
+	observed observedState,
+) status.Observation {
 	gateway, redis := render.GatewayName(cluster.Name), render.RedisName(cluster.Name)
-	facts := status.Observation{
+	observation := status.Observation{
 		Cluster:  cluster,
-		Problems: result.problems,
+		Problems: result.problems(),
 		Image:    input.GatewayImage(),
-		Gateways: found[*appsv1.Deployment](result, render.DeploymentRef(gateway)),
-		Redis:    found[*appsv1.Deployment](result, render.DeploymentRef(redis)),
-		Service:  found[*corev1.Service](result, render.ServiceRef(gateway)),
-		Ingress:  found[*networkingv1.Ingress](result, render.IngressRef(gateway)),
-		Pods:     seen.pods,
-		Fleet:    r.fleet.Shown(ctx, client.ObjectKeyFromObject(cluster)),
-		Class:    seen.class,
+		Gateways: ownedAs[*appsv1.Deployment](result, render.DeploymentRef(gateway)),
+		Redis:    ownedAs[*appsv1.Deployment](result, render.DeploymentRef(redis)),
+		Service:  ownedAs[*corev1.Service](result, render.ServiceRef(gateway)),
+		Ingress:  ownedAs[*networkingv1.Ingress](result, render.IngressRef(gateway)),
+		Pods:     observed.pods,
+		Fleet:    r.snapshotOrScrape(ctx, client.ObjectKeyFromObject(cluster)),
+		Class:    observed.class,
 		Selector: labels.SelectorFromSet(render.SelectorLabels(cluster.Name, render.ComponentGateway)).String(),
 		Now:      time.Now(),
 	}
 	if cluster.Spec.Autoscaling != nil {
-		facts.MetricsServed = r.metrics.isServed(ctx)
+		observation.MetricsServed = r.metricsAPI.Served(ctx)
 	}
-	return facts
+	return observation
 }
 
-// lookAgain is when to look at what cannot be watched; 0 is never.
-func (r *Reconciler) lookAgain(cluster *v1alpha1.WebSocketCluster, result *outcome) time.Duration {
-	if len(result.blocked) > 0 {
+// snapshotOrScrape returns the snapshot that the fleet's status is made from. It scrapes a fleet that the monitor has
+// not scraped yet: an operator that has just started must not report a running fleet as one without clients.
+func (r *Reconciler) snapshotOrScrape(ctx context.Context, cluster client.ObjectKey) fleet.Snapshot {
+	if snapshot, known := r.fleet.StatusSnapshot(cluster); known {
+		return snapshot
+	}
+	return r.fleet.ScrapeNow(ctx, cluster)
+}
+
+// requeueAfter returns when to look again at what cannot be watched, or 0 for never.
+func (r *Reconciler) requeueAfter(cluster *v1alpha1.WebSocketCluster, result *applyResult) time.Duration {
+	if result.anyBlocked() {
 		return r.recheck
 	}
 	if cluster.Spec.Autoscaling != nil {
-		return metricsRecheck
+		return metricsapi.RecheckInterval
 	}
 	return 0
-}
-
-// found is the operator's own object of a type, or nil.
-func found[T client.Object](result *outcome, ref render.Ref) T {
-	object, _ := result.found[ref].(T)
-	return object
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -23,21 +24,23 @@ func storedSecret(value string) *corev1.Secret {
 	}
 }
 
-// counting is an API server that counts how often it is asked.
-func counting(reads *int, objects ...client.Object) client.WithWatch {
+// newCountingClient returns a fake API server that counts the reads.
+func newCountingClient(reads *int, objects ...client.Object) client.WithWatch {
 	return fake.NewClientBuilder().WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+		Get: func(
+			ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption,
+		) error {
 			*reads++
 			return c.Get(ctx, key, object, options...)
 		},
 	}).Build()
 }
 
-func TestSecretsAreReadOnlyWhenTheyHaveChanged(t *testing.T) {
+func TestSecretReaderReadsOnlyChangedSecrets(t *testing.T) {
 	var reads int
-	live := counting(&reads, storedSecret("one"))
+	live := newCountingClient(&reads, storedSecret("one"))
 	// The cache is in step with the API server; its own reads cost nothing.
-	reader := newSecretReader(uncounted{live, &reads}, live)
+	reader := newSecretReader(uncountedReader{live, &reads}, live)
 
 	for range 3 {
 		secret, err := reader.read(t.Context(), secretKey)
@@ -61,45 +64,49 @@ func TestSecretsAreReadOnlyWhenTheyHaveChanged(t *testing.T) {
 }
 
 // A generated Secret that the cache does not know of yet must not be generated again.
-func TestCertainReadsLookPastTheCache(t *testing.T) {
+func TestSecretReaderReadsThroughTheCache(t *testing.T) {
 	var reads int
 	behind := fake.NewClientBuilder().Build()
-	reader := newSecretReader(behind, counting(&reads, storedSecret("one")))
+	reader := newSecretReader(behind, newCountingClient(&reads, storedSecret("one")))
 
 	secret, err := reader.read(t.Context(), secretKey)
 	require.NoError(t, err)
 	assert.Nil(t, secret)
 
-	secret, err = reader.readCertain(t.Context(), secretKey)
+	secret, err = reader.readThrough(t.Context(), secretKey)
 	require.NoError(t, err)
 	require.NotNil(t, secret)
 	assert.Equal(t, "one", string(secret.Data["k"]))
 }
 
-// uncounted takes its own reads off the count.
-type uncounted struct {
+// uncountedReader takes its own reads off the count of a counting client.
+type uncountedReader struct {
 	client.Reader
 
 	reads *int
 }
 
-func (u uncounted) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+func (u uncountedReader) Get(
+	ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption,
+) error {
 	*u.reads--
 	return u.Reader.Get(ctx, key, object, options...)
 }
 
-// Nobody reads a Secret of a cluster that is gone, so that no read would find out.
-func TestSecretsOfAGoneClusterAreForgotten(t *testing.T) {
+// No reconcile reads the Secrets of a deleted cluster, so no read would drop them.
+func TestReconcilerForgetsSecretsOfADeletedCluster(t *testing.T) {
 	var reads int
 	scheme, err := NewScheme()
 	require.NoError(t, err)
 	server := fake.NewClientBuilder().WithScheme(scheme).Build()
-	reader := newSecretReader(uncounted{server, &reads}, server)
+	reader := newSecretReader(uncountedReader{server, &reads}, server)
 	for _, name := range []string{"demo-admin", "demo-redis", "other-admin"} {
 		key := client.ObjectKey{Namespace: "team", Name: name}
-		reader.known[key], reader.seen[key] = storedSecret("v"), "1"
+		reader.known[key], reader.versions[key] = storedSecret("v"), "1"
 	}
-	_, err = (&Reconciler{client: server, secrets: reader}).Reconcile(t.Context(),
+	metrics, err := newOperatorMetrics(prometheus.NewRegistry())
+	require.NoError(t, err)
+	_, err = (&Reconciler{client: server, secrets: reader, metrics: metrics}).Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "demo"}})
 	require.NoError(t, err)
 	assert.Len(t, reader.known, 1)

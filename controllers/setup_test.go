@@ -9,13 +9,13 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-func TestSetupWantsBothImages(t *testing.T) {
+func TestSetupRequiresBothImages(t *testing.T) {
 	for _, images := range []render.Images{{}, {Gateway: "g"}, {Redis: "r"}} {
 		require.ErrorContains(t, Setup(t.Context(), nil, Options{Images: images}), "both images must be named")
 	}
 }
 
-func TestCacheIsBoundToNamespaces(t *testing.T) {
+func TestCacheOptionsLimitNamespaces(t *testing.T) {
 	everywhere, err := CacheOptions(nil)
 	require.NoError(t, err)
 	assert.Empty(t, everywhere.DefaultNamespaces)

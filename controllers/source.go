@@ -13,29 +13,32 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// fleetSource shows the fleet monitor the cluster as the operator's cache has it.
+// fleetSource is the fleet monitor's Source. It reads from the operator's cache.
 type fleetSource struct {
 	reader  client.Reader
 	secrets *secretReader
 }
 
-// Clusters lists all clusters.
+// Clusters lists all clusters. It returns an error when the cache cannot be read.
 func (s *fleetSource) Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster, error) {
 	var list v1alpha1.WebSocketClusterList
 	err := s.reader.List(ctx, &list)
-	return list.Items, err //nolint:wrapcheck // the caller says what it was doing
+	return list.Items, err //nolint:wrapcheck // the caller wraps it
 }
 
-// Pods lists a cluster's gateway pods.
+// Pods lists the gateway pods of a cluster. It returns an error when the cache cannot be read.
 func (s *fleetSource) Pods(ctx context.Context, cluster client.ObjectKey) ([]corev1.Pod, error) {
 	return gatewayPods(ctx, s.reader, cluster)
 }
 
+// errNoToken means that the operator has not made a token for the cluster, or that the Secret is foreign.
 var errNoToken = errors.New("there is no admin Secret of this cluster yet")
 
-// Token is the token of the admin Secret, if that is the operator's own.
+// Token returns the bearer token in the admin Secret of the cluster. It returns errNoToken when there is no such Secret
+// of the operator's own, and an error when the Secret cannot be read.
 func (s *fleetSource) Token(ctx context.Context, cluster client.ObjectKey) (string, error) {
-	secret, err := s.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: render.AdminSecretName(cluster.Name)})
+	key := client.ObjectKey{Namespace: cluster.Namespace, Name: render.AdminSecretName(cluster.Name)}
+	secret, err := s.secrets.read(ctx, key)
 	if err != nil {
 		return "", err
 	}
@@ -49,9 +52,10 @@ func (s *fleetSource) Token(ctx context.Context, cluster client.ObjectKey) (stri
 	return string(secret.Data[contract.AdminTokenKey]), nil
 }
 
+// gatewayPods lists the gateway pods of a cluster. It returns the error of reader.
 func gatewayPods(ctx context.Context, reader client.Reader, cluster client.ObjectKey) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	err := reader.List(ctx, &list, client.InNamespace(cluster.Namespace),
 		client.MatchingLabels(render.SelectorLabels(cluster.Name, render.ComponentGateway)))
-	return list.Items, err //nolint:wrapcheck // the callers say what they were doing
+	return list.Items, err //nolint:wrapcheck // the callers wrap it
 }

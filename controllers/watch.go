@@ -26,32 +26,36 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// indexSecrets finds the clusters that name a Secret.
+// indexSecrets is the name of the cache's index of clusters by the Secrets that they name.
 const indexSecrets = "spec.secrets"
 
-// watch says what a reconcile is triggered by: the cluster's spec, everything with its label, the
-// Secrets that it names, its IngressClass, and what the gateways report.
-func watch(ctx context.Context, mgr manager.Manager, reconciler *Reconciler, monitor *fleet.Monitor, options Options) error {
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.WebSocketCluster{}, indexSecrets, namedSecrets); err != nil {
+// addController adds the controller to the manager. A reconcile is triggered by the cluster's spec, the objects with
+// its label, the Secrets that it names, its IngressClass, and the gateways' reports. addController returns an error
+// when the manager refuses the index or the controller.
+func addController(
+	ctx context.Context, mgr manager.Manager, reconciler *Reconciler, monitor *fleet.Monitor, options Options,
+) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.WebSocketCluster{}, indexSecrets, namedSecrets)
+	if err != nil {
 		return fmt.Errorf("index clusters by the Secrets that they name: %w", err)
 	}
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
-	toMapper := clusterMapper{mgr.GetClient()}
+	mapper := clusterMapper{mgr.GetClient()}
 
-	err := builder.ControllerManagedBy(mgr).
+	err = builder.ControllerManagedBy(mgr).
 		Named("websocketcluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: options.MaxConcurrentReconciles}).
 		For(&v1alpha1.WebSocketCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&appsv1.Deployment{}, byLabel).
 		Watches(&corev1.Service{}, byLabel).
 		Watches(&networkingv1.Ingress{}, byLabel).
-		Watches(&corev1.Pod{}, byLabel, builder.WithPredicates(podMatters())).
+		Watches(&corev1.Pod{}, byLabel, builder.WithPredicates(podStateChanged())).
 		WatchesMetadata(&corev1.ServiceAccount{}, byLabel).
 		WatchesMetadata(&corev1.ConfigMap{}, byLabel).
 		WatchesMetadata(&policyv1.PodDisruptionBudget{}, byLabel).
 		WatchesMetadata(&autoscalingv2.HorizontalPodAutoscaler{}, byLabel).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(toMapper.ofSecret)).
-		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(toMapper.withIngress)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(mapper.ofSecret)).
+		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).
 		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
 		Complete(reconciler)
 	if err != nil {
@@ -60,7 +64,7 @@ func watch(ctx context.Context, mgr manager.Manager, reconciler *Reconciler, mon
 	return nil
 }
 
-// namedSecrets are the Secrets that the user's spec names.
+// namedSecrets returns the names of the Secrets that the spec of a cluster names, sorted, and nil for another object.
 func namedSecrets(object client.Object) []string {
 	cluster, ok := object.(*v1alpha1.WebSocketCluster)
 	if !ok {
@@ -77,8 +81,8 @@ func namedSecrets(object client.Object) []string {
 	return slices.Compact(names)
 }
 
-// clusterOfLabel goes by the label and not by the owner reference, so that an object that lost its
-// owner is repaired too, and one of somebody else that goes away is noticed.
+// clusterOfLabel maps an object to the cluster that its label names. It does not use the owner reference, so that an
+// object that lost its owner is repaired, and a foreign object that is deleted triggers a reconcile.
 func clusterOfLabel(_ context.Context, object client.Object) []reconcile.Request {
 	name := object.GetLabels()[render.LabelCluster]
 	if name == "" {
@@ -87,23 +91,28 @@ func clusterOfLabel(_ context.Context, object client.Object) []reconcile.Request
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: name}}}
 }
 
-// clusterMapper finds the clusters that an object matters to.
+// clusterMapper maps objects to the clusters that depend on them.
 type clusterMapper struct{ reader client.Reader }
 
+// ofSecret returns the cluster of the Secret's label and the clusters whose spec names the Secret.
 func (m clusterMapper) ofSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	requests := clusterOfLabel(ctx, secret)
 	var naming v1alpha1.WebSocketClusterList
-	err := m.reader.List(ctx, &naming, client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexSecrets: secret.GetName()})
+	err := m.reader.List(ctx, &naming, client.InNamespace(secret.GetNamespace()),
+		client.MatchingFields{indexSecrets: secret.GetName()})
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Could not find the clusters that name a Secret", "secret", client.ObjectKeyFromObject(secret))
+		log.FromContext(ctx).Error(err, "Could not find the clusters that name a Secret",
+			"secret", client.ObjectKeyFromObject(secret))
 	}
 	return append(requests, requestsFor(naming.Items)...)
 }
 
+// withIngress returns all clusters with an Ingress: each class can become the default one or cease to be.
 func (m clusterMapper) withIngress(ctx context.Context, class client.Object) []reconcile.Request {
 	var all v1alpha1.WebSocketClusterList
 	if err := m.reader.List(ctx, &all); err != nil {
-		log.FromContext(ctx).Error(err, "Could not find the clusters with an Ingress", "ingressClass", class.GetName())
+		log.FromContext(ctx).Error(err, "Could not find the clusters with an Ingress",
+			"ingressClass", class.GetName())
 	}
 	var with []v1alpha1.WebSocketCluster
 	for i := range all.Items {
@@ -122,28 +131,29 @@ func requestsFor(clusters []v1alpha1.WebSocketCluster) []reconcile.Request {
 	return requests
 }
 
-// podMatters leaves out the many changes of a pod that no status shows.
-func podMatters() predicate.Predicate {
+// podStateChanged is a predicate that drops the many changes of a pod on which no status depends.
+func podStateChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(change event.UpdateEvent) bool {
 		before, wasPod := change.ObjectOld.(*corev1.Pod)
 		now, isPod := change.ObjectNew.(*corev1.Pod)
-		return !wasPod || !isPod || shows(before) != shows(now)
+		return !wasPod || !isPod || podStateOf(before) != podStateOf(now)
 	}}
 }
 
-// podState is what a status shows of a pod.
+// podState is what a cluster's status depends on of a pod.
 type podState struct {
-	phase   corev1.PodPhase
-	ready   corev1.ConditionStatus
-	leaving bool
-	label   string
+	phase       corev1.PodPhase
+	ready       corev1.ConditionStatus
+	terminating bool
+	// cluster is the value of the label that names the cluster.
+	cluster string
 }
 
-func shows(pod *corev1.Pod) podState {
+func podStateOf(pod *corev1.Pod) podState {
 	state := podState{
-		phase:   pod.Status.Phase,
-		leaving: pod.DeletionTimestamp != nil,
-		label:   pod.Labels[render.LabelCluster],
+		phase:       pod.Status.Phase,
+		terminating: pod.DeletionTimestamp != nil,
+		cluster:     pod.Labels[render.LabelCluster],
 	}
 	for _, one := range pod.Status.Conditions {
 		if one.Type == corev1.PodReady {

@@ -38,7 +38,7 @@ func TestClusterOfLabel(t *testing.T) {
 	assert.Equal(t, "team/demo", requests[0].String())
 }
 
-func TestPodMatters(t *testing.T) {
+func TestPodStateChanged(t *testing.T) {
 	pod := func(change func(*corev1.Pod)) *corev1.Pod {
 		one := &corev1.Pod{Status: corev1.PodStatus{
 			Phase:      corev1.PodRunning,
@@ -51,14 +51,14 @@ func TestPodMatters(t *testing.T) {
 		change func(*corev1.Pod)
 		want   bool
 	}{
-		"nothing that shows": {func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, false},
-		"became ready":       {func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionTrue }, true},
-		"is being deleted":   {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, true},
-		"ended":              {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, true},
+		"nothing that a status shows": {func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, false},
+		"became ready":                {func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionTrue }, true},
+		"is being deleted":            {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, true},
+		"ended":                       {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before, now := pod(func(*corev1.Pod) {}), pod(c.change)
-			assert.Equal(t, c.want, podMatters().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: now}))
+			assert.Equal(t, c.want, podStateChanged().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: now}))
 		})
 	}
 }

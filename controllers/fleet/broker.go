@@ -6,8 +6,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// CredentialsRefused says whether the broker answers but does not let the gateway in, by the words
-// that Redis begins such errors with.
+// CredentialsRefused reports whether the broker answers a gateway but refuses its credentials. It goes by the words
+// with which such errors of Redis begin. A broker that is ready has refused nothing, whatever its last error was.
 func CredentialsRefused(broker contract.BrokerReport) bool {
 	if broker.State == contract.BrokerReady {
 		return false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,90 +21,98 @@ const (
 	// DefaultInterval is the time between two scrapes of a fleet.
 	DefaultInterval = 5 * time.Second
 
-	// scrapesAtOnce bounds the operator's open requests to gateways.
-	scrapesAtOnce = 32
+	// maxConcurrentScrapes bounds the operator's open requests to gateways.
+	maxConcurrentScrapes = 32
 
-	// forgetAfter is how long a report counts of a gateway that no longer answers.
-	forgetAfter = time.Minute
+	// reportTTL is how long the last report of a gateway that no longer answers is kept.
+	reportTTL = time.Minute
 )
 
 // Source is where the monitor finds fleets.
 type Source interface {
-	// Clusters lists all clusters.
+	// Clusters lists all clusters. It returns an error when the list cannot be read.
 	Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster, error)
-	// Pods lists a cluster's gateway pods.
+	// Pods lists the gateway pods of a cluster. It returns an error when the list cannot be read.
 	Pods(ctx context.Context, cluster client.ObjectKey) ([]corev1.Pod, error)
-	// Token is the bearer token of a cluster's admin endpoints.
+	// Token returns the bearer token of the cluster's admin endpoints. It returns an error when there is none yet.
 	Token(ctx context.Context, cluster client.ObjectKey) (string, error)
 }
 
-// Monitor scrapes every fleet at an interval and tells when what a status shows is out of date. It
-// runs on the leader only.
-type Monitor struct {
-	source   Source
-	scraper  *Scraper
-	interval time.Duration
-	log      logr.Logger
-	changed  chan event.GenericEvent
+// MonitorOptions are the parts and settings of a Monitor. All are required.
+type MonitorOptions struct {
+	Source  Source
+	Scraper *Scraper
+	// Interval is the time between two scrapes of a fleet.
+	Interval time.Duration
+	// Failures counts the scrapes that returned no report.
+	Failures prometheus.Counter
+	Log      logr.Logger
+}
 
+// Monitor scrapes every fleet at an interval and enqueues the clusters whose status is out of date. It runs on the
+// leader only. Its methods may be called by several goroutines at once.
+type Monitor struct {
+	options MonitorOptions
+	changed chan event.GenericEvent
+
+	// mu guards fleets and what its values point to.
 	mu     sync.Mutex
 	fleets map[client.ObjectKey]*fleetState
 }
 
+// fleetState is what the monitor knows of one fleet.
 type fleetState struct {
-	latest  Snapshot
-	shown   Snapshot
-	shownAt time.Time
+	// latest is the result of the latest scrape.
+	latest Snapshot
+	// published is the snapshot that the fleet's status is made from. It becomes latest when promote finds it outdated.
+	published   Snapshot
+	publishedAt time.Time
 }
 
-// NewMonitor scrapes what source lists.
-func NewMonitor(source Source, scraper *Scraper, interval time.Duration, log logr.Logger) *Monitor {
+// NewMonitor returns a Monitor for the fleets of options.Source. Start starts it.
+func NewMonitor(options MonitorOptions) *Monitor {
 	return &Monitor{
-		source:   source,
-		scraper:  scraper,
-		interval: interval,
-		log:      log,
-		changed:  make(chan event.GenericEvent),
-		fleets:   map[client.ObjectKey]*fleetState{},
+		options: options,
+		changed: make(chan event.GenericEvent),
+		fleets:  map[client.ObjectKey]*fleetState{},
 	}
 }
 
-// Changed has an event for each cluster whose status is out of date.
+// Changed returns a channel that receives an event for each cluster whose status is out of date. It is never closed.
 func (m *Monitor) Changed() <-chan event.GenericEvent { return m.changed }
 
-// Shown is the snapshot that a status is to be made from. It stays the same while nothing has
-// changed that is worth a write. A fleet that no round has been at is looked at here: an operator
-// that has just started must not report a running fleet as one without clients.
-func (m *Monitor) Shown(ctx context.Context, cluster client.ObjectKey) Snapshot {
-	if shown, known := m.shown(cluster); known {
-		return shown
-	}
-	m.look(ctx, cluster, make(chan struct{}, scrapesAtOnce))
-	m.show(cluster)
-	shown, _ := m.shown(cluster)
-	return shown
-}
-
-func (m *Monitor) shown(cluster client.ObjectKey) (Snapshot, bool) {
+// StatusSnapshot returns the snapshot that the fleet's status is made from. It stays the same until a change is worth
+// a write of the status. The result is false while the fleet has not been scraped; the caller then calls ScrapeNow.
+func (m *Monitor) StatusSnapshot(cluster client.ObjectKey) (Snapshot, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if state := m.fleets[cluster]; state != nil && !state.shownAt.IsZero() {
-		return state.shown, true
+	if state := m.fleets[cluster]; state != nil && !state.publishedAt.IsZero() {
+		return state.published, true
 	}
 	return Snapshot{}, false
 }
 
-// NeedLeaderElection keeps operators that wait from scraping.
+// ScrapeNow scrapes one fleet and returns the snapshot that its status is made from. It blocks until every gateway has
+// answered or timed out. The snapshot is empty when the fleet cannot be scraped yet.
+func (m *Monitor) ScrapeNow(ctx context.Context, cluster client.ObjectKey) Snapshot {
+	m.scrape(ctx, cluster, make(chan struct{}, maxConcurrentScrapes))
+	m.promote(cluster)
+	snapshot, _ := m.StatusSnapshot(cluster)
+	return snapshot
+}
+
+// NeedLeaderElection reports that only the leader scrapes.
 func (m *Monitor) NeedLeaderElection() bool { return true }
 
-// Start scrapes until the context ends.
+// Start scrapes all fleets at the interval until ctx ends. It always returns nil: errors are logged, and the next
+// interval tries again.
 func (m *Monitor) Start(ctx context.Context) error {
-	defer m.scraper.Close()
-	ticker := time.NewTicker(m.interval)
+	defer m.options.Scraper.Close()
+	ticker := time.NewTicker(m.options.Interval)
 	defer ticker.Stop()
 	for {
-		if err := m.round(ctx); err != nil && ctx.Err() == nil {
-			m.log.Error(err, "Could not look at the fleets; trying again", "after", m.interval)
+		if err := m.scrapeAll(ctx); err != nil && ctx.Err() == nil {
+			m.options.Log.Error(err, "Could not scrape the fleets; trying again", "after", m.options.Interval)
 		}
 		select {
 		case <-ctx.Done():
@@ -113,38 +122,39 @@ func (m *Monitor) Start(ctx context.Context) error {
 	}
 }
 
-// round looks at every fleet once.
-func (m *Monitor) round(ctx context.Context) error {
-	clusters, err := m.source.Clusters(ctx)
+// scrapeAll scrapes every fleet once and enqueues those that changed. It returns an error when the clusters cannot be
+// listed, or ctx.Err() when ctx ends first.
+func (m *Monitor) scrapeAll(ctx context.Context) error {
+	clusters, err := m.options.Source.Clusters(ctx)
 	if err != nil {
 		return fmt.Errorf("list clusters: %w", err)
 	}
 	m.forgetAllBut(clusters)
 
-	// A slot per request, so that one large or slow fleet cannot open requests without end.
-	slots := make(chan struct{}, scrapesAtOnce)
+	// All fleets share the slots, so that one large or slow fleet cannot open requests without end.
+	slots := make(chan struct{}, maxConcurrentScrapes)
 	var group errgroup.Group
-	group.SetLimit(scrapesAtOnce)
+	group.SetLimit(maxConcurrentScrapes)
 	for i := range clusters {
 		group.Go(func() error {
-			m.look(ctx, client.ObjectKeyFromObject(&clusters[i]), slots)
+			m.scrape(ctx, client.ObjectKeyFromObject(&clusters[i]), slots)
 			return nil
 		})
 	}
-	_ = group.Wait() // look reports what went wrong itself
+	_ = group.Wait() // scrape logs its own errors
 
-	return m.tell(ctx, clusters)
+	return m.enqueueChanged(ctx, clusters)
 }
 
-// look scrapes one fleet. A gateway that does not answer keeps its last report for a while.
-func (m *Monitor) look(ctx context.Context, cluster client.ObjectKey, slots chan struct{}) {
-	log := m.log.WithValues("cluster", cluster)
-	pods, err := m.source.Pods(ctx, cluster)
+// scrape scrapes one fleet and stores the result as its latest snapshot. Each request holds one of the slots.
+func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots chan struct{}) {
+	log := m.options.Log.WithValues("cluster", cluster)
+	pods, err := m.options.Source.Pods(ctx, cluster)
 	if err != nil {
 		log.Error(err, "Could not list gateway pods")
 		return
 	}
-	token, err := m.source.Token(ctx, cluster)
+	token, err := m.options.Source.Token(ctx, cluster)
 	if err != nil {
 		// Before the first reconcile there is none.
 		log.V(1).Info("No admin token yet", "reason", err.Error())
@@ -152,7 +162,7 @@ func (m *Monitor) look(ctx context.Context, cluster client.ObjectKey, slots chan
 	}
 
 	var (
-		mu       sync.Mutex
+		mu       sync.Mutex // guards gateways
 		gateways = make(map[types.UID]Gateway, len(pods))
 		group    errgroup.Group
 	)
@@ -164,24 +174,36 @@ func (m *Monitor) look(ctx context.Context, cluster client.ObjectKey, slots chan
 		slots <- struct{}{}
 		group.Go(func() error {
 			defer func() { <-slots }()
-			report, err := m.scraper.Scrape(ctx, pod, token)
-			gateway := Gateway{Pod: pod.Name, Report: report, ReportedAt: time.Now()}
-			if err != nil {
-				log.V(1).Info("A gateway does not answer", "pod", pod.Name, "reason", err.Error())
-				var known bool
-				if gateway, known = m.lastReport(cluster, pod.UID); !known {
-					return nil
-				}
-				gateway.Silent = true
+			if gateway, known := m.scrapeGateway(ctx, log, cluster, pod, token); known {
+				mu.Lock()
+				defer mu.Unlock()
+				gateways[pod.UID] = gateway
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			gateways[pod.UID] = gateway
 			return nil
 		})
 	}
 	_ = group.Wait() // a gateway that does not answer is not an error
+	m.store(cluster, Snapshot{Gateways: gateways})
+}
 
+// scrapeGateway returns the gateway's report, or its last report for up to reportTTL when the gateway does not answer.
+// The result is false when there is neither.
+func (m *Monitor) scrapeGateway(
+	ctx context.Context, log logr.Logger, cluster client.ObjectKey, pod *corev1.Pod, token string,
+) (Gateway, bool) {
+	report, err := m.options.Scraper.Scrape(ctx, pod, token)
+	if err == nil {
+		return Gateway{Pod: pod.Name, Report: report, ReportedAt: time.Now()}, true
+	}
+	m.options.Failures.Inc()
+	log.V(1).Info("A gateway does not answer", "pod", pod.Name, "reason", err.Error())
+	gateway, known := m.lastReport(cluster, pod.UID)
+	gateway.Stale = true
+	return gateway, known
+}
+
+// store makes snapshot the fleet's latest one.
+func (m *Monitor) store(cluster client.ObjectKey, snapshot Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	state := m.fleets[cluster]
@@ -189,9 +211,10 @@ func (m *Monitor) look(ctx context.Context, cluster client.ObjectKey, slots chan
 		state = &fleetState{}
 		m.fleets[cluster] = state
 	}
-	state.latest = Snapshot{Gateways: gateways}
+	state.latest = snapshot
 }
 
+// lastReport returns the pod's last report, or false when there is none that is younger than reportTTL.
 func (m *Monitor) lastReport(cluster client.ObjectKey, pod types.UID) (Gateway, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -200,13 +223,14 @@ func (m *Monitor) lastReport(cluster client.ObjectKey, pod types.UID) (Gateway, 
 		return Gateway{}, false
 	}
 	gateway, known := state.latest.Gateways[pod]
-	return gateway, known && time.Since(gateway.ReportedAt) < forgetAfter
+	return gateway, known && time.Since(gateway.ReportedAt) < reportTTL
 }
 
-// tell triggers a reconcile of each fleet whose status is out of date.
-func (m *Monitor) tell(ctx context.Context, clusters []v1alpha1.WebSocketCluster) error {
+// enqueueChanged triggers a reconcile of each cluster whose status is out of date. It blocks until the controller has
+// taken them all, and returns ctx.Err() when ctx ends first.
+func (m *Monitor) enqueueChanged(ctx context.Context, clusters []v1alpha1.WebSocketCluster) error {
 	for i := range clusters {
-		if !m.show(client.ObjectKeyFromObject(&clusters[i])) {
+		if !m.promote(client.ObjectKeyFromObject(&clusters[i])) {
 			continue
 		}
 		select {
@@ -218,21 +242,23 @@ func (m *Monitor) tell(ctx context.Context, clusters []v1alpha1.WebSocketCluster
 	return nil
 }
 
-// show makes the latest snapshot the shown one where that is worth it.
-func (m *Monitor) show(cluster client.ObjectKey) bool {
+// promote publishes the fleet's latest snapshot if the published one is outdated, and reports whether the status has
+// to be made again. The first snapshot is published even when it is empty.
+func (m *Monitor) promote(cluster client.ObjectKey) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	state := m.fleets[cluster]
 	if state == nil {
 		return false
 	}
-	worth := worthShowing(state.shown, state.latest, time.Since(state.shownAt))
-	if worth || state.shownAt.IsZero() {
-		state.shown, state.shownAt = state.latest, time.Now()
+	changed := outdated(state.published, state.latest, time.Since(state.publishedAt))
+	if changed || state.publishedAt.IsZero() {
+		state.published, state.publishedAt = state.latest, time.Now()
 	}
-	return worth
+	return changed
 }
 
+// forgetAllBut drops the fleets that are not among clusters.
 func (m *Monitor) forgetAllBut(clusters []v1alpha1.WebSocketCluster) {
 	keep := make(map[client.ObjectKey]bool, len(clusters))
 	for i := range clusters {

@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -23,44 +26,54 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a Source in which a test says what there is.
-type world struct {
+// fakeSource is a Source with the fleets of a test.
+type fakeSource struct {
 	clusters []v1alpha1.WebSocketCluster
 	pods     []corev1.Pod
 	token    string
 	err      error
 }
 
-var errAway = errors.New("away")
+var errUnavailable = errors.New("unavailable")
 
-func (w *world) Clusters(context.Context) ([]v1alpha1.WebSocketCluster, error) {
-	return w.clusters, w.err
+func (s *fakeSource) Clusters(context.Context) ([]v1alpha1.WebSocketCluster, error) {
+	return s.clusters, s.err
 }
 
-func (w *world) Pods(context.Context, client.ObjectKey) ([]corev1.Pod, error) { return w.pods, nil }
+func (s *fakeSource) Pods(context.Context, client.ObjectKey) ([]corev1.Pod, error) {
+	return s.pods, nil
+}
 
-func (w *world) Token(context.Context, client.ObjectKey) (string, error) {
-	if w.token == "" {
-		return "", errAway
+func (s *fakeSource) Token(context.Context, client.ObjectKey) (string, error) {
+	if s.token == "" {
+		return "", errUnavailable
 	}
-	return w.token, nil
+	return s.token, nil
 }
 
 var demo = client.ObjectKey{Namespace: "team", Name: "demo"}
 
-func oneFleet() *world {
-	return &world{
-		clusters: []v1alpha1.WebSocketCluster{{ObjectMeta: metav1.ObjectMeta{Namespace: demo.Namespace, Name: demo.Name}}},
-		pods: []corev1.Pod{
-			{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "a"}, Status: corev1.PodStatus{Phase: corev1.PodRunning}},
-			{ObjectMeta: metav1.ObjectMeta{Name: "pending", UID: "p"}, Status: corev1.PodStatus{Phase: corev1.PodPending}},
+func pod(name string, phase corev1.PodPhase) corev1.Pod {
+	return corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)},
+		Status:     corev1.PodStatus{Phase: phase},
+	}
+}
+
+// oneFleet is a source with one fleet: a running gateway and a pending one.
+func oneFleet() *fakeSource {
+	return &fakeSource{
+		clusters: []v1alpha1.WebSocketCluster{
+			{ObjectMeta: metav1.ObjectMeta{Namespace: demo.Namespace, Name: demo.Name}},
 		},
+		pods:  []corev1.Pod{pod("a", corev1.PodRunning), pod("pending", corev1.PodPending)},
 		token: "secret",
 	}
 }
 
-// gatewayWith answers with a number of connections that the test sets; below 0 it fails.
-func gatewayWith(t *testing.T, connections *atomic.Int64) *Scraper {
+// scraperOf returns a scraper whose gateway reports a number of connections that the test sets. A negative number makes
+// the gateway answer 500.
+func scraperOf(t *testing.T, connections *atomic.Int64) *Scraper {
 	t.Helper()
 	scraper, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		n := connections.Load()
@@ -68,9 +81,21 @@ func gatewayWith(t *testing.T, connections *atomic.Int64) *Scraper {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		assert.NoError(t, json.NewEncoder(w).Encode(contract.GatewayReport{Connections: int(n), State: contract.StateServing}))
+		report := contract.GatewayReport{Connections: int(n), State: contract.StateServing}
+		assert.NoError(t, json.NewEncoder(w).Encode(report))
 	})
 	return scraper
+}
+
+// newMonitor returns a monitor that has not been started.
+func newMonitor(source Source, scraper *Scraper, interval time.Duration) *Monitor {
+	return NewMonitor(MonitorOptions{
+		Source:   source,
+		Scraper:  scraper,
+		Interval: interval,
+		Failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "failures"}),
+		Log:      logr.Discard(),
+	})
 }
 
 func start(t *testing.T, monitor *Monitor) {
@@ -84,88 +109,102 @@ func start(t *testing.T, monitor *Monitor) {
 	})
 }
 
-func next(t *testing.T, monitor *Monitor) Snapshot {
+// nextChange waits for an event of the monitor and returns the snapshot that it announces.
+func nextChange(t *testing.T, monitor *Monitor) Snapshot {
 	t.Helper()
 	select {
 	case changed := <-monitor.Changed():
 		assert.Equal(t, demo, client.ObjectKeyFromObject(changed.Object))
-		return monitor.Shown(t.Context(), demo)
+		snapshot, known := monitor.StatusSnapshot(demo)
+		assert.True(t, known)
+		return snapshot
 	case <-time.After(10 * time.Second):
-		require.FailNow(t, "the monitor told of no change")
+		require.FailNow(t, "the monitor reported no change")
 		return Snapshot{}
 	}
 }
 
-func TestMonitorTellsWhatIsWorthShowing(t *testing.T) {
+func TestMonitorReportsOutdatedStatus(t *testing.T) {
 	var connections atomic.Int64
 	connections.Store(100)
-	monitor := NewMonitor(oneFleet(), gatewayWith(t, &connections), 10*time.Millisecond, logr.Discard())
+	monitor := newMonitor(oneFleet(), scraperOf(t, &connections), 10*time.Millisecond)
 	start(t, monitor)
 
-	first := next(t, monitor)
-	assert.Len(t, first.Gateways, 1, "a pod that does not run is not asked")
+	first := nextChange(t, monitor)
+	assert.Len(t, first.Gateways, 1, "only running pods are scraped")
 	assert.Equal(t, int64(100), first.Connections())
 
-	// A small step is kept back; the large one after it is told at once.
+	// A small change is damped. The large one that follows is reported at once.
 	connections.Store(101)
 	connections.Store(200)
-	assert.Equal(t, int64(200), next(t, monitor).Connections())
+	assert.Equal(t, int64(200), nextChange(t, monitor).Connections())
 
 	connections.Store(-1)
-	silent := next(t, monitor)
-	assert.True(t, silent.Gateways["a"].Silent)
-	assert.Equal(t, int64(200), silent.Connections(), "a gateway that does not answer keeps its clients for a while")
+	stale := nextChange(t, monitor)
+	assert.True(t, stale.Gateways["a"].Stale)
+	assert.Equal(t, int64(200), stale.Connections(), "a gateway that does not answer keeps its clients for a while")
+	var failures dto.Metric
+	require.NoError(t, monitor.options.Failures.Write(&failures))
+	assert.Positive(t, failures.GetCounter().GetValue())
 }
 
-func TestMonitorIsQuietWithoutAChange(t *testing.T) {
+func TestMonitorReportsNothingWithoutAChange(t *testing.T) {
 	var connections atomic.Int64
-	monitor := NewMonitor(oneFleet(), gatewayWith(t, &connections), time.Hour, logr.Discard())
-	go func() { assert.NoError(t, monitor.round(t.Context())) }()
-	next(t, monitor)
-	// A second round that told of anything would block here, for nobody listens.
-	require.NoError(t, monitor.round(t.Context()))
+	monitor := newMonitor(oneFleet(), scraperOf(t, &connections), time.Hour)
+	go func() { assert.NoError(t, monitor.scrapeAll(t.Context())) }()
+	nextChange(t, monitor)
+	// Nothing receives from Changed any more, so a second scrape that reported a change would block here.
+	require.NoError(t, monitor.scrapeAll(t.Context()))
 }
 
-func TestMonitorForgetsWhatIsGone(t *testing.T) {
+func TestMonitorForgetsDeletedFleets(t *testing.T) {
 	var connections atomic.Int64
 	connections.Store(1)
 	fleets := oneFleet()
-	monitor := NewMonitor(fleets, gatewayWith(t, &connections), time.Hour, logr.Discard())
-	go func() { assert.NoError(t, monitor.round(t.Context())) }()
-	assert.Equal(t, int64(1), next(t, monitor).Connections())
+	monitor := newMonitor(fleets, scraperOf(t, &connections), time.Hour)
+	go func() { assert.NoError(t, monitor.scrapeAll(t.Context())) }()
+	assert.Equal(t, int64(1), nextChange(t, monitor).Connections())
 	fleets.clusters = nil
-	require.NoError(t, monitor.round(t.Context()))
+	require.NoError(t, monitor.scrapeAll(t.Context()))
 	connections.Store(-1)
-	assert.Empty(t, monitor.Shown(t.Context(), demo).Gateways, "the last report would do for a fleet that is known")
+	_, known := monitor.StatusSnapshot(demo)
+	assert.False(t, known)
+	assert.Empty(t, monitor.ScrapeNow(t.Context(), demo).Gateways, "a known fleet would still have its last report")
 }
 
 func TestMonitorWaitsForTheToken(t *testing.T) {
 	var connections atomic.Int64
 	fleets := oneFleet()
 	fleets.token = ""
-	monitor := NewMonitor(fleets, gatewayWith(t, &connections), time.Hour, logr.Discard())
-	require.NoError(t, monitor.round(t.Context()))
-	assert.Empty(t, monitor.Shown(t.Context(), demo).Gateways)
+	monitor := newMonitor(fleets, scraperOf(t, &connections), time.Hour)
+	require.NoError(t, monitor.scrapeAll(t.Context()))
+	_, known := monitor.StatusSnapshot(demo)
+	assert.False(t, known)
+	assert.Empty(t, monitor.ScrapeNow(t.Context(), demo).Gateways)
 }
 
-func TestMonitorSaysWhatItCouldNotDo(t *testing.T) {
+func TestMonitorReturnsErrorsOfItsSource(t *testing.T) {
 	fleets := oneFleet()
-	fleets.err = errAway
-	monitor := NewMonitor(fleets, NewScraper(nil), time.Hour, logr.Discard())
-	require.ErrorIs(t, monitor.round(t.Context()), errAway)
+	fleets.err = errUnavailable
+	monitor := newMonitor(fleets, NewScraper(nil), time.Hour)
+	require.ErrorIs(t, monitor.scrapeAll(t.Context()), errUnavailable)
 }
 
 func TestMonitorRunsOnTheLeaderOnly(t *testing.T) {
-	assert.True(t, NewMonitor(nil, nil, 0, logr.Discard()).NeedLeaderElection())
+	assert.True(t, newMonitor(nil, nil, 0).NeedLeaderElection())
 }
 
-// The first status after a start must not say that nobody is connected.
-func TestShownBeforeTheFirstRound(t *testing.T) {
+// The first status after a start of the operator must not report a running fleet as one without clients.
+func TestMonitorScrapesNowBeforeTheFirstInterval(t *testing.T) {
 	var connections atomic.Int64
 	connections.Store(40)
-	monitor := NewMonitor(oneFleet(), gatewayWith(t, &connections), time.Hour, logr.Discard())
-	assert.EqualValues(t, 40, monitor.Shown(t.Context(), demo).Connections())
+	monitor := newMonitor(oneFleet(), scraperOf(t, &connections), time.Hour)
+	_, known := monitor.StatusSnapshot(demo)
+	assert.False(t, known)
+	assert.EqualValues(t, 40, monitor.ScrapeNow(t.Context(), demo).Connections())
 
 	connections.Store(80)
-	assert.EqualValues(t, 40, monitor.Shown(t.Context(), demo).Connections(), "looked at once only")
+	snapshot, known := monitor.StatusSnapshot(demo)
+	assert.True(t, known)
+	assert.EqualValues(t, 40, snapshot.Connections(), "the getter does not scrape")
 }

@@ -10,16 +10,18 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// What a pod answers must not fill the operator's memory or a status: both bounds are far more than
-// a gateway needs.
+// These bounds keep the answer of a pod from filling the operator's memory or a status. Both are far above what a
+// gateway sends.
 const (
 	maxReportBytes = 64 << 10
 	maxReasonBytes = 256
 )
 
-var errNegative = errors.New("it counts fewer than no connections")
+// errNegative means that a report has a negative number of connections.
+var errNegative = errors.New("it has a negative number of connections")
 
-// readReport takes only a report that a status can be made from.
+// readReport reads one report from body and cuts its drain reason to maxReasonBytes. It returns errNegative for a
+// negative number, and an error that wraps the decoder's for anything that is not a report.
 func readReport(body io.Reader) (contract.GatewayReport, error) {
 	var report contract.GatewayReport
 	if err := json.NewDecoder(io.LimitReader(body, maxReportBytes)).Decode(&report); err != nil {

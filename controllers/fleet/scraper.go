@@ -14,15 +14,17 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
+// scrapeTimeout bounds one request to a gateway.
 const scrapeTimeout = 2 * time.Second
 
-// Scraper asks one gateway for its report.
+// Scraper requests the report of one gateway at a time. It may be used by several goroutines at once.
 type Scraper struct {
 	client  *http.Client
 	address func(*corev1.Pod) string
 }
 
-// NewScraper asks gateways at the address that a pod has; nil means the pod's IP and admin port.
+// NewScraper returns a Scraper that sends its requests to the host:port that address returns for a pod. A nil address
+// stands for the pod's IP and the gateway's admin port.
 func NewScraper(address func(*corev1.Pod) string) *Scraper {
 	if address == nil {
 		address = adminAddress
@@ -30,7 +32,7 @@ func NewScraper(address func(*corev1.Pod) string) *Scraper {
 	transport := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: scrapeTimeout}).DialContext,
 		ResponseHeaderTimeout: scrapeTimeout,
-		// Whatever answers at a pod's address must not fill the operator's memory.
+		// A server at a pod's address that is not a gateway must not fill the operator's memory.
 		MaxResponseHeaderBytes: maxReportBytes,
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        time.Minute,
@@ -39,14 +41,14 @@ func NewScraper(address func(*corev1.Pod) string) *Scraper {
 		client: &http.Client{
 			Transport: transport,
 			Timeout:   scrapeTimeout,
-			// The token must not follow a redirect to somebody else.
+			// The token must not follow a redirect to another server.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		address: address,
 	}
 }
 
-// adminAddress is empty while the pod has no address.
+// adminAddress returns host:port of the pod's admin port, or "" while the pod has no IP.
 func adminAddress(pod *corev1.Pod) string {
 	if pod.Status.PodIP == "" {
 		return ""
@@ -54,16 +56,20 @@ func adminAddress(pod *corev1.Pod) string {
 	return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(contract.AdminPort))
 }
 
+// errNoAddress means that a pod has no address yet.
 var errNoAddress = errors.New("the pod has no address yet")
 
-// Scrape asks the pod's gateway for its report.
+// Scrape requests the report of the pod's gateway with the bearer token. It returns errNoAddress while the pod has no
+// address, and an error that names the pod when the gateway does not answer within scrapeTimeout, answers another
+// status than 200, or sends no valid report. Errors never contain the token.
 func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
 	var report contract.GatewayReport
 	address := s.address(pod)
 	if address == "" {
 		return report, errNoAddress
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+contract.PathFleet, http.NoBody)
+	url := "http://" + address + contract.PathFleet
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, err)
 	}
@@ -83,5 +89,5 @@ func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (co
 	return report, nil
 }
 
-// Close ends idle connections to gateways.
+// Close closes the idle connections to gateways.
 func (s *Scraper) Close() { s.client.CloseIdleConnections() }

@@ -15,6 +15,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
+// serve returns a scraper of a server with the handler, and a pod for it.
 func serve(t *testing.T, handler http.HandlerFunc) (*Scraper, *corev1.Pod) {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -24,7 +25,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (*Scraper, *corev1.Pod) {
 	return scraper, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod-a"}}
 }
 
-func TestScrapeAsksWithTheTokenAndReadsTheReport(t *testing.T) {
+func TestScraperSendsTheTokenAndReadsTheReport(t *testing.T) {
 	want := contract.GatewayReport{Node: "pod-a", State: contract.StateServing, Connections: 3, MaxConnections: 10}
 	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, contract.PathFleet, r.URL.Path)
@@ -36,17 +37,19 @@ func TestScrapeAsksWithTheTokenAndReadsTheReport(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-func TestScrapeRefusesWhatIsNoReport(t *testing.T) {
+func TestScraperRefusesInvalidReports(t *testing.T) {
+	const unreadable = "read the report of gateway pod-a"
+	answer := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }
+	}
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		message string
 	}{
-		"wrong token": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, "401"},
-		"no JSON":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }, "read the report of gateway pod-a"},
-		"without end": {func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(`{"node":"` + strings.Repeat("a", 2*maxReportBytes)))
-		}, "read the report"},
-		"half a report": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"node":`)) }, "read the report"},
+		"wrong token":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, "401"},
+		"no JSON":       {answer("hello"), unreadable},
+		"without end":   {answer(`{"node":"` + strings.Repeat("a", 2*maxReportBytes)), unreadable},
+		"half a report": {answer(`{"node":`), unreadable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scraper, pod := serve(t, c.handler)
@@ -57,24 +60,26 @@ func TestScrapeRefusesWhatIsNoReport(t *testing.T) {
 	}
 }
 
-// A gateway that was taken over must not get the token sent elsewhere.
-func TestScrapeFollowsNoRedirect(t *testing.T) {
+// A compromised gateway must not be able to have the token sent to another server.
+func TestScraperFollowsNoRedirect(t *testing.T) {
 	reached := false
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
 	defer other.Close()
-	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusFound) })
+	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL, http.StatusFound)
+	})
 	_, err := scraper.Scrape(t.Context(), pod, "secret")
 	require.ErrorContains(t, err, "302")
 	assert.False(t, reached)
 }
 
-func TestScrapeWithoutAnAddress(t *testing.T) {
+func TestScraperNeedsAnAddress(t *testing.T) {
 	_, err := NewScraper(nil).Scrape(t.Context(), &corev1.Pod{}, "secret")
 	require.ErrorIs(t, err, errNoAddress)
 	assert.Equal(t, "[2001:db8::1]:9090", adminAddress(&corev1.Pod{Status: corev1.PodStatus{PodIP: "2001:db8::1"}}))
 }
 
-func TestScrapeBoundsHeaders(t *testing.T) {
+func TestScraperBoundsHeaders(t *testing.T) {
 	scraper, pod := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X", strings.Repeat("a", 2*maxReportBytes))
 		assert.NoError(t, json.NewEncoder(w).Encode(contract.GatewayReport{}))

@@ -8,22 +8,25 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Snapshot is what the gateways of one cluster said last, by the UID of their pods. A pod that never
-// answered is not in it.
+// Snapshot holds the latest reports of one cluster's gateways by the UID of their pods. A pod that never reported is
+// not in it. Snapshots are shared: the caller must not change Gateways.
 type Snapshot struct {
 	Gateways map[types.UID]Gateway
 }
 
-// Gateway is one gateway's own report.
+// Gateway is the latest report of one gateway.
 type Gateway struct {
-	Pod        string
-	Report     contract.GatewayReport
+	// Pod is the name of the gateway's pod.
+	Pod string
+	// Report is the latest report that the operator received.
+	Report contract.GatewayReport
+	// ReportedAt is when the operator received Report.
 	ReportedAt time.Time
-	// Silent is a gateway that answered before, and does not now.
-	Silent bool
+	// Stale reports whether the gateway left the latest scrape unanswered, so that Report is an earlier one.
+	Stale bool
 }
 
-// Connections are the clients on all gateways, draining ones too.
+// Connections returns the number of clients on all gateways, draining gateways included.
 func (s Snapshot) Connections() int64 {
 	var sum int64
 	for _, gateway := range s.Gateways {

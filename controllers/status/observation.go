@@ -76,7 +76,7 @@ func (o Observation) gateways() []gateway {
 	for i := range o.Pods {
 		one := gateway{pod: &o.Pods[i]}
 		if said, ok := o.Fleet.Gateways[one.pod.UID]; ok {
-			one.report, one.silent = &said.Report, said.Silent
+			one.report, one.silent = &said.Report, said.Stale
 		}
 		all = append(all, one)
 	}

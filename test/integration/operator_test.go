@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -45,6 +46,8 @@ type operator struct {
 	t         *testing.T
 	namespace string
 	sent      *requestCounter
+	// registry has the metrics of the process that start made last.
+	registry *prometheus.Registry
 	// stop waits until nothing of it runs any more; start is a new process of it.
 	stop func()
 }
@@ -61,6 +64,7 @@ func startOperator(t *testing.T) *operator {
 func (o *operator) start() {
 	o.t.Helper()
 	log := &logBuffer{}
+	o.registry = prometheus.NewRegistry()
 	cacheOptions, err := controllers.CacheOptions([]string{o.namespace})
 	require.NoError(o.t, err)
 	scheme, err := controllers.NewScheme()
@@ -84,6 +88,8 @@ func (o *operator) start() {
 		ScrapeInterval:          scrapeInterval,
 		AdminAddress:            adminAddress,
 		Recheck:                 time.Second,
+		// One process has many operators here, and their metrics have the same names.
+		Metrics: o.registry,
 	}))
 
 	// Not the test's context, which ends before the cleanups.

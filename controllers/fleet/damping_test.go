@@ -10,7 +10,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-func TestWorthShowing(t *testing.T) {
+func TestOutdated(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	fleetOf := func(change func(*Gateway)) Snapshot {
 		one := Gateway{Pod: "a", Report: contract.GatewayReport{
@@ -27,10 +27,10 @@ func TestWorthShowing(t *testing.T) {
 	same := fleetOf(func(*Gateway) {})
 
 	for _, c := range []struct {
-		name          string
-		shown, latest Snapshot
-		shownFor      time.Duration
-		want          bool
+		name              string
+		published, latest Snapshot
+		age               time.Duration
+		want              bool
 	}{
 		{"nothing changed, for long", same, same, time.Hour, false},
 		{"a later report of the same", same, fleetOf(func(g *Gateway) { g.ReportedAt = at }), time.Hour, false},
@@ -39,38 +39,26 @@ func TestWorthShowing(t *testing.T) {
 		{"many more clients", same, connections(105), 0, true},
 		{"many fewer clients", same, connections(95), 0, true},
 		{"the first client", connections(0), connections(1), 0, true},
-		{"the last client gone", connections(1), connections(0), 0, true},
-		{"a gateway came", Snapshot{}, same, 0, true},
-		{"a gateway went", same, Snapshot{}, 0, true},
+		{"the last client leaves", connections(1), connections(0), 0, true},
+		{"a new gateway", Snapshot{}, same, 0, true},
+		{"a gateway less", same, Snapshot{}, 0, true},
 		{"another gateway", same, Snapshot{Gateways: map[types.UID]Gateway{"b": {}}}, 0, true},
 		{"state", same, fleetOf(func(g *Gateway) { g.Report.State = contract.StateDraining }), 0, true},
 		{"broker", same, fleetOf(func(g *Gateway) { g.Report.Broker.State = contract.BrokerDegraded }), 0, true},
 		{
 			"credentials", fleetOf(func(g *Gateway) { g.Report.Broker.State = contract.BrokerConnecting }),
 			fleetOf(func(g *Gateway) {
-				g.Report.Broker = contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerConnecting, Error: "WRONGPASS x"}
+				g.Report.Broker.State, g.Report.Broker.Error = contract.BrokerConnecting, "WRONGPASS x"
 			}), 0, true,
 		},
 		{"capacity", same, fleetOf(func(g *Gateway) { g.Report.MaxConnections = 1 }), 0, true},
-		{"silence", same, fleetOf(func(g *Gateway) { g.Silent = true }), 0, true},
+		{"no answer", same, fleetOf(func(g *Gateway) { g.Stale = true }), 0, true},
 		{"a drain began", same, fleetOf(drain(at)), 0, true},
 		{"a drain goes on", fleetOf(drain(at)), fleetOf(drain(at)), time.Hour, false},
 		{"a drain's deadline moved", fleetOf(drain(at)), fleetOf(drain(at.Add(time.Second))), 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			assert.Equal(t, c.want, worthShowing(c.shown, c.latest, c.shownFor))
+			assert.Equal(t, c.want, outdated(c.published, c.latest, c.age))
 		})
 	}
-}
-
-func TestCredentialsRefused(t *testing.T) {
-	for said, want := range map[string]bool{
-		"WRONGPASS invalid username-password pair or user is disabled.": true,
-		"NOAUTH Authentication required.":                               true,
-		"dial tcp 192.0.2.1:6379: i/o timeout":                          false,
-		"":                                                              false,
-	} {
-		assert.Equal(t, want, CredentialsRefused(contract.BrokerReport{State: contract.BrokerConnecting, Error: said}), said)
-	}
-	assert.False(t, CredentialsRefused(contract.BrokerReport{State: contract.BrokerReady, Error: "NOAUTH"}), "an old error of a broker that is ready")
 }

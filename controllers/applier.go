@@ -1,0 +1,232 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/controllers/status"
+)
+
+// applier makes the API server's objects match those of package render, and changes no others. It works in three steps:
+// listOwned finds what exists, preflight tries a change of the gateways without writing it, and apply writes what
+// differs. deleteUnwanted is the fourth step, after the caller has decided what to keep.
+type applier struct {
+	// client reads from the cache.
+	client client.Client
+	// live reads from the API server.
+	live    client.Reader
+	events  *dedupRecorder
+	drift   *driftDetector
+	metrics *operatorMetrics
+}
+
+// apply writes the objects that differ from what exists, in their order. known are the problems that were found before;
+// the result has them too. A problem with one object does not keep apply from writing the others that do not need it.
+//
+// apply returns an error, and no result, when the reconcile has to start over: a lookup failed, ctx has ended, or an
+// object changed after it was looked up.
+func (a *applier) apply(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, known []status.Problem,
+) (*applyResult, error) {
+	existing, err := a.listOwned(ctx, cluster, objects)
+	if err != nil {
+		return nil, err
+	}
+	gateways := gatewayObjectsOf(objects)
+	result := &applyResult{owned: existing.owned, known: known, gatewayParts: gateways.parts}
+	defer func() { a.metrics.countObjects(result.objects) }()
+	var refused *objectResult
+	if !result.gatewaysHeld() && !existing.anyForeign(gateways.parts) {
+		if refused, err = a.preflight(ctx, gateways, existing); err != nil {
+			return nil, err
+		}
+	}
+	for _, object := range objects {
+		live := existing.owned[object.Ref]
+		switch foreign := existing.foreign[object.Ref]; {
+		case object.Desired == nil:
+			// deleteUnwanted's part.
+		case foreign != nil:
+			problem := foreignProblem(object.Ref, foreign, cluster)
+			result.add(objectResult{object: object, outcome: outcomeForeign, problem: problem})
+		case result.mustWait(object), live != nil && live.GetDeletionTimestamp() != nil:
+			// A later reconcile writes it.
+		case refused != nil && object.IsConfiguration():
+			// The problem of this result makes the Deployment wait as well.
+			result.add(*refused)
+		default:
+			one, err := a.applyObject(ctx, cluster, object, live)
+			if err != nil {
+				return nil, err
+			}
+			result.add(one)
+		}
+	}
+	return result, nil
+}
+
+// applyObject writes the object if it differs from live, which is nil when the object does not exist. It returns an
+// error when the reconcile has to start over: the object is not live any more, or ctx has ended.
+func (a *applier) applyObject(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, live client.Object,
+) (objectResult, error) {
+	result := objectResult{object: object}
+	difference, err := a.drift.compare(object.Desired, live)
+	if err != nil || difference.outcome == "" {
+		return result, err
+	}
+	err = a.serverSideApply(ctx, object, live)
+	switch {
+	case err == nil:
+		result.outcome = difference.outcome
+		a.recordApplied(ctx, cluster, object, difference)
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		// The cluster is deleted with its namespace. There is nothing for its user to solve.
+	case isRefusal(err):
+		result.outcome, result.problem = outcomeRefused, refusalProblem(object, err)
+	case apierrors.IsConflict(err), isUIDConflict(err):
+		return result, fmt.Errorf("apply %s, which has changed meanwhile: %w", object, err)
+	case ctx.Err() != nil:
+		return result, fmt.Errorf("apply %s: %w", object, err)
+	default:
+		result.outcome, result.retry = outcomeFailed, fmt.Errorf("apply %s: %w", object, err)
+		result.problem = failureProblem("cannot take the "+object.String()+" for now", err)
+	}
+	return result, nil
+}
+
+// serverSideApply sends the object's fields on the condition that live is still what exists. It returns the API
+// server's error.
+func (a *applier) serverSideApply(
+	ctx context.Context, object render.Object, live client.Object, options ...client.ApplyOption,
+) error {
+	fields := withPreconditions(object.Desired, live)
+	options = append(options, client.FieldOwner(render.FieldOwner), client.ForceOwnership)
+	//nolint:wrapcheck // the callers tell the API server's errors apart
+	return a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields), options...)
+}
+
+// createOnlyVersion is a resourceVersion that no object has. An apply with it creates the object, or fails with a
+// conflict when the object exists.
+const createOnlyVersion = "1"
+
+// withPreconditions returns desired with a precondition: the API server refuses the fields when the object is no longer
+// live, or exists although live is nil. Another client may have replaced the object since it was looked up.
+func withPreconditions(desired *unstructured.Unstructured, live client.Object) *unstructured.Unstructured {
+	fields := desired.DeepCopy()
+	if live == nil {
+		fields.SetResourceVersion(createOnlyVersion)
+	} else {
+		fields.SetUID(live.GetUID())
+	}
+	return fields
+}
+
+// isUIDConflict reports whether the API server refused the fields because the object has another UID.
+func isUIDConflict(err error) bool {
+	var refused apierrors.APIStatus
+	if !errors.As(err, &refused) || refused.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(refused.Status().Details.Causes, func(cause metav1.StatusCause) bool {
+		return cause.Field == "metadata.uid"
+	})
+}
+
+// isRefusal reports whether the API server would give the same answer to another attempt.
+func isRefusal(err error) bool {
+	return !isUIDConflict(err) && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) ||
+		apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err))
+}
+
+// recordApplied logs a write and records it as an event.
+func (a *applier) recordApplied(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, done change,
+) {
+	note := "Updated " + object.String() + ": " + done.reason
+	switch done.outcome {
+	case outcomeCreated:
+		note = "Created " + object.String()
+		a.events.changed(cluster, object.Desired, v1alpha1.ReasonCreated, actionCreate, note)
+	case outcomeUpdated:
+		a.events.changed(cluster, object.Desired, v1alpha1.ReasonUpdated, actionUpdate, note)
+	default:
+		a.events.repaired(cluster, object.Desired, note)
+	}
+	log.FromContext(ctx).Info(note)
+}
+
+// deleteUnwanted deletes the operator's own objects that the spec no longer asks for, except those that keep returns
+// true for. It returns an error when the reconcile has to start over: an object changed after it was looked up, or ctx
+// has ended.
+func (a *applier) deleteUnwanted(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object,
+	owned map[render.Ref]client.Object, keep func(render.Object) bool,
+) ([]objectResult, error) {
+	var results []objectResult
+	defer func() { a.metrics.countObjects(results) }()
+	for _, object := range objects {
+		live := owned[object.Ref]
+		if object.Desired != nil || live == nil || live.GetDeletionTimestamp() != nil || keep(object) {
+			continue
+		}
+		one, err := a.deleteObject(ctx, cluster, object, live)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, one)
+	}
+	return results, nil
+}
+
+// deleteObject deletes live. It returns an error when live has changed or ctx has ended.
+func (a *applier) deleteObject(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, live client.Object,
+) (objectResult, error) {
+	uid := live.GetUID()
+	err := a.client.Delete(ctx, live, client.Preconditions{UID: &uid},
+		client.PropagationPolicy(metav1.DeletePropagationBackground))
+	switch {
+	case client.IgnoreNotFound(err) == nil:
+	case ctx.Err() != nil, apierrors.IsConflict(err):
+		return objectResult{}, fmt.Errorf("delete %s: %w", object, err)
+	default:
+		return objectResult{
+			object:  object,
+			outcome: outcomeFailed,
+			problem: failureProblem("does not delete the "+object.String(), err),
+			retry:   fmt.Errorf("delete %s: %w", object, err),
+		}, nil
+	}
+	note := "Deleted " + object.String() + ": the spec no longer asks for it"
+	log.FromContext(ctx).Info(note)
+	a.events.changed(cluster, live, v1alpha1.ReasonDeleted, actionDelete, note)
+	return objectResult{object: object, outcome: outcomeDeleted}, nil
+}
+
+// refusalProblem has the API server's own words for an object that it refuses.
+func refusalProblem(object render.Object, err error) *status.Problem {
+	return &status.Problem{
+		Reason:  v1alpha1.ReasonApplyRefused,
+		Message: "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error()),
+	}
+}
+
+// failureProblem has the API server's own words for what failed and is tried again.
+func failureProblem(what string, err error) *status.Problem {
+	return &status.Problem{
+		Reason:  v1alpha1.ReasonApplyRefused,
+		Message: "Kubernetes " + what + ", the operator tries again: " + shorten(err.Error()),
+	}
+}

@@ -1,0 +1,7 @@
+// Package plan holds decisions of the reconciler that are pure functions: what is observed goes in, and what to do
+// comes out. Its functions use no client, clock or context, so that tests can check whole sequences of decisions as
+// data. Package controllers observes the cluster, calls this package and carries the decision out.
+//
+// Today it decides how long a managed Redis that the spec no longer asks for is kept. A planner that chooses which
+// gateways to drain on a scale-in belongs in this package as well.
+package plan

@@ -1,0 +1,141 @@
+package controllers
+
+import (
+	"errors"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/controllers/status"
+)
+
+// outcome is what a reconcile did to one object. It is a label value of a metric too.
+type outcome string
+
+const (
+	// outcomeCreated means that the object did not exist and was written.
+	outcomeCreated outcome = "created"
+	// outcomeUpdated means that the object was written because its desired state has changed.
+	outcomeUpdated outcome = "updated"
+	// outcomeRepaired means that the object was written because another client had changed it.
+	outcomeRepaired outcome = "repaired"
+	// outcomeDeleted means that the object was deleted because the spec no longer asks for it.
+	outcomeDeleted outcome = "deleted"
+	// outcomeRefused means that the API server refused the object, and would refuse it again.
+	outcomeRefused outcome = "refused"
+	// outcomeFailed means that the object could not be written or deleted, and that another attempt may succeed.
+	outcomeFailed outcome = "failed"
+	// outcomeForeign means that an object of the name exists that is not the operator's own, and was left alone.
+	outcomeForeign outcome = "foreign"
+)
+
+// objectResult is what a reconcile did to one object, and what came of it.
+type objectResult struct {
+	object render.Object
+	// outcome is empty when nothing was written.
+	outcome outcome
+	// problem is what the user has to know, or nil.
+	problem *status.Problem
+	// retry is the error that another attempt may cure, or nil.
+	retry error
+}
+
+// blocked reports whether the object is wanted but is not there as desired, so that objects that need it must wait.
+func (r objectResult) blocked() bool {
+	if r.object.Desired == nil {
+		return false
+	}
+	switch r.outcome {
+	case outcomeForeign, outcomeRefused, outcomeFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// written reports whether the object was written.
+func (r objectResult) written() bool {
+	switch r.outcome {
+	case outcomeCreated, outcomeUpdated, outcomeRepaired:
+		return true
+	default:
+		return false
+	}
+}
+
+// applyResult is what one reconcile did to the objects of a fleet.
+type applyResult struct {
+	// owned are the operator's own objects as they were before this reconcile wrote any.
+	owned map[render.Ref]client.Object
+	// known are the problems that were known before any object was looked at.
+	known []status.Problem
+	// gatewayParts are the objects whose problems keep the gateways as they are.
+	gatewayParts map[render.Ref]bool
+	// objects are the results so far, in the order in which they came.
+	objects []objectResult
+}
+
+// add appends a result.
+func (r *applyResult) add(one objectResult) {
+	if one.problem != nil {
+		one.problem.BlocksGateways = r.gatewayParts[one.object.Ref]
+	}
+	r.objects = append(r.objects, one)
+}
+
+// problems returns all problems, those that were known before first.
+func (r *applyResult) problems() []status.Problem {
+	all := slices.Clone(r.known)
+	for _, one := range r.objects {
+		if one.problem != nil {
+			all = append(all, *one.problem)
+		}
+	}
+	return all
+}
+
+// gatewaysHeld reports whether a problem keeps the gateways as they are.
+func (r *applyResult) gatewaysHeld() bool {
+	return slices.ContainsFunc(r.problems(), func(problem status.Problem) bool { return problem.BlocksGateways })
+}
+
+// anyBlocked reports whether an object is blocked, which the operator cannot watch and has to check again.
+func (r *applyResult) anyBlocked() bool {
+	return slices.ContainsFunc(r.objects, objectResult.blocked)
+}
+
+// mustWait reports whether the object must not be written now: an object that it needs is blocked, or the gateways are
+// kept as they are and the object is what they start from.
+func (r *applyResult) mustWait(object render.Object) bool {
+	if object.IsGateway() && r.gatewaysHeld() {
+		return true
+	}
+	return slices.ContainsFunc(object.Needs, func(need render.Ref) bool {
+		return slices.ContainsFunc(r.objects, func(one objectResult) bool {
+			return one.object.Ref == need && one.blocked()
+		})
+	})
+}
+
+// wrote reports whether this reconcile wrote the object, so that owned has an earlier state of it.
+func (r *applyResult) wrote(ref render.Ref) bool {
+	return slices.ContainsFunc(r.objects, func(one objectResult) bool {
+		return one.object.Ref == ref && one.written()
+	})
+}
+
+// retry returns the errors that another attempt may cure, joined, or nil.
+func (r *applyResult) retry() error {
+	var all error
+	for _, one := range r.objects {
+		all = errors.Join(all, one.retry)
+	}
+	return all
+}
+
+// ownedAs returns the operator's own object as a T, or nil when there is none.
+func ownedAs[T client.Object](result *applyResult, ref render.Ref) T {
+	object, _ := result.owned[ref].(T)
+	return object
+}
