@@ -2,14 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 
 	"github.com/wsfleet/wsfleet/controllers"
@@ -19,16 +15,20 @@ import (
 // defaultRedisImage is the managed Redis of a release.
 const defaultRedisImage = "redis:7.4-alpine"
 
-// defaultGatewayImage is the gateway of the operator's own version.
+// addressOff turns an endpoint off where an address is expected, as in controller-runtime.
+const addressOff = "0"
+
+// defaultGatewayImage returns the image of the gateway of the operator's own version.
 func defaultGatewayImage() string { return "wsfleet/gateway:" + ownVersion() }
 
-// settings are what the command line says.
+// settings are the values of the flags.
 type settings struct {
 	options          controllers.Options
 	watchNamespaces  []string
 	metricsAddress   string
 	metricsSecure    bool
 	healthAddress    string
+	pprofAddress     string
 	leaderElect      bool
 	leaderElectionNS string
 	gracefulShutdown time.Duration
@@ -38,79 +38,77 @@ type settings struct {
 	kubernetesBurst  int
 }
 
+// register adds the flags to flags, with s as their target.
 func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.options.Images.Gateway, "gateway-image", defaultGatewayImage(),
-		"`image` of gateways whose WebSocketCluster names none")
-	flags.StringVar(&s.options.Images.Redis, "redis-image", defaultRedisImage, "`image` of managed Redis")
+		"The `image` of gateways whose WebSocketCluster does not set spec.image.")
+	flags.StringVar(&s.options.Images.Redis, "redis-image", defaultRedisImage,
+		"The `image` of the managed Redis.")
 	flags.IntVar(&s.options.MaxConcurrentReconciles, "max-concurrent-reconciles", 4,
-		"how `many` WebSocketClusters are worked on at once")
+		"The maximum `number` of WebSocketClusters that are reconciled at once.")
 	flags.DurationVar(&s.options.ScrapeInterval, "scrape-interval", fleet.DefaultInterval,
-		"`duration` between two looks at the gateways")
+		"The `duration` between two scrapes of the gateways' reports. Minimum: 1s.")
 	flags.StringSliceVar(&s.watchNamespaces, "watch-namespaces", nil,
-		"`namespaces` whose WebSocketClusters count, separated by commas. Unset: all")
-	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443", "`address` of /metrics, host:port; 0 turns it off")
+		"The `namespaces` in which WebSocketClusters are reconciled, separated by commas. Default: all namespaces.")
+	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443",
+		"The `address` (host:port) that the metrics endpoint binds to. \"0\" turns the endpoint off.")
 	flags.BoolVar(&s.metricsSecure, "metrics-secure", true,
-		"serve /metrics over TLS, and only to callers whom the API server lets get that path")
-	flags.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz, host:port; 0 turns them off")
-	flags.BoolVar(&s.leaderElect, "leader-elect", false, "let only one of several operators work at a time")
+		"Serve the metrics endpoint over TLS, and only to clients that the API server authenticates and authorizes. "+
+			"/log-level is served only with it.")
+	flags.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081",
+		"The `address` (host:port) that /healthz and /readyz bind to. \"0\" turns them off.")
+	flags.StringVar(&s.pprofAddress, "pprof-bind-address", addressOff,
+		"The `address` (host:port) that /debug/pprof binds to. It has no access control, so bind it to localhost, "+
+			"such as 127.0.0.1:6060. \"0\" turns it off.")
+	flags.BoolVar(&s.leaderElect, "leader-elect", false,
+		"Elect a leader among several operators. Only the leader reconciles.")
 	flags.StringVar(&s.leaderElectionNS, "leader-election-namespace", "",
-		"`namespace` of the leader's lease. Unset: the operator's own")
+		"The `namespace` of the leader election lease. Default: the namespace in which the operator runs.")
 	flags.DurationVar(&s.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second,
-		"`duration` that a write under way has when the operator is told to end")
-	flags.Float32Var(&s.kubernetesQPS, "kube-api-qps", 50, "requests per second to the API server, on average: a `number`")
-	flags.IntVar(&s.kubernetesBurst, "kube-api-burst", 100, "requests to the API server at once: a `number`")
-	flags.StringVar(&s.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn, error")
-	flags.StringVar(&s.logFormat, "log-format", "json", "`format` of the log: json, text")
+		"The maximum `duration` that reconciles in progress have to end when the operator is stopped.")
+	flags.Float32Var(&s.kubernetesQPS, "kube-api-qps", 50,
+		"The maximum `number` of requests per second to the API server, on average.")
+	flags.IntVar(&s.kubernetesBurst, "kube-api-burst", 100,
+		"The maximum `number` of requests to the API server in a burst.")
+	flags.StringVar(&s.logLevel, "log-level", "info",
+		"The minimum `level` of log messages: debug, info, warn or error. A running operator takes another level at "+
+			"PUT /log-level on the metrics endpoint.")
+	flags.StringVar(&s.logFormat, "log-format", "json", "The `format` of log messages: json or text.")
 }
 
+// validate returns a usageError that names the flag whose value cannot be used, and nil when all can.
 func (s *settings) validate() error {
 	switch {
 	case s.options.Images.Gateway == "":
-		return usageError{fmt.Errorf("--gateway-image is empty: name an image, or leave the flag out")}
+		return usagef("--gateway-image is empty: name an image, or leave the flag out")
 	case s.options.Images.Redis == "":
-		return usageError{fmt.Errorf("--redis-image is empty: name an image, or leave the flag out")}
+		return usagef("--redis-image is empty: name an image, or leave the flag out")
 	case s.options.MaxConcurrentReconciles < 1:
-		return usageError{fmt.Errorf("--max-concurrent-reconciles is %d: it must be at least 1", s.options.MaxConcurrentReconciles)}
+		return usagef("--max-concurrent-reconciles is %d: it must be at least 1", s.options.MaxConcurrentReconciles)
 	case s.options.ScrapeInterval < time.Second:
-		return usageError{fmt.Errorf("--scrape-interval is %s: it must be at least 1s", s.options.ScrapeInterval)}
+		return usagef("--scrape-interval is %s: it must be at least 1s", s.options.ScrapeInterval)
 	case slices.Contains(s.watchNamespaces, ""):
-		// An empty name would mean every namespace.
-		return usageError{fmt.Errorf("--watch-namespaces has an empty name: leave out the comma, or the flag to watch all")}
+		// To the cache, an empty name means every namespace.
+		return usagef("--watch-namespaces has an empty name: leave out the comma, or the flag to watch all")
 	case s.gracefulShutdown < 0:
-		return usageError{fmt.Errorf("--graceful-shutdown-timeout is %s: it must not be negative", s.gracefulShutdown)}
+		return usagef("--graceful-shutdown-timeout is %s: it must not be negative", s.gracefulShutdown)
 	case s.kubernetesQPS <= 0 || s.kubernetesBurst <= 0:
-		return usageError{fmt.Errorf("--kube-api-qps and --kube-api-burst must be greater than 0")}
+		return usagef("--kube-api-qps and --kube-api-burst must be greater than 0")
 	}
 	return errors.Join(
 		checkAddress("metrics-bind-address", s.metricsAddress),
 		checkAddress("health-probe-bind-address", s.healthAddress),
+		checkAddress("pprof-bind-address", s.pprofAddress),
 	)
 }
 
-// checkAddress finds what could not be listened on before anything is started.
+// checkAddress returns a usageError when the flag's address is neither host:port nor addressOff.
 func checkAddress(flag, address string) error {
-	if address == "0" {
+	if address == addressOff {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		return usageError{fmt.Errorf("--%s is %q: it must be host:port, such as :8080, or 0 for none", flag, address)}
+		return usagef("--%s is %q: it must be host:port, such as :8080, or 0 for none", flag, address)
 	}
 	return nil
-}
-
-// logger writes to standard error in the chosen format.
-func (s *settings) logger() (logr.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		return logr.Logger{}, usageError{fmt.Errorf("--log-level is %q: it must be debug, info, warn or error", s.logLevel)}
-	}
-	options := &slog.HandlerOptions{Level: level}
-	switch s.logFormat {
-	case "json":
-		return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, options)), nil
-	case "text":
-		return logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, options)), nil
-	default:
-		return logr.Logger{}, usageError{fmt.Errorf("--log-format is %q: it must be json or text", s.logFormat)}
-	}
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
+// execute runs the root command and returns its output.
 func execute(args ...string) (string, error) {
 	root := newRoot()
 	var out bytes.Buffer
@@ -18,8 +18,8 @@ func execute(args ...string) (string, error) {
 	return out.String(), err
 }
 
-// A wrong command line must name the flag and what is right, and end with the code for it.
-func TestWrongCommandLine(t *testing.T) {
+// The error of a wrong command line names the flag and its bounds, and the process exits with exitUsage.
+func TestRootRefusesAWrongCommandLine(t *testing.T) {
 	for _, c := range []struct {
 		args    []string
 		message string
@@ -35,6 +35,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{[]string{"--graceful-shutdown-timeout=-1s"}, "--graceful-shutdown-timeout is -1s"},
 		{[]string{"--metrics-bind-address=8443"}, `--metrics-bind-address is "8443"`},
 		{[]string{"--health-probe-bind-address=localhost"}, `--health-probe-bind-address is "localhost"`},
+		{[]string{"--pprof-bind-address=6060"}, `--pprof-bind-address is "6060"`},
 		{[]string{"--kube-api-qps=0"}, "--kube-api-qps"},
 		{[]string{"--log-level=loud"}, "debug, info, warn or error"},
 		{[]string{"--log-format=xml"}, "json or text"},
@@ -47,18 +48,12 @@ func TestWrongCommandLine(t *testing.T) {
 	}
 }
 
-func TestVersionIsPrinted(t *testing.T) {
+func TestVersionPrintsTheVersion(t *testing.T) {
 	out, err := execute("version")
 	require.NoError(t, err)
 	assert.Equal(t, ownVersion()+"\n", out)
 }
 
-func TestEveryFlagIsExplained(t *testing.T) {
-	newRoot().Flags().VisitAll(func(flag *pflag.Flag) {
-		assert.NotEmpty(t, flag.Usage, flag.Name)
-	})
-}
-
-func TestImagesFollowTheVersion(t *testing.T) {
+func TestFlagsDefaultToTheGatewayOfTheVersion(t *testing.T) {
 	assert.Equal(t, "wsfleet/gateway:"+ownVersion(), newRoot().Flags().Lookup("gateway-image").DefValue)
 }

@@ -1,4 +1,5 @@
-// Command wsfleet-operator makes WebSocketClusters real in a Kubernetes cluster.
+// Command wsfleet-operator reconciles the WebSocketClusters of a Kubernetes cluster. It has flags and wiring; package
+// controllers does the work.
 package main
 
 import (
@@ -9,13 +10,13 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// Exit codes: a wrong command line stays wrong however often the process is restarted.
+// Exit codes. exitUsage means that the command line is wrong, so that a restart would not help.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// version is set by the linker in a release.
+// version is the release. The linker sets it.
 var version = ""
 
 func main() {
@@ -25,11 +26,15 @@ func main() {
 	}
 }
 
-// usageError is a command line that cannot be used.
+// usageError means that the command line cannot be used.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// usagef returns a usageError with a formatted message.
+func usagef(format string, values ...any) error { return usageError{fmt.Errorf(format, values...)} }
+
+// exitCode returns the exit code for an error of the root command.
 func exitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -16,19 +20,20 @@ import (
 	"github.com/wsfleet/wsfleet/controllers"
 )
 
-// leaseName is the lease that operators hold in turns.
+// leaseName is the name of the leader election lease.
 const leaseName = "wsfleet-operator"
 
+// newRoot returns the root command. Its errors are usageErrors when the command line is wrong.
 func newRoot() *cobra.Command {
 	var chosen settings
 	root := &cobra.Command{
 		Use:   "wsfleet-operator",
-		Short: "Make WebSocketClusters real in a Kubernetes cluster",
-		Long: `wsfleet-operator turns each WebSocketCluster into a fleet of gateways and keeps it whole. It uses
-the cluster that it runs in, or else the current context of the kubeconfig.`,
+		Short: "Reconcile the WebSocketClusters of a Kubernetes cluster",
+		Long: `wsfleet-operator turns each WebSocketCluster into a fleet of gateways and keeps it in the desired state. It
+uses the cluster in which it runs, or else the current context of the kubeconfig.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; see `wsfleet-operator --help`", args[0])}
+				return usagef("unknown command %q; see `wsfleet-operator --help`", args[0])
 			}
 			return nil
 		},
@@ -39,7 +44,7 @@ the cluster that it runs in, or else the current context of the kubeconfig.`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see `wsfleet-operator --help`", err)}
+		return usagef("%w; see `wsfleet-operator --help`", err)
 	})
 	chosen.register(root.Flags())
 	root.AddCommand(&cobra.Command{
@@ -54,30 +59,46 @@ the cluster that it runs in, or else the current context of the kubeconfig.`,
 	return root
 }
 
-// run operates until the context ends.
+// run runs the operator until ctx ends. It returns a usageError when a flag is wrong, and an error when the cluster is
+// not found or the manager ends before ctx.
 func run(ctx context.Context, chosen *settings) error {
 	if err := chosen.validate(); err != nil {
 		return err
 	}
-	log, err := chosen.logger()
+	log, level, err := chosen.newLogger(os.Stderr)
 	if err != nil {
 		return err
 	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	log.Info("Starting", "version", ownVersion(), "gatewayImage", chosen.options.Images.Gateway, "redisImage", chosen.options.Images.Redis)
+	log.Info("Starting", "version", ownVersion(),
+		"gatewayImage", chosen.options.Images.Gateway, "redisImage", chosen.options.Images.Redis)
 
-	mgr, err := newManager(chosen)
+	mgr, err := newManager(chosen, metricsOptions(chosen, level, log))
 	if err != nil {
 		return err
 	}
 	if err := controllers.Setup(ctx, mgr, chosen.options); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err //nolint:wrapcheck // the error names the step
 	}
-	return mgr.Start(ctx) //nolint:wrapcheck // says what it was doing
+	return mgr.Start(ctx) //nolint:wrapcheck // the error names the step
 }
 
-func newManager(chosen *settings) (manager.Manager, error) {
+// metricsOptions returns the options of the metrics endpoint. The log level can be set there only when the endpoint
+// authenticates and authorizes its clients.
+func metricsOptions(chosen *settings, level *slog.LevelVar, log logr.Logger) metricsserver.Options {
+	options := metricsserver.Options{BindAddress: chosen.metricsAddress}
+	if chosen.metricsSecure {
+		options.SecureServing = true
+		options.FilterProvider = filters.WithAuthenticationAndAuthorization
+		options.ExtraHandlers = map[string]http.Handler{logLevelPath: levelHandler(level, log)}
+	}
+	return options
+}
+
+// newManager returns a manager with the operator's scheme, cache and endpoints. It returns an error when the cluster is
+// not found or an endpoint cannot be bound.
+func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manager, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the Kubernetes cluster: %w; run in a cluster, or set KUBECONFIG", err)
@@ -92,25 +113,22 @@ func newManager(chosen *settings) (manager.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("choose what to cache: %w", err)
 	}
-	metrics := metricsserver.Options{BindAddress: chosen.metricsAddress}
-	if chosen.metricsSecure {
-		metrics.SecureServing = true
-		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
-	}
 	mgr, err := ctrl.NewManager(config, manager.Options{
 		Scheme:                  scheme,
 		Cache:                   cacheOptions,
 		Metrics:                 metrics,
 		HealthProbeBindAddress:  chosen.healthAddress,
+		PprofBindAddress:        chosen.pprofAddress,
 		LeaderElection:          chosen.leaderElect,
 		LeaderElectionID:        leaseName,
 		LeaderElectionNamespace: chosen.leaderElectionNS,
-		// The process ends with the manager, so the next leader need not wait for the lease to run out.
+		// The process ends with the manager, so the next leader need not wait until the lease expires.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &chosen.gracefulShutdown,
 	})
 	if err != nil && chosen.leaderElect && chosen.leaderElectionNS == "" {
-		return nil, fmt.Errorf("set up the manager: %w (outside of a cluster --leader-elect needs --leader-election-namespace)", err)
+		return nil, fmt.Errorf("set up the manager: %w "+
+			"(outside of a cluster --leader-elect needs --leader-election-namespace)", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)

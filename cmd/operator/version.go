@@ -2,7 +2,7 @@ package main
 
 import "runtime/debug"
 
-// ownVersion is what the linker set, or what the Go tool knows of the build.
+// ownVersion returns the version that the linker set, or else the version that the Go tool recorded in the build.
 func ownVersion() string {
 	if version != "" {
 		return version
