@@ -35,18 +35,18 @@ func newOperatorMetrics(registry prometheus.Registerer) (*operatorMetrics, error
 	m := &operatorMetrics{
 		appliedObjects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "applied_objects_total",
-			Help: "Number of writes and deletions of objects that the operator owns, by the object's kind and the outcome: " +
-				"created, updated, repaired (another client had changed it), deleted, refused (the API server would refuse it " +
-				"again) or failed (the operator tries again).",
+			Help: "The number of writes and deletions of the objects of fleets. A repaired object had been changed by another " +
+				"client. A refused one needs its user, a failed one is tried again. outcome is one of created, updated, " +
+				"repaired, deleted, refused, failed.",
 		}, []string{"kind", "outcome"}),
 		phaseDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    metricPrefix + "reconcile_phase_duration_seconds",
-			Help:    "Duration of the phases of a reconcile in seconds: observe, render, apply or status.",
+			Help:    "The time in seconds that the phases of a reconcile took. phase is one of observe, render, apply, status.",
 			Buckets: []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10, 30},
 		}, []string{"phase"}),
 		scrapeFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: metricPrefix + "scrape_failures_total",
-			Help: "Number of requests for a gateway's report that returned none.",
+			Help: "The number of requests for a gateway's report that returned none.",
 		}),
 		fleets: newFleetConditions(),
 	}
@@ -89,7 +89,7 @@ type fleetConditions struct {
 func newFleetConditions() *fleetConditions {
 	return &fleetConditions{
 		desc: prometheus.NewDesc(metricPrefix+"fleets",
-			"Number of WebSocketClusters whose condition has the status True, False or Unknown.",
+			"The number of WebSocketClusters whose condition has the status. status is one of True, False, Unknown.",
 			[]string{"condition", "status"}, nil),
 		byFleet: map[client.ObjectKey]map[string]metav1.ConditionStatus{},
 	}

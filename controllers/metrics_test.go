@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/golden"
+	"github.com/wsfleet/wsfleet/internal/promdoc"
 )
 
 func registeredMetrics(t *testing.T) (*operatorMetrics, *prometheus.Registry) {
@@ -77,4 +79,29 @@ func TestOperatorMetricsAreRegisteredOnce(t *testing.T) {
 	_, registry := registeredMetrics(t)
 	_, err := newOperatorMetrics(registry)
 	require.ErrorContains(t, err, "register")
+}
+
+func TestOperatorMetricsAreDocumented(t *testing.T) {
+	metrics, registry := registeredMetrics(t)
+	// A metric with labels is gathered only when it has a value.
+	metrics.countObjects([]objectResult{{object: everyObject(t)[0], outcome: outcomeCreated}})
+	metrics.startPhase(phaseApply)()
+	metrics.fleets.set(client.ObjectKey{Name: "a"}, []metav1.Condition{{Type: "A", Status: metav1.ConditionTrue}})
+	families, err := registry.Gather()
+	require.NoError(t, err)
+
+	var documented []promdoc.Metric
+	for _, family := range families {
+		var labels []string
+		for _, label := range family.GetMetric()[0].GetLabel() {
+			labels = append(labels, label.GetName())
+		}
+		documented = append(documented, promdoc.Metric{
+			Name:   family.GetName(),
+			Type:   strings.ToLower(family.GetType().String()),
+			Labels: labels,
+			Help:   family.GetHelp(),
+		})
+	}
+	golden.Section(t, "../docs/metrics.md", "operator", promdoc.Table(documented))
 }
