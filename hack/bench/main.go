@@ -70,7 +70,8 @@ or Ctrl-C; 2 the command line is wrong.`,
 			if quick {
 				b.settings = measure.Quick()
 			}
-			b.settings.Bin, b.out, b.progress = b.bin, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			b.settings.Bin, b.settings.Baseline = b.bin, b.baseline
+			b.out, b.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			b.given = map[string]string{}
 			if quick {
 				b.given["quick"] = "(no result)"
@@ -92,6 +93,8 @@ or Ctrl-C; 2 the command line is wrong.`,
 	f.StringSliceVar(&b.targets, "targets", []string{server.Floor, server.Memory, server.Redis}, "what to measure")
 	f.BoolVar(&quick, "quick", false, "small and short: shows that everything runs, gives no results")
 	f.StringVar(&b.bin, "bin", "bin", "`directory` with the binaries")
+	f.StringVar(&b.baseline, "baseline", "",
+		"`directory` with the wsfleet-gateway of an earlier commit, for the targets baseline-memory and baseline-redis")
 	f.StringVar(&b.output, "output", "bin/bench", "`path` of the result, to which .json and .md are added")
 	return cmd
 }
@@ -121,6 +124,9 @@ func (b *bench) choose(rows []string) error {
 	for _, target := range b.targets {
 		if err := server.Known(target); err != nil {
 			return fmt.Errorf("--targets: %w", err)
+		}
+		if _, isBaseline := server.ComparedWith(target); isBaseline && b.baseline == "" {
+			return fmt.Errorf("--targets: %s needs --baseline, the directory of that gateway", target)
 		}
 	}
 	if !slices.Contains(b.targets, report.Floor) {

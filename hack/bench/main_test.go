@@ -20,6 +20,7 @@ func TestWrongCommandLinesSayWhatIsRight(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give 1 or more":          {"--rounds", "0"},
 		"use floor, memory":       {"--targets", "floor,nobody"},
+		"needs --baseline":        {"--targets", "memory,baseline-memory"},
 		`no row is called "nope"`: {"--rows", "nope"},
 		"unknown flag":            {"--nope"},
 		"bench --help":            {"nope"},

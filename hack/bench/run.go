@@ -17,17 +17,19 @@ import (
 
 	"github.com/wsfleet/wsfleet/hack/bench/internal/measure"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
+	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
 )
 
 // bench is one run of the command.
 type bench struct {
-	bin, output   string
-	rounds        int
-	targets       []string
-	scenarios     []measure.Scenario
-	settings      measure.Settings
-	given         map[string]string
-	out, progress io.Writer
+	// bin and baseline are directories of binaries, output is the path of the result without its extension.
+	bin, baseline, output string
+	rounds                int
+	targets               []string
+	scenarios             []measure.Scenario
+	settings              measure.Settings
+	given                 map[string]string
+	out, progress         io.Writer
 }
 
 var (
@@ -62,6 +64,11 @@ func (b *bench) run(ctx context.Context) error {
 	r.Interrupted = ctx.Err() != nil
 	r.Seconds = time.Since(r.Started).Seconds()
 	r.Summaries = report.Summarize(r.Figures, b.targets, r.Measurements)
+	for _, target := range b.targets {
+		if current, isBaseline := server.ComparedWith(target); isBaseline {
+			r.Comparisons = append(r.Comparisons, report.Compare(r.Figures, r.Summaries, current, target)...)
+		}
+	}
 	if err := b.write(r); err != nil {
 		return err
 	}

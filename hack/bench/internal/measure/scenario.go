@@ -15,8 +15,9 @@ import (
 
 // Settings are the sizes of all scenarios.
 type Settings struct {
-	// Bin is the directory with the binaries.
-	Bin string `json:"-"`
+	// Bin is the directory with the binaries, Baseline the one with the gateway of an earlier commit.
+	Bin      string `json:"-"`
+	Baseline string `json:"-"`
 	// IdleClients subscribe to IdleChannels, one each, and are held for Hold.
 	IdleClients, IdleChannels int
 	Hold                      time.Duration
@@ -80,14 +81,19 @@ type Scenario struct {
 	Run func(ctx context.Context, s Settings, target string) (Values, error)
 }
 
-// For says whether a scenario makes sense for a target.
+// For reports whether a scenario makes sense for a target. A baseline takes part where the target that it is compared
+// with does.
 func (s Scenario) For(target string) bool {
+	if current, isBaseline := server.ComparedWith(target); isBaseline {
+		target = current
+	}
 	return len(s.Targets) == 0 || slices.Contains(s.Targets, target)
 }
 
 func (s Settings) server() server.Options {
 	return server.Options{
 		Bin:            s.Bin,
+		Baseline:       s.Baseline,
 		PingInterval:   s.PingInterval,
 		PongTimeout:    s.PongTimeout,
 		MaxConnections: s.MaxConnections,

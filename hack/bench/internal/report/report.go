@@ -23,6 +23,8 @@ type Report struct {
 	Summaries    []Summary         `json:"summaries"`
 	Measurements []Measurement     `json:"measurements"`
 	Failures     []Failure         `json:"failures"`
+	// Comparisons are there when an earlier build was measured too.
+	Comparisons []Comparison `json:"comparisons,omitempty"`
 	// Interrupted is set when the user ended the run early.
 	Interrupted bool `json:"interrupted"`
 }
@@ -63,6 +65,7 @@ func (r *Report) Markdown() string {
 	if len(r.Settings) > 0 {
 		fmt.Fprintf(&out, "Settings: %s.\n", r.settings())
 	}
+	r.compared(&out)
 	for _, f := range r.Failures {
 		fmt.Fprintf(&out, "FAILED: %s of %s in round %d: %s\n", f.Scenario, f.Target, f.Round, f.Error)
 	}

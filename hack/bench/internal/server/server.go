@@ -21,8 +21,8 @@ import (
 
 // Options are what every server is told.
 type Options struct {
-	// Bin is the directory with the binaries.
-	Bin            string
+	// Bin is the directory with the binaries, Baseline the one with the gateway of an earlier commit.
+	Bin, Baseline  string
 	PingInterval   time.Duration
 	PongTimeout    time.Duration
 	MaxConnections int
@@ -45,7 +45,19 @@ const (
 	Transport = "transport"
 	Memory    = "memory"
 	Redis     = "redis"
+	// BaselineMemory and BaselineRedis are what Memory and Redis are, of an earlier commit.
+	BaselineMemory = "baseline-memory"
+	BaselineRedis  = "baseline-redis"
 )
+
+// baselines names the target that each baseline is compared with.
+var baselines = map[string]string{BaselineMemory: Memory, BaselineRedis: Redis}
+
+// ComparedWith returns the target of this build that a baseline stands beside, and whether the target is a baseline.
+func ComparedWith(target string) (current string, isBaseline bool) {
+	current, isBaseline = baselines[target]
+	return current, isBaseline
+}
 
 // Targets are all there are, each with what it is.
 func Targets() [][2]string {
@@ -53,6 +65,8 @@ func Targets() [][2]string {
 		{Floor, "an event loop without any function"},
 		{Memory, "the gateway with its memory as broker"},
 		{Redis, "the gateway with a Redis of its own"},
+		{BaselineMemory, "memory, with the gateway in the directory of --baseline"},
+		{BaselineRedis, "redis, with the gateway in the directory of --baseline"},
 		{NBIO, "the floor's function on github.com/lesismal/nbio"},
 		{Transport, "the floor's function on gateway/transport"},
 	}
@@ -64,6 +78,9 @@ const patience = 20 * time.Second
 // Start starts a target and returns when it serves.
 func Start(ctx context.Context, target string, o Options) (*Server, error) {
 	floor := []string{"--ping-interval", o.PingInterval.String()}
+	if current, isBaseline := ComparedWith(target); isBaseline {
+		target, o.Bin = current, o.Baseline
+	}
 	switch target {
 	case Floor:
 		return run(ctx, filepath.Join(o.Bin, "floor"), floor...)

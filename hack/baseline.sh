@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds the gateway of a commit into a directory, for `make bench-baseline`. The working tree stays as it is.
+#
+#   hack/baseline.sh COMMIT DIRECTORY
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ $# -ne 2 ]; then
+  echo "usage: hack/baseline.sh COMMIT DIRECTORY" >&2
+  exit 2
+fi
+mkdir -p "$2"
+directory=$(cd "$2" && pwd)
+commit=$(git rev-parse --verify --quiet "$1^{commit}") || {
+  echo "baseline: there is no commit $1 in this clone; fetch it first (git fetch --unshallow)" >&2
+  exit 1
+}
+if [ -x "$directory/wsfleet-gateway" ] && [ "$(cat "$directory/commit" 2>/dev/null)" = "$commit" ]; then
+  echo "baseline: the gateway of ${commit:0:7} is built"
+  exit 0
+fi
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+echo "baseline: building the gateway of ${commit:0:7}"
+git archive "$commit" | tar -x -C "$tree"
+CGO_ENABLED=0 go -C "$tree" build -trimpath -ldflags "-s -w -X main.version=${commit:0:7}" -o "$directory/wsfleet-gateway" ./cmd/gateway
+echo "$commit" >"$directory/commit"
