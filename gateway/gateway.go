@@ -205,7 +205,7 @@ func (g *Gateway) endpoints() map[string]*transport.Endpoint {
 	o := protocol.Options{
 		Session: session.Options{
 			Hub: g.hub, Broker: g.broker, Presence: g.presence, Anonymous: g.cfg.Anonymous, Tokens: g.tokens, Hooks: g.hooks,
-			MaxChannels: g.cfg.MaxChannelsPerConnection, MaxHistoryBytes: g.cfg.MaxQueuedBytes, Reads: session.NewReads(g.log),
+			MaxChannels: g.cfg.MaxChannelsPerConnection, MaxHistoryBytes: g.cfg.MaxQueuedBytes, Coalescer: session.NewCoalescer(g.log),
 			Timeout: brokerTimeout, Published: g.metrics.Published,
 		},
 		PingInterval: g.cfg.PingInterval, PongTimeout: g.cfg.PongTimeout,

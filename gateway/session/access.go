@@ -7,29 +7,30 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Who may do what. A channel's rule says what everybody may, a connection token's channels and caps
-// and a subscription's token add to it. A client that the server has subscribed may read.
+// A channel's rule says what every client may do there. The channels and caps of a connection token and the allow list
+// of a subscription token add to it. A client that the server subscribed may read.
 
-// maySubscribe says whether a client may subscribe by itself. ticket is its valid subscription token
-// for this channel, or nil.
-func maySubscribe(rule channel.Rule, who *auth.Claims, name string, ticket *auth.SubscriptionClaims) bool {
-	if ticket != nil {
+// maySubscribe reports whether a client may subscribe by itself. token holds the claims of its valid subscription token
+// for this channel, or is nil.
+func maySubscribe(rule channel.Rule, client *auth.Claims, name string, token *auth.SubscriptionClaims) bool {
+	if token != nil {
 		return true
 	}
 	switch rule.Subscribe {
 	case channel.SubscribeAnybody:
 		return true
 	case channel.SubscribeAuthenticated:
-		return who != nil && (who.User != "" || who.Allows(auth.Subscribe, name))
+		return client != nil && (client.User != "" || client.Allows(auth.Subscribe, name))
 	default:
-		return who.Allows(auth.Subscribe, name)
+		return client.Allows(auth.Subscribe, name)
 	}
 }
 
-// mayPublish says whether a client may publish. t is nil unless it is subscribed with terms.
-func mayPublish(rule channel.Rule, who *auth.Claims, name string, subscribed bool, t *terms) error {
+// mayPublish returns nil when a client may publish, and ErrNotAllowed or ErrNotSubscribed otherwise. g is the grant of its
+// subscription, or nil.
+func mayPublish(rule channel.Rule, client *auth.Claims, name string, subscribed bool, g *grant) error {
 	switch {
-	case t != nil && slices.Contains(t.allow, auth.Publish), who.Allows(auth.Publish, name):
+	case g != nil && slices.Contains(g.allow, auth.Publish), client.Allows(auth.Publish, name):
 		return nil
 	case rule.Publish == channel.PublishAnybody:
 		return nil
@@ -41,9 +42,10 @@ func mayPublish(rule channel.Rule, who *auth.Claims, name string, subscribed boo
 	return nil
 }
 
-// mayRead says whether a client may read what is kept of a channel: its history or its presence.
-func mayRead(p auth.Permission, who *auth.Claims, name string, subscribed bool, t *terms) error {
-	if subscribed || t != nil && slices.Contains(t.allow, p) || who.Allows(p, name) {
+// mayRead returns nil when a client may read the history or the presence of a channel, as p says, and ErrNotSubscribed
+// otherwise.
+func mayRead(p auth.Permission, client *auth.Claims, name string, subscribed bool, g *grant) error {
+	if subscribed || g != nil && slices.Contains(g.allow, p) || client.Allows(p, name) {
 		return nil
 	}
 	return ErrNotSubscribed

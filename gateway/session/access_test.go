@@ -47,12 +47,12 @@ func TestWhoMaySubscribe(t *testing.T) {
 }
 
 func TestWhoMayPublish(t *testing.T) {
-	allowed, other := &terms{allow: []auth.Permission{auth.Publish}}, &terms{allow: []auth.Permission{auth.History}}
+	allowed, other := &grant{allow: []auth.Permission{auth.Publish}}, &grant{allow: []auth.Permission{auth.History}}
 	for _, c := range []struct {
 		name       string
 		who        *auth.Claims
 		subscribed bool
-		terms      *terms
+		grant      *grant
 		// want is for the rules Nobody, Subscribers, Anybody.
 		want [3]error
 	}{
@@ -66,10 +66,10 @@ func TestWhoMayPublish(t *testing.T) {
 		{"a cap elsewhere", caps("hall:*", auth.Publish), true, nil, [3]error{ErrNotAllowed, nil, nil}},
 		{"a token that allows it", nil, true, allowed, [3]error{nil, nil, nil}},
 		{"a token that allows something else", nil, true, other, [3]error{ErrNotAllowed, nil, nil}},
-		{"a token that allows nothing", nil, true, &terms{}, [3]error{ErrNotAllowed, nil, nil}},
+		{"a token that allows nothing", nil, true, &grant{}, [3]error{ErrNotAllowed, nil, nil}},
 	} {
 		for i, rule := range []channel.Publish{channel.PublishNobody, channel.PublishSubscribers, channel.PublishAnybody} {
-			got := mayPublish(channel.Rule{Publish: rule}, c.who, "room:1", c.subscribed, c.terms)
+			got := mayPublish(channel.Rule{Publish: rule}, c.who, "room:1", c.subscribed, c.grant)
 			require.ErrorIs(t, got, c.want[i], fmt.Sprintf("%s, %s", c.name, rule))
 		}
 	}
@@ -80,7 +80,7 @@ func TestWhoMayRead(t *testing.T) {
 		name              string
 		who               *auth.Claims
 		subscribed        bool
-		terms             *terms
+		grant             *grant
 		history, presence error
 	}{
 		{"nobody", nil, false, nil, ErrNotSubscribed, ErrNotSubscribed},
@@ -90,9 +90,9 @@ func TestWhoMayRead(t *testing.T) {
 		{"a cap for presence", caps("room:*", auth.Presence), false, nil, ErrNotSubscribed, nil},
 		{"a cap to subscribe", caps("room:*", auth.Subscribe), false, nil, ErrNotSubscribed, ErrNotSubscribed},
 		{"a cap elsewhere", caps("hall:*", auth.History, auth.Presence), false, nil, ErrNotSubscribed, ErrNotSubscribed},
-		{"a token that allows history", nil, false, &terms{allow: []auth.Permission{auth.History}}, nil, ErrNotSubscribed},
+		{"a token that allows history", nil, false, &grant{allow: []auth.Permission{auth.History}}, nil, ErrNotSubscribed},
 	} {
-		require.ErrorIs(t, mayRead(auth.History, c.who, "room:1", c.subscribed, c.terms), c.history, c.name)
-		require.ErrorIs(t, mayRead(auth.Presence, c.who, "room:1", c.subscribed, c.terms), c.presence, c.name)
+		require.ErrorIs(t, mayRead(auth.History, c.who, "room:1", c.subscribed, c.grant), c.history, c.name)
+		require.ErrorIs(t, mayRead(auth.Presence, c.who, "room:1", c.subscribed, c.grant), c.presence, c.name)
 	}
 }

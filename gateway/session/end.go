@@ -6,73 +6,75 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-// ExpiryGrace is how long a client has to bring a new token after the end of its old one: SDKs begin to
-// get one when it is over.
+// ExpiryGrace is how long a client has to bring a new token after its old one expired. SDKs start to get one at the
+// expiry.
 const ExpiryGrace = 25 * time.Second
 
-// Unsubscribe ends a subscription, and reports whether there was one.
+// Unsubscribe ends the subscription to a channel, and reports whether there was one.
 func (s *Session) Unsubscribe(channel string) bool {
-	_, ended := s.end(func() int { return s.find(channel) }, true)
+	_, ended := s.end(func() int { return s.indexOfChannel(channel) }, true)
 	return ended
 }
 
-// Lose ends the subscription of a hold whose client misses something. It reports false when that is not
-// the channel's any more. serverSide: the client did not ask for it, and would not ask again.
-func (s *Session) Lose(hold *hub.Subscription) (serverSide, lost bool) {
-	// Its client will be back in a moment: nobody needs to see it leave.
-	sub, lost := s.end(func() int { return s.holding(hold) }, false)
-	return sub.terms != nil && sub.terms.serverSide, lost
+// EndInsufficient ends a subscription whose client misses something of the channel's stream. ended is false when the
+// subscription had ended before. serverSide reports that the server made the subscription, so that the client would not
+// make it again by itself.
+func (s *Session) EndInsufficient(hubSub *hub.Subscription) (serverSide, ended bool) {
+	// The client will be back in a moment, so that its presence outlasts the grace period.
+	sub, ended := s.end(func() int { return s.indexOfHub(hubSub) }, false)
+	return sub.grant != nil && sub.grant.serverSide, ended
 }
 
-// drop undoes a subscription that did not come about, but for the client's presence. It reports false
-// when that has ended already.
-func (s *Session) drop(hold *hub.Subscription) bool {
-	sub, dropped := s.take(func() int { return s.holding(hold) })
-	if dropped {
-		sub.present = false
+// abort undoes a subscription that did not begin, except for the client's presence. It reports false when the
+// subscription has ended already.
+func (s *Session) abort(hubSub *hub.Subscription) bool {
+	sub, aborted := s.detach(func() int { return s.indexOfHub(hubSub) })
+	if aborted {
+		sub.inPresence = false
 		s.release(sub, true)
 	}
-	return dropped
+	return aborted
 }
 
-// end takes the subscription of a place out; where is called with the session locked. said: the client,
-// or somebody for it, wanted that.
-func (s *Session) end(where func() int, said bool) (sub subscription, ended bool) {
-	if sub, ended = s.take(where); ended {
-		s.release(sub, said)
+// end takes a subscription off the list and releases it. index returns its index or -1 and is called with mu held.
+// explicitly reports that the client or the server asked for it, so that the client leaves presence at once.
+func (s *Session) end(index func() int, explicitly bool) (sub subscription, ended bool) {
+	if sub, ended = s.detach(index); ended {
+		s.release(sub, explicitly)
 	}
 	return sub, ended
 }
 
-func (s *Session) take(where func() int) (sub subscription, taken bool) {
+// detach takes a subscription off the list. index returns its index or -1 and is called with mu held.
+func (s *Session) detach(index func() int) (sub subscription, detached bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := where()
+	i := index()
 	if i < 0 {
 		return sub, false
 	}
 	return s.remove(i), true
 }
 
-// release gives back what a subscription held.
-func (s *Session) release(sub subscription, said bool) {
+// release frees what a subscription that is off the list held.
+func (s *Session) release(sub subscription, explicitly bool) {
 	s.mu.Lock()
-	info := s.info(sub.terms)
-	if sub.terms != nil {
-		sub.terms.expiry.stop()
+	info := s.clientInfo(sub.grant)
+	if sub.grant != nil {
+		sub.grant.expiry.stop()
 	}
 	s.mu.Unlock()
-	if sub.hold == nil {
-		// Whoever waits for it finds that it is not wanted any more.
+	if sub.hub == nil {
+		// The goroutine that makes the subscription finds that its slot is gone.
 		return
 	}
-	sub.hold.Release()
-	if sub.present {
-		s.options.Presence.Leave(sub.channel, info, said)
+	sub.hub.Release()
+	if sub.inPresence {
+		s.options.Presence.Leave(sub.channel, info, explicitly)
 	}
 }
 
-// expiry is a subscription's end with a time.
+// expiry ends a subscription at a time. Renewing a subscription replaces its expiry.
 type expiry struct{ timer *time.Timer }
 
 func (e *expiry) stop() {
@@ -81,47 +83,48 @@ func (e *expiry) stop() {
 	}
 }
 
-// expireAt ends a subscription when its time is over, unless it is renewed. It reports false when the
-// subscription has ended already.
-func (s *Session) expireAt(hold *hub.Subscription, w Subscription) bool {
+// scheduleExpiry makes a subscription end at r.ExpiresAt unless it is renewed before; zero takes back an earlier expiry.
+// It reports false when the subscription has ended already.
+func (s *Session) scheduleExpiry(hubSub *hub.Subscription, r SubscribeRequest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.holding(hold)
+	i := s.indexOfHub(hubSub)
 	if i < 0 {
 		return false
 	}
-	t := s.subscriptions[i].terms
-	if t == nil && w.ExpiresAt.IsZero() {
+	g := s.subscriptions[i].grant
+	if g == nil && r.ExpiresAt.IsZero() {
 		return true
 	}
-	if t == nil {
-		t = &terms{}
-		s.subscriptions[i].terms = t
+	if g == nil {
+		g = &grant{}
+		s.subscriptions[i].grant = g
 	}
-	t.expiry.stop()
-	t.expiry = nil
-	if w.ExpiresAt.IsZero() {
+	g.expiry.stop()
+	g.expiry = nil
+	if r.ExpiresAt.IsZero() {
 		return true
 	}
-	left := time.Until(w.ExpiresAt)
-	if w.Renewable {
+	left := time.Until(r.ExpiresAt)
+	if r.Renewable {
 		left += ExpiryGrace
 	}
 	e := &expiry{}
-	t.expiry = e
-	e.timer = time.AfterFunc(left, func() { s.expire(hold, e, w.Expired) })
+	g.expiry = e
+	e.timer = time.AfterFunc(left, func() { s.expire(hubSub, e, r.Expired) })
 	return true
 }
 
-// expire ends a subscription, unless it was renewed while the timer's function waited for the lock.
-func (s *Session) expire(hold *hub.Subscription, e *expiry, expired func(channel string)) {
+// expire ends a subscription, unless it was renewed while the timer's function waited for mu.
+func (s *Session) expire(hubSub *hub.Subscription, e *expiry, expired func(channel string)) {
 	_, ended := s.end(func() int {
-		if i := s.holding(hold); i >= 0 && s.subscriptions[i].terms != nil && s.subscriptions[i].terms.expiry == e {
+		i := s.indexOfHub(hubSub)
+		if i >= 0 && s.subscriptions[i].grant != nil && s.subscriptions[i].grant.expiry == e {
 			return i
 		}
 		return -1
 	}, true)
 	if ended && expired != nil {
-		expired(hold.Channel())
+		expired(hubSub.Channel())
 	}
 }

@@ -18,26 +18,26 @@ func TestATimerThatFiredTooLateEndsNothing(t *testing.T) {
 	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler)})
 	brokertest.Connect(b, h)
 	s := New(&Options{Hub: h, MaxChannels: 1, Timeout: time.Minute})
-	wish := Subscription{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Hour)}
-	hold, _, err := s.reserve(t.Context(), &wish)
+	request := SubscribeRequest{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Hour)}
+	hubSub, _, err := s.reserve(t.Context(), &request)
 	require.NoError(t, err)
-	require.True(t, s.expireAt(hold, wish))
-	fired := s.subscriptions[0].terms.expiry
+	require.True(t, s.scheduleExpiry(hubSub, request))
+	fired := s.subscriptions[0].grant.expiry
 	told := func(string) { t.Error("told") }
 
-	require.True(t, s.expireAt(hold, wish))
-	s.expire(hold, fired, told)
+	require.True(t, s.scheduleExpiry(hubSub, request))
+	s.expire(hubSub, fired, told)
 	require.Equal(t, []string{"a"}, s.Channels(), "renewed")
 
-	fired = s.subscriptions[0].terms.expiry
+	fired = s.subscriptions[0].grant.expiry
 	require.True(t, s.Unsubscribe("a"))
-	s.expire(hold, fired, told)
-	require.False(t, s.expireAt(hold, wish), "ended")
+	s.expire(hubSub, fired, told)
+	require.False(t, s.scheduleExpiry(hubSub, request), "ended")
 
-	again, _, err := s.reserve(t.Context(), &wish)
+	again, _, err := s.reserve(t.Context(), &request)
 	require.NoError(t, err)
-	require.True(t, s.expireAt(again, wish))
-	s.expire(hold, fired, told)
+	require.True(t, s.scheduleExpiry(again, request))
+	s.expire(hubSub, fired, told)
 	require.Equal(t, []string{"a"}, s.Channels(), "another subscription")
 	s.Close()
 }

@@ -1,8 +1,8 @@
 package session
 
-// UnderWay is how many kinds of read are under way.
-func (r *Reads) UnderWay() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.latest)
+// Running returns the number of keys of which a read runs or waits for its turn.
+func (c *Coalescer) Running() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.latest)
 }

@@ -12,61 +12,70 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 )
 
-// Presented is what a client that connects says of itself.
-type Presented struct {
+// ConnectRequest is what a connecting client says about itself.
+type ConnectRequest struct {
 	Client hooks.Client
-	// Token is empty when it has none.
-	Token         string
+	// Token is the connection token, or empty.
+	Token string
+	// Name and Version are those of the client's library.
 	Name, Version string
-	Data          hooks.Payload
-	// Channels are those that it has been subscribed to before, or wants to be.
-	Channels []string
-	Header   http.Header
-}
-
-// Identified is who a client is.
-type Identified struct {
-	// Claims are nil for a client that nobody knows.
-	Claims *auth.Claims
-	// Data is the backend's, for the client.
+	// Data is the client's, for the connect hook.
 	Data hooks.Payload
-	// Backing is nil when the backend was not asked, or said nothing that lasts.
-	Backing *Backing
-	// token is what the client's token said by itself; nil without one.
-	token *auth.Claims
+	// Channels are the channels that the client was subscribed to before, or asks for.
+	Channels []string
+	// Header is the handshake's, for the connect hook.
+	Header http.Header
 }
 
-// Backing is what the backend says of a client for as long as its connection lasts, whatever later tokens
-// say.
-type Backing struct {
-	said hooks.ConnectResult
-	// tokenUser is who the client's token was of.
+// Identity is what the gateway knows about a client: its token's claims and the connect hook's answer.
+type Identity struct {
+	// Claims are nil for an anonymous client.
+	Claims *auth.Claims
+	// Data is the connect hook's, for the client.
+	Data hooks.Payload
+	// Overrides are nil when the connect hook was not asked, or said nothing about the client.
+	Overrides *Overrides
+	// tokenClaims are what the token says without the hook; nil without a token.
+	tokenClaims *auth.Claims
+}
+
+// Overrides are what the connect hook says about a client. They last as long as the connection, whatever later tokens say.
+type Overrides struct {
+	result hooks.ConnectResult
+	// tokenUser is the user of the client's token.
 	tokenUser string
 }
 
-// Identify finds out who a client is: by its token, and by asking the backend where there is a hook.
-func (o *Options) Identify(ctx context.Context, p Presented) (Identified, error) {
-	var i Identified
-	if p.Token != "" {
-		claims, err := o.verify(ctx, p.Token)
+// Identify finds out a client's identity by its token and by asking the connect hook, where there is one. It returns
+// ErrUnauthorized, ErrInvalidToken, ErrExpiredToken, ErrInfoTooLarge, auth.ErrUnavailable, the hook's hooks.ErrDown,
+// *hooks.Error or *hooks.Disconnect, or an error that wraps broker.ErrUnavailable.
+func (o *Options) Identify(ctx context.Context, r ConnectRequest) (Identity, error) {
+	var i Identity
+	if r.Token != "" {
+		claims, err := o.verifyConnection(ctx, r.Token)
 		if err != nil {
 			return i, err
 		}
-		i.Claims, i.token = claims, claims
-		p.Client.User = claims.User
+		i.Claims, i.tokenClaims = claims, claims
+		r.Client.User = claims.User
 	}
 	if o.Hooks.HasConnect() {
-		result, err := o.Hooks.Connect(ctx, hooks.ConnectRequest{
-			Client: p.Client, Name: p.Name, Version: p.Version, Data: p.Data, Channels: p.Channels, Header: p.Header,
+		answer, err := o.Hooks.Connect(ctx, hooks.ConnectRequest{
+			Client:   r.Client,
+			Name:     r.Name,
+			Version:  r.Version,
+			Data:     r.Data,
+			Channels: r.Channels,
+			Header:   r.Header,
 		})
 		if err != nil {
 			return i, err
 		}
-		if len(result.Info) > auth.MaxInfo {
-			return i, ErrInfo
+		if len(answer.Info) > auth.MaxInfo {
+			return i, ErrInfoTooLarge
 		}
-		i.Data = result.Data
-		i.Claims, i.Backing = back(i.Claims, result)
+		i.Data = answer.Data
+		i.Claims, i.Overrides = override(i.Claims, answer)
 	}
 	if i.Claims == nil && !o.Anonymous {
 		return i, ErrUnauthorized
@@ -74,20 +83,20 @@ func (o *Options) Identify(ctx context.Context, p Presented) (Identified, error)
 	return i, nil
 }
 
-// verify is what a token says, if it counts.
-func (o *Options) verify(ctx context.Context, token string) (*auth.Claims, error) {
+// verifyConnection returns the claims of a connection token that is valid and not revoked.
+func (o *Options) verifyConnection(ctx context.Context, token string) (*auth.Claims, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	claims, err := o.Tokens.Connection(ctx, token)
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	return claims, o.standing(ctx, claims.User, claims.IssuedAt)
+	return claims, o.checkNotRevoked(ctx, claims.User, claims.IssuedAt)
 }
 
-// standing says whether a user's token of some time was not revoked. One without a time has been, once
-// any was.
-func (o *Options) standing(ctx context.Context, user string, issued time.Time) error {
+// checkNotRevoked returns ErrInvalidToken when the user's tokens were revoked at or after the time when this one was
+// issued. A token without that time counts as revoked once any of the user's tokens was.
+func (o *Options) checkNotRevoked(ctx context.Context, user string, issued time.Time) error {
 	if user == "" {
 		return nil
 	}
@@ -101,18 +110,19 @@ func (o *Options) standing(ctx context.Context, user string, issued time.Time) e
 	return nil
 }
 
-// Confirm looks at a client's token once more when others can find the client: who revoked the token
-// before has not found it.
-func (o *Options) Confirm(ctx context.Context, i Identified) error {
-	if i.token == nil {
+// CheckNotRevoked checks a client's token once more after the client has been registered. A revocation disconnects the
+// registered clients, and would miss one that registers after its first check. It returns ErrInvalidToken, or an error
+// that wraps broker.ErrUnavailable.
+func (o *Options) CheckNotRevoked(ctx context.Context, i Identity) error {
+	if i.tokenClaims == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	return o.standing(ctx, i.token.User, i.token.IssuedAt)
+	return o.checkNotRevoked(ctx, i.tokenClaims.User, i.tokenClaims.IssuedAt)
 }
 
-// tokenError is what a verifier's error is to a client.
+// tokenError returns the session's error for a verifier's error.
 func tokenError(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrExpired):
@@ -124,22 +134,24 @@ func tokenError(err error) error {
 	}
 }
 
-// back adds what the backend says to what a token said, if it says anything.
-func back(c *auth.Claims, r *hooks.ConnectResult) (*auth.Claims, *Backing) {
+// override returns a token's claims as the connect hook's answer changes them, and the overrides to keep; nil when the
+// answer says nothing about the client.
+func override(c *auth.Claims, r *hooks.ConnectResult) (*auth.Claims, *Overrides) {
 	if r.User == "" && r.ExpireAt == 0 && len(r.Info) == 0 && len(r.Channels) == 0 && len(r.Caps) == 0 {
 		return c, nil
 	}
 	merged := merge(c, r)
-	said := *r
-	said.Data = hooks.Payload{}
-	b := &Backing{said: said, tokenUser: merged.User}
+	result := *r
+	result.Data = hooks.Payload{}
+	o := &Overrides{result: result, tokenUser: merged.User}
 	if c != nil {
-		b.tokenUser = c.User
+		o.tokenUser = c.User
 	}
-	return merged, b
+	return merged, o
 }
 
-// merge adds what the backend says to what a token said. The backend wins.
+// merge returns new claims: the token's, which may be nil, with the connect hook's in their place or added to them. The
+// earlier end wins.
 func merge(c *auth.Claims, r *hooks.ConnectResult) *auth.Claims {
 	merged := auth.Claims{}
 	if c != nil {
@@ -155,12 +167,14 @@ func merge(c *auth.Claims, r *hooks.ConnectResult) *auth.Claims {
 	merged.Channels = slices.Concat(merged.Channels, r.Channels)
 	merged.Caps = slices.Clone(merged.Caps)
 	for _, c := range r.Caps {
-		merged.Caps = append(merged.Caps, auth.Capability{Channels: c.Channels, Allow: permissions(c.Allow), Exact: c.Match != hooks.MatchWildcard})
+		merged.Caps = append(merged.Caps, auth.Capability{
+			Channels: c.Channels, Allow: permissions(c.Allow), Exact: c.Match != hooks.MatchWildcard,
+		})
 	}
 	return &merged
 }
 
-// earlier is the first of two ends, of which one or both may be none. The second is in Unix seconds.
+// earlier returns the earlier of two ends. A zero time and 0 Unix seconds mean no end.
 func earlier(at time.Time, unix int64) time.Time {
 	end := time.Unix(unix, 0)
 	if unix == 0 || !at.IsZero() && at.Before(end) {
@@ -177,20 +191,23 @@ func permissions(names []string) []auth.Permission {
 	return out
 }
 
-// Refresh takes a new token of the same user.
+// Refresh replaces the connection token by a new one of the same user, and returns when the connection expires; zero
+// means never. It returns ErrInvalidToken, also for another user's token, ErrExpiredToken, auth.ErrUnavailable, or an
+// error that wraps broker.ErrUnavailable.
 func (s *Session) Refresh(ctx context.Context, token string) (expiresAt time.Time, err error) {
-	claims, err := s.options.verify(ctx, token)
+	claims, err := s.options.verifyConnection(ctx, token)
 	if err != nil {
 		return time.Time{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch b := s.backing; {
-	case s.who == nil, b == nil && claims.User != s.who.User, b != nil && claims.User != b.tokenUser:
+	o := s.overrides
+	switch {
+	case s.claims == nil, o == nil && claims.User != s.claims.User, o != nil && claims.User != o.tokenUser:
 		return time.Time{}, fmt.Errorf("%w: it is of another user", ErrInvalidToken)
-	case b != nil:
-		claims = merge(claims, &b.said)
+	case o != nil:
+		claims = merge(claims, &o.result)
 	}
-	s.who = claims
-	return s.who.ExpiresAt, nil
+	s.claims = claims
+	return s.claims.ExpiresAt, nil
 }

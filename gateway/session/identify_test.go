@@ -50,7 +50,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		"the broker is away, and no token": {anonymous: true, away: true, nobody: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			r.Anonymous = c.anonymous
 			r.tokens.connections = map[string]*auth.Claims{"ann": ann, "userless": {IssuedAt: moment}, "ageless": {User: "ann"}}
 			r.tokens.errors = map[string]error{"old": auth.ErrExpired, "keyless": auth.ErrUnavailable, "off": auth.ErrOff}
@@ -60,7 +60,7 @@ func TestWhoIsLetIn(t *testing.T) {
 			if !c.revoked.IsZero() {
 				require.NoError(t, r.broker.Revoke(t.Context(), "ann", c.revoked))
 			}
-			got, err := r.Identify(t.Context(), session.Presented{Token: c.token})
+			got, err := r.Identify(t.Context(), session.ConnectRequest{Token: c.token})
 			require.ErrorIs(t, err, c.want)
 			switch {
 			case c.want != nil || c.nobody:
@@ -100,14 +100,14 @@ func TestWhoTheBackendSaysThatItIs(t *testing.T) {
 		"caps by name": {"ann", `{"result":{"caps":[{"channels":["b:*"],"allow":["sub"]}]}}`, with(token, func(c *auth.Claims) {
 			c.Caps = append(c.Caps[:1:1], auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true})
 		}), "", nil},
-		"too much info": {"ann", `{"result":{"info":"` + strings.Repeat("x", auth.MaxInfo) + `"}}`, nil, "", session.ErrInfo},
+		"too much info": {"ann", `{"result":{"info":"` + strings.Repeat("x", auth.MaxInfo) + `"}}`, nil, "", session.ErrInfoTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			r.Anonymous = false
 			r.tokens.connections["ann"] = token
 			asked := r.answering(map[string]string{"connect": c.answer})
-			got, err := r.Identify(t.Context(), session.Presented{Token: c.token, Name: "js", Channels: []string{"x"}})
+			got, err := r.Identify(t.Context(), session.ConnectRequest{Token: c.token, Name: "js", Channels: []string{"x"}})
 			require.ErrorIs(t, err, c.err)
 			require.Len(t, asked.all(), 1)
 			require.Contains(t, asked.all()[0], `"name":"js"`)
@@ -130,22 +130,22 @@ func with(c *auth.Claims, change func(*auth.Claims)) *auth.Claims {
 }
 
 func TestBackendsRefuse(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.answering(map[string]string{"connect": `{"error":{"code":403,"message":"no"}}`})
-	_, err := r.Identify(t.Context(), session.Presented{})
+	_, err := r.Identify(t.Context(), session.ConnectRequest{})
 	require.ErrorAs(t, err, new(*hooks.Error))
 	r.answering(map[string]string{"connect": `{"disconnect":{"code":4001,"reason":"no"}}`})
-	_, err = r.Identify(t.Context(), session.Presented{})
+	_, err = r.Identify(t.Context(), session.ConnectRequest{})
 	require.ErrorAs(t, err, new(*hooks.Disconnect))
 	asked := r.answering(map[string]string{"connect": `{"result":{}}`})
-	_, err = r.Identify(t.Context(), session.Presented{Token: "forged"})
+	_, err = r.Identify(t.Context(), session.ConnectRequest{Token: "forged"})
 	require.ErrorIs(t, err, session.ErrInvalidToken)
 	require.Empty(t, asked.all(), "a token that is refused is not the backend's business")
 }
 
 func TestRefreshing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		r.tokens.connections = map[string]*auth.Claims{
 			"new": {User: "ann", Info: []byte(`2`), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}, "bob": {User: "bob"}, "userless": {},
 			"before": {User: "ann", IssuedAt: time.Now().Add(-time.Hour)},
@@ -157,7 +157,7 @@ func TestRefreshing(t *testing.T) {
 		at, err := s.Refresh(t.Context(), "new")
 		require.NoError(t, err)
 		require.Equal(t, time.Now().Add(time.Hour), at)
-		require.Equal(t, "2", string(s.Info("").ConnInfo))
+		require.Equal(t, "2", string(s.PublisherInfo("").ConnInfo))
 		for token, want := range map[string]error{
 			"bob": session.ErrInvalidToken, "userless": session.ErrInvalidToken, "forged": session.ErrInvalidToken, "before": session.ErrInvalidToken, "old": session.ErrExpiredToken,
 		} {
@@ -165,7 +165,7 @@ func TestRefreshing(t *testing.T) {
 			require.ErrorIs(t, err, want, token)
 		}
 		require.Equal(t, "ann", s.User())
-		require.Equal(t, "2", string(s.Info("").ConnInfo))
+		require.Equal(t, "2", string(s.PublisherInfo("").ConnInfo))
 		_, err = r.session(nil).Refresh(t.Context(), "new")
 		require.ErrorIs(t, err, session.ErrInvalidToken, "who came without a token is nobody")
 
@@ -177,19 +177,19 @@ func TestRefreshing(t *testing.T) {
 
 // A new token does not take away what the backend gave when the client connected.
 func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.answering(map[string]string{"connect": `{"result":{"user":"u-1","info":2,"expire_at":1800000000,"caps":[{"channels":["nobody:*"],"match":"wildcard","allow":["pub"]}]}}`})
 	r.tokens.connections = map[string]*auth.Claims{"ann": {User: "ann"}, "new": {User: "ann", Info: []byte(`3`), ExpiresAt: moment.Add(time.Hour)}, "short": {User: "ann", ExpiresAt: moment.Add(-time.Hour)}, "endless": {User: "ann"}, "other": {User: "u-1"}}
-	who, err := r.Identify(t.Context(), session.Presented{Token: "ann"})
+	who, err := r.Identify(t.Context(), session.ConnectRequest{Token: "ann"})
 	require.NoError(t, err)
 	s := session.New(&r.Options)
-	s.Begin(c1, who)
+	s.Bind(c1, who)
 	require.Equal(t, "u-1", s.User())
 
 	at, err := s.Refresh(t.Context(), "new")
 	require.NoError(t, err, "it is of the user that the first token was of")
 	require.Equal(t, moment, at, "no token moves the backend's end")
-	require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "u-1", ConnInfo: []byte(`2`)}, s.Info(""))
+	require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "u-1", ConnInfo: []byte(`2`)}, s.PublisherInfo(""))
 	_, err = s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
 	require.NoError(t, err, "the permission is still there")
 	for token, end := range map[string]time.Time{"endless": moment, "short": moment.Add(-time.Hour)} {
@@ -200,9 +200,9 @@ func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
 	_, err = s.Refresh(t.Context(), "other")
 	require.ErrorIs(t, err, session.ErrInvalidToken)
 
-	hookOnly, err := r.Identify(t.Context(), session.Presented{})
+	hookOnly, err := r.Identify(t.Context(), session.ConnectRequest{})
 	require.NoError(t, err)
-	s.Begin(c1, hookOnly)
+	s.Bind(c1, hookOnly)
 	_, err = s.Refresh(t.Context(), "other")
 	require.NoError(t, err)
 	_, err = s.Refresh(t.Context(), "new")
@@ -211,15 +211,15 @@ func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
 
 // A backend has the time that its hook gives it, which may be more than the broker has.
 func TestBackendsHaveTheirOwnTime(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.Timeout = 100 * time.Millisecond
 	answers := map[string]string{"connect": `{"result":{"user":"ann"}}`, "subscribe": `{"result":{}}`, "publish": `{"result":{}}`}
 	r.answering(answers).delay = 2 * r.Timeout
-	who, err := r.Identify(t.Context(), session.Presented{})
+	who, err := r.Identify(t.Context(), session.ConnectRequest{})
 	require.NoError(t, err)
 	s := session.New(&r.Options)
-	s.Begin(c1, who)
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore))
+	s.Bind(c1, who)
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}}, ignore))
 	_, err = s.Publish(t.Context(), session.Message{Channel: "a", Data: []byte("x")})
 	require.NoError(t, err)
 	s.Close()
@@ -227,30 +227,30 @@ func TestBackendsHaveTheirOwnTime(t *testing.T) {
 
 // Who revokes tokens ends the connections that others can find. Who is not found yet looks again.
 func TestConfirming(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.answering(map[string]string{"connect": `{"result":{"user":"u-1"}}`})
 	r.tokens.connections = map[string]*auth.Claims{"ann": {User: "ann", IssuedAt: moment}, "userless": {IssuedAt: moment}}
-	identified := map[string]session.Identified{}
+	identified := map[string]session.Identity{}
 	for _, token := range []string{"ann", "userless", ""} {
-		who, err := r.Identify(t.Context(), session.Presented{Token: token})
+		who, err := r.Identify(t.Context(), session.ConnectRequest{Token: token})
 		require.NoError(t, err)
-		require.NoError(t, r.Confirm(t.Context(), who))
+		require.NoError(t, r.CheckNotRevoked(t.Context(), who))
 		identified[token] = who
 	}
 	require.NoError(t, r.broker.Revoke(t.Context(), "u-1", moment.Add(time.Second)))
-	require.NoError(t, r.Confirm(t.Context(), identified["ann"]), "the token is of another user than the backend says")
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identified["ann"]), "the token is of another user than the backend says")
 	require.NoError(t, r.broker.Revoke(t.Context(), "ann", moment.Add(time.Second)))
-	require.ErrorIs(t, r.Confirm(t.Context(), identified["ann"]), session.ErrInvalidToken)
-	require.NoError(t, r.Confirm(t.Context(), identified["userless"]))
-	require.NoError(t, r.Confirm(t.Context(), identified[""]), "the backend's word is not a token")
+	require.ErrorIs(t, r.CheckNotRevoked(t.Context(), identified["ann"]), session.ErrInvalidToken)
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identified["userless"]))
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identified[""]), "the backend's word is not a token")
 
 	r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
-	require.ErrorIs(t, r.Confirm(t.Context(), identified["ann"]), broker.ErrUnavailable)
-	require.NoError(t, r.Confirm(t.Context(), identified[""]))
+	require.ErrorIs(t, r.CheckNotRevoked(t.Context(), identified["ann"]), broker.ErrUnavailable)
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identified[""]))
 	r.Timeout = time.Millisecond
 	r.broker.on("revoked", func(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	require.ErrorIs(t, r.Confirm(context.WithoutCancel(t.Context()), identified["ann"]), context.DeadlineExceeded)
+	require.ErrorIs(t, r.CheckNotRevoked(context.WithoutCancel(t.Context()), identified["ann"]), context.DeadlineExceeded)
 }

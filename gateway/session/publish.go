@@ -10,49 +10,43 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// mostHistory is how many publications a client gets at once.
-const mostHistory = 1000
+// maxHistoryLimit is the maximum number of publications in one answer.
+const maxHistoryLimit = 1000
 
-// Message is what a client wants to publish.
+// Message is what a client publishes.
 type Message struct {
 	Channel string
 	Data    []byte
 	Binary  bool
-	// IdempotencyKey makes it safe to send it again.
+	// IdempotencyKey makes it safe to send the message again; empty means none.
 	IdempotencyKey string
-	// Protocol is the client's, for the backend.
+	// Protocol is the name of the client's protocol, for the publish hook.
 	Protocol string
 }
 
-// Publish hands a message to the broker and waits until it has it.
+// Publish publishes a message and returns when the broker has it. It returns ErrChannelName, ErrNotAllowed,
+// ErrNotSubscribed, the publish hook's hooks.ErrDown, *hooks.Error or *hooks.Disconnect, broker.ErrIdempotencyConflict, or
+// an error that wraps broker.ErrUnavailable, after which the message may have been published.
 func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult, error) {
 	if err := CheckChannel(m.Channel); err != nil {
 		return broker.PublishResult{}, err
 	}
-	hold, t := s.held(m.Channel)
-	who, rule := s.claims(), s.Rule(m.Channel)
-	if err := mayPublish(rule, who, m.Channel, hold != nil, t); err != nil {
+	hubSub, g := s.subscriptionTo(m.Channel)
+	client, rule := s.identity(), s.Rule(m.Channel)
+	if err := mayPublish(rule, client, m.Channel, hubSub != nil, g); err != nil {
 		return broker.PublishResult{}, err
 	}
 	p := broker.Publication{Data: m.Data, Binary: m.Binary}
 	o := broker.PublishOptions{History: rule.History, IdempotencyKey: m.IdempotencyKey}
 	if m.IdempotencyKey != "" {
-		// What the client says is what it repeats, whatever the backend makes of it each time.
+		// Of the client's data, which is what the client repeats: the hook may replace it with something else each time.
 		o.Fingerprint = broker.FingerprintOf(p)
 	}
-	if who != nil {
-		p.Info = new(s.Info(m.Channel))
+	if client != nil {
+		p.Info = new(s.PublisherInfo(m.Channel))
 	}
-	if s.options.Hooks.HasPublish() {
-		r, err := s.options.Hooks.Publish(ctx, hooks.PublishRequest{
-			Client: s.asked(m.Protocol), Channel: m.Channel, Data: hooks.Payload{Bytes: m.Data, Binary: m.Binary},
-		})
-		if err != nil {
-			return broker.PublishResult{}, err
-		}
-		if len(r.Data.Bytes) > 0 {
-			p.Data, p.Binary = r.Data.Bytes, r.Data.Binary
-		}
+	if err := s.askPublishHook(ctx, m, &p); err != nil {
+		return broker.PublishResult{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
@@ -62,18 +56,37 @@ func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult,
 	return result, err
 }
 
-// History reads a channel's stream for the client: as much as a page holds. It must not be changed.
+// askPublishHook asks the backend about a message, where there is a publish hook, and applies its answer to p.
+func (s *Session) askPublishHook(ctx context.Context, m Message, p *broker.Publication) error {
+	if !s.options.Hooks.HasPublish() {
+		return nil
+	}
+	answer, err := s.options.Hooks.Publish(ctx, hooks.PublishRequest{
+		Client: s.hookClient(m.Protocol), Channel: m.Channel, Data: hooks.Payload{Bytes: m.Data, Binary: m.Binary},
+	})
+	if err != nil {
+		return err
+	}
+	if len(answer.Data.Bytes) > 0 {
+		p.Data, p.Binary = answer.Data.Bytes, answer.Data.Binary
+	}
+	return nil
+}
+
+// History reads a channel's stream: at most maxHistoryLimit publications and Options.MaxHistoryBytes. The result must not
+// be changed. It returns ErrChannelName, ErrNotSubscribed, ErrNotAvailable, ErrLimit, ErrUnrecoverable, or an error that
+// wraps broker.ErrUnavailable.
 func (s *Session) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
-	rule, err := s.readable(name, auth.History)
+	rule, err := s.readableRule(name, auth.History)
 	switch {
 	case err != nil:
 		return broker.Stream{}, err
 	case rule.History.Size == 0:
 		return broker.Stream{}, ErrNotAvailable
-	case q.Limit > mostHistory:
+	case q.Limit > maxHistoryLimit:
 		return broker.Stream{}, ErrLimit
 	case q.Limit < 0:
-		q.Limit = mostHistory
+		q.Limit = maxHistoryLimit
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
@@ -84,9 +97,10 @@ func (s *Session) History(ctx context.Context, name string, q broker.HistoryQuer
 	return stream, err
 }
 
-// Members are who is present in a channel. They must not be changed.
+// Members returns the presence of a channel by client ID. The map must not be changed. It returns ErrChannelName,
+// ErrNotSubscribed, ErrNotAvailable, ErrTooManyMembers, or an error that wraps broker.ErrUnavailable.
 func (s *Session) Members(ctx context.Context, name string) (map[string]broker.ClientInfo, error) {
-	if err := s.present(name); err != nil {
+	if err := s.mayReadPresence(name); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
@@ -94,9 +108,10 @@ func (s *Session) Members(ctx context.Context, name string) (map[string]broker.C
 	return s.options.readMembers(ctx, name)
 }
 
-// PresenceStats counts them.
+// PresenceStats counts the clients and the users in the presence of a channel. It returns ErrChannelName,
+// ErrNotSubscribed, ErrNotAvailable, or an error that wraps broker.ErrUnavailable.
 func (s *Session) PresenceStats(ctx context.Context, name string) (clients, users int, err error) {
-	if err := s.present(name); err != nil {
+	if err := s.mayReadPresence(name); err != nil {
 		return 0, 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
@@ -104,30 +119,35 @@ func (s *Session) PresenceStats(ctx context.Context, name string) (clients, user
 	return s.options.Broker.PresenceStats(ctx, name)
 }
 
-func (s *Session) present(name string) error {
-	rule, err := s.readable(name, auth.Presence)
+// mayReadPresence returns nil when the client may read the presence of a channel that has some.
+func (s *Session) mayReadPresence(name string) error {
+	rule, err := s.readableRule(name, auth.Presence)
 	if err == nil && !rule.Presence {
 		err = ErrNotAvailable
 	}
 	return err
 }
 
-func (s *Session) readable(name string, p auth.Permission) (channel.Rule, error) {
+// readableRule returns the rule of a channel whose history or presence, as p says, the client may read.
+func (s *Session) readableRule(name string, p auth.Permission) (channel.Rule, error) {
 	if err := CheckChannel(name); err != nil {
 		return channel.Rule{}, err
 	}
-	hold, t := s.held(name)
-	return s.Rule(name), mayRead(p, s.claims(), name, hold != nil, t)
+	hubSub, g := s.subscriptionTo(name)
+	return s.Rule(name), mayRead(p, s.identity(), name, hubSub != nil, g)
 }
 
-// Call hands a client's call to the backend.
+// Call hands a client's call to the rpc hook and returns the answer. It returns ErrNoBackend without a hook, and otherwise
+// the hook's hooks.ErrDown, *hooks.Error or *hooks.Disconnect.
 func (s *Session) Call(ctx context.Context, protocol, method string, data hooks.Payload) (hooks.Payload, error) {
 	if !s.options.Hooks.HasRPC() {
 		return hooks.Payload{}, ErrNoBackend
 	}
-	r, err := s.options.Hooks.RPC(ctx, hooks.RPCRequest{Client: s.asked(protocol), Method: method, Data: data})
+	answer, err := s.options.Hooks.RPC(ctx, hooks.RPCRequest{
+		Client: s.hookClient(protocol), Method: method, Data: data,
+	})
 	if err != nil {
 		return hooks.Payload{}, err
 	}
-	return r.Data, nil
+	return answer.Data, nil
 }

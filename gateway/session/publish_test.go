@@ -16,7 +16,7 @@ import (
 )
 
 func TestPublishing(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	var counted []error
 	r.Published = func(_ time.Duration, err error) { counted = append(counted, err) }
 	ann := r.session(&auth.Claims{User: "ann", Info: []byte(`{"name":1}`)})
@@ -29,7 +29,7 @@ func TestPublishing(t *testing.T) {
 	_, err = ann.Publish(t.Context(), message("history:a"))
 	require.ErrorIs(t, err, session.ErrNotSubscribed)
 	require.Empty(t, counted, "what was refused was no attempt")
-	require.NoError(t, ann.Subscribe(t.Context(), session.Subscription{Channel: "history:a", Member: &member{}}, ignore))
+	require.NoError(t, ann.Subscribe(t.Context(), session.SubscribeRequest{Channel: "history:a", Subscriber: &fakeSubscriber{}}, ignore))
 	first, err := ann.Publish(t.Context(), message("history:a"))
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), first.Offset)
@@ -55,7 +55,7 @@ func TestPublishing(t *testing.T) {
 
 func TestPublishingEndsWithItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		r.broker.on("publish", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
 		_, err := r.session(nil).Publish(context.WithoutCancel(t.Context()), session.Message{Channel: "anybody:a", Data: []byte("x")})
@@ -66,10 +66,10 @@ func TestPublishingEndsWithItsTime(t *testing.T) {
 
 // A repetition is of what the client said, whatever the backend made of that.
 func TestRepetitionsAreTheClients(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	s := r.session(nil)
 	defer s.Close()
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "history:a", Member: &member{}}, ignore))
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "history:a", Subscriber: &fakeSubscriber{}}, ignore))
 	publish := func(said, made string) (broker.PublishResult, error) {
 		r.answering(map[string]string{"publish": `{"result":{"data":"` + made + `"}}`})
 		return s.Publish(t.Context(), session.Message{Channel: "history:a", Data: []byte(said), IdempotencyKey: "k"})
@@ -95,10 +95,10 @@ func TestBackendsChangeMessages(t *testing.T) {
 		`{"error":{"code":403,"message":"no"}}`:      "error",
 		`{"disconnect":{"code":4001,"reason":"no"}}`: "disconnect",
 	} {
-		r := newRig(t)
+		r := newHarness(t)
 		asked := r.answering(map[string]string{"publish": answer})
 		s := r.session(nil)
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "history:a", Member: &member{}}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "history:a", Subscriber: &fakeSubscriber{}}, ignore))
 		_, err := s.Publish(t.Context(), session.Message{Channel: "history:a", Data: []byte("hello"), Protocol: "plain"})
 		stream, readErr := s.History(t.Context(), "history:a", broker.HistoryQuery{Limit: -1})
 		require.NoError(t, readErr)
@@ -119,7 +119,7 @@ func TestBackendsChangeMessages(t *testing.T) {
 }
 
 func TestReadingHistory(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	var top broker.Position
 	for i := range 1200 {
 		got, err := r.broker.Publish(t.Context(), "history:a", broker.Publication{Data: fmt.Append(nil, i)}, broker.PublishOptions{History: r.Hub.Rule("history:a").History})
@@ -130,7 +130,7 @@ func TestReadingHistory(t *testing.T) {
 	_, err := s.History(t.Context(), "history:a", broker.HistoryQuery{Limit: 1})
 	require.ErrorIs(t, err, session.ErrNotSubscribed)
 	for _, name := range []string{"history:a", "open"} {
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: name, Member: &member{}}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: name, Subscriber: &fakeSubscriber{}}, ignore))
 	}
 	for name, c := range map[string]struct {
 		channel string
@@ -167,7 +167,7 @@ func TestReadingHistory(t *testing.T) {
 }
 
 func TestReadingPresence(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	_, _, err := r.broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c2", User: "bob"}, time.Minute)
 	require.NoError(t, err)
 	ask := func(s *session.Session, channel string) error {
@@ -188,7 +188,7 @@ func TestReadingPresence(t *testing.T) {
 }
 
 func TestCalls(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	_, err := r.session(nil).Call(t.Context(), "json", "m", hooks.Payload{})
 	require.ErrorIs(t, err, session.ErrNoBackend)
 	asked := r.answering(map[string]string{"rpc": `{"result":{"data":{"id":17}}}`})

@@ -1,8 +1,10 @@
-// Package session is what one client may do and does: who it is, its subscriptions, its limits, its
-// way to publish and to ask. Protocols translate between their frames and a session.
+// Package session holds what one client of the gateway is and does: its identity, its subscriptions and limits, and its
+// ways to publish, to read and to call the backend. The protocols (gateway/protocol/...) translate between their frames
+// and a Session.
 //
-// identify.go says who a client is, access.go what that allows, subscribe.go and publish.go do it; list.go
-// keeps the subscriptions, end.go ends them.
+// identify.go finds out the client's identity, access.go decides what it allows, subscribe.go and publish.go carry out
+// what the client asks for. subscriptions.go keeps the list of subscriptions, end.go ends them, read.go and coalescer.go
+// read the broker for many clients at once.
 package session
 
 import (
@@ -20,103 +22,110 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Options are the same for all sessions of a gateway.
+// Options are shared by all sessions of a gateway.
 type Options struct {
 	Hub      *hub.Hub
 	Broker   broker.Broker
 	Presence Presence
-	// Anonymous lets clients in that nobody knows.
+	// Anonymous lets in clients that have neither a token nor an identity from the connect hook.
 	Anonymous bool
 	Tokens    Tokens
 	Hooks     *hooks.Hooks
-	// MaxChannels is how many channels one session may subscribe to.
+	// MaxChannels is the maximum number of channels that one session subscribes to.
 	MaxChannels int
-	// Timeout bounds what waits for the broker. Hooks have their own.
+	// Timeout is the maximum time of one operation of the broker. Hooks have timeouts of their own.
 	Timeout time.Duration
-	// MaxHistoryBytes is how much of a channel's history, or of its presence, a client gets at once;
-	// 0: no limit.
+	// MaxHistoryBytes is the maximum size, in bytes, of one answer with history or presence; 0 means no limit.
 	MaxHistoryBytes int
-	// Reads are shared with others; nil: every session reads alone.
-	Reads *Reads
-	// Published counts attempts to publish, with the time they took and their error.
+	// Coalescer shares equal reads among sessions; nil makes every session read by itself.
+	Coalescer *Coalescer
+	// Published is called after every attempt to publish, with its duration and its error.
 	Published func(took time.Duration, err error)
 }
 
-// Tokens are verified by an auth.Verifier.
+// Tokens verifies tokens. auth.Verifier implements it, and its documentation names the errors.
 type Tokens interface {
+	// Connection returns the claims of a connection token, or auth.ErrInvalid, auth.ErrExpired, auth.ErrUnavailable or
+	// auth.ErrOff.
 	Connection(ctx context.Context, token string) (*auth.Claims, error)
+	// Subscription returns the claims of a token for the subscription of a user to a channel. Its errors are those of
+	// Connection.
 	Subscription(ctx context.Context, token, user, channel string) (*auth.SubscriptionClaims, error)
 }
 
-// Presence is a presence.Keeper.
+// Presence keeps the members of channels. presence.Keeper implements it.
 type Presence interface {
+	// Join makes a client a member of a channel. Without an error the caller must call settle: with true when the
+	// client's subscription has begun, so that the join is published, and with false to undo Join. An error wraps
+	// broker.ErrUnavailable.
 	Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error)
-	Leave(channel string, m broker.ClientInfo, said bool)
+	// Leave takes a member out: at once when it left explicitly, and after a grace period otherwise.
+	Leave(channel string, m broker.ClientInfo, explicitly bool)
 }
 
-// Session is one client's. Its methods may be called from anywhere.
+// Session is the state of one client. It is safe for use by many goroutines.
 type Session struct {
 	options *Options
 
+	// mu guards the fields below.
 	mu sync.Mutex
-	// client is the connection's id; nil while there is none. who is what its token or backend says of
-	// it; nil: nobody knows.
-	client uuid.UUID
-	who    *auth.Claims
-	// backing is what the backend said of the client, where it was asked and said something.
-	backing *Backing
+	// connection is the ID of the connection, or uuid.Nil before it exists.
+	connection uuid.UUID
+	// claims are what the client's token and the backend say about it; nil for an anonymous client.
+	claims *auth.Claims
+	// overrides are what the connect hook said, or nil.
+	overrides *Overrides
 	// subscriptions are a list because most clients have a handful, and there may be many clients.
 	subscriptions []subscription
-	// last is the number of the latest subscription.
-	last   uint32
-	closed bool
+	// lastNumber is the number of the latest subscription.
+	lastNumber uint32
+	closed     bool
 }
 
-// New returns a session without subscriptions. Close it.
+// New returns a session without subscriptions. The caller must Close it.
 func New(o *Options) Session { return Session{options: o} }
 
-// Begin says who the client is: its connection's id, if there is one yet, and what is known of it.
-func (s *Session) Begin(client uuid.UUID, who Identified) {
+// Bind sets the client's connection and identity. A protocol that subscribes during the handshake calls it with uuid.Nil
+// first, and again when the connection exists.
+func (s *Session) Bind(connection uuid.UUID, identity Identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.client, s.who, s.backing = client, who.Claims, who.Backing
+	s.connection, s.claims, s.overrides = connection, identity.Claims, identity.Overrides
 }
 
-// User is the client's, or empty.
+// User returns the client's user, which is empty for a client without one.
 func (s *Session) User() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.who == nil {
+	if claims := s.identity(); claims != nil {
+		return claims.User
+	}
+	return ""
+}
+
+// clientID returns the connection's ID as others see it. The caller holds mu.
+func (s *Session) clientID() string {
+	if s.connection == uuid.Nil {
 		return ""
 	}
-	return s.who.User
+	return s.connection.String()
 }
 
-// id is the connection's as others see it; the session is locked.
-func (s *Session) id() string {
-	if s.client == uuid.Nil {
-		return ""
-	}
-	return s.client.String()
-}
-
-// claims are who the client is; nil: nobody knows.
-func (s *Session) claims() *auth.Claims {
+// identity returns the client's claims; nil for an anonymous client.
+func (s *Session) identity() *auth.Claims {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.who
+	return s.claims
 }
 
-// Rule is what holds for a channel.
+// Rule returns the rule of a channel.
 func (s *Session) Rule(channel string) channel.Rule { return s.options.Hub.Rule(channel) }
 
-// Channels are the session's subscriptions, sorted.
+// Channels returns the names of the channels that the session is subscribed to, sorted.
 func (s *Session) Channels() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]string, 0, len(s.subscriptions))
 	for _, sub := range s.subscriptions {
-		if sub.hold != nil {
+		if sub.hub != nil {
 			out = append(out, sub.channel)
 		}
 	}
@@ -124,41 +133,43 @@ func (s *Session) Channels() []string {
 	return out
 }
 
-// Info is what others see of the client in a channel.
-func (s *Session) Info(channel string) broker.ClientInfo {
+// PublisherInfo returns what the subscribers of a channel see about the client when it publishes there.
+func (s *Session) PublisherInfo(channel string) broker.ClientInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var t *terms
-	if i := s.find(channel); i >= 0 {
-		t = s.subscriptions[i].terms
+	var g *grant
+	if i := s.indexOfChannel(channel); i >= 0 {
+		g = s.subscriptions[i].grant
 	}
-	return s.info(t)
+	return s.clientInfo(g)
 }
 
-// Present is what others see of the client in a channel in which it is present; false: it is not.
-func (s *Session) Present(channel string) (broker.ClientInfo, bool) {
+// ClientInfo returns the client's entry in the presence of a channel, and false when the client has none.
+func (s *Session) ClientInfo(channel string) (broker.ClientInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.find(channel)
-	if i < 0 || !s.subscriptions[i].present {
+	i := s.indexOfChannel(channel)
+	if i < 0 || !s.subscriptions[i].inPresence {
 		return broker.ClientInfo{}, false
 	}
-	return s.info(s.subscriptions[i].terms), true
+	return s.clientInfo(s.subscriptions[i].grant), true
 }
 
-// info is what others see under some terms; the session is locked.
-func (s *Session) info(t *terms) broker.ClientInfo {
-	i := broker.ClientInfo{Client: s.id()}
-	if s.who != nil {
-		i.User, i.ConnInfo = s.who.User, s.who.Info
+// clientInfo returns what others see about the client in a channel; g is the subscription's grant, or nil. The caller
+// holds mu.
+func (s *Session) clientInfo(g *grant) broker.ClientInfo {
+	i := broker.ClientInfo{Client: s.clientID()}
+	if s.claims != nil {
+		i.User, i.ConnInfo = s.claims.User, s.claims.Info
 	}
-	if t != nil {
-		i.ChanInfo = t.info
+	if g != nil {
+		i.ChanInfo = g.info
 	}
 	return i
 }
 
-// Close ends all subscriptions. Who is present stays so for the grace.
+// Close ends all subscriptions, and makes later ones fail with ErrSubscriptionEnded. The client stays in presence for the
+// grace period.
 func (s *Session) Close() {
 	s.mu.Lock()
 	ended := s.subscriptions

@@ -12,240 +12,282 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Subscription is what somebody wants of a channel for a client.
-type Subscription struct {
+// SubscribeRequest is what a client, or the server for it, wants of a channel.
+type SubscribeRequest struct {
 	Channel string
-	Member  hub.Subscriber
-	// Protocol is the client's, for the backend.
+	// Subscriber gets the channel's frames.
+	Subscriber hub.Subscriber
+	// Protocol is the name of the client's protocol, for the subscribe hook.
 	Protocol string
-	// Token and Data are the client's.
+	// Token is the client's subscription token, or empty.
 	Token string
-	Data  hooks.Payload
-	// Since is a position to go on from. Positioned members are told when they would miss something;
-	// they are positioned anyway where the rule says recovery.
-	Since                 *broker.Position
-	Positioned, JoinLeave bool
-	// Whole: rather ErrUnrecoverable than a gap after Since.
-	Whole bool
-	// Untold: the client cannot be told that it misses something, so it goes on.
-	Untold bool
+	// Data is the client's, for the subscribe hook.
+	Data hooks.Payload
+	// Since is the position that the client has reached, or nil. Where the rule has recovery it gets what came after.
+	Since *broker.Position
+	// Positioned asks for a position, and for the end of the subscription when something is missing. Channels whose rule
+	// has recovery have that anyway.
+	Positioned bool
+	// JoinLeave asks for the channel's joins and leaves.
+	JoinLeave bool
+	// RequireComplete asks for ErrUnrecoverable instead of a subscription with a gap after Since.
+	RequireComplete bool
+	// NoNotify says that the protocol cannot tell the client about a gap, so that the subscription goes on after one.
+	NoNotify bool
 
-	// ServerSide: the server wants it, and asks nobody. Info and ExpiresAt are then the server's.
+	// ServerSide says that the server makes the subscription: neither the rule nor the subscribe hook is asked, and Info
+	// and ExpiresAt are the server's.
 	ServerSide bool
-	Info       []byte
-	ExpiresAt  time.Time
-	// Renewable: the client can bring a new token, and has some time for it.
+	// Info is JSON that others see about the client in this channel.
+	Info []byte
+	// ExpiresAt ends the subscription; zero means never.
+	ExpiresAt time.Time
+	// Renewable gives the client ExpiryGrace after ExpiresAt to bring a new token.
 	Renewable bool
-	// Expired, if it is there, is told of the end of a subscription whose time was over.
+	// Expired is called after the subscription expired; it may be nil.
 	Expired func(channel string)
 }
 
-// Subscribed is what a client is told of a subscription.
-type Subscribed struct {
+// SubscribeResult is what the client learns about a new subscription.
+type SubscribeResult struct {
 	Rule channel.Rule
-	// Positioned: Joined says where the client is in the stream.
+	// Positioned reports that AttachResult holds the client's position in the stream.
 	Positioned bool
 	hub.AttachResult
-	// ExpiresAt is zero when it does not.
+	// ExpiresAt is zero when the subscription does not expire.
 	ExpiresAt time.Time
-	Data      hooks.Payload
+	// Data is the subscribe hook's, for the client.
+	Data hooks.Payload
 }
 
-// Subscribe lets the client have a channel. first is called before the first publication can follow;
-// after an error it was not called, and the client has nothing of the channel.
-func (s *Session) Subscribe(ctx context.Context, w Subscription, first func(Subscribed)) error {
-	hold, data, err := s.reserve(ctx, &w)
+// Subscribe subscribes the client to a channel. begun is called once, before the first publication is delivered, with a
+// result whose slices must not be changed. After an error begun was not called, and nothing of the subscription is left.
+//
+// Besides the errors of authorisation (ErrNotAllowed, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable,
+// ErrInfoTooLarge, hooks.ErrDown, *hooks.Error and *hooks.Disconnect) it returns ErrChannelName, ErrSubscribed,
+// ErrTooManyChannels, ErrUnrecoverable, ErrSubscriptionEnded, or an error that wraps broker.ErrUnavailable.
+func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest, begun func(SubscribeResult)) error {
+	hubSub, data, err := s.reserve(ctx, &r)
 	if err != nil {
 		return err
 	}
-	if err := s.begin(ctx, hold, w, data, first); err != nil {
+	if err := s.activate(ctx, hubSub, r, data, begun); err != nil {
 		return err
 	}
-	// Not before: a subscription whose time is over already begins, and then ends.
-	s.expireAt(hold, w)
+	// Last, so that a subscription whose time is over begins and then expires.
+	s.scheduleExpiry(hubSub, r)
 	return nil
 }
 
-// Reserve makes this gateway receive a channel for a client whose connection does not exist yet, and
-// counts it as the session's. Nothing is delivered before Attach.
-func (s *Session) Reserve(ctx context.Context, w Subscription) error {
-	hold, _, err := s.reserve(ctx, &w)
+// Reserve makes the gateway receive a channel for a client whose connection does not exist yet, and counts it among the
+// session's channels. Nothing is delivered before Attach. Its errors are those of Subscribe.
+func (s *Session) Reserve(ctx context.Context, r SubscribeRequest) error {
+	hubSub, _, err := s.reserve(ctx, &r)
 	if err == nil {
-		s.expireAt(hold, w)
+		s.scheduleExpiry(hubSub, r)
 	}
 	return err
 }
 
-// Attach begins the delivery of a reserved channel, to a client that cannot be told of a gap.
+// Attach begins the delivery of a reserved channel, to a client that cannot be told about a gap. It returns
+// ErrNotSubscribed for a channel that is not reserved (any more), ErrSubscriptionEnded when the reservation ends
+// meanwhile, and an error of the broker when the client cannot be made present.
 func (s *Session) Attach(ctx context.Context, channel string, m hub.Subscriber) error {
-	hold, _ := s.held(channel)
-	if hold == nil {
+	hubSub, _ := s.subscriptionTo(channel)
+	if hubSub == nil {
 		return ErrNotSubscribed
 	}
-	return s.begin(ctx, hold, Subscription{Member: m, Untold: true}, hooks.Payload{}, func(Subscribed) {})
+	r := SubscribeRequest{Subscriber: m, NoNotify: true}
+	return s.activate(ctx, hubSub, r, hooks.Payload{}, func(SubscribeResult) {})
 }
 
-// reserve takes a place in the list, agrees on the terms, and fills the place with a hold.
-func (s *Session) reserve(ctx context.Context, w *Subscription) (*hub.Subscription, hooks.Payload, error) {
-	if err := CheckChannel(w.Channel); err != nil {
+// reserve reserves a slot, authorises the subscription, makes it at the hub, and puts it into the slot. It sets the
+// fields of r that a token or the subscribe hook decides.
+func (s *Session) reserve(ctx context.Context, r *SubscribeRequest) (*hub.Subscription, hooks.Payload, error) {
+	if err := CheckChannel(r.Channel); err != nil {
 		return nil, hooks.Payload{}, err
 	}
-	// The place comes first: who has no right to it need not be asked about.
-	number, err := s.place(w.Channel)
+	// The slot comes first, so that the backend is not asked about a subscription that cannot be made.
+	number, err := s.reserveSlot(r.Channel)
 	if err != nil {
 		return nil, hooks.Payload{}, err
 	}
-	t, data, err := s.agree(ctx, w)
+	g, data, err := s.authorise(ctx, r)
 	if err != nil {
-		s.leavePlace(number)
+		s.releaseSlot(number)
 		return nil, data, err
 	}
-	hold, err := s.options.Hub.Subscribe(ctx, w.Channel)
+	hubSub, err := s.options.Hub.Subscribe(ctx, r.Channel)
 	if err != nil {
-		s.leavePlace(number)
+		s.releaseSlot(number)
 		return nil, data, err
 	}
-	if !s.fill(number, hold, t) {
-		hold.Release()
+	if !s.fillSlot(number, hubSub, g) {
+		hubSub.Release()
 		return nil, data, ErrSubscriptionEnded
 	}
-	return hold, data, nil
+	return hubSub, data, nil
 }
 
-// agree says on which terms a client gets a channel, if it does.
-func (s *Session) agree(ctx context.Context, w *Subscription) (t *terms, data hooks.Payload, err error) {
-	if !w.ServerSide {
-		if t, data, err = s.ask(ctx, w); err != nil {
+// authorise returns the grant with which a subscription may be made; nil where it needs none. data is the subscribe
+// hook's, for the client.
+func (s *Session) authorise(ctx context.Context, r *SubscribeRequest) (g *grant, data hooks.Payload, err error) {
+	if !r.ServerSide {
+		if g, data, err = s.authoriseClient(ctx, r); err != nil {
 			return nil, data, err
 		}
 	}
-	if t == nil && (w.ServerSide || len(w.Info) > 0 || !w.ExpiresAt.IsZero()) {
-		t = &terms{}
+	if g == nil && (r.ServerSide || len(r.Info) > 0 || !r.ExpiresAt.IsZero()) {
+		g = &grant{}
 	}
-	if t != nil {
-		t.serverSide, t.info = w.ServerSide, w.Info
+	if g != nil {
+		g.serverSide, g.info = r.ServerSide, r.Info
 	}
-	return t, data, nil
+	return g, data, nil
 }
 
-// ask looks at a client's token and asks the backend.
-func (s *Session) ask(ctx context.Context, w *Subscription) (t *terms, data hooks.Payload, err error) {
-	who, user := s.claims(), s.User()
-	var ticket *auth.SubscriptionClaims
-	if w.Token != "" {
-		if ticket, err = s.options.Tokens.Subscription(ctx, w.Token, user, w.Channel); err != nil {
-			return nil, data, tokenError(err)
-		}
-		if err := s.options.standing(ctx, user, ticket.IssuedAt); err != nil {
+// authoriseClient verifies the client's subscription token, applies the channel's rule and asks the subscribe hook.
+func (s *Session) authoriseClient(ctx context.Context, r *SubscribeRequest) (g *grant, data hooks.Payload, err error) {
+	var token *auth.SubscriptionClaims
+	if r.Token != "" {
+		if token, err = s.verifySubscription(ctx, r.Channel, r.Token); err != nil {
 			return nil, data, err
 		}
-		w.Info, w.ExpiresAt = ticket.Info, ticket.ExpiresAt
-		t = &terms{allow: ticket.Allow}
+		r.Info, r.ExpiresAt = token.Info, token.ExpiresAt
+		g = &grant{allow: token.Allow}
 	}
-	if !maySubscribe(s.Rule(w.Channel), who, w.Channel, ticket) {
+	if !maySubscribe(s.Rule(r.Channel), s.identity(), r.Channel, token) {
 		return nil, data, ErrNotAllowed
 	}
 	if !s.options.Hooks.HasSubscribe() {
-		return t, data, nil
+		return g, data, nil
 	}
-	r, err := s.options.Hooks.Subscribe(ctx, hooks.SubscribeRequest{Client: s.asked(w.Protocol), Channel: w.Channel, Data: w.Data})
+	answer, err := s.options.Hooks.Subscribe(ctx, hooks.SubscribeRequest{
+		Client: s.hookClient(r.Protocol), Channel: r.Channel, Data: r.Data,
+	})
 	if err != nil {
 		return nil, data, err
 	}
-	if len(r.Info) > auth.MaxInfo {
-		return nil, data, ErrInfo
+	if len(answer.Info) > auth.MaxInfo {
+		return nil, data, ErrInfoTooLarge
 	}
-	if len(r.Info) > 0 {
-		w.Info = r.Info
+	if len(answer.Info) > 0 {
+		r.Info = answer.Info
 	}
-	if r.ExpireAt != 0 {
-		if t == nil {
-			t = &terms{}
+	if answer.ExpireAt != 0 {
+		if g == nil {
+			g = &grant{}
 		}
-		t.until, w.ExpiresAt = r.ExpireAt, earlier(w.ExpiresAt, r.ExpireAt)
+		g.until, r.ExpiresAt = answer.ExpireAt, earlier(r.ExpiresAt, answer.ExpireAt)
 	}
-	return t, r.Data, nil
+	return g, answer.Data, nil
 }
 
-// asked is the client as the backend is told of it.
-func (s *Session) asked(protocol string) hooks.Client {
+// verifySubscription returns the claims of a subscription token, or ErrInvalidToken, ErrExpiredToken,
+// auth.ErrUnavailable or broker.ErrUnavailable.
+func (s *Session) verifySubscription(ctx context.Context, channel, token string) (*auth.SubscriptionClaims, error) {
+	user := s.User()
+	claims, err := s.options.Tokens.Subscription(ctx, token, user, channel)
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	if err := s.options.checkNotRevoked(ctx, user, claims.IssuedAt); err != nil {
+		return nil, err
+	}
+	return claims, nil
+}
+
+// hookClient returns the client as hooks see it.
+func (s *Session) hookClient(protocol string) hooks.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := hooks.Client{ID: s.id(), Protocol: protocol}
-	if s.who != nil {
-		c.User = s.who.User
+	c := hooks.Client{ID: s.clientID(), Protocol: protocol}
+	if s.claims != nil {
+		c.User = s.claims.User
 	}
 	return c
 }
 
-// begin makes the client present and lets its publications come, unless somebody ends the subscription
-// meanwhile. Others hear that the client is there after it has its answer, and never if it has none; that a
-// handshake's answer is lost comes later.
-func (s *Session) begin(ctx context.Context, hold *hub.Subscription, w Subscription, data hooks.Payload, first func(Subscribed)) error {
-	rule, begun := s.Rule(hold.Channel()), false
+// activate makes the client present and begins the delivery, unless the subscription is ended meanwhile. The join is
+// published after the client has its answer, and never when it gets an error.
+func (s *Session) activate(
+	ctx context.Context, hubSub *hub.Subscription, r SubscribeRequest, data hooks.Payload, begun func(SubscribeResult),
+) error {
+	rule, hasBegun := s.Rule(hubSub.Channel()), false
 	if rule.Presence || rule.History.Size > 0 {
-		// Only then the broker is asked, and a context with a time is not free.
+		// Only these ask the broker, and a context with a timeout costs memory.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.options.Timeout)
 		defer cancel()
 	}
-	settle, err := s.appear(ctx, hold, rule)
-	defer func() { settle(begun) }()
+	settle, err := s.joinPresence(ctx, hubSub, rule)
+	defer func() { settle(hasBegun) }()
 	if err == nil {
-		err = s.deliver(ctx, hold, rule, w, Subscribed{Rule: rule, ExpiresAt: w.ExpiresAt, Data: data}, func(told Subscribed) {
-			begun = true
-			first(told)
+		result := SubscribeResult{Rule: rule, ExpiresAt: r.ExpiresAt, Data: data}
+		err = s.attach(ctx, hubSub, r, result, func(result SubscribeResult) {
+			hasBegun = true
+			begun(result)
 		})
 	}
-	if begun {
+	if hasBegun {
 		return nil
 	}
-	if dropped := s.drop(hold); dropped && err != nil {
+	if aborted := s.abort(hubSub); aborted && err != nil {
 		return err
 	}
 	return ErrSubscriptionEnded
 }
 
-// appear makes the client present where the rule keeps presence, before its answer: it may ask who is
-// there as soon as it has that. settle says in any case whether the subscription has begun.
-func (s *Session) appear(ctx context.Context, hold *hub.Subscription, rule channel.Rule) (settle func(begun bool), err error) {
+// joinPresence makes the client present where the rule keeps presence. It does so before the client has its answer,
+// because the client may ask for the members as soon as it has that. The caller must call settle in any case, and say
+// whether the subscription has begun.
+func (s *Session) joinPresence(
+	ctx context.Context, hubSub *hub.Subscription, rule channel.Rule,
+) (settle func(begun bool), err error) {
 	nothing := func(bool) {}
 	if !rule.Presence {
 		return nothing, nil
 	}
-	info, there := s.seen(hold)
-	if !there {
+	info, ok := s.infoFor(hubSub)
+	if !ok {
 		return nothing, ErrSubscriptionEnded
 	}
-	if settle, err = s.options.Presence.Join(ctx, hold.Channel(), info); err != nil {
+	if settle, err = s.options.Presence.Join(ctx, hubSub.Channel(), info); err != nil {
 		return nothing, err
 	}
-	if !s.appeared(hold) {
+	if !s.markInPresence(hubSub) {
 		err = ErrSubscriptionEnded
 	}
 	return settle, err
 }
 
-// deliver lets the publications of a channel come.
-func (s *Session) deliver(ctx context.Context, hold *hub.Subscription, rule channel.Rule, w Subscription, told Subscribed, first func(Subscribed)) error {
-	interest := hub.AttachOptions{
-		Positioned: !w.Untold && (rule.Recovery || w.Positioned && rule.History.Size > 0), JoinLeave: rule.JoinLeave && w.JoinLeave, InPresence: rule.Presence, RequireComplete: w.Whole,
-	}
-	if w.Whole && w.Since != nil && !rule.Recovery {
+// attach begins the delivery of a channel. begun gets the result, completed by the position where there is one.
+func (s *Session) attach(
+	ctx context.Context, hubSub *hub.Subscription, r SubscribeRequest, result SubscribeResult,
+	begun func(SubscribeResult),
+) error {
+	rule := result.Rule
+	if r.RequireComplete && r.Since != nil && !rule.Recovery {
 		return ErrUnrecoverable
 	}
-	if !interest.Positioned {
-		hold.Attach(w.Member, interest, func() { first(told) })
+	o := hub.AttachOptions{
+		Positioned:      !r.NoNotify && (rule.Recovery || r.Positioned && rule.History.Size > 0),
+		JoinLeave:       rule.JoinLeave && r.JoinLeave,
+		InPresence:      rule.Presence,
+		RequireComplete: r.RequireComplete,
+	}
+	if !o.Positioned {
+		hubSub.Attach(r.Subscriber, o, func() { begun(result) })
 		return nil
 	}
-	told.Positioned = true
-	since := w.Since
+	result.Positioned = true
+	since := r.Since
 	if !rule.Recovery {
 		since = nil
 	}
-	err := hold.AttachPositioned(ctx, w.Member, interest, since, func(j hub.AttachResult) {
-		told.AttachResult = j
-		first(told)
+	err := hubSub.AttachPositioned(ctx, r.Subscriber, o, since, func(attached hub.AttachResult) {
+		result.AttachResult = attached
+		begun(result)
 	})
 	if errors.Is(err, hub.ErrUnrecoverable) {
 		return ErrUnrecoverable
@@ -253,29 +295,31 @@ func (s *Session) deliver(ctx context.Context, hold *hub.Subscription, rule chan
 	return err
 }
 
-// Renew takes a new token for a subscription. What it says of the client holds from then on.
-func (s *Session) Renew(ctx context.Context, channel, token string, expired func(channel string)) (expiresAt time.Time, err error) {
-	hold, _ := s.held(channel)
-	if hold == nil {
+// Renew takes a new token for a subscription, whose claims hold from then on, and returns when the subscription expires;
+// zero means never. It returns ErrNotSubscribed without a subscription, ErrSubscriptionEnded when it ends meanwhile,
+// ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable, or an error that wraps broker.ErrUnavailable.
+func (s *Session) Renew(
+	ctx context.Context, channel, token string, expired func(channel string),
+) (expiresAt time.Time, err error) {
+	hubSub, _ := s.subscriptionTo(channel)
+	if hubSub == nil {
 		return time.Time{}, ErrNotSubscribed
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	ticket, err := s.options.Tokens.Subscription(ctx, token, s.User(), channel)
+	claims, err := s.verifySubscription(ctx, channel, token)
 	if err != nil {
-		return time.Time{}, tokenError(err)
-	}
-	if err := s.options.standing(ctx, ticket.User, ticket.IssuedAt); err != nil {
 		return time.Time{}, err
 	}
-	at, ok := s.amend(hold, ticket)
-	if !ok || !s.expireAt(hold, Subscription{ExpiresAt: at, Renewable: true, Expired: expired}) {
+	at, ok := s.updateGrant(hubSub, claims)
+	renewed := SubscribeRequest{ExpiresAt: at, Renewable: true, Expired: expired}
+	if !ok || !s.scheduleExpiry(hubSub, renewed) {
 		return time.Time{}, ErrSubscriptionEnded
 	}
 	return at, nil
 }
 
-// CheckChannel refuses names that could not be logged, typed or stored.
+// CheckChannel returns ErrChannelName for a name that could not be logged, typed or stored.
 func CheckChannel(name string) error {
 	if !channel.ValidName(name) {
 		return ErrChannelName

@@ -28,41 +28,41 @@ func TestChannelNames(t *testing.T) {
 }
 
 func TestSubscribingAndItsEnd(t *testing.T) {
-	r := newRig(t)
-	s, m := r.session(nil), &member{}
-	var told session.Subscribed
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, func(x session.Subscribed) { told = x }))
+	r := newHarness(t)
+	s, m := r.session(nil), &fakeSubscriber{}
+	var told session.SubscribeResult
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, func(x session.SubscribeResult) { told = x }))
 	require.True(t, told.Rule.Presence)
 	require.False(t, told.Positioned)
-	require.Equal(t, "+seen:a:c1 !seen:a:c1", r.attendance.read())
+	require.Equal(t, "+seen:a:c1 !seen:a:c1", r.presence.read())
 	require.Equal(t, []string{"seen:a"}, s.Channels())
 	_, err := r.broker.Publish(t.Context(), "seen:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 1, m.count())
 
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, ignore), session.ErrSubscribed)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, ignore), session.ErrSubscribed)
 	require.True(t, s.Unsubscribe("seen:a"))
 	require.False(t, s.Unsubscribe("seen:a"))
-	require.Equal(t, "-seen:a:c1", r.attendance.read(), "and said so, once")
+	require.Equal(t, "-seen:a:c1", r.presence.read(), "and said so, once")
 	_, err = r.broker.Publish(t.Context(), "seen:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 1, m.count())
 
 	for i := range 4 {
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: fmt.Sprint("seen:", i), Member: m}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: fmt.Sprint("seen:", i), Subscriber: m}, ignore))
 	}
-	err = s.Subscribe(t.Context(), session.Subscription{Channel: "seen:5", Member: m}, ignore)
-	require.ErrorIs(t, err, session.ErrTooManyChannel)
+	err = s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:5", Subscriber: m}, ignore)
+	require.ErrorIs(t, err, session.ErrTooManyChannels)
 	require.ErrorContains(t, err, "the limit is 4")
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "", Member: m}, ignore), session.ErrChannelName)
-	_ = r.attendance.read()
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "", Subscriber: m}, ignore), session.ErrChannelName)
+	_ = r.presence.read()
 	s.Close()
-	require.ElementsMatch(t, []string{"~seen:0:c1", "~seen:1:c1", "~seen:2:c1", "~seen:3:c1"}, strings.Fields(r.attendance.read()))
+	require.ElementsMatch(t, []string{"~seen:0:c1", "~seen:1:c1", "~seen:2:c1", "~seen:3:c1"}, strings.Fields(r.presence.read()))
 	require.Empty(t, s.Channels())
 	s.Close()
-	require.Empty(t, r.attendance.read())
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: m}, ignore), session.ErrSubscriptionEnded)
-	require.Empty(t, r.attendance.read(), "what is closed stays closed")
+	require.Empty(t, r.presence.read())
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, ignore), session.ErrSubscriptionEnded)
+	require.Empty(t, r.presence.read(), "what is closed stays closed")
 }
 
 // What a subscription begins with depends on its rule and on what the client wants.
@@ -84,16 +84,16 @@ func TestWhoIsPositioned(t *testing.T) {
 		"recovery from beyond the end": {channel: "kept:a", since: &broker.Position{Epoch: "right", Offset: 99}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			top, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
 			require.NoError(t, err)
 			if c.since != nil && c.since.Epoch == "right" {
 				c.since.Epoch = top.Epoch
 			}
 			s := r.session(nil)
-			var told session.Subscribed
-			require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: c.channel, Member: &member{}, Positioned: c.positioned, Since: c.since},
-				func(x session.Subscribed) { told = x }))
+			var told session.SubscribeResult
+			require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: c.channel, Subscriber: &fakeSubscriber{}, Positioned: c.positioned, Since: c.since},
+				func(x session.SubscribeResult) { told = x }))
 			require.Equal(t, c.want, told.Positioned)
 			require.Equal(t, c.recovered, told.Recovered)
 			if c.want {
@@ -123,16 +123,16 @@ func TestAllOrNothing(t *testing.T) {
 		"without recovery": {"history:a", func(top broker.Position) *broker.Position { return &top }, session.ErrUnrecoverable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			publish := func() broker.Position {
 				got, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
 				require.NoError(t, err)
 				return got.Position
 			}
 			since := c.since(publish())
-			s, m, told := r.session(nil), &member{}, false
-			wish := session.Subscription{Channel: c.channel, Member: m, Whole: true, Positioned: true, Since: since}
-			require.ErrorIs(t, s.Subscribe(t.Context(), wish, func(session.Subscribed) { told = true }), c.want)
+			s, m, told := r.session(nil), &fakeSubscriber{}, false
+			wish := session.SubscribeRequest{Channel: c.channel, Subscriber: m, RequireComplete: true, Positioned: true, Since: since}
+			require.ErrorIs(t, s.Subscribe(t.Context(), wish, func(session.SubscribeResult) { told = true }), c.want)
 			require.Equal(t, c.want == nil, told)
 			publish()
 			if c.want == nil {
@@ -147,7 +147,7 @@ func TestAllOrNothing(t *testing.T) {
 }
 
 func TestSubscriptionTokens(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", Info: []byte(`{"role":1}`), Allow: []auth.Permission{auth.Publish}}
 	r.tokens.errors["old"] = fmt.Errorf("%w: it was good", auth.ErrExpired)
 	r.tokens.errors["away"] = fmt.Errorf("%w: no keys", auth.ErrUnavailable)
@@ -170,10 +170,10 @@ func TestSubscriptionTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := r.session(c.who)
-			err := s.Subscribe(t.Context(), session.Subscription{Channel: c.channel, Member: &member{}, Token: c.token}, ignore)
+			err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: c.channel, Subscriber: &fakeSubscriber{}, Token: c.token}, ignore)
 			require.ErrorIs(t, err, c.want)
 			if c.want == nil {
-				require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "ann", ConnInfo: []byte(`{"name":1}`), ChanInfo: []byte(`{"role":1}`)}, s.Info(c.channel))
+				require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "ann", ConnInfo: []byte(`{"name":1}`), ChanInfo: []byte(`{"role":1}`)}, s.PublisherInfo(c.channel))
 			} else {
 				require.Empty(t, s.Channels())
 			}
@@ -181,7 +181,7 @@ func TestSubscriptionTokens(t *testing.T) {
 		})
 	}
 	s := r.session(nil)
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "closed:a", Member: &member{}, ServerSide: true}, ignore), "the server asks nobody")
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, ServerSide: true}, ignore), "the server asks nobody")
 	s.Close()
 }
 
@@ -195,32 +195,32 @@ func TestEndWhileItBegins(t *testing.T) {
 	for name, end := range ends {
 		sign := map[string]string{"unsubscribed": "-", "closed": "~"}[name]
 		for when, c := range map[string]struct {
-			hold func(r *rig, during func())
-			book string
+			hold func(r *harness, during func())
+			log  string
 		}{
-			"while the broker subscribes": {func(r *rig, during func()) {
-				r.broker.setShy()
+			"while the broker subscribes": {func(r *harness, during func()) {
+				r.broker.holdConfirmations()
 				go func() {
 					synctest.Wait()
 					during()
 					r.broker.confirm()
 				}()
 			}, ""},
-			"while it is made present": {func(r *rig, during func()) {
-				r.attendance.during = func(context.Context) error { during(); return nil }
+			"while it is made present": {func(r *harness, during func()) {
+				r.presence.during = func(context.Context) error { during(); return nil }
 			}, "+kept:a:c1 xkept:a:c1"},
-			"while its stream is read": {func(r *rig, during func()) {
+			"while its stream is read": {func(r *harness, during func()) {
 				r.broker.on("history", func(context.Context) error { during(); return nil })
 			}, "+kept:a:c1 " + sign + "kept:a:c1 xkept:a:c1"},
 		} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t)
-					s, m := r.session(nil), &member{}
+					r := newHarness(t)
+					s, m := r.session(nil), &fakeSubscriber{}
 					c.hold(r, func() { end(s) })
-					err := s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m}, func(session.Subscribed) { t.Error("told") })
+					err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m}, func(session.SubscribeResult) { t.Error("told") })
 					require.ErrorIs(t, err, session.ErrSubscriptionEnded)
-					require.Equal(t, c.book, r.attendance.read(), "the last word is that nothing came of it")
+					require.Equal(t, c.log, r.presence.read(), "the last word is that nothing came of it")
 					require.Empty(t, s.Channels())
 					r.Hub.CountSubscribers(func(string, int) { t.Error("somebody is still there") })
 					time.Sleep(2 * time.Second)
@@ -240,14 +240,14 @@ func TestSubscribeEndedByItsHook(t *testing.T) {
 	} {
 		for how, subscribe := range map[string]func(*session.Session) error{
 			"subscribe": func(s *session.Session) error {
-				return s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: &member{}}, func(session.Subscribed) { t.Error("told") })
+				return s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: &fakeSubscriber{}}, func(session.SubscribeResult) { t.Error("told") })
 			},
 			"reserve": func(s *session.Session) error {
-				return s.Reserve(t.Context(), session.Subscription{Channel: "seen:a"})
+				return s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:a"})
 			},
 		} {
 			t.Run(name+" "+how, func(t *testing.T) {
-				r := newRig(t)
+				r := newHarness(t)
 				asked := r.answering(map[string]string{"subscribe": `{"result":{}}`})
 				s := r.session(nil)
 				asked.during = func() { end(s) }
@@ -255,7 +255,7 @@ func TestSubscribeEndedByItsHook(t *testing.T) {
 				require.ErrorIs(t, err, session.ErrSubscriptionEnded)
 				require.NotErrorIs(t, err, session.ErrNotSubscribed)
 				require.Empty(t, s.Channels())
-				require.Empty(t, r.attendance.read(), "others never see the client")
+				require.Empty(t, r.presence.read(), "others never see the client")
 				r.Hub.CountSubscribers(func(string, int) { t.Error("the session is still subscribed") })
 				s.Close()
 			})
@@ -272,13 +272,13 @@ func TestAttachAfterTheReservationEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
+				r := newHarness(t)
 				s := r.session(nil)
-				reserved := session.Subscription{Channel: "seen:a", ServerSide: true, ExpiresAt: time.Now().Add(30 * time.Second)}
+				reserved := session.SubscribeRequest{Channel: "seen:a", ServerSide: true, ExpiresAt: time.Now().Add(30 * time.Second)}
 				require.NoError(t, s.Reserve(t.Context(), reserved))
-				r.attendance.during = func(context.Context) error { during(s); return nil }
-				require.ErrorIs(t, s.Attach(t.Context(), "seen:a", &member{}), session.ErrSubscriptionEnded)
-				require.Equal(t, "+seen:a:c1 xseen:a:c1", r.attendance.read())
+				r.presence.during = func(context.Context) error { during(s); return nil }
+				require.ErrorIs(t, s.Attach(t.Context(), "seen:a", &fakeSubscriber{}), session.ErrSubscriptionEnded)
+				require.Equal(t, "+seen:a:c1 xseen:a:c1", r.presence.read())
 				require.Empty(t, s.Channels())
 				s.Close()
 				time.Sleep(2 * time.Second)
@@ -291,12 +291,12 @@ func TestAttachAfterTheReservationEnded(t *testing.T) {
 // One that was ended and one that came after it do not take each other's place.
 func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.broker.setShy()
+		r := newHarness(t)
+		r.broker.holdConfirmations()
 		s := r.session(nil)
 		results := make(chan string, 2)
 		subscribe := func(name string) {
-			err := s.Subscribe(t.Context(), session.Subscription{Channel: "seen:a", Member: &member{}, ServerSide: true, Info: []byte(name)}, func(session.Subscribed) { results <- name })
+			err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: &fakeSubscriber{}, ServerSide: true, Info: []byte(name)}, func(session.SubscribeResult) { results <- name })
 			if err != nil {
 				results <- name + ": " + err.Error()
 			}
@@ -308,8 +308,8 @@ func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
 		synctest.Wait()
 		r.broker.confirm()
 		require.ElementsMatch(t, []string{"first: " + session.ErrSubscriptionEnded.Error(), "second"}, []string{<-results, <-results})
-		require.Equal(t, "+seen:a:c1second !seen:a:c1", r.attendance.read())
-		require.Equal(t, "second", string(s.Info("seen:a").ChanInfo))
+		require.Equal(t, "+seen:a:c1second !seen:a:c1", r.presence.read())
+		require.Equal(t, "second", string(s.PublisherInfo("seen:a").ChanInfo))
 		s.Close()
 		time.Sleep(2 * time.Second)
 		require.Zero(t, r.Hub.Channels())
@@ -319,32 +319,32 @@ func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
 func TestWhatFailsLeavesNothingBehind(t *testing.T) {
 	down := errors.New("down")
 	for name, c := range map[string]struct {
-		fail func(r *rig)
+		fail func(r *harness)
 		want error
-		book string
+		log  string
 	}{
-		"the broker does not subscribe": {func(r *rig) { r.broker.setShy() }, broker.ErrUnavailable, ""},
-		"it cannot be made present":     {func(r *rig) { r.attendance.during = func(context.Context) error { return down } }, down, ""},
-		"its stream cannot be read":     {func(r *rig) { r.broker.on("history", func(context.Context) error { return down }) }, down, "+kept:a:c1 xkept:a:c1"},
-		"its stream is read for too long": {func(r *rig) {
+		"the broker does not subscribe": {func(r *harness) { r.broker.holdConfirmations() }, broker.ErrUnavailable, ""},
+		"it cannot be made present":     {func(r *harness) { r.presence.during = func(context.Context) error { return down } }, down, ""},
+		"its stream cannot be read":     {func(r *harness) { r.broker.on("history", func(context.Context) error { return down }) }, down, "+kept:a:c1 xkept:a:c1"},
+		"its stream is read for too long": {func(r *harness) {
 			r.broker.on("history", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		}, broker.ErrUnavailable, "+kept:a:c1 xkept:a:c1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
+				r := newHarness(t)
 				c.fail(r)
 				s := r.session(nil)
-				err := s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: &member{}}, func(session.Subscribed) { t.Error("told") })
+				err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: &fakeSubscriber{}}, func(session.SubscribeResult) { t.Error("told") })
 				require.ErrorIs(t, err, c.want)
-				require.Equal(t, c.book, r.attendance.read())
+				require.Equal(t, c.log, r.presence.read())
 				require.Empty(t, s.Channels())
 				time.Sleep(10 * time.Second)
 				require.Zero(t, r.Hub.Channels())
 				r.broker.confirm()
-				r.attendance.during = nil
+				r.presence.during = nil
 				r.broker.on("history", nil)
-				require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: &member{}}, ignore), "its place is free")
+				require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: &fakeSubscriber{}}, ignore), "its place is free")
 				s.Close()
 			})
 		})
@@ -363,17 +363,17 @@ func TestSubscriptionsExpire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
+				r := newHarness(t)
 				s := r.session(nil)
 				ended := make(chan string, 1)
 				start := time.Now()
-				require.NoError(t, s.Subscribe(t.Context(), session.Subscription{
-					Channel: "seen:a", Member: &member{}, ServerSide: true, Renewable: c.renewable, ExpiresAt: start.Add(c.in), Expired: func(name string) { ended <- name },
+				require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{
+					Channel: "seen:a", Subscriber: &fakeSubscriber{}, ServerSide: true, Renewable: c.renewable, ExpiresAt: start.Add(c.in), Expired: func(name string) { ended <- name },
 				}, ignore))
 				require.Equal(t, "seen:a", <-ended)
 				require.Equal(t, c.ends, time.Since(start))
 				require.Empty(t, s.Channels())
-				require.Equal(t, "+seen:a:c1 !seen:a:c1 -seen:a:c1", r.attendance.read())
+				require.Equal(t, "+seen:a:c1 !seen:a:c1 -seen:a:c1", r.presence.read())
 			})
 		})
 	}
@@ -381,9 +381,9 @@ func TestSubscriptionsExpire(t *testing.T) {
 
 func TestTheTimeOfAnEndedSubscriptionEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		s := r.session(nil)
-		wish := session.Subscription{Channel: "a", Member: &member{}, ServerSide: true, ExpiresAt: time.Now().Add(time.Minute), Expired: func(string) { t.Error("told") }}
+		wish := session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, ServerSide: true, ExpiresAt: time.Now().Add(time.Minute), Expired: func(string) { t.Error("told") }}
 		require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
 		s.Unsubscribe("a")
 		wish.ExpiresAt = time.Time{}
@@ -396,7 +396,7 @@ func TestTheTimeOfAnEndedSubscriptionEndsNothing(t *testing.T) {
 
 func TestRenewals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		start := time.Now()
 		ticket := func(left time.Duration, info string, allow ...auth.Permission) *auth.SubscriptionClaims {
 			c := &auth.SubscriptionClaims{Channel: "nobody:a", Info: []byte(info), Allow: allow}
@@ -413,7 +413,7 @@ func TestRenewals(t *testing.T) {
 		s := r.session(nil)
 		ended := make(chan string, 1)
 		expired := func(name string) { ended <- name }
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "nobody:a", Member: &member{}, Token: "first", Renewable: true, Expired: expired}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "nobody:a", Subscriber: &fakeSubscriber{}, Token: "first", Renewable: true, Expired: expired}, ignore))
 		publish := func() error {
 			_, err := s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
 			return err
@@ -431,14 +431,14 @@ func TestRenewals(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, start.Add(2*time.Minute), at)
 		require.ErrorIs(t, publish(), session.ErrNotAllowed, "what the new token says holds")
-		require.Equal(t, `"second"`, string(s.Info("nobody:a").ChanInfo))
+		require.Equal(t, `"second"`, string(s.PublisherInfo("nobody:a").ChanInfo))
 
 		time.Sleep(time.Minute)
 		require.Empty(t, ended)
 		_, err = s.Renew(t.Context(), "nobody:a", "silent", expired)
 		require.NoError(t, err)
 		require.NoError(t, publish())
-		require.Equal(t, `"second"`, string(s.Info("nobody:a").ChanInfo))
+		require.Equal(t, `"second"`, string(s.PublisherInfo("nobody:a").ChanInfo))
 
 		time.Sleep(time.Minute)
 		at, err = s.Renew(t.Context(), "nobody:a", "endless", expired)
@@ -469,7 +469,7 @@ func TestRevokedSubscriptionTokens(t *testing.T) {
 		"no time, no revoker": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", IssuedAt: moment.Add(time.Hour)}
 			r.tokens.subscriptions["asked"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", IssuedAt: c.issued}
 			if !c.revoked.IsZero() {
@@ -478,7 +478,7 @@ func TestRevokedSubscriptionTokens(t *testing.T) {
 			s := r.session(&auth.Claims{User: "ann"})
 			defer s.Close()
 			subscribe := func(token string) error {
-				return s.Subscribe(t.Context(), session.Subscription{Channel: "closed:a", Member: &member{}, Token: token}, ignore)
+				return s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, Token: token}, ignore)
 			}
 			require.NoError(t, subscribe("good"))
 			if c.away {
@@ -509,15 +509,15 @@ func TestRenewalsKeepTheBackendsEnd(t *testing.T) {
 		"no end at all":     {`{"info":1}`, time.Time{}, time.Time{}, time.Time{}, time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			r.answering(map[string]string{"subscribe": `{"result":` + c.answer + `}`})
 			r.tokens.subscriptions["first"] = &auth.SubscriptionClaims{Channel: "closed:a", ExpiresAt: c.first}
 			r.tokens.subscriptions["second"] = &auth.SubscriptionClaims{Channel: "closed:a", ExpiresAt: c.second}
 			s := r.session(nil)
 			defer s.Close()
-			var told session.Subscribed
-			wish := session.Subscription{Channel: "closed:a", Member: &member{}, Token: "first", Renewable: true}
-			require.NoError(t, s.Subscribe(t.Context(), wish, func(x session.Subscribed) { told = x }))
+			var told session.SubscribeResult
+			wish := session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, Token: "first", Renewable: true}
+			require.NoError(t, s.Subscribe(t.Context(), wish, func(x session.SubscribeResult) { told = x }))
 			require.Equal(t, c.told, told.ExpiresAt)
 			for range 2 {
 				at, err := s.Renew(t.Context(), "closed:a", "second", nil)
@@ -527,34 +527,34 @@ func TestRenewalsKeepTheBackendsEnd(t *testing.T) {
 		})
 	}
 	// Without a token to subscribe, too.
-	r := newRig(t)
+	r := newHarness(t)
 	r.answering(map[string]string{"subscribe": `{"result":{"expire_at":4000000000}}`})
 	r.tokens.subscriptions["first"] = &auth.SubscriptionClaims{Channel: "a"}
 	s := r.session(nil)
 	defer s.Close()
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}, Renewable: true}, ignore))
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, Renewable: true}, ignore))
 	at, err := s.Renew(t.Context(), "a", "first", nil)
 	require.NoError(t, err)
 	require.Equal(t, end, at)
 }
 
 func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	asked := r.answering(map[string]string{"subscribe": `{"result":{"info":{"seat":3},"data":{"topic":1},"expire_at":4000000000}}`})
 	s := r.session(&auth.Claims{User: "ann"})
-	var told session.Subscribed
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}, Protocol: "json", Data: hooks.Payload{Bytes: []byte(`{"x":1}`)}},
-		func(x session.Subscribed) { told = x }))
+	var told session.SubscribeResult
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, Protocol: "json", Data: hooks.Payload{Bytes: []byte(`{"x":1}`)}},
+		func(x session.SubscribeResult) { told = x }))
 	require.Equal(t, `{"topic":1}`, string(told.Data.Bytes))
 	require.Equal(t, time.Unix(4_000_000_000, 0), told.ExpiresAt)
-	require.Equal(t, `{"seat":3}`, string(s.Info("a").ChanInfo))
+	require.Equal(t, `{"seat":3}`, string(s.PublisherInfo("a").ChanInfo))
 	require.Len(t, asked.all(), 1)
 	for _, part := range []string{`"client":"` + c1.String() + `"`, `"user":"ann"`, `"channel":"a"`, `"data":{"x":1}`} {
 		require.Contains(t, asked.all()[0], part)
 	}
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore), session.ErrSubscribed)
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.Subscription{Channel: "closed:a", Member: &member{}}, ignore), session.ErrNotAllowed)
-	require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "b", Member: &member{}, ServerSide: true}, ignore))
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}}, ignore), session.ErrSubscribed)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}}, ignore), session.ErrNotAllowed)
+	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "b", Subscriber: &fakeSubscriber{}, ServerSide: true}, ignore))
 	require.Len(t, asked.all(), 1, "nobody asks about what is not possible, or not the client's wish")
 	s.Close()
 
@@ -565,9 +565,9 @@ func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
 	} {
 		r.answering(map[string]string{"subscribe": answer})
 		s := r.session(nil)
-		err := s.Subscribe(t.Context(), session.Subscription{Channel: "a", Member: &member{}}, ignore)
+		err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}}, ignore)
 		if want == nil {
-			require.ErrorIs(t, err, session.ErrInfo)
+			require.ErrorIs(t, err, session.ErrInfoTooLarge)
 		} else {
 			require.ErrorAs(t, err, want)
 		}
@@ -577,40 +577,40 @@ func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
 
 // A client that names its channels in the handshake does not get past the backend.
 func TestReserving(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	asked := r.answering(map[string]string{"subscribe": `{"result":{"info":{"seat":3}}}`})
-	s, m := r.session(nil), &member{}
-	require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "seen:a", Protocol: "plain"}))
-	require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "seen:b", Protocol: "plain", ServerSide: true}))
+	s, m := r.session(nil), &fakeSubscriber{}
+	require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:a", Protocol: "plain"}))
+	require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:b", Protocol: "plain", ServerSide: true}))
 	require.Len(t, asked.all(), 1)
 	require.Contains(t, asked.all()[0], `"protocol":"plain"`)
-	require.ErrorIs(t, s.Reserve(t.Context(), session.Subscription{Channel: "seen:a"}), session.ErrSubscribed)
-	require.ErrorIs(t, s.Reserve(t.Context(), session.Subscription{Channel: "closed:a"}), session.ErrNotAllowed)
+	require.ErrorIs(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:a"}), session.ErrSubscribed)
+	require.ErrorIs(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "closed:a"}), session.ErrNotAllowed)
 	require.Equal(t, []string{"seen:a", "seen:b"}, s.Channels())
-	require.Empty(t, r.attendance.read(), "nobody is there yet")
-	_, present := s.Present("seen:a")
+	require.Empty(t, r.presence.read(), "nobody is there yet")
+	_, present := s.ClientInfo("seen:a")
 	require.False(t, present)
 
 	require.NoError(t, s.Attach(t.Context(), "seen:a", m))
-	require.Equal(t, `+seen:a:c1{"seat":3} !seen:a:c1`, r.attendance.read())
-	_, present = s.Present("seen:a")
+	require.Equal(t, `+seen:a:c1{"seat":3} !seen:a:c1`, r.presence.read())
+	_, present = s.ClientInfo("seen:a")
 	require.True(t, present)
 	require.ErrorIs(t, s.Attach(t.Context(), "elsewhere", m), session.ErrNotSubscribed)
 	s.Close()
-	require.Equal(t, "~seen:a:c1", r.attendance.read(), "who was never attached was never there")
+	require.Equal(t, "~seen:a:c1", r.presence.read(), "who was never attached was never there")
 
 	r.answering(map[string]string{"subscribe": `{"error":{"code":403,"message":"not yours"}}`})
 	refused := r.session(nil)
-	require.Error(t, refused.Reserve(t.Context(), session.Subscription{Channel: "a"}))
+	require.Error(t, refused.Reserve(t.Context(), session.SubscribeRequest{Channel: "a"}))
 	require.Empty(t, refused.Channels())
 }
 
 func TestReservedChannelsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		s := r.session(nil)
-		require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Minute)}))
-		require.NoError(t, s.Attach(t.Context(), "a", &member{}))
+		require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Minute)}))
+		require.NoError(t, s.Attach(t.Context(), "a", &fakeSubscriber{}))
 		time.Sleep(59 * time.Second)
 		require.Len(t, s.Channels(), 1)
 		time.Sleep(2 * time.Second)
@@ -620,23 +620,23 @@ func TestReservedChannelsExpire(t *testing.T) {
 
 func TestLosing(t *testing.T) {
 	for _, serverSide := range []bool{true, false} {
-		r := newRig(t)
-		s, m := r.session(nil), &member{}
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m, ServerSide: serverSide}, ignore))
-		_ = r.attendance.read()
+		r := newHarness(t)
+		s, m := r.session(nil), &fakeSubscriber{}
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m, ServerSide: serverSide}, ignore))
+		_ = r.presence.read()
 		require.NoError(t, r.broker.RemoveHistory(t.Context(), "kept:a"))
 		_, err := r.broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: channel.History{Size: 5, TTL: channel.Duration(time.Minute)}})
 		require.NoError(t, err)
 		require.Len(t, m.lost, 1, "the stream is another one")
 
-		server, lost := s.Lose(m.lost[0])
+		server, lost := s.EndInsufficient(m.lost[0])
 		require.True(t, lost)
 		require.Equal(t, serverSide, server)
-		require.Equal(t, "~kept:a:c1", r.attendance.read(), "it will be back")
-		_, lost = s.Lose(m.lost[0])
+		require.Equal(t, "~kept:a:c1", r.presence.read(), "it will be back")
+		_, lost = s.EndInsufficient(m.lost[0])
 		require.False(t, lost)
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "kept:a", Member: m}, ignore))
-		_, lost = s.Lose(m.lost[0])
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m}, ignore))
+		_, lost = s.EndInsufficient(m.lost[0])
 		require.False(t, lost, "it is another subscription")
 		s.Close()
 	}

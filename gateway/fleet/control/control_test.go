@@ -160,7 +160,7 @@ func TestWhatClientsCannotDo(t *testing.T) {
 		"it has it":           {session.ErrSubscribed, nil, ""},
 		"it left meanwhile":   {session.ErrSubscriptionEnded, nil, ""},
 		"the protocol cannot": {session.ErrNotAvailable, serverapi.ErrNotAvailable, "protocol"},
-		"it has too many":     {fmt.Errorf("%w: the limit is 1", session.ErrTooManyChannel), serverapi.ErrNotAvailable, "max-channels-per-connection"},
+		"it has too many":     {fmt.Errorf("%w: the limit is 1", session.ErrTooManyChannels), serverapi.ErrNotAvailable, "max-channels-per-connection"},
 		"the broker is away":  {broker.ErrUnavailable, broker.ErrUnavailable, ""},
 		"anything else":       {errDown, broker.ErrUnavailable, ""},
 	} {

@@ -149,7 +149,7 @@ func (b *Backend) obey(ctx context.Context, o order) (outcome, error) {
 		switch {
 		case errors.Is(err, session.ErrSubscriptionEnded):
 			// It left, or lost the channel again, meanwhile.
-		case errors.Is(err, session.ErrTooManyChannel):
+		case errors.Is(err, session.ErrTooManyChannels):
 			out.Full = true
 		case errors.Is(err, session.ErrNotAvailable):
 			out.NotAvailable = true

@@ -267,7 +267,7 @@ func (c *client) Send(f transport.Frame) bool {
 
 // Presence implements presence.Member.
 func (c *client) Presence(channel string) (broker.ClientInfo, bool) {
-	return c.session.Present(channel)
+	return c.session.ClientInfo(channel)
 }
 
 // Channels are for reports.

@@ -25,7 +25,7 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 	if err != nil {
 		return c.refuse(id, err)
 	}
-	c.session.Begin(c.conn.UUID(), who)
+	c.session.Bind(c.conn.UUID(), who)
 	// From here on others may have something for it.
 	c.early.Store(&early{most: c.centrifuge.options.Session.MaxHistoryBytes})
 	if err := c.register(ctx, who); err != nil {
@@ -62,8 +62,8 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 }
 
 // identify finds out who the client is.
-func (c *client) identify(ctx context.Context, client string, r *cf.ConnectRequest) (session.Identified, error) {
-	p := session.Presented{
+func (c *client) identify(ctx context.Context, client string, r *cf.ConnectRequest) (session.Identity, error) {
+	p := session.ConnectRequest{
 		Client: hooks.Client{ID: client, Protocol: string(c.encoding.protocol)},
 		Token:  r.Token, Name: r.Name, Version: r.Version, Data: hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)},
 	}
@@ -95,12 +95,12 @@ func (c *client) identify(ctx context.Context, client string, r *cf.ConnectReque
 
 // register makes the client one that others can find. When that fails the connection ends: somebody may
 // have found it already, and given it a channel.
-func (c *client) register(ctx context.Context, who session.Identified) error {
+func (c *client) register(ctx context.Context, who session.Identity) error {
 	err := c.centrifuge.options.Joined(ctx, c)
 	if err == nil {
 		// It joined, and leaves when it is closed.
 		c.connected = true
-		err = c.centrifuge.options.Session.Confirm(ctx, who)
+		err = c.centrifuge.options.Session.CheckNotRevoked(ctx, who)
 	}
 	switch {
 	case err == nil:
@@ -139,7 +139,7 @@ func (c *client) subscribeAll(ctx context.Context, channels []string, known map[
 	answered := 0
 	result.Subs = make(map[string]*cf.SubscribeResult, len(channels))
 	for _, channel := range slices.Compact(slices.Sorted(slices.Values(channels))) {
-		wish := session.Subscription{Channel: channel, Member: c, ServerSide: true, JoinLeave: true}
+		wish := session.SubscribeRequest{Channel: channel, Subscriber: c, ServerSide: true, JoinLeave: true}
 		before := known[channel]
 		recovering := before != nil && before.Recover
 		if recovering && (limit == 0 || answered < limit) {
@@ -147,7 +147,7 @@ func (c *client) subscribeAll(ctx context.Context, channels []string, known map[
 		}
 		var encoded *cf.SubscribeResult
 		var failed error
-		err := c.session.Subscribe(ctx, wish, func(s session.Subscribed) {
+		err := c.session.Subscribe(ctx, wish, func(s session.SubscribeResult) {
 			for _, p := range s.Publications {
 				answered += broker.Size(p)
 			}
@@ -168,7 +168,7 @@ func (c *client) subscribeAll(ctx context.Context, channels []string, known map[
 // subscribeFailed ends a connection that cannot have what it was given.
 func (c *client) subscribeFailed(err error) error {
 	switch {
-	case errors.Is(err, session.ErrTooManyChannel):
+	case errors.Is(err, session.ErrTooManyChannels):
 		return &farewell{disconnectChannelLimit(), err}
 	case errors.Is(err, session.ErrChannelName):
 		return &farewell{disconnectInvalidToken(), err}

@@ -43,7 +43,7 @@ func replyError(err error) *cf.Error {
 	}{
 		{session.ErrChannelName, codeBadRequest},
 		{session.ErrSubscribed, codeAlreadySubscribed},
-		{session.ErrTooManyChannel, codeLimitExceeded},
+		{session.ErrTooManyChannels, codeLimitExceeded},
 		{session.ErrLimit, codeLimitExceeded},
 		{session.ErrNotSubscribed, codePermissionDenied},
 		{session.ErrNotAllowed, codePermissionDenied},
@@ -71,8 +71,8 @@ func replyError(err error) *cf.Error {
 		text = "the gateway cannot reach its broker"
 	case errors.Is(err, hooks.ErrDown):
 		text = "the gateway cannot reach the backend"
-	case errors.Is(err, session.ErrInfo):
-		text = session.ErrInfo.Error()
+	case errors.Is(err, session.ErrInfoTooLarge):
+		text = session.ErrInfoTooLarge.Error()
 	case errors.Is(err, auth.ErrUnavailable):
 		text = "the gateway cannot verify tokens"
 	}
@@ -81,7 +81,7 @@ func replyError(err error) *cf.Error {
 
 // message is what the client's developer reads: what is ours says all of it.
 func message(err, known error) string {
-	for _, detailed := range []error{session.ErrTooManyChannel, session.ErrLimit, errBadRequest} {
+	for _, detailed := range []error{session.ErrTooManyChannels, session.ErrLimit, errBadRequest} {
 		if known == detailed { //nolint:errorlint // which entry of the table it is
 			return err.Error()
 		}

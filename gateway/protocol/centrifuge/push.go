@@ -33,10 +33,10 @@ func (c *client) Conn() transport.Conn { return c.conn }
 
 // Subscribe implements protocol.Client.
 func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
-	wish := session.Subscription{
-		Channel: s.Channel, Member: c, ServerSide: true, JoinLeave: true, Info: s.Info, ExpiresAt: s.ExpireAt, Since: s.Since, Expired: c.expired,
+	wish := session.SubscribeRequest{
+		Channel: s.Channel, Subscriber: c, ServerSide: true, JoinLeave: true, Info: s.Info, ExpiresAt: s.ExpireAt, Since: s.Since, Expired: c.expired,
 	}
-	return c.session.Subscribe(ctx, wish, func(told session.Subscribed) {
+	return c.session.Subscribe(ctx, wish, func(told session.SubscribeResult) {
 		push := &cf.Subscribe{Positioned: told.Positioned, Recoverable: told.Positioned && told.Rule.Recovery}
 		if told.Positioned {
 			push.Epoch, push.Offset = told.Epoch, start(told)

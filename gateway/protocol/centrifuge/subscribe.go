@@ -24,10 +24,10 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	case r.Type != 0 || r.Tf != nil:
 		return c.fail(id, errNotAvailable)
 	}
-	wish := session.Subscription{
-		Channel: r.Channel, Member: c, Protocol: string(c.encoding.protocol), Token: r.Token,
+	wish := session.SubscribeRequest{
+		Channel: r.Channel, Subscriber: c, Protocol: string(c.encoding.protocol), Token: r.Token,
 		Data:       hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)},
-		Positioned: r.Positioned || r.Recoverable || r.Recover, JoinLeave: r.JoinLeave, Whole: r.Flag&flagRejectUnrecovered != 0,
+		Positioned: r.Positioned || r.Recoverable || r.Recover, JoinLeave: r.JoinLeave, RequireComplete: r.Flag&flagRejectUnrecovered != 0,
 		Renewable: true, Expired: c.expired,
 	}
 	if r.Recover {
@@ -38,7 +38,7 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		}
 	}
 	var failed error
-	err := c.session.Subscribe(ctx, wish, func(s session.Subscribed) {
+	err := c.session.Subscribe(ctx, wish, func(s session.SubscribeResult) {
 		var result *cf.SubscribeResult
 		if result, failed = c.subscribed(s, r.Recover); failed == nil {
 			failed = c.reply(&cf.Reply{Id: id, Subscribe: result})
@@ -59,7 +59,7 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 }
 
 // subscribed is what a client is told of a subscription.
-func (c *client) subscribed(s session.Subscribed, recovering bool) (*cf.SubscribeResult, error) {
+func (c *client) subscribed(s session.SubscribeResult, recovering bool) (*cf.SubscribeResult, error) {
 	r := &cf.SubscribeResult{Positioned: s.Positioned, Recoverable: s.Positioned && s.Rule.Recovery}
 	if s.Positioned {
 		r.Epoch, r.Offset = s.Epoch, start(s)
@@ -80,7 +80,7 @@ func (c *client) subscribed(s session.Subscribed, recovering bool) (*cf.Subscrib
 
 // start is the offset that the client advances from by applying what it missed. It is not where that
 // ends: a client that is cut off in between must not take the rest for applied.
-func start(s session.Subscribed) uint64 {
+func start(s session.SubscribeResult) uint64 {
 	if len(s.Publications) > 0 {
 		return s.Publications[0].Offset - 1
 	}
@@ -135,7 +135,7 @@ func (c *client) expired(channel string) {
 // InsufficientState implements hub.Subscriber: the client comes back for what it missed. It subscribes again to what it
 // has subscribed to; what the server has subscribed it to it has again when it has connected again.
 func (c *client) InsufficientState(o *hub.Subscription) {
-	switch serverSide, lost := c.session.Lose(o); {
+	switch serverSide, lost := c.session.EndInsufficient(o); {
 	case !lost:
 	case serverSide:
 		c.conn.Close(disconnectInsufficientState())

@@ -24,7 +24,7 @@ type client struct {
 	// publish is where frames go; empty: the connection only listens.
 	publish string
 	// who the client is, until the connection is open.
-	who session.Identified
+	who session.Identity
 }
 
 // OnOpen implements transport.Handler.
@@ -32,15 +32,15 @@ func (c *client) OnOpen(conn transport.Conn) {
 	c.conn = conn
 	who := c.who
 	claims := who.Claims
-	c.session.Begin(conn.UUID(), who)
-	c.who = session.Identified{}
+	c.session.Bind(conn.UUID(), who)
+	c.who = session.Identity{}
 	ctx := context.Background()
 	if err := c.plain.options.Joined(ctx, c); err != nil {
 		c.refuse(err)
 		return
 	}
 	c.joined = true
-	if err := c.plain.options.Session.Confirm(ctx, who); err != nil {
+	if err := c.plain.options.Session.CheckNotRevoked(ctx, who); err != nil {
 		c.refuse(err)
 		return
 	}
@@ -121,11 +121,11 @@ func (c *client) Encoder() hub.Encoder { return c.plain.encoder }
 func (c *client) Send(f transport.Frame) bool { return c.conn.Send(f) }
 
 // InsufficientState implements hub.Subscriber. Plain clients count on nothing, so it is never called.
-func (c *client) InsufficientState(o *hub.Subscription) { c.session.Lose(o) }
+func (c *client) InsufficientState(o *hub.Subscription) { c.session.EndInsufficient(o) }
 
 // Presence implements presence.Member.
 func (c *client) Presence(channel string) (broker.ClientInfo, bool) {
-	return c.session.Present(channel)
+	return c.session.ClientInfo(channel)
 }
 
 // Channels are for reports.
@@ -142,9 +142,9 @@ func (c *client) Conn() transport.Conn { return c.conn }
 
 // Subscribe implements protocol.Client.
 func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
-	return c.session.Subscribe(ctx, session.Subscription{
-		Channel: s.Channel, Member: c, ServerSide: true, Untold: true, Info: s.Info, ExpiresAt: s.ExpireAt,
-	}, func(session.Subscribed) {})
+	return c.session.Subscribe(ctx, session.SubscribeRequest{
+		Channel: s.Channel, Subscriber: c, ServerSide: true, NoNotify: true, Info: s.Info, ExpiresAt: s.ExpireAt,
+	}, func(session.SubscribeResult) {})
 }
 
 // Unsubscribe implements protocol.Client.

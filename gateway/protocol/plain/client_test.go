@@ -169,7 +169,7 @@ func TestRefusals(t *testing.T) {
 		retry  bool
 	}{
 		{session.ErrChannelName, 400, "bad_request", false},
-		{fmt.Errorf("%w: the limit is 4", session.ErrTooManyChannel), 400, "channel_limit", false},
+		{fmt.Errorf("%w: the limit is 4", session.ErrTooManyChannels), 400, "channel_limit", false},
 		{fmt.Errorf("%w: secret", session.ErrInvalidToken), 401, "token", false},
 		{session.ErrExpiredToken, 401, "token", false},
 		{session.ErrUnauthorized, 401, "token", false},
@@ -178,7 +178,7 @@ func TestRefusals(t *testing.T) {
 		{&hooks.Disconnect{Code: 4001, Reason: "banned"}, 403, "hook", false},
 		{fmt.Errorf("%w: secret", hooks.ErrDown), 503, "hook", true},
 		{fmt.Errorf("%w: secret", auth.ErrUnavailable), 503, "hook", true},
-		{session.ErrInfo, 503, "hook", true},
+		{session.ErrInfoTooLarge, 503, "hook", true},
 		{fmt.Errorf("%w: secret", broker.ErrUnavailable), 503, "broker", true},
 		{errors.New("secret"), 503, "broker", true},
 		{errBug, 500, "internal", false},

@@ -89,7 +89,7 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 			c.session.Close()
 		}
 	}()
-	c.session.Begin(uuid.Nil, who)
+	c.session.Bind(uuid.Nil, who)
 	if err := c.reserve(r.Context(), t.channels, given); err != nil {
 		return nil, refusal(err)
 	}
@@ -100,12 +100,12 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 }
 
 // identify finds out who a client is by its handshake. It has no name yet that the backend could be told.
-func (p *Plain) identify(r *http.Request) (session.Identified, error) {
+func (p *Plain) identify(r *http.Request) (session.Identity, error) {
 	token, _, err := auth.BearerToken(r)
 	if err != nil {
-		return session.Identified{}, bad(err.Error())
+		return session.Identity{}, bad(err.Error())
 	}
-	return p.options.Session.Identify(r.Context(), session.Presented{
+	return p.options.Session.Identify(r.Context(), session.ConnectRequest{
 		Client: hooks.Client{Protocol: Name}, Token: token, Channels: r.URL.Query()["channel"], Header: r.Header,
 	})
 }
@@ -158,7 +158,7 @@ func refusal(err error) *transport.Refusal {
 	switch {
 	case errors.Is(err, session.ErrChannelName):
 		return bad(err.Error())
-	case errors.Is(err, session.ErrTooManyChannel):
+	case errors.Is(err, session.ErrTooManyChannels):
 		return &transport.Refusal{Status: http.StatusBadRequest, Reason: "channel_limit", Message: err.Error()}
 	case errors.Is(err, session.ErrInvalidToken):
 		return &transport.Refusal{Status: http.StatusUnauthorized, Reason: "token", Message: "the token is not valid; connect with another"}
@@ -170,7 +170,7 @@ func refusal(err error) *transport.Refusal {
 		return &transport.Refusal{Status: http.StatusForbidden, Reason: "permission", Message: "subscribing to one of the channels is not allowed with this token, or without one"}
 	case errors.Is(err, errBug):
 		return &transport.Refusal{Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error"}
-	case errors.Is(err, hooks.ErrDown), errors.Is(err, auth.ErrUnavailable), errors.Is(err, session.ErrInfo):
+	case errors.Is(err, hooks.ErrDown), errors.Is(err, auth.ErrUnavailable), errors.Is(err, session.ErrInfoTooLarge):
 		return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "hook", Message: "the gateway cannot find out who you are; try again", RetryAfter: retryBroker}
 	default:
 		return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "broker", Message: "the gateway cannot reach its broker; try again", RetryAfter: retryBroker}

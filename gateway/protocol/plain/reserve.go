@@ -25,11 +25,11 @@ var errBug = errors.New("a bug in the gateway")
 // server's wish, the others the client's. The error is that of the first channel that has one.
 func (c *client) reserve(ctx context.Context, channels, given []string) error {
 	if most := c.plain.options.Session.MaxChannels; len(channels) > most {
-		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannel, most)
+		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannels, most)
 	}
-	wishes := make([]session.Subscription, 0, len(channels))
+	wishes := make([]session.SubscribeRequest, 0, len(channels))
 	for _, channel := range channels {
-		wishes = append(wishes, session.Subscription{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)})
+		wishes = append(wishes, session.SubscribeRequest{Channel: channel, Protocol: Name, ServerSide: slices.Contains(given, channel)})
 	}
 	for i, w := range wishes {
 		if err := c.session.Reserve(ctx, w); err != nil {
@@ -46,7 +46,7 @@ func (c *client) reserve(ctx context.Context, channels, given []string) error {
 
 // reserveTogether does not wait for the backend's answer to one question before it asks the next. It
 // returns when nothing is under way any more.
-func (c *client) reserveTogether(ctx context.Context, wishes []session.Subscription) error {
+func (c *client) reserveTogether(ctx context.Context, wishes []session.SubscribeRequest) error {
 	var group errgroup.Group
 	group.SetLimit(sideBySide)
 	var failed atomic.Bool
@@ -68,7 +68,7 @@ func (c *client) reserveTogether(ctx context.Context, wishes []session.Subscript
 }
 
 // reserveOne keeps a bug met by one channel from ending the gateway: it has a goroutine of its own.
-func (c *client) reserveOne(ctx context.Context, w session.Subscription) (err error) {
+func (c *client) reserveOne(ctx context.Context, w session.SubscribeRequest) (err error) {
 	defer recovery.ToError(&err, errBug, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
 	return c.session.Reserve(ctx, w)
 }

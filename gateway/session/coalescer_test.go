@@ -18,17 +18,17 @@ import (
 )
 
 // reader may read everything.
-func (r *rig) reader() *session.Session {
+func (r *harness) reader() *session.Session {
 	return r.session(&auth.Claims{Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.History, auth.Presence}}}})
 }
 
-func (r *rig) publish(data string) {
+func (r *harness) publish(data string) {
 	_, err := r.broker.Publish(r.t.Context(), "history:a", broker.Publication{Data: []byte(data)}, broker.PublishOptions{History: r.Hub.Rule("history:a").History})
 	require.NoError(r.t, err)
 }
 
 // held makes a call of the broker wait for the test, with its answer in its hand. It counts the calls.
-func (r *rig) held(call string) (calls *atomic.Int32, goOn chan struct{}) {
+func (r *harness) held(call string) (calls *atomic.Int32, goOn chan struct{}) {
 	calls, goOn = &atomic.Int32{}, make(chan struct{})
 	r.broker.on(call, func(context.Context) error {
 		calls.Add(1)
@@ -49,7 +49,7 @@ func asks(question func() (int, error)) chan string {
 }
 
 // questions are what is read together, and how there comes to be one more of it.
-func questions(r *rig) map[string]struct {
+func questions(r *harness) map[string]struct {
 	call string
 	ask  func(ctx context.Context) (int, error)
 	more func()
@@ -76,16 +76,16 @@ func questions(r *rig) map[string]struct {
 }
 
 // onEveryQuestion runs a test for each of them.
-func onEveryQuestion(t *testing.T, test func(r *rig, call string, ask func(ctx context.Context) (int, error), more func())) {
-	for name := range questions(newRig(t)) {
+func onEveryQuestion(t *testing.T, test func(r *harness, call string, ask func(ctx context.Context) (int, error), more func())) {
+	for name := range questions(newHarness(t)) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
+				r := newHarness(t)
 				q := questions(r)[name]
 				q.more()
 				test(r, q.call, q.ask, q.more)
 				synctest.Wait()
-				require.Zero(t, r.Reads.UnderWay())
+				require.Zero(t, r.Coalescer.Running())
 			})
 		})
 	}
@@ -93,7 +93,7 @@ func onEveryQuestion(t *testing.T, test func(r *rig, call string, ask func(ctx c
 
 // Nobody gets an answer that is older than the question.
 func TestReadsAreSharedWithWhoAskedBeforeThem(t *testing.T) {
-	onEveryQuestion(t, func(r *rig, call string, ask func(ctx context.Context) (int, error), more func()) {
+	onEveryQuestion(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), more func()) {
 		calls, goOn := r.held(call)
 		question := func() (int, error) { return ask(r.t.Context()) }
 		first := asks(question)
@@ -123,7 +123,7 @@ func TestReadsAreSharedWithWhoAskedBeforeThem(t *testing.T) {
 }
 
 func TestReadsDoNotEndWithWhoAskedFirst(t *testing.T) {
-	onEveryQuestion(t, func(r *rig, call string, ask func(ctx context.Context) (int, error), _ func()) {
+	onEveryQuestion(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), _ func()) {
 		calls, goOn := r.held(call)
 		before := asks(func() (int, error) { return ask(r.t.Context()) })
 		synctest.Wait()
@@ -146,7 +146,7 @@ func TestReadsDoNotEndWithWhoAskedFirst(t *testing.T) {
 }
 
 func TestReadsThatFail(t *testing.T) {
-	onEveryQuestion(t, func(r *rig, call string, ask func(ctx context.Context) (int, error), _ func()) {
+	onEveryQuestion(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), _ func()) {
 		gone := errors.New("gone")
 		r.broker.on(call, func(context.Context) error { return gone })
 		_, err := ask(r.t.Context())
@@ -173,11 +173,11 @@ func TestReadsThatFail(t *testing.T) {
 
 func TestDifferentReadsAreNotShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		r.publish("x")
 		calls, goOn := r.held("history on its way")
 		s := r.reader()
-		stream, err := r.Broker.(*slow).Broker.History(t.Context(), "history:a", broker.HistoryQuery{})
+		stream, err := r.Broker.(*slowBroker).Broker.History(t.Context(), "history:a", broker.HistoryQuery{})
 		require.NoError(t, err)
 		at := func(offset uint64) *broker.Position { return &broker.Position{Offset: offset, Epoch: stream.Top.Epoch} }
 		queries := []broker.HistoryQuery{{}, {Limit: 1}, {Limit: 2}, {Limit: 1, Reverse: true}, {Limit: 1, Since: at(0)}, {Limit: 1, Since: at(1)}, {Limit: 1, Since: &broker.Position{}}}
@@ -217,7 +217,7 @@ func TestPagesOfHistory(t *testing.T) {
 		"backwards":               {13, true, "6-5 4-4 3-3 2-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newHarness(t)
 			r.MaxHistoryBytes = c.bytes
 			for _, size := range []int{4, 4, 20, 4, 5, 3} {
 				r.publish(strings.Repeat("x", size))
@@ -240,7 +240,7 @@ func TestPagesOfHistory(t *testing.T) {
 }
 
 func TestWhoPublishedCountsInAPage(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.MaxHistoryBytes = 120
 	for range 3 {
 		_, err := r.broker.Publish(t.Context(), "history:a", broker.Publication{Info: &broker.ClientInfo{ConnInfo: make([]byte, 25), ChanInfo: make([]byte, 25)}},
@@ -253,7 +253,7 @@ func TestWhoPublishedCountsInAPage(t *testing.T) {
 }
 
 func TestMoreMembersThanAClientMayGet(t *testing.T) {
-	r := newRig(t)
+	r := newHarness(t)
 	r.MaxHistoryBytes = 2_000
 	s, many := r.reader(), 0
 	for {

@@ -26,7 +26,7 @@ import (
 func named(log string) string { return strings.ReplaceAll(log, "c1", c1.String()) }
 
 // keep makes others hear of the rig's clients. What it returns ends that when who left is out.
-func (r *rig) keep() (end func()) {
+func (r *harness) keep() (end func()) {
 	k := presence.New(presence.Options{Broker: r.broker, Hub: r.Hub, TTL: time.Minute, Grace: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)})
 	r.Presence = k
 	ctx, cancel := context.WithCancel(context.Background())
@@ -40,16 +40,16 @@ func (r *rig) keep() (end func()) {
 }
 
 // listener is a subscriber that writes down who came (+), who went (-), and what else it is told.
-type listener struct {
+type recordingSubscriber struct {
 	mu     sync.Mutex
 	frames map[transport.Frame]string
 	got    []string
 }
 
-func (l *listener) Encoder() hub.Encoder                { return l }
-func (l *listener) InsufficientState(*hub.Subscription) {}
+func (l *recordingSubscriber) Encoder() hub.Encoder                { return l }
+func (l *recordingSubscriber) InsufficientState(*hub.Subscription) {}
 
-func (l *listener) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+func (l *recordingSubscriber) Encode(_ string, p broker.Publication) (transport.Frame, error) {
 	text := string(p.Data)
 	switch p.Kind {
 	case broker.KindJoin:
@@ -68,20 +68,20 @@ func (l *listener) Encode(_ string, p broker.Publication) (transport.Frame, erro
 	return f, nil
 }
 
-func (l *listener) Send(f transport.Frame) bool {
+func (l *recordingSubscriber) Send(f transport.Frame) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.got = append(l.got, l.frames[f])
 	return true
 }
 
-func (l *listener) say(what string) {
+func (l *recordingSubscriber) say(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.got = append(l.got, what)
 }
 
-func (l *listener) heard() string {
+func (l *recordingSubscriber) heard() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	heard := strings.Join(l.got, " ")
@@ -90,9 +90,9 @@ func (l *listener) heard() string {
 }
 
 // witness lets somebody listen to a channel who is not in it.
-func (r *rig) witness(name string) *listener {
+func (r *harness) observe(name string) *recordingSubscriber {
 	r.t.Helper()
-	l := &listener{}
+	l := &recordingSubscriber{}
 	hold, err := r.Hub.Subscribe(r.t.Context(), name)
 	require.NoError(r.t, err)
 	r.t.Cleanup(hold.Release)
@@ -100,7 +100,7 @@ func (r *rig) witness(name string) *listener {
 	return l
 }
 
-func (r *rig) members(name string) string {
+func (r *harness) members(name string) string {
 	r.t.Helper()
 	members, err := r.broker.Broker.Members(r.t.Context(), name, 0)
 	require.NoError(r.t, err)
@@ -112,11 +112,11 @@ func TestSubscribersHearThemselvesJoin(t *testing.T) {
 	for _, name := range []string{"told:a", "told"} {
 		for _, serverSide := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
+				r := newHarness(t)
 				end := r.keep()
-				s, me, others := r.session(&auth.Claims{User: "ann"}), &listener{}, r.witness(name)
-				wish := session.Subscription{Channel: name, Member: me, JoinLeave: true, ServerSide: serverSide}
-				require.NoError(t, s.Subscribe(t.Context(), wish, func(session.Subscribed) {
+				s, me, others := r.session(&auth.Claims{User: "ann"}), &recordingSubscriber{}, r.observe(name)
+				wish := session.SubscribeRequest{Channel: name, Subscriber: me, JoinLeave: true, ServerSide: serverSide}
+				require.NoError(t, s.Subscribe(t.Context(), wish, func(session.SubscribeResult) {
 					me.say("answer")
 					require.Equal(t, c1.String(), r.members(name))
 					require.Empty(t, others.heard())
@@ -142,12 +142,12 @@ func TestSubscribersHearThemselvesJoin(t *testing.T) {
 // A client without answers is there, and known to be, when its connection is.
 func TestAttachingIsToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		end := r.keep()
-		s, others := r.session(nil), r.witness("told:a")
-		require.NoError(t, s.Reserve(t.Context(), session.Subscription{Channel: "told:a"}))
+		s, others := r.session(nil), r.observe("told:a")
+		require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "told:a"}))
 		require.Empty(t, others.heard())
-		require.NoError(t, s.Attach(t.Context(), "told:a", &listener{}))
+		require.NoError(t, s.Attach(t.Context(), "told:a", &recordingSubscriber{}))
 		require.Equal(t, named("+c1"), others.heard())
 		require.Equal(t, c1.String(), r.members("told:a"))
 		s.Close()
@@ -162,31 +162,31 @@ func TestNobodyHearsOfWhatFails(t *testing.T) {
 	down := errors.New("down")
 	elsewhere := &broker.Position{Offset: 1, Epoch: "elsewhere"}
 	// during does something to a session while its stream is read.
-	during := func(do func(s *session.Session) error) func(r *rig, s *session.Session) {
-		return func(r *rig, s *session.Session) {
+	during := func(do func(s *session.Session) error) func(r *harness, s *session.Session) {
+		return func(r *harness, s *session.Session) {
 			r.broker.on("history", func(context.Context) error { return do(s) })
 		}
 	}
 	for name, c := range map[string]struct {
-		fail func(r *rig, s *session.Session)
-		wish session.Subscription
+		fail func(r *harness, s *session.Session)
+		wish session.SubscribeRequest
 		want error
 	}{
-		"from a position that is no more":             {func(*rig, *session.Session) {}, session.Subscription{Since: elsewhere, Whole: true}, session.ErrUnrecoverable},
-		"its stream cannot be read":                   {during(func(*session.Session) error { return down }), session.Subscription{}, down},
-		"unsubscribed meanwhile":                      {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.Subscription{}, session.ErrSubscriptionEnded},
-		"closed meanwhile":                            {during(func(s *session.Session) error { s.Close(); return nil }), session.Subscription{}, session.ErrSubscriptionEnded},
-		"unsubscribed, and its stream cannot be read": {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.Subscription{}, session.ErrSubscriptionEnded},
+		"from a position that is no more":             {func(*harness, *session.Session) {}, session.SubscribeRequest{Since: elsewhere, RequireComplete: true}, session.ErrUnrecoverable},
+		"its stream cannot be read":                   {during(func(*session.Session) error { return down }), session.SubscribeRequest{}, down},
+		"unsubscribed meanwhile":                      {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.SubscribeRequest{}, session.ErrSubscriptionEnded},
+		"closed meanwhile":                            {during(func(s *session.Session) error { s.Close(); return nil }), session.SubscribeRequest{}, session.ErrSubscriptionEnded},
+		"unsubscribed, and its stream cannot be read": {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.SubscribeRequest{}, session.ErrSubscriptionEnded},
 	} {
 		for _, user := range []string{"ann", ""} {
 			t.Run(name+" "+user, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t)
+					r := newHarness(t)
 					end := r.keep()
-					s, me, others := r.session(&auth.Claims{User: user}), &listener{}, r.witness("told:a")
+					s, me, others := r.session(&auth.Claims{User: user}), &recordingSubscriber{}, r.observe("told:a")
 					c.fail(r, s)
-					c.wish.Channel, c.wish.Member, c.wish.JoinLeave = "told:a", me, true
-					require.ErrorIs(t, s.Subscribe(t.Context(), c.wish, func(session.Subscribed) { t.Error("told") }), c.want)
+					c.wish.Channel, c.wish.Subscriber, c.wish.JoinLeave = "told:a", me, true
+					require.ErrorIs(t, s.Subscribe(t.Context(), c.wish, func(session.SubscribeResult) { t.Error("told") }), c.want)
 					synctest.Wait()
 					require.Empty(t, r.members("told:a"))
 					time.Sleep(20 * time.Second)
@@ -203,9 +203,9 @@ func TestNobodyHearsOfWhatFails(t *testing.T) {
 // A subscription that somebody ends as soon as it has begun is told of, and then its end.
 func TestEndsAreToldBehindBeginnings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newHarness(t)
 		end := r.keep()
-		s, others := r.session(nil), r.witness("told:a")
+		s, others := r.session(nil), r.observe("told:a")
 		r.broker.on("publish", func(context.Context) error {
 			s.Unsubscribe("told:a")
 			synctest.Wait()
@@ -213,7 +213,7 @@ func TestEndsAreToldBehindBeginnings(t *testing.T) {
 			r.broker.on("publish", nil)
 			return nil
 		})
-		require.NoError(t, s.Subscribe(t.Context(), session.Subscription{Channel: "told:a", Member: &listener{}}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "told:a", Subscriber: &recordingSubscriber{}}, ignore))
 		synctest.Wait()
 		require.Equal(t, named("+c1 -c1"), others.heard())
 		require.Empty(t, r.members("told:a"))

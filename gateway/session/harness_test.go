@@ -33,24 +33,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const timeout = 5 * time.Second
 
 // slow is a broker that a test can hold up.
-type slow struct {
+type slowBroker struct {
 	*memory.Broker
 
 	mu sync.Mutex
 	// during runs in a call, by its name; its error is the call's.
 	during map[string]func(ctx context.Context) error
 	// unconfirmed subscriptions wait while it is not nil.
-	unconfirmed []func()
-	shy         bool
+	unconfirmed        []func()
+	holdsConfirmations bool
 }
 
-func (b *slow) on(call string, during func(ctx context.Context) error) {
+func (b *slowBroker) on(call string, during func(ctx context.Context) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.during[call] = during
 }
 
-func (b *slow) call(ctx context.Context, name string) error {
+func (b *slowBroker) call(ctx context.Context, name string) error {
 	b.mu.Lock()
 	f := b.during[name]
 	b.mu.Unlock()
@@ -61,27 +61,27 @@ func (b *slow) call(ctx context.Context, name string) error {
 }
 
 // Subscribe implements broker.Broker.
-func (b *slow) Subscribe(_ string, confirmed func()) {
+func (b *slowBroker) Subscribe(_ string, confirmed func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.shy {
+	if b.holdsConfirmations {
 		b.unconfirmed = append(b.unconfirmed, confirmed)
 		return
 	}
 	confirmed()
 }
 
-// setShy keeps subscriptions waiting, and confirm lets them go on.
-func (b *slow) setShy() {
+// holdConfirmations keeps subscriptions waiting, and confirm lets them go on.
+func (b *slowBroker) holdConfirmations() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.shy = true
+	b.holdsConfirmations = true
 }
 
-func (b *slow) confirm() {
+func (b *slowBroker) confirm() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.shy = false
+	b.holdsConfirmations = false
 	for _, confirmed := range b.unconfirmed {
 		confirmed()
 	}
@@ -89,7 +89,7 @@ func (b *slow) confirm() {
 }
 
 // History implements broker.Broker.
-func (b *slow) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
+func (b *slowBroker) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
 	if err := b.call(ctx, "history"); err != nil {
 		return broker.Stream{}, err
 	}
@@ -98,13 +98,13 @@ func (b *slow) History(ctx context.Context, name string, q broker.HistoryQuery) 
 }
 
 // Members implements broker.Broker.
-func (b *slow) Members(ctx context.Context, name string, bytes int) (map[string]broker.ClientInfo, error) {
+func (b *slowBroker) Members(ctx context.Context, name string, bytes int) (map[string]broker.ClientInfo, error) {
 	members, err := b.Broker.Members(ctx, name, bytes)
 	return members, errors.Join(err, b.call(ctx, "members on their way"))
 }
 
 // Publish implements broker.Broker.
-func (b *slow) Publish(ctx context.Context, name string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+func (b *slowBroker) Publish(ctx context.Context, name string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
 	if err := b.call(ctx, "publish"); err != nil {
 		return broker.PublishResult{}, err
 	}
@@ -112,7 +112,7 @@ func (b *slow) Publish(ctx context.Context, name string, p broker.Publication, o
 }
 
 // Revoked implements broker.Directory.
-func (b *slow) Revoked(ctx context.Context, user string) (time.Time, error) {
+func (b *slowBroker) Revoked(ctx context.Context, user string) (time.Time, error) {
 	if err := b.call(ctx, "revoked"); err != nil {
 		return time.Time{}, err
 	}
@@ -121,27 +121,27 @@ func (b *slow) Revoked(ctx context.Context, user string) (time.Time, error) {
 
 // attendance writes down who was made present (+), whether others were told (!) or it was undone (x), and
 // who was taken out, having said so (-) or not (~).
-type attendance struct {
+type presenceRecorder struct {
 	mu     sync.Mutex
-	book   []string
+	log    []string
 	during func(ctx context.Context) error
 }
 
-func (a *attendance) write(entry string) {
+func (a *presenceRecorder) write(entry string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.book = append(a.book, entry)
+	a.log = append(a.log, entry)
 }
 
-func (a *attendance) read() string {
+func (a *presenceRecorder) read() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	book := strings.ReplaceAll(strings.Join(a.book, " "), c1.String(), "c1")
-	a.book = nil
-	return book
+	log := strings.ReplaceAll(strings.Join(a.log, " "), c1.String(), "c1")
+	a.log = nil
+	return log
 }
 
-func (a *attendance) Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error) {
+func (a *presenceRecorder) Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error) {
 	if a.during != nil {
 		if err := a.during(ctx); err != nil {
 			return nil, err
@@ -154,21 +154,21 @@ func (a *attendance) Join(ctx context.Context, channel string, m broker.ClientIn
 	}, nil
 }
 
-func (a *attendance) Leave(channel string, m broker.ClientInfo, said bool) {
+func (a *presenceRecorder) Leave(channel string, m broker.ClientInfo, said bool) {
 	sign := map[bool]string{true: "-", false: "~"}[said]
 	a.write(fmt.Sprintf("%s%s:%s", sign, channel, m.Client))
 }
 
 // tokens are verified by a list.
-type tokens struct {
+type fakeTokens struct {
 	connections   map[string]*auth.Claims
 	subscriptions map[string]*auth.SubscriptionClaims
 	errors        map[string]error
 }
 
-func (v *tokens) On() bool { return true }
+func (v *fakeTokens) On() bool { return true }
 
-func (v *tokens) Connection(_ context.Context, token string) (*auth.Claims, error) {
+func (v *fakeTokens) Connection(_ context.Context, token string) (*auth.Claims, error) {
 	if err := v.errors[token]; err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (v *tokens) Connection(_ context.Context, token string) (*auth.Claims, erro
 	return nil, fmt.Errorf("%w: not in the list", auth.ErrInvalid)
 }
 
-func (v *tokens) Subscription(_ context.Context, token, user, channel string) (*auth.SubscriptionClaims, error) {
+func (v *fakeTokens) Subscription(_ context.Context, token, user, channel string) (*auth.SubscriptionClaims, error) {
 	if err := v.errors[token]; err != nil {
 		return nil, err
 	}
@@ -189,36 +189,36 @@ func (v *tokens) Subscription(_ context.Context, token, user, channel string) (*
 }
 
 // rig is what sessions are made of.
-type rig struct {
+type harness struct {
 	session.Options
-	t          *testing.T
-	broker     *slow
-	attendance *attendance
-	tokens     *tokens
+	t        *testing.T
+	broker   *slowBroker
+	presence *presenceRecorder
+	tokens   *fakeTokens
 	// log is of what clients read, and complete when nobody reads.
 	log strings.Builder
 }
 
-func newRig(t *testing.T) *rig {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
-	b := &slow{Broker: memory.New(memory.Options{}), during: map[string]func(context.Context) error{}}
+	b := &slowBroker{Broker: memory.New(memory.Options{}), during: map[string]func(context.Context) error{}}
 	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), UnsubscribeDelay: time.Second, SubscribeTimeout: timeout, Rules: channel.Rules{
 		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
 		{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true}, {Pattern: "told", Presence: true, JoinLeave: true},
 		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
 		{Pattern: "anybody:*", Publish: channel.PublishAnybody}, {Pattern: "nobody:*", Publish: channel.PublishNobody},
 	}})
-	r := &rig{
-		t: t, attendance: &attendance{}, broker: b,
-		tokens: &tokens{connections: map[string]*auth.Claims{}, subscriptions: map[string]*auth.SubscriptionClaims{}, errors: map[string]error{}},
+	r := &harness{
+		t: t, presence: &presenceRecorder{}, broker: b,
+		tokens: &fakeTokens{connections: map[string]*auth.Claims{}, subscriptions: map[string]*auth.SubscriptionClaims{}, errors: map[string]error{}},
 	}
 	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	require.NoError(t, err)
 	r.Options = session.Options{
-		Hub: h, Broker: r.broker, Presence: r.attendance, Tokens: r.tokens, Hooks: none, Anonymous: true, MaxChannels: 4, Timeout: timeout,
-		Published: func(time.Duration, error) {}, Reads: session.NewReads(slog.New(slog.NewTextHandler(&r.log, nil))),
+		Hub: h, Broker: r.broker, Presence: r.presence, Tokens: r.tokens, Hooks: none, Anonymous: true, MaxChannels: 4, Timeout: timeout,
+		Published: func(time.Duration, error) {}, Coalescer: session.NewCoalescer(slog.New(slog.NewTextHandler(&r.log, nil))),
 	}
 	return r
 }
@@ -227,16 +227,16 @@ func newRig(t *testing.T) *rig {
 var c1 = uuid.MustParse("c1c1c1c1-0000-4000-8000-000000000001")
 
 // session is the client c1's, with claims if there are some.
-func (r *rig) session(who *auth.Claims) *session.Session {
+func (r *harness) session(who *auth.Claims) *session.Session {
 	s := session.New(&r.Options)
-	s.Begin(c1, session.Identified{Claims: who})
+	s.Bind(c1, session.Identity{Claims: who})
 	return &s
 }
 
 // answering makes the rig ask a backend, which gives one answer for each hook. It returns what was asked.
-func (r *rig) answering(answers map[string]string) *asked {
+func (r *harness) answering(answers map[string]string) *hookRecorder {
 	r.t.Helper()
-	a := &asked{}
+	a := &hookRecorder{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		a.add(request)
 		if a.delay > 0 {
@@ -268,7 +268,7 @@ func (r *rig) answering(answers map[string]string) *asked {
 }
 
 // asked is what a backend was asked.
-type asked struct {
+type hookRecorder struct {
 	// delay is how long the backend thinks.
 	delay time.Duration
 	// during runs before the backend answers.
@@ -278,51 +278,51 @@ type asked struct {
 	bodies []string
 }
 
-func (a *asked) add(r *http.Request) {
+func (a *hookRecorder) add(r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bodies = append(a.bodies, string(body))
 }
 
-func (a *asked) all() []string {
+func (a *hookRecorder) all() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.bodies
 }
 
 // member is a subscriber that writes down what it gets.
-type member struct {
+type fakeSubscriber struct {
 	mu   sync.Mutex
 	got  []string
 	lost []*hub.Subscription
 }
 
-func (m *member) Encoder() hub.Encoder { return &textual{} }
+func (m *fakeSubscriber) Encoder() hub.Encoder { return &textEncoder{} }
 
-func (m *member) Send(transport.Frame) bool {
+func (m *fakeSubscriber) Send(transport.Frame) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.got = append(m.got, "frame")
 	return true
 }
 
-func (m *member) InsufficientState(o *hub.Subscription) {
+func (m *fakeSubscriber) InsufficientState(o *hub.Subscription) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lost = append(m.lost, o)
 }
 
-func (m *member) count() int {
+func (m *fakeSubscriber) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.got)
 }
 
-type textual struct{}
+type textEncoder struct{}
 
-func (*textual) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+func (*textEncoder) Encode(_ string, p broker.Publication) (transport.Frame, error) {
 	return transport.NewFrame(transport.Text, p.Data), nil
 }
 
-func ignore(session.Subscribed) {}
+func ignore(session.SubscribeResult) {}
