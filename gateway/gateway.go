@@ -34,6 +34,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/console"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -56,6 +57,8 @@ const (
 type Options struct {
 	Version string
 	Logger  *slog.Logger
+	// LogLevel is the level of Logger, for requests to the private port that read or change it. It may be nil.
+	LogLevel *slog.LevelVar
 	// CloseTimeout replaces the constant of that name when it is not 0.
 	CloseTimeout time.Duration
 	// WriteStallTimeout is how long a client may take to read what it asked for, unless it is 0.
@@ -237,7 +240,7 @@ func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.H
 func (g *Gateway) adminHandler() http.Handler {
 	return admin.Handler(admin.Options{
 		TokenDir: g.cfg.AdminTokenDir, Drain: g.drain, Report: g.Report, Connections: g.connections,
-		Metrics: g.metrics.Handler(), Logger: g.log,
+		Metrics: g.metrics.Handler(), LogLevel: g.options.LogLevel, Console: console.Files(), Logger: g.log,
 	})
 }
 

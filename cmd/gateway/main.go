@@ -1,5 +1,5 @@
-// Command wsfleet-gateway is the data plane of wsfleet: it holds WebSocket connections and fans
-// messages out between gateways.
+// Command wsfleet-gateway is the data plane of wsfleet: it holds WebSocket connections and fans messages out between
+// gateways.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// Exit codes: a wrong configuration stays wrong however often the process is restarted.
+// Exit codes. exitUsage is for a configuration or a command line that cannot be used: a restart does not help.
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// usageError is a command line that cannot be used.
+// usageError is the error of a command line that cannot be used.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -50,35 +50,36 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wsfleet-gateway",
 		Short: "Hold WebSocket connections and fan messages out between gateways",
-		Long: `wsfleet-gateway holds WebSocket connections and fans messages out between them and
-all other gateways of its cluster. Without any flag it serves alone, with its memory as broker.
+		Long: `wsfleet-gateway holds WebSocket connections and fans messages out between them and all other gateways
+of its fleet. Without flags it serves alone, with its own memory as broker.
 
-Every flag is also a key of the configuration file (max-connections: 10000) and an environment
-variable (WSFLEET_MAX_CONNECTIONS). A flag wins over the environment, the environment over the file.`,
+Every flag is also a key in the configuration file (max-connections: 10000) and an environment variable
+(WSFLEET_MAX_CONNECTIONS). A flag wins over the environment, the environment over the file.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q; see `wsfleet-gateway --help`", args[0])}
 			}
 			return nil
 		},
-		SilenceUsage: true, SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), flags) },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), flags) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `wsfleet-gateway --help` for the flags", err)}
 	})
 	root.Flags().SortFlags, root.PersistentFlags().SortFlags = false, false
 	root.PersistentFlags().AddFlagSet(flags)
-	root.AddCommand(newConfig(flags), newDrain(flags), newVersion())
+	root.AddCommand(newConfig(flags), newDrain(flags), newLogLevel(flags), newVersion())
 	return root
 }
 
-// load reads the configuration for any command.
+// load reads the configuration for all commands. It returns a *config.Error when the configuration cannot be used.
 func load(flags *pflag.FlagSet) (*config.Loaded, error) {
 	return config.Load(flags, os.Environ())
 }
 
-// releaseVersion is the linker's, or what Go noted of the module.
+// releaseVersion returns the version that the linker set, else the one that the Go tool recorded for the module.
 func releaseVersion() string {
 	if version != "" {
 		return version

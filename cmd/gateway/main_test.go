@@ -235,3 +235,22 @@ func TestDrainWithoutAGatewayFails(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "ask the gateway")
 }
+
+func TestLogLevelOfARunningGatewayChanges(t *testing.T) {
+	t.Parallel()
+	p := run(t)
+	code, stdout, stderr := once(t, "log-level", "--admin-listen="+p.admin)
+	require.Zero(t, code, stderr)
+	require.Equal(t, "info\n", stdout)
+	code, stdout, stderr = once(t, "log-level", "debug", "--admin-listen="+p.admin)
+	require.Zero(t, code, stderr)
+	require.Equal(t, "debug\n", stdout)
+	p.await("log level changed")
+	// The gateway logs the end of a connection at the debug level only.
+	require.NoError(t, p.dial().CloseNow())
+	p.await(`"level":"DEBUG"`)
+
+	code, _, stderr = once(t, "log-level", "loud", "--admin-listen="+p.admin)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "debug, info, warn, error")
+}

@@ -13,15 +13,17 @@ import (
 	"github.com/wsfleet/wsfleet/gateway"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
 	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/loglevel"
 )
 
-// serve runs a gateway until it is drained, or until somebody insists.
+// serve runs a gateway until a signal has drained it. It returns an error when the configuration cannot be used, when
+// the gateway cannot start, and when a second signal ended it before the drain was over.
 func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	loaded, err := load(flags)
 	if err != nil {
 		return err
 	}
-	log := newLogger(loaded.Config)
+	log, level := newLogger(loaded.Config)
 	redis.LogTo(log)
 	for _, warning := range loaded.Warnings {
 		log.Warn(warning)
@@ -29,7 +31,11 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	if loaded.File != "" {
 		log.Info("configuration file read", slog.String("file", loaded.File))
 	}
-	g, err := gateway.New(ctx, loaded.Config, gateway.Options{Version: releaseVersion(), Logger: log})
+	g, err := gateway.New(ctx, loaded.Config, gateway.Options{
+		Version:  releaseVersion(),
+		Logger:   log,
+		LogLevel: level,
+	})
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
@@ -38,7 +44,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
-	go obey(ctx, signals, g, log, stop)
+	go handleSignals(ctx, signals, g, log, stop)
 	if err := g.Run(ctx); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -48,14 +54,16 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	return nil
 }
 
-// obey drains at the first signal and ends at the second.
-func obey(ctx context.Context, signals <-chan os.Signal, g *gateway.Gateway, log *slog.Logger, stop context.CancelCauseFunc) {
-	for asked := false; ; asked = true {
+// handleSignals drains the gateway at the first signal and calls stop at the second. It returns when ctx ends.
+func handleSignals(
+	ctx context.Context, signals <-chan os.Signal, g *gateway.Gateway, log *slog.Logger, stop context.CancelCauseFunc,
+) {
+	for draining := false; ; draining = true {
 		select {
 		case <-ctx.Done():
 			return
 		case s := <-signals:
-			if asked {
+			if draining {
 				stop(fmt.Errorf("second signal: %v", s))
 				return
 			}
@@ -65,15 +73,15 @@ func obey(ctx context.Context, signals <-chan os.Signal, g *gateway.Gateway, log
 	}
 }
 
-// newLogger follows the configuration, which is checked already.
-func newLogger(cfg config.Config) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
-		level = slog.LevelInfo
+// newLogger returns the logger that a checked configuration asks for, and the variable that holds its level.
+func newLogger(cfg config.Config) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	if configured, ok := loglevel.Parse(cfg.LogLevel); ok {
+		level.Set(configured)
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+		return slog.New(slog.NewJSONHandler(os.Stderr, o)), level
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, o))
+	return slog.New(slog.NewTextHandler(os.Stderr, o)), level
 }

@@ -1,11 +1,13 @@
-// Package admin is the gateway's private port: health, metrics, the fleet report, and the switches
-// that the operator and preStop use. It also holds the client of those switches.
+// Package admin serves the gateway's private port: health, metrics, the gateway's report, drains, the log level,
+// profiles and the web console. It also holds the client of that port, which the commands of wsfleet-gateway use.
+// Package gateway mounts Handler.
 package admin
 
 import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -15,38 +17,53 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Limits of GET contract.PathConnections and of a drain that is asked for.
+// Limits of requests.
 const (
+	// defaultListed and maxListed are numbers of connections in an answer to contract.PathConnections.
 	defaultListed = 100
-	mostListed    = 1000
-	longestDrain  = 24 * time.Hour
-	largestBody   = 4 << 10
+	maxListed     = 1000
+	// maxDrainTimeout is the maximum timeout of a contract.DrainRequest.
+	maxDrainTimeout = 24 * time.Hour
+	maxBodyBytes    = 4 << 10
 )
 
-// Options are what the port is made of.
+// Options are what Handler serves.
 type Options struct {
-	// TokenDir holds the bearer tokens. Empty: loopback peers only.
+	// TokenDir is the directory with the bearer tokens, as Tokens reads it. When it is empty, the guarded paths
+	// answer only callers on loopback.
 	TokenDir string
-	Drain    *drain.Machine
-	Report   func() contract.GatewayReport
-	// Connections lists at most so many open connections.
+	// Drain is started and undone by requests.
+	Drain *drain.Machine
+	// Report returns the state of the gateway.
+	Report func() contract.GatewayReport
+	// Connections returns at most limit open connections.
 	Connections func(limit int) []Connection
-	Metrics     http.Handler
-	Logger      *slog.Logger
+	// Metrics answers contract.PathMetrics.
+	Metrics http.Handler
+	// LogLevel is the level of the gateway's logger, which requests read and change. When it is nil,
+	// contract.PathLogLevel does not exist.
+	LogLevel *slog.LevelVar
+	// Console holds the static files of the web console. When it is nil, there is none.
+	Console fs.FS
+	Logger  *slog.Logger
 }
 
-// Connection is one client in GET contract.PathConnections.
+// Connection is one client in the answer to GET contract.PathConnections.
 type Connection struct {
-	ID          string    `json:"id"`
-	User        string    `json:"user,omitempty"`
-	Protocol    string    `json:"protocol"`
+	ID string `json:"id"`
+	// User is empty for an anonymous client.
+	User string `json:"user,omitempty"`
+	// Protocol is the name of the client's protocol.
+	Protocol string `json:"protocol"`
+	// RemoteIP is the client's address, behind trusted proxies the one that they report.
 	RemoteIP    string    `json:"remoteIP"`
 	Channels    []string  `json:"channels"`
 	ConnectedAt time.Time `json:"connectedAt"`
-	QueuedBytes int       `json:"queuedBytes"`
+	// QueuedBytes is the size of what waits to be written to the client.
+	QueuedBytes int `json:"queuedBytes"`
 }
 
-// Handler serves the private port.
+// Handler returns the handler of the private port.
 func Handler(o Options) http.Handler {
 	p := &port{Options: o}
 	mux := http.NewServeMux()
@@ -57,29 +74,42 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("POST "+contract.PathDrain, p.guard(p.drain))
 	mux.HandleFunc("POST "+contract.PathUndrain, p.guard(p.undrain))
 	mux.HandleFunc("GET "+contract.PathConnections, p.guard(p.connections))
-	// Without tokens a web page on this machine could post to loopback.
+	p.handleProfiles(mux)
+	if o.LogLevel != nil {
+		mux.HandleFunc("GET "+contract.PathLogLevel, p.guard(p.logLevel))
+		mux.HandleFunc("PUT "+contract.PathLogLevel, p.guard(p.setLogLevel))
+	}
+	if o.Console != nil {
+		mux.Handle("GET "+contract.PathConsole, serveConsole(o.Console))
+	}
+	// A port without tokens trusts loopback, which a web page in a browser on this machine could post to.
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
+// port holds the methods that answer one path each.
 type port struct{ Options }
 
-// livez says that the process answers. What it depends on is no reason to restart it.
+// livez answers 200 always. A restart of this gateway would not bring back a broker that is down.
 func (p *port) livez(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
-// readyz says whether clients should be sent here. A gateway that lost its broker stays ready: when
-// all lose it at once, clients must stay where they are.
+// readyz reports whether clients should connect to this gateway. A gateway that lost its broker stays ready: when
+// the broker is down for all gateways at once, clients must stay where they are.
 func (p *port) readyz(w http.ResponseWriter, _ *http.Request) {
 	report := p.Report()
-	status, ready := http.StatusOK, "ready"
+	status, text := http.StatusOK, "ready"
 	switch {
 	case report.State != contract.StateServing:
-		status, ready = http.StatusServiceUnavailable, string(report.State)
+		status, text = http.StatusServiceUnavailable, string(report.State)
 	case report.Broker.State == contract.BrokerConnecting:
-		status, ready = http.StatusServiceUnavailable, "waiting for the broker"
+		status, text = http.StatusServiceUnavailable, "waiting for the broker"
 	}
-	answer(w, status, map[string]string{"status": ready, "state": string(report.State), "broker": string(report.Broker.State)})
+	answer(w, status, map[string]string{
+		"status": text,
+		"state":  string(report.State),
+		"broker": string(report.Broker.State),
+	})
 }
 
 func (p *port) fleet(w http.ResponseWriter, _ *http.Request) {
@@ -88,13 +118,13 @@ func (p *port) fleet(w http.ResponseWriter, _ *http.Request) {
 
 func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 	var request contract.DrainRequest
-	body := http.MaxBytesReader(w, r.Body, largestBody)
+	body := http.MaxBytesReader(w, r.Body, maxBodyBytes)
 	if err := json.NewDecoder(body).Decode(&request); err != nil && !errors.Is(err, io.EOF) {
 		refuse(w, http.StatusBadRequest, "the body is not the JSON of a drain request: "+err.Error())
 		return
 	}
 	timeout := time.Duration(request.TimeoutSeconds) * time.Second
-	if request.TimeoutSeconds < 0 || request.TimeoutSeconds > int(longestDrain/time.Second) {
+	if request.TimeoutSeconds < 0 || request.TimeoutSeconds > int(maxDrainTimeout/time.Second) {
 		refuse(w, http.StatusBadRequest, "timeoutSeconds: give 0 (as configured) to 86400")
 		return
 	}
@@ -117,8 +147,8 @@ func (p *port) connections(w http.ResponseWriter, r *http.Request) {
 	limit := defaultListed
 	if v := r.URL.Query().Get("limit"); v != "" {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > mostListed {
-			refuse(w, http.StatusBadRequest, "limit: give a number from 1 to "+strconv.Itoa(mostListed))
+		if err != nil || n < 1 || n > maxListed {
+			refuse(w, http.StatusBadRequest, "limit: give a number from 1 to "+strconv.Itoa(maxListed))
 			return
 		}
 		limit = n
@@ -126,13 +156,15 @@ func (p *port) connections(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"total": p.Report().Connections, "connections": p.Connections(limit)})
 }
 
+// answer writes v as JSON.
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// A peer that is gone cannot be told so.
+	// Writing fails when the caller has closed its connection. There is nothing left to do then.
 	_ = json.NewEncoder(w).Encode(v)
 }
 
+// refuse writes an error that names what to change.
 func refuse(w http.ResponseWriter, status int, message string) {
 	answer(w, status, map[string]string{"error": message})
 }

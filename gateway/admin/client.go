@@ -13,15 +13,22 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Client talks to the private port of the gateway on this machine.
+// Limits of the client.
+const (
+	requestTimeout = 5 * time.Second
+	maxAnswerBytes = 1 << 20
+)
+
+// Client calls the private port of the gateway on this machine.
 type Client struct {
 	base     string
 	tokenDir string
 	http     http.Client
 }
 
-// NewClient returns a client for the gateway that was configured with these values. It asks no proxy
-// of the environment: the token is for the gateway alone.
+// NewClient returns a client for the gateway that was configured with these values of admin-listen and
+// admin-token-dir. The client ignores the proxies of the environment: no one but the gateway may see the token. It
+// returns an error when adminListen is not host:port.
 func NewClient(adminListen, tokenDir string) (*Client, error) {
 	host, port, err := net.SplitHostPort(adminListen)
 	if err != nil {
@@ -30,57 +37,88 @@ func NewClient(adminListen, tokenDir string) (*Client, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return &Client{base: "http://" + net.JoinHostPort(host, port), tokenDir: tokenDir, http: http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}}}, nil
+	return &Client{
+		base:     "http://" + net.JoinHostPort(host, port),
+		tokenDir: tokenDir,
+		http:     http.Client{Timeout: requestTimeout, Transport: &http.Transport{}},
+	}, nil
 }
 
-// Fleet asks for the gateway's report.
-func (c *Client) Fleet(ctx context.Context) (contract.GatewayReport, error) {
-	return c.do(ctx, http.MethodGet, contract.PathFleet, nil)
+// Report returns the report of the gateway. It returns an error when the gateway does not answer or refuses the token.
+func (c *Client) Report(ctx context.Context) (report contract.GatewayReport, err error) {
+	return report, c.do(ctx, http.MethodGet, contract.PathFleet, nil, &report)
 }
 
-// Drain starts a drain, or joins the one that is under way.
-func (c *Client) Drain(ctx context.Context, r contract.DrainRequest) (contract.GatewayReport, error) {
-	return c.do(ctx, http.MethodPost, contract.PathDrain, r)
+// Drain starts a drain, or joins the one that is under way, and returns the report of the gateway. It returns an error
+// when the gateway does not answer or refuses.
+func (c *Client) Drain(ctx context.Context, r contract.DrainRequest) (report contract.GatewayReport, err error) {
+	return report, c.do(ctx, http.MethodPost, contract.PathDrain, r, &report)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, body any) (contract.GatewayReport, error) {
-	var report contract.GatewayReport
+// LogLevel returns the name of the gateway's log level. It returns an error when the gateway does not answer or refuses
+// the token.
+func (c *Client) LogLevel(ctx context.Context) (string, error) {
+	var current contract.LogLevel
+	err := c.do(ctx, http.MethodGet, contract.PathLogLevel, nil, &current)
+	return current.Level, err
+}
+
+// SetLogLevel changes the gateway's log level and returns the name of the new one. It returns an error when the gateway
+// does not answer or refuses the level.
+func (c *Client) SetLogLevel(ctx context.Context, name string) (string, error) {
+	var current contract.LogLevel
+	err := c.do(ctx, http.MethodPut, contract.PathLogLevel, contract.LogLevel{Level: name}, &current)
+	return current.Level, err
+}
+
+// do sends a request with body as JSON, unless body is nil, and decodes the answer into result.
+func (c *Client) do(ctx context.Context, method, path string, body, result any) error {
+	request, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the gateway: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	if err != nil {
+		return fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	if response.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("the gateway answered %s: %s", response.Status, bytes.TrimSpace(content))
+	}
+	if err := json.Unmarshal(content, result); err != nil {
+		return fmt.Errorf("decode the gateway's answer: %w", err)
+	}
+	return nil
+}
+
+// request builds a request with the first token of the token directory.
+func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	var payload io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return report, fmt.Errorf("encode request: %w", err)
+			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		payload = bytes.NewReader(b)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, payload)
 	if err != nil {
-		return report, fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
-	if c.tokenDir != "" {
-		tokens, err := Tokens(c.tokenDir)
-		if err != nil {
-			return report, err
-		}
-		if len(tokens) == 0 {
-			return report, fmt.Errorf("%s: %s holds no token", contract.KeyAdminTokenDir, c.tokenDir)
-		}
-		request.Header.Set("Authorization", "Bearer "+tokens[0])
+	if c.tokenDir == "" {
+		return request, nil
 	}
-	response, err := c.http.Do(request)
+	tokens, err := Tokens(c.tokenDir)
 	if err != nil {
-		return report, fmt.Errorf("ask the gateway: %w", err)
+		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return report, fmt.Errorf("read the gateway's answer: %w", err)
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("%s: %s holds no token", contract.KeyAdminTokenDir, c.tokenDir)
 	}
-	if response.StatusCode >= http.StatusBadRequest {
-		return report, fmt.Errorf("the gateway answered %s: %s", response.Status, bytes.TrimSpace(content))
-	}
-	if err := json.Unmarshal(content, &report); err != nil {
-		return report, fmt.Errorf("read the gateway's report: %w", err)
-	}
-	return report, nil
+	request.Header.Set("Authorization", "Bearer "+tokens[0])
+	return request, nil
 }

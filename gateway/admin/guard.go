@@ -13,13 +13,14 @@ import (
 	"strings"
 )
 
-// guard lets through whoever knows a token, or, when no tokens are configured, whoever is on this
-// machine.
+// guard returns a handler that calls next for callers that send a valid token. When no token directory is
+// configured, it calls next for callers on loopback instead.
 func (p *port) guard(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if p.TokenDir == "" {
-			if !loopback(r.RemoteAddr) || !named(r.Host) {
-				refuse(w, http.StatusForbidden, "only this machine may ask, by address or as localhost: set admin-token-dir and send one of its tokens to ask otherwise")
+			if !isLoopback(r.RemoteAddr) || !isLocalName(r.Host) {
+				refuse(w, http.StatusForbidden, "only callers on this machine are allowed, by address or as localhost: "+
+					"to call from elsewhere, set admin-token-dir and send one of its tokens")
 				return
 			}
 			next(w, r)
@@ -27,10 +28,10 @@ func (p *port) guard(next http.HandlerFunc) http.HandlerFunc {
 		}
 		tokens, err := Tokens(p.TokenDir)
 		if err != nil {
-			p.Logger.Error("admin tokens unreadable: refusing", slog.Any("error", err))
+			p.Logger.Error("admin tokens cannot be read: request refused", slog.Any("error", err))
 		}
 		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || !known(tokens, given) {
+		if !ok || !matchesAny(tokens, given) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(w, http.StatusUnauthorized, "send `Authorization: Bearer TOKEN` with a token of admin-token-dir")
 			return
@@ -39,8 +40,9 @@ func (p *port) guard(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Tokens reads the tokens of a directory, afresh each time so that a rotation needs no restart.
-// Names that begin with a dot are the machinery of mounted Secrets.
+// Tokens returns the tokens of a directory: the content of each file in it, without surrounding white space. It reads
+// the files at every call, so a rotation needs no restart. It skips names that begin with a dot, which the kubelet
+// uses inside mounted Secrets. It returns an error when the directory or one of the files cannot be read.
 func Tokens(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -62,8 +64,8 @@ func Tokens(dir string) ([]string, error) {
 	return tokens, nil
 }
 
-// known compares with every token in a time that tells nothing about them.
-func known(tokens []string, given string) bool {
+// matchesAny reports whether given is one of the tokens. Its time does not depend on their content.
+func matchesAny(tokens []string, given string) bool {
 	found := 0
 	g := sha256.Sum256([]byte(given))
 	for _, token := range tokens {
@@ -73,9 +75,9 @@ func known(tokens []string, given string) bool {
 	return found == 1
 }
 
-// named reports whether the caller asked for an address or localhost. A web page whose own name leads
-// to this machine would otherwise be this machine to the browser.
-func named(host string) bool {
+// isLocalName reports whether the Host header of a request is an IP address or localhost. A web page whose own name
+// resolves to this machine (DNS rebinding) sends its own name instead.
+func isLocalName(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
@@ -83,7 +85,8 @@ func named(host string) bool {
 	return err == nil || strings.EqualFold(host, "localhost")
 }
 
-func loopback(remote string) bool {
+// isLoopback reports whether the address of a peer, host:port, is on this machine.
+func isLoopback(remote string) bool {
 	ap, err := netip.ParseAddrPort(remote)
 	return err == nil && ap.Addr().Unmap().IsLoopback()
 }

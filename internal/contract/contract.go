@@ -150,14 +150,6 @@ const (
 	KeyDrainMaxClosesPerSecond  = "drain-max-closes-per-second"
 )
 
-// Values of KeyLogLevel, from most to least output.
-const (
-	LogDebug = "debug"
-	LogInfo  = "info"
-	LogWarn  = "warn"
-	LogError = "error"
-)
-
 // Values of KeyBroker.
 const (
 	// BrokerMemory connects the clients of one process only.
@@ -271,6 +263,6 @@ type DrainRequest struct {
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.
 type LogLevel struct {
-	// Level is one of LogDebug, LogInfo, LogWarn and LogError.
+	// Level is a name of package loglevel.
 	Level string `json:"level"`
 }
