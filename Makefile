@@ -15,6 +15,7 @@ CONTROLLER_GEN := $(BIN)/tools/controller-gen
 CRD_REF_DOCS := $(BIN)/tools/crd-ref-docs
 KUSTOMIZE := $(BIN)/tools/kustomize
 GOLANGCI_LINT := $(BIN)/tools/golangci-lint
+KUBE_API_LINTER := $(BIN)/tools/kubeapilinter
 # Modules besides the product's own that hold Go code of ours.
 MODULES := hack/localcluster hack/bench
 
@@ -87,7 +88,8 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 	for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI_LINT) fmt -c $(CURDIR)/.golangci.yaml ./...); done
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) verify ## Check style, generated files and modules
+lint: $(GOLANGCI_LINT) $(KUBE_API_LINTER) verify ## Check style, generated files and modules
+	$(KUBE_API_LINTER) ./api/...
 	$(GOLANGCI_LINT) run ./...
 	for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yaml ./...); done
 
@@ -146,6 +148,8 @@ $(BIN)/tools/%: hack/tools/go.mod hack/tools/go.sum
 	@echo "building $*"
 	@mkdir -p $(@D)
 	@package=$$(go -C hack/tools list -f '{{.ImportPath}}' tool | grep -E "/$*(/v[0-9]+)?$$") && CGO_ENABLED=0 go -C hack/tools build -o $(CURDIR)/$@ $$package
+
+$(KUBE_API_LINTER): hack/tools/kubeapilinter/main.go
 
 .PHONY: help
 help: ## Show this help

@@ -71,6 +71,7 @@ type WebSocketClusterStatus struct {
 // DrainStatus describes the drain of one gateway.
 type DrainStatus struct {
 	// pod is the name of the gateway pod.
+	// +required
 	Pod string `json:"pod"`
 
 	// connections is the number of connections that are left on the gateway.

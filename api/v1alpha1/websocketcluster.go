@@ -26,7 +26,10 @@ import (
 // +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.status.effective.ingressProfile`,description="Ingress profile in use",priority=1
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 50 characters, begin with a letter, and contain only lower-case letters, digits and '-', because the names of Services begin with it: choose another name"
 type WebSocketCluster struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the object's standard metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec is the desired state of the fleet. An empty spec is a working fleet of two gateways and one Redis.
