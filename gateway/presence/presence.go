@@ -1,9 +1,18 @@
-// Package presence keeps the members that this gateway holds present in their channels, and tells
-// channels who came and who went. What the members are is the broker's to know: this package calls it
-// in time, and hands its answers on.
+// Package presence keeps the clients of this gateway present in their channels: it registers a client that subscribes
+// as a member at the broker, renews it while it is connected, removes it when it leaves, and publishes joins and leaves
+// in the channels whose rule wants them. The session joins and leaves, and the gateway runs a Keeper. The broker holds
+// the members of all gateways; this package calls it in time and passes its answers on.
 //
-// arrive.go lets members come, turns.go keeps what concerns one client in one channel in its order,
-// renew.go renews and sweeps.
+// The files in reading order:
+//
+//   - presence.go: the Keeper, its options, and how a member leaves.
+//   - join.go: how a member joins, in two steps.
+//   - renew.go: renewing members, and bringing back those that the broker has lost.
+//   - sweep.go: looking for members whose grace is over.
+//   - serializer.go: the keyed serializer, which runs the calls for one client in one channel one after the other.
+//
+// The locks: serializer.mu guards the serializer, and Keeper.mu guards the sweeps. Neither is held during a call of the
+// broker, and no goroutine holds both.
 package presence
 
 import (
@@ -20,130 +29,142 @@ import (
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
-// Times and bounds that nobody has had a reason to change.
 const (
-	// renewals is how many renewals fit into one time to live: one may fail.
-	renewals = 3
-	// renewedAtOnce is how many members one call renews.
-	renewedAtOnce = 500
-	sweepTick     = 500 * time.Millisecond
-	sweepRetry    = 5 * time.Second
-	callTimeout   = 5 * time.Second
-	// leavers is how many leaves are under way at once; a crowd that leaves together waits in line.
-	leavers = 16
-	// renewers is how many channels are renewed at once.
-	renewers = 8
-	// slack lets the broker's clock see a grace as over when ours does.
-	slack = 100 * time.Millisecond
+	// renewalsPerTTL is how often a member is renewed within its time to live, so that one renewal may fail.
+	renewalsPerTTL = 3
+	// maxRenewBatch is the maximum number of members that one call renews.
+	maxRenewBatch = 500
+	// sweepInterval is how often the Keeper looks for channels to sweep.
+	sweepInterval = 500 * time.Millisecond
+	// sweepRetryDelay is the delay after a sweep that failed.
+	sweepRetryDelay = 5 * time.Second
+	// callTimeout limits one call of the broker.
+	callTimeout = 5 * time.Second
+	// leaveWorkers is how many leaves run at once. More wait in the serializer's queue.
+	leaveWorkers = 16
+	// renewWorkers is how many channels are renewed at once.
+	renewWorkers = 8
+	// clockSlack is how much later than by this gateway's clock a grace is over by the broker's.
+	clockSlack = 100 * time.Millisecond
 )
 
-// Member is a client that others can see.
+// Member is a subscriber of the hub that other clients can see. A client of a protocol implements it.
 type Member interface {
-	// Presence is what they see of it in a channel; false when it has left that.
-	Presence(channel string) (broker.ClientInfo, bool)
+	// PresenceInfo returns what other clients see of the member in a channel, or false when it has left the channel.
+	PresenceInfo(channel string) (broker.ClientInfo, bool)
 }
 
-// Options are what a Keeper is made of.
+// Options configure a Keeper.
 type Options struct {
 	Broker broker.Broker
 	Hub    *hub.Hub
-	// TTL is how long a member stays when its gateway is gone, Grace how long one stays whose connection
-	// is.
-	TTL, Grace time.Duration
-	Logger     *slog.Logger
+	// TTL is how long a member stays present after its gateway has stopped renewing it.
+	TTL time.Duration
+	// Grace is how long a member stays present after its connection was lost.
+	Grace  time.Duration
+	Logger *slog.Logger
 }
 
-// Keeper is safe for use by many goroutines. Run it.
+// Keeper keeps the members of this gateway present. It is safe for use by many goroutines. Members leave and are
+// renewed while Run runs.
 type Keeper struct {
-	options  Options
-	warnings *ratelog.Limiter
-	turns    turns
+	options    Options
+	warnings   *ratelog.Limiter
+	serializer serializer
 
+	// mu guards sweeps.
 	mu sync.Mutex
-	// sweeps is when a channel may have a member whose grace is over.
+	// sweeps holds the channels to sweep, with the time at which the latest grace of a member is over.
 	sweeps map[string]time.Time
 }
 
-// New returns a keeper.
+// New returns a Keeper without members.
 func New(o Options) *Keeper {
-	return &Keeper{options: o, warnings: ratelog.New(o.Logger), turns: newTurns(), sweeps: map[string]time.Time{}}
+	return &Keeper{
+		options:    o,
+		warnings:   ratelog.New(o.Logger),
+		serializer: newSerializer(),
+		sweeps:     map[string]time.Time{},
+	}
 }
 
-// Leave takes a member out, at once when it said so, or in a while when its connection was lost. It
-// returns before that is done.
-func (k *Keeper) Leave(channel string, m broker.ClientInfo, said bool) {
-	l := leave{info: m, grace: k.options.Grace}
-	if said {
+// Leave removes a member from a channel: at once when the client left on purpose (explicit), and after Options.Grace
+// when its connection was lost. It returns before that is done.
+func (k *Keeper) Leave(channel string, m broker.ClientInfo, explicit bool) {
+	l := pendingLeave{info: m, grace: k.options.Grace}
+	if explicit {
 		l.grace = 0
 	}
-	k.turns.leave(seat{channel, m.Client}, l)
+	k.serializer.addLeave(memberKey{channel, m.Client}, l)
 }
 
-// Flush waits until all who left are out, or until the context ends.
+// Flush blocks until the broker knows of all leaves. It returns the context's error when that ends first.
 func (k *Keeper) Flush(ctx context.Context) error {
 	select {
-	case <-k.turns.settled():
+	case <-k.serializer.idleSignal():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Run renews members and takes out who left, until the context ends.
+// Run renews members and removes those that leave, until the context ends. It returns nil when the context was
+// canceled, and the context's error when its deadline has passed.
 func (k *Keeper) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for range leavers {
-		group.Go(func() error { return k.taking(ctx) })
+	for range leaveWorkers {
+		group.Go(func() error { return k.runLeaves(ctx) })
 	}
-	group.Go(func() error { return k.renewing(ctx) })
-	group.Go(func() error { return k.sweeping(ctx) })
+	group.Go(func() error { return k.runRenewals(ctx) })
+	group.Go(func() error { return k.runSweeps(ctx) })
 	err := group.Wait()
-	k.turns.end()
+	k.serializer.stop()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-// taking takes out one after the other who left.
-func (k *Keeper) taking(ctx context.Context) error {
+// runLeaves removes one member after the other until the context ends, and returns the context's error.
+func (k *Keeper) runLeaves(ctx context.Context) error {
 	for {
-		who, l, ok := k.turns.next(ctx)
+		key, l, ok := k.serializer.acquireLeave(ctx)
 		if !ok {
 			return ctx.Err()
 		}
-		k.takeOut(ctx, who.channel, l)
-		k.turns.left(who)
+		k.remove(ctx, key.channel, l)
+		k.serializer.releaseLeave(key)
 	}
 }
 
-func (k *Keeper) takeOut(ctx context.Context, channel string, l leave) {
+// remove removes a member at the broker. After an error the member stays until its time to live is over.
+func (k *Keeper) remove(ctx context.Context, channel string, l pendingLeave) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	left, gone, err := k.options.Broker.Leave(ctx, channel, l.info, l.grace)
 	if err != nil {
-		// Its time to live ends it.
 		k.warn(err)
 		return
 	}
 	switch {
-	case left && !l.untold:
-		k.tell(ctx, channel, broker.KindLeave, l.info)
+	case left && !l.noNotify:
+		k.publish(ctx, channel, broker.KindLeave, l.info)
 	case !left && l.grace > 0:
-		k.sweepAt(channel, time.Now().Add(l.grace+slack))
+		k.sweepAt(channel, time.Now().Add(l.grace+clockSlack))
 	}
-	k.gone(ctx, channel, gone)
+	k.publishLeaves(ctx, channel, gone)
 }
 
-func (k *Keeper) gone(ctx context.Context, channel string, members []broker.ClientInfo) {
+// publishLeaves publishes a leave for each member.
+func (k *Keeper) publishLeaves(ctx context.Context, channel string, members []broker.ClientInfo) {
 	for _, m := range members {
-		k.tell(ctx, channel, broker.KindLeave, m)
+		k.publish(ctx, channel, broker.KindLeave, m)
 	}
 }
 
-// tell publishes a join or a leave, where the channel's rule wants that. It does so also for who does
-// not wait any more: nobody else will.
-func (k *Keeper) tell(ctx context.Context, channel string, kind broker.Kind, m broker.ClientInfo) {
+// publish publishes a join or a leave, if the channel's rule wants that. It does so also after the context has ended,
+// because no other gateway publishes it.
+func (k *Keeper) publish(ctx context.Context, channel string, kind broker.Kind, m broker.ClientInfo) {
 	if !k.options.Hub.Rule(channel).JoinLeave {
 		return
 	}

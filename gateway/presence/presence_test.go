@@ -464,7 +464,7 @@ type visible struct {
 	left bool
 }
 
-func (v *visible) Presence(string) (broker.ClientInfo, bool) {
+func (v *visible) PresenceInfo(string) (broker.ClientInfo, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.ClientInfo, !v.left

@@ -9,15 +9,15 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-// renewing keeps all members of this gateway.
-func (k *Keeper) renewing(ctx context.Context) error {
-	return every(ctx, k.options.TTL/renewals, func(time.Time) {
+// runRenewals renews all members of this gateway until the context ends, and returns the context's error.
+func (k *Keeper) runRenewals(ctx context.Context) error {
+	return every(ctx, k.options.TTL/renewalsPerTTL, func(time.Time) {
 		var group errgroup.Group
-		// One after the other, many channels would take longer than their members have.
-		group.SetLimit(renewers)
-		k.options.Hub.EachPresenceChannel(func(channel string, members []hub.Subscriber) {
+		// In parallel, because many channels one after the other would take longer than the members' time to live.
+		group.SetLimit(renewWorkers)
+		k.options.Hub.EachPresenceChannel(func(channel string, subscribers []hub.Subscriber) {
 			group.Go(func() error {
-				k.renewAll(ctx, channel, members)
+				k.renewChannel(ctx, channel, subscribers)
 				return nil
 			})
 		})
@@ -25,97 +25,54 @@ func (k *Keeper) renewing(ctx context.Context) error {
 	})
 }
 
-// renewAll keeps the members of a channel.
-func (k *Keeper) renewAll(ctx context.Context, channel string, members []hub.Subscriber) {
-	known := make(map[string]Member, len(members))
-	clients := make([]string, 0, len(members))
-	for _, m := range members {
-		visible, ok := m.(Member)
+// renewChannel renews the members of a channel in batches.
+func (k *Keeper) renewChannel(ctx context.Context, channel string, subscribers []hub.Subscriber) {
+	members := make(map[string]Member, len(subscribers))
+	clients := make([]string, 0, len(subscribers))
+	for _, s := range subscribers {
+		m, ok := s.(Member)
 		if !ok {
 			continue
 		}
-		if info, present := visible.Presence(channel); present {
-			known[info.Client] = visible
+		if info, present := m.PresenceInfo(channel); present {
+			members[info.Client] = m
 			clients = append(clients, info.Client)
 		}
 	}
-	for from := 0; from < len(clients); from += renewedAtOnce {
-		k.renew(ctx, channel, clients[from:min(from+renewedAtOnce, len(clients))], known)
+	for from := 0; from < len(clients); from += maxRenewBatch {
+		k.renew(ctx, channel, clients[from:min(from+maxRenewBatch, len(clients))], members)
 	}
 }
 
-// renew keeps some members of a channel, and brings back those that the broker has lost.
-func (k *Keeper) renew(ctx context.Context, channel string, clients []string, known map[string]Member) {
+// renew renews some members of a channel, and joins those again that the broker has lost.
+func (k *Keeper) renew(ctx context.Context, channel string, clients []string, members map[string]Member) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	missing, gone, err := k.options.Broker.Renew(ctx, channel, clients, k.options.TTL)
 	k.warn(err)
-	k.gone(ctx, channel, gone)
+	k.publishLeaves(ctx, channel, gone)
 	for _, client := range missing {
-		k.bringBack(ctx, seat{channel, client}, known[client])
+		k.restore(ctx, memberKey{channel, client}, members[client])
 	}
 }
 
-// bringBack makes somebody a member again that the broker does not know: it is back, not new, and nobody
-// was told that it had gone. It may be missing because it has just left.
-func (k *Keeper) bringBack(ctx context.Context, s seat, m Member) {
-	if m == nil || !k.turns.stay(ctx, s) {
+// restore joins a member again that the broker does not know, unless it is missing because it has just left. It
+// publishes no join, because no leave was published.
+func (k *Keeper) restore(ctx context.Context, key memberKey, m Member) {
+	if m == nil || !k.serializer.acquire(ctx, key) {
 		return
 	}
-	defer k.turns.done(s)
-	info, present := m.Presence(s.channel)
+	defer k.serializer.release(key)
+	info, present := m.PresenceInfo(key.channel)
 	if !present {
 		return
 	}
-	_, gone, err := k.options.Broker.Join(ctx, s.channel, info, k.options.TTL)
+	_, gone, err := k.options.Broker.Join(ctx, key.channel, info, k.options.TTL)
 	k.warn(err)
-	k.gone(ctx, s.channel, gone)
+	k.publishLeaves(ctx, key.channel, gone)
 }
 
-// sweepAt sees to it that a channel is looked at when a grace is over.
-func (k *Keeper) sweepAt(channel string, at time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.sweeps[channel].Before(at) {
-		k.sweeps[channel] = at
-	}
-}
-
-func (k *Keeper) sweeping(ctx context.Context) error {
-	return every(ctx, sweepTick, func(now time.Time) {
-		for _, channel := range k.dueSweeps(now) {
-			k.sweep(ctx, channel)
-		}
-	})
-}
-
-func (k *Keeper) sweep(ctx context.Context, channel string) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	gone, err := k.options.Broker.Sweep(ctx, channel)
-	if err != nil {
-		k.warn(err)
-		k.sweepAt(channel, time.Now().Add(sweepRetry))
-	}
-	k.gone(ctx, channel, gone)
-}
-
-// dueSweeps are the channels whose latest grace is over. Earlier ones wait for it when members leave
-// one after the other, but not for long: renewals sweep, too.
-func (k *Keeper) dueSweeps(now time.Time) []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var due []string
-	for channel, at := range k.sweeps {
-		if !now.Before(at) {
-			due = append(due, channel)
-			delete(k.sweeps, channel)
-		}
-	}
-	return due
-}
-
-// every calls f again and again until the context ends.
+// every calls f once per interval until the context ends, and returns the context's error.
 func every(ctx context.Context, interval time.Duration, f func(now time.Time)) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

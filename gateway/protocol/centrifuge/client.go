@@ -265,8 +265,8 @@ func (c *client) Send(f transport.Frame) bool {
 	return c.conn.Send(f)
 }
 
-// Presence implements presence.Member.
-func (c *client) Presence(channel string) (broker.ClientInfo, bool) {
+// PresenceInfo implements presence.Member.
+func (c *client) PresenceInfo(channel string) (broker.ClientInfo, bool) {
 	return c.session.ClientInfo(channel)
 }
 

@@ -123,8 +123,8 @@ func (c *client) Send(f transport.Frame) bool { return c.conn.Send(f) }
 // InsufficientState implements hub.Subscriber. Plain clients count on nothing, so it is never called.
 func (c *client) InsufficientState(o *hub.Subscription) { c.session.EndInsufficient(o) }
 
-// Presence implements presence.Member.
-func (c *client) Presence(channel string) (broker.ClientInfo, bool) {
+// PresenceInfo implements presence.Member.
+func (c *client) PresenceInfo(channel string) (broker.ClientInfo, bool) {
 	return c.session.ClientInfo(channel)
 }
 
