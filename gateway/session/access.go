@@ -26,8 +26,8 @@ func maySubscribe(rule channel.Rule, client *auth.Claims, name string, token *au
 	}
 }
 
-// mayPublish returns nil when a client may publish, and ErrNotAllowed or ErrNotSubscribed otherwise. g is the grant of its
-// subscription, or nil.
+// mayPublish returns nil when a client may publish, and ErrNotAllowed or ErrNotSubscribed otherwise. g is the grant of
+// its subscription, or nil.
 func mayPublish(rule channel.Rule, client *auth.Claims, name string, subscribed bool, g *grant) error {
 	switch {
 	case g != nil && slices.Contains(g.allow, auth.Publish), client.Allows(auth.Publish, name):

@@ -14,15 +14,16 @@ func caps(pattern string, allow ...auth.Permission) *auth.Claims {
 	return &auth.Claims{User: "ann", Caps: []auth.Capability{{Channels: []string{pattern}, Allow: allow}}}
 }
 
-// Who may subscribe to "room:1", by the channel's rule and by who asks. With a subscription token all may.
-func TestWhoMaySubscribe(t *testing.T) {
+// TestMaySubscribe subscribes to "room:1" under every rule as every kind of client. A subscription token always
+// suffices.
+func TestMaySubscribe(t *testing.T) {
 	clients := []struct {
-		name string
-		who  *auth.Claims
-		// may is for the rules Anybody, Authenticated, Token.
+		name   string
+		client *auth.Claims
+		// may holds the results for the rules SubscribeAnybody, SubscribeAuthenticated and SubscribeToken.
 		may [3]bool
 	}{
-		{"nobody", nil, [3]bool{true, false, false}},
+		{"anonymous", nil, [3]bool{true, false, false}},
 		{"token without a user", &auth.Claims{}, [3]bool{true, false, false}},
 		{"user", &auth.Claims{User: "ann"}, [3]bool{true, true, false}},
 		{"user with the channel", &auth.Claims{User: "ann", Channels: []string{"room:1"}}, [3]bool{true, true, true}},
@@ -33,34 +34,49 @@ func TestWhoMaySubscribe(t *testing.T) {
 		{"cap of a pattern", caps("room:*", auth.Publish, auth.Subscribe), [3]bool{true, true, true}},
 		{"cap of another pattern", caps("hall:*", auth.Subscribe), [3]bool{true, true, false}},
 		{"cap for something else", caps("room:*", auth.Publish, auth.History, auth.Presence), [3]bool{true, true, false}},
-		{"cap of the name", &auth.Claims{User: "ann", Caps: []auth.Capability{{Channels: []string{"room:1"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true}}}, [3]bool{true, true, true}},
-		{"cap of a name with a *", &auth.Claims{User: "ann", Caps: []auth.Capability{{Channels: []string{"room:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true}}}, [3]bool{true, true, false}},
-		{"cap without a user", &auth.Claims{Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.Subscribe}}}}, [3]bool{true, true, true}},
+		{"cap of the name",
+			&auth.Claims{
+				User: "ann",
+				Caps: []auth.Capability{{Channels: []string{"room:1"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true}},
+			},
+			[3]bool{true, true, true}},
+		{"cap of a name with a *",
+			&auth.Claims{
+				User: "ann",
+				Caps: []auth.Capability{{Channels: []string{"room:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true}},
+			},
+			[3]bool{true, true, false}},
+		{"cap without a user",
+			&auth.Claims{Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.Subscribe}}}},
+			[3]bool{true, true, true}},
 	}
 	for _, c := range clients {
-		for i, rule := range []channel.Subscribe{channel.SubscribeAnybody, channel.SubscribeAuthenticated, channel.SubscribeToken} {
+		for i, rule := range []channel.Subscribe{channel.SubscribeAnybody, channel.SubscribeAuthenticated,
+			channel.SubscribeToken} {
 			r := channel.Rule{Subscribe: rule}
-			require.Equal(t, c.may[i], maySubscribe(r, c.who, "room:1", nil), "%s, %s", c.name, rule)
-			require.True(t, maySubscribe(r, c.who, "room:1", &auth.SubscriptionClaims{}), "%s, %s, with a subscription token", c.name, rule)
+			require.Equal(t, c.may[i], maySubscribe(r, c.client, "room:1", nil), "%s, %s", c.name, rule)
+			require.True(t, maySubscribe(r, c.client, "room:1", &auth.SubscriptionClaims{}), "%s, %s, with a subscription token",
+				c.name, rule)
 		}
 	}
 }
 
-func TestWhoMayPublish(t *testing.T) {
+func TestMayPublish(t *testing.T) {
 	allowed, other := &grant{allow: []auth.Permission{auth.Publish}}, &grant{allow: []auth.Permission{auth.History}}
 	for _, c := range []struct {
 		name       string
-		who        *auth.Claims
+		client     *auth.Claims
 		subscribed bool
 		grant      *grant
-		// want is for the rules Nobody, Subscribers, Anybody.
+		// want holds the results for the rules PublishNobody, PublishSubscribers and PublishAnybody.
 		want [3]error
 	}{
-		{"nobody", nil, false, nil, [3]error{ErrNotAllowed, ErrNotSubscribed, nil}},
+		{"anonymous", nil, false, nil, [3]error{ErrNotAllowed, ErrNotSubscribed, nil}},
 		{"a subscriber", nil, true, nil, [3]error{ErrNotAllowed, nil, nil}},
 		{"a user", &auth.Claims{User: "ann"}, false, nil, [3]error{ErrNotAllowed, ErrNotSubscribed, nil}},
-		{"a user who subscribes", &auth.Claims{User: "ann"}, true, nil, [3]error{ErrNotAllowed, nil, nil}},
-		{"a user with the channel", &auth.Claims{User: "ann", Channels: []string{"room:1"}}, false, nil, [3]error{ErrNotAllowed, ErrNotSubscribed, nil}},
+		{"a subscribed user", &auth.Claims{User: "ann"}, true, nil, [3]error{ErrNotAllowed, nil, nil}},
+		{"a user with the channel", &auth.Claims{User: "ann", Channels: []string{"room:1"}}, false, nil,
+			[3]error{ErrNotAllowed, ErrNotSubscribed, nil}},
 		{"a cap", caps("room:*", auth.Publish), false, nil, [3]error{nil, nil, nil}},
 		{"a cap to subscribe", caps("room:*", auth.Subscribe), false, nil, [3]error{ErrNotAllowed, ErrNotSubscribed, nil}},
 		{"a cap elsewhere", caps("hall:*", auth.Publish), true, nil, [3]error{ErrNotAllowed, nil, nil}},
@@ -69,21 +85,21 @@ func TestWhoMayPublish(t *testing.T) {
 		{"a token that allows nothing", nil, true, &grant{}, [3]error{ErrNotAllowed, nil, nil}},
 	} {
 		for i, rule := range []channel.Publish{channel.PublishNobody, channel.PublishSubscribers, channel.PublishAnybody} {
-			got := mayPublish(channel.Rule{Publish: rule}, c.who, "room:1", c.subscribed, c.grant)
+			got := mayPublish(channel.Rule{Publish: rule}, c.client, "room:1", c.subscribed, c.grant)
 			require.ErrorIs(t, got, c.want[i], fmt.Sprintf("%s, %s", c.name, rule))
 		}
 	}
 }
 
-func TestWhoMayRead(t *testing.T) {
+func TestMayRead(t *testing.T) {
 	for _, c := range []struct {
 		name              string
-		who               *auth.Claims
+		client            *auth.Claims
 		subscribed        bool
 		grant             *grant
 		history, presence error
 	}{
-		{"nobody", nil, false, nil, ErrNotSubscribed, ErrNotSubscribed},
+		{"anonymous", nil, false, nil, ErrNotSubscribed, ErrNotSubscribed},
 		{"a subscriber", nil, true, nil, nil, nil},
 		{"a user", &auth.Claims{User: "ann"}, false, nil, ErrNotSubscribed, ErrNotSubscribed},
 		{"a cap for history", caps("room:*", auth.History), false, nil, nil, ErrNotSubscribed},
@@ -92,7 +108,7 @@ func TestWhoMayRead(t *testing.T) {
 		{"a cap elsewhere", caps("hall:*", auth.History, auth.Presence), false, nil, ErrNotSubscribed, ErrNotSubscribed},
 		{"a token that allows history", nil, false, &grant{allow: []auth.Permission{auth.History}}, nil, ErrNotSubscribed},
 	} {
-		require.ErrorIs(t, mayRead(auth.History, c.who, "room:1", c.subscribed, c.grant), c.history, c.name)
-		require.ErrorIs(t, mayRead(auth.Presence, c.who, "room:1", c.subscribed, c.grant), c.presence, c.name)
+		require.ErrorIs(t, mayRead(auth.History, c.client, "room:1", c.subscribed, c.grant), c.history, c.name)
+		require.ErrorIs(t, mayRead(auth.Presence, c.client, "room:1", c.subscribed, c.grant), c.presence, c.name)
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 // Coalescer lets clients that read the same of the broker at the same time share one read: after a deploy thousands of
 // clients come back at once and ask for the same history and presence. One read of a key runs at a time. Callers that
-// arrive while it runs share the next one, because the running read may have begun before the caller's own publication or
-// join, and would return an older state.
+// arrive while it runs share the next one, because the running read may have begun before the caller's own publication
+// or join, and would return an older state.
 type Coalescer struct {
 	group  singleflight.Group
 	logger *slog.Logger
@@ -36,8 +36,8 @@ func NewCoalescer(logger *slog.Logger) *Coalescer {
 // errBug is returned for a read that panicked; the log has the details.
 var errBug = errors.New("a read failed")
 
-// coalesce calls read for all callers that ask for the same key, and returns its result, which they must not change. The
-// read has a timeout of its own and outlives the caller that started it. coalesce returns an error that wraps
+// coalesce calls read for all callers that ask for the same key, and returns its result, which they must not change.
+// The read has a timeout of its own and outlives the caller that started it. coalesce returns an error that wraps
 // broker.ErrUnavailable when ctx ends first. A nil Coalescer reads for this caller alone.
 func coalesce[T any](
 	ctx context.Context, c *Coalescer, key string, timeout time.Duration, read func(context.Context) (T, error),

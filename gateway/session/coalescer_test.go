@@ -17,39 +17,43 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 )
 
-// reader may read everything.
+// reader returns a session that may read every channel.
 func (r *harness) reader() *session.Session {
-	return r.session(&auth.Claims{Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.History, auth.Presence}}}})
+	return r.session(&auth.Claims{
+		Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.History, auth.Presence}}},
+	})
 }
 
 func (r *harness) publish(data string) {
-	_, err := r.broker.Publish(r.t.Context(), "history:a", broker.Publication{Data: []byte(data)}, broker.PublishOptions{History: r.Hub.Rule("history:a").History})
+	_, err := r.broker.Publish(r.t.Context(), "history:a", broker.Publication{Data: []byte(data)},
+		broker.PublishOptions{History: r.Hub.Rule("history:a").History})
 	require.NoError(r.t, err)
 }
 
-// held makes a call of the broker wait for the test, with its answer in its hand. It counts the calls.
-func (r *harness) held(call string) (calls *atomic.Int32, goOn chan struct{}) {
-	calls, goOn = &atomic.Int32{}, make(chan struct{})
+// hold makes a call of the broker wait for resume after it has read its result, and counts the calls.
+func (r *harness) hold(call string) (calls *atomic.Int32, resume chan struct{}) {
+	calls, resume = &atomic.Int32{}, make(chan struct{})
 	r.broker.on(call, func(context.Context) error {
 		calls.Add(1)
-		<-goOn
+		<-resume
 		return nil
 	})
-	return calls, goOn
+	return calls, resume
 }
 
-// asks asks in the background. The answer says how many there are of what was asked for.
-func asks(question func() (int, error)) chan string {
+// inBackground calls a read in a goroutine. The result says how many entries were read, and the error.
+func inBackground(read func() (int, error)) chan string {
 	answer := make(chan string, 1)
 	go func() {
-		many, err := question()
+		many, err := read()
 		answer <- fmt.Sprint(many, err)
 	}()
 	return answer
 }
 
-// questions are what is read together, and how there comes to be one more of it.
-func questions(r *harness) map[string]struct {
+// sharedReads returns the kinds of read that are shared, each with a function that adds one more entry to what it
+// reads.
+func sharedReads(r *harness) map[string]struct {
 	call string
 	ask  func(ctx context.Context) (int, error)
 	more func()
@@ -75,13 +79,14 @@ func questions(r *harness) map[string]struct {
 	}
 }
 
-// onEveryQuestion runs a test for each of them.
-func onEveryQuestion(t *testing.T, test func(r *harness, call string, ask func(ctx context.Context) (int, error), more func())) {
-	for name := range questions(newHarness(t)) {
+// forEveryRead runs a test for each kind of read.
+func forEveryRead(t *testing.T,
+	test func(r *harness, call string, ask func(ctx context.Context) (int, error), more func())) {
+	for name := range sharedReads(newHarness(t)) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newHarness(t)
-				q := questions(r)[name]
+				q := sharedReads(r)[name]
 				q.more()
 				test(r, q.call, q.ask, q.more)
 				synctest.Wait()
@@ -91,62 +96,62 @@ func onEveryQuestion(t *testing.T, test func(r *harness, call string, ask func(c
 	}
 }
 
-// Nobody gets an answer that is older than the question.
-func TestReadsAreSharedWithWhoAskedBeforeThem(t *testing.T) {
-	onEveryQuestion(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), more func()) {
-		calls, goOn := r.held(call)
-		question := func() (int, error) { return ask(r.t.Context()) }
-		first := asks(question)
+// A caller never gets a result that is older than its call.
+func TestCoalescerSharesAReadWithEarlierCallersOnly(t *testing.T) {
+	forEveryRead(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), more func()) {
+		calls, resume := r.hold(call)
+		read := func() (int, error) { return ask(r.t.Context()) }
+		first := inBackground(read)
 		synctest.Wait()
 		more()
 		var second []chan string
 		for range 10 {
-			second = append(second, asks(question))
+			second = append(second, inBackground(read))
 		}
 		synctest.Wait()
 		require.Equal(r.t, int32(1), calls.Load(), "one at a time")
 
-		goOn <- struct{}{}
+		resume <- struct{}{}
 		require.Equal(r.t, "1 <nil>", <-first)
 		synctest.Wait()
 		require.Equal(r.t, int32(2), calls.Load())
 		more()
-		third := asks(question)
-		goOn <- struct{}{}
+		third := inBackground(read)
+		resume <- struct{}{}
 		for _, answer := range second {
 			require.Equal(r.t, "2 <nil>", <-answer)
 		}
-		goOn <- struct{}{}
+		resume <- struct{}{}
 		require.Equal(r.t, "3 <nil>", <-third)
 		require.Equal(r.t, int32(3), calls.Load())
 	})
 }
 
-func TestReadsDoNotEndWithWhoAskedFirst(t *testing.T) {
-	onEveryQuestion(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), _ func()) {
-		calls, goOn := r.held(call)
-		before := asks(func() (int, error) { return ask(r.t.Context()) })
+func TestCoalescerReadOutlivesItsFirstCaller(t *testing.T) {
+	forEveryRead(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), _ func()) {
+		calls, resume := r.hold(call)
+		before := inBackground(func() (int, error) { return ask(r.t.Context()) })
 		synctest.Wait()
 		ctx, leave := context.WithCancel(r.t.Context())
-		leaves := asks(func() (int, error) {
+		leaves := inBackground(func() (int, error) {
 			_, err := ask(ctx)
 			require.ErrorIs(r.t, err, broker.ErrUnavailable)
 			return 0, nil
 		})
 		synctest.Wait()
-		stays := asks(func() (int, error) { return ask(r.t.Context()) })
+		stays := inBackground(func() (int, error) { return ask(r.t.Context()) })
 		synctest.Wait()
 		leave()
 		require.Equal(r.t, "0 <nil>", <-leaves)
-		close(goOn)
+		close(resume)
 		require.Equal(r.t, "1 <nil>", <-before)
 		require.Equal(r.t, "1 <nil>", <-stays)
 		require.Equal(r.t, int32(2), calls.Load())
 	})
 }
 
-func TestReadsThatFail(t *testing.T) {
-	onEveryQuestion(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), _ func()) {
+func TestCoalescerReadsThatFail(t *testing.T) {
+	forEveryRead(t, func(r *harness, call string, ask func(ctx context.Context) (int, error), _ func()) {
 		gone := errors.New("gone")
 		r.broker.on(call, func(context.Context) error { return gone })
 		_, err := ask(r.t.Context())
@@ -171,20 +176,21 @@ func TestReadsThatFail(t *testing.T) {
 	})
 }
 
-func TestDifferentReadsAreNotShared(t *testing.T) {
+func TestCoalescerKeepsDifferentReadsApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		r.publish("x")
-		calls, goOn := r.held("history on its way")
+		calls, resume := r.hold("history on its way")
 		s := r.reader()
 		stream, err := r.Broker.(*slowBroker).Broker.History(t.Context(), "history:a", broker.HistoryQuery{})
 		require.NoError(t, err)
 		at := func(offset uint64) *broker.Position { return &broker.Position{Offset: offset, Epoch: stream.Top.Epoch} }
-		queries := []broker.HistoryQuery{{}, {Limit: 1}, {Limit: 2}, {Limit: 1, Reverse: true}, {Limit: 1, Since: at(0)}, {Limit: 1, Since: at(1)}, {Limit: 1, Since: &broker.Position{}}}
+		queries := []broker.HistoryQuery{{}, {Limit: 1}, {Limit: 2}, {Limit: 1, Reverse: true}, {Limit: 1, Since: at(0)},
+			{Limit: 1, Since: at(1)}, {Limit: 1, Since: &broker.Position{}}}
 		var answers []chan string
 		for _, name := range []string{"history:a", "history:b"} {
 			for _, q := range queries {
-				answers = append(answers, asks(func() (int, error) {
+				answers = append(answers, inBackground(func() (int, error) {
 					_, err := s.History(t.Context(), name, q)
 					if errors.Is(err, session.ErrUnrecoverable) {
 						err = nil
@@ -195,15 +201,15 @@ func TestDifferentReadsAreNotShared(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Equal(t, int32(2*len(queries)), calls.Load())
-		close(goOn)
+		close(resume)
 		for _, answer := range answers {
 			require.Equal(t, "0 <nil>", <-answer)
 		}
 	})
 }
 
-// Pages end at a number of bytes, and who reads on gets all of it.
-func TestPagesOfHistory(t *testing.T) {
+// Pages end at a number of bytes, and a client that reads page by page gets all publications.
+func TestHistoryPages(t *testing.T) {
 	for name, c := range map[string]struct {
 		bytes   int
 		reverse bool
@@ -239,11 +245,12 @@ func TestPagesOfHistory(t *testing.T) {
 	}
 }
 
-func TestWhoPublishedCountsInAPage(t *testing.T) {
+func TestHistoryPageCountsPublisherInfo(t *testing.T) {
 	r := newHarness(t)
 	r.MaxHistoryBytes = 120
 	for range 3 {
-		_, err := r.broker.Publish(t.Context(), "history:a", broker.Publication{Info: &broker.ClientInfo{ConnInfo: make([]byte, 25), ChanInfo: make([]byte, 25)}},
+		_, err := r.broker.Publish(t.Context(), "history:a",
+			broker.Publication{Info: &broker.ClientInfo{ConnInfo: make([]byte, 25), ChanInfo: make([]byte, 25)}},
 			broker.PublishOptions{History: r.Hub.Rule("history:a").History})
 		require.NoError(t, err)
 	}
@@ -252,13 +259,14 @@ func TestWhoPublishedCountsInAPage(t *testing.T) {
 	require.Len(t, stream.Publications, 2)
 }
 
-func TestMoreMembersThanAClientMayGet(t *testing.T) {
+func TestMembersRefusesTooMany(t *testing.T) {
 	r := newHarness(t)
 	r.MaxHistoryBytes = 2_000
 	s, many := r.reader(), 0
 	for {
 		many++
-		_, _, err := r.broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: fmt.Sprint("c", many), User: "ann", ConnInfo: []byte(`{"a":1}`)}, time.Minute)
+		_, _, err := r.broker.Join(t.Context(), "seen:a",
+			broker.ClientInfo{Client: fmt.Sprint("c", many), User: "ann", ConnInfo: []byte(`{"a":1}`)}, time.Minute)
 		require.NoError(t, err)
 		all, err := s.Members(t.Context(), "seen:a")
 		if err != nil {

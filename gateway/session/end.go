@@ -83,8 +83,8 @@ func (e *expiry) stop() {
 	}
 }
 
-// scheduleExpiry makes a subscription end at r.ExpiresAt unless it is renewed before; zero takes back an earlier expiry.
-// It reports false when the subscription has ended already.
+// scheduleExpiry makes a subscription end at r.ExpiresAt unless it is renewed before; zero takes back an earlier
+// expiry. It reports false when the subscription has ended already.
 func (s *Session) scheduleExpiry(hubSub *hub.Subscription, r SubscribeRequest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

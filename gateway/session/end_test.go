@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-// A timer may have fired, and wait for the lock, when its subscription is renewed or ended.
-func TestATimerThatFiredTooLateEndsNothing(t *testing.T) {
+// A timer's function may wait for the lock while its subscription is renewed or ended.
+func TestExpireIgnoresAReplacedTimer(t *testing.T) {
 	b := memory.New(memory.Options{})
 	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler)})
 	brokertest.Connect(b, h)

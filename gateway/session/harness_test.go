@@ -32,14 +32,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const timeout = 5 * time.Second
 
-// slow is a broker that a test can hold up.
+// slowBroker is a broker whose calls a test can delay or make fail.
 type slowBroker struct {
 	*memory.Broker
 
 	mu sync.Mutex
-	// during runs in a call, by its name; its error is the call's.
+	// during runs within a call, by the call's name; its error becomes the call's.
 	during map[string]func(ctx context.Context) error
-	// unconfirmed subscriptions wait while it is not nil.
+	// unconfirmed are subscriptions that wait for confirm.
 	unconfirmed        []func()
 	holdsConfirmations bool
 }
@@ -71,7 +71,7 @@ func (b *slowBroker) Subscribe(_ string, confirmed func()) {
 	confirmed()
 }
 
-// holdConfirmations keeps subscriptions waiting, and confirm lets them go on.
+// holdConfirmations leaves subscriptions unconfirmed until confirm.
 func (b *slowBroker) holdConfirmations() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -104,7 +104,8 @@ func (b *slowBroker) Members(ctx context.Context, name string, bytes int) (map[s
 }
 
 // Publish implements broker.Broker.
-func (b *slowBroker) Publish(ctx context.Context, name string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+func (b *slowBroker) Publish(ctx context.Context, name string, p broker.Publication,
+	o broker.PublishOptions) (broker.PublishResult, error) {
 	if err := b.call(ctx, "publish"); err != nil {
 		return broker.PublishResult{}, err
 	}
@@ -119,8 +120,8 @@ func (b *slowBroker) Revoked(ctx context.Context, user string) (time.Time, error
 	return b.Broker.Revoked(ctx, user)
 }
 
-// attendance writes down who was made present (+), whether others were told (!) or it was undone (x), and
-// who was taken out, having said so (-) or not (~).
+// presenceRecorder records joins (+), whether they were settled as begun (!) or undone (x), and leaves, explicit (-) or
+// not (~).
 type presenceRecorder struct {
 	mu     sync.Mutex
 	log    []string
@@ -141,7 +142,8 @@ func (a *presenceRecorder) read() string {
 	return log
 }
 
-func (a *presenceRecorder) Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error) {
+func (a *presenceRecorder) Join(ctx context.Context, channel string,
+	m broker.ClientInfo) (settle func(begun bool), err error) {
 	if a.during != nil {
 		if err := a.during(ctx); err != nil {
 			return nil, err
@@ -159,7 +161,7 @@ func (a *presenceRecorder) Leave(channel string, m broker.ClientInfo, said bool)
 	a.write(fmt.Sprintf("%s%s:%s", sign, channel, m.Client))
 }
 
-// tokens are verified by a list.
+// fakeTokens verifies tokens by looking them up.
 type fakeTokens struct {
 	connections   map[string]*auth.Claims
 	subscriptions map[string]*auth.SubscriptionClaims
@@ -188,14 +190,14 @@ func (v *fakeTokens) Subscription(_ context.Context, token, user, channel string
 	return nil, fmt.Errorf("%w: not in the list", auth.ErrInvalid)
 }
 
-// rig is what sessions are made of.
+// harness holds what sessions are made of.
 type harness struct {
 	session.Options
 	t        *testing.T
 	broker   *slowBroker
 	presence *presenceRecorder
 	tokens   *fakeTokens
-	// log is of what clients read, and complete when nobody reads.
+	// log is the Coalescer's. It is complete when no read runs.
 	log strings.Builder
 }
 
@@ -203,37 +205,58 @@ func newHarness(t *testing.T) *harness {
 	t.Helper()
 	history := channel.History{Size: 2000, TTL: channel.Duration(time.Minute)}
 	b := &slowBroker{Broker: memory.New(memory.Options{}), during: map[string]func(context.Context) error{}}
-	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), UnsubscribeDelay: time.Second, SubscribeTimeout: timeout, Rules: channel.Rules{
-		{Pattern: "seen:*", Presence: true}, {Pattern: "kept:*", History: history, Recovery: true, Presence: true},
-		{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true}, {Pattern: "told", Presence: true, JoinLeave: true},
-		{Pattern: "history:*", History: history}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
-		{Pattern: "anybody:*", Publish: channel.PublishAnybody}, {Pattern: "nobody:*", Publish: channel.PublishNobody},
-	}})
+	h := hub.New(hub.Options{
+		Broker:           b,
+		Logger:           slog.New(slog.DiscardHandler),
+		UnsubscribeDelay: time.Second,
+		SubscribeTimeout: timeout,
+		Rules: channel.Rules{{Pattern: "seen:*", Presence: true},
+			{Pattern: "kept:*", History: history, Recovery: true, Presence: true},
+			{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true},
+			{Pattern: "told", Presence: true, JoinLeave: true}, {Pattern: "history:*", History: history},
+			{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "anybody:*", Publish: channel.PublishAnybody},
+			{Pattern: "nobody:*", Publish: channel.PublishNobody},
+		},
+	})
 	r := &harness{
-		t: t, presence: &presenceRecorder{}, broker: b,
-		tokens: &fakeTokens{connections: map[string]*auth.Claims{}, subscriptions: map[string]*auth.SubscriptionClaims{}, errors: map[string]error{}},
+		t:        t,
+		presence: &presenceRecorder{},
+		broker:   b,
+		tokens: &fakeTokens{
+			connections:   map[string]*auth.Claims{},
+			subscriptions: map[string]*auth.SubscriptionClaims{},
+			errors:        map[string]error{},
+		},
 	}
 	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	require.NoError(t, err)
 	r.Options = session.Options{
-		Hub: h, Broker: r.broker, Presence: r.presence, Tokens: r.tokens, Hooks: none, Anonymous: true, MaxChannels: 4, Timeout: timeout,
-		Published: func(time.Duration, error) {}, Coalescer: session.NewCoalescer(slog.New(slog.NewTextHandler(&r.log, nil))),
+		Hub:         h,
+		Broker:      r.broker,
+		Presence:    r.presence,
+		Tokens:      r.tokens,
+		Hooks:       none,
+		Anonymous:   true,
+		MaxChannels: 4,
+		Timeout:     timeout,
+		Published:   func(time.Duration, error) {},
+		Coalescer:   session.NewCoalescer(slog.New(slog.NewTextHandler(&r.log, nil))),
 	}
 	return r
 }
 
-// c1 is the connection that sessions are of.
+// c1 is the connection of the sessions.
 var c1 = uuid.MustParse("c1c1c1c1-0000-4000-8000-000000000001")
 
-// session is the client c1's, with claims if there are some.
-func (r *harness) session(who *auth.Claims) *session.Session {
+// session returns a session of the connection c1 with the claims of a client, or nil.
+func (r *harness) session(client *auth.Claims) *session.Session {
 	s := session.New(&r.Options)
-	s.Bind(c1, session.Identity{Claims: who})
+	s.Bind(c1, session.Identity{Claims: client})
 	return &s
 }
 
-// answering makes the rig ask a backend, which gives one answer for each hook. It returns what was asked.
+// answering configures hooks of a backend that gives one answer for each hook, and returns its recorder.
 func (r *harness) answering(answers map[string]string) *hookRecorder {
 	r.t.Helper()
 	a := &hookRecorder{}
@@ -254,7 +277,12 @@ func (r *harness) answering(answers map[string]string) *hookRecorder {
 		}
 		return hooks.Callback{URL: server.URL + "/" + name, Timeout: timeout}
 	}
-	h, err := hooks.New(hooks.Options{Connect: callback("connect"), Subscribe: callback("subscribe"), Publish: callback("publish"), RPC: callback("rpc")})
+	h, err := hooks.New(hooks.Options{
+		Connect:   callback("connect"),
+		Subscribe: callback("subscribe"),
+		Publish:   callback("publish"),
+		RPC:       callback("rpc"),
+	})
 	require.NoError(r.t, err)
 	r.Hooks = h
 	ctx, cancel := context.WithCancel(context.Background())
@@ -267,9 +295,9 @@ func (r *harness) answering(answers map[string]string) *hookRecorder {
 	return a
 }
 
-// asked is what a backend was asked.
+// hookRecorder records the requests of hooks.
 type hookRecorder struct {
-	// delay is how long the backend thinks.
+	// delay is how long the backend takes to answer.
 	delay time.Duration
 	// during runs before the backend answers.
 	during func()
@@ -291,7 +319,7 @@ func (a *hookRecorder) all() []string {
 	return a.bodies
 }
 
-// member is a subscriber that writes down what it gets.
+// fakeSubscriber counts the frames that it gets.
 type fakeSubscriber struct {
 	mu   sync.Mutex
 	got  []string
@@ -326,3 +354,8 @@ func (*textEncoder) Encode(_ string, p broker.Publication) (transport.Frame, err
 }
 
 func ignore(session.SubscribeResult) {}
+
+// to returns a request for a channel with a subscriber that the test does not look at.
+func to(channel string) session.SubscribeRequest {
+	return session.SubscribeRequest{Channel: channel, Subscriber: &fakeSubscriber{}}
+}

@@ -39,7 +39,8 @@ type Identity struct {
 	tokenClaims *auth.Claims
 }
 
-// Overrides are what the connect hook says about a client. They last as long as the connection, whatever later tokens say.
+// Overrides are what the connect hook says about a client. They last as long as the connection, whatever later tokens
+// say.
 type Overrides struct {
 	result hooks.ConnectResult
 	// tokenUser is the user of the client's token.

@@ -16,38 +16,38 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 )
 
-// moment is when the tests' tokens were issued.
+// moment is the time when the tests' tokens were issued.
 var moment = time.Unix(1_800_000_000, 0)
 
-func TestWhoIsLetIn(t *testing.T) {
+func TestIdentify(t *testing.T) {
 	ann := &auth.Claims{User: "ann", IssuedAt: moment}
 	for name, c := range map[string]struct {
 		anonymous bool
 		token     string
-		// revoked is when ann's tokens were.
-		revoked time.Time
-		away    bool
-		want    error
-		user    string
-		nobody  bool
+		// revoked is the time when ann's tokens were revoked; zero means never.
+		revoked       time.Time
+		away          bool
+		want          error
+		user          string
+		wantAnonymous bool
 	}{
-		"nobody, where that is fine":       {anonymous: true, nobody: true},
-		"nobody, where a token is needed":  {want: session.ErrUnauthorized},
-		"a token":                          {token: "ann", user: "ann"},
-		"a token, where it is not needed":  {anonymous: true, token: "ann", user: "ann"},
-		"a token without a user":           {token: "userless"},
-		"forged, where none is needed":     {anonymous: true, token: "forged", want: session.ErrInvalidToken},
-		"forged":                           {token: "forged", want: session.ErrInvalidToken},
-		"expired":                          {anonymous: true, token: "old", want: session.ErrExpiredToken},
-		"no keys":                          {anonymous: true, token: "keyless", want: auth.ErrUnavailable},
-		"no tokens here":                   {anonymous: true, token: "off", want: session.ErrInvalidToken},
-		"revoked later":                    {token: "ann", revoked: moment.Add(time.Second), want: session.ErrInvalidToken},
-		"revoked in the same second":       {token: "ann", revoked: moment, want: session.ErrInvalidToken},
-		"revoked before":                   {token: "ann", revoked: moment.Add(-time.Nanosecond), user: "ann"},
-		"revoked, and no iat":              {token: "ageless", revoked: moment, want: session.ErrInvalidToken},
-		"no iat":                           {token: "ageless", user: "ann"},
-		"the broker is away":               {token: "ann", away: true, want: broker.ErrUnavailable},
-		"the broker is away, and no token": {anonymous: true, away: true, nobody: true},
+		"anonymous, where that is fine":      {anonymous: true, wantAnonymous: true},
+		"anonymous, where a token is needed": {want: session.ErrUnauthorized},
+		"a token":                            {token: "ann", user: "ann"},
+		"a token, where it is not needed":    {anonymous: true, token: "ann", user: "ann"},
+		"a token without a user":             {token: "userless"},
+		"forged, where none is needed":       {anonymous: true, token: "forged", want: session.ErrInvalidToken},
+		"forged":                             {token: "forged", want: session.ErrInvalidToken},
+		"expired":                            {anonymous: true, token: "old", want: session.ErrExpiredToken},
+		"no keys":                            {anonymous: true, token: "keyless", want: auth.ErrUnavailable},
+		"no tokens here":                     {anonymous: true, token: "off", want: session.ErrInvalidToken},
+		"revoked later":                      {token: "ann", revoked: moment.Add(time.Second), want: session.ErrInvalidToken},
+		"revoked in the same second":         {token: "ann", revoked: moment, want: session.ErrInvalidToken},
+		"revoked before":                     {token: "ann", revoked: moment.Add(-time.Nanosecond), user: "ann"},
+		"revoked, and no iat":                {token: "ageless", revoked: moment, want: session.ErrInvalidToken},
+		"no iat":                             {token: "ageless", user: "ann"},
+		"the broker is away":                 {token: "ann", away: true, want: broker.ErrUnavailable},
+		"the broker is away, and no token":   {anonymous: true, away: true, wantAnonymous: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)
@@ -63,7 +63,7 @@ func TestWhoIsLetIn(t *testing.T) {
 			got, err := r.Identify(t.Context(), session.ConnectRequest{Token: c.token})
 			require.ErrorIs(t, err, c.want)
 			switch {
-			case c.want != nil || c.nobody:
+			case c.want != nil || c.wantAnonymous:
 				require.Nil(t, got.Claims)
 			default:
 				require.Equal(t, c.user, got.Claims.User)
@@ -72,8 +72,8 @@ func TestWhoIsLetIn(t *testing.T) {
 	}
 }
 
-// What the backend says is added to what the token says, and wins.
-func TestWhoTheBackendSaysThatItIs(t *testing.T) {
+// The connect hook's answer adds to the token's claims, and wins.
+func TestIdentifyAppliesTheConnectHook(t *testing.T) {
 	token := &auth.Claims{
 		User: "ann", Info: []byte(`1`), Channels: []string{"t"}, IssuedAt: moment, ExpiresAt: moment.Add(time.Hour),
 		Caps: []auth.Capability{{Channels: []string{"t:*"}, Allow: []auth.Permission{auth.Subscribe}}},
@@ -88,19 +88,28 @@ func TestWhoTheBackendSaysThatItIs(t *testing.T) {
 		"nothing, and no token": {"", `{"result":{}}`, nil, "", session.ErrUnauthorized},
 		"data":                  {"ann", `{"result":{"data":{"motd":1}}}`, token, `{"motd":1}`, nil},
 		"a user, and no token":  {"", `{"result":{"user":"bob"}}`, &auth.Claims{User: "bob"}, "", nil},
-		"another user":          {"ann", `{"result":{"user":"bob"}}`, with(token, func(c *auth.Claims) { c.User = "bob" }), "", nil},
-		"a later end":           {"ann", `{"result":{"expire_at":1900000000}}`, token, "", nil},
-		"an earlier end":        {"ann", `{"result":{"expire_at":1800000001}}`, with(token, func(c *auth.Claims) { c.ExpiresAt = time.Unix(1_800_000_001, 0) }), "", nil},
-		"an end, and no token":  {"", `{"result":{"user":"bob","expire_at":1900000000}}`, &auth.Claims{User: "bob", ExpiresAt: time.Unix(1_900_000_000, 0)}, "", nil},
-		"info":                  {"ann", `{"result":{"info":2}}`, with(token, func(c *auth.Claims) { c.Info = []byte(`2`) }), "", nil},
-		"channels":              {"ann", `{"result":{"channels":["b"]}}`, with(token, func(c *auth.Claims) { c.Channels = []string{"t", "b"} }), "", nil},
-		"caps": {"ann", `{"result":{"caps":[{"channels":["b:*"],"match":"wildcard","allow":["pub","hst"]}]}}`, with(token, func(c *auth.Claims) {
-			c.Caps = append(c.Caps[:1:1], auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Publish, auth.History}})
-		}), "", nil},
-		"caps by name": {"ann", `{"result":{"caps":[{"channels":["b:*"],"allow":["sub"]}]}}`, with(token, func(c *auth.Claims) {
-			c.Caps = append(c.Caps[:1:1], auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true})
-		}), "", nil},
-		"too much info": {"ann", `{"result":{"info":"` + strings.Repeat("x", auth.MaxInfo) + `"}}`, nil, "", session.ErrInfoTooLarge},
+		"another user": {"ann", `{"result":{"user":"bob"}}`, with(token, func(c *auth.Claims) { c.User = "bob" }),
+			"", nil},
+		"a later end": {"ann", `{"result":{"expire_at":1900000000}}`, token, "", nil},
+		"an earlier end": {"ann", `{"result":{"expire_at":1800000001}}`,
+			with(token, func(c *auth.Claims) { c.ExpiresAt = time.Unix(1_800_000_001, 0) }), "", nil},
+		"an end, and no token": {"", `{"result":{"user":"bob","expire_at":1900000000}}`,
+			&auth.Claims{User: "bob", ExpiresAt: time.Unix(1_900_000_000, 0)}, "", nil},
+		"info": {"ann", `{"result":{"info":2}}`, with(token, func(c *auth.Claims) { c.Info = []byte(`2`) }), "", nil},
+		"channels": {"ann", `{"result":{"channels":["b"]}}`,
+			with(token, func(c *auth.Claims) { c.Channels = []string{"t", "b"} }), "", nil},
+		"caps": {"ann", `{"result":{"caps":[{"channels":["b:*"],"match":"wildcard","allow":["pub","hst"]}]}}`,
+			with(token, func(c *auth.Claims) {
+				c.Caps = append(c.Caps[:1:1],
+					auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Publish, auth.History}})
+			}), "", nil},
+		"caps by name": {"ann", `{"result":{"caps":[{"channels":["b:*"],"allow":["sub"]}]}}`,
+			with(token, func(c *auth.Claims) {
+				c.Caps = append(c.Caps[:1:1],
+					auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true})
+			}), "", nil},
+		"too much info": {"ann", `{"result":{"info":"` + strings.Repeat("x", auth.MaxInfo) + `"}}`, nil, "",
+			session.ErrInfoTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)
@@ -129,7 +138,7 @@ func with(c *auth.Claims, change func(*auth.Claims)) *auth.Claims {
 	return &changed
 }
 
-func TestBackendsRefuse(t *testing.T) {
+func TestIdentifyRefusedByTheConnectHook(t *testing.T) {
 	r := newHarness(t)
 	r.answering(map[string]string{"connect": `{"error":{"code":403,"message":"no"}}`})
 	_, err := r.Identify(t.Context(), session.ConnectRequest{})
@@ -143,12 +152,14 @@ func TestBackendsRefuse(t *testing.T) {
 	require.Empty(t, asked.all(), "a token that is refused is not the backend's business")
 }
 
-func TestRefreshing(t *testing.T) {
+func TestRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		r.tokens.connections = map[string]*auth.Claims{
-			"new": {User: "ann", Info: []byte(`2`), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}, "bob": {User: "bob"}, "userless": {},
-			"before": {User: "ann", IssuedAt: time.Now().Add(-time.Hour)},
+			"new":      {User: "ann", Info: []byte(`2`), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)},
+			"bob":      {User: "bob"},
+			"userless": {},
+			"before":   {User: "ann", IssuedAt: time.Now().Add(-time.Hour)},
 		}
 		r.tokens.errors["old"] = auth.ErrExpired
 		require.NoError(t, r.broker.Revoke(t.Context(), "ann", time.Now().Add(-time.Minute)))
@@ -159,7 +170,11 @@ func TestRefreshing(t *testing.T) {
 		require.Equal(t, time.Now().Add(time.Hour), at)
 		require.Equal(t, "2", string(s.PublisherInfo("").ConnInfo))
 		for token, want := range map[string]error{
-			"bob": session.ErrInvalidToken, "userless": session.ErrInvalidToken, "forged": session.ErrInvalidToken, "before": session.ErrInvalidToken, "old": session.ErrExpiredToken,
+			"bob":      session.ErrInvalidToken,
+			"userless": session.ErrInvalidToken,
+			"forged":   session.ErrInvalidToken,
+			"before":   session.ErrInvalidToken,
+			"old":      session.ErrExpiredToken,
 		} {
 			_, err := s.Refresh(t.Context(), token)
 			require.ErrorIs(t, err, want, token)
@@ -167,7 +182,7 @@ func TestRefreshing(t *testing.T) {
 		require.Equal(t, "ann", s.User())
 		require.Equal(t, "2", string(s.PublisherInfo("").ConnInfo))
 		_, err = r.session(nil).Refresh(t.Context(), "new")
-		require.ErrorIs(t, err, session.ErrInvalidToken, "who came without a token is nobody")
+		require.ErrorIs(t, err, session.ErrInvalidToken, "a client without a token is anonymous")
 
 		r.broker.on("revoked", func(context.Context) error { return errors.New("down") })
 		_, err = s.Refresh(t.Context(), "new")
@@ -175,15 +190,24 @@ func TestRefreshing(t *testing.T) {
 	})
 }
 
-// A new token does not take away what the backend gave when the client connected.
-func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
+// A new token does not take away what the connect hook gave.
+func TestRefreshKeepsOverrides(t *testing.T) {
 	r := newHarness(t)
-	r.answering(map[string]string{"connect": `{"result":{"user":"u-1","info":2,"expire_at":1800000000,"caps":[{"channels":["nobody:*"],"match":"wildcard","allow":["pub"]}]}}`})
-	r.tokens.connections = map[string]*auth.Claims{"ann": {User: "ann"}, "new": {User: "ann", Info: []byte(`3`), ExpiresAt: moment.Add(time.Hour)}, "short": {User: "ann", ExpiresAt: moment.Add(-time.Hour)}, "endless": {User: "ann"}, "other": {User: "u-1"}}
-	who, err := r.Identify(t.Context(), session.ConnectRequest{Token: "ann"})
+	r.answering(map[string]string{
+		"connect": `{"result":{"user":"u-1","info":2,"expire_at":1800000000,` +
+			`"caps":[{"channels":["nobody:*"],"match":"wildcard","allow":["pub"]}]}}`,
+	})
+	r.tokens.connections = map[string]*auth.Claims{
+		"ann":     {User: "ann"},
+		"new":     {User: "ann", Info: []byte(`3`), ExpiresAt: moment.Add(time.Hour)},
+		"short":   {User: "ann", ExpiresAt: moment.Add(-time.Hour)},
+		"endless": {User: "ann"},
+		"other":   {User: "u-1"},
+	}
+	client, err := r.Identify(t.Context(), session.ConnectRequest{Token: "ann"})
 	require.NoError(t, err)
 	s := session.New(&r.Options)
-	s.Bind(c1, who)
+	s.Bind(c1, client)
 	require.Equal(t, "u-1", s.User())
 
 	at, err := s.Refresh(t.Context(), "new")
@@ -209,48 +233,53 @@ func TestRefreshingKeepsWhatTheBackendSaid(t *testing.T) {
 	require.ErrorIs(t, err, session.ErrInvalidToken)
 }
 
-// A backend has the time that its hook gives it, which may be more than the broker has.
-func TestBackendsHaveTheirOwnTime(t *testing.T) {
+// A hook's timeout may be longer than the broker's.
+func TestSessionHooksHaveTheirOwnTimeout(t *testing.T) {
 	r := newHarness(t)
 	r.Timeout = 100 * time.Millisecond
-	answers := map[string]string{"connect": `{"result":{"user":"ann"}}`, "subscribe": `{"result":{}}`, "publish": `{"result":{}}`}
+	answers := map[string]string{
+		"connect":   `{"result":{"user":"ann"}}`,
+		"subscribe": `{"result":{}}`,
+		"publish":   `{"result":{}}`,
+	}
 	r.answering(answers).delay = 2 * r.Timeout
-	who, err := r.Identify(t.Context(), session.ConnectRequest{})
+	client, err := r.Identify(t.Context(), session.ConnectRequest{})
 	require.NoError(t, err)
 	s := session.New(&r.Options)
-	s.Bind(c1, who)
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}}, ignore))
+	s.Bind(c1, client)
+	require.NoError(t, s.Subscribe(t.Context(), to("a"), ignore))
 	_, err = s.Publish(t.Context(), session.Message{Channel: "a", Data: []byte("x")})
 	require.NoError(t, err)
 	s.Close()
 }
 
-// Who revokes tokens ends the connections that others can find. Who is not found yet looks again.
-func TestConfirming(t *testing.T) {
+// A revocation disconnects registered clients. A client that registers at the same time checks its token again.
+func TestCheckNotRevoked(t *testing.T) {
 	r := newHarness(t)
 	r.answering(map[string]string{"connect": `{"result":{"user":"u-1"}}`})
 	r.tokens.connections = map[string]*auth.Claims{"ann": {User: "ann", IssuedAt: moment}, "userless": {IssuedAt: moment}}
-	identified := map[string]session.Identity{}
+	identities := map[string]session.Identity{}
 	for _, token := range []string{"ann", "userless", ""} {
-		who, err := r.Identify(t.Context(), session.ConnectRequest{Token: token})
+		client, err := r.Identify(t.Context(), session.ConnectRequest{Token: token})
 		require.NoError(t, err)
-		require.NoError(t, r.CheckNotRevoked(t.Context(), who))
-		identified[token] = who
+		require.NoError(t, r.CheckNotRevoked(t.Context(), client))
+		identities[token] = client
 	}
 	require.NoError(t, r.broker.Revoke(t.Context(), "u-1", moment.Add(time.Second)))
-	require.NoError(t, r.CheckNotRevoked(t.Context(), identified["ann"]), "the token is of another user than the backend says")
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identities["ann"]),
+		"the token is of another user than the backend says")
 	require.NoError(t, r.broker.Revoke(t.Context(), "ann", moment.Add(time.Second)))
-	require.ErrorIs(t, r.CheckNotRevoked(t.Context(), identified["ann"]), session.ErrInvalidToken)
-	require.NoError(t, r.CheckNotRevoked(t.Context(), identified["userless"]))
-	require.NoError(t, r.CheckNotRevoked(t.Context(), identified[""]), "the backend's word is not a token")
+	require.ErrorIs(t, r.CheckNotRevoked(t.Context(), identities["ann"]), session.ErrInvalidToken)
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identities["userless"]))
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identities[""]), "the backend's word is not a token")
 
 	r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
-	require.ErrorIs(t, r.CheckNotRevoked(t.Context(), identified["ann"]), broker.ErrUnavailable)
-	require.NoError(t, r.CheckNotRevoked(t.Context(), identified[""]))
+	require.ErrorIs(t, r.CheckNotRevoked(t.Context(), identities["ann"]), broker.ErrUnavailable)
+	require.NoError(t, r.CheckNotRevoked(t.Context(), identities[""]))
 	r.Timeout = time.Millisecond
 	r.broker.on("revoked", func(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	require.ErrorIs(t, r.CheckNotRevoked(context.WithoutCancel(t.Context()), identified["ann"]), context.DeadlineExceeded)
+	require.ErrorIs(t, r.CheckNotRevoked(context.WithoutCancel(t.Context()), identities["ann"]), context.DeadlineExceeded)
 }

@@ -22,12 +22,18 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// named puts the client's id in the place of c1.
+// named returns a log in which c1 is replaced by the client's ID.
 func named(log string) string { return strings.ReplaceAll(log, "c1", c1.String()) }
 
-// keep makes others hear of the rig's clients. What it returns ends that when who left is out.
+// keep gives the harness a real presence keeper. end stops it after the members that left are out.
 func (r *harness) keep() (end func()) {
-	k := presence.New(presence.Options{Broker: r.broker, Hub: r.Hub, TTL: time.Minute, Grace: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	k := presence.New(presence.Options{
+		Broker: r.broker,
+		Hub:    r.Hub,
+		TTL:    time.Minute,
+		Grace:  15 * time.Second,
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	r.Presence = k
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -39,7 +45,7 @@ func (r *harness) keep() (end func()) {
 	}
 }
 
-// listener is a subscriber that writes down who came (+), who went (-), and what else it is told.
+// recordingSubscriber records joins (+), leaves (-) and the data of publications.
 type recordingSubscriber struct {
 	mu     sync.Mutex
 	frames map[transport.Frame]string
@@ -89,7 +95,7 @@ func (l *recordingSubscriber) heard() string {
 	return heard
 }
 
-// witness lets somebody listen to a channel who is not in it.
+// observe attaches a subscriber that is not in the channel's presence.
 func (r *harness) observe(name string) *recordingSubscriber {
 	r.t.Helper()
 	l := &recordingSubscriber{}
@@ -107,16 +113,16 @@ func (r *harness) members(name string) string {
 	return strings.Join(slices.Sorted(maps.Keys(members)), " ")
 }
 
-// A subscriber is there before its answer, and hears behind it that it has come.
-func TestSubscribersHearThemselvesJoin(t *testing.T) {
+// The client is in presence before it has its answer, and gets its own join after it.
+func TestSubscribePublishesOwnJoinAfterTheAnswer(t *testing.T) {
 	for _, name := range []string{"told:a", "told"} {
 		for _, serverSide := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				r := newHarness(t)
 				end := r.keep()
 				s, me, others := r.session(&auth.Claims{User: "ann"}), &recordingSubscriber{}, r.observe(name)
-				wish := session.SubscribeRequest{Channel: name, Subscriber: me, JoinLeave: true, ServerSide: serverSide}
-				require.NoError(t, s.Subscribe(t.Context(), wish, func(session.SubscribeResult) {
+				request := session.SubscribeRequest{Channel: name, Subscriber: me, JoinLeave: true, ServerSide: serverSide}
+				require.NoError(t, s.Subscribe(t.Context(), request, func(session.SubscribeResult) {
 					me.say("answer")
 					require.Equal(t, c1.String(), r.members(name))
 					require.Empty(t, others.heard())
@@ -128,8 +134,8 @@ func TestSubscribersHearThemselvesJoin(t *testing.T) {
 				synctest.Wait()
 				require.Empty(t, me.heard(), "it is not there any more")
 				require.Equal(t, named("-c1"), others.heard())
-				wish.JoinLeave = false
-				require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
+				request.JoinLeave = false
+				require.NoError(t, s.Subscribe(t.Context(), request, ignore))
 				require.Empty(t, me.heard(), "it did not ask")
 				require.Equal(t, named("+c1"), others.heard())
 				s.Close()
@@ -139,8 +145,8 @@ func TestSubscribersHearThemselvesJoin(t *testing.T) {
 	}
 }
 
-// A client without answers is there, and known to be, when its connection is.
-func TestAttachingIsToldOf(t *testing.T) {
+// The join of a client whose protocol has no answers is published when its connection opens.
+func TestAttachPublishesJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		end := r.keep()
@@ -157,26 +163,33 @@ func TestAttachingIsToldOf(t *testing.T) {
 	})
 }
 
-// Nobody hears of a client whose subscription did not come about, and it is not there.
-func TestNobodyHearsOfWhatFails(t *testing.T) {
+// A subscription that fails publishes no join and leaves no member.
+func TestSubscribePublishesNoJoinWhenItFails(t *testing.T) {
 	down := errors.New("down")
 	elsewhere := &broker.Position{Offset: 1, Epoch: "elsewhere"}
-	// during does something to a session while its stream is read.
+	// during runs do while the stream of the session's channel is read.
 	during := func(do func(s *session.Session) error) func(r *harness, s *session.Session) {
 		return func(r *harness, s *session.Session) {
 			r.broker.on("history", func(context.Context) error { return do(s) })
 		}
 	}
 	for name, c := range map[string]struct {
-		fail func(r *harness, s *session.Session)
-		wish session.SubscribeRequest
-		want error
+		fail    func(r *harness, s *session.Session)
+		request session.SubscribeRequest
+		want    error
 	}{
-		"from a position that is no more":             {func(*harness, *session.Session) {}, session.SubscribeRequest{Since: elsewhere, RequireComplete: true}, session.ErrUnrecoverable},
-		"its stream cannot be read":                   {during(func(*session.Session) error { return down }), session.SubscribeRequest{}, down},
-		"unsubscribed meanwhile":                      {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.SubscribeRequest{}, session.ErrSubscriptionEnded},
-		"closed meanwhile":                            {during(func(s *session.Session) error { s.Close(); return nil }), session.SubscribeRequest{}, session.ErrSubscriptionEnded},
-		"unsubscribed, and its stream cannot be read": {during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.SubscribeRequest{}, session.ErrSubscriptionEnded},
+		"from a position that is no more": {func(*harness, *session.Session) {},
+			session.SubscribeRequest{Since: elsewhere, RequireComplete: true}, session.ErrUnrecoverable},
+		"its stream cannot be read": {during(func(*session.Session) error { return down }),
+			session.SubscribeRequest{}, down},
+		"unsubscribed meanwhile": {
+			during(func(s *session.Session) error { s.Unsubscribe("told:a"); return nil }), session.SubscribeRequest{},
+			session.ErrSubscriptionEnded},
+		"closed meanwhile": {during(func(s *session.Session) error { s.Close(); return nil }), session.SubscribeRequest{},
+			session.ErrSubscriptionEnded},
+		"unsubscribed, and its stream cannot be read": {
+			during(func(s *session.Session) error { s.Unsubscribe("told:a"); return down }), session.SubscribeRequest{},
+			session.ErrSubscriptionEnded},
 	} {
 		for _, user := range []string{"ann", ""} {
 			t.Run(name+" "+user, func(t *testing.T) {
@@ -185,8 +198,8 @@ func TestNobodyHearsOfWhatFails(t *testing.T) {
 					end := r.keep()
 					s, me, others := r.session(&auth.Claims{User: user}), &recordingSubscriber{}, r.observe("told:a")
 					c.fail(r, s)
-					c.wish.Channel, c.wish.Subscriber, c.wish.JoinLeave = "told:a", me, true
-					require.ErrorIs(t, s.Subscribe(t.Context(), c.wish, func(session.SubscribeResult) { t.Error("told") }), c.want)
+					c.request.Channel, c.request.Subscriber, c.request.JoinLeave = "told:a", me, true
+					require.ErrorIs(t, s.Subscribe(t.Context(), c.request, func(session.SubscribeResult) { t.Error("told") }), c.want)
 					synctest.Wait()
 					require.Empty(t, r.members("told:a"))
 					time.Sleep(20 * time.Second)
@@ -200,8 +213,8 @@ func TestNobodyHearsOfWhatFails(t *testing.T) {
 	}
 }
 
-// A subscription that somebody ends as soon as it has begun is told of, and then its end.
-func TestEndsAreToldBehindBeginnings(t *testing.T) {
+// A subscription that is ended as soon as it has begun publishes its join, and then its leave.
+func TestUnsubscribePublishesLeaveAfterJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		end := r.keep()
@@ -213,7 +226,8 @@ func TestEndsAreToldBehindBeginnings(t *testing.T) {
 			r.broker.on("publish", nil)
 			return nil
 		})
-		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "told:a", Subscriber: &recordingSubscriber{}}, ignore))
+		require.NoError(t,
+			s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "told:a", Subscriber: &recordingSubscriber{}}, ignore))
 		synctest.Wait()
 		require.Equal(t, named("+c1 -c1"), others.heard())
 		require.Empty(t, r.members("told:a"))

@@ -25,8 +25,8 @@ type Message struct {
 }
 
 // Publish publishes a message and returns when the broker has it. It returns ErrChannelName, ErrNotAllowed,
-// ErrNotSubscribed, the publish hook's hooks.ErrDown, *hooks.Error or *hooks.Disconnect, broker.ErrIdempotencyConflict, or
-// an error that wraps broker.ErrUnavailable, after which the message may have been published.
+// ErrNotSubscribed, the publish hook's hooks.ErrDown, *hooks.Error or *hooks.Disconnect, broker.ErrIdempotencyConflict,
+// or an error that wraps broker.ErrUnavailable, after which the message may have been published.
 func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult, error) {
 	if err := CheckChannel(m.Channel); err != nil {
 		return broker.PublishResult{}, err
@@ -73,9 +73,9 @@ func (s *Session) askPublishHook(ctx context.Context, m Message, p *broker.Publi
 	return nil
 }
 
-// History reads a channel's stream: at most maxHistoryLimit publications and Options.MaxHistoryBytes. The result must not
-// be changed. It returns ErrChannelName, ErrNotSubscribed, ErrNotAvailable, ErrLimit, ErrUnrecoverable, or an error that
-// wraps broker.ErrUnavailable.
+// History reads a channel's stream: at most maxHistoryLimit publications and Options.MaxHistoryBytes. The result must
+// not be changed. It returns ErrChannelName, ErrNotSubscribed, ErrNotAvailable, ErrLimit, ErrUnrecoverable, or an error
+// that wraps broker.ErrUnavailable.
 func (s *Session) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
 	rule, err := s.readableRule(name, auth.History)
 	switch {
@@ -137,8 +137,8 @@ func (s *Session) readableRule(name string, p auth.Permission) (channel.Rule, er
 	return s.Rule(name), mayRead(p, s.identity(), name, hubSub != nil, g)
 }
 
-// Call hands a client's call to the rpc hook and returns the answer. It returns ErrNoBackend without a hook, and otherwise
-// the hook's hooks.ErrDown, *hooks.Error or *hooks.Disconnect.
+// Call hands a client's call to the rpc hook and returns the answer. It returns ErrNoBackend without a hook, and
+// otherwise the hook's hooks.ErrDown, *hooks.Error or *hooks.Disconnect.
 func (s *Session) Call(ctx context.Context, protocol, method string, data hooks.Payload) (hooks.Payload, error) {
 	if !s.options.Hooks.HasRPC() {
 		return hooks.Payload{}, ErrNoBackend

@@ -15,7 +15,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 )
 
-func TestPublishing(t *testing.T) {
+func TestPublish(t *testing.T) {
 	r := newHarness(t)
 	var counted []error
 	r.Published = func(_ time.Duration, err error) { counted = append(counted, err) }
@@ -29,7 +29,7 @@ func TestPublishing(t *testing.T) {
 	_, err = ann.Publish(t.Context(), message("history:a"))
 	require.ErrorIs(t, err, session.ErrNotSubscribed)
 	require.Empty(t, counted, "what was refused was no attempt")
-	require.NoError(t, ann.Subscribe(t.Context(), session.SubscribeRequest{Channel: "history:a", Subscriber: &fakeSubscriber{}}, ignore))
+	require.NoError(t, ann.Subscribe(t.Context(), to("history:a"), ignore))
 	first, err := ann.Publish(t.Context(), message("history:a"))
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), first.Offset)
@@ -45,31 +45,33 @@ func TestPublishing(t *testing.T) {
 	stream, err := ann.History(t.Context(), "history:a", broker.HistoryQuery{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, stream.Publications, 1)
-	require.Equal(t, &broker.ClientInfo{Client: c1.String(), User: "ann", ConnInfo: []byte(`{"name":1}`)}, stream.Publications[0].Info)
+	require.Equal(t, &broker.ClientInfo{Client: c1.String(), User: "ann", ConnInfo: []byte(`{"name":1}`)},
+		stream.Publications[0].Info)
 
-	nobody := r.session(nil)
-	_, err = nobody.Publish(t.Context(), message("anybody:a"))
+	anonymous := r.session(nil)
+	_, err = anonymous.Publish(t.Context(), message("anybody:a"))
 	require.NoError(t, err)
 	ann.Close()
 }
 
-func TestPublishingEndsWithItsTime(t *testing.T) {
+func TestPublishEndsAtItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		r.broker.on("publish", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
-		_, err := r.session(nil).Publish(context.WithoutCancel(t.Context()), session.Message{Channel: "anybody:a", Data: []byte("x")})
+		_, err := r.session(nil).Publish(context.WithoutCancel(t.Context()),
+			session.Message{Channel: "anybody:a", Data: []byte("x")})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, timeout, time.Since(start))
 	})
 }
 
-// A repetition is of what the client said, whatever the backend made of that.
-func TestRepetitionsAreTheClients(t *testing.T) {
+// A repeated message is recognised by the client's data, whatever the publish hook replaces it with.
+func TestPublishFingerprintsTheClientsData(t *testing.T) {
 	r := newHarness(t)
 	s := r.session(nil)
 	defer s.Close()
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "history:a", Subscriber: &fakeSubscriber{}}, ignore))
+	require.NoError(t, s.Subscribe(t.Context(), to("history:a"), ignore))
 	publish := func(said, made string) (broker.PublishResult, error) {
 		r.answering(map[string]string{"publish": `{"result":{"data":"` + made + `"}}`})
 		return s.Publish(t.Context(), session.Message{Channel: "history:a", Data: []byte(said), IdempotencyKey: "k"})
@@ -87,7 +89,7 @@ func TestRepetitionsAreTheClients(t *testing.T) {
 	require.Equal(t, `"1"`, string(stream.Publications[0].Data))
 }
 
-func TestBackendsChangeMessages(t *testing.T) {
+func TestPublishAppliesThePublishHook(t *testing.T) {
 	for answer, want := range map[string]string{
 		`{"result":{}}`:                              "hello/false",
 		`{"result":{"data":{"x":1}}}`:                `{"x":1}/false`,
@@ -98,7 +100,7 @@ func TestBackendsChangeMessages(t *testing.T) {
 		r := newHarness(t)
 		asked := r.answering(map[string]string{"publish": answer})
 		s := r.session(nil)
-		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "history:a", Subscriber: &fakeSubscriber{}}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), to("history:a"), ignore))
 		_, err := s.Publish(t.Context(), session.Message{Channel: "history:a", Data: []byte("hello"), Protocol: "plain"})
 		stream, readErr := s.History(t.Context(), "history:a", broker.HistoryQuery{Limit: -1})
 		require.NoError(t, readErr)
@@ -118,11 +120,12 @@ func TestBackendsChangeMessages(t *testing.T) {
 	}
 }
 
-func TestReadingHistory(t *testing.T) {
+func TestHistory(t *testing.T) {
 	r := newHarness(t)
 	var top broker.Position
 	for i := range 1200 {
-		got, err := r.broker.Publish(t.Context(), "history:a", broker.Publication{Data: fmt.Append(nil, i)}, broker.PublishOptions{History: r.Hub.Rule("history:a").History})
+		got, err := r.broker.Publish(t.Context(), "history:a", broker.Publication{Data: fmt.Append(nil, i)},
+			broker.PublishOptions{History: r.Hub.Rule("history:a").History})
 		require.NoError(t, err)
 		top = got.Position
 	}
@@ -130,7 +133,7 @@ func TestReadingHistory(t *testing.T) {
 	_, err := s.History(t.Context(), "history:a", broker.HistoryQuery{Limit: 1})
 	require.ErrorIs(t, err, session.ErrNotSubscribed)
 	for _, name := range []string{"history:a", "open"} {
-		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: name, Subscriber: &fakeSubscriber{}}, ignore))
+		require.NoError(t, s.Subscribe(t.Context(), to(name), ignore))
 	}
 	for name, c := range map[string]struct {
 		channel string
@@ -145,11 +148,14 @@ func TestReadingHistory(t *testing.T) {
 		"more":           {"history:a", broker.HistoryQuery{Limit: 1001}, 0, 0, session.ErrLimit},
 		"as many as may": {"history:a", broker.HistoryQuery{Limit: -1}, 1000, 1, nil},
 		"the latest":     {"history:a", broker.HistoryQuery{Limit: 2, Reverse: true}, 2, 1200, nil},
-		"since":          {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1199, Epoch: top.Epoch}}, 1, 1200, nil},
-		"another epoch":  {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1, Epoch: "x"}}, 0, 0, session.ErrUnrecoverable},
-		"no epoch":       {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1}}, 0, 0, session.ErrUnrecoverable},
-		"no history":     {"open", broker.HistoryQuery{Limit: 2}, 0, 0, session.ErrNotAvailable},
-		"bad name":       {"", broker.HistoryQuery{Limit: 2}, 0, 0, session.ErrChannelName},
+		"since": {"history:a",
+			broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1199, Epoch: top.Epoch}}, 1, 1200, nil},
+		"another epoch": {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1, Epoch: "x"}}, 0, 0,
+			session.ErrUnrecoverable},
+		"no epoch": {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1}}, 0, 0,
+			session.ErrUnrecoverable},
+		"no history": {"open", broker.HistoryQuery{Limit: 2}, 0, 0, session.ErrNotAvailable},
+		"bad name":   {"", broker.HistoryQuery{Limit: 2}, 0, 0, session.ErrChannelName},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stream, err := s.History(t.Context(), c.channel, c.query)
@@ -166,7 +172,7 @@ func TestReadingHistory(t *testing.T) {
 	s.Close()
 }
 
-func TestReadingPresence(t *testing.T) {
+func TestMembers(t *testing.T) {
 	r := newHarness(t)
 	_, _, err := r.broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c2", User: "bob"}, time.Minute)
 	require.NoError(t, err)
@@ -177,22 +183,26 @@ func TestReadingPresence(t *testing.T) {
 		require.Equal(t, err == nil, len(members) == 1 && clients == 1 && users == 1)
 		return err
 	}
-	nobody := r.session(nil)
-	require.ErrorIs(t, ask(nobody, "seen:a"), session.ErrNotSubscribed)
-	require.ErrorIs(t, ask(nobody, ""), session.ErrChannelName)
-	allowed := r.session(&auth.Claims{Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.Presence}}}})
+	anonymous := r.session(nil)
+	require.ErrorIs(t, ask(anonymous, "seen:a"), session.ErrNotSubscribed)
+	require.ErrorIs(t, ask(anonymous, ""), session.ErrChannelName)
+	allowed := r.session(&auth.Claims{
+		Caps: []auth.Capability{{Channels: []string{"*"}, Allow: []auth.Permission{auth.Presence}}},
+	})
 	require.NoError(t, ask(allowed, "seen:a"))
 	require.ErrorIs(t, ask(allowed, "open"), session.ErrNotAvailable)
 	_, err = allowed.History(t.Context(), "history:a", broker.HistoryQuery{})
 	require.ErrorIs(t, err, session.ErrNotSubscribed, "presence is not history")
 }
 
-func TestCalls(t *testing.T) {
+func TestCall(t *testing.T) {
 	r := newHarness(t)
 	_, err := r.session(nil).Call(t.Context(), "json", "m", hooks.Payload{})
 	require.ErrorIs(t, err, session.ErrNoBackend)
 	asked := r.answering(map[string]string{"rpc": `{"result":{"data":{"id":17}}}`})
-	got, err := r.session(&auth.Claims{User: "ann"}).Call(t.Context(), "json", "m", hooks.Payload{Bytes: []byte(`{"x":1}`)})
+	got, err := r.session(&auth.Claims{
+		User: "ann",
+	}).Call(t.Context(), "json", "m", hooks.Payload{Bytes: []byte(`{"x":1}`)})
 	require.NoError(t, err)
 	require.Equal(t, `{"id":17}`, string(got.Bytes))
 	for _, part := range []string{`"method":"m"`, `"user":"ann"`, `"client":"` + c1.String() + `"`, `"data":{"x":1}`} {

@@ -21,8 +21,8 @@ func (o *Options) readHistory(ctx context.Context, name string, q broker.History
 	})
 }
 
-// readMembers reads the presence of a channel; clients that want the same share a read. Presence has no pages, so that it
-// returns ErrTooManyMembers for more than MaxHistoryBytes.
+// readMembers reads the presence of a channel; clients that want the same share a read. Presence has no pages, so that
+// it returns ErrTooManyMembers for more than MaxHistoryBytes.
 func (o *Options) readMembers(ctx context.Context, name string) (map[string]broker.ClientInfo, error) {
 	read := func(ctx context.Context) (map[string]broker.ClientInfo, error) {
 		members, err := o.Broker.Members(ctx, name, o.MaxHistoryBytes)

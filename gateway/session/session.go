@@ -3,8 +3,8 @@
 // and a Session.
 //
 // identify.go finds out the client's identity, access.go decides what it allows, subscribe.go and publish.go carry out
-// what the client asks for. subscriptions.go keeps the list of subscriptions, end.go ends them, read.go and coalescer.go
-// read the broker for many clients at once.
+// what the client asks for. subscriptions.go keeps the list of subscriptions, end.go ends them, read.go and
+// coalescer.go read the broker for many clients at once.
 package session
 
 import (
@@ -85,8 +85,8 @@ type Session struct {
 // New returns a session without subscriptions. The caller must Close it.
 func New(o *Options) Session { return Session{options: o} }
 
-// Bind sets the client's connection and identity. A protocol that subscribes during the handshake calls it with uuid.Nil
-// first, and again when the connection exists.
+// Bind sets the client's connection and identity. A protocol that subscribes during the handshake calls it with
+// uuid.Nil first, and again when the connection exists.
 func (s *Session) Bind(connection uuid.UUID, identity Identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,8 +168,8 @@ func (s *Session) clientInfo(g *grant) broker.ClientInfo {
 	return i
 }
 
-// Close ends all subscriptions, and makes later ones fail with ErrSubscriptionEnded. The client stays in presence for the
-// grace period.
+// Close ends all subscriptions, and makes later ones fail with ErrSubscriptionEnded. The client stays in presence for
+// the grace period.
 func (s *Session) Close() {
 	s.mu.Lock()
 	ended := s.subscriptions

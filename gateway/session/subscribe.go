@@ -61,7 +61,8 @@ type SubscribeResult struct {
 }
 
 // Subscribe subscribes the client to a channel. begun is called once, before the first publication is delivered, with a
-// result whose slices must not be changed. After an error begun was not called, and nothing of the subscription is left.
+// result whose slices must not be changed. After an error begun was not called, and nothing of the subscription is
+// left.
 //
 // Besides the errors of authorisation (ErrNotAllowed, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable,
 // ErrInfoTooLarge, hooks.ErrDown, *hooks.Error and *hooks.Disconnect) it returns ErrChannelName, ErrSubscribed,
@@ -295,9 +296,9 @@ func (s *Session) attach(
 	return err
 }
 
-// Renew takes a new token for a subscription, whose claims hold from then on, and returns when the subscription expires;
-// zero means never. It returns ErrNotSubscribed without a subscription, ErrSubscriptionEnded when it ends meanwhile,
-// ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable, or an error that wraps broker.ErrUnavailable.
+// Renew takes a new token for a subscription, whose claims hold from then on, and returns when the subscription
+// expires; zero means never. It returns ErrNotSubscribed without a subscription, ErrSubscriptionEnded when it ends
+// meanwhile, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable, or an error that wraps broker.ErrUnavailable.
 func (s *Session) Renew(
 	ctx context.Context, channel, token string, expired func(channel string),
 ) (expiresAt time.Time, err error) {

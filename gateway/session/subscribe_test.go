@@ -18,20 +18,33 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-func TestChannelNames(t *testing.T) {
+func TestCheckChannel(t *testing.T) {
 	for name, good := range map[string]bool{
-		"a": true, "kanal:ä": true, "with space": true, "*": true, strings.Repeat("x", 255): true,
-		"": false, strings.Repeat("x", 256): false, "a\x00": false, "a\n": false, "\x7f": false, "\u0085": false, "\xff": false, "a\xc3": false,
+		"a":                      true,
+		"kanal:ä":                true,
+		"with space":             true,
+		"*":                      true,
+		strings.Repeat("x", 255): true,
+		"":                       false,
+		strings.Repeat("x", 256): false,
+		"a\x00":                  false,
+		"a\n":                    false,
+		"\x7f":                   false,
+		"\u0085":                 false,
+		"\xff":                   false,
+		"a\xc3":                  false,
 	} {
 		require.Equal(t, good, session.CheckChannel(name) == nil, "%q", name)
 	}
 }
 
-func TestSubscribingAndItsEnd(t *testing.T) {
+func TestSubscribeAndUnsubscribe(t *testing.T) {
 	r := newHarness(t)
 	s, m := r.session(nil), &fakeSubscriber{}
 	var told session.SubscribeResult
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, func(x session.SubscribeResult) { told = x }))
+	require.NoError(t,
+		s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m},
+			func(x session.SubscribeResult) { told = x }))
 	require.True(t, told.Rule.Presence)
 	require.False(t, told.Positioned)
 	require.Equal(t, "+seen:a:c1 !seen:a:c1", r.presence.read())
@@ -40,7 +53,8 @@ func TestSubscribingAndItsEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, m.count())
 
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, ignore), session.ErrSubscribed)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, ignore),
+		session.ErrSubscribed)
 	require.True(t, s.Unsubscribe("seen:a"))
 	require.False(t, s.Unsubscribe("seen:a"))
 	require.Equal(t, "-seen:a:c1", r.presence.read(), "and said so, once")
@@ -49,51 +63,68 @@ func TestSubscribingAndItsEnd(t *testing.T) {
 	require.Equal(t, 1, m.count())
 
 	for i := range 4 {
-		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: fmt.Sprint("seen:", i), Subscriber: m}, ignore))
+		require.NoError(t,
+			s.Subscribe(t.Context(), session.SubscribeRequest{Channel: fmt.Sprint("seen:", i), Subscriber: m}, ignore))
 	}
 	err = s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:5", Subscriber: m}, ignore)
 	require.ErrorIs(t, err, session.ErrTooManyChannels)
 	require.ErrorContains(t, err, "the limit is 4")
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "", Subscriber: m}, ignore), session.ErrChannelName)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "", Subscriber: m}, ignore),
+		session.ErrChannelName)
 	_ = r.presence.read()
 	s.Close()
-	require.ElementsMatch(t, []string{"~seen:0:c1", "~seen:1:c1", "~seen:2:c1", "~seen:3:c1"}, strings.Fields(r.presence.read()))
+	require.ElementsMatch(t, []string{"~seen:0:c1", "~seen:1:c1", "~seen:2:c1", "~seen:3:c1"},
+		strings.Fields(r.presence.read()))
 	require.Empty(t, s.Channels())
 	s.Close()
 	require.Empty(t, r.presence.read())
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, ignore), session.ErrSubscriptionEnded)
+	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: m}, ignore),
+		session.ErrSubscriptionEnded)
 	require.Empty(t, r.presence.read(), "what is closed stays closed")
 }
 
-// What a subscription begins with depends on its rule and on what the client wants.
-func TestWhoIsPositioned(t *testing.T) {
+// The position that a subscription begins with depends on the rule and on the client's request.
+func TestSubscribePositions(t *testing.T) {
 	for name, c := range map[string]struct {
 		channel              string
 		positioned, want     bool
 		since                *broker.Position
 		recovered, publishes bool
 	}{
-		"no history":                   {channel: "a"},
-		"no history, wanted":           {channel: "a", positioned: true},
-		"history":                      {channel: "history:a"},
-		"history, wanted":              {channel: "history:a", positioned: true, want: true},
-		"history without recovery":     {channel: "history:a", positioned: true, since: &broker.Position{}, want: true},
-		"recovery, not wanted":         {channel: "kept:a", want: true},
-		"recovery from nowhere":        {channel: "kept:a", since: &broker.Position{Epoch: "x"}, want: true},
-		"recovery from the beginning":  {channel: "kept:a", since: &broker.Position{Epoch: "right"}, want: true, recovered: true},
+		"no history":               {channel: "a"},
+		"no history, wanted":       {channel: "a", positioned: true},
+		"history":                  {channel: "history:a"},
+		"history, wanted":          {channel: "history:a", positioned: true, want: true},
+		"history without recovery": {channel: "history:a", positioned: true, since: &broker.Position{}, want: true},
+		"recovery, not wanted":     {channel: "kept:a", want: true},
+		"recovery from nowhere":    {channel: "kept:a", since: &broker.Position{Epoch: "x"}, want: true},
+		"recovery from the beginning": {
+			channel:   "kept:a",
+			since:     &broker.Position{Epoch: "right"},
+			want:      true,
+			recovered: true,
+		},
 		"recovery from beyond the end": {channel: "kept:a", since: &broker.Position{Epoch: "right", Offset: 99}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)
-			top, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
+			top, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")},
+				broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
 			require.NoError(t, err)
 			if c.since != nil && c.since.Epoch == "right" {
 				c.since.Epoch = top.Epoch
 			}
 			s := r.session(nil)
 			var told session.SubscribeResult
-			require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: c.channel, Subscriber: &fakeSubscriber{}, Positioned: c.positioned, Since: c.since},
-				func(x session.SubscribeResult) { told = x }))
+			require.NoError(t,
+				s.Subscribe(t.Context(),
+					session.SubscribeRequest{
+						Channel:    c.channel,
+						Subscriber: &fakeSubscriber{},
+						Positioned: c.positioned,
+						Since:      c.since,
+					},
+					func(x session.SubscribeResult) { told = x }))
 			require.Equal(t, c.want, told.Positioned)
 			require.Equal(t, c.recovered, told.Recovered)
 			if c.want {
@@ -109,30 +140,42 @@ func TestWhoIsPositioned(t *testing.T) {
 	}
 }
 
-// Who wants all or nothing gets nothing, not even for a moment, where something is missing.
-func TestAllOrNothing(t *testing.T) {
+// RequireComplete makes no subscription, not even for a moment, where something is missing.
+func TestSubscribeRequireComplete(t *testing.T) {
 	for name, c := range map[string]struct {
 		channel string
 		since   func(top broker.Position) *broker.Position
 		want    error
 	}{
-		"all is there":     {"kept:a", func(top broker.Position) *broker.Position { return &broker.Position{Epoch: top.Epoch} }, nil},
-		"nothing was had":  {"kept:a", func(broker.Position) *broker.Position { return nil }, nil},
-		"another epoch":    {"kept:a", func(broker.Position) *broker.Position { return &broker.Position{Epoch: "x"} }, session.ErrUnrecoverable},
-		"beyond the end":   {"kept:a", func(top broker.Position) *broker.Position { return &broker.Position{Offset: 9, Epoch: top.Epoch} }, session.ErrUnrecoverable},
-		"without recovery": {"history:a", func(top broker.Position) *broker.Position { return &top }, session.ErrUnrecoverable},
+		"all is there": {"kept:a",
+			func(top broker.Position) *broker.Position { return &broker.Position{Epoch: top.Epoch} }, nil},
+		"nothing was had": {"kept:a", func(broker.Position) *broker.Position { return nil }, nil},
+		"another epoch": {"kept:a", func(broker.Position) *broker.Position { return &broker.Position{Epoch: "x"} },
+			session.ErrUnrecoverable},
+		"beyond the end": {"kept:a",
+			func(top broker.Position) *broker.Position { return &broker.Position{Offset: 9, Epoch: top.Epoch} },
+			session.ErrUnrecoverable},
+		"without recovery": {"history:a", func(top broker.Position) *broker.Position { return &top },
+			session.ErrUnrecoverable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)
 			publish := func() broker.Position {
-				got, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
+				got, err := r.broker.Publish(t.Context(), c.channel, broker.Publication{Data: []byte("x")},
+					broker.PublishOptions{History: r.Hub.Rule(c.channel).History})
 				require.NoError(t, err)
 				return got.Position
 			}
 			since := c.since(publish())
 			s, m, told := r.session(nil), &fakeSubscriber{}, false
-			wish := session.SubscribeRequest{Channel: c.channel, Subscriber: m, RequireComplete: true, Positioned: true, Since: since}
-			require.ErrorIs(t, s.Subscribe(t.Context(), wish, func(session.SubscribeResult) { told = true }), c.want)
+			request := session.SubscribeRequest{
+				Channel:         c.channel,
+				Subscriber:      m,
+				RequireComplete: true,
+				Positioned:      true,
+				Since:           since,
+			}
+			require.ErrorIs(t, s.Subscribe(t.Context(), request, func(session.SubscribeResult) { told = true }), c.want)
 			require.Equal(t, c.want == nil, told)
 			publish()
 			if c.want == nil {
@@ -146,22 +189,27 @@ func TestAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestSubscriptionTokens(t *testing.T) {
+func TestSubscribeVerifiesTokens(t *testing.T) {
 	r := newHarness(t)
-	r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", Info: []byte(`{"role":1}`), Allow: []auth.Permission{auth.Publish}}
+	r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{
+		User:    "ann",
+		Channel: "closed:a",
+		Info:    []byte(`{"role":1}`),
+		Allow:   []auth.Permission{auth.Publish},
+	}
 	r.tokens.errors["old"] = fmt.Errorf("%w: it was good", auth.ErrExpired)
 	r.tokens.errors["away"] = fmt.Errorf("%w: no keys", auth.ErrUnavailable)
 	r.tokens.errors["off"] = auth.ErrOff
 	ann := &auth.Claims{User: "ann", Info: []byte(`{"name":1}`)}
 	for name, c := range map[string]struct {
-		who            *auth.Claims
+		client         *auth.Claims
 		channel, token string
 		want           error
 	}{
 		"none":            {ann, "closed:a", "", session.ErrNotAllowed},
 		"good":            {ann, "closed:a", "good", nil},
 		"another user":    {&auth.Claims{User: "bob"}, "closed:a", "good", session.ErrInvalidToken},
-		"nobody":          {nil, "closed:a", "good", session.ErrInvalidToken},
+		"anonymous":       {nil, "closed:a", "good", session.ErrInvalidToken},
 		"another channel": {ann, "closed:b", "good", session.ErrInvalidToken},
 		"not needed, bad": {ann, "open", "forged", session.ErrInvalidToken},
 		"expired":         {ann, "closed:a", "old", session.ErrExpiredToken},
@@ -169,11 +217,19 @@ func TestSubscriptionTokens(t *testing.T) {
 		"no tokens here":  {ann, "closed:a", "off", session.ErrInvalidToken},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := r.session(c.who)
-			err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: c.channel, Subscriber: &fakeSubscriber{}, Token: c.token}, ignore)
+			s := r.session(c.client)
+			err := s.Subscribe(t.Context(),
+				session.SubscribeRequest{Channel: c.channel, Subscriber: &fakeSubscriber{}, Token: c.token}, ignore)
 			require.ErrorIs(t, err, c.want)
 			if c.want == nil {
-				require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "ann", ConnInfo: []byte(`{"name":1}`), ChanInfo: []byte(`{"role":1}`)}, s.PublisherInfo(c.channel))
+				require.Equal(t,
+					broker.ClientInfo{
+						Client:   c1.String(),
+						User:     "ann",
+						ConnInfo: []byte(`{"name":1}`),
+						ChanInfo: []byte(`{"role":1}`),
+					},
+					s.PublisherInfo(c.channel))
 			} else {
 				require.Empty(t, s.Channels())
 			}
@@ -181,13 +237,15 @@ func TestSubscriptionTokens(t *testing.T) {
 		})
 	}
 	s := r.session(nil)
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, ServerSide: true}, ignore), "the server asks nobody")
+	require.NoError(t,
+		s.Subscribe(t.Context(),
+			session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, ServerSide: true}, ignore),
+		"the server needs no permission")
 	s.Close()
 }
 
-// The subscription ends while it begins: whatever had been done by then is undone, and whoever waits is
-// told.
-func TestEndWhileItBegins(t *testing.T) {
+// A subscription that is ended while it begins is undone, and its caller gets ErrSubscriptionEnded.
+func TestSubscribeEndedWhileItBegins(t *testing.T) {
 	ends := map[string]func(s *session.Session){
 		"unsubscribed": func(s *session.Session) { s.Unsubscribe("kept:a") },
 		"closed":       func(s *session.Session) { s.Close() },
@@ -218,11 +276,12 @@ func TestEndWhileItBegins(t *testing.T) {
 					r := newHarness(t)
 					s, m := r.session(nil), &fakeSubscriber{}
 					c.hold(r, func() { end(s) })
-					err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m}, func(session.SubscribeResult) { t.Error("told") })
+					err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m},
+						func(session.SubscribeResult) { t.Error("told") })
 					require.ErrorIs(t, err, session.ErrSubscriptionEnded)
 					require.Equal(t, c.log, r.presence.read(), "the last word is that nothing came of it")
 					require.Empty(t, s.Channels())
-					r.Hub.CountSubscribers(func(string, int) { t.Error("somebody is still there") })
+					r.Hub.CountSubscribers(func(string, int) { t.Error("a subscriber is left") })
 					time.Sleep(2 * time.Second)
 					require.Zero(t, r.Hub.Channels(), "and nothing is held")
 				})
@@ -231,7 +290,7 @@ func TestEndWhileItBegins(t *testing.T) {
 	}
 }
 
-// The backend ends a subscription, once and again, before it answers the hook that asks about it.
+// The backend ends a subscription before it answers the subscribe hook.
 func TestSubscribeEndedByItsHook(t *testing.T) {
 	for name, end := range map[string]func(s *session.Session){
 		"unsubscribed":       func(s *session.Session) { s.Unsubscribe("seen:a") },
@@ -240,7 +299,7 @@ func TestSubscribeEndedByItsHook(t *testing.T) {
 	} {
 		for how, subscribe := range map[string]func(*session.Session) error{
 			"subscribe": func(s *session.Session) error {
-				return s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: &fakeSubscriber{}}, func(session.SubscribeResult) { t.Error("told") })
+				return s.Subscribe(t.Context(), to("seen:a"), func(session.SubscribeResult) { t.Error("told") })
 			},
 			"reserve": func(s *session.Session) error {
 				return s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:a"})
@@ -263,7 +322,7 @@ func TestSubscribeEndedByItsHook(t *testing.T) {
 	}
 }
 
-// A reservation whose time is over, or that the server ends, before its delivery begins.
+// A reservation expires, or is ended, before its delivery begins.
 func TestAttachAfterTheReservationEnded(t *testing.T) {
 	for name, during := range map[string]func(s *session.Session){
 		"expired":      func(*session.Session) { time.Sleep(time.Minute) },
@@ -274,7 +333,11 @@ func TestAttachAfterTheReservationEnded(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newHarness(t)
 				s := r.session(nil)
-				reserved := session.SubscribeRequest{Channel: "seen:a", ServerSide: true, ExpiresAt: time.Now().Add(30 * time.Second)}
+				reserved := session.SubscribeRequest{
+					Channel:    "seen:a",
+					ServerSide: true,
+					ExpiresAt:  time.Now().Add(30 * time.Second),
+				}
 				require.NoError(t, s.Reserve(t.Context(), reserved))
 				r.presence.during = func(context.Context) error { during(s); return nil }
 				require.ErrorIs(t, s.Attach(t.Context(), "seen:a", &fakeSubscriber{}), session.ErrSubscriptionEnded)
@@ -288,15 +351,17 @@ func TestAttachAfterTheReservationEnded(t *testing.T) {
 	}
 }
 
-// One that was ended and one that came after it do not take each other's place.
-func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
+// An ended subscription and a later one to the same channel do not take each other's slot.
+func TestSubscribeAgainWhileTheFirstIsMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		r.broker.holdConfirmations()
 		s := r.session(nil)
 		results := make(chan string, 2)
 		subscribe := func(name string) {
-			err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "seen:a", Subscriber: &fakeSubscriber{}, ServerSide: true, Info: []byte(name)}, func(session.SubscribeResult) { results <- name })
+			err := s.Subscribe(t.Context(),
+				session.SubscribeRequest{Channel: "seen:a", Subscriber: &fakeSubscriber{}, ServerSide: true, Info: []byte(name)},
+				func(session.SubscribeResult) { results <- name })
 			if err != nil {
 				results <- name + ": " + err.Error()
 			}
@@ -307,7 +372,8 @@ func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
 		go subscribe("second")
 		synctest.Wait()
 		r.broker.confirm()
-		require.ElementsMatch(t, []string{"first: " + session.ErrSubscriptionEnded.Error(), "second"}, []string{<-results, <-results})
+		require.ElementsMatch(t, []string{"first: " + session.ErrSubscriptionEnded.Error(), "second"},
+			[]string{<-results, <-results})
 		require.Equal(t, "+seen:a:c1second !seen:a:c1", r.presence.read())
 		require.Equal(t, "second", string(s.PublisherInfo("seen:a").ChanInfo))
 		s.Close()
@@ -316,7 +382,7 @@ func TestTwoSubscriptionsToTheSameChannel(t *testing.T) {
 	})
 }
 
-func TestWhatFailsLeavesNothingBehind(t *testing.T) {
+func TestSubscribeThatFailsLeavesNothingBehind(t *testing.T) {
 	down := errors.New("down")
 	for name, c := range map[string]struct {
 		fail func(r *harness)
@@ -324,8 +390,11 @@ func TestWhatFailsLeavesNothingBehind(t *testing.T) {
 		log  string
 	}{
 		"the broker does not subscribe": {func(r *harness) { r.broker.holdConfirmations() }, broker.ErrUnavailable, ""},
-		"it cannot be made present":     {func(r *harness) { r.presence.during = func(context.Context) error { return down } }, down, ""},
-		"its stream cannot be read":     {func(r *harness) { r.broker.on("history", func(context.Context) error { return down }) }, down, "+kept:a:c1 xkept:a:c1"},
+		"it cannot be made present": {
+			func(r *harness) { r.presence.during = func(context.Context) error { return down } }, down, ""},
+		"its stream cannot be read": {
+			func(r *harness) { r.broker.on("history", func(context.Context) error { return down }) }, down,
+			"+kept:a:c1 xkept:a:c1"},
 		"its stream is read for too long": {func(r *harness) {
 			r.broker.on("history", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		}, broker.ErrUnavailable, "+kept:a:c1 xkept:a:c1"},
@@ -335,7 +404,7 @@ func TestWhatFailsLeavesNothingBehind(t *testing.T) {
 				r := newHarness(t)
 				c.fail(r)
 				s := r.session(nil)
-				err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: &fakeSubscriber{}}, func(session.SubscribeResult) { t.Error("told") })
+				err := s.Subscribe(t.Context(), to("kept:a"), func(session.SubscribeResult) { t.Error("told") })
 				require.ErrorIs(t, err, c.want)
 				require.Equal(t, c.log, r.presence.read())
 				require.Empty(t, s.Channels())
@@ -344,14 +413,14 @@ func TestWhatFailsLeavesNothingBehind(t *testing.T) {
 				r.broker.confirm()
 				r.presence.during = nil
 				r.broker.on("history", nil)
-				require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: &fakeSubscriber{}}, ignore), "its place is free")
+				require.NoError(t, s.Subscribe(t.Context(), to("kept:a"), ignore), "its place is free")
 				s.Close()
 			})
 		})
 	}
 }
 
-func TestSubscriptionsExpire(t *testing.T) {
+func TestSubscribeExpires(t *testing.T) {
 	for name, c := range map[string]struct {
 		in        time.Duration
 		renewable bool
@@ -368,7 +437,12 @@ func TestSubscriptionsExpire(t *testing.T) {
 				ended := make(chan string, 1)
 				start := time.Now()
 				require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{
-					Channel: "seen:a", Subscriber: &fakeSubscriber{}, ServerSide: true, Renewable: c.renewable, ExpiresAt: start.Add(c.in), Expired: func(name string) { ended <- name },
+					Channel:    "seen:a",
+					Subscriber: &fakeSubscriber{},
+					ServerSide: true,
+					Renewable:  c.renewable,
+					ExpiresAt:  start.Add(c.in),
+					Expired:    func(name string) { ended <- name },
 				}, ignore))
 				require.Equal(t, "seen:a", <-ended)
 				require.Equal(t, c.ends, time.Since(start))
@@ -379,22 +453,28 @@ func TestSubscriptionsExpire(t *testing.T) {
 	}
 }
 
-func TestTheTimeOfAnEndedSubscriptionEndsNothing(t *testing.T) {
+func TestExpireOfAnEndedSubscriptionEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		s := r.session(nil)
-		wish := session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, ServerSide: true, ExpiresAt: time.Now().Add(time.Minute), Expired: func(string) { t.Error("told") }}
-		require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
+		request := session.SubscribeRequest{
+			Channel:    "a",
+			Subscriber: &fakeSubscriber{},
+			ServerSide: true,
+			ExpiresAt:  time.Now().Add(time.Minute),
+			Expired:    func(string) { t.Error("told") },
+		}
+		require.NoError(t, s.Subscribe(t.Context(), request, ignore))
 		s.Unsubscribe("a")
-		wish.ExpiresAt = time.Time{}
-		require.NoError(t, s.Subscribe(t.Context(), wish, ignore))
+		request.ExpiresAt = time.Time{}
+		require.NoError(t, s.Subscribe(t.Context(), request, ignore))
 		time.Sleep(time.Hour)
 		require.Equal(t, []string{"a"}, s.Channels())
 		s.Close()
 	})
 }
 
-func TestRenewals(t *testing.T) {
+func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		start := time.Now()
@@ -413,7 +493,16 @@ func TestRenewals(t *testing.T) {
 		s := r.session(nil)
 		ended := make(chan string, 1)
 		expired := func(name string) { ended <- name }
-		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "nobody:a", Subscriber: &fakeSubscriber{}, Token: "first", Renewable: true, Expired: expired}, ignore))
+		require.NoError(t,
+			s.Subscribe(t.Context(),
+				session.SubscribeRequest{
+					Channel:    "nobody:a",
+					Subscriber: &fakeSubscriber{},
+					Token:      "first",
+					Renewable:  true,
+					Expired:    expired,
+				},
+				ignore))
 		publish := func() error {
 			_, err := s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
 			return err
@@ -453,8 +542,8 @@ func TestRenewals(t *testing.T) {
 	})
 }
 
-// A revocation is of all of a user's tokens, also those for one channel.
-func TestRevokedSubscriptionTokens(t *testing.T) {
+// A revocation is of all of a user's tokens, subscription tokens included.
+func TestSubscribeRefusesRevokedTokens(t *testing.T) {
 	for name, c := range map[string]struct {
 		issued, revoked time.Time
 		away            bool
@@ -470,7 +559,11 @@ func TestRevokedSubscriptionTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)
-			r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", IssuedAt: moment.Add(time.Hour)}
+			r.tokens.subscriptions["good"] = &auth.SubscriptionClaims{
+				User:     "ann",
+				Channel:  "closed:a",
+				IssuedAt: moment.Add(time.Hour),
+			}
 			r.tokens.subscriptions["asked"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a", IssuedAt: c.issued}
 			if !c.revoked.IsZero() {
 				require.NoError(t, r.broker.Revoke(t.Context(), "ann", c.revoked))
@@ -478,7 +571,8 @@ func TestRevokedSubscriptionTokens(t *testing.T) {
 			s := r.session(&auth.Claims{User: "ann"})
 			defer s.Close()
 			subscribe := func(token string) error {
-				return s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, Token: token}, ignore)
+				return s.Subscribe(t.Context(),
+					session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, Token: token}, ignore)
 			}
 			require.NoError(t, subscribe("good"))
 			if c.away {
@@ -493,12 +587,12 @@ func TestRevokedSubscriptionTokens(t *testing.T) {
 	}
 }
 
-// A client may renew its tokens as often as it likes: the end that the backend has set comes.
-func TestRenewalsKeepTheBackendsEnd(t *testing.T) {
+// No renewal moves the end that the subscribe hook set.
+func TestRenewKeepsTheHooksEnd(t *testing.T) {
 	end := time.Unix(4_000_000_000, 0)
 	for name, c := range map[string]struct {
 		answer string
-		// first and second are the tokens' ends, told and renewed what the client is told.
+		// first and second are the ends of the tokens, told and renewed those that the client learns.
 		first, second, told, renewed time.Time
 	}{
 		"both later":        {`{"expire_at":4000000000}`, end.Add(time.Hour), end.Add(2 * time.Hour), end, end},
@@ -516,8 +610,13 @@ func TestRenewalsKeepTheBackendsEnd(t *testing.T) {
 			s := r.session(nil)
 			defer s.Close()
 			var told session.SubscribeResult
-			wish := session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}, Token: "first", Renewable: true}
-			require.NoError(t, s.Subscribe(t.Context(), wish, func(x session.SubscribeResult) { told = x }))
+			request := session.SubscribeRequest{
+				Channel:    "closed:a",
+				Subscriber: &fakeSubscriber{},
+				Token:      "first",
+				Renewable:  true,
+			}
+			require.NoError(t, s.Subscribe(t.Context(), request, func(x session.SubscribeResult) { told = x }))
 			require.Equal(t, c.told, told.ExpiresAt)
 			for range 2 {
 				at, err := s.Renew(t.Context(), "closed:a", "second", nil)
@@ -526,25 +625,36 @@ func TestRenewalsKeepTheBackendsEnd(t *testing.T) {
 			}
 		})
 	}
-	// Without a token to subscribe, too.
+	// The same holds for a subscription that began without a token.
 	r := newHarness(t)
 	r.answering(map[string]string{"subscribe": `{"result":{"expire_at":4000000000}}`})
 	r.tokens.subscriptions["first"] = &auth.SubscriptionClaims{Channel: "a"}
 	s := r.session(nil)
 	defer s.Close()
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, Renewable: true}, ignore))
+	require.NoError(t,
+		s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, Renewable: true},
+			ignore))
 	at, err := s.Renew(t.Context(), "a", "first", nil)
 	require.NoError(t, err)
 	require.Equal(t, end, at)
 }
 
-func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
+func TestSubscribeAppliesTheSubscribeHook(t *testing.T) {
 	r := newHarness(t)
-	asked := r.answering(map[string]string{"subscribe": `{"result":{"info":{"seat":3},"data":{"topic":1},"expire_at":4000000000}}`})
+	asked := r.answering(map[string]string{
+		"subscribe": `{"result":{"info":{"seat":3},"data":{"topic":1},"expire_at":4000000000}}`,
+	})
 	s := r.session(&auth.Claims{User: "ann"})
 	var told session.SubscribeResult
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, Protocol: "json", Data: hooks.Payload{Bytes: []byte(`{"x":1}`)}},
-		func(x session.SubscribeResult) { told = x }))
+	require.NoError(t,
+		s.Subscribe(t.Context(),
+			session.SubscribeRequest{
+				Channel:    "a",
+				Subscriber: &fakeSubscriber{},
+				Protocol:   "json",
+				Data:       hooks.Payload{Bytes: []byte(`{"x":1}`)},
+			},
+			func(x session.SubscribeResult) { told = x }))
 	require.Equal(t, `{"topic":1}`, string(told.Data.Bytes))
 	require.Equal(t, time.Unix(4_000_000_000, 0), told.ExpiresAt)
 	require.Equal(t, `{"seat":3}`, string(s.PublisherInfo("a").ChanInfo))
@@ -552,10 +662,12 @@ func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
 	for _, part := range []string{`"client":"` + c1.String() + `"`, `"user":"ann"`, `"channel":"a"`, `"data":{"x":1}`} {
 		require.Contains(t, asked.all()[0], part)
 	}
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}}, ignore), session.ErrSubscribed)
-	require.ErrorIs(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "closed:a", Subscriber: &fakeSubscriber{}}, ignore), session.ErrNotAllowed)
-	require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "b", Subscriber: &fakeSubscriber{}, ServerSide: true}, ignore))
-	require.Len(t, asked.all(), 1, "nobody asks about what is not possible, or not the client's wish")
+	require.ErrorIs(t, s.Subscribe(t.Context(), to("a"), ignore), session.ErrSubscribed)
+	require.ErrorIs(t, s.Subscribe(t.Context(), to("closed:a"), ignore), session.ErrNotAllowed)
+	require.NoError(t,
+		s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "b", Subscriber: &fakeSubscriber{}, ServerSide: true},
+			ignore))
+	require.Len(t, asked.all(), 1, "no hook call for what is impossible or server-side")
 	s.Close()
 
 	for answer, want := range map[string]any{
@@ -565,7 +677,7 @@ func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
 	} {
 		r.answering(map[string]string{"subscribe": answer})
 		s := r.session(nil)
-		err := s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}}, ignore)
+		err := s.Subscribe(t.Context(), to("a"), ignore)
 		if want == nil {
 			require.ErrorIs(t, err, session.ErrInfoTooLarge)
 		} else {
@@ -575,19 +687,20 @@ func TestBackendsAreAskedAboutSubscriptions(t *testing.T) {
 	}
 }
 
-// A client that names its channels in the handshake does not get past the backend.
-func TestReserving(t *testing.T) {
+// The subscribe hook is asked about channels that the handshake reserves.
+func TestReserveAndAttach(t *testing.T) {
 	r := newHarness(t)
 	asked := r.answering(map[string]string{"subscribe": `{"result":{"info":{"seat":3}}}`})
 	s, m := r.session(nil), &fakeSubscriber{}
 	require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:a", Protocol: "plain"}))
-	require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:b", Protocol: "plain", ServerSide: true}))
+	require.NoError(t,
+		s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:b", Protocol: "plain", ServerSide: true}))
 	require.Len(t, asked.all(), 1)
 	require.Contains(t, asked.all()[0], `"protocol":"plain"`)
 	require.ErrorIs(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "seen:a"}), session.ErrSubscribed)
 	require.ErrorIs(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "closed:a"}), session.ErrNotAllowed)
 	require.Equal(t, []string{"seen:a", "seen:b"}, s.Channels())
-	require.Empty(t, r.presence.read(), "nobody is there yet")
+	require.Empty(t, r.presence.read(), "the client is not in presence yet")
 	_, present := s.ClientInfo("seen:a")
 	require.False(t, present)
 
@@ -597,7 +710,7 @@ func TestReserving(t *testing.T) {
 	require.True(t, present)
 	require.ErrorIs(t, s.Attach(t.Context(), "elsewhere", m), session.ErrNotSubscribed)
 	s.Close()
-	require.Equal(t, "~seen:a:c1", r.presence.read(), "who was never attached was never there")
+	require.Equal(t, "~seen:a:c1", r.presence.read(), "a channel that was not attached has no presence")
 
 	r.answering(map[string]string{"subscribe": `{"error":{"code":403,"message":"not yours"}}`})
 	refused := r.session(nil)
@@ -605,11 +718,13 @@ func TestReserving(t *testing.T) {
 	require.Empty(t, refused.Channels())
 }
 
-func TestReservedChannelsExpire(t *testing.T) {
+func TestReserveExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHarness(t)
 		s := r.session(nil)
-		require.NoError(t, s.Reserve(t.Context(), session.SubscribeRequest{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Minute)}))
+		require.NoError(t,
+			s.Reserve(t.Context(),
+				session.SubscribeRequest{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Minute)}))
 		require.NoError(t, s.Attach(t.Context(), "a", &fakeSubscriber{}))
 		time.Sleep(59 * time.Second)
 		require.Len(t, s.Channels(), 1)
@@ -618,14 +733,16 @@ func TestReservedChannelsExpire(t *testing.T) {
 	})
 }
 
-func TestLosing(t *testing.T) {
+func TestEndInsufficient(t *testing.T) {
 	for _, serverSide := range []bool{true, false} {
 		r := newHarness(t)
 		s, m := r.session(nil), &fakeSubscriber{}
-		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m, ServerSide: serverSide}, ignore))
+		require.NoError(t,
+			s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m, ServerSide: serverSide}, ignore))
 		_ = r.presence.read()
 		require.NoError(t, r.broker.RemoveHistory(t.Context(), "kept:a"))
-		_, err := r.broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: channel.History{Size: 5, TTL: channel.Duration(time.Minute)}})
+		_, err := r.broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("x")},
+			broker.PublishOptions{History: channel.History{Size: 5, TTL: channel.Duration(time.Minute)}})
 		require.NoError(t, err)
 		require.Len(t, m.lost, 1, "the stream is another one")
 

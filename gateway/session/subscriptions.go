@@ -39,8 +39,8 @@ type grant struct {
 	expiry *expiry
 }
 
-// reserveSlot adds a channel to the list and returns the number of its slot. It returns ErrSubscriptionEnded for a closed
-// session, ErrSubscribed for a channel that is in the list, and ErrTooManyChannels for a full list.
+// reserveSlot adds a channel to the list and returns the number of its slot. It returns ErrSubscriptionEnded for a
+// closed session, ErrSubscribed for a channel that is in the list, and ErrTooManyChannels for a full list.
 func (s *Session) reserveSlot(channel string) (number uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +84,8 @@ func (s *Session) fillSlot(number uint32, hubSub *hub.Subscription, g *grant) bo
 	return true
 }
 
-// infoFor returns what others see about the client in the channel of a subscription, and false when the subscription has
-// ended.
+// infoFor returns what others see about the client in the channel of a subscription, and false when the subscription
+// has ended.
 func (s *Session) infoFor(hubSub *hub.Subscription) (broker.ClientInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +96,8 @@ func (s *Session) infoFor(hubSub *hub.Subscription) (broker.ClientInfo, bool) {
 	return s.clientInfo(s.subscriptions[i].grant), true
 }
 
-// markInPresence notes that the client is in the channel's presence, so that the end of the subscription takes it out. It
-// reports false when the subscription has ended already.
+// markInPresence notes that the client is in the channel's presence, so that the end of the subscription takes it out.
+// It reports false when the subscription has ended already.
 func (s *Session) markInPresence(hubSub *hub.Subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
