@@ -7,19 +7,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The edges of the rules belong to what is allowed.
-func TestAccepted(t *testing.T) {
+// The bounds that the rules name are valid values.
+func TestAPIAcceptsSpecs(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	for title, spec := range map[string]string{
-		"nothing":                         "{}",
-		"one gateway without Redis":       "{redis: {}, replicas: 1}",
-		"no gateway without Redis":        "{redis: {}, replicas: 0}",
-		"one autoscaled without Redis":    "{redis: {}, replicas: 1, autoscaling: {maxReplicas: 1}}",
-		"one autoscaled":                  "autoscaling: {maxReplicas: 1}",
-		"target at the limit":             "{gateway: {maxConnections: 100}, autoscaling: {maxReplicas: 3, targetConnectionsPerPod: 100}}",
-		"Sentinel":                        "redis: {external: {mode: Sentinel, masterName: main, addresses: ['s1:26379', 's2:26379']}}",
-		"Cluster":                         "redis: {external: {mode: Cluster, addresses: ['10.0.0.1:6379', '[fd00::1]:6379']}}",
+		"nothing":                      "{}",
+		"one gateway without Redis":    "{redis: {}, replicas: 1}",
+		"no gateway without Redis":     "{redis: {}, replicas: 0}",
+		"one autoscaled without Redis": "{redis: {}, replicas: 1, autoscaling: {maxReplicas: 1}}",
+		"one autoscaled":               "autoscaling: {maxReplicas: 1}",
+		"target at the limit": "{gateway: {maxConnections: 100}, autoscaling: {maxReplicas: 3, " +
+			"targetConnectionsPerPod: 100}}",
+		"Sentinel": "redis: {external: {mode: Sentinel, masterName: main, addresses: ['s1:26379', " +
+			"'s2:26379']}}",
+		"Cluster": "redis: {external: {mode: Cluster, addresses: ['10.0.0.1:6379', " +
+			"'[fd00::1]:6379']}}",
 		"surge by unavailability":         "rollout: {maxSurge: 0, maxUnavailable: 1}",
 		"rollout by percentages":          "rollout: {maxSurge: 100%, maxUnavailable: 0%}",
 		"all clients at once":             "drain: {timeout: 0s, propagationDelay: 10s}",
@@ -34,25 +37,39 @@ func TestAccepted(t *testing.T) {
 		"large queues":                    "gateway: {maxQueuedBytes: 1073741824}",
 		"a tebibyte of queues":            "gateway: {maxTotalQueuedBytes: 1099511627776}",
 		"compression":                     "gateway: {compression: true}",
-		"rules":                           "gateway: {channels: [{pattern: 'prices:*', slowConsumer: LatestOnly}, {pattern: 'grüße'}, {pattern: '*', slowConsumer: DropOldest}]}",
-		"rules of all kinds":              "gateway: {channels: [{pattern: a, history: {size: 100000, ttl: 720h}, recovery: true, presence: true, joinLeave: true, publish: Nobody, subscribe: Token}, {pattern: b, history: {size: 1, ttl: 1s}, slowConsumer: LatestOnly, publish: Anybody, subscribe: Authenticated}, {pattern: c, recovery: false, joinLeave: false}]}",
-		"the shortest presence":           "gateway: {presence: {ttl: 5s, grace: 0s}}",
-		"the longest presence":            "gateway: {presence: {ttl: 1h, grace: 5m}}",
-		"tokens by a key":                 "gateway: {auth: {anonymous: false, jwt: {secretRef: {name: a}, previousSecretRef: {name: b, key: c}, issuer: i, audience: a}}}",
-		"tokens by a key set":             "gateway: {auth: {anonymous: false, jwt: {jwksURL: 'https://id.example.com/.well-known/jwks.json'}}}",
-		"users by a hook":                 "gateway: {auth: {anonymous: false}, hooks: {connect: {url: 'http://app.team.svc:8080/connect'}}}",
-		"two API keys":                    "gateway: {auth: {apiKeySecretRef: {name: a}, previousAPIKeySecretRef: {name: a, key: old}}}",
-		"URLs":                            "gateway: {hooks: {connect: {url: 'http://[fd00::1]:8080?a=b'}, subscribe: {url: 'https://my_app/@me/'}, publish: {url: 'https://app.example.com:65535'}, rpc: {url: 'http://10.0.0.1:1/a%20b'}}}",
-		"hooks":                           "gateway: {hooks: {timeout: 10ms, secretRef: {name: a}, forwardHeaders: [Cookie, x_request_id]}}",
-		"webhooks":                        "gateway: {webhooks: {url: 'http://a', events: [connected, disconnected, occupied, vacated]}, hooks: {timeout: 30s}}",
-		"certificate":                     "gateway: {tls: {secretName: gateway-certificate}}",
-		"origins":                         "gateway: {allowedOrigins: ['*', 'https://*.example.com', 'http://localhost:3000', 'http://[::1]:3000']}",
-		"proxies":                         "gateway: {trustedProxies: [10.0.0.0/8, 'fd00::/8', 10.1.2.3/32]}",
-		"load balancer":                   "service: {type: LoadBalancer, loadBalancerClass: a.example/b, externalTrafficPolicy: Local}",
-		"cookie for other sites":          "ingress: {cookie: {sameSite: None, secure: true, maxAge: 48h}}",
-		"hosts":                           "ingress: {hosts: [ws.example.com, '*.example.com', localhost], path: /live/}",
-		"log level by environment":        "pod: {env: [{name: WSFLEET_LOG_LEVEL, value: debug}, {name: TZ, value: UTC}]}",
-		"version label of one's own":      "pod: {labels: {app.kubernetes.io/version: '7', team: chat}}",
+		"rules": "gateway: {channels: [{pattern: 'prices:*', slowConsumer: LatestOnly}, " +
+			"{pattern: 'grüße'}, {pattern: '*', slowConsumer: DropOldest}]}",
+		"rules of all kinds": "gateway: {channels: [{pattern: a, history: {size: 100000, ttl: 720h}, " +
+			"recovery: true, presence: true, joinLeave: true, publish: Nobody, subscribe: Token}, {pattern: b, history: " +
+			"{size: 1, ttl: 1s}, slowConsumer: LatestOnly, publish: Anybody, subscribe: Authenticated}, {pattern: c, " +
+			"recovery: false, joinLeave: false}]}",
+		"the shortest presence": "gateway: {presence: {ttl: 5s, grace: 0s}}",
+		"the longest presence":  "gateway: {presence: {ttl: 1h, grace: 5m}}",
+		"tokens by a key": "gateway: {auth: {anonymous: false, jwt: {secretRef: {name: a}, " +
+			"previousSecretRef: {name: b, key: c}, issuer: i, audience: a}}}",
+		"tokens by a key set": "gateway: {auth: {anonymous: false, jwt: {jwksURL: " +
+			"'https://id.example.com/.well-known/jwks.json'}}}",
+		"users by a hook": "gateway: {auth: {anonymous: false}, hooks: {connect: {url: " +
+			"'http://app.team.svc:8080/connect'}}}",
+		"two API keys": "gateway: {auth: {apiKeySecretRef: {name: a}, previousAPIKeySecretRef: {name: " +
+			"a, key: old}}}",
+		"URLs": "gateway: {hooks: {connect: {url: 'http://[fd00::1]:8080?a=b'}, subscribe: " +
+			"{url: 'https://my_app/@me/'}, publish: {url: 'https://app.example.com:65535'}, rpc: {url: " +
+			"'http://10.0.0.1:1/a%20b'}}}",
+		"hooks": "gateway: {hooks: {timeout: 10ms, secretRef: {name: a}, forwardHeaders: " +
+			"[Cookie, x_request_id]}}",
+		"webhooks": "gateway: {webhooks: {url: 'http://a', events: [connected, disconnected, " +
+			"occupied, vacated]}, hooks: {timeout: 30s}}",
+		"certificate": "gateway: {tls: {secretName: gateway-certificate}}",
+		"origins": "gateway: {allowedOrigins: ['*', 'https://*.example.com', " +
+			"'http://localhost:3000', 'http://[::1]:3000']}",
+		"proxies": "gateway: {trustedProxies: [10.0.0.0/8, 'fd00::/8', 10.1.2.3/32]}",
+		"load balancer": "service: {type: LoadBalancer, loadBalancerClass: a.example/b, " +
+			"externalTrafficPolicy: Local}",
+		"cookie for other sites":     "ingress: {cookie: {sameSite: None, secure: true, maxAge: 48h}}",
+		"hosts":                      "ingress: {hosts: [ws.example.com, '*.example.com', localhost], path: /live/}",
+		"log level by environment":   "pod: {env: [{name: WSFLEET_LOG_LEVEL, value: debug}, {name: TZ, value: UTC}]}",
+		"version label of one's own": "pod: {labels: {app.kubernetes.io/version: '7', team: chat}}",
 	} {
 		t.Run(title, func(t *testing.T) {
 			require.NoError(t, env.client.Create(t.Context(), manifest(t, namespace, "fleet", spec), client.DryRunAll))

@@ -8,13 +8,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// change is a spec that may be created, and one that it may not become.
+// change is a spec that can be created, and another spec to which it must not be changed.
 type change struct {
 	title, from, to string
-	field, says     string
+	field, msg      string
 }
 
-func TestChangesRefused(t *testing.T) {
+func TestAPIRefusesChanges(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	for i, c := range changesRefused() {
@@ -23,13 +23,13 @@ func TestChangesRefused(t *testing.T) {
 			require.NoError(t, env.client.Create(t.Context(), cluster))
 			next := manifest(t, namespace, cluster.GetName(), c.to)
 			next.SetResourceVersion(cluster.GetResourceVersion())
-			requireRefused(t, env.client.Update(t.Context(), next, client.DryRunAll), c.field, c.says)
+			requireRefused(t, env.client.Update(t.Context(), next, client.DryRunAll), c.field, c.msg)
 		})
 	}
 }
 
-// The remedies that the refusals name are open.
-func TestChangesAccepted(t *testing.T) {
+// The remedies that the messages of refusals name are accepted.
+func TestAPIAcceptsChanges(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	for title, specs := range map[string][]string{

@@ -12,10 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/golden"
 )
 
 // What `kubectl get websocketclusters -o wide` prints, column by column.
-func TestColumns(t *testing.T) {
+func TestAPIPrintsColumns(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	require.NoError(t, env.client.Create(t.Context(), manifest(t, namespace, "fleet", "replicas: 3")))
@@ -54,5 +55,5 @@ func TestColumns(t *testing.T) {
 		}
 		fmt.Fprintf(&printed, "%s%s: %v\n", column.Name, wide, cell)
 	}
-	requireGolden(t, "columns.txt", []byte(printed.String()))
+	golden.File(t, "testdata/columns.txt", printed.String())
 }

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The samples are what users copy.
-func TestSamplesAccepted(t *testing.T) {
+// Users copy the samples.
+func TestAPIAcceptsSamples(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../config/samples/wsfleet_*.yaml")
 	require.NoError(t, err)

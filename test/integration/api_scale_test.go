@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// scaleTo is what kubectl scale and a HorizontalPodAutoscaler do.
+// scaleTo sets the replicas as kubectl scale and a HorizontalPodAutoscaler do.
 func scaleTo(t *testing.T, cluster client.Object, replicas int32) error {
 	t.Helper()
 	scale := &autoscalingv1.Scale{
@@ -22,9 +22,11 @@ func scaleTo(t *testing.T, cluster client.Object, replicas int32) error {
 	return env.client.SubResource("scale").Update(t.Context(), typed(cluster), client.WithSubResourceBody(scale))
 }
 
-// typed names the same object: the client of a Scale wants Go types all through.
+// typed returns an empty object of the same name: the client of a Scale requires the Go type.
 func typed(cluster client.Object) *v1alpha1.WebSocketCluster {
-	return &v1alpha1.WebSocketCluster{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.GetNamespace(), Name: cluster.GetName()}}
+	return &v1alpha1.WebSocketCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.GetNamespace(), Name: cluster.GetName()},
+	}
 }
 
 func readScale(t *testing.T, cluster client.Object) *autoscalingv1.Scale {
@@ -34,30 +36,30 @@ func readScale(t *testing.T, cluster client.Object) *autoscalingv1.Scale {
 	return scale
 }
 
-// The rules hold for those who only know the scale subresource.
-func TestScaleRefused(t *testing.T) {
+// The rules hold for clients of the scale subresource too.
+func TestScaleSubresourceRefusesReplicas(t *testing.T) {
 	t.Parallel()
 	cluster := manifest(t, newNamespace(t), "fleet", "{redis: {}, replicas: 1}")
 	require.NoError(t, env.client.Create(t.Context(), cluster))
 
-	requireRefused(t, scaleTo(t, cluster, 2), "spec.replicas", saysReplicasNeedRedis)
-	requireRefused(t, scaleTo(t, cluster, -1), "spec.replicas", saysBelow(0))
+	requireRefused(t, scaleTo(t, cluster, 2), "spec.replicas", msgReplicasNeedRedis)
+	requireRefused(t, scaleTo(t, cluster, -1), "spec.replicas", msgBelow(0))
 	require.EqualValues(t, 1, readScale(t, cluster).Spec.Replicas)
 
 	require.NoError(t, scaleTo(t, cluster, 0))
 	require.EqualValues(t, 0, readScale(t, cluster).Spec.Replicas)
 }
 
-func TestScaleAboveTheLimitRefused(t *testing.T) {
+func TestScaleSubresourceRefusesTooManyReplicas(t *testing.T) {
 	t.Parallel()
 	cluster := manifest(t, newNamespace(t), "fleet", "{}")
 	require.NoError(t, env.client.Create(t.Context(), cluster))
-	requireRefused(t, scaleTo(t, cluster, 10_001), "spec.replicas", saysAbove(10_000))
+	requireRefused(t, scaleTo(t, cluster, 10_001), "spec.replicas", msgAbove(10_000))
 	require.NoError(t, scaleTo(t, cluster, 10_000))
 }
 
-// An autoscaler reads what serves and by which labels from the status.
-func TestScaleShowsStatus(t *testing.T) {
+// An autoscaler reads the serving replicas and their selector from the status.
+func TestScaleSubresourceShowsTheStatus(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	require.NoError(t, env.client.Create(t.Context(), manifest(t, namespace, "fleet", "replicas: 3")))

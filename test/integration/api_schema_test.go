@@ -10,8 +10,8 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// refusedBySchema has every limit of the schema that is this API's own. What a message says beside
-// the field is the API server's wording of the limit.
+// refusedBySchema returns a manifest for every limit of the schema that is this API's own. The messages are the API
+// server's wording of the limits.
 func refusedBySchema() []refusal {
 	return slices.Concat(
 		numberBelow("spec.replicas", "replicas: %s", -1, 0),
@@ -22,8 +22,10 @@ func refusedBySchema() []refusal {
 		numberAbove("spec.gateway.maxConnectionsPerIP", "gateway: {maxConnectionsPerIP: %s}", 10_000_001, 10_000_000),
 		numberBelow("spec.gateway.maxConnectionsPerUser", "gateway: {maxConnectionsPerUser: %s}", -1, 0),
 		numberAbove("spec.gateway.maxConnectionsPerUser", "gateway: {maxConnectionsPerUser: %s}", 10_000_001, 10_000_000),
-		numberBelow("spec.gateway.channels[0].history.size", "gateway: {channels: [{pattern: a, history: {ttl: 1m, size: %s}}]}", 0, 1),
-		numberAbove("spec.gateway.channels[0].history.size", "gateway: {channels: [{pattern: a, history: {ttl: 1m, size: %s}}]}", 100_001, 100_000),
+		numberBelow("spec.gateway.channels[0].history.size",
+			"gateway: {channels: [{pattern: a, history: {ttl: 1m, size: %s}}]}", 0, 1),
+		numberAbove("spec.gateway.channels[0].history.size",
+			"gateway: {channels: [{pattern: a, history: {ttl: 1m, size: %s}}]}", 100_001, 100_000),
 		numberBelow("spec.gateway.maxMessageBytes", "gateway: {maxMessageBytes: %s}", 0, 1),
 		numberAbove("spec.gateway.maxMessageBytes", "gateway: {maxMessageBytes: %s}", 67_108_865, 67_108_864),
 		numberBelow("spec.gateway.maxQueuedBytes", "gateway: {maxQueuedBytes: %s}", 0, 1),
@@ -33,7 +35,8 @@ func refusedBySchema() []refusal {
 		numberBelow("spec.gateway.messageRate", "gateway: {messageRate: %s}", -1, 0),
 		numberAbove("spec.gateway.messageRate", "gateway: {messageRate: %s}", 1_000_001, 1_000_000),
 		numberBelow("spec.gateway.maxTotalQueuedBytes", "gateway: {maxTotalQueuedBytes: %s}", 0, 1),
-		numberAbove("spec.gateway.maxTotalQueuedBytes", "gateway: {maxTotalQueuedBytes: %s}", 1_099_511_627_777, 1_099_511_627_776),
+		numberAbove("spec.gateway.maxTotalQueuedBytes", "gateway: {maxTotalQueuedBytes: %s}", 1_099_511_627_777,
+			1_099_511_627_776),
 		numberBelow("spec.gateway.maxChannelsPerConnection", "gateway: {maxChannelsPerConnection: %s}", 0, 1),
 		numberAbove("spec.gateway.maxChannelsPerConnection", "gateway: {maxChannelsPerConnection: %s}", 100_001, 100_000),
 		numberBelow("spec.drain.maxClosesPerSecond", "drain: {maxClosesPerSecond: %s}", -1, 0),
@@ -44,12 +47,18 @@ func refusedBySchema() []refusal {
 		numberAbove("spec.autoscaling.minReplicas", "autoscaling: {maxReplicas: 3, minReplicas: %s}", 10_001, 10_000),
 		numberBelow("spec.autoscaling.maxReplicas", "autoscaling: {maxReplicas: %s}", 0, 1),
 		numberAbove("spec.autoscaling.maxReplicas", "autoscaling: {maxReplicas: %s}", 10_001, 10_000),
-		numberBelow("spec.autoscaling.targetConnectionsPerPod", "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: %s}", 0, 1),
-		numberAbove("spec.autoscaling.targetConnectionsPerPod", "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: %s}", 10_000_001, 10_000_000),
-		numberBelow("spec.autoscaling.targetUtilizationPercent", "autoscaling: {maxReplicas: 3, targetUtilizationPercent: %s}", 0, 1),
-		numberAbove("spec.autoscaling.targetUtilizationPercent", "autoscaling: {maxReplicas: 3, targetUtilizationPercent: %s}", 101, 100),
-		numberBelow("spec.autoscaling.cpuUtilizationPercent", "autoscaling: {maxReplicas: 3, cpuUtilizationPercent: %s}", 0, 1),
-		numberAbove("spec.autoscaling.cpuUtilizationPercent", "autoscaling: {maxReplicas: 3, cpuUtilizationPercent: %s}", 1001, 1000),
+		numberBelow("spec.autoscaling.targetConnectionsPerPod", "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: %s}",
+			0, 1),
+		numberAbove("spec.autoscaling.targetConnectionsPerPod", "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: %s}",
+			10_000_001, 10_000_000),
+		numberBelow("spec.autoscaling.targetUtilizationPercent",
+			"autoscaling: {maxReplicas: 3, targetUtilizationPercent: %s}", 0, 1),
+		numberAbove("spec.autoscaling.targetUtilizationPercent",
+			"autoscaling: {maxReplicas: 3, targetUtilizationPercent: %s}", 101, 100),
+		numberBelow("spec.autoscaling.cpuUtilizationPercent", "autoscaling: {maxReplicas: 3, cpuUtilizationPercent: %s}", 0,
+			1),
+		numberAbove("spec.autoscaling.cpuUtilizationPercent", "autoscaling: {maxReplicas: 3, cpuUtilizationPercent: %s}",
+			1001, 1000),
 		numberBelow("spec.service.clientIPTimeoutSeconds", "service: {clientIPTimeoutSeconds: %s}", 0, 1),
 		numberAbove("spec.service.clientIPTimeoutSeconds", "service: {clientIPTimeoutSeconds: %s}", 86_401, 86_400),
 
@@ -72,18 +81,26 @@ func refusedBySchema() []refusal {
 		textLong("spec.gateway.auth.apiKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: %s}}}", 253),
 		textEmpty("spec.gateway.auth.apiKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: s, key: %s}}}"),
 		textLong("spec.gateway.auth.apiKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: s, key: %s}}}", 253),
-		textEmpty("spec.gateway.auth.previousAPIKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: %s}}}"),
-		textLong("spec.gateway.auth.previousAPIKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: %s}}}", 253),
-		textEmpty("spec.gateway.auth.previousAPIKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: s, key: %s}}}"),
-		textLong("spec.gateway.auth.previousAPIKeySecretRef.key", "gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: s, key: %s}}}", 253),
+		textEmpty("spec.gateway.auth.previousAPIKeySecretRef.name",
+			"gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: %s}}}"),
+		textLong("spec.gateway.auth.previousAPIKeySecretRef.name",
+			"gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: %s}}}", 253),
+		textEmpty("spec.gateway.auth.previousAPIKeySecretRef.key",
+			"gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: s, key: %s}}}"),
+		textLong("spec.gateway.auth.previousAPIKeySecretRef.key",
+			"gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {name: s, key: %s}}}", 253),
 		textEmpty("spec.gateway.auth.jwt.secretRef.name", "gateway: {auth: {jwt: {secretRef: {name: %s}}}}"),
 		textLong("spec.gateway.auth.jwt.secretRef.name", "gateway: {auth: {jwt: {secretRef: {name: %s}}}}", 253),
 		textEmpty("spec.gateway.auth.jwt.secretRef.key", "gateway: {auth: {jwt: {secretRef: {name: s, key: %s}}}}"),
 		textLong("spec.gateway.auth.jwt.secretRef.key", "gateway: {auth: {jwt: {secretRef: {name: s, key: %s}}}}", 253),
-		textEmpty("spec.gateway.auth.jwt.previousSecretRef.name", "gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: %s}}}}"),
-		textLong("spec.gateway.auth.jwt.previousSecretRef.name", "gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: %s}}}}", 253),
-		textEmpty("spec.gateway.auth.jwt.previousSecretRef.key", "gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: s, key: %s}}}}"),
-		textLong("spec.gateway.auth.jwt.previousSecretRef.key", "gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: s, key: %s}}}}", 253),
+		textEmpty("spec.gateway.auth.jwt.previousSecretRef.name",
+			"gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: %s}}}}"),
+		textLong("spec.gateway.auth.jwt.previousSecretRef.name",
+			"gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: %s}}}}", 253),
+		textEmpty("spec.gateway.auth.jwt.previousSecretRef.key",
+			"gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: s, key: %s}}}}"),
+		textLong("spec.gateway.auth.jwt.previousSecretRef.key",
+			"gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {name: s, key: %s}}}}", 253),
 		textEmpty("spec.gateway.hooks.secretRef.name", "gateway: {hooks: {secretRef: {name: %s}}}"),
 		textLong("spec.gateway.hooks.secretRef.name", "gateway: {hooks: {secretRef: {name: %s}}}", 253),
 		textEmpty("spec.gateway.hooks.secretRef.key", "gateway: {hooks: {secretRef: {name: s, key: %s}}}"),
@@ -104,15 +121,19 @@ func refusedBySchema() []refusal {
 		textLong("spec.gateway.hooks.rpc.url", "gateway: {hooks: {rpc: {url: %s}}}", 1024),
 		textEmpty("spec.gateway.webhooks.url", "gateway: {webhooks: {url: %s}}"),
 		textLong("spec.gateway.webhooks.url", "gateway: {webhooks: {url: %s}}", 1024),
-		textLong("spec.gateway.channels[0].history.ttl", "gateway: {channels: [{pattern: a, history: {size: 1, ttl: %s}}]}", 16),
+		textLong("spec.gateway.channels[0].history.ttl", "gateway: {channels: [{pattern: a, history: {size: 1, ttl: %s}}]}",
+			16),
 		textLong("spec.gateway.presence.ttl", "gateway: {presence: {ttl: %s}}", 16),
 		textLong("spec.gateway.presence.grace", "gateway: {presence: {grace: %s}}", 16),
 		textLong("spec.gateway.hooks.timeout", "gateway: {hooks: {timeout: %s}}", 16),
 		textLong("spec.gateway.hooks.forwardHeaders[0]", "gateway: {hooks: {forwardHeaders: [%s]}}", 128),
 		textLong("spec.redis.external.addresses[0]", "redis: {external: {addresses: [%s]}}", 300),
-		textLong("spec.redis.external.masterName", "redis: {external: {mode: Sentinel, addresses: ['s:1'], masterName: %s}}", 253),
-		textEmpty("spec.redis.external.credentialsSecretRef.name", "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {name: %s}}}"),
-		textLong("spec.redis.external.credentialsSecretRef.name", "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {name: %s}}}", 253),
+		textLong("spec.redis.external.masterName", "redis: {external: {mode: Sentinel, addresses: ['s:1'], masterName: %s}}",
+			253),
+		textEmpty("spec.redis.external.credentialsSecretRef.name",
+			"redis: {external: {addresses: ['r:1'], credentialsSecretRef: {name: %s}}}"),
+		textLong("spec.redis.external.credentialsSecretRef.name",
+			"redis: {external: {addresses: ['r:1'], credentialsSecretRef: {name: %s}}}", 253),
 		textLong("spec.drain.timeout", "drain: {timeout: %s}", 16),
 		textLong("spec.drain.propagationDelay", "drain: {propagationDelay: %s}", 16),
 		textEmpty("spec.service.loadBalancerClass", "service: {type: LoadBalancer, loadBalancerClass: %s}"),
@@ -128,16 +149,25 @@ func refusedBySchema() []refusal {
 		textLong("spec.ingress.cookie.maxAge", "ingress: {cookie: {maxAge: %s}}", 16),
 
 		notInList("spec.imagePullPolicy", "imagePullPolicy: %s", "Always", "IfNotPresent", "Never"),
-		notInList("spec.gateway.channels[0].slowConsumer", "gateway: {channels: [{pattern: a, slowConsumer: %s}]}", "Disconnect", "DropOldest", "LatestOnly"),
-		notInList("spec.gateway.channels[0].publish", "gateway: {channels: [{pattern: a, publish: %s}]}", "Nobody", "Subscribers", "Anybody"),
-		notInList("spec.gateway.channels[0].subscribe", "gateway: {channels: [{pattern: a, subscribe: %s}]}", "Anybody", "Authenticated", "Token"),
-		notInList("spec.gateway.hooks.connect.whenDown", "gateway: {hooks: {connect: {url: 'http://a', whenDown: %s}}}", "Refuse", "Allow"),
-		notInList("spec.gateway.hooks.subscribe.whenDown", "gateway: {hooks: {subscribe: {url: 'http://a', whenDown: %s}}}", "Refuse", "Allow"),
-		notInList("spec.gateway.hooks.publish.whenDown", "gateway: {hooks: {publish: {url: 'http://a', whenDown: %s}}}", "Refuse", "Allow"),
-		notInList("spec.gateway.webhooks.events[0]", "gateway: {webhooks: {url: 'http://a', events: [%s]}}", "connected", "disconnected", "occupied", "vacated"),
-		notInList("spec.redis.external.mode", "redis: {external: {addresses: ['r:1'], mode: %s}}", "Standalone", "Sentinel", "Cluster"),
+		notInList("spec.gateway.channels[0].slowConsumer", "gateway: {channels: [{pattern: a, slowConsumer: %s}]}",
+			"Disconnect", "DropOldest", "LatestOnly"),
+		notInList("spec.gateway.channels[0].publish", "gateway: {channels: [{pattern: a, publish: %s}]}", "Nobody",
+			"Subscribers", "Anybody"),
+		notInList("spec.gateway.channels[0].subscribe", "gateway: {channels: [{pattern: a, subscribe: %s}]}", "Anybody",
+			"Authenticated", "Token"),
+		notInList("spec.gateway.hooks.connect.whenDown", "gateway: {hooks: {connect: {url: 'http://a', whenDown: %s}}}",
+			"Refuse", "Allow"),
+		notInList("spec.gateway.hooks.subscribe.whenDown", "gateway: {hooks: {subscribe: {url: 'http://a', whenDown: %s}}}",
+			"Refuse", "Allow"),
+		notInList("spec.gateway.hooks.publish.whenDown", "gateway: {hooks: {publish: {url: 'http://a', whenDown: %s}}}",
+			"Refuse", "Allow"),
+		notInList("spec.gateway.webhooks.events[0]", "gateway: {webhooks: {url: 'http://a', events: [%s]}}", "connected",
+			"disconnected", "occupied", "vacated"),
+		notInList("spec.redis.external.mode", "redis: {external: {addresses: ['r:1'], mode: %s}}", "Standalone", "Sentinel",
+			"Cluster"),
 		notInList("spec.service.type", "service: {type: %s}", "ClusterIP", "NodePort", "LoadBalancer"),
-		notInList("spec.service.externalTrafficPolicy", "service: {type: NodePort, externalTrafficPolicy: %s}", "Cluster", "Local"),
+		notInList("spec.service.externalTrafficPolicy", "service: {type: NodePort, externalTrafficPolicy: %s}", "Cluster",
+			"Local"),
 		notInList("spec.ingress.profile", "ingress: {profile: %s}", "Auto", "nginx", "none"),
 		notInList("spec.ingress.cookie.sameSite", "ingress: {cookie: {sameSite: %s}}", "Strict", "Lax", "None"),
 
@@ -159,10 +189,14 @@ func refusedBySchema() []refusal {
 
 		tooMany("spec.resources.limits", "resources: {limits: {%s}}", "example.com/r%d: 1", 8),
 		tooMany("spec.resources.requests", "resources: {requests: {%s}}", "example.com/r%d: 1", 8),
-		tooMany("spec.redis.managed.resources.limits", "redis: {managed: {resources: {limits: {%s}}}}", "example.com/r%d: 1", 8),
-		tooMany("spec.redis.managed.resources.requests", "redis: {managed: {resources: {requests: {%s}}}}", "example.com/r%d: 1", 8),
+		tooMany("spec.redis.managed.resources.limits", "redis: {managed: {resources: {limits: {%s}}}}", "example.com/r%d: 1",
+			8),
+		tooMany("spec.redis.managed.resources.requests", "redis: {managed: {resources: {requests: {%s}}}}",
+			"example.com/r%d: 1", 8),
 
-		twice("spec.pod.topologySpreadConstraints", "pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}, {maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]}"),
+		twice("spec.pod.topologySpreadConstraints",
+			"pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}, {maxSkew: "+
+				"2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]}"),
 		twice("spec.imagePullSecrets", "imagePullSecrets: [{name: s}, {name: s}]"),
 		twice("spec.pod.env", "pod: {env: [{name: E}, {name: E}]}"),
 		twice("spec.gateway.allowedOrigins", "gateway: {allowedOrigins: ['https://h', 'https://h']}"),
@@ -174,64 +208,103 @@ func refusedBySchema() []refusal {
 		twice("spec.ingress.tls[0].hosts", "ingress: {tls: [{hosts: [h, h]}]}"),
 
 		[]refusal{
-			{spec: "redis: {external: {addresses: []}}", field: "spec.redis.external.addresses", says: saysTooFew(1)},
-			{spec: "redis: {external: {}}", field: "spec.redis.external.addresses", says: saysRequired},
-			{spec: "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {}}}", field: "spec.redis.external.credentialsSecretRef.name", says: saysRequired},
-			{spec: "imagePullSecrets: [{}]", field: "spec.imagePullSecrets[0].name", says: saysRequired},
-			{spec: "gateway: {auth: {apiKeySecretRef: {}}}", field: "spec.gateway.auth.apiKeySecretRef.name", says: saysRequired},
-			{spec: "gateway: {channels: [{slowConsumer: DropOldest}]}", field: "spec.gateway.channels[0].pattern", says: saysRequired},
-			{spec: "gateway: {channels: [{pattern: a, history: {ttl: 1m}}]}", field: "spec.gateway.channels[0].history.size", says: saysRequired},
-			{spec: "gateway: {channels: [{pattern: a, history: {size: 1}}]}", field: "spec.gateway.channels[0].history.ttl", says: saysRequired},
-			{spec: "gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {}}}", field: "spec.gateway.auth.previousAPIKeySecretRef.name", says: saysRequired},
-			{spec: "gateway: {auth: {jwt: {secretRef: {}}}}", field: "spec.gateway.auth.jwt.secretRef.name", says: saysRequired},
-			{spec: "gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {}}}}", field: "spec.gateway.auth.jwt.previousSecretRef.name", says: saysRequired},
-			{spec: "gateway: {hooks: {secretRef: {}}}", field: "spec.gateway.hooks.secretRef.name", says: saysRequired},
-			{spec: "gateway: {hooks: {connect: {}}}", field: "spec.gateway.hooks.connect.url", says: saysRequired},
-			{spec: "gateway: {hooks: {subscribe: {}}}", field: "spec.gateway.hooks.subscribe.url", says: saysRequired},
-			{spec: "gateway: {hooks: {publish: {}}}", field: "spec.gateway.hooks.publish.url", says: saysRequired},
-			{spec: "gateway: {hooks: {rpc: {}}}", field: "spec.gateway.hooks.rpc.url", says: saysRequired},
-			{spec: "gateway: {webhooks: {}}", field: "spec.gateway.webhooks.url", says: saysRequired},
-			{spec: "gateway: {tls: {}}", field: "spec.gateway.tls.secretName", says: saysRequired},
-			{spec: "autoscaling: {}", field: "spec.autoscaling.maxReplicas", says: saysRequired},
-			{title: "of the wrong type", spec: "replicas: many", field: "spec.replicas", says: "must be of type integer: \"string\""},
-			{title: "with a number", spec: "drain: {timeout: 300}", field: "spec.drain.timeout", says: "must be of type string: \"integer\""},
+			{spec: "redis: {external: {addresses: []}}", field: "spec.redis.external.addresses", msg: msgTooFew(1)},
+			{spec: "redis: {external: {}}", field: "spec.redis.external.addresses", msg: msgRequired},
+			{
+				spec:  "redis: {external: {addresses: ['r:1'], credentialsSecretRef: {}}}",
+				field: "spec.redis.external.credentialsSecretRef.name",
+				msg:   msgRequired,
+			},
+			{spec: "imagePullSecrets: [{}]", field: "spec.imagePullSecrets[0].name", msg: msgRequired},
+			{spec: "gateway: {auth: {apiKeySecretRef: {}}}", field: "spec.gateway.auth.apiKeySecretRef.name", msg: msgRequired},
+			{
+				spec:  "gateway: {channels: [{slowConsumer: DropOldest}]}",
+				field: "spec.gateway.channels[0].pattern",
+				msg:   msgRequired,
+			},
+			{
+				spec:  "gateway: {channels: [{pattern: a, history: {ttl: 1m}}]}",
+				field: "spec.gateway.channels[0].history.size",
+				msg:   msgRequired,
+			},
+			{
+				spec:  "gateway: {channels: [{pattern: a, history: {size: 1}}]}",
+				field: "spec.gateway.channels[0].history.ttl",
+				msg:   msgRequired,
+			},
+			{
+				spec:  "gateway: {auth: {apiKeySecretRef: {name: s}, previousAPIKeySecretRef: {}}}",
+				field: "spec.gateway.auth.previousAPIKeySecretRef.name",
+				msg:   msgRequired,
+			},
+			{spec: "gateway: {auth: {jwt: {secretRef: {}}}}", field: "spec.gateway.auth.jwt.secretRef.name", msg: msgRequired},
+			{
+				spec:  "gateway: {auth: {jwt: {secretRef: {name: s}, previousSecretRef: {}}}}",
+				field: "spec.gateway.auth.jwt.previousSecretRef.name",
+				msg:   msgRequired,
+			},
+			{spec: "gateway: {hooks: {secretRef: {}}}", field: "spec.gateway.hooks.secretRef.name", msg: msgRequired},
+			{spec: "gateway: {hooks: {connect: {}}}", field: "spec.gateway.hooks.connect.url", msg: msgRequired},
+			{spec: "gateway: {hooks: {subscribe: {}}}", field: "spec.gateway.hooks.subscribe.url", msg: msgRequired},
+			{spec: "gateway: {hooks: {publish: {}}}", field: "spec.gateway.hooks.publish.url", msg: msgRequired},
+			{spec: "gateway: {hooks: {rpc: {}}}", field: "spec.gateway.hooks.rpc.url", msg: msgRequired},
+			{spec: "gateway: {webhooks: {}}", field: "spec.gateway.webhooks.url", msg: msgRequired},
+			{spec: "gateway: {tls: {}}", field: "spec.gateway.tls.secretName", msg: msgRequired},
+			{spec: "autoscaling: {}", field: "spec.autoscaling.maxReplicas", msg: msgRequired},
+			{
+				title: "of the wrong type",
+				spec:  "replicas: many",
+				field: "spec.replicas",
+				msg:   "must be of type integer: \"string\"",
+			},
+			{
+				title: "with a number",
+				spec:  "drain: {timeout: 300}",
+				field: "spec.drain.timeout",
+				msg:   "must be of type string: \"integer\"",
+			},
 		},
 	)
 }
 
 // The API server's wording of the limits.
-const saysRequired = "Required value"
+const msgRequired = "Required value"
 
-func saysBelow(limit int) string   { return fmt.Sprintf("should be greater than or equal to %d", limit) }
-func saysAbove(limit int) string   { return fmt.Sprintf("should be less than or equal to %d", limit) }
-func saysShort(limit int) string   { return fmt.Sprintf("should be at least %d chars long", limit) }
-func saysLong(limit int) string    { return fmt.Sprintf("may not be more than %d bytes", limit) }
-func saysTooFew(limit int) string  { return fmt.Sprintf("should have at least %d items", limit) }
-func saysTooMany(limit int) string { return fmt.Sprintf("must have at most %d items", limit) }
-func saysNotInList(list []string) string {
+func msgBelow(limit int) string   { return fmt.Sprintf("should be greater than or equal to %d", limit) }
+func msgAbove(limit int) string   { return fmt.Sprintf("should be less than or equal to %d", limit) }
+func msgShort(limit int) string   { return fmt.Sprintf("should be at least %d chars long", limit) }
+func msgLong(limit int) string    { return fmt.Sprintf("may not be more than %d bytes", limit) }
+func msgTooFew(limit int) string  { return fmt.Sprintf("should have at least %d items", limit) }
+func msgTooMany(limit int) string { return fmt.Sprintf("must have at most %d items", limit) }
+func msgNotInList(list []string) string {
 	return `supported values: "` + strings.Join(list, `", "`) + `"`
 }
 
-const saysTwice = "Duplicate value"
+const msgTwice = "Duplicate value"
 
 func numberBelow(field, spec string, value, limit int) []refusal {
-	return []refusal{{title: "below", spec: fmt.Sprintf(spec, fmt.Sprint(value)), field: field, says: saysBelow(limit)}}
+	return []refusal{{title: "below", spec: fmt.Sprintf(spec, fmt.Sprint(value)), field: field, msg: msgBelow(limit)}}
 }
 
 func numberAbove(field, spec string, value, limit int) []refusal {
-	return []refusal{{title: "above", spec: fmt.Sprintf(spec, fmt.Sprint(value)), field: field, says: saysAbove(limit)}}
+	return []refusal{{title: "above", spec: fmt.Sprintf(spec, fmt.Sprint(value)), field: field, msg: msgAbove(limit)}}
 }
 
 func textEmpty(field, spec string) []refusal {
-	return []refusal{{title: "empty", spec: fmt.Sprintf(spec, "''"), field: field, says: saysShort(1)}}
+	return []refusal{{title: "empty", spec: fmt.Sprintf(spec, "''"), field: field, msg: msgShort(1)}}
 }
 
 func textLong(field, spec string, limit int) []refusal {
-	return []refusal{{title: "too long", spec: fmt.Sprintf(spec, strings.Repeat("a", limit+1)), field: field, says: saysLong(limit)}}
+	return []refusal{{
+		title: "too long",
+		spec:  fmt.Sprintf(spec, strings.Repeat("a", limit+1)),
+		field: field,
+		msg:   msgLong(limit),
+	}}
 }
 
 func notInList(field, spec string, list ...string) []refusal {
-	return []refusal{{title: "unknown", spec: fmt.Sprintf(spec, "Other"), field: field, says: saysNotInList(list)}}
+	return []refusal{{title: "unknown", spec: fmt.Sprintf(spec, "Other"), field: field, msg: msgNotInList(list)}}
 }
 
 func tooMany(field, spec, item string, limit int) []refusal {
@@ -239,75 +312,81 @@ func tooMany(field, spec, item string, limit int) []refusal {
 	for i := range items {
 		items[i] = fmt.Sprintf(item, i)
 	}
-	return []refusal{{title: "too many", spec: fmt.Sprintf(spec, strings.Join(items, ", ")), field: field, says: saysTooMany(limit)}}
+	return []refusal{{
+		title: "too many",
+		spec:  fmt.Sprintf(spec, strings.Join(items, ", ")),
+		field: field,
+		msg:   msgTooMany(limit),
+	}}
 }
 
 func twice(field, spec string) []refusal {
-	// What is there twice is the last item.
-	return []refusal{{title: "twice", spec: spec, field: field + "[1]", says: saysTwice}}
+	// The API server names the second of the two items.
+	return []refusal{{title: "twice", spec: spec, field: field + "[1]", msg: msgTwice}}
 }
 
-func TestSchemaRefuses(t *testing.T) {
+func TestAPISchemaRefuses(t *testing.T) {
 	t.Parallel()
-	testRefusals(t, refusedBySchema())
+	testRefused(t, refusedBySchema())
 }
 
-func TestEveryLimitHasACase(t *testing.T) {
+func TestAPISchemaLimitsHaveCases(t *testing.T) {
 	t.Parallel()
-	type limit struct{ field, says string }
+	type limit struct{ field, msg string }
 	cases := map[limit]bool{}
 	for _, r := range refusedBySchema() {
-		cases[limit{schemaPath(r.field), r.says}] = true
+		cases[limit{schemaPath(r.field), r.msg}] = true
 	}
 	walkSchema(readSchema(t), func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps) {
 		if foreign {
 			return
 		}
 		for _, l := range limits(path, schema) {
-			assert.True(t, cases[limit{l.field, l.says}], "no manifest breaks the limit %s: %s", l.field, l.says)
+			assert.True(t, cases[limit{l.field, l.msg}], "no manifest breaks the limit %s: %s", l.field, l.msg)
 		}
 	})
 }
 
-// limits of one schema, as what the API server says of a value beyond each.
+// limits returns the limits of one schema, each with the API server's message for a value beyond it.
 func limits(path string, schema *apiextensionsv1.JSONSchemaProps) []refusal {
 	var all []refusal
-	add := func(field, says string) { all = append(all, refusal{field: field, says: says}) }
+	add := func(field, msg string) { all = append(all, refusal{field: field, msg: msg}) }
 	if schema.Minimum != nil {
-		add(path, saysBelow(int(*schema.Minimum)))
+		add(path, msgBelow(int(*schema.Minimum)))
 	}
 	if schema.Maximum != nil {
-		add(path, saysAbove(int(*schema.Maximum)))
+		add(path, msgAbove(int(*schema.Maximum)))
 	}
 	if schema.MinLength != nil {
-		add(path, saysShort(int(*schema.MinLength)))
+		add(path, msgShort(int(*schema.MinLength)))
 	}
 	if schema.MaxLength != nil {
-		add(path, saysLong(int(*schema.MaxLength)))
+		add(path, msgLong(int(*schema.MaxLength)))
 	}
 	if schema.MinItems != nil {
-		add(path, saysTooFew(int(*schema.MinItems)))
+		add(path, msgTooFew(int(*schema.MinItems)))
 	}
 	if schema.MaxItems != nil {
-		add(path, saysTooMany(int(*schema.MaxItems)))
+		add(path, msgTooMany(int(*schema.MaxItems)))
 	}
 	if schema.MaxProperties != nil {
-		add(path, saysTooMany(int(*schema.MaxProperties)))
+		add(path, msgTooMany(int(*schema.MaxProperties)))
 	}
 	if list := schema.XListType; list != nil && *list != "atomic" {
-		add(path+"[]", saysTwice)
+		add(path+"[]", msgTwice)
 	}
 	if len(schema.Enum) > 0 {
 		var values []string
 		for _, value := range schema.Enum {
 			values = append(values, strings.Trim(string(value.Raw), `"`))
 		}
-		add(path, saysNotInList(values))
+		add(path, msgNotInList(values))
 	}
 	for _, name := range schema.Required {
-		add(path+"."+name, saysRequired)
+		add(path+"."+name, msgRequired)
 	}
-	if schema.Pattern != "" || schema.MultipleOf != nil || schema.ExclusiveMinimum || schema.ExclusiveMaximum || schema.MinProperties != nil {
+	if schema.Pattern != "" || schema.MultipleOf != nil || schema.MinProperties != nil ||
+		schema.ExclusiveMinimum || schema.ExclusiveMaximum {
 		add(path, "a limit that this test does not know")
 	}
 	return all

@@ -8,9 +8,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// A misspelt field must not vanish in silence: kubectl asks for strict validation, and the schema
-// leaves no part open.
-func TestUnknownFieldsRefused(t *testing.T) {
+// A misspelt field is refused and not dropped: kubectl asks for strict validation, and no part of the schema accepts
+// unknown fields.
+func TestAPIRefusesUnknownFields(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	for field, spec := range map[string]string{
@@ -40,10 +40,11 @@ func TestUnknownFieldsRefused(t *testing.T) {
 	}
 }
 
-func TestFieldGivenTwiceRefused(t *testing.T) {
+func TestAPIRefusesDuplicateFields(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	body := `{"apiVersion":"wsfleet.dev/v1alpha1","kind":"WebSocketCluster","metadata":{"name":"fleet","namespace":"` + namespace + `"},"spec":{"replicas":1,"replicas":2}}`
+	body := `{"apiVersion":"wsfleet.dev/v1alpha1","kind":"WebSocketCluster",` +
+		`"metadata":{"name":"fleet","namespace":"` + namespace + `"},"spec":{"replicas":1,"replicas":2}}`
 	err := restClient(t).Post().AbsPath("/apis/wsfleet.dev/v1alpha1/namespaces", namespace, "websocketclusters").
 		Param("fieldValidation", "Strict").Body([]byte(body)).Do(t.Context()).Error()
 	require.True(t, apierrors.IsBadRequest(err), "%v", err)

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// write is a request that would change something, as the API server itself recorded it.
+// write is a request that changes something, as the API server recorded it in its audit log.
 type write struct {
 	User struct {
 		Username string `json:"username"`
@@ -35,7 +35,7 @@ func (w write) String() string {
 	return fmt.Sprintf("%s %s: %d", w.Verb, w.RequestURI, w.Status.Code)
 }
 
-// writesBy returns every write request that a user has sent to a namespace until now, refused ones too.
+// writesBy returns every write request that a user has sent to a namespace until now, refused requests included.
 func writesBy(t *testing.T, user, namespace string) []write {
 	t.Helper()
 	var all []write
@@ -47,19 +47,21 @@ func writesBy(t *testing.T, user, namespace string) []write {
 	return all
 }
 
-// auditedSoFar reads the audit log up to a write of the test's own, so that nothing which the API
-// server has already answered is missing.
+// auditedSoFar reads the audit log up to a write of the test's own, so that every request is there that the API server
+// has answered before.
 func auditedSoFar(t *testing.T, namespace string) []write {
 	t.Helper()
-	mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("audit-mark-%d", time.Now().UnixNano())}}
-	require.NoError(t, env.client.Create(t.Context(), mark, client.DryRunAll))
+	marker := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("audit-marker-%d", time.Now().UnixNano())},
+	}
+	require.NoError(t, env.client.Create(t.Context(), marker, client.DryRunAll))
 	var all []write
 	require.Eventually(t, func() bool {
 		data, err := os.ReadFile(env.auditLog)
 		require.NoError(t, err)
 		// The API server may be in the middle of a line.
 		data = data[:bytes.LastIndexByte(data, '\n')+1]
-		if !bytes.Contains(data, []byte(mark.Name)) {
+		if !bytes.Contains(data, []byte(marker.Name)) {
 			return false
 		}
 		all = all[:0]
@@ -74,6 +76,6 @@ func auditedSoFar(t *testing.T, namespace string) []write {
 			all = append(all, w)
 		}
 		return lines.Err() == nil
-	}, patience, pollEvery)
+	}, waitTimeout, pollInterval)
 	return all
 }

@@ -14,31 +14,33 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// Everything but the containers is real: the gateways start from what the operator wrote, carry
-// messages through a Redis, and the operator reads off them how that goes.
-func TestBackplaneOnARealRedis(t *testing.T) {
+// Everything but the containers is real: the gateways start from the configuration that the operator wrote and carry
+// messages through a Redis, and the operator scrapes their reports.
+func TestStatusFollowsARealRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Standalone(t, "right-password")
 	o := startOperator(t)
 	createSecret(t, o.namespace, "credentials", map[string]string{"password": "right-password"})
-	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['"+redis.Addr()+"'], credentialsSecretRef: {name: credentials}}}")
+	f := createFleet(t, o.namespace, "fleet",
+		"redis: {external: {addresses: ['"+redis.Addr()+"'], credentialsSecretRef: {name: credentials}}}")
 	first, second := runGateway(t, f, "fleet-gateway-1"), runGateway(t, f, "fleet-gateway-2")
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 	requireFanOut(t, first, second)
 	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "2/2", f.get(t).Status.Ready) })
 
 	redis.Stop()
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "spec.redis.external.addresses", "2 of 2")
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable,
+		"spec.redis.external.addresses", "2 of 2")
 
 	redis.Start()
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 	requireFanOut(t, first, second)
 }
 
-// requireFanOut sends on one gateway and receives on the other.
+// requireFanOut asserts that a client of one gateway receives what a client of the other publishes.
 func requireFanOut(t *testing.T, from, to *realGateway) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	sender, err := wsclient.Dial(ctx, wsclient.Plain, from.Addr(), "lobby", nil)
 	require.NoError(t, err)
@@ -54,15 +56,17 @@ func requireFanOut(t *testing.T, from, to *realGateway) {
 	require.Equal(t, sent, got)
 }
 
-// Redis that does not let the gateways in is told apart from one that is not there.
-func TestWrongRedisPassword(t *testing.T) {
+// The status distinguishes a Redis that refuses the credentials from one that is not reachable.
+func TestStatusShowsRefusedRedisCredentials(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Standalone(t, "right-password")
 	o := startOperator(t)
 	secret := createSecret(t, o.namespace, "credentials", map[string]string{"password": "wrong-password"})
-	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['"+redis.Addr()+"'], credentialsSecretRef: {name: credentials}}}")
+	f := createFleet(t, o.namespace, "fleet",
+		"redis: {external: {addresses: ['"+redis.Addr()+"'], credentialsSecretRef: {name: credentials}}}")
 	old := runGateway(t, f, "fleet-gateway-old")
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused, "spec.redis.external.credentialsSecretRef")
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused,
+		"spec.redis.external.credentialsSecretRef")
 	requireNowhere(t, f, "wrong-password")
 
 	before := read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations")
@@ -71,28 +75,29 @@ func TestWrongRedisPassword(t *testing.T) {
 	f.eventually(func(t *assert.CollectT) {
 		assert.NotEqual(t, before, read(t, gatewayDeployment.get(t, f), ".spec.template.metadata.annotations"))
 	})
-	// The rollout that this begins, done by hand.
+	// The rollout that follows, done by hand.
 	runGateway(t, f, "fleet-gateway-new")
 	old.remove(t)
 	old.stop()
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 }
 
-// An address where nobody listens.
-func TestWrongRedisAddress(t *testing.T) {
+// No Redis listens at the address.
+func TestStatusShowsUnreachableRedis(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['127.0.0.1:1']}}")
 	runGateway(t, f, "fleet-gateway-1")
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "spec.redis.external.addresses")
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable,
+		"spec.redis.external.addresses")
 }
 
-// A gateway without Redis, from the configuration that the operator writes for it.
-func TestOneGatewayInMemory(t *testing.T) {
+// A gateway without Redis starts from the configuration that the operator writes.
+func TestStatusOfARealGatewayWithoutRedis(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{redis: {}, replicas: 1}")
 	runGateway(t, f, "fleet-gateway-1")
 	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "1/1", f.get(t).Status.Ready) })
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonInMemory)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonInMemory)
 }

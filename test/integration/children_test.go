@@ -17,7 +17,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// child is one object that the operator makes of a WebSocketCluster, by kind and the end of its name.
+// child identifies one object of a WebSocketCluster by its kind and the suffix of its name.
 type child struct {
 	kind   schema.GroupVersionKind
 	suffix string
@@ -37,26 +37,30 @@ func (c child) empty(namespace, cluster string) *unstructured.Unstructured {
 
 func (c child) get(t require.TestingT, f *fleet) *unstructured.Unstructured {
 	object := c.empty(f.namespace, f.name)
-	require.NoError(t, env.client.Get(f.t.Context(), types.NamespacedName{Namespace: f.namespace, Name: object.GetName()}, object))
+	require.NoError(t,
+		env.client.Get(f.t.Context(), types.NamespacedName{Namespace: f.namespace, Name: object.GetName()}, object))
 	return object
 }
 
-// What the operator makes. The names are the contract with users, so they stand here in full.
+// The objects of a fleet. Users rely on their names, so the suffixes are repeated here.
 var (
 	gatewayDeployment = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "gateway"}
 	gatewayService    = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "gateway"}
 	gatewayConfig     = child{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, "gateway"}
 	gatewayAccount    = child{schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}, "gateway"}
-	gatewayIngress    = child{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}, "gateway"}
-	gatewayAutoscaler = child{schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, "gateway"}
-	gatewayBudget     = child{schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}, "gateway"}
-	adminSecret       = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "admin"}
-	redisDeployment   = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "redis"}
-	redisService      = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "redis"}
-	redisSecret       = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "redis"}
+	gatewayIngress    = child{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
+		"gateway"}
+	gatewayAutoscaler = child{
+		schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, "gateway"}
+	gatewayBudget = child{schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"},
+		"gateway"}
+	adminSecret     = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "admin"}
+	redisDeployment = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "redis"}
+	redisService    = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "redis"}
+	redisSecret     = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "redis"}
 )
 
-// allChildren are those of a fleet with everything switched on.
+// allChildren returns the objects of a fleet with everything switched on.
 func allChildren() []child {
 	return []child{
 		gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayIngress, gatewayAutoscaler,
@@ -64,19 +68,23 @@ func allChildren() []child {
 	}
 }
 
-// everything switches on whatever makes an object of its own, and what gateways have besides that
+// everything is a spec that switches on each part that has an object of its own, and each setting of gateways that
 // needs no Secret.
-const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx, hosts: [ws.example.com]}, " +
+const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx, " +
+	"hosts: [ws.example.com]}, " +
 	"gateway: {maxConnectionsPerUser: 5, presence: {ttl: 30s, grace: 5s}, " +
-	"channels: [{pattern: 'chat:*', history: {size: 100, ttl: 10m}, recovery: true, presence: true, joinLeave: true, publish: Nobody, subscribe: Token}, {pattern: '*', slowConsumer: LatestOnly}], " +
+	"channels: [{pattern: 'chat:*', history: {size: 100, ttl: 10m}, recovery: true, presence: true, joinLeave: true, " +
+	"publish: Nobody, subscribe: Token}, {pattern: '*', slowConsumer: LatestOnly}], " +
 	"auth: {anonymous: false, jwt: {jwksURL: 'http://127.0.0.1:1/keys', issuer: i, audience: a}}, " +
-	"hooks: {connect: {url: 'http://127.0.0.1:1/connect', whenDown: Allow}, subscribe: {url: 'http://127.0.0.1:1/subscribe'}, publish: {url: 'http://127.0.0.1:1/publish'}, rpc: {url: 'http://127.0.0.1:1/rpc'}, timeout: 250ms, forwardHeaders: [Cookie]}, " +
+	"hooks: {connect: {url: 'http://127.0.0.1:1/connect', whenDown: Allow}, subscribe: {url: " +
+	"'http://127.0.0.1:1/subscribe'}, publish: {url: 'http://127.0.0.1:1/publish'}, rpc: {url: " +
+	"'http://127.0.0.1:1/rpc'}, timeout: 250ms, forwardHeaders: [Cookie]}, " +
 	"webhooks: {url: 'http://127.0.0.1:1/events', events: [occupied, vacated]}}}"
 
-// setting is the path of a key in the gateways' configuration file; any other path is a JSONPath.
+// setting begins the path of a key in the gateways' configuration file. Any other path is a JSONPath.
 const setting = "setting "
 
-// read returns what stands at a path of an object, as text; nothing when there is nothing.
+// read returns the value at a path of an object as text, or "" when there is none.
 func read(t require.TestingT, object *unstructured.Unstructured, where string) string {
 	if key, ok := strings.CutPrefix(where, setting); ok {
 		file, _, err := unstructured.NestedString(object.Object, "data", path.Base(contract.ConfigFile))
@@ -103,7 +111,7 @@ func childNames(objects []child) []string {
 	return names
 }
 
-// requireUntouched asserts that nobody wrote an object since it was read.
+// requireUntouched asserts that the object has not been written since it was read.
 func requireUntouched(t *testing.T, f *fleet, c child, before *unstructured.Unstructured) {
 	t.Helper()
 	after := c.get(t, f)

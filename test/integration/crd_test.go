@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// foreignTypes are fields whose schema is Kubernetes' own, not this API's: its limits are tested
-// there. What rules there are in it are this API's all the same.
+// foreignTypes returns the fields whose schema is that of a Kubernetes type. Kubernetes tests its limits. The rules
+// below them are this API's own.
 func foreignTypes() []string {
 	return []string{
 		"spec.pod.affinity",
@@ -35,9 +35,10 @@ func readSchema(t *testing.T) *apiextensionsv1.JSONSchemaProps {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// walkSchema calls visit for the spec and everything in it, by path; foreign says that it is not this
+// walkSchema calls visit for the spec and each schema below it, by path. foreign reports whether the schema is not this
 // API's own.
-func walkSchema(schema *apiextensionsv1.JSONSchemaProps, visit func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps)) {
+func walkSchema(schema *apiextensionsv1.JSONSchemaProps,
+	visit func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps)) {
 	var walk func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps)
 	walk = func(path string, foreign bool, schema *apiextensionsv1.JSONSchemaProps) {
 		foreign = foreign || slices.Contains(foreignTypes(), path)

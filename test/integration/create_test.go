@@ -13,8 +13,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// An empty spec is a working fleet of two gateways and one Redis, and nothing that nobody asked for.
-func TestCreateFromAnEmptySpec(t *testing.T) {
+// An empty spec makes a working fleet of two gateways and one Redis, and no optional object.
+func TestReconcilerCreatesAFleetFromAnEmptySpec(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
@@ -25,9 +25,8 @@ func TestCreateFromAnEmptySpec(t *testing.T) {
 	require.Equal(t, "2", read(t, gatewayDeployment.get(t, f), ".spec.replicas"))
 }
 
-// What a fleet with everything switched on is made of. The details are in the golden files of
-// render; here is what only the API server can tell: that it takes them.
-func TestCreateWithEverything(t *testing.T) {
+// The golden files of package render have the objects in full. Here the API server accepts them.
+func TestReconcilerCreatesEveryObject(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", everything)
@@ -64,8 +63,8 @@ func TestCreateWithEverything(t *testing.T) {
 	assert.NotEmpty(t, read(t, redisSecret.get(t, f), ".data.password"))
 }
 
-// Nothing here collects garbage; a garbage collector goes by these references.
-func TestChildrenGoWithTheCluster(t *testing.T) {
+// There is no garbage collector here. It would go by these references.
+func TestReconcilerSetsOwnerReferences(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", everything)
@@ -77,11 +76,11 @@ func TestChildrenGoWithTheCluster(t *testing.T) {
 	for _, c := range allChildren() {
 		assert.Equal(t, want, c.get(t, f).GetOwnerReferences(), "%s", c)
 	}
-	requireNoStrangers(t, f)
+	requireNoOtherObjects(t, f)
 }
 
-// requireNoStrangers asserts that the operator made nothing that these tests do not know.
-func requireNoStrangers(t *testing.T, f *fleet) {
+// requireNoOtherObjects asserts that the operator has made no object that is missing in allChildren.
+func requireNoOtherObjects(t *testing.T, f *fleet) {
 	t.Helper()
 	known := childNames(allChildren())
 	seen := map[string]bool{}
@@ -103,9 +102,9 @@ func requireNoStrangers(t *testing.T, f *fleet) {
 	}
 }
 
-// When the cluster is deleted the operator leaves its children to the garbage collector and does
-// not make them again.
-func TestDeletedClusterIsLeftAlone(t *testing.T) {
+// When the cluster is deleted, the operator leaves its objects to the garbage collector and does not create them
+// again.
+func TestReconcilerLeavesADeletedClusterAlone(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
@@ -114,12 +113,12 @@ func TestDeletedClusterIsLeftAlone(t *testing.T) {
 	other.eventuallySettled()
 
 	require.NoError(t, env.client.Delete(t.Context(), f.get(t)))
-	// Both are seen by the same watch, in this order: an operator that does not know yet that the
-	// cluster is gone would rightly make the ConfigMap again.
+	// The same watch delivers both, in this order. An operator that does not know yet that the cluster is deleted would
+	// rightly create the ConfigMap again.
 	other.setSpec("replicas: 3")
 	other.eventuallySettled()
 	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, f)))
-	// The other fleet's repair shows that the operator has had its turn since.
+	// The repair of the other fleet shows that the operator has reconciled since.
 	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, other)))
 	other.eventuallyHas(gatewayConfig)
 	o.awaitQuiet()

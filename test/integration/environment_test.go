@@ -26,8 +26,8 @@ const crdDirectory = "../../config/crd/bases"
 // roleFile is where controller-gen writes what the operator may do.
 const roleFile = "../../config/rbac/role.yaml"
 
-// auditPolicy records who wrote what, and nothing that is only read. Leases are leader election's
-// heartbeat, which is not a write about a fleet.
+// auditPolicy records each write with its user, and no read. Leases are left out: leader election writes them all the
+// time, and they concern no fleet.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
@@ -39,21 +39,22 @@ rules:
 - level: None
 `
 
-// environment is a kube-apiserver with an etcd behind it, and the ways into it.
+// environment is a kube-apiserver with its etcd, and clients of it.
 type environment struct {
 	control *envtest.Environment
 	scheme  *runtime.Scheme
-	// config is an administrator's.
+	// config has an administrator's credentials.
 	config *rest.Config
-	// operator is the operator's.
+	// operator has the operator's credentials.
 	operator *rest.Config
-	// client is an administrator's, with the strict field validation that kubectl asks for.
+	// client has an administrator's credentials and asks for strict field validation, as kubectl does.
 	client client.WithWatch
-	// auditLog has a line of JSON for every write.
+	// auditLog is a file with a line of JSON for every write.
 	auditLog string
 	dir      string
 }
 
+// startEnvironment starts the control plane. It returns an error when a part does not start; nothing runs then.
 func startEnvironment(ctx context.Context) (*environment, error) {
 	assets, err := findAssets()
 	if err != nil {
@@ -78,7 +79,7 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	apiServer := e.control.ControlPlane.GetAPIServer()
 	apiServer.Path = filepath.Join(assets, "kube-apiserver")
 	apiServer.Configure().
-		// The default has room for 254 Services.
+		// The default range has only 254 addresses for Services.
 		Set("service-cluster-ip-range", "10.0.0.0/16").
 		Append("audit-policy-file", policy).
 		Append("audit-log-path", e.auditLog).
@@ -89,7 +90,8 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), v1alpha1.AddToScheme(e.scheme)); err != nil {
 		return nil, errors.Join(err, e.stop())
 	}
-	if e.client, err = client.NewWithWatch(e.config, client.Options{Scheme: e.scheme, FieldValidation: "Strict"}); err != nil {
+	if e.client, err = client.NewWithWatch(e.config,
+		client.Options{Scheme: e.scheme, FieldValidation: "Strict"}); err != nil {
 		return nil, errors.Join(err, e.stop())
 	}
 	if err := e.admitOperator(ctx); err != nil {
@@ -98,8 +100,8 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	return e, nil
 }
 
-// admitOperator makes the operator a user with the role that controller-gen wrote for it, so that a
-// permission which is missing there fails a test here.
+// admitOperator creates the operator's user with the role that controller-gen wrote, so that a permission that is
+// missing in the role fails a test. It returns an error when the role file cannot be read or the API server refuses it.
 func (e *environment) admitOperator(ctx context.Context) error {
 	data, err := os.ReadFile(roleFile)
 	if err != nil {
@@ -125,6 +127,7 @@ func (e *environment) admitOperator(ctx context.Context) error {
 	return nil
 }
 
+// stop stops the control plane and removes its files. It returns the errors of both, joined.
 func (e *environment) stop() error {
 	var err error
 	if e.control != nil {
@@ -133,8 +136,8 @@ func (e *environment) stop() error {
 	return errors.Join(err, os.RemoveAll(e.dir))
 }
 
-// findAssets returns the directory of kube-apiserver and etcd. Missing ones are an error, never a
-// reason to skip: a test that did not run would look like one that passed.
+// findAssets returns the directory of kube-apiserver and etcd. It returns an error when one is missing. The tests must
+// not be skipped then: a test that did not run would look like one that passed.
 func findAssets() (string, error) {
 	dir := os.Getenv("KUBEBUILDER_ASSETS")
 	if dir == "" {

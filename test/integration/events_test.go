@@ -1,19 +1,21 @@
 package integration
 
 import (
+	"strings"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// eventuallyTells waits for an event about the fleet, as kubectl describe shows it.
-func (f *fleet) eventuallyTells(kind, reason string, words ...string) {
+// eventuallyEvent waits for an event about the fleet whose note contains the words.
+func (f *fleet) eventuallyEvent(kind, reason string, words ...string) {
 	f.t.Helper()
 	f.eventually(func(t *assert.CollectT) {
 		var events eventsv1.EventList
 		require.NoError(t, env.client.List(f.t.Context(), &events, client.InNamespace(f.namespace)))
-		var heard []string
+		var recorded []string
 		for _, event := range events.Items {
 			if event.Regarding.Kind != "WebSocketCluster" || event.Regarding.Name != f.name {
 				continue
@@ -21,8 +23,17 @@ func (f *fleet) eventuallyTells(kind, reason string, words ...string) {
 			if event.Type == kind && event.Reason == reason && containsAll(event.Note, words) {
 				return
 			}
-			heard = append(heard, event.Type+" "+event.Reason+": "+event.Note)
+			recorded = append(recorded, event.Type+" "+event.Reason+": "+event.Note)
 		}
-		assert.Fail(t, "not told", "want %s %s with %q, heard %q", kind, reason, words, heard)
+		assert.Fail(t, "no such event", "want %s %s with %q, recorded %q", kind, reason, words, recorded)
 	})
+}
+
+func containsAll(text string, words []string) bool {
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			return false
+		}
+	}
+	return true
 }

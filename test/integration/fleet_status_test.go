@@ -12,14 +12,14 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// What the gateways report becomes the status, and conditions that tools wait for.
+// The gateways' reports become the status and its conditions.
 func TestStatusOfAServingFleet(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
-	f.eventuallySays(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoneServing)
+	f.eventuallyCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoneServing)
 
-	gateways := startGateways(t, f, 2)
+	gateways := startFakeGateways(t, f, 2)
 	gateways[0].report(func(r *report) { r.Connections = 30 })
 	gateways[1].report(func(r *report) { r.Connections, r.MaxConnections = 12, 5000 })
 	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
@@ -35,21 +35,23 @@ func TestStatusOfAServingFleet(t *testing.T) {
 		assert.EqualValues(t, 2, status.UpdatedReplicas)
 		assert.Zero(t, status.DrainingReplicas)
 		assert.Empty(t, status.Drain)
-		assert.Equal(t, v1alpha1.EffectiveStatus{Image: "example.com/gateway:test", Redis: "Managed", TerminationGracePeriodSeconds: 325}, status.Effective)
+		assert.Equal(t,
+			v1alpha1.EffectiveStatus{Image: "example.com/gateway:test", Redis: "Managed", TerminationGracePeriodSeconds: 325},
+			status.Effective)
 		assert.Equal(t, []string{"ws://fleet-gateway." + f.namespace + ".svc/ws"}, status.URLs)
 	})
-	f.eventuallySays(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonEnoughServing)
-	f.eventuallySays(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonSettled)
-	f.eventuallySays(v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonNoneDraining)
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
-	f.eventuallySays(v1alpha1.ConditionMetricsAvailable, metav1.ConditionTrue, v1alpha1.ReasonNotNeeded)
-	f.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonServiceReady)
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	f.eventuallyCondition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonEnoughServing)
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonSettled)
+	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonNoneDraining)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionMetricsAvailable, metav1.ConditionTrue, v1alpha1.ReasonNotNeeded)
+	f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonServiceReady)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	require.EqualValues(t, 2, readScale(t, f.get(t)).Status.Replicas)
 
-	// One that is not ready does not serve, and surge is not the fleet's size.
+	// A gateway that is not ready does not serve, and surge does not count as the fleet's size.
 	gateways[1].setReady(t, false)
-	f.eventuallySays(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonTooFewServing)
+	f.eventuallyCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonTooFewServing)
 	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "1/2", f.get(t).Status.Ready) })
 	gateways[1].setReady(t, true)
 	f.setSpec("{replicas: 1}")
@@ -60,30 +62,31 @@ func TestStatusOfAServingFleet(t *testing.T) {
 	})
 }
 
-func TestScaledToZero(t *testing.T) {
+func TestStatusOfAFleetScaledToZero(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "replicas: 0")
-	f.eventuallySays(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonScaledToZero, "spec.replicas")
+	f.eventuallyCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonScaledToZero, "spec.replicas")
 }
 
-// The report is asked for with the token of the fleet's Secret, and with nothing else.
-func TestReportsAreAskedForWithTheToken(t *testing.T) {
+// The monitor scrapes with the token of the fleet's own Secret.
+func TestMonitorScrapesWithTheToken(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
-	g := startGateways(t, f, 1)[0]
+	g := startFakeGateways(t, f, 1)[0]
 	g.awaitScrapes(2)
 	_, refused := g.seen()
 	require.Zero(t, refused)
 }
 
-// Draining gateways are listed, left out of what serves, and known by pod or by report.
+// Draining gateways are listed and do not count as serving. A gateway drains when its pod is being deleted, or when it
+// reports so.
 func TestStatusOfDrainingGateways(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "replicas: 3")
-	gateways := startGateways(t, f, 3)
+	gateways := startFakeGateways(t, f, 3)
 	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "3/3", f.get(t).Status.Ready) })
 
 	started := time.Date(2030, 1, 2, 3, 4, 5, 600, time.UTC)
@@ -112,20 +115,20 @@ func TestStatusOfDrainingGateways(t *testing.T) {
 			assert.NotNil(t, deleted.Deadline)
 		}
 	})
-	f.eventuallySays(v1alpha1.ConditionDraining, metav1.ConditionTrue, v1alpha1.ReasonHandingOver)
+	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionTrue, v1alpha1.ReasonHandingOver)
 
 	gateways[0].remove(t)
 	gateways[1].remove(t)
-	f.eventuallySays(v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonNoneDraining)
+	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonNoneDraining)
 	f.eventually(func(t *assert.CollectT) { assert.Empty(t, f.get(t).Status.Drain) })
 }
 
-// A status lists no more draining gateways than it may hold; the API server would refuse it whole.
-func TestManyDrainingGateways(t *testing.T) {
+// The status lists at most MaxDrainEntries draining gateways. The API server would refuse a longer list.
+func TestStatusOfManyDrainingGateways(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "replicas: 20")
-	for i, g := range startGateways(t, f, v1alpha1.MaxDrainEntries+2) {
+	for i, g := range startFakeGateways(t, f, v1alpha1.MaxDrainEntries+2) {
 		g.report(func(r *report) { r.State, r.Connections = contract.StateDraining, i })
 	}
 	f.eventually(func(t *assert.CollectT) {
@@ -139,40 +142,43 @@ func TestManyDrainingGateways(t *testing.T) {
 	})
 }
 
-// A lost broker shows at once, with the field to look at.
-func TestBackplaneLost(t *testing.T) {
+// The status shows a lost Redis at once, and names the field to check.
+func TestStatusShowsALostBackplane(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['r:6379']}}")
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionUnknown, v1alpha1.ReasonNoReports)
-	gateways := startGateways(t, f, 2)
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionUnknown, v1alpha1.ReasonNoReports)
+	gateways := startFakeGateways(t, f, 2)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 
 	gateways[1].report(func(r *report) {
 		r.Broker.State, r.Broker.Error = contract.BrokerDegraded, "dial tcp: lookup r: no such host"
 	})
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, "spec.redis.external.addresses", "1 of 2")
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable,
+		"spec.redis.external.addresses", "1 of 2")
 
-	gateways[1].report(func(r *report) { r.Broker.Error = "WRONGPASS invalid username-password pair or user is disabled." })
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused, "spec.redis.external.credentialsSecretRef")
+	gateways[1].report(
+		func(r *report) { r.Broker.Error = "WRONGPASS invalid username-password pair or user is disabled." })
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused,
+		"spec.redis.external.credentialsSecretRef")
 
 	gateways[1].report(func(r *report) { r.Broker.State, r.Broker.Error = contract.BrokerReady, "" })
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 }
 
-func TestBackplaneOfOneGateway(t *testing.T) {
+func TestStatusOfOneGatewayWithoutRedis(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{redis: {}, replicas: 1}")
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonInMemory)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonInMemory)
 }
 
-func TestBackplaneWhileManagedRedisStarts(t *testing.T) {
+func TestStatusWhileManagedRedisStarts(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
-	startGateways(t, f, 2)
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonRedisStarting)
+	startFakeGateways(t, f, 2)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonRedisStarting)
 	setDeploymentStatus(t, f, redisDeployment, 1, 1)
-	f.eventuallySays(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 }

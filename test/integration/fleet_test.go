@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	// patience bounds every wait; only a failing test needs it all.
-	patience = 30 * time.Second
-	// pollEvery is how often a wait looks.
-	pollEvery = 25 * time.Millisecond
+	// waitTimeout bounds every wait. Only a failing test waits that long.
+	waitTimeout = 30 * time.Second
+	// pollInterval is the time between two checks of a wait.
+	pollInterval = 25 * time.Millisecond
 )
 
 // fleet is one WebSocketCluster under test.
@@ -37,8 +37,8 @@ func createFleet(t *testing.T, namespace, name, spec string) *fleet {
 	return &fleet{t: t, namespace: namespace, name: name}
 }
 
-// createWhole makes a fleet that has every child, and waits until it has settled.
-func createWhole(t *testing.T, o *operator) *fleet {
+// createFull creates a fleet with every object and waits until its status is up to date.
+func createFull(t *testing.T, o *operator) *fleet {
 	t.Helper()
 	f := createFleet(t, o.namespace, "fleet", everything)
 	f.eventuallyHas(allChildren()...)
@@ -46,7 +46,7 @@ func createWhole(t *testing.T, o *operator) *fleet {
 	return f
 }
 
-// in is the same fleet for a subtest.
+// in returns the same fleet for a subtest.
 func (f *fleet) in(t *testing.T) *fleet { return &fleet{t: t, namespace: f.namespace, name: f.name} }
 
 func (f *fleet) key() types.NamespacedName {
@@ -59,12 +59,13 @@ func (f *fleet) get(t require.TestingT) *v1alpha1.WebSocketCluster {
 	return cluster
 }
 
-// setSpec replaces the whole spec, as a user's edit does.
+// setSpec replaces the whole spec.
 func (f *fleet) setSpec(spec string) {
 	f.t.Helper()
 	require.NoError(f.t, f.trySpec(spec))
 }
 
+// trySpec replaces the whole spec and returns the API server's error.
 func (f *fleet) trySpec(spec string) error {
 	f.t.Helper()
 	var body any
@@ -74,24 +75,24 @@ func (f *fleet) trySpec(spec string) error {
 	return env.client.Patch(f.t.Context(), f.get(f.t), client.RawPatch(types.JSONPatchType, patch))
 }
 
-// touch makes the operator look at the fleet again: every child changes in a field that is not the
-// operator's.
+// touch triggers a reconcile of the fleet: every object changes in a field that is not the operator's.
 func (f *fleet) touch(value string) {
 	f.t.Helper()
 	patch := []byte(`{"metadata":{"annotations":{"example.com/touched":"` + value + `"}}}`)
 	for _, c := range allChildren() {
-		err := env.client.Patch(f.t.Context(), c.empty(f.namespace, f.name), client.RawPatch(types.MergePatchType, patch), someone)
+		err := env.client.Patch(f.t.Context(), c.empty(f.namespace, f.name), client.RawPatch(types.MergePatchType, patch),
+			otherManager)
 		require.NoError(f.t, client.IgnoreNotFound(err))
 	}
 }
 
-// eventually waits until what is asserted holds.
+// eventually waits until asserted holds.
 func (f *fleet) eventually(asserted func(t *assert.CollectT)) {
 	f.t.Helper()
-	require.EventuallyWithT(f.t, asserted, patience, pollEvery)
+	require.EventuallyWithT(f.t, asserted, waitTimeout, pollInterval)
 }
 
-// eventuallyHas waits for children that exist.
+// eventuallyHas waits until the objects exist.
 func (f *fleet) eventuallyHas(children ...child) {
 	f.t.Helper()
 	f.eventually(func(t *assert.CollectT) {
@@ -101,7 +102,7 @@ func (f *fleet) eventuallyHas(children ...child) {
 	})
 }
 
-// eventuallyLacks waits for children to be gone.
+// eventuallyLacks waits until the objects do not exist.
 func (f *fleet) eventuallyLacks(children ...child) {
 	f.t.Helper()
 	f.eventually(func(t *assert.CollectT) {
@@ -113,26 +114,27 @@ func (f *fleet) eventuallyLacks(children ...child) {
 	})
 }
 
-// says asserts what a condition says of the newest spec.
-func (f *fleet) says(t require.TestingT, kind string, status metav1.ConditionStatus, reason string, words ...string) {
+// requireCondition asserts the status and reason of a condition of the newest spec, and words of its message.
+func (f *fleet) requireCondition(t require.TestingT, kind string, status metav1.ConditionStatus, reason string,
+	words ...string) {
 	cluster := f.get(t)
 	condition := meta.FindStatusCondition(cluster.Status.Conditions, kind)
 	require.NotNil(t, condition, "no condition %s", kind)
 	assert.Equal(t, status, condition.Status, "%s: %s: %s", kind, condition.Reason, condition.Message)
 	assert.Equal(t, reason, condition.Reason, "%s: %s", kind, condition.Message)
-	assert.Equal(t, cluster.Generation, condition.ObservedGeneration, "%s speaks of an old spec", kind)
+	assert.Equal(t, cluster.Generation, condition.ObservedGeneration, "%s is that of an old spec", kind)
 	for _, word := range words {
 		assert.Contains(t, condition.Message, word, kind)
 	}
 }
 
-// eventuallySays waits until a condition says it.
-func (f *fleet) eventuallySays(kind string, status metav1.ConditionStatus, reason string, words ...string) {
+// eventuallyCondition waits until requireCondition holds.
+func (f *fleet) eventuallyCondition(kind string, status metav1.ConditionStatus, reason string, words ...string) {
 	f.t.Helper()
-	f.eventually(func(t *assert.CollectT) { f.says(t, kind, status, reason, words...) })
+	f.eventually(func(t *assert.CollectT) { f.requireCondition(t, kind, status, reason, words...) })
 }
 
-// eventuallySettled waits until the operator has told about the newest spec.
+// eventuallySettled waits until the status is that of the newest spec.
 func (f *fleet) eventuallySettled() {
 	f.t.Helper()
 	f.eventually(func(t *assert.CollectT) {

@@ -14,19 +14,21 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// foreignBodies are objects of every kind that somebody else might have made before.
+// foreignBodies has an object of every kind that another client might have created.
 var foreignBodies = map[string]string{
-	"Deployment":              "spec: {replicas: 0, selector: {matchLabels: {app: theirs}}, template: {metadata: {labels: {app: theirs}}, spec: {containers: [{name: c, image: theirs}]}}}",
-	"Service":                 "spec: {ports: [{port: 1}], selector: {app: theirs}}",
-	"ConfigMap":               "data: {theirs: 'yes'}",
-	"Secret":                  "stringData: {theirs: 'yes'}",
-	"ServiceAccount":          "{}",
-	"Ingress":                 "spec: {defaultBackend: {service: {name: theirs, port: {number: 1}}}}",
-	"HorizontalPodAutoscaler": "spec: {maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: theirs}}",
-	"PodDisruptionBudget":     "spec: {maxUnavailable: 1, selector: {matchLabels: {app: theirs}}}",
+	"Deployment": "spec: {replicas: 0, selector: {matchLabels: {app: theirs}}, template: {metadata: " +
+		"{labels: {app: theirs}}, spec: {containers: [{name: c, image: theirs}]}}}",
+	"Service":        "spec: {ports: [{port: 1}], selector: {app: theirs}}",
+	"ConfigMap":      "data: {theirs: 'yes'}",
+	"Secret":         "stringData: {theirs: 'yes'}",
+	"ServiceAccount": "{}",
+	"Ingress":        "spec: {defaultBackend: {service: {name: theirs, port: {number: 1}}}}",
+	"HorizontalPodAutoscaler": "spec: {maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: " +
+		"theirs}}",
+	"PodDisruptionBudget": "spec: {maxUnavailable: 1, selector: {matchLabels: {app: theirs}}}",
 }
 
-// createForeign makes an object that has a child's name and is not the operator's.
+// createForeign creates a foreign object with the name of one of the fleet's.
 func createForeign(t *testing.T, c child, namespace, cluster string) *unstructured.Unstructured {
 	t.Helper()
 	object := c.empty(namespace, cluster)
@@ -39,9 +41,8 @@ func createForeign(t *testing.T, c child, namespace, cluster string) *unstructur
 	return object
 }
 
-// An object that is not the operator's is never written, whatever its name; the fleet says which
-// one is in the way, and heals when it goes.
-func TestForeignObjectIsLeftAlone(t *testing.T) {
+// A foreign object is never written. The status and an event name it, and the fleet heals when it is deleted.
+func TestReconcilerLeavesForeignObjectsAlone(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	for _, c := range allChildren() {
@@ -53,24 +54,24 @@ func TestForeignObjectIsLeftAlone(t *testing.T) {
 			f := createFleet(t, namespace, name, everything)
 
 			named := c.kind.Kind + " " + c.name(name)
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, named)
-			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, named)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, named)
+			f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, named)
 			requireUntouched(t, f, c, theirs)
 
-			// A change of the spec and another look must not wear it down.
+			// Neither a change of the spec nor another reconcile may touch it.
 			f.setSpec("{replicas: 4, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx}, disruption: {maxUnavailable: 2}}")
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, named)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, named)
 			requireUntouched(t, f, c, theirs)
 
 			require.NoError(t, env.client.Delete(t.Context(), theirs))
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 			f.eventuallyHas(allChildren()...)
 		})
 	}
 }
 
-// Gateways must not start from somebody else's configuration or token.
-func TestForeignInputHoldsGatewaysBack(t *testing.T) {
+// Gateways must not start from a foreign configuration or token.
+func TestReconcilerHoldsGatewaysForForeignInput(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	for _, c := range []child{gatewayConfig, adminSecret} {
@@ -78,15 +79,16 @@ func TestForeignInputHoldsGatewaysBack(t *testing.T) {
 			name := "held-" + strings.ToLower(c.kind.Kind)
 			createForeign(t, c, o.namespace, name)
 			f := createFleet(t, o.namespace, name, "{}")
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, c.name(name))
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject,
+				c.name(name))
 			f.eventuallyLacks(gatewayDeployment)
 		})
 	}
 }
 
-// A cluster that was deleted and made again must not take over what the garbage collector is about to
-// take away.
-func TestChildOfAnEarlierClusterIsForeign(t *testing.T) {
+// A cluster that was deleted and created again must not take over objects that the garbage collector is about to
+// delete.
+func TestReconcilerLeavesObjectsOfAnEarlierClusterAlone(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	first := createFleet(t, o.namespace, "a", "{}")
@@ -94,9 +96,9 @@ func TestChildOfAnEarlierClusterIsForeign(t *testing.T) {
 	owned := gatewayConfig.get(t, first)
 	require.NoError(t, env.client.Delete(t.Context(), first.get(t)))
 	second := createFleet(t, o.namespace, "a", "replicas: 3")
-	second.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
+	second.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
 	requireUntouched(t, second, gatewayConfig, owned)
-	// What the garbage collector would have done by now.
+	// The garbage collector would have done this by now.
 	for _, c := range allChildren() {
 		object := c.empty(o.namespace, "a")
 		_ = env.client.Delete(t.Context(), object)
@@ -106,18 +108,19 @@ func TestChildOfAnEarlierClusterIsForeign(t *testing.T) {
 	})
 }
 
-// A fleet that something is in the way of is looked at again and again, but written once.
-func TestForeignObjectsCostNoWrites(t *testing.T) {
+// A fleet with a foreign object in its way is reconciled again and again, but its status is written once.
+func TestReconcilerWritesNothingForForeignObjects(t *testing.T) {
 	o := startOperator(t)
 	for _, c := range allChildren() {
 		name := "f-" + strings.ToLower(c.kind.Kind) + "-" + c.suffix
 		createForeign(t, c, o.namespace, name)
 		f := createFleet(t, o.namespace, name, everything)
-		f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, c.name(name))
-		// Events are written beside the reconciles, at any time after them.
-		f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, c.name(name))
+		f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject,
+			c.name(name))
+		// Events are written in the background, at any time after the reconcile.
+		f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, c.name(name))
 	}
-	// Let the first statuses settle, then look at three rounds of rechecks.
+	// Let the first statuses settle, then observe three rechecks of each fleet.
 	o.awaitReconciles(o.reconciles() + 3*len(allChildren()))
 	before := len(writesBy(t, operatorUser, o.namespace))
 	o.awaitReconciles(o.reconciles() + 3*len(allChildren()))

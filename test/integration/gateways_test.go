@@ -18,41 +18,41 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// annotationAdmin is where a test's pod says which address stands for its admin port: there is no
-// kubelet to give it one of its own.
+// annotationAdmin is an annotation of a test's pod with the address of its admin port. There is no kubelet that would
+// give the pod an IP of its own.
 const annotationAdmin = "example.com/admin-address"
 
-// adminAddress is how the operator under test finds a pod's admin port.
+// adminAddress is the AdminAddress option of the operator under test.
 func adminAddress(pod *corev1.Pod) string { return pod.Annotations[annotationAdmin] }
 
-// report is what a gateway says of itself.
+// report is the report of a gateway.
 type report = contract.GatewayReport
 
-// gateway stands for a gateway pod: the pod is an object without a container, and its admin
-// endpoint is served here.
-type gateway struct {
+// fakeGateway is a gateway pod without a container. The test serves its admin endpoint.
+type fakeGateway struct {
 	f     *fleet
 	pod   *corev1.Pod
 	token string
 
+	// mu guards the fields below.
 	mu      sync.Mutex
-	says    report
+	current report
 	scrapes int
 	refused int
 }
 
-// startGateways makes n ready gateways of a fleet, serving nobody.
-func startGateways(t *testing.T, f *fleet, n int) []*gateway {
+// startFakeGateways creates n ready gateways of a fleet, without connections.
+func startFakeGateways(t *testing.T, f *fleet, n int) []*fakeGateway {
 	t.Helper()
-	var all []*gateway
+	var all []*fakeGateway
 	for i := range n {
-		g := &gateway{f: f, token: adminToken(t, f), says: report{
+		g := &fakeGateway{f: f, token: adminToken(t, f), current: report{
 			Node: fmt.Sprintf("%s-gateway-%d", f.name, i), Version: "test", State: contract.StateServing, MaxConnections: 10_000,
 			Broker: contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerReady},
 		}}
 		server := httptest.NewServer(g)
 		t.Cleanup(server.Close)
-		g.createPod(t, g.says.Node, server.Listener.Addr().String())
+		g.createPod(t, g.current.Node, server.Listener.Addr().String())
 		all = append(all, g)
 	}
 	return all
@@ -62,12 +62,13 @@ func adminToken(t *testing.T, f *fleet) string {
 	t.Helper()
 	var secret corev1.Secret
 	f.eventuallyHas(adminSecret)
-	require.NoError(t, env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: adminSecret.name(f.name)}, &secret))
+	require.NoError(t,
+		env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: adminSecret.name(f.name)}, &secret))
 	return string(secret.Data[contract.AdminTokenKey])
 }
 
-// createPod makes a ready pod of the fleet's Deployment.
-func (g *gateway) createPod(t *testing.T, name, address string) {
+// createPod creates a ready pod of the fleet's Deployment.
+func (g *fakeGateway) createPod(t *testing.T, name, address string) {
 	t.Helper()
 	g.f.eventuallyHas(gatewayDeployment)
 	annotations := podAnnotations(t, gatewayDeployment, g.f)
@@ -84,8 +85,8 @@ func (g *gateway) createPod(t *testing.T, name, address string) {
 	g.setReady(t, true)
 }
 
-// setReady is the kubelet's part.
-func (g *gateway) setReady(t *testing.T, ready bool) {
+// setReady does the kubelet's part.
+func (g *fakeGateway) setReady(t *testing.T, ready bool) {
 	t.Helper()
 	status := corev1.ConditionFalse
 	if ready {
@@ -99,26 +100,27 @@ func (g *gateway) setReady(t *testing.T, ready bool) {
 }
 
 // remove deletes the pod at once, as the kubelet does when its containers have ended.
-func (g *gateway) remove(t *testing.T) {
+func (g *fakeGateway) remove(t *testing.T) {
 	t.Helper()
 	require.NoError(t, env.client.Delete(t.Context(), g.pod, client.GracePeriodSeconds(0)))
 }
 
-// report changes what the gateway says.
-func (g *gateway) report(change func(*report)) {
+// report changes the gateway's report.
+func (g *fakeGateway) report(change func(*report)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	change(&g.says)
+	change(&g.current)
 }
 
-func (g *gateway) seen() (scrapes, refused int) {
+// seen returns how many scrapes the gateway answered, and how many it refused for their token.
+func (g *fakeGateway) seen() (scrapes, refused int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.scrapes, g.refused
 }
 
-// awaitScrapes waits until the operator has asked so many times more.
-func (g *gateway) awaitScrapes(more int) {
+// awaitScrapes waits for a number of further scrapes.
+func (g *fakeGateway) awaitScrapes(more int) {
 	before, _ := g.seen()
 	g.f.eventually(func(t *assert.CollectT) {
 		scrapes, _ := g.seen()
@@ -127,7 +129,7 @@ func (g *gateway) awaitScrapes(more int) {
 }
 
 // ServeHTTP answers as a gateway's admin port does.
-func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if r.Method != http.MethodGet || r.URL.Path != contract.PathFleet {
@@ -141,5 +143,5 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	g.scrapes++
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(g.says)
+	_ = json.NewEncoder(w).Encode(g.current)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// createIngressClass makes a class of the test's own, which goes with it; classes have no namespace.
+// createIngressClass creates an IngressClass that is deleted after the test. Classes have no namespace.
 func createIngressClass(t *testing.T, name, controller string) {
 	t.Helper()
 	class := &networkingv1.IngressClass{
@@ -24,41 +24,46 @@ func createIngressClass(t *testing.T, name, controller string) {
 	t.Cleanup(func() { require.NoError(t, env.client.Delete(context.Background(), class)) })
 }
 
-// Auto goes by the controller of the IngressClass, says what the user must do where there is no
-// profile for it, and notices a class that comes later.
-func TestIngressProfileFollowsTheClass(t *testing.T) {
+// With the profile Auto, the operator goes by the controller of the IngressClass. The status says what the user must do
+// when there is no profile for it, and the operator notices a class that is created later.
+func TestReconcilerChoosesTheProfileByIngressClass(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	createIngressClass(t, "by-nginx", "k8s.io/ingress-nginx")
 	createIngressClass(t, "by-other", "example.com/other")
 
 	nginxed := createFleet(t, o.namespace, "nginxed", "ingress: {className: by-nginx}")
-	nginxed.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonProfileApplied)
+	nginxed.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonProfileApplied)
 	require.Equal(t, "cookie", read(t, gatewayIngress.get(t, nginxed), nginx+"affinity"))
 	require.Equal(t, "nginx", nginxed.get(t).Status.Effective.IngressProfile)
 
 	other := createFleet(t, o.namespace, "other", "ingress: {className: by-other}")
-	other.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonNoProfile, "example.com/other", "spec.ingress.annotations")
+	other.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonNoProfile,
+		"example.com/other", "spec.ingress.annotations")
 	require.Empty(t, read(t, gatewayIngress.get(t, other), nginx+"affinity"))
 
 	late := createFleet(t, o.namespace, "late", "ingress: {className: by-late}")
-	late.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonIngressClassNotFound, "spec.ingress.className")
+	late.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonIngressClassNotFound,
+		"spec.ingress.className")
 	createIngressClass(t, "by-late", "k8s.io/ingress-nginx")
-	late.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonProfileApplied)
+	late.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonProfileApplied)
 	late.eventually(func(t *assert.CollectT) {
 		assert.Equal(t, "cookie", read(t, gatewayIngress.get(t, late), nginx+"affinity"))
 	})
 }
 
-// A load balancer's address is what clients connect to.
-func TestLoadBalancerAddress(t *testing.T) {
+// Clients connect to the address of the load balancer.
+func TestStatusShowsTheLoadBalancer(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "service: {type: LoadBalancer}")
-	f.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonLoadBalancerPending, "spec.service.loadBalancerClass")
+	f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonLoadBalancerPending,
+		"spec.service.loadBalancerClass")
 	service := gatewayService.get(t, f)
-	service.Object["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "192.0.2.7"}}}}
+	service.Object["status"] = map[string]any{
+		"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "192.0.2.7"}}},
+	}
 	require.NoError(t, env.client.Status().Update(t.Context(), service))
-	f.eventuallySays(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonServiceReady)
+	f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonServiceReady)
 	require.Equal(t, "ws://192.0.2.7/ws", f.get(t).Status.URLs[0])
 }

@@ -20,14 +20,14 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// realGateway is a gateway of the real code behind a pod, started from what the operator wrote.
+// realGateway is a gateway of the real code behind a pod, started from the configuration that the operator wrote.
 type realGateway struct {
-	*gateway
+	*fakeGateway
 	*realgateway.Gateway
 	stop func()
 }
 
-// runGateway does the kubelet's part for one pod of the fleet.
+// runGateway does the kubelet's part for one pod of the fleet: it starts the gateway.
 func runGateway(t *testing.T, f *fleet, name string) *realGateway {
 	t.Helper()
 	running, err := realgateway.New(t.Context(), gatewayConfiguration(t, f, name), realgateway.Options{
@@ -37,7 +37,7 @@ func runGateway(t *testing.T, f *fleet, name string) *realGateway {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- running.Run(ctx) }()
-	g := &realGateway{gateway: &gateway{f: f}, Gateway: running}
+	g := &realGateway{fakeGateway: &fakeGateway{f: f}, Gateway: running}
 	g.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -49,13 +49,15 @@ func runGateway(t *testing.T, f *fleet, name string) *realGateway {
 	return g
 }
 
-// gatewayConfiguration brings the ConfigMap, the Secrets, the arguments and the environment to the
-// gateway. Only the ports are others, for many gateways share one address here.
+// gatewayConfiguration loads the configuration from the pod's ConfigMap, Secrets, arguments and environment. Only the
+// ports differ, because many gateways share one address here.
 func gatewayConfiguration(t *testing.T, f *fleet, podName string) config.Config {
 	t.Helper()
 	f.eventuallyHas(gatewayDeployment)
 	var deployment appsv1.Deployment
-	require.NoError(t, env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: gatewayDeployment.name(f.name)}, &deployment))
+	require.NoError(t,
+		env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: gatewayDeployment.name(f.name)},
+			&deployment))
 	template := deployment.Spec.Template.Spec
 	root := t.TempDir()
 	mountVolumes(t, f, root, template)
@@ -88,7 +90,8 @@ func mountVolumes(t *testing.T, f *fleet, root string, pod corev1.PodSpec) {
 		switch {
 		case volume.ConfigMap != nil:
 			var configMap corev1.ConfigMap
-			require.NoError(t, env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: volume.ConfigMap.Name}, &configMap))
+			require.NoError(t,
+				env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: volume.ConfigMap.Name}, &configMap))
 			for name, content := range configMap.Data {
 				files[name] = []byte(content)
 			}
@@ -102,7 +105,7 @@ func mountVolumes(t *testing.T, f *fleet, root string, pod corev1.PodSpec) {
 	}
 }
 
-// containerEnviron resolves the container's environment.
+// containerEnviron returns the container's environment as NAME=value, with its references resolved.
 func containerEnviron(t *testing.T, f *fleet, podName string, variables []corev1.EnvVar) []string {
 	t.Helper()
 	var environ []string

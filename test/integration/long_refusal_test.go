@@ -11,17 +11,17 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// The API server repeats what it refuses. A condition and an event have room for the beginning.
-func TestLongRefusalIsTold(t *testing.T) {
+// The API server's answer repeats the value that it refuses. A condition and an event have the beginning of it.
+func TestStatusShortensLongRefusals(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", fmt.Sprintf("pod: {labels: {team: %s}}", strings.Repeat("a", 40_000)))
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, "Deployment")
-	f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonApplyRefused, "Deployment")
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, "Deployment")
+	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonApplyRefused, "Deployment")
 }
 
-// Many problems at once are more than an event's text holds.
-func TestManyProblemsAreTold(t *testing.T) {
+// The texts of many problems together are longer than the note of an event may be.
+func TestEventsShortenManyProblems(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	const name = "fleet"
@@ -29,5 +29,5 @@ func TestManyProblemsAreTold(t *testing.T) {
 		createForeign(t, c, o.namespace, name)
 	}
 	f := createFleet(t, o.namespace, name, everything)
-	f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, name)
+	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, name)
 }

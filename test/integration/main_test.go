@@ -1,6 +1,5 @@
-// Package integration tests the API and the operator against a real kube-apiserver and etcd. There
-// is no kubelet and no garbage collector: what they would do, a test does itself or reads off the
-// objects.
+// Package integration tests the API and the operator against a real kube-apiserver and etcd. There is no kubelet and no
+// garbage collector: a test does their part itself, or checks the fields that they would go by.
 package integration
 
 import (
@@ -14,22 +13,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// env is the control plane that the tests of the package share; TestMain sets it up.
+// env is the control plane that the tests of the package share. TestMain starts it.
 var env *environment
 
-// testsAtOnce are more than there are cores.
-const testsAtOnce = "6"
+// maxParallelTests is above the number of cores: the tests wait for the API server more than they work.
+const maxParallelTests = "6"
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) int {
-	// Each operator has a logger of its own; what logs without one says nothing here.
+	// Each operator has a logger of its own. Messages of other loggers are dropped.
 	log.SetLogger(logr.Discard())
 	flag.Parse()
-	// They wait for the API server and the operator more than they work.
-	if err := flag.Set("test.parallel", testsAtOnce); err != nil {
+	if err := flag.Set("test.parallel", maxParallelTests); err != nil {
 		fmt.Fprintln(os.Stderr, "integration tests:", err)
 		return 1
 	}

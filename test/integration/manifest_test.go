@@ -10,8 +10,8 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// manifest is a WebSocketCluster as a user writes it: the YAML of a spec, with nothing that Go types
-// would add.
+// manifest returns a WebSocketCluster as a user writes it: from the YAML of a spec, without the zero values that Go
+// types would add.
 func manifest(t *testing.T, namespace, name, spec string) *unstructured.Unstructured {
 	t.Helper()
 	var body map[string]any

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// newNamespace makes a namespace of the test's own. It stays: nothing here could empty it.
+// newNamespace creates a namespace for the test. It is never deleted: without a namespace controller it would stay.
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	prefix := strings.Map(func(r rune) rune {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,32 +28,30 @@ import (
 )
 
 const (
-	// operatorUser is who the operator is for the API server: it may do what the role in config/rbac
-	// allows, and no more.
+	// operatorUser is the operator's user name. It has the role in config/rbac and no other.
 	operatorUser = "wsfleet-operator"
 
 	gatewayImage = "example.com/gateway:test"
 	redisImage   = "example.com/redis:test"
 
 	scrapeInterval = 100 * time.Millisecond
-	// quietFor is how long the operator must have sent nothing to count as done: longer than it waits
-	// by itself before it tries again.
-	quietFor = 1200 * time.Millisecond
+	// quietPeriod is how long the operator must have sent nothing to count as done. It is longer than any delay after
+	// which the operator tries again.
+	quietPeriod = 1200 * time.Millisecond
 )
 
-// operator is the controllers of the real thing, in the test's process and for one namespace, so
-// that tests do not see each other's.
+// operator is the real controllers in the test's process, for one namespace, so that tests do not affect each other.
 type operator struct {
 	t         *testing.T
 	namespace string
 	sent      *requestCounter
-	// registry has the metrics of the process that start made last.
+	// registry has the metrics of the operator that start started last.
 	registry *prometheus.Registry
-	// stop waits until nothing of it runs any more; start is a new process of it.
+	// stop ends the operator and waits until nothing of it runs any more. start then starts another one.
 	stop func()
 }
 
-// startOperator starts an operator on a new namespace; it ends with the test.
+// startOperator starts an operator for a new namespace. It ends with the test.
 func startOperator(t *testing.T) *operator {
 	t.Helper()
 	o := &operator{t: t, namespace: newNamespace(t), sent: &requestCounter{}}
@@ -71,14 +70,14 @@ func (o *operator) start() {
 	require.NoError(o.t, err)
 	asOperator := rest.CopyConfig(env.operator)
 	asOperator.Wrap(o.sent.count)
-	// The API server's own fairness is enough; a limit here would only make the tests slow.
+	// A client-side rate limit would only make the tests slow.
 	asOperator.QPS = -1
 	manager, err := ctrl.NewManager(asOperator, ctrl.Options{
 		Scheme:  scheme,
 		Cache:   cacheOptions,
 		Metrics: server.Options{BindAddress: "0"},
 		Logger:  log.logger(),
-		// Names of controllers are unique in a process; here there is one operator after another.
+		// Names of controllers are unique in a process, but a test process has many operators.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	require.NoError(o.t, err)
@@ -105,13 +104,13 @@ func (o *operator) start() {
 			o.t.Error("the operator panicked")
 		}
 		if o.t.Failed() {
-			o.t.Logf("the operator said:\n%s", log)
+			o.t.Logf("the operator logged:\n%s", log)
 		}
 	})
 	require.True(o.t, manager.GetCache().WaitForCacheSync(o.t.Context()))
 }
 
-// reconciles is how many the process has done, of all operators in it: for tests that run alone.
+// reconciles returns the number of reconciles of all operators in the process, for tests that do not run in parallel.
 func (o *operator) reconciles() int {
 	o.t.Helper()
 	families, err := metrics.Registry.Gather()
@@ -128,14 +127,36 @@ func (o *operator) reconciles() int {
 	return int(sum)
 }
 
-// awaitReconciles waits until so many have been done in all.
-func (o *operator) awaitReconciles(total int) {
-	o.t.Helper()
-	require.Eventually(o.t, func() bool { return o.reconciles() >= total }, patience, pollEvery)
+// metric returns the value of one of the operator's own metrics, or the number of observations of a histogram. The
+// labels are values in the order of their names. A metric that does not exist is 0.
+func (o *operator) metric(t require.TestingT, name string, labels ...string) float64 {
+	families, err := o.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() != "wsfleet_operator_"+name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			var values []string
+			for _, label := range metric.GetLabel() {
+				values = append(values, label.GetValue())
+			}
+			if slices.Equal(values, labels) {
+				return metric.GetCounter().GetValue() + metric.GetGauge().GetValue() +
+					float64(metric.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return 0
 }
 
-// awaitQuiet waits until the operator sends nothing more. That nothing comes cannot be awaited, only
-// waited for.
+// awaitReconciles waits until the process has done a number of reconciles in all.
+func (o *operator) awaitReconciles(total int) {
+	o.t.Helper()
+	require.Eventually(o.t, func() bool { return o.reconciles() >= total }, waitTimeout, pollInterval)
+}
+
+// awaitQuiet waits until the operator has sent nothing for quietPeriod.
 func (o *operator) awaitQuiet() {
 	o.t.Helper()
 	last, since := o.sent.all.Load(), time.Now()
@@ -143,23 +164,23 @@ func (o *operator) awaitQuiet() {
 		if now := o.sent.all.Load(); now != last || o.sent.underway.Load() > 0 {
 			last, since = now, time.Now()
 		}
-		return time.Since(since) >= quietFor
-	}, patience, pollEvery)
+		return time.Since(since) >= quietPeriod
+	}, waitTimeout, pollInterval)
 }
 
-// requestCounter counts what a client sends.
+// requestCounter counts the requests of a client.
 type requestCounter struct {
 	all     atomic.Int64
 	changes atomic.Int64
-	// underway are those that are not answered yet; a watch is, once it has begun.
+	// underway counts the requests that are not answered yet. A watch counts as answered once it has begun.
 	underway atomic.Int64
 	hook     atomic.Pointer[requestHook]
 }
 
-// requestHook sees a request before it is sent, and may answer it in the API server's place.
+// requestHook gets a request before it is sent. A response that it returns is the answer, and the request is not sent.
 type requestHook func(*http.Request) *http.Response
 
-// before lets a test do something between the operator's decision and its request.
+// before sets the hook, so that a test can act between the operator's decision and its request. Nil removes the hook.
 func (c *requestCounter) before(hook requestHook) { c.hook.Store(&hook) }
 
 func (c *requestCounter) writes() int64 { return c.changes.Load() }
@@ -181,11 +202,17 @@ func (c *requestCounter) count(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// answer is a response that the API server might give.
+// answer returns a response as the API server would give it.
 func answer(request *http.Request, code int, body string) *http.Response {
 	return &http.Response{
-		StatusCode: code, Status: http.StatusText(code), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: request,
+		StatusCode: code,
+		Status:     http.StatusText(code),
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(strings.NewReader(body)),
+		Request:    request,
 	}
 }
 
@@ -193,7 +220,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
-// logBuffer keeps the operator's log until a test wants to see it.
+// logBuffer keeps the operator's log. A failing test prints it.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

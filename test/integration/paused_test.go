@@ -10,16 +10,16 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// paused stops every write but the status; unpaused, the fleet catches up.
-func TestPaused(t *testing.T) {
+// A paused fleet is not written, except its status. When spec.paused becomes false, the fleet catches up.
+func TestReconcilerPauses(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
 	f.eventuallySettled()
 
 	f.setSpec("{paused: true, replicas: 5, drain: {timeout: 1m}}")
-	f.eventuallySays(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonPaused, "spec.paused")
-	// Drift is not repaired either: who pauses wants to try something by hand.
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonPaused, "spec.paused")
+	// Drift is not repaired either: users pause a fleet to try something by hand.
 	require.NoError(t, env.client.Delete(t.Context(), gatewayBudget.get(t, f)))
 	o.awaitQuiet()
 	require.Equal(t, "2", read(t, gatewayDeployment.get(t, f), ".spec.replicas"))
@@ -32,15 +32,15 @@ func TestPaused(t *testing.T) {
 		assert.Equal(t, "85", read(t, deployment, pod+".terminationGracePeriodSeconds"))
 	})
 	f.eventuallyHas(gatewayBudget)
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 }
 
-// A fleet that is paused from the start has a status that says so, and nothing else.
-func TestPausedFromTheStart(t *testing.T) {
+// A fleet that is paused from the start has a status and no objects.
+func TestReconcilerPausesFromTheStart(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "paused: true")
-	f.eventuallySays(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonPaused, "spec.paused")
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonPaused, "spec.paused")
 	o.awaitQuiet()
 	for _, w := range writesBy(t, operatorUser, o.namespace) {
 		require.Contains(t, []string{"websocketclusters", "events"}, w.ObjectRef.Resource, "%s", w)

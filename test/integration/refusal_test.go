@@ -12,23 +12,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refusal is a manifest that the API server refuses, and what it tells the user.
+// refusal is a manifest that the API server refuses, and its message.
 type refusal struct {
-	// title of the case, where field does not say it all.
+	// title is the name of the case after field. It may be empty.
 	title string
-	// name of the object; "fleet" when empty.
+	// name is the name of the object. The default is "fleet".
 	name string
 	spec string
-	// field that the message begins with, and what it says of it.
-	field, says string
+	// field is the field that the API server names, and msg a part of its message.
+	field, msg string
 }
 
 func (r refusal) String() string {
 	return strings.TrimSpace(r.field + " " + r.title)
 }
 
-// requireRefused asserts that an error is the API server's, and reads as the user shall see it.
-func requireRefused(t *testing.T, err error, field, says string) {
+// requireRefused asserts that err is the API server's refusal of field with a message that contains msg.
+func requireRefused(t *testing.T, err error, field, msg string) {
 	t.Helper()
 	require.Error(t, err, "the API server took it")
 	var refused apierrors.APIStatus
@@ -38,19 +38,19 @@ func requireRefused(t *testing.T, err error, field, says string) {
 	require.NotNil(t, status.Details)
 	var causes []string
 	for _, cause := range status.Details.Causes {
-		if cause.Field == field && strings.Contains(cause.Message, says) {
+		if cause.Field == field && strings.Contains(cause.Message, msg) {
 			// What is read in a terminal is the message, not the causes.
-			require.Contains(t, status.Message, says)
+			require.Contains(t, status.Message, msg)
 			require.Contains(t, status.Message, field)
 			return
 		}
 		causes = append(causes, cause.Field+": "+cause.Message)
 	}
-	require.Failf(t, "refused for something else", "want %s: %s\ngot  %s", field, says, strings.Join(causes, "\n     "))
+	require.Failf(t, "refused for something else", "want %s: %s\ngot  %s", field, msg, strings.Join(causes, "\n     "))
 }
 
-// testRefusals tries every manifest without writing any.
-func testRefusals(t *testing.T, refusals []refusal) {
+// testRefused tries to create every manifest by a dry run.
+func testRefused(t *testing.T, refusals []refusal) {
 	t.Helper()
 	namespace := newNamespace(t)
 	for _, r := range refusals {
@@ -60,15 +60,15 @@ func testRefusals(t *testing.T, refusals []refusal) {
 				name = "fleet"
 			}
 			err := env.client.Create(t.Context(), manifest(t, namespace, name, r.spec), client.DryRunAll)
-			requireRefused(t, err, r.field, r.says)
+			requireRefused(t, err, r.field, r.msg)
 		})
 	}
 }
 
 var indexes = regexp.MustCompile(`\[[^\]]*\]`)
 
-// schemaPath turns the path of a value into that of its schema: spec.tls[0] into spec.tls[], and
-// what the API server calls the object itself into nothing.
+// schemaPath turns the path of a value into the path of its schema: spec.tls[0] becomes spec.tls[], and <nil>, which is
+// the API server's name of the whole object, becomes "".
 func schemaPath(field string) string {
 	if field == "<nil>" {
 		return ""

@@ -11,50 +11,53 @@ import (
 )
 
 // A change that the API server refuses leaves the running fleet as it was.
-func TestRefusedChangeChangesNothing(t *testing.T) {
+func TestReconcilerIgnoresRefusedChanges(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createWhole(t, o)
+	f := createFull(t, o)
 	o.awaitQuiet()
 	before := writesBy(t, operatorUser, o.namespace)
-	for _, c := range []struct{ spec, field, says string }{
-		{"{replicas: 3, redis: {}}", "spec.replicas", saysReplicasNeedRedis},
-		{"replicas: -1", "spec.replicas", saysBelow(0)},
-		{"drain: {timeout: 5 minutes}", "spec.drain.timeout", saysDrainTimeout},
+	for _, c := range []struct{ spec, field, msg string }{
+		{"{replicas: 3, redis: {}}", "spec.replicas", msgReplicasNeedRedis},
+		{"replicas: -1", "spec.replicas", msgBelow(0)},
+		{"drain: {timeout: 5 minutes}", "spec.drain.timeout", msgDrainTimeout},
 	} {
-		requireRefused(t, f.trySpec(c.spec), c.field, c.says)
+		requireRefused(t, f.trySpec(c.spec), c.field, c.msg)
 	}
 	f.touch("after the refusals")
 	o.awaitQuiet()
 	require.Equal(t, before, writesBy(t, operatorUser, o.namespace))
 }
 
-// Some values only the API of a child can judge. The user reads its answer in a condition and an
+// Some values are validated only with the object that they become part of. The answer shows in a condition and an
 // event, and the running fleet stays as it was.
-func TestApplyRefused(t *testing.T) {
+func TestStatusShowsRefusedApplies(t *testing.T) {
 	t.Parallel()
 	for title, c := range map[string]struct {
 		spec  string
 		child child
 		words []string
 	}{
-		"resources":  {"{gateway: {maxConnections: 7}, resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}", gatewayDeployment, []string{"Deployment", "resources"}},
-		"pod labels": {"{drain: {timeout: 1m}, pod: {labels: {team: 'not a label value'}}}", gatewayDeployment, []string{"Deployment", "labels"}},
-		"tls hosts":  {"ingress: {profile: nginx, tls: [{hosts: ['not a host']}]}", gatewayIngress, []string{"Ingress", "host"}},
+		"resources": {"{gateway: {maxConnections: 7}, resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}",
+			gatewayDeployment, []string{"Deployment", "resources"}},
+		"pod labels": {"{drain: {timeout: 1m}, pod: {labels: {team: 'not a label value'}}}", gatewayDeployment,
+			[]string{"Deployment", "labels"}},
+		"tls hosts": {"ingress: {profile: nginx, tls: [{hosts: ['not a host']}]}", gatewayIngress,
+			[]string{"Ingress", "host"}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			o := startOperator(t)
 			f := createFleet(t, o.namespace, "fleet", "ingress: {profile: nginx}")
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 			before, configured := c.child.get(t, f), gatewayConfig.get(t, f)
 			f.setSpec(c.spec)
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, c.words...)
-			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonApplyRefused, c.words...)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, c.words...)
+			f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonApplyRefused, c.words...)
 			require.Equal(t, before.Object["spec"], c.child.get(t, f).Object["spec"])
 			requireUntouched(t, f, gatewayConfig, configured)
 
 			f.setSpec("ingress: {profile: nginx}")
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// restClient sends requests that typed clients cannot make.
+// restClient returns a client for requests that typed clients cannot send.
 func restClient(t *testing.T) rest.Interface {
 	t.Helper()
 	config := rest.CopyConfig(env.config)

@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// Whatever happens while no operator runs, the next one puts right.
-func TestRestartConverges(t *testing.T) {
+// Changes while no operator runs are reconciled by the next one.
+func TestReconcilerConvergesAfterARestart(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", everything)
@@ -28,7 +28,8 @@ func TestRestartConverges(t *testing.T) {
 	dropped.setSpec("replicas: 1")
 	require.NoError(t, env.client.Delete(t.Context(), redisService.get(t, f)))
 	require.NoError(t, env.client.Patch(t.Context(), gatewayService.get(t, f),
-		client.RawPatch(types.MergePatchType, []byte(`{"spec":{"sessionAffinity":"None","sessionAffinityConfig":null}}`)), someone))
+		client.RawPatch(types.MergePatchType, []byte(`{"spec":{"sessionAffinity":"None","sessionAffinityConfig":null}}`)),
+		otherManager))
 	added := createFleet(t, o.namespace, "added", "{}")
 
 	o.start()
@@ -40,17 +41,17 @@ func TestRestartConverges(t *testing.T) {
 	f.eventuallyLacks(gatewayIngress)
 	dropped.eventuallyLacks(gatewayIngress, gatewayAutoscaler, gatewayBudget)
 	added.eventuallyHas(gatewayDeployment, gatewayService)
-	added.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	added.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	require.Equal(t, token, read(t, adminSecret.get(t, f), ".data.token"), "a new token would cut running gateways off")
 }
 
 // A restart alone is not a reason to write.
-func TestRestartWritesNothing(t *testing.T) {
+func TestReconcilerWritesNothingAfterARestart(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", everything)
 	f.eventuallyHas(allChildren()...)
-	gateways := startGateways(t, f, 2)
+	gateways := startFakeGateways(t, f, 2)
 	gateways[0].report(func(r *report) { r.Connections = 40 })
 	f.eventually(func(t *assert.CollectT) { assert.EqualValues(t, 40, f.get(t).Status.Connections) })
 	f.eventuallySettled()

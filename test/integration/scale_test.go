@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// kubectl scale and the HorizontalPodAutoscaler only know the scale subresource.
-func TestScale(t *testing.T) {
+// kubectl scale and the HorizontalPodAutoscaler use the scale subresource.
+func TestReconcilerScales(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
@@ -34,7 +34,7 @@ func TestScale(t *testing.T) {
 
 	scale := readScale(t, f.get(t))
 	require.EqualValues(t, 3, scale.Spec.Replicas)
-	// An autoscaler must find the gateways by the selector, and no Redis.
+	// An autoscaler must find the gateways by the selector, and not the Redis.
 	selector, err := labels.Parse(scale.Status.Selector)
 	require.NoError(t, err)
 	require.False(t, selector.Empty())

@@ -16,15 +16,15 @@ import (
 // secretUse is a field that names a Secret.
 type secretUse struct {
 	title string
-	// without and with the field.
+	// without and with are specs without and with the field.
 	without, with string
 	field         string
-	// condition that tells of it.
+	// condition is the type of the condition that shows a problem with the Secret.
 	condition string
 	key       string
 }
 
-// Good for every key.
+// Values that are valid for every key.
 const (
 	firstValue  = "whsec_firstvaluefirstvaluefirstvaluefirst0"
 	secondValue = "whsec_secondvaluesecondvaluesecondvaluesec"
@@ -42,27 +42,39 @@ func secretUses() []secretUse {
 			field: "spec.gateway.auth.apiKeySecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "backend",
 		},
 		{
-			title: "previous-api-key", without: "{}", with: "gateway: {auth: {apiKeySecretRef: {name: mine, key: other}, previousAPIKeySecretRef: {name: mine}}}",
-			field: "spec.gateway.auth.previousAPIKeySecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "api-previous-key",
+			title:     "previous-api-key",
+			without:   "{}",
+			with:      "gateway: {auth: {apiKeySecretRef: {name: mine, key: other}, previousAPIKeySecretRef: {name: mine}}}",
+			field:     "spec.gateway.auth.previousAPIKeySecretRef",
+			condition: v1alpha1.ConditionSpecAccepted,
+			key:       "api-previous-key",
 		},
 		{
 			title: "jwt-key", without: "{}", with: "gateway: {auth: {anonymous: false, jwt: {secretRef: {name: mine}}}}",
 			field: "spec.gateway.auth.jwt.secretRef", condition: v1alpha1.ConditionSpecAccepted, key: "jwt-key",
 		},
 		{
-			title: "previous-jwt-key", without: "{}", with: "gateway: {auth: {jwt: {secretRef: {name: mine, key: other}, previousSecretRef: {name: mine}}}}",
-			field: "spec.gateway.auth.jwt.previousSecretRef", condition: v1alpha1.ConditionSpecAccepted, key: "jwt-previous-key",
+			title:     "previous-jwt-key",
+			without:   "{}",
+			with:      "gateway: {auth: {jwt: {secretRef: {name: mine, key: other}, previousSecretRef: {name: mine}}}}",
+			field:     "spec.gateway.auth.jwt.previousSecretRef",
+			condition: v1alpha1.ConditionSpecAccepted,
+			key:       "jwt-previous-key",
 		},
 		{
-			title: "hook-secret", without: "{}", with: "gateway: {hooks: {secretRef: {name: mine}}, webhooks: {url: 'http://127.0.0.1:1/events'}}",
-			field: "spec.gateway.hooks.secretRef", condition: v1alpha1.ConditionSpecAccepted, key: "hook-secret",
+			title:     "hook-secret",
+			without:   "{}",
+			with:      "gateway: {hooks: {secretRef: {name: mine}}, webhooks: {url: 'http://127.0.0.1:1/events'}}",
+			field:     "spec.gateway.hooks.secretRef",
+			condition: v1alpha1.ConditionSpecAccepted,
+			key:       "hook-secret",
 		},
 	}
 }
 
-// A Secret that is missing, or lacks the key, holds the change back: the running gateways stay as
-// they are, the user reads which field it is and what to do, and it heals by itself.
-func TestMissingSecret(t *testing.T) {
+// A Secret that is missing or lacks the key holds the change back: the running gateways stay as they are, the status
+// and an event name the field and the remedy, and the fleet heals when the Secret is complete.
+func TestReconcilerHoldsGatewaysForAMissingSecret(t *testing.T) {
 	t.Parallel()
 	for _, use := range secretUses() {
 		t.Run(use.title, func(t *testing.T) {
@@ -73,13 +85,14 @@ func TestMissingSecret(t *testing.T) {
 			running := gatewayDeployment.get(t, f)
 
 			f.setSpec(use.with)
-			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field, "create it")
-			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretNotFound, use.field)
+			f.eventuallyCondition(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field, "create it")
+			f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonSecretNotFound, use.field)
 			requireUntouched(t, f, gatewayDeployment, running)
 
 			secret := createSecret(t, o.namespace, "mine", map[string]string{"wrong": "value", "other": firstValue})
-			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyMissing, use.field, "add it to the Secret")
-			f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyMissing, use.field)
+			f.eventuallyCondition(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyMissing, use.field,
+				"add it to the Secret")
+			f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyMissing, use.field)
 			requireUntouched(t, f, gatewayDeployment, running)
 
 			secret.StringData = map[string]string{use.key: firstValue}
@@ -87,13 +100,13 @@ func TestMissingSecret(t *testing.T) {
 			f.eventually(func(t *assert.CollectT) {
 				assert.Contains(t, read(t, gatewayDeployment.get(t, f), container+".env[*].valueFrom.secretKeyRef.name"), "mine")
 			})
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 		})
 	}
 }
 
-// A key that the gateways would refuse holds the change back too, and heals by itself.
-func TestShortSigningKey(t *testing.T) {
+// A key that the gateways would refuse holds the change back too.
+func TestReconcilerHoldsGatewaysForAShortKey(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	secret := createSecret(t, o.namespace, "mine", map[string]string{"jwt-key": "short-value"})
@@ -103,25 +116,26 @@ func TestShortSigningKey(t *testing.T) {
 	running := gatewayDeployment.get(t, f)
 
 	f.setSpec("gateway: {auth: {jwt: {secretRef: {name: mine}}}}")
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyTooShort, "spec.gateway.auth.jwt.secretRef", "32 bytes")
-	f.eventuallyTells(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyTooShort, "spec.gateway.auth.jwt.secretRef")
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyTooShort,
+		"spec.gateway.auth.jwt.secretRef", "32 bytes")
+	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonSecretKeyTooShort, "spec.gateway.auth.jwt.secretRef")
 	requireUntouched(t, f, gatewayDeployment, running)
 	requireNowhere(t, f, "short-value")
 
 	secret.StringData = map[string]string{"jwt-key": firstValue}
 	require.NoError(t, env.client.Update(t.Context(), secret))
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	gatewayConfiguration(t, f, "pod")
 }
 
-// A fleet whose Secret is missing from the start comes up when it is there.
-func TestMissingSecretFromTheStart(t *testing.T) {
+// A fleet whose Secret is missing from the start starts when the Secret is created.
+func TestReconcilerStartsGatewaysWhenTheSecretComes(t *testing.T) {
 	t.Parallel()
 	for _, use := range secretUses() {
 		t.Run(use.title, func(t *testing.T) {
 			o := startOperator(t)
 			f := createFleet(t, o.namespace, "fleet", use.with)
-			f.eventuallySays(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field)
+			f.eventuallyCondition(use.condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, use.field)
 			f.eventuallyLacks(gatewayDeployment)
 			createSecret(t, o.namespace, "mine", map[string]string{use.key: firstValue, "other": firstValue})
 			f.eventuallyHas(gatewayDeployment)
@@ -129,9 +143,8 @@ func TestMissingSecretFromTheStart(t *testing.T) {
 	}
 }
 
-// New credentials roll the gateways, for they read them at their start; and what they are is
-// nowhere to be seen but in the Secret.
-func TestChangedSecretRollsGateways(t *testing.T) {
+// Gateways read their Secrets at their start, so a new value rolls them. The value shows nowhere but in the Secret.
+func TestReconcilerRollsGatewaysForAChangedSecret(t *testing.T) {
 	t.Parallel()
 	for _, use := range secretUses() {
 		t.Run(use.title, func(t *testing.T) {
@@ -151,8 +164,8 @@ func TestChangedSecretRollsGateways(t *testing.T) {
 	}
 }
 
-// A key of the Secret that no field names rolls nobody.
-func TestOtherKeysOfASecretDoNotMatter(t *testing.T) {
+// A change of a key that no field names does not roll the gateways.
+func TestReconcilerIgnoresOtherKeysOfASecret(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	secret := createSecret(t, o.namespace, "mine", map[string]string{"backend": "value"})
@@ -167,8 +180,8 @@ func TestOtherKeysOfASecretDoNotMatter(t *testing.T) {
 	requireUntouched(t, f, gatewayDeployment, before)
 }
 
-// The gateways read their certificate again by themselves: a renewed one costs nobody a connection.
-func TestChangedCertificateRollsNobody(t *testing.T) {
+// Gateways reload their certificate, so a renewed one does not roll them.
+func TestReconcilerIgnoresAChangedCertificate(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	secret := createSecret(t, o.namespace, "certificate", map[string]string{"tls.crt": "first", "tls.key": "first"})
@@ -183,7 +196,7 @@ func TestChangedCertificateRollsNobody(t *testing.T) {
 	requireUntouched(t, f, gatewayDeployment, before)
 }
 
-// requireNowhere asserts that no word of a Secret shows on the fleet or its objects.
+// requireNowhere asserts that none of the words shows in the fleet, its objects or its events.
 func requireNowhere(t *testing.T, f *fleet, words ...string) {
 	t.Helper()
 	texts := []string{string(mustJSON(t, f.get(t)))}

@@ -8,56 +8,55 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refreshAfter is the age at which a count is written although it has hardly moved.
+// refreshAfter is the age after which a number of connections is written although it has hardly changed.
 const refreshAfter = 15 * time.Second
 
-// Counts of clients change all the time; the status must not become the loudest writer in the
-// cluster for that.
+// The number of connections changes all the time. The status must not be written as often.
 func TestStatusIsWrittenSeldom(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['r:6379']}}")
-	g := startGateways(t, f, 1)[0]
-	shows := func(connections int) {
+	g := startFakeGateways(t, f, 1)[0]
+	awaitConnections := func(connections int) {
 		t.Helper()
 		f.eventually(func(t *assert.CollectT) { assert.EqualValues(t, connections, f.get(t).Status.Connections) })
 	}
-	says := func(connections int) { g.report(func(r *report) { r.Connections = connections }) }
+	setConnections := func(connections int) { g.report(func(r *report) { r.Connections = connections }) }
 
 	start := time.Now()
-	says(1000)
-	shows(1000)
+	setConnections(1000)
+	awaitConnections(1000)
 	o.awaitQuiet()
 	before := len(writesBy(t, operatorUser, o.namespace))
-	// requireSeldom allows a write for each time that the count may have grown old, however slow the
-	// machine is, and some besides.
+	// requireSeldom allows one write for each refreshAfter since the start, however slow the machine is, and besides some
+	// more.
 	requireSeldom := func(besides int) {
 		t.Helper()
 		wrote := len(writesBy(t, operatorUser, o.namespace)[before:])
 		require.LessOrEqual(t, wrote, int(time.Since(start)/refreshAfter)+besides)
 	}
 
-	// Small steps that never add up to 5 %.
+	// Small changes that never add up to 5 %.
 	for step := range 10 {
-		says(1001 + step)
+		setConnections(1001 + step)
 		g.awaitScrapes(2)
 	}
 	requireSeldom(0)
 
 	// More than 5 % shows at once: not one of these waits for the age of the one before.
 	far := []int{1200, 1400, 1600, 1800, 2000}
-	var told time.Time
+	var reported time.Time
 	jumped := time.Now()
 	for _, connections := range far {
-		told = time.Now()
-		says(connections)
-		shows(connections)
+		reported = time.Now()
+		setConnections(connections)
+		awaitConnections(connections)
 	}
 	require.Less(t, time.Since(jumped), time.Duration(len(far)-1)*refreshAfter, "they were written for their age")
 	requireSeldom(len(far))
 
 	// Less than that shows when the count is old. The wait is the rule itself.
-	says(2001)
-	shows(2001)
-	require.GreaterOrEqual(t, time.Since(told), refreshAfter)
+	setConnections(2001)
+	awaitConnections(2001)
+	require.GreaterOrEqual(t, time.Since(reported), refreshAfter)
 }

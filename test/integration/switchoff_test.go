@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// What the spec no longer asks for goes, and comes back with the spec.
-func TestSwitchedOffIsDeleted(t *testing.T) {
+// Objects that the spec no longer asks for are deleted, and created again when it does.
+func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	managed := []child{redisDeployment, redisService, redisSecret}
@@ -34,7 +34,7 @@ func TestSwitchedOffIsDeleted(t *testing.T) {
 			f.rollOut()
 			f.eventuallyLacks(c.gone...)
 			f.eventuallyHas(gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, adminSecret)
-			f.eventuallyTells(corev1.EventTypeNormal, v1alpha1.ReasonDeleted, c.gone[0].kind.Kind, c.gone[0].name(f.name))
+			f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonDeleted, c.gone[0].kind.Kind, c.gone[0].name(f.name))
 			f.setSpec(everything)
 			f.rollOut()
 			f.eventuallyHas(allChildren()...)
@@ -42,14 +42,14 @@ func TestSwitchedOffIsDeleted(t *testing.T) {
 	}
 }
 
-// Until every gateway has its new configuration the old Redis carries their messages.
-func TestManagedRedisGoesLast(t *testing.T) {
+// Until every gateway has its new configuration, the old Redis carries their messages.
+func TestReconcilerDeletesManagedRedisLast(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
 	f.eventuallyHas(gatewayDeployment, redisDeployment, redisService, redisSecret)
 	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
-	old := startGateways(t, f, 1)[0]
+	old := startFakeGateways(t, f, 1)[0]
 
 	f.setSpec("redis: {external: {addresses: ['r:6379']}}")
 	f.eventually(func(t *assert.CollectT) {
@@ -59,8 +59,8 @@ func TestManagedRedisGoesLast(t *testing.T) {
 	o.awaitQuiet()
 	f.eventuallyHas(redisDeployment, redisService, redisSecret)
 
-	// All are updated, but an old one still hands its clients over. The operator may hear of the first
-	// before the second.
+	// All gateways are updated, but an old one still drains. The operator may get the Deployment's status before the
+	// pod's.
 	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
 	o.awaitQuiet()
 	f.eventuallyHas(redisDeployment, redisService, redisSecret)
@@ -72,16 +72,17 @@ func TestManagedRedisGoesLast(t *testing.T) {
 	f.eventuallyLacks(redisDeployment, redisService, redisSecret)
 }
 
-// Switching off a thing that was never ours deletes nothing.
-func TestForeignObjectIsNotDeleted(t *testing.T) {
+// A foreign object is not deleted when the spec no longer asks for one of its name.
+func TestReconcilerDeletesNoForeignObjects(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	theirs := createForeign(t, gatewayIngress, o.namespace, "fleet")
 	f := createFleet(t, o.namespace, "fleet", "{}")
 	f.eventuallySettled()
 	f.setSpec(`{ingress: {profile: nginx}}`)
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, "Ingress fleet-gateway")
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject,
+		"Ingress fleet-gateway")
 	f.setSpec(`{}`)
-	f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	require.Equal(t, theirs.GetResourceVersion(), gatewayIngress.get(t, f).GetResourceVersion())
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// Between the operator's look and its write an object can become somebody else's. Even then it is
-// not taken over.
-func TestForeignObjectIsNotTakenOverInARace(t *testing.T) {
+// Between the operator's lookup and its write, another client can create or replace an object. It is not taken over.
+func TestReconcilerTakesOverNoForeignObjects(t *testing.T) {
 	t.Parallel()
 	for _, title := range []string{"created meanwhile", "replaced meanwhile"} {
 		t.Run(title, func(t *testing.T) {
@@ -44,7 +43,8 @@ func TestForeignObjectIsNotTakenOverInARace(t *testing.T) {
 				o.sent.before(before)
 				f.setSpec("disruption: {maxUnavailable: 2}")
 			}
-			f.eventuallySays(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, "PodDisruptionBudget fleet-gateway")
+			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject,
+				"PodDisruptionBudget fleet-gateway")
 			require.Equal(t, "theirs", read(t, gatewayBudget.get(t, f), ".spec.selector.matchLabels.app"))
 			require.Empty(t, gatewayBudget.get(t, f).GetOwnerReferences())
 		})

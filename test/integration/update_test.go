@@ -13,9 +13,9 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Each field of the spec changes what it is for. The changes of one beginning are made one after the
-// other, so that each also takes the one before it back.
-func TestEveryFieldReachesItsChild(t *testing.T) {
+// Each field of the spec has its effect. The changes from one spec are made one after the other, so that each also
+// reverts the one before it.
+func TestReconcilerAppliesEveryField(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	createSecret(t, o.namespace, "credentials", map[string]string{
@@ -28,14 +28,14 @@ func TestEveryFieldReachesItsChild(t *testing.T) {
 			t.Parallel()
 			f := createFleet(t, o.namespace, fmt.Sprintf("f%d", i), steps[0][0].from)
 			for _, step := range steps {
-				t.Run(step[0].field, func(t *testing.T) { f.in(t).takes(step) })
+				t.Run(step[0].field, func(t *testing.T) { f.in(t).requireEffects(step) })
 			}
 		})
 	}
 }
 
-// takes makes one change of the spec and looks for all that it shall do.
-func (f *fleet) takes(step []fieldChange) {
+// requireEffects makes one change of the spec and waits for all its effects.
+func (f *fleet) requireEffects(step []fieldChange) {
 	f.t.Helper()
 	for _, c := range step {
 		f.eventuallyHas(c.child)
@@ -49,14 +49,14 @@ func (f *fleet) takes(step []fieldChange) {
 		}
 	})
 	if step[0].child == gatewayConfig {
-		// Until then the Deployment may still bring the environment of the spec before.
+		// Until then the Deployment may still have the environment of the spec before.
 		f.eventuallySettled()
 		gatewayConfiguration(f.t, f, "pod")
 	}
 }
 
-// fieldSteps are the field changes by the spec that they begin from, and those of one change of the
-// spec together.
+// fieldSteps returns the field changes, grouped by the spec that they begin from and then by the spec that they lead
+// to.
 func fieldSteps() [][][]fieldChange {
 	var (
 		all   [][][]fieldChange
@@ -78,11 +78,11 @@ func fieldSteps() [][][]fieldChange {
 	return all
 }
 
-// A field that nobody tries may change nothing.
-func TestEveryFieldHasACase(t *testing.T) {
+// A field without a case may have no effect.
+func TestReconcilerFieldsHaveCases(t *testing.T) {
 	t.Parallel()
 	cases := map[string]bool{
-		"spec.paused": true, // TestPaused
+		"spec.paused": true, // TestReconcilerPauses
 	}
 	for _, c := range fieldChanges() {
 		cases[c.field] = true
@@ -94,7 +94,7 @@ func TestEveryFieldHasACase(t *testing.T) {
 	}
 }
 
-// specFields lists the fields of the API's own types; a type of Kubernetes' counts as one field.
+// specFields returns the paths of the fields of the API's own types. A type of Kubernetes counts as one field.
 func specFields(path string, typ reflect.Type) []string {
 	switch typ.Kind() {
 	case reflect.Pointer:
