@@ -5,45 +5,43 @@ import (
 	"time"
 )
 
-// Directory is which gateways there are, which users they hold, and their way to each other. A
-// gateway's name here is its instance: it changes with every start, so that nobody takes a restarted
-// gateway for the one before.
-type Directory interface {
-	// Announce makes this gateway known for a time to live, with what it says of itself.
-	Announce(ctx context.Context, about []byte, ttl time.Duration) error
-	// Withdraw undoes Announce.
+// GatewayDirectory lists the gateways of the fleet and sends messages to them. A gateway's name here is its instance,
+// which changes with every start, so that a restarted gateway is not taken for its predecessor.
+type GatewayDirectory interface {
+	// Announce lists this gateway for a TTL, with a description. It returns ErrUnavailable when the broker cannot be
+	// reached.
+	Announce(ctx context.Context, description []byte, ttl time.Duration) error
+	// Withdraw removes this gateway from the list. It returns ErrUnavailable when the broker cannot be reached.
 	Withdraw(ctx context.Context) error
-	// Gateways are all that are known, with what they say of themselves, by instance.
+	// Gateways returns the description of every listed gateway by instance. It returns ErrUnavailable when the broker
+	// cannot be reached.
 	Gateways(ctx context.Context) (map[string][]byte, error)
-	// Send sends a message to a gateway. reached is false when it is certain that nobody got it.
+	// Send sends a message to the MessageHandler of a gateway. reached is false when it is certain that the gateway did
+	// not get it. Send does not wait for the handler, and returns ErrUnavailable when the broker cannot be reached.
 	Send(ctx context.Context, instance string, message []byte) (reached bool, err error)
-
-	// Register says that this gateway has connections of these users, for a time to live; Deregister that it has
-	// none any more.
-	Register(ctx context.Context, users []string, ttl time.Duration) error
-	Deregister(ctx context.Context, users []string) error
-	// Lookup returns the gateways that have connections of a user.
-	Lookup(ctx context.Context, user string) ([]string, error)
-
-	// Revoke makes a user's tokens worthless that were issued at a time or before; a later revocation
-	// wins. It is kept for RevocationTTL.
-	Revoke(ctx context.Context, user string, until time.Time) error
-	// Revoked is that time, or the zero time.
-	Revoked(ctx context.Context, user string) (time.Time, error)
-
-	// Occupy says that this gateway has subscribers of these channels, for a time to live, and returns
-	// those that no gateway had any of before.
-	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
-	// Vacate says that it has none any more, and returns those that no gateway has any of now.
-	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
-	// VacateExpired returns channels whose gateways are all gone without Vacate: the time to live of each,
-	// which is that of Occupy, is over. Every channel is returned once, to whichever gateway asks first,
-	// unless it is occupied again before. It returns so many at most, and nothing once there are no more.
-	// While the broker was away nobody could renew: it returns nothing before gateways have asked for half a
-	// time to live, with no break longer than a quarter. A gateway that is alone has no others that could be
-	// gone: its broker returns nothing.
-	VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error)
 }
 
-// RevocationTTL is how long a revocation is remembered. Tokens must not live longer.
-const RevocationTTL = 366 * 24 * time.Hour
+// UserDirectory knows which gateways have connections of a user.
+type UserDirectory interface {
+	// Register records for a TTL that this gateway has connections of these users. It returns ErrUnavailable when the
+	// broker cannot be reached; a part of the users may be recorded then.
+	Register(ctx context.Context, users []string, ttl time.Duration) error
+	// Deregister records that this gateway has no connections of these users. It returns ErrUnavailable when the broker
+	// cannot be reached; a part of the users may be removed then.
+	Deregister(ctx context.Context, users []string) error
+	// Lookup returns the instances of the gateways that have connections of a user. It returns ErrUnavailable when the
+	// broker cannot be reached.
+	Lookup(ctx context.Context, user string) (instances []string, err error)
+}
+
+// Directory knows the gateways of the fleet and the users that are connected to them.
+type Directory interface {
+	GatewayDirectory
+	UserDirectory
+}
+
+// MessageHandler takes the messages that gateways send to this one. The RPC between gateways implements it.
+type MessageHandler interface {
+	// OnMessage takes one message, of another gateway or of this one. It must not block, and may keep the bytes.
+	OnMessage(message []byte)
+}

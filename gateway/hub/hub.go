@@ -77,11 +77,7 @@ type Broker interface {
 	Subscribe(channel string, confirmed func())
 	// Unsubscribe ends the delivery of a channel.
 	Unsubscribe(channel string)
-	// History returns a part of a channel's stream, or an error when the broker cannot be read.
-	History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error)
-	// RemoveHistory removes a channel's publications and ends the epoch. It returns an error when the broker does not
-	// confirm that.
-	RemoveHistory(ctx context.Context, channel string) error
+	broker.History
 }
 
 // Options configure a Hub.

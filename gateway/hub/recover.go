@@ -153,7 +153,7 @@ func (c *channelState) sharedRead(ctx context.Context, since *broker.Position) (
 	query, key := broker.HistoryQuery{}, ""
 	if since != nil {
 		// The read ends early at a bound. Then what is beyond is missing, and nothing is recovered.
-		query = broker.HistoryQuery{Since: since, Limit: maxRecovered, Bytes: c.hub.options.MaxRecoveredBytes}
+		query = broker.HistoryQuery{Since: since, Limit: maxRecovered, MaxBytes: c.hub.options.MaxRecoveredBytes}
 		key = fmt.Sprintf("%d %s", since.Offset, since.Epoch)
 	}
 	shared := c.reads.DoChan(key, func() (any, error) {

@@ -145,7 +145,7 @@ func TestRecoveriesReadNoMoreThanTheyMayBring(t *testing.T) {
 		s := newScene(t, hub.Options{MaxRecoveredBytes: 6})
 		s.say(1, 10)
 		require.False(t, s.come(at(7, "e1")).joined.Recovered)
-		require.Equal(t, broker.HistoryQuery{Since: at(7, "e1"), Limit: 2_000, Bytes: 6}, s.asked)
+		require.Equal(t, broker.HistoryQuery{Since: at(7, "e1"), Limit: 2_000, MaxBytes: 6}, s.asked)
 	})
 }
 

@@ -146,7 +146,7 @@ func (s *stage) look(channel string, q broker.HistoryQuery) broker.Stream {
 			continue
 		}
 		n := len(out.Publications)
-		if bytes += broker.Size(p); n == q.Limit || n > 0 && q.Bytes > 0 && bytes > q.Bytes {
+		if bytes += broker.Size(p); n == q.Limit || n > 0 && q.MaxBytes > 0 && bytes > q.MaxBytes {
 			break
 		}
 		out.Publications = append(out.Publications, p)

@@ -54,9 +54,15 @@ type Member interface {
 	PresenceInfo(channel string) (broker.ClientInfo, bool)
 }
 
+// Broker is what the keeper needs of the broker: it keeps the members there and publishes joins and leaves.
+type Broker interface {
+	broker.Publisher
+	broker.Presence
+}
+
 // Options configure a Keeper.
 type Options struct {
-	Broker broker.Broker
+	Broker Broker
 	Hub    *hub.Hub
 	// TTL is how long a member stays present after its gateway has stopped renewing it.
 	TTL time.Duration

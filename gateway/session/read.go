@@ -15,7 +15,7 @@ func (o *Options) readHistory(ctx context.Context, name string, q broker.History
 	if q.Since != nil {
 		key += fmt.Sprintf(" %d %q", q.Since.Offset, q.Since.Epoch)
 	}
-	q.Bytes = o.MaxHistoryBytes
+	q.MaxBytes = o.MaxHistoryBytes
 	return coalesce(ctx, o.Coalescer, key, o.Timeout, func(ctx context.Context) (broker.Stream, error) {
 		return o.Broker.History(ctx, name, q)
 	})

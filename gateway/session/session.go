@@ -22,10 +22,19 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
+// Broker is what sessions need of the broker.
+type Broker interface {
+	broker.Publisher
+	broker.HistoryReader
+	broker.PresenceReader
+	// Revoked is that of broker.Revocations and returns its errors.
+	Revoked(ctx context.Context, user string) (until time.Time, err error)
+}
+
 // Options are shared by all sessions of a gateway.
 type Options struct {
 	Hub      *hub.Hub
-	Broker   broker.Broker
+	Broker   Broker
 	Presence Presence
 	// Anonymous lets in clients that have neither a token nor an identity from the connect hook.
 	Anonymous bool

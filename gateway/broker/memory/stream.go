@@ -48,7 +48,7 @@ func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication
 	if o.IdempotencyKey != "" {
 		// The length keeps channel and key apart.
 		key = strconv.Itoa(len(channel)) + ":" + channel + o.IdempotencyKey
-		mark.fingerprint = o.Used(p)
+		mark.fingerprint = o.KeyFingerprint(p)
 		if first, ok := s.published.get(key); ok {
 			return first.again(mark.fingerprint)
 		}
@@ -159,7 +159,7 @@ func (st *stream) read(q broker.HistoryQuery) broker.Stream {
 func fitting(all iter.Seq2[int, broker.Publication], q broker.HistoryQuery) (n int) {
 	bytes := 0
 	for _, p := range all {
-		if bytes += broker.Size(p); n == q.Limit || n > 0 && q.Bytes > 0 && bytes > q.Bytes {
+		if bytes += broker.Size(p); n == q.Limit || n > 0 && q.MaxBytes > 0 && bytes > q.MaxBytes {
 			break
 		}
 		n++

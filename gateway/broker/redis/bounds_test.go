@@ -49,12 +49,12 @@ func TestWhatDoesNotFitStaysInRedis(t *testing.T) {
 		most int
 	}{
 		"a page": {func() error {
-			stream, err := n.History(t.Context(), "large", broker.HistoryQuery{Limit: -1, Bytes: bytes})
+			stream, err := n.History(t.Context(), "large", broker.HistoryQuery{Limit: -1, MaxBytes: bytes})
 			require.Len(t, stream.Publications, bytes/size-1)
 			return err
 		}, bytes},
 		"a page in reverse": {func() error {
-			stream, err := n.History(t.Context(), "large", broker.HistoryQuery{Limit: -1, Bytes: bytes, Reverse: true})
+			stream, err := n.History(t.Context(), "large", broker.HistoryQuery{Limit: -1, MaxBytes: bytes, Reverse: true})
 			require.Len(t, stream.Publications, bytes/size-1)
 			return err
 		}, bytes},

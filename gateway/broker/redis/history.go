@@ -18,7 +18,7 @@ func (b *Broker) History(ctx context.Context, channel string, q broker.HistoryQu
 		epoch, since = q.Since.Epoch, strconv.FormatUint(q.Since.Offset, 10)
 	}
 	reply, err := b.call(ctx, b.rest, "history", b.scripts.history, []string{stream, position},
-		broker.NewEpoch(), broker.EmptyTTL.Milliseconds(), q.Limit, epoch, since, q.Reverse, q.Bytes)
+		broker.NewEpoch(), broker.EmptyTTL.Milliseconds(), q.Limit, epoch, since, q.Reverse, q.MaxBytes)
 	if err != nil {
 		return broker.Stream{}, err
 	}

@@ -51,7 +51,7 @@ func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.
 	var fingerprint string
 	if o.IdempotencyKey != "" {
 		keys = append(keys, b.names.idempotency(channel, o.IdempotencyKey))
-		f := o.Used(p)
+		f := o.KeyFingerprint(p)
 		fingerprint = string(f[:])
 	}
 	reply, err := b.call(ctx, b.publications, "publish", b.scripts.publish, keys, b.publishCommand(), key, broker.Encode(p),

@@ -24,12 +24,22 @@ import (
 // Clients are the registry of this gateway.
 type Clients = registry.Registry[protocol.Client]
 
+// Broker is what the backend needs of the broker.
+type Broker interface {
+	broker.Publisher
+	broker.History
+	broker.PresenceReader
+	broker.Directory
+	// Revoke is that of broker.Revocations and returns its errors.
+	Revoke(ctx context.Context, user string, until time.Time) error
+}
+
 // Options are what a Backend is made of.
 type Options struct {
 	Instance registry.GatewayID
 	// Node and Version are what this gateway says of itself.
 	Node, Version string
-	Broker        broker.Broker
+	Broker        Broker
 	Hub           *hub.Hub
 	Clients       *Clients
 	// Published counts attempts to publish.

@@ -13,26 +13,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/fleet/lease"
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
-// Directory is the part of the broker in which all gateways register the channels that have subscribers on them.
-type Directory interface {
-	// Occupy registers this gateway's channels for ttl. It returns those that no gateway had. An error can come with a
-	// part of the answer.
-	Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error)
-	// Vacate removes this gateway's channels. It returns those that no gateway has any more. An error can come with a
-	// part of the answer.
-	Vacate(ctx context.Context, channels []string) (vacated []string, err error)
-	// VacateExpired removes some of the registrations that have expired. It returns the channels that no gateway has any
-	// more, and none when no registration has expired. An error can come with a part of the answer.
-	VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error)
-}
-
 // Options configure a Tracker.
 type Options struct {
-	Directory Directory
+	Directory broker.Occupancy
 	// TTL is how long the channels of a crashed gateway stay occupied. 0 means lease.TTL.
 	TTL time.Duration
 	// Occupied is called with channels that got their first subscriber in the fleet. Occupied and Vacated are never

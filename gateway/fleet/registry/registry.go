@@ -28,7 +28,7 @@ var ErrTooManyConnections = errors.New("too many connections of one user")
 // Options configure a Registry.
 type Options struct {
 	// Directory is where the fleet's gateways register their users.
-	Directory broker.Directory
+	Directory broker.UserDirectory
 	// MaxPerUser is the maximum number of connections of one user on this gateway. 0 means no limit.
 	MaxPerUser int
 	// Timeout is how long Add waits for the directory. 0 means as long as its context.

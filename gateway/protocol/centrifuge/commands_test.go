@@ -432,10 +432,12 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 			conn, client := &fakeConn{}, handler()
 			options := &client.centrifuge.options
 			options.Session.Tokens = known{}
+			revocations, ok := options.Session.Broker.(broker.Revocations)
+			require.True(t, ok)
 			joins, leaves := 0, 0
 			options.Joined = func(ctx context.Context, _ protocol.Client) error {
 				joins++
-				return options.Session.Broker.Revoke(ctx, c.revoked, time.Now().Add(c.at))
+				return revocations.Revoke(ctx, c.revoked, time.Now().Add(c.at))
 			}
 			options.Left = func(protocol.Client, transport.Close) { leaves++ }
 			client.OnOpen(conn)

@@ -223,9 +223,11 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, h, presence := plain(t)
 			p.options.Session.Tokens = known{}
+			revocations, ok := p.options.Session.Broker.(broker.Revocations)
+			require.True(t, ok)
 			left := 0
 			p.options.Joined = func(ctx context.Context, _ protocol.Client) error {
-				return p.options.Session.Broker.Revoke(ctx, revoked, time.Now())
+				return revocations.Revoke(ctx, revoked, time.Now())
 			}
 			p.options.Left = func(protocol.Client, transport.Close) { left++ }
 			c, conn := accept(t, p, "channel=seen:a&token=ann"), &fakeConn{}
