@@ -7,8 +7,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// adminTokenSecret holds the bearer token of the gateways' admin endpoints, which the operator and
-// the gateways share.
+// adminTokenSecret returns the Secret with the bearer token of the gateways' private port, which the operator and the
+// gateways share.
 func adminTokenSecret(in Input) (any, error) {
 	return coreac.Secret(AdminSecretName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).

@@ -10,8 +10,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// The default way down: slow, because a fleet that shrinks moves clients, and a terminating
-// gateway's connections are missing from the metric until they come back on others.
+// The default policy for scaling down. It is slow, because scaling down disconnects clients, and the metric lacks the
+// connections of a terminating gateway until its clients have reconnected to others.
 const (
 	scaleDownWindowSeconds = 600
 	scaleDownPeriodSeconds = 120
@@ -19,14 +19,15 @@ const (
 	scaleDownPercent       = 10
 )
 
-// gatewayAutoscaler scales on connections. It targets the WebSocketCluster, so that every change of
-// size goes through the operator.
+// gatewayAutoscaler returns the HorizontalPodAutoscaler, which scales on connections. Its target is the
+// WebSocketCluster and not the Deployment, so that every change of the size passes through the operator. It returns nil
+// where the spec has no autoscaling.
 func gatewayAutoscaler(in Input) (any, error) {
-	wanted := in.Spec.Autoscaling
-	if wanted == nil {
+	autoscaling := in.Spec.Autoscaling
+	if autoscaling == nil {
 		return nil, nil
 	}
-	behavior, err := scalingBehavior(wanted.Behavior)
+	behavior, err := scalingBehavior(autoscaling.Behavior)
 	if err != nil {
 		return nil, err
 	}
@@ -35,8 +36,8 @@ func gatewayAutoscaler(in Input) (any, error) {
 			WithAPIVersion(v1alpha1.GroupVersion.String()).
 			WithKind(v1alpha1.KindWebSocketCluster).
 			WithName(in.Name)).
-		WithMinReplicas(*wanted.MinReplicas).
-		WithMaxReplicas(wanted.MaxReplicas).
+		WithMinReplicas(*autoscaling.MinReplicas).
+		WithMaxReplicas(autoscaling.MaxReplicas).
 		WithBehavior(behavior).
 		WithMetrics(autoscalingac.MetricSpec().
 			WithType(autoscalingv2.PodsMetricSourceType).
@@ -45,14 +46,14 @@ func gatewayAutoscaler(in Input) (any, error) {
 				WithTarget(autoscalingac.MetricTarget().
 					WithType(autoscalingv2.AverageValueMetricType).
 					WithAverageValue(*resource.NewQuantity(targetConnections(in.Spec), resource.DecimalSI)))))
-	if wanted.CPUUtilizationPercent != nil {
+	if autoscaling.CPUUtilizationPercent != nil {
 		spec.WithMetrics(autoscalingac.MetricSpec().
 			WithType(autoscalingv2.ResourceMetricSourceType).
 			WithResource(autoscalingac.ResourceMetricSource().
 				WithName(corev1.ResourceCPU).
 				WithTarget(autoscalingac.MetricTarget().
 					WithType(autoscalingv2.UtilizationMetricType).
-					WithAverageUtilization(*wanted.CPUUtilizationPercent))))
+					WithAverageUtilization(*autoscaling.CPUUtilizationPercent))))
 	}
 	return autoscalingac.HorizontalPodAutoscaler(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).
@@ -60,37 +61,44 @@ func gatewayAutoscaler(in Input) (any, error) {
 		WithSpec(spec), nil
 }
 
-// targetConnections is how many connections each gateway shall have, at least one.
+// targetConnections returns the average number of connections per gateway that the autoscaler aims at, at least 1.
 func targetConnections(spec v1alpha1.WebSocketClusterSpec) int64 {
 	if target := spec.Autoscaling.TargetConnectionsPerPod; target != nil {
 		return int64(*target)
 	}
-	share := int64(*spec.Gateway.MaxConnections) * int64(*spec.Autoscaling.TargetUtilizationPercent) / 100
-	return max(1, share)
+	utilization := int64(*spec.Autoscaling.TargetUtilizationPercent)
+	return max(1, int64(*spec.Gateway.MaxConnections)*utilization/100)
 }
 
-// scalingBehavior is the user's, with the slow way down where they say nothing of it.
-func scalingBehavior(wanted *autoscalingv2.HorizontalPodAutoscalerBehavior) (*autoscalingac.HorizontalPodAutoscalerBehaviorApplyConfiguration, error) {
+// behaviorConfiguration shortens the name of the generated type.
+type behaviorConfiguration = autoscalingac.HorizontalPodAutoscalerBehaviorApplyConfiguration
+
+// scalingBehavior returns the spec's behavior, with the default policy for scaling down where the spec has none.
+func scalingBehavior(specified *autoscalingv2.HorizontalPodAutoscalerBehavior) (*behaviorConfiguration, error) {
 	behavior := autoscalingac.HorizontalPodAutoscalerBehavior()
-	if wanted != nil {
+	if specified != nil {
 		var err error
-		if behavior, err = convert[autoscalingac.HorizontalPodAutoscalerBehaviorApplyConfiguration](wanted); err != nil {
+		if behavior, err = convert[behaviorConfiguration](specified); err != nil {
 			return nil, err
 		}
 	}
 	if behavior.ScaleDown == nil {
-		behavior.WithScaleDown(autoscalingac.HPAScalingRules().
-			WithStabilizationWindowSeconds(scaleDownWindowSeconds).
-			WithSelectPolicy(autoscalingv2.MinChangePolicySelect).
-			WithPolicies(
-				autoscalingac.HPAScalingPolicy().
-					WithType(autoscalingv2.PodsScalingPolicy).
-					WithValue(scaleDownPods).
-					WithPeriodSeconds(scaleDownPeriodSeconds),
-				autoscalingac.HPAScalingPolicy().
-					WithType(autoscalingv2.PercentScalingPolicy).
-					WithValue(scaleDownPercent).
-					WithPeriodSeconds(scaleDownPeriodSeconds)))
+		behavior.WithScaleDown(defaultScaleDown())
 	}
 	return behavior, nil
+}
+
+func defaultScaleDown() *autoscalingac.HPAScalingRulesApplyConfiguration {
+	return autoscalingac.HPAScalingRules().
+		WithStabilizationWindowSeconds(scaleDownWindowSeconds).
+		WithSelectPolicy(autoscalingv2.MinChangePolicySelect).
+		WithPolicies(
+			autoscalingac.HPAScalingPolicy().
+				WithType(autoscalingv2.PodsScalingPolicy).
+				WithValue(scaleDownPods).
+				WithPeriodSeconds(scaleDownPeriodSeconds),
+			autoscalingac.HPAScalingPolicy().
+				WithType(autoscalingv2.PercentScalingPolicy).
+				WithValue(scaleDownPercent).
+				WithPeriodSeconds(scaleDownPeriodSeconds))
 }

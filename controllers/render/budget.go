@@ -6,8 +6,8 @@ import (
 	policyac "k8s.io/client-go/applyconfigurations/policy/v1"
 )
 
-// gatewayBudget bounds how many gateways evictions take at once. One gateway has none, or its node
-// could never be drained; and a gateway that is broken anyway never blocks.
+// gatewayBudget returns the PodDisruptionBudget, which limits how many gateways evictions take away at once. A fleet of
+// one gateway has none, because its node could never be drained. A gateway that is not ready can always be evicted.
 func gatewayBudget(in Input) (any, error) {
 	if *in.Spec.Replicas <= 1 {
 		return nil, nil

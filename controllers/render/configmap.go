@@ -11,8 +11,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// gatewayConfigMap holds the gateways' configuration file. Secrets are not in it: they reach the
-// gateway as environment.
+// gatewayConfigMap returns the ConfigMap with the gateways' configuration file. The file has no secrets: gateways read
+// those from their environment.
 func gatewayConfigMap(in Input) (any, error) {
 	content, err := configFile(in)
 	if err != nil {
@@ -24,6 +24,8 @@ func gatewayConfigMap(in Input) (any, error) {
 		WithData(map[string]string{path.Base(contract.ConfigFile): content}), nil
 }
 
+// configFile returns the gateways' configuration as YAML. To add a setting, add a line here if every release of the
+// gateway knows its key, else to nonDefaultSettings.
 func configFile(in Input) (string, error) {
 	gateway, drain := in.Spec.Gateway, in.Spec.Drain
 	settings := map[string]any{
@@ -49,7 +51,7 @@ func configFile(in Input) (string, error) {
 	if len(gateway.Channels) > 0 {
 		settings[contract.KeyChannels] = channelRules(gateway.Channels)
 	}
-	newerSettings(gateway, settings)
+	nonDefaultSettings(gateway, settings)
 	if gateway.TLS != nil {
 		settings[contract.KeyTLSCertFile] = path.Join(contract.TLSDir, contract.TLSCertKey)
 		settings[contract.KeyTLSKeyFile] = path.Join(contract.TLSDir, contract.TLSPrivateKey)
@@ -60,8 +62,8 @@ func configFile(in Input) (string, error) {
 	if len(gateway.TrustedProxies) > 0 {
 		settings[contract.KeyTrustedProxies] = gateway.TrustedProxies
 	}
-	// By the spec alone: an IngressClass that comes and goes must not roll the fleet. Where no profile
-	// applies, a draining gateway expires a cookie that no client has.
+	// This depends on the spec alone, and not on the profile in use: an IngressClass that is installed or removed must
+	// not roll the fleet. Where no profile is in use, a draining gateway expires a cookie that no client has.
 	if in.Spec.Ingress != nil && in.Spec.Ingress.Profile != v1alpha1.IngressProfileNone {
 		settings[contract.KeyAffinityCookie] = cookieName(in)
 		settings[contract.KeyAffinityCookiePath] = cookiePath(in)
@@ -72,9 +74,9 @@ func configFile(in Input) (string, error) {
 	return string(content), err
 }
 
-// newerSettings writes what a gateway of an older release does not know only where the spec asks for
-// something else than what it does anyway: it refuses keys that it does not know.
-func newerSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
+// nonDefaultSettings adds the settings that gateways of older releases do not know, each only where the spec differs
+// from the gateways' default. A gateway refuses a configuration with a key that it does not know.
+func nonDefaultSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
 	if *gateway.MaxConnectionsPerUser > 0 {
 		settings[contract.KeyMaxConnectionsPerUser] = *gateway.MaxConnectionsPerUser
 	}
@@ -104,17 +106,18 @@ func newerSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
 }
 
 func hookSettings(hooks v1alpha1.HooksSpec, settings map[string]any) {
-	for _, asked := range []struct {
-		hook          *v1alpha1.HookSpec
-		url, whenDown string
+	for _, h := range []struct {
+		hook        *v1alpha1.HookSpec
+		urlKey      string
+		whenDownKey string
 	}{
 		{hooks.Connect, contract.KeyHookConnectURL, contract.KeyHookConnectWhenDown},
 		{hooks.Subscribe, contract.KeyHookSubscribeURL, contract.KeyHookSubscribeWhenDown},
 		{hooks.Publish, contract.KeyHookPublishURL, contract.KeyHookPublishWhenDown},
 	} {
-		if asked.hook != nil {
-			settings[asked.url] = asked.hook.URL
-			settings[asked.whenDown] = asked.hook.WhenDown
+		if h.hook != nil {
+			settings[h.urlKey] = h.hook.URL
+			settings[h.whenDownKey] = h.hook.WhenDown
 		}
 	}
 	if hooks.RPC != nil {
@@ -132,26 +135,29 @@ func setText[T ~string](settings map[string]any, key string, text T) {
 	}
 }
 
-// channelRules leaves out, like newerSettings, what is so by default. An older release knows pattern
-// and slowConsumer.
-func channelRules(wanted []v1alpha1.ChannelRule) channel.Rules {
-	rules := make(channel.Rules, 0, len(wanted))
-	for _, want := range wanted {
+// channelRules returns the rules of the gateways' configuration. Like nonDefaultSettings it leaves out defaults: an
+// older release knows only pattern and slowConsumer.
+func channelRules(specified []v1alpha1.ChannelRule) channel.Rules {
+	rules := make(channel.Rules, 0, len(specified))
+	for _, spec := range specified {
 		rule := channel.Rule{
-			Pattern:      want.Pattern,
-			Recovery:     want.Recovery,
-			Presence:     want.Presence,
-			JoinLeave:    want.JoinLeave,
-			SlowConsumer: channel.SlowConsumer(want.SlowConsumer),
+			Pattern:      spec.Pattern,
+			Recovery:     spec.Recovery,
+			Presence:     spec.Presence,
+			JoinLeave:    spec.JoinLeave,
+			SlowConsumer: channel.SlowConsumer(spec.SlowConsumer),
 		}
-		if want.History != nil {
-			rule.History = channel.History{Size: int(want.History.Size), TTL: channel.Duration(want.History.TTL.Duration)}
+		if spec.History != nil {
+			rule.History = channel.History{
+				Size: int(spec.History.Size),
+				TTL:  channel.Duration(spec.History.TTL.Duration),
+			}
 		}
-		if want.Publish != v1alpha1.PublishSubscribers {
-			rule.Publish = channel.Publish(want.Publish)
+		if spec.Publish != v1alpha1.PublishSubscribers {
+			rule.Publish = channel.Publish(spec.Publish)
 		}
-		if want.Subscribe != v1alpha1.SubscribeAnybody {
-			rule.Subscribe = channel.Subscribe(want.Subscribe)
+		if spec.Subscribe != v1alpha1.SubscribeAnybody {
+			rule.Subscribe = channel.Subscribe(spec.Subscribe)
 		}
 		rules = append(rules, rule)
 	}

@@ -18,14 +18,14 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// drainMargin is what the grace period has over the drain: for the last close frames, and because
-// a preStop hook that uses up the whole grace period leaves the container two seconds.
+// drainMargin is added to the drain's time in the grace period. The gateway sends its last close frames in it. Without
+// it, a preStop hook that takes the whole grace period would leave the container only two seconds.
 const drainMargin = 15 * time.Second
 
-// progressDeadline is how long a rollout may stand still before it is called stuck.
-const progressDeadline = 600
+// progressDeadlineSeconds is how long a rollout may make no progress until the Deployment reports it as failed.
+const progressDeadlineSeconds = 600
 
-// gatewayDeployment runs the gateways.
+// gatewayDeployment returns the Deployment of the gateways.
 func gatewayDeployment(in Input) (any, error) {
 	config, err := configFile(in)
 	if err != nil {
@@ -36,16 +36,12 @@ func gatewayDeployment(in Input) (any, error) {
 		return nil, err
 	}
 
-	podLabels := maps.Clone(in.Spec.Pod.Labels)
-	if podLabels == nil {
-		podLabels = map[string]string{}
-	}
+	podLabels := map[string]string{}
+	maps.Copy(podLabels, in.Spec.Pod.Labels)
 	maps.Copy(podLabels, labels(in.Name, ComponentGateway))
 
-	podAnnotations := maps.Clone(in.Spec.Pod.Annotations)
-	if podAnnotations == nil {
-		podAnnotations = map[string]string{}
-	}
+	podAnnotations := map[string]string{}
+	maps.Copy(podAnnotations, in.Spec.Pod.Annotations)
 	podAnnotations[AnnotationConfigHash] = shortHash(config)
 	if in.CredentialsHash != "" {
 		podAnnotations[annotationCredentialsHash] = in.CredentialsHash
@@ -59,7 +55,7 @@ func gatewayDeployment(in Input) (any, error) {
 			WithReplicas(*in.Spec.Replicas).
 			WithRevisionHistoryLimit(revisionHistory).
 			WithMinReadySeconds(*rollout.MinReadySeconds).
-			WithProgressDeadlineSeconds(progressDeadline + *rollout.MinReadySeconds).
+			WithProgressDeadlineSeconds(progressDeadlineSeconds + *rollout.MinReadySeconds).
 			WithStrategy(appsac.DeploymentStrategy().
 				WithType(appsv1.RollingUpdateDeploymentStrategyType).
 				WithRollingUpdate(appsac.RollingUpdateDeployment().
@@ -72,8 +68,8 @@ func gatewayDeployment(in Input) (any, error) {
 				WithSpec(pod))), nil
 }
 
-// GracePeriodSeconds is how long a gateway pod has from its deletion to its end: long enough for
-// the drain, so that it is never set beside it.
+// GracePeriodSeconds returns the termination grace period of gateway pods. It is derived from the drain's settings, so
+// that the two cannot contradict each other.
 func GracePeriodSeconds(drain v1alpha1.DrainSpec) int64 {
 	return int64(math.Ceil((drain.PropagationDelay.Duration + drain.Timeout.Duration + drainMargin).Seconds()))
 }
@@ -95,7 +91,7 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 	pod := coreac.PodSpec().
 		WithServiceAccountName(GatewayName(in.Name)).
 		WithAutomountServiceAccountToken(false).
-		// Service links would put a WSFLEET_... variable into the gateway for a Service of that name.
+		// With service links, a Service whose name begins with wsfleet would set a WSFLEET_ variable in the gateway.
 		WithEnableServiceLinks(false).
 		WithSecurityContext(podSecurity().WithFSGroup(nonRoot)).
 		WithTerminationGracePeriodSeconds(GracePeriodSeconds(in.Spec.Drain)).
@@ -133,7 +129,7 @@ func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	more, err := convertAll[coreac.EnvVarApplyConfiguration](in.Spec.Pod.Env)
+	userEnv, err := convertAll[coreac.EnvVarApplyConfiguration](in.Spec.Pod.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +138,7 @@ func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
 		WithImage(in.GatewayImage()).
 		WithArgs("--"+contract.KeyConfig, contract.ConfigFile).
 		WithEnv(gatewayEnv(in)...).
-		WithEnv(more...).
+		WithEnv(userEnv...).
 		WithPorts(
 			coreac.ContainerPort().WithName(contract.PublicPortName).
 				WithContainerPort(contract.PublicPort).WithProtocol(corev1.ProtocolTCP),
@@ -173,38 +169,38 @@ func adminProbe(path string) *coreac.ProbeApplyConfiguration {
 		WithTimeoutSeconds(5)
 }
 
-// gatewayEnv is what a configuration file cannot hold: the pod's own name, and secrets.
+// gatewayEnv returns the settings that the configuration file cannot have: the pod's own name, and secrets.
 func gatewayEnv(in Input) []*coreac.EnvVarApplyConfiguration {
 	env := []*coreac.EnvVarApplyConfiguration{
-		coreac.EnvVar().WithName(variable(contract.KeyNodeName)).WithValueFrom(coreac.EnvVarSource().
+		coreac.EnvVar().WithName(envName(contract.KeyNodeName)).WithValueFrom(coreac.EnvVarSource().
 			WithFieldRef(coreac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("metadata.name"))),
 	}
 	for _, value := range SecretValues(in.Spec) {
-		env = append(env, secretEnv(variable(value.Setting), value.Secret, value.Key))
+		env = append(env, secretEnv(envName(value.Setting), value.Secret, value.Key))
 	}
 	switch external := in.Spec.Redis.External; {
 	case in.managedRedis():
-		env = append(env, secretEnv(variable(contract.KeyRedisPassword), RedisName(in.Name), KeyRedisPassword))
+		env = append(env, secretEnv(envName(contract.KeyRedisPassword), RedisName(in.Name), KeyRedisPassword))
 	case external != nil && external.CredentialsSecretRef != nil:
 		secret := external.CredentialsSecretRef.Name
-		username := secretEnv(variable(contract.KeyRedisUsername), secret, KeyRedisUsername)
+		username := secretEnv(envName(contract.KeyRedisUsername), secret, KeyRedisUsername)
 		username.ValueFrom.SecretKeyRef.WithOptional(true)
-		env = append(env, username, secretEnv(variable(contract.KeyRedisPassword), secret, KeyRedisPassword))
+		env = append(env, username, secretEnv(envName(contract.KeyRedisPassword), secret, KeyRedisPassword))
 	}
 	return env
 }
 
-// variable is the environment variable of a configuration key.
-func variable(key string) string {
+// envName returns the environment variable of a configuration key.
+func envName(key string) string {
 	return contract.EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
-// topologySpread is the user's, or zones and nodes as far as there are any. A constraint without a
-// selector counts the fleet's own pods.
+// topologySpread returns the spec's constraints, or by default constraints that spread the gateways over zones and
+// nodes where possible. A constraint without a selector applies to the fleet's own gateways.
 func topologySpread(in Input) ([]*coreac.TopologySpreadConstraintApplyConfiguration, error) {
 	own := metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentGateway))
-	if wanted := in.Spec.Pod.TopologySpreadConstraints; len(wanted) > 0 {
-		constraints, err := convertAll[coreac.TopologySpreadConstraintApplyConfiguration](wanted)
+	if specified := in.Spec.Pod.TopologySpreadConstraints; len(specified) > 0 {
+		constraints, err := convertAll[coreac.TopologySpreadConstraintApplyConfiguration](specified)
 		if err != nil {
 			return nil, err
 		}
@@ -222,7 +218,8 @@ func topologySpread(in Input) ([]*coreac.TopologySpreadConstraintApplyConfigurat
 			WithTopologyKey(key).
 			WithWhenUnsatisfiable(corev1.ScheduleAnyway).
 			WithLabelSelector(own).
-			// Each version spreads for itself, or a rollout would end crooked.
+			// Pods of each version are counted apart. Counted together with the old ones, the new pods of a rollout
+			// would end up unevenly spread.
 			WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey))
 	}
 	return constraints, nil

@@ -6,46 +6,51 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// Input is all that the objects are made from: the spec and what was observed besides.
+// Input is everything that the objects are built from: the spec, and what was observed in the cluster.
 type Input struct {
-	// Name, Namespace and UID are the WebSocketCluster's.
-	Name      string
+	// Name is the name of the WebSocketCluster.
+	Name string
+	// Namespace is the namespace of the WebSocketCluster and of all its objects.
 	Namespace string
-	UID       types.UID
+	// UID is the UID of the WebSocketCluster, for owner references.
+	UID types.UID
 
-	// Spec has its defaults filled in.
+	// Spec has its defaults set.
 	Spec v1alpha1.WebSocketClusterSpec
 
+	// Images are the images of the operator's release.
 	Images Images
 
 	// Profile is the ingress profile in use, never Auto.
 	Profile v1alpha1.IngressProfile
 
-	// Secrets are the generated ones: existing values are kept.
+	// Secrets are the values that the operator has generated.
 	Secrets Secrets
 
-	// CredentialsHash changes when a Secret changes that gateways read at their start. It must not
-	// give the Secrets' content away.
+	// CredentialsHash is a keyed hash of the Secrets' values that gateways read when they start. A change of it rolls
+	// the gateways.
 	CredentialsHash string
 }
 
-// Images are the operator release's own images.
+// Images are the images of the operator's release.
 type Images struct {
+	// Gateway is the image of the gateways, unless the spec names another.
 	Gateway string
-	Redis   string
+	// Redis is the image of the managed Redis.
+	Redis string
 }
 
-// Secrets are what the operator generates once per cluster and then keeps.
+// Secrets are the values that the operator generates once per WebSocketCluster and then keeps.
 type Secrets struct {
-	// AdminToken opens the gateways' admin endpoints.
+	// AdminToken is the bearer token of the gateways' private port.
 	AdminToken string
-	// Salt keys the hashes of Secrets that show on gateway pods.
+	// Salt is the key of the hashes of Secrets that gateway pods have as annotations.
 	Salt string
-	// RedisPassword is the managed Redis' password.
+	// RedisPassword is the password of the managed Redis.
 	RedisPassword string
 }
 
-// GatewayImage is the image that the fleet runs.
+// GatewayImage returns the image of the gateways.
 func (in Input) GatewayImage() string {
 	if in.Spec.Image != "" {
 		return in.Spec.Image
@@ -53,7 +58,7 @@ func (in Input) GatewayImage() string {
 	return in.Images.Gateway
 }
 
-// managedRedis says whether the operator runs this cluster's Redis.
+// managedRedis reports whether the operator runs the fleet's Redis.
 func (in Input) managedRedis() bool {
 	return in.Spec.Redis != nil && in.Spec.Redis.Managed != nil
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// Labels and annotations of the operator.
+// Labels and annotations that the operator sets.
 const (
-	// LabelCluster is on every object of a fleet and names the WebSocketCluster.
+	// LabelCluster is on every object of a fleet. Its value is the name of the WebSocketCluster.
 	LabelCluster = v1alpha1.GroupName + "/cluster"
 
 	labelName      = "app.kubernetes.io/name"
@@ -18,44 +18,52 @@ const (
 	labelManagedBy = "app.kubernetes.io/managed-by"
 	labelPartOf    = "app.kubernetes.io/part-of"
 
-	// AnnotationApplied is on every object: a hash of what the operator applied last.
+	// AnnotationApplied is on every object. Its value is a hash of the fields that the operator applied last.
 	AnnotationApplied = v1alpha1.GroupName + "/applied"
 
-	// AnnotationConfigHash is on every pod: a hash of the configuration that it starts from.
+	// AnnotationConfigHash is on every pod. Its value is a hash of the configuration that the pod starts with.
 	AnnotationConfigHash = v1alpha1.GroupName + "/config-hash"
 
+	// annotationCredentialsHash is on every gateway pod. Its value is Input.CredentialsHash.
 	annotationCredentialsHash = v1alpha1.GroupName + "/credentials-hash"
 )
 
-// FieldOwner is the operator's name as an owner of fields.
+// FieldOwner is the operator's field manager in server-side apply.
 const FieldOwner = "wsfleet-operator"
 
 // Values of the label app.kubernetes.io/component.
 const (
+	// ComponentGateway is the value on the objects of the gateways.
 	ComponentGateway = "gateway"
-	ComponentRedis   = "redis"
+	// ComponentRedis is the value on the objects of the managed Redis.
+	ComponentRedis = "redis"
 )
 
-// Keys of the Secret of external Redis credentials, and of the Secrets that the operator makes.
+// Keys of the Secret with the credentials of an external Redis, and of the Secrets that the operator creates.
 const (
+	// KeyRedisUsername is the key of the user name in an external Redis' Secret.
 	KeyRedisUsername = "username"
+	// KeyRedisPassword is the key of the password in the Secret of an external and of the managed Redis.
 	KeyRedisPassword = "password"
 
+	// keyRedisConf is the key of the configuration file in the managed Redis' Secret.
 	keyRedisConf = "redis.conf"
-	// KeySalt begins with a dot, so that gateways do not take it for a token.
+	// KeySalt is the key of the salt in the admin Secret. It begins with a dot, so that gateways, which mount the Secret,
+	// do not read the salt as a token.
 	KeySalt = ".salt"
 )
 
-// GatewayName names the gateways' Deployment, Service, Ingress and so on.
+// GatewayName returns the name of the objects of the gateways, such as their Deployment, Service and Ingress.
 func GatewayName(cluster string) string { return cluster + "-gateway" }
 
-// AdminSecretName names the Secret of the gateways' admin token.
+// AdminSecretName returns the name of the Secret with the bearer token of the gateways' private port.
 func AdminSecretName(cluster string) string { return cluster + "-admin" }
 
-// RedisName names the managed Redis' objects.
+// RedisName returns the name of the objects of the managed Redis.
 func RedisName(cluster string) string { return cluster + "-redis" }
 
-// SelectorLabels select a component's pods. They never change: a Deployment's selector cannot.
+// SelectorLabels returns the labels that select a component's pods. They must never change, because the selector of an
+// existing Deployment cannot.
 func SelectorLabels(cluster, component string) map[string]string {
 	return map[string]string{
 		labelName:      "wsfleet",
@@ -64,6 +72,7 @@ func SelectorLabels(cluster, component string) map[string]string {
 	}
 }
 
+// labels returns the labels of a component's objects.
 func labels(cluster, component string) map[string]string {
 	all := SelectorLabels(cluster, component)
 	all[labelManagedBy] = FieldOwner
@@ -72,7 +81,7 @@ func labels(cluster, component string) map[string]string {
 	return all
 }
 
-// shortHash is enough of a hash to tell two contents apart.
+// shortHash returns the first 8 bytes of the SHA-256 in hexadecimal, which is enough to detect a change.
 func shortHash(content string) string {
 	sum := sha256.Sum256([]byte(content))
 	return hex.EncodeToString(sum[:8])

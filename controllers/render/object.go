@@ -19,29 +19,29 @@ type Ref struct {
 	Name string
 }
 
-// String is how messages name the object.
+// String returns the kind and the name, as messages name the object.
 func (r Ref) String() string { return r.Kind.Kind + " " + r.Name }
 
-// DeploymentRef names a Deployment.
+// DeploymentRef returns the reference of a Deployment.
 func DeploymentRef(name string) Ref { return Ref{kindDeployment, name} }
 
-// ServiceRef names a Service.
+// ServiceRef returns the reference of a Service.
 func ServiceRef(name string) Ref { return Ref{kindService, name} }
 
-// IngressRef names an Ingress.
+// IngressRef returns the reference of an Ingress.
 func IngressRef(name string) Ref { return Ref{kindIngress, name} }
 
-// Object is one object that the fleet has, or must not have.
+// Object is one object of a fleet.
 type Object struct {
 	Ref
-	// Desired are the fields that the operator sets; nil when the spec has switched the object off.
+	// Desired has the fields that the operator sets. It is nil if the fleet must not have the object.
 	Desired *unstructured.Unstructured
-	// Needs are objects that must be the operator's own before this one is written: a gateway must
-	// not start with somebody else's configuration.
+	// Needs are the objects that must exist and belong to the operator before this one is written: a gateway must not
+	// start with a configuration that is not the operator's.
 	Needs []Ref
 }
 
-// Kinds of the objects.
+// The kinds of the objects.
 var (
 	kindServiceAccount = schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}
 	kindSecret         = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
@@ -53,8 +53,8 @@ var (
 	kindPDB            = schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}
 )
 
-// Objects are all objects of a fleet, in the order in which they are written: what a pod reads
-// comes before the pod.
+// Objects returns all objects of a fleet in the order in which they are to be written: what a pod reads comes before
+// the pod. It returns an error if a field of the spec cannot be converted, which the schema rules out.
 func Objects(in Input) ([]Object, error) {
 	gateway, redis := GatewayName(in.Name), RedisName(in.Name)
 	var (
@@ -62,7 +62,7 @@ func Objects(in Input) ([]Object, error) {
 		adminSecret   = Ref{kindSecret, AdminSecretName(in.Name)}
 		redisSecret   = Ref{kindSecret, redis}
 		redisServer   = Ref{kindDeployment, redis}
-		redisService  = Ref{kindService, redis}
+		redisFront    = Ref{kindService, redis}
 		configuration = Ref{kindConfigMap, gateway}
 		gateways      = Ref{kindDeployment, gateway}
 		service       = Ref{kindService, gateway}
@@ -73,7 +73,7 @@ func Objects(in Input) ([]Object, error) {
 
 	gatewayNeeds := []Ref{account, adminSecret, configuration}
 	if in.managedRedis() {
-		gatewayNeeds = append(gatewayNeeds, redisSecret, redisServer, redisService)
+		gatewayNeeds = append(gatewayNeeds, redisSecret, redisServer, redisFront)
 	}
 
 	var built []Object
@@ -86,7 +86,7 @@ func Objects(in Input) ([]Object, error) {
 		{adminSecret, adminTokenSecret, nil},
 		{redisSecret, redisCredentials, nil},
 		{redisServer, redisDeployment, []Ref{account, redisSecret}},
-		{redisService, redisFrontService, nil},
+		{redisFront, redisService, nil},
 		{configuration, gatewayConfigMap, nil},
 		{gateways, gatewayDeployment, gatewayNeeds},
 		{service, gatewayService, nil},
@@ -100,7 +100,7 @@ func Objects(in Input) ([]Object, error) {
 		}
 		object := Object{Ref: part.ref, Needs: part.needs}
 		if fields != nil {
-			if object.Desired, err = finish(fields); err != nil {
+			if object.Desired, err = toUnstructured(fields); err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.ref, err)
 			}
 		}
@@ -109,24 +109,25 @@ func Objects(in Input) ([]Object, error) {
 	return built, nil
 }
 
-// IsGateway says whether the object is part of what gateway pods start from. They are left as
-// they are while something that a new pod would need is missing.
+// IsGateway reports whether gateway pods start from the object. The operator does not change such objects while
+// something that a new pod would need is missing.
 func (o Object) IsGateway() bool {
 	return o.IsConfiguration() || o.Kind == kindDeployment && o.isOf(ComponentGateway)
 }
 
-// IsConfiguration says whether the object is the gateways' configuration file.
+// IsConfiguration reports whether the object has the gateways' configuration file.
 func (o Object) IsConfiguration() bool { return o.Kind == kindConfigMap }
 
-// IsManagedRedis says whether the object is part of the managed Redis.
+// IsManagedRedis reports whether the object belongs to the managed Redis.
 func (o Object) IsManagedRedis(cluster string) bool { return o.Name == RedisName(cluster) }
 
+// isOf reports whether the object belongs to the component.
 func (o Object) isOf(component string) bool {
 	return o.Desired != nil && o.Desired.GetLabels()[labelComponent] == component
 }
 
-// finish makes plain data of an apply configuration and adds the hash of it.
-func finish(fields any) (*unstructured.Unstructured, error) {
+// toUnstructured converts an apply configuration to unstructured data and adds the annotation with its hash.
+func toUnstructured(fields any) (*unstructured.Unstructured, error) {
 	raw, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err
@@ -145,7 +146,8 @@ func finish(fields any) (*unstructured.Unstructured, error) {
 	return object, nil
 }
 
-// owner makes the WebSocketCluster the object's controller, so that it goes with it.
+// owner returns the reference that makes the WebSocketCluster the controller of an object. Kubernetes deletes the
+// object with the WebSocketCluster.
 func (in Input) owner() *metaac.OwnerReferenceApplyConfiguration {
 	return metaac.OwnerReference().
 		WithAPIVersion(v1alpha1.GroupVersion.String()).
@@ -156,7 +158,7 @@ func (in Input) owner() *metaac.OwnerReferenceApplyConfiguration {
 		WithBlockOwnerDeletion(true)
 }
 
-// convert makes an apply configuration of the API type with the same fields.
+// convert returns the apply configuration with the same fields as the API type.
 func convert[T any](from any) (*T, error) {
 	raw, err := json.Marshal(from)
 	if err != nil {
@@ -169,7 +171,7 @@ func convert[T any](from any) (*T, error) {
 	return to, nil
 }
 
-// convertAll converts each of a list.
+// convertAll converts each element of a list.
 func convertAll[T, F any](from []F) ([]*T, error) {
 	var all []*T
 	for _, each := range from {

@@ -5,13 +5,14 @@ import (
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
 )
 
-// nonRoot is the user and group that every container of a fleet runs as.
+// nonRoot is the ID of the user and of the group that every container of a fleet runs as.
 const nonRoot = 65532
 
-// revisionHistory is how many old ReplicaSets are kept to go back to.
+// revisionHistory is the number of old ReplicaSets that are kept for a rollback.
 const revisionHistory = 3
 
-// podSecurity and containerSecurity together meet the restricted Pod Security Standard.
+// podSecurity returns the security context of a pod. Together with containerSecurity it meets the restricted Pod
+// Security Standard.
 func podSecurity() *coreac.PodSecurityContextApplyConfiguration {
 	return coreac.PodSecurityContext().
 		WithRunAsNonRoot(true).
@@ -20,6 +21,7 @@ func podSecurity() *coreac.PodSecurityContextApplyConfiguration {
 		WithSeccompProfile(coreac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
 }
 
+// containerSecurity returns the security context of a container.
 func containerSecurity() *coreac.SecurityContextApplyConfiguration {
 	return coreac.SecurityContext().
 		WithAllowPrivilegeEscalation(false).
@@ -35,6 +37,7 @@ func pullSecrets(in Input) []*coreac.LocalObjectReferenceApplyConfiguration {
 	return refs
 }
 
+// secretEnv returns an environment variable with the value of a Secret's key.
 func secretEnv(variable, secret, key string) *coreac.EnvVarApplyConfiguration {
 	return coreac.EnvVar().WithName(variable).WithValueFrom(coreac.EnvVarSource().
 		WithSecretKeyRef(coreac.SecretKeySelector().WithName(secret).WithKey(key)))

@@ -25,8 +25,8 @@ const (
 
 func redisAddress(in Input) string { return RedisName(in.Name) + ":" + strconv.Itoa(redisPort) }
 
-// redisConf is the managed Redis' configuration. It keeps nothing: what matters passes through, and
-// a restart must be quick.
+// redisConf returns the configuration file of the managed Redis. Redis does not persist its data, so that it restarts
+// quickly.
 func redisConf(in Input) string {
 	return strings.Join([]string{
 		"bind * -::*",
@@ -39,7 +39,8 @@ func redisConf(in Input) string {
 	}, "\n")
 }
 
-// redisCredentials is in a Secret as a whole, for the password is in the configuration.
+// redisCredentials returns the Secret with the managed Redis' password. The configuration file is in it too, because it
+// has the password.
 func redisCredentials(in Input) (any, error) {
 	if !in.managedRedis() {
 		return nil, nil
@@ -54,7 +55,8 @@ func redisCredentials(in Input) (any, error) {
 		}), nil
 }
 
-func redisFrontService(in Input) (any, error) {
+// redisService returns the Service of the managed Redis.
+func redisService(in Input) (any, error) {
 	if !in.managedRedis() {
 		return nil, nil
 	}
@@ -71,8 +73,8 @@ func redisFrontService(in Input) (any, error) {
 				WithTargetPort(intstr.FromString(redisPortName)))), nil
 }
 
-// redisDeployment runs one Redis. Recreate, because two at once would split the fleet in halves
-// that do not hear each other.
+// redisDeployment returns the Deployment of the managed Redis. Its strategy is Recreate: with two Redis at once, the
+// gateways of one would not receive the messages of the other's.
 func redisDeployment(in Input) (any, error) {
 	if !in.managedRedis() {
 		return nil, nil
@@ -81,6 +83,25 @@ func redisDeployment(in Input) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return appsac.Deployment(RedisName(in.Name), in.Namespace).
+		WithLabels(labels(in.Name, ComponentRedis)).
+		WithOwnerReferences(in.owner()).
+		WithSpec(appsac.DeploymentSpec().
+			WithReplicas(1).
+			WithRevisionHistoryLimit(revisionHistory).
+			WithStrategy(appsac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)).
+			WithSelector(metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentRedis))).
+			WithTemplate(coreac.PodTemplateSpec().
+				WithLabels(labels(in.Name, ComponentRedis)).
+				WithAnnotations(map[string]string{
+					AnnotationConfigHash: HashSecret(in.Secrets.RedisPassword, redisConf(in)),
+				}).
+				WithSpec(redisPod(in, resources)))), nil
+}
+
+func redisPod(
+	in Input, resources *coreac.ResourceRequirementsApplyConfiguration,
+) *coreac.PodSpecApplyConfiguration {
 	container := coreac.Container().
 		WithName(ComponentRedis).
 		WithImage(in.Images.Redis).
@@ -96,7 +117,7 @@ func redisDeployment(in Input) (any, error) {
 		WithVolumeMounts(
 			coreac.VolumeMount().WithName("config").WithMountPath(redisConfDir).WithReadOnly(true),
 			coreac.VolumeMount().WithName("data").WithMountPath(redisDataDir))
-	pod := coreac.PodSpec().
+	return coreac.PodSpec().
 		WithServiceAccountName(GatewayName(in.Name)).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
@@ -109,32 +130,22 @@ func redisDeployment(in Input) (any, error) {
 				WithSecretName(RedisName(in.Name)).
 				WithItems(coreac.KeyToPath().WithKey(keyRedisConf).WithPath(keyRedisConf))),
 			coreac.Volume().WithName("data").WithEmptyDir(coreac.EmptyDirVolumeSource()))
-	return appsac.Deployment(RedisName(in.Name), in.Namespace).
-		WithLabels(labels(in.Name, ComponentRedis)).
-		WithOwnerReferences(in.owner()).
-		WithSpec(appsac.DeploymentSpec().
-			WithReplicas(1).
-			WithRevisionHistoryLimit(revisionHistory).
-			WithStrategy(appsac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)).
-			WithSelector(metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentRedis))).
-			WithTemplate(coreac.PodTemplateSpec().
-				WithLabels(labels(in.Name, ComponentRedis)).
-				WithAnnotations(map[string]string{AnnotationConfigHash: HashSecret(in.Secrets.RedisPassword, redisConf(in))}).
-				WithSpec(pod))), nil
 }
 
+// redisPing returns a probe that sends PING to Redis. redis-cli reads the password from its environment.
 func redisPing() *coreac.ProbeApplyConfiguration {
 	return coreac.Probe().
 		WithExec(coreac.ExecAction().WithCommand("redis-cli", "-e", "-p", strconv.Itoa(redisPort), "ping")).
 		WithTimeoutSeconds(5)
 }
 
-// HashSecret tells two secret contents apart on objects that more people may read than the Secret:
-// without the salt nobody can try out passwords against it.
+// HashSecret returns a keyed hash of the contents. Annotations of pods have it, which more people may read than the
+// Secrets: without the salt, the hash does not help to guess a password.
 func HashSecret(salt string, contents ...string) string {
 	mac := hmac.New(sha256.New, []byte(salt))
 	for _, content := range contents {
-		// The length in front keeps "ab","c" apart from "a","bc". Writing to a hash never fails.
+		// The length before each content makes the hashes of "ab","c" and "a","bc" different. Writing to a hash never
+		// fails.
 		_, _ = mac.Write([]byte(strconv.Itoa(len(content)) + ":" + content))
 	}
 	return hex.EncodeToString(mac.Sum(nil)[:16])

@@ -23,17 +23,17 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// golden is a case's input file: the spec as a user writes it, and what was observed.
+// golden is a case's input file: the spec as a user writes it, and what was observed in the cluster.
 type golden struct {
 	Spec            v1alpha1.WebSocketClusterSpec `json:"spec"`
 	Profile         v1alpha1.IngressProfile       `json:"profile,omitempty"`
 	CredentialsHash string                        `json:"credentialsHash,omitempty"`
 }
 
-// TestObjects holds each case in testdata against its golden file: NAME.in.yaml becomes NAME.out.yaml.
-func TestObjects(t *testing.T) {
+// TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
+func TestObjectsMatchGoldenFiles(t *testing.T) {
 	cases, err := filepath.Glob("testdata/*.in.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, cases)
@@ -91,10 +91,10 @@ func renderYAML(t *testing.T, in Input) []byte {
 	return all.Bytes()
 }
 
-// A gateway of an older release refuses keys that it does not know: a spec that asks for nothing new
-// gives it none.
-func TestNewerSettingsAreWrittenOnDemand(t *testing.T) {
-	old := func(change func(*v1alpha1.WebSocketClusterSpec)) []string {
+// A gateway of an older release refuses keys that it does not know, so a spec that uses nothing new must not write
+// them.
+func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
+	keys := func(change func(*v1alpha1.WebSocketClusterSpec)) []string {
 		var in golden
 		change(&in.Spec)
 		content, err := configFile(input(in))
@@ -103,28 +103,30 @@ func TestNewerSettingsAreWrittenOnDemand(t *testing.T) {
 		require.NoError(t, yaml.Unmarshal([]byte(content), &settings))
 		return slices.Sorted(maps.Keys(settings))
 	}
-	before := old(func(*v1alpha1.WebSocketClusterSpec) {})
-	assert.Equal(t, before, old(func(spec *v1alpha1.WebSocketClusterSpec) {
+	defaultKeys := keys(func(*v1alpha1.WebSocketClusterSpec) {})
+	assert.Equal(t, defaultKeys, keys(func(spec *v1alpha1.WebSocketClusterSpec) {
 		spec.Gateway.MaxConnectionsPerUser = new(int32(0))
 		spec.Gateway.Auth.Anonymous = new(true)
 		spec.Gateway.Presence.TTL = &metav1.Duration{Duration: time.Minute}
 		spec.Gateway.Presence.Grace = &metav1.Duration{Duration: 15 * time.Second}
 	}))
-	for _, key := range before {
+	for _, key := range defaultKeys {
 		for _, newer := range []string{"anonymous", "jwt", "presence", "hook", "per-user"} {
 			assert.NotContains(t, key, newer)
 		}
 	}
 	rules := channelRules([]v1alpha1.ChannelRule{{
-		Pattern: "a", Publish: v1alpha1.PublishSubscribers, Subscribe: v1alpha1.SubscribeAnybody, SlowConsumer: v1alpha1.SlowConsumerDisconnect,
+		Pattern:      "a",
+		Publish:      v1alpha1.PublishSubscribers,
+		Subscribe:    v1alpha1.SubscribeAnybody,
+		SlowConsumer: v1alpha1.SlowConsumerDisconnect,
 	}})
 	raw, err := json.Marshal(rules)
 	require.NoError(t, err)
 	assert.JSONEq(t, `[{"pattern":"a","slowConsumer":"Disconnect"}]`, string(raw))
 }
 
-// Every object must say what it is, whose it is and what was applied: apply, watch and garbage
-// collection rest on it.
+// Server-side apply, watches and garbage collection depend on the kind, labels, annotations and owner of every object.
 func TestObjectsAreOwnedAndLabelled(t *testing.T) {
 	everything := golden{Profile: v1alpha1.IngressProfileNginx}
 	everything.Spec.Autoscaling = &v1alpha1.AutoscalingSpec{MaxReplicas: 3}
@@ -144,8 +146,8 @@ func TestObjectsAreOwnedAndLabelled(t *testing.T) {
 	}
 }
 
-// A need that comes after what needs it would hold that back for ever.
-func TestObjectsComeAfterWhatTheyNeed(t *testing.T) {
+// An object whose need comes later in the list would never be written.
+func TestObjectsComeAfterTheirNeeds(t *testing.T) {
 	objects, err := Objects(input(golden{}))
 	require.NoError(t, err)
 	before := map[Ref]bool{}
@@ -157,9 +159,9 @@ func TestObjectsComeAfterWhatTheyNeed(t *testing.T) {
 	}
 }
 
-// What gateways start from must not change with what is observed of others: that would roll the fleet
-// whenever an ingress controller is installed anew.
-func TestGatewaysGoByTheSpecAlone(t *testing.T) {
+// The configuration must not depend on the profile in use, or the installation of an ingress controller would roll the
+// fleet.
+func TestConfigFileDependsOnSpecAlone(t *testing.T) {
 	configuration := func(spec, observed v1alpha1.IngressProfile) string {
 		in := golden{Profile: observed}
 		in.Spec.Ingress = &v1alpha1.IngressSpec{Profile: spec}
@@ -171,11 +173,12 @@ func TestGatewaysGoByTheSpecAlone(t *testing.T) {
 	assert.Contains(t, with, contract.KeyAffinityCookie)
 	assert.Equal(t, with, configuration(v1alpha1.IngressProfileAuto, v1alpha1.IngressProfileNone))
 	assert.Equal(t, with, configuration(v1alpha1.IngressProfileNginx, v1alpha1.IngressProfileNginx))
-	assert.NotContains(t, configuration(v1alpha1.IngressProfileNone, v1alpha1.IngressProfileNone), contract.KeyAffinityCookie)
+	without := configuration(v1alpha1.IngressProfileNone, v1alpha1.IngressProfileNone)
+	assert.NotContains(t, without, contract.KeyAffinityCookie)
 }
 
-// A lost admin Secret comes back with other values; Redis has nothing to do with it.
-func TestRedisPodGoesByItsOwnSecret(t *testing.T) {
+// The operator generates a lost admin Secret again with other values. That must not restart Redis.
+func TestRedisDeploymentDependsOnItsOwnSecret(t *testing.T) {
 	hash := func(change func(*Secrets)) string {
 		in := input(golden{})
 		change(&in.Secrets)
@@ -183,9 +186,10 @@ func TestRedisPodGoesByItsOwnSecret(t *testing.T) {
 		require.NoError(t, err)
 		for _, object := range objects {
 			if object.Ref == DeploymentRef(RedisName(in.Name)) {
-				found, _, err := unstructured.NestedString(object.Desired.Object, "spec", "template", "metadata", "annotations", AnnotationConfigHash)
+				annotations, _, err := unstructured.NestedStringMap(
+					object.Desired.Object, "spec", "template", "metadata", "annotations")
 				require.NoError(t, err)
-				return found
+				return annotations[AnnotationConfigHash]
 			}
 		}
 		return ""
@@ -196,7 +200,7 @@ func TestRedisPodGoesByItsOwnSecret(t *testing.T) {
 	assert.NotEqual(t, before, hash(func(s *Secrets) { s.RedisPassword = "new" }))
 }
 
-func TestSecondsAreRoundedUp(t *testing.T) {
+func TestWholeSecondsRoundsUp(t *testing.T) {
 	for want, duration := range map[string]time.Duration{
 		"2":        2 * time.Second,
 		"3":        2*time.Second + time.Millisecond,
@@ -206,13 +210,13 @@ func TestSecondsAreRoundedUp(t *testing.T) {
 	}
 }
 
-func TestHashSecretKeepsPartsApart(t *testing.T) {
+func TestHashSecretSeparatesContents(t *testing.T) {
 	assert.NotEqual(t, HashSecret("s", "ab", "c"), HashSecret("s", "a", "bc"))
 	assert.NotEqual(t, HashSecret("s", "a"), HashSecret("t", "a"))
 }
 
-// The longest allowed name must still give names that Kubernetes accepts.
-func TestChildNamesFit(t *testing.T) {
+// The longest allowed name of a WebSocketCluster must give names that Kubernetes accepts.
+func TestObjectNamesFit(t *testing.T) {
 	longest := strings.Repeat("a", 50)
 	for _, name := range []string{GatewayName(longest), AdminSecretName(longest), RedisName(longest)} {
 		assert.LessOrEqual(t, len(name), 63)

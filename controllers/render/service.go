@@ -8,46 +8,47 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Ports where clients inside the cluster and load balancers connect, those that ws and wss mean.
+// The ports of the Service: the default ports of ws and wss URLs.
 const (
 	plainPort = 80
 	tlsPort   = 443
 )
 
-// Values of appProtocol tell proxies that long-lived upgrades come.
+// Values of appProtocol, which tell proxies to expect WebSocket connections.
 const (
 	plainProtocol = "kubernetes.io/ws"
 	tlsProtocol   = "kubernetes.io/wss"
 )
 
-// gatewayService keeps each client address on its gateway.
+// gatewayService returns the Service in front of the gateways. Its ClientIP affinity keeps each client address on one
+// gateway.
 func gatewayService(in Input) (any, error) {
-	wanted := in.Spec.Service
+	service := in.Spec.Service
 	port, protocol := int32(plainPort), plainProtocol
 	if in.Spec.Gateway.TLS != nil {
 		port, protocol = tlsPort, tlsProtocol
 	}
 	spec := coreac.ServiceSpec().
-		WithType(wanted.Type).
+		WithType(service.Type).
 		WithSelector(SelectorLabels(in.Name, ComponentGateway)).
 		WithSessionAffinity(corev1.ServiceAffinityClientIP).
 		WithSessionAffinityConfig(coreac.SessionAffinityConfig().
-			WithClientIP(coreac.ClientIPConfig().WithTimeoutSeconds(*wanted.ClientIPTimeoutSeconds))).
+			WithClientIP(coreac.ClientIPConfig().WithTimeoutSeconds(*service.ClientIPTimeoutSeconds))).
 		WithPorts(coreac.ServicePort().
 			WithName(contract.PublicPortName).
 			WithProtocol(corev1.ProtocolTCP).
 			WithPort(port).
 			WithTargetPort(intstr.FromString(contract.PublicPortName)).
 			WithAppProtocol(protocol))
-	if wanted.ExternalTrafficPolicy != "" {
-		spec.WithExternalTrafficPolicy(wanted.ExternalTrafficPolicy)
+	if service.ExternalTrafficPolicy != "" {
+		spec.WithExternalTrafficPolicy(service.ExternalTrafficPolicy)
 	}
-	if wanted.LoadBalancerClass != nil {
-		spec.WithLoadBalancerClass(*wanted.LoadBalancerClass)
+	if service.LoadBalancerClass != nil {
+		spec.WithLoadBalancerClass(*service.LoadBalancerClass)
 	}
 	return coreac.Service(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).
-		WithAnnotations(wanted.Annotations).
+		WithAnnotations(service.Annotations).
 		WithOwnerReferences(in.owner()).
 		WithSpec(spec), nil
 }

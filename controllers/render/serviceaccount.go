@@ -2,8 +2,8 @@ package render
 
 import coreac "k8s.io/client-go/applyconfigurations/core/v1"
 
-// serviceAccount gives the fleet's pods an identity of their own, without a token: nothing in them
-// talks to the API server.
+// serviceAccount returns the ServiceAccount of the fleet's pods. Pods get no token, because they do not call the API
+// server.
 func serviceAccount(in Input) (any, error) {
 	return coreac.ServiceAccount(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).
