@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,6 +20,9 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
+
+// helpColumns is the width of the output of --help.
+const helpColumns = 120
 
 // version is set by the linker in a release.
 var version = ""
@@ -68,6 +72,8 @@ Every flag is also a key in the configuration file (max-connections: 10000) and 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `wsfleet-gateway --help` for the flags", err)}
 	})
+	cobra.AddTemplateFunc("wrap", func(flags *pflag.FlagSet) string { return flags.FlagUsagesWrapped(helpColumns) })
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", " | wrap"))
 	root.Flags().SortFlags, root.PersistentFlags().SortFlags = false, false
 	root.PersistentFlags().AddFlagSet(flags)
 	root.AddCommand(newConfig(flags), newDrain(flags), newLogLevel(flags), newVersion())

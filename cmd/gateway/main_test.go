@@ -16,9 +16,11 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/golden"
 )
 
-// asCommand makes this test binary the gateway, so that signals and exit codes are real.
+// asCommand is an environment variable that makes this test binary the gateway, so that signals and exit codes are real.
 const asCommand = "WSFLEET_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -30,18 +32,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const patience = 15 * time.Second
+// waitTimeout is the maximum time that a test waits for a log line or a close frame.
+const waitTimeout = 15 * time.Second
 
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*waitTimeout)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
 	return cmd
 }
 
-// once runs a command to its end.
+// once runs a command until it ends.
 func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := command(t, args...)
@@ -51,7 +54,7 @@ func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// process is a gateway that runs.
+// process is a running gateway.
 type process struct {
 	*exec.Cmd
 	t             *testing.T
@@ -59,10 +62,11 @@ type process struct {
 	log           chan string
 }
 
-// run starts a gateway and waits until it says where it listens.
+// run starts a gateway and waits until it has logged its addresses.
 func run(t *testing.T, args ...string) *process {
 	t.Helper()
-	cmd := command(t, append([]string{"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"}, args...)...)
+	cmd := command(t,
+		append([]string{"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -81,10 +85,10 @@ func run(t *testing.T, args ...string) *process {
 	return p
 }
 
-// await reads the log until a line contains something.
+// await reads the log until a line contains part, and returns the line.
 func (p *process) await(part string) string {
 	p.t.Helper()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(waitTimeout)
 	defer timer.Stop()
 	for {
 		select {
@@ -101,7 +105,7 @@ func (p *process) await(part string) string {
 	}
 }
 
-// exit waits for the end and returns the code.
+// exit waits until the process has ended and returns its exit code.
 func (p *process) exit() int {
 	p.t.Helper()
 	for range p.log {
@@ -121,17 +125,17 @@ func (p *process) dial() *websocket.Conn {
 
 func closeCode(t *testing.T, c *websocket.Conn) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	_, _, err := c.Read(ctx)
 	return int(websocket.CloseStatus(err))
 }
 
-func TestWrongCommandLinesExitWithTwo(t *testing.T) {
+func TestMainExitsWithTwoForAWrongCommandLine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		args []string
-		says string
+		want string
 	}{
 		"unknown flag":    {[]string{"--max-conections=1"}, "unknown flag: --max-conections"},
 		"wrong value":     {[]string{"--max-connections=many"}, "max-connections"},
@@ -143,14 +147,14 @@ func TestWrongCommandLinesExitWithTwo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := once(t, c.args...)
 			require.Equal(t, exitUsage, code, stderr)
-			require.Contains(t, stderr, c.says)
+			require.Contains(t, stderr, c.want)
 			require.Empty(t, stdout)
 			require.Len(t, strings.Split(strings.TrimSpace(stderr), "\n"), 1, "one line, not the whole help")
 		})
 	}
 }
 
-func TestPortInUseIsNoUsageError(t *testing.T) {
+func TestServeReportsAPortInUse(t *testing.T) {
 	t.Parallel()
 	p := run(t)
 	code, _, stderr := once(t, "--listen="+p.public, "--admin-listen=127.0.0.1:0")
@@ -159,7 +163,7 @@ func TestPortInUseIsNoUsageError(t *testing.T) {
 	require.Contains(t, stderr, "address already in use")
 }
 
-func TestPrintingCommands(t *testing.T) {
+func TestVersionAndConfigPrint(t *testing.T) {
 	t.Parallel()
 	code, stdout, _ := once(t, "version")
 	require.Zero(t, code)
@@ -174,32 +178,37 @@ func TestPrintingCommands(t *testing.T) {
 	code, stdout, _ = once(t, "config")
 	require.Zero(t, code)
 	require.Contains(t, stdout, "max-connections: 10000\n")
-
-	code, stdout, _ = once(t, "--help")
-	require.Zero(t, code)
-	require.Contains(t, stdout, "--max-connections-per-ip count")
 }
 
-func TestFirstSignalDrainsSecondEnds(t *testing.T) {
+// The file is also the reference of all keys for readers of the repository.
+func TestHelpIsGolden(t *testing.T) {
+	t.Parallel()
+	code, stdout, _ := once(t, "--help")
+	require.Zero(t, code)
+	require.Contains(t, stdout, "--max-connections-per-ip number")
+	golden.File(t, "testdata/help.txt", stdout)
+}
+
+func TestServeDrainsAtTheFirstSignalAndEndsAtTheSecond(t *testing.T) {
 	t.Parallel()
 	p := run(t, "--drain-timeout=1h")
 	c := p.dial()
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	p.await("drain started")
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	require.Equal(t, 1012, closeCode(t, c), "even in a hurry, not without a word")
+	require.Equal(t, 1012, closeCode(t, c), "the client gets a close frame even then")
 	require.Equal(t, exitFailed, p.exit())
 }
 
-func TestInterruptEndsAnEmptyGateway(t *testing.T) {
+func TestServeEndsAtAnInterruptWithoutConnections(t *testing.T) {
 	t.Parallel()
 	p := run(t)
 	require.NoError(t, p.Process.Signal(os.Interrupt))
 	require.Zero(t, p.exit())
 }
 
-// In a pod, preStop runs drain first, and SIGTERM comes when it returned.
-func TestPreStopDrainsBeforeTheSignal(t *testing.T) {
+// The kubelet runs the preStop hook first and sends SIGTERM when the hook has returned.
+func TestDrainLeavesTheProcessToTheSignal(t *testing.T) {
 	t.Parallel()
 	p := run(t, "--drain-timeout=3s", "--drain-propagation-delay=500ms")
 	c := p.dial()
@@ -209,14 +218,14 @@ func TestPreStopDrainsBeforeTheSignal(t *testing.T) {
 	require.Contains(t, stdout, "draining: 1 connections left")
 	require.Contains(t, stdout, "drained: 1 closed, 0 forced")
 	response, err := http.Get("http://" + p.admin + "/livez")
-	require.NoError(t, err, "the process waits for its signal: a container that ends would be restarted")
+	require.NoError(t, err, "the process must wait for its signal: the kubelet would restart a container that ends")
 	_, _ = io.Copy(io.Discard, response.Body)
 	require.NoError(t, response.Body.Close())
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.Zero(t, p.exit())
 }
 
-func TestDrainUsesTheToken(t *testing.T) {
+func TestDrainSendsTheToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/token", []byte("secret"), 0o600))
@@ -229,14 +238,14 @@ func TestDrainUsesTheToken(t *testing.T) {
 	require.Contains(t, stdout, "drained")
 }
 
-func TestDrainWithoutAGatewayFails(t *testing.T) {
+func TestDrainFailsWithoutAGateway(t *testing.T) {
 	t.Parallel()
 	code, _, stderr := once(t, "drain", "--admin-listen=127.0.0.1:1")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "ask the gateway")
 }
 
-func TestLogLevelOfARunningGatewayChanges(t *testing.T) {
+func TestLogLevelChangesARunningGateway(t *testing.T) {
 	t.Parallel()
 	p := run(t)
 	code, stdout, stderr := once(t, "log-level", "--admin-listen="+p.admin)

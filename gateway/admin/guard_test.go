@@ -43,7 +43,8 @@ func TestGuardWithoutTokensAllowsLoopbackOnly(t *testing.T) {
 			require.Equal(t, http.StatusForbidden, got.Code, "%s as %q", path, host)
 		}
 	}
-	for _, path := range []string{contract.PathFleet, contract.PathConnections, contract.PathLogLevel, contract.PathPprof} {
+	readable := []string{contract.PathFleet, contract.PathConnections, contract.PathLogLevel, contract.PathPprof}
+	for _, path := range readable {
 		for _, from := range []string{"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"} {
 			for _, host := range []string{here, "127.0.0.1", "localhost:9090", "LOCALHOST", "[::1]:9090", "[::1]"} {
 				got := request(h, http.MethodGet, path, from, host)

@@ -12,8 +12,8 @@ import (
 )
 
 // DrainAndWait starts a drain, or joins the one that is under way, and blocks until the gateway is drained, serves
-// again, has ended, or is past its deadline by grace. It reads the report every interval and writes the progress to out.
-// It returns an error when the drain cannot be started, and the error of ctx when that ends first.
+// again, has ended, or is past its deadline by grace. It reads the report every interval and writes the progress to
+// out. It returns an error when the drain cannot be started, and the error of ctx when that ends first.
 func (c *Client) DrainAndWait(
 	ctx context.Context, r contract.DrainRequest, interval, grace time.Duration, out io.Writer,
 ) error {

@@ -5,18 +5,25 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Tokens are how clients' tokens are verified.
+// Tokens returns the options for verifying the tokens of clients.
 func (cfg *Config) Tokens() auth.Options {
 	return auth.Options{
-		Key: cfg.JWTKey, PreviousKey: cfg.JWTPreviousKey, JWKSURL: cfg.JWKSURL, Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience,
+		Key:         cfg.JWTKey,
+		PreviousKey: cfg.JWTPreviousKey,
+		JWKSURL:     cfg.JWKSURL,
+		Issuer:      cfg.JWTIssuer,
+		Audience:    cfg.JWTAudience,
 	}
 }
 
-// tokenKeys are the keys that set the options of Tokens.
+// tokenKeys returns the configuration key of each option that Tokens sets.
 func tokenKeys() map[string]string {
 	return map[string]string{
-		"Key": contract.KeyJWTKey, "PreviousKey": contract.KeyJWTPreviousKey, "JWKSURL": contract.KeyJWTJWKSURL,
-		"Issuer": contract.KeyJWTIssuer, "Audience": contract.KeyJWTAudience,
+		"Key":         contract.KeyJWTKey,
+		"PreviousKey": contract.KeyJWTPreviousKey,
+		"JWKSURL":     contract.KeyJWTJWKSURL,
+		"Issuer":      contract.KeyJWTIssuer,
+		"Audience":    contract.KeyJWTAudience,
 	}
 }
 
@@ -26,9 +33,12 @@ func (cfg *Config) checkAuth(c *checker) {
 		c.fail(keys[p.Option], p.Remedy, "%s", p.Problem)
 	}
 	if cfg.APIPreviousKey != "" && cfg.APIKey == "" {
-		c.fail(contract.KeyAPIPreviousKey, "set "+contract.KeyAPIKey+" to the key that came after it, or leave it out", "is set, but %s is not", contract.KeyAPIKey)
+		remedy := "set " + contract.KeyAPIKey + " to the key that came after it, or leave it out"
+		c.fail(contract.KeyAPIPreviousKey, remedy, "is set, but %s is not", contract.KeyAPIKey)
 	}
 	if !cfg.Anonymous && cfg.JWTKey == "" && cfg.JWKSURL == "" && cfg.HookConnectURL == "" {
-		c.fail(contract.KeyAnonymous, "set "+contract.KeyJWTKey+", "+contract.KeyJWTJWKSURL+" or "+contract.KeyHookConnectURL+", or make it true", "is false, and without a key for tokens nobody could connect")
+		remedy := "set " + contract.KeyJWTKey + ", " + contract.KeyJWTJWKSURL + " or " + contract.KeyHookConnectURL +
+			", or make it true"
+		c.fail(contract.KeyAnonymous, remedy, "is false, and without a key for tokens no client could connect")
 	}
 }

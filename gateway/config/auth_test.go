@@ -16,10 +16,10 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// sharedKey is just long enough, and must show nowhere.
+// sharedKey has the minimum length. It must not appear in any output.
 const sharedKey = "hunter2-hunter2-hunter2-hunter2-"
 
-// keyPair is an ECDSA key in PEM, both halves.
+// keyPair returns an ECDSA key in PEM.
 func keyPair(t *testing.T) (public, private string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -32,18 +32,20 @@ func keyPair(t *testing.T) (public, private string) {
 	return public, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-func TestAuth(t *testing.T) {
+func TestLoadReadsAuthSettings(t *testing.T) {
 	public, _ := keyPair(t)
 	loaded, err := load(t, "anonymous: false\njwt-issuer: https://id.example.com\njwt-audience: chat\n", []string{
-		"WSFLEET_JWT_KEY=" + public, "WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey, "WSFLEET_API_KEY=a", "WSFLEET_API_PREVIOUS_KEY=b",
+		"WSFLEET_JWT_KEY=" + public, "WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey, "WSFLEET_API_KEY=a",
+		"WSFLEET_API_PREVIOUS_KEY=b",
 	})
 	require.NoError(t, err)
 	cfg := loaded.Config
 	require.False(t, cfg.Anonymous)
-	require.Equal(t, []string{public, sharedKey, "https://id.example.com", "chat"}, []string{cfg.JWTKey, cfg.JWTPreviousKey, cfg.JWTIssuer, cfg.JWTAudience})
+	require.Equal(t, []string{public, sharedKey, "https://id.example.com", "chat"},
+		[]string{cfg.JWTKey, cfg.JWTPreviousKey, cfg.JWTIssuer, cfg.JWTAudience})
 	require.Equal(t, []string{"a", "b"}, []string{cfg.APIKey, cfg.APIPreviousKey})
 
-	// A key of several lines is a block in a file.
+	// YAML writes a key of several lines as a block.
 	loaded, err = load(t, "jwt-key: |\n  "+strings.ReplaceAll(strings.TrimSpace(public), "\n", "\n  ")+"\n", nil)
 	require.NoError(t, err)
 	require.Equal(t, public, loaded.Config.JWTKey)
@@ -56,47 +58,56 @@ func TestAuth(t *testing.T) {
 	require.NoError(t, err, "a hook can tell who clients are")
 }
 
-func TestWrongAuth(t *testing.T) {
+func TestLoadRefusesWrongAuthSettings(t *testing.T) {
 	_, private := keyPair(t)
 	for name, c := range map[string]struct {
-		environ, says []string
+		environ, want []string
 	}{
-		"two key sources":      {[]string{"WSFLEET_JWT_KEY=" + sharedKey, "WSFLEET_JWT_JWKS_URL=https://a/k"}, []string{"jwt-jwks-url", "although a key is", "either"}},
-		"only the one before":  {[]string{"WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey}, []string{"jwt-previous-key", "leave both out"}},
-		"the one before a set": {[]string{"WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey, "WSFLEET_JWT_JWKS_URL=https://a/k"}, []string{"jwt-previous-key", "leave both out"}},
-		"API key before none":  {[]string{"WSFLEET_API_PREVIOUS_KEY=hunter2"}, []string{"api-previous-key", "set api-key"}},
-		"31 bytes":             {[]string{"WSFLEET_JWT_KEY=" + sharedKey[:31]}, []string{"jwt-key", "31 bytes", "32 bytes or more", "environment WSFLEET_JWT_KEY"}},
-		"31 bytes before":      {[]string{"WSFLEET_JWT_KEY=" + sharedKey, "WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey[:31]}, []string{"jwt-previous-key", "31 bytes"}},
-		"half a PEM":           {[]string{"WSFLEET_JWT_KEY=-----BEGIN PUBLIC KEY-----\nhunter2hunter2hunter2\n"}, []string{"jwt-key", "PEM"}},
-		"private key":          {[]string{"WSFLEET_JWT_KEY=" + private}, []string{"jwt-key", "private", "public"}},
-		"credentials in a URL": {[]string{"WSFLEET_JWT_JWKS_URL=https://u:hunter2@a/k"}, []string{"jwt-jwks-url", "password"}},
-		"URL of another kind":  {[]string{"WSFLEET_JWT_JWKS_URL=ftp://hunter2/k"}, []string{"jwt-jwks-url", "https://host/path"}},
-		"issuer of nothing":    {[]string{"WSFLEET_JWT_ISSUER=i"}, []string{"jwt-issuer", "JWK Set"}},
-		"audience of nothing":  {[]string{"WSFLEET_JWT_AUDIENCE=a"}, []string{"jwt-audience", "JWK Set"}},
-		"nobody":               {[]string{"WSFLEET_ANONYMOUS=false"}, []string{"anonymous", "nobody could connect", "jwt-key", "jwt-jwks-url", "hook-connect-url"}},
-		"maybe":                {[]string{"WSFLEET_ANONYMOUS=maybe"}, []string{"anonymous", "true or false"}},
+		"two key sources": {[]string{"WSFLEET_JWT_KEY=" + sharedKey, "WSFLEET_JWT_JWKS_URL=https://a/k"},
+			[]string{"jwt-jwks-url", "although a key is", "either"}},
+		"only the one before": {[]string{"WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey},
+			[]string{"jwt-previous-key", "leave both out"}},
+		"the one before a set": {[]string{"WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey, "WSFLEET_JWT_JWKS_URL=https://a/k"},
+			[]string{"jwt-previous-key", "leave both out"}},
+		"API key before none": {[]string{"WSFLEET_API_PREVIOUS_KEY=hunter2"}, []string{"api-previous-key", "set api-key"}},
+		"31 bytes": {[]string{"WSFLEET_JWT_KEY=" + sharedKey[:31]},
+			[]string{"jwt-key", "31 bytes", "32 bytes or more", "environment WSFLEET_JWT_KEY"}},
+		"31 bytes before": {[]string{"WSFLEET_JWT_KEY=" + sharedKey, "WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey[:31]},
+			[]string{"jwt-previous-key", "31 bytes"}},
+		"half a PEM": {[]string{"WSFLEET_JWT_KEY=-----BEGIN PUBLIC KEY-----\nhunter2hunter2hunter2\n"},
+			[]string{"jwt-key", "PEM"}},
+		"private key": {[]string{"WSFLEET_JWT_KEY=" + private}, []string{"jwt-key", "private", "public"}},
+		"credentials in a URL": {[]string{"WSFLEET_JWT_JWKS_URL=https://u:hunter2@a/k"},
+			[]string{"jwt-jwks-url", "password"}},
+		"URL of another kind": {[]string{"WSFLEET_JWT_JWKS_URL=ftp://hunter2/k"},
+			[]string{"jwt-jwks-url", "https://host/path"}},
+		"issuer of nothing":   {[]string{"WSFLEET_JWT_ISSUER=i"}, []string{"jwt-issuer", "JWK Set"}},
+		"audience of nothing": {[]string{"WSFLEET_JWT_AUDIENCE=a"}, []string{"jwt-audience", "JWK Set"}},
+		"nobody": {[]string{"WSFLEET_ANONYMOUS=false"},
+			[]string{"anonymous", "no client could connect", "jwt-key", "jwt-jwks-url", "hook-connect-url"}},
+		"maybe": {[]string{"WSFLEET_ANONYMOUS=maybe"}, []string{"anonymous", "true or false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireWrong(t, "", c.environ, c.says...)
+			requireWrong(t, "", c.environ, c.want...)
 		})
 	}
 }
 
-// requireWrong asserts that a configuration is refused, with all of that in the message, and without
-// what is secret here.
-func requireWrong(t *testing.T, file string, environ []string, says ...string) {
+// requireWrong asserts that Load refuses a configuration. The message must contain all of want and none of the secrets
+// of these tests.
+func requireWrong(t *testing.T, file string, environ []string, want ...string) {
 	t.Helper()
 	_, err := load(t, file, environ)
 	var wrong *config.Error
 	require.ErrorAs(t, err, &wrong)
-	for _, part := range says {
+	for _, part := range want {
 		require.Contains(t, err.Error(), part)
 	}
 	require.NotContains(t, err.Error(), "hunter2")
 	require.NotContains(t, err.Error(), hookSecret)
 }
 
-func TestSecretsAreRedacted(t *testing.T) {
+func TestLoadRedactsSecrets(t *testing.T) {
 	loaded, err := load(t, "", []string{
 		"WSFLEET_JWT_KEY=" + sharedKey, "WSFLEET_JWT_PREVIOUS_KEY=" + sharedKey, "WSFLEET_API_KEY=hunter2",
 		"WSFLEET_API_PREVIOUS_KEY=hunter2", "WSFLEET_HOOK_SECRET=" + hookSecret, "WSFLEET_REDIS_PASSWORD=hunter2",

@@ -1,30 +1,34 @@
-// Package config turns a file, the environment and the command line into one checked Config. Each
-// key is declared once, in schema.go: the flag, the file's key, the variable and the help text all
-// come from that declaration, so they cannot disagree.
+// Package config turns a file, the environment and the command line into one checked Config. Each key is declared once,
+// in settings.go: the flag, the key of the file, the environment variable, the default, the bounds and the help come
+// from that declaration, so they cannot disagree. cmd/gateway loads it, package gateway uses it.
 package config
 
 import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/internal/channel"
-	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Config is everything that an operator of a gateway can set. Load returns it checked.
+// Config is everything that can be configured in a gateway. Load returns it checked. The help texts in settings.go
+// explain each field.
 type Config struct {
-	NodeName    string
-	Listen      string
-	AdminListen string
-	// AdminTokenDir holds the bearer tokens of the admin port. Empty: loopback peers only.
+	NodeName      string
+	Listen        string
+	AdminListen   string
 	AdminTokenDir string
-	LogLevel      string
-	LogFormat     string
+	// LogLevel is a name of package loglevel.
+	LogLevel string
+	// LogFormat is text or json.
+	LogFormat string
 
-	MaxConnections           int
-	MaxConnectionsPerIP      int
-	MaxConnectionsPerUser    int
-	ConnectRate              int
-	MaxMessageBytes          int
+	// MaxConnections and the two fields after it are numbers of connections. 0 is no limit for the latter two.
+	MaxConnections        int
+	MaxConnectionsPerIP   int
+	MaxConnectionsPerUser int
+	// ConnectRate is in connections per second. 0 is no limit.
+	ConnectRate     int
+	MaxMessageBytes int
+	// MessageRate is in messages per second and connection. 0 is no limit.
 	MessageRate              int
 	MaxQueuedBytes           int
 	MaxTotalQueuedBytes      int64
@@ -34,16 +38,12 @@ type Config struct {
 	PingInterval             time.Duration
 	PongTimeout              time.Duration
 
-	Compression bool
-	Channels    channel.Rules
-
-	// PresenceTTL is how long a member of a channel outlives its gateway, PresenceGrace how long it
-	// outlives its connection in case its user comes back.
+	Compression   bool
+	Channels      channel.Rules
 	PresenceTTL   time.Duration
 	PresenceGrace time.Duration
 
-	// TLSCertFile and TLSKeyFile are both set or both empty: without them the public port speaks
-	// plain TCP.
+	// TLSCertFile and TLSKeyFile are both set or both empty. When they are empty, the public port has no TLS.
 	TLSCertFile string
 	TLSKeyFile  string
 
@@ -52,7 +52,6 @@ type Config struct {
 	AffinityCookie     string
 	AffinityCookiePath string
 
-	// Anonymous lets clients in that have no token.
 	Anonymous bool
 	// JWTKey and JWKSURL are not both set. JWTPreviousKey is valid beside JWTKey.
 	JWTKey         string
@@ -64,6 +63,8 @@ type Config struct {
 	APIKey         string
 	APIPreviousKey string
 
+	// HookConnectURL and the other URLs are empty for hooks that are not called. The fields that end in WhenDown are
+	// contract.HookRefuse or contract.HookAllow.
 	HookConnectURL        string
 	HookConnectWhenDown   string
 	HookSubscribeURL      string
@@ -72,13 +73,14 @@ type Config struct {
 	HookPublishWhenDown   string
 	HookRPCURL            string
 	HookTimeout           time.Duration
-	// HookSecret signs what hooks and the webhook are sent.
+	// HookSecret is one secret, or two with a space between them.
 	HookSecret         string
 	HookForwardHeaders []string
 	WebhookURL         string
-	// WebhookEvents is empty for all of them.
+	// WebhookEvents is empty for all events.
 	WebhookEvents []string
 
+	// Broker is contract.BrokerMemory or contract.BrokerRedis. The fields that begin with Redis matter for the latter.
 	Broker          string
 	RedisMode       string
 	RedisAddresses  []string
@@ -87,41 +89,8 @@ type Config struct {
 	RedisPassword   string
 	RedisPrefix     string
 
-	DrainTimeout            time.Duration
-	DrainPropagationDelay   time.Duration
+	DrainTimeout          time.Duration
+	DrainPropagationDelay time.Duration
+	// DrainMaxClosesPerSecond is 0 when DrainTimeout alone decides.
 	DrainMaxClosesPerSecond int
-}
-
-// Default is the configuration of a gateway that was told nothing: one process, no Redis.
-func Default() Config {
-	return Config{
-		Listen:                   ":8080",
-		AdminListen:              ":9090",
-		LogLevel:                 "info",
-		LogFormat:                "text",
-		MaxConnections:           10_000,
-		ConnectRate:              500,
-		MaxMessageBytes:          64 << 10,
-		MessageRate:              100,
-		MaxQueuedBytes:           1 << 20,
-		MaxTotalQueuedBytes:      256 << 20,
-		MaxChannelsPerConnection: 128,
-		HandshakeTimeout:         10 * time.Second,
-		ConnectTimeout:           10 * time.Second,
-		PingInterval:             25 * time.Second,
-		PongTimeout:              8 * time.Second,
-		PresenceTTL:              time.Minute,
-		PresenceGrace:            15 * time.Second,
-		AffinityCookiePath:       "/",
-		Anonymous:                true,
-		HookConnectWhenDown:      contract.HookRefuse,
-		HookSubscribeWhenDown:    contract.HookRefuse,
-		HookPublishWhenDown:      contract.HookRefuse,
-		HookTimeout:              time.Second,
-		Broker:                   contract.BrokerMemory,
-		RedisMode:                contract.RedisStandalone,
-		RedisPrefix:              "wsfleet:",
-		DrainTimeout:             5 * time.Minute,
-		DrainPropagationDelay:    10 * time.Second,
-	}
 }

@@ -20,30 +20,35 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Loaded is a checked configuration and what its operator should know about where it came from.
+// Loaded is a checked configuration, and where it came from.
 type Loaded struct {
 	Config Config
-	// File is the configuration file that was read, if any.
+	// File is the configuration file that was read, or empty.
 	File string
-	// Warnings are for the log: they stop nothing.
+	// Warnings are problems that the gateway can run with. The caller logs them.
 	Warnings []string
-	// Effective is every key with its value as text or list, secrets redacted.
+	// Effective holds the value of every key as it may be written into a configuration file, secrets redacted.
 	Effective map[string]any
 }
 
-// Load merges the configuration file, the environment and the parsed flags, in this order, and
-// checks the result. All problems are reported together, each naming key, source and remedy.
+// Load merges the configuration file, the environment and the parsed flags, in this order, and checks the result.
+// environ has the form of os.Environ. When the configuration cannot be used, the returned error joins one *Error for
+// each problem.
 func Load(flags *pflag.FlagSet, environ []string) (*Loaded, error) {
-	l := &loader{cfg: Default(), sources: map[string]string{}}
-	l.keys = schema(&l.cfg)
-
+	l := &loader{sources: map[string]string{}}
+	l.schema = newSchema(&l.cfg)
 	if err := errors.Join(l.fromFile(flags, environ), l.fromEnviron(environ), l.fromFlags(flags)); err != nil {
 		return nil, err
 	}
 	if l.cfg.NodeName == "" {
 		name, err := os.Hostname()
 		if err != nil {
-			return nil, &Error{Key: contract.KeyNodeName, Source: "default", Problem: "the host has no name: " + err.Error(), Remedy: "set --" + contract.KeyNodeName}
+			return nil, &Error{
+				Key:     contract.KeyNodeName,
+				Source:  "default",
+				Problem: "the host has no name: " + err.Error(),
+				Remedy:  "set --" + contract.KeyNodeName,
+			}
 		}
 		l.cfg.NodeName = name
 	}
@@ -53,15 +58,18 @@ func Load(flags *pflag.FlagSet, environ []string) (*Loaded, error) {
 	return &Loaded{Config: l.cfg, File: l.file, Warnings: l.warnings, Effective: l.effective()}, nil
 }
 
-// loader applies one source after another to a Config and remembers which source set which key.
+// loader applies one source after another to a Config.
 type loader struct {
-	cfg      Config
-	keys     *pflag.FlagSet
+	cfg Config
+	// schema is bound to cfg.
+	schema *schema
+	// sources holds the source of each key that a source has set, for error messages.
 	sources  map[string]string
 	file     string
 	warnings []string
 }
 
+// fromFile applies the configuration file. It returns an *Error, or several that are joined.
 func (l *loader) fromFile(flags *pflag.FlagSet, environ []string) error {
 	path, chosen := configFile(flags, environ)
 	if path == "" {
@@ -72,23 +80,29 @@ func (l *loader) fromFile(flags *pflag.FlagSet, environ []string) error {
 	switch {
 	case !chosen && errors.Is(err, fs.ErrNotExist):
 		return nil
-	case isFault(err):
-		return &Error{Key: contract.KeyConfig, Source: path, Problem: err.Error(), Remedy: "name a readable file, or leave --" + contract.KeyConfig + " out"}
+	case isUnreadable(err):
+		remedy := "name a readable file, or leave --" + contract.KeyConfig + " out"
+		return &Error{Key: contract.KeyConfig, Source: path, Problem: err.Error(), Remedy: remedy}
 	case err != nil:
-		return &Error{Key: contract.KeyConfig, Source: path, Problem: "not valid YAML: " + err.Error(), Remedy: "write one `key: value` per line"}
+		remedy := "write one `key: value` per line"
+		return &Error{Key: contract.KeyConfig, Source: path, Problem: "not valid YAML: " + err.Error(), Remedy: remedy}
 	}
 	l.file = path
-	return l.apply(k.All(), func(string) string { return "file " + path }, func(key string) error {
-		return &Error{Key: key, Source: "file " + path, Problem: "unknown key", Remedy: "see `wsfleet-gateway --help` for the keys; they do not nest"}
+	source := "file " + path
+	return l.apply(k.All(), func(string) string { return source }, func(key string) error {
+		remedy := "see `wsfleet-gateway --help` for the keys; they do not nest"
+		return &Error{Key: key, Source: source, Problem: "unknown key", Remedy: remedy}
 	})
 }
 
-// isFault tells a file that cannot be read from one that cannot be understood.
-func isFault(err error) bool {
-	_, fault := errors.AsType[*fs.PathError](err)
-	return fault
+// isUnreadable reports whether err means that a file cannot be read, and not that its content is wrong.
+func isUnreadable(err error) bool {
+	_, unreadable := errors.AsType[*fs.PathError](err)
+	return unreadable
 }
 
+// fromEnviron applies the environment variables. Unknown ones only add warnings: Kubernetes and people put variables
+// with the same prefix into the environment.
 func (l *loader) fromEnviron(environ []string) error {
 	k := koanf.New(delimiter)
 	provider := env.Provider(delimiter, env.Opt{
@@ -104,7 +118,8 @@ func (l *loader) fromEnviron(environ []string) error {
 	if err := k.Load(provider, nil); err != nil {
 		return fmt.Errorf("environment: %w", err)
 	}
-	return l.apply(k.All(), func(key string) string { return "environment " + variableOf(key) }, func(key string) error {
+	source := func(key string) string { return "environment " + variableOf(key) }
+	return l.apply(k.All(), source, func(key string) error {
 		if name := variableOf(key); !serviceLink.MatchString(name) {
 			l.warnings = append(l.warnings, "environment variable "+name+" is no configuration key and is ignored")
 		}
@@ -112,10 +127,12 @@ func (l *loader) fromEnviron(environ []string) error {
 	})
 }
 
+// fromFlags applies the flags that were given on the command line. flags is another set than the schema's, with the
+// same keys.
 func (l *loader) fromFlags(flags *pflag.FlagSet) error {
 	given := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed && l.keys.Lookup(f.Name) != nil {
+		if f.Changed && l.schema.flags.Lookup(f.Name) != nil {
 			given.AddFlag(f)
 		}
 	})
@@ -126,18 +143,22 @@ func (l *loader) fromFlags(flags *pflag.FlagSet) error {
 	return l.apply(k.All(), func(key string) string { return "flag --" + key }, func(string) error { return nil })
 }
 
-// apply sets keys through the schema's own parsers, so that a value is read the same way wherever
-// it came from.
-func (l *loader) apply(values map[string]any, source func(key string) string, unknown func(key string) error) error {
+// apply sets keys through the parsers of the schema, so that a value is read in the same way from every source. source
+// names the source of a key. apply calls unknown for keys that the schema does not have. It returns the errors of
+// unknown and an *Error for each value that cannot be parsed, joined.
+func (l *loader) apply(
+	values map[string]any, source func(key string) string, unknown func(key string) error,
+) error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		f := l.keys.Lookup(key)
+		f := l.schema.flags.Lookup(key)
 		if f == nil {
 			errs = append(errs, unknown(key))
 			continue
 		}
 		if err := set(f, values[key]); err != nil {
-			errs = append(errs, &Error{Key: key, Source: source(key), Problem: err.Error(), Remedy: "give a " + describe(f)})
+			remedy := "give a " + describe(f)
+			errs = append(errs, &Error{Key: key, Source: source(key), Problem: err.Error(), Remedy: remedy})
 			continue
 		}
 		l.sources[key] = source(key)
@@ -145,11 +166,11 @@ func (l *loader) apply(values map[string]any, source func(key string) string, un
 	return errors.Join(errs...)
 }
 
-// set parses one value from whatever a source made of it. What it says of texts, which secrets are,
-// does not repeat them.
+// set parses the value of one key, in the type that the source's parser gave it. Its errors do not repeat texts, which
+// may be secrets.
 func set(f *pflag.Flag, value any) error {
 	if rules, ok := f.Value.(*ruleList); ok {
-		return rules.take(value)
+		return rules.setAny(value)
 	}
 	list, isList := f.Value.(pflag.SliceValue)
 	switch v := value.(type) {
@@ -163,34 +184,44 @@ func set(f *pflag.Flag, value any) error {
 		}
 	case []any:
 		if isList {
-			items := make([]string, 0, len(v))
-			for _, item := range v {
-				items = append(items, fmt.Sprint(item))
-			}
-			return list.Replace(items)
+			return list.Replace(texts(v))
 		}
 	default:
-		if _, isText := v.(string); !isText && f.Value.Type() == "string" {
-			// YAML has made something else of it already: 0123 is 83.
-			return errors.New("is no text to YAML: put it in quotes")
-		}
-		text := fmt.Sprint(v)
-		if isList {
-			items := strings.Split(text, ",")
-			for i := range items {
-				items[i] = strings.TrimSpace(items[i])
-			}
-			return list.Replace(items)
-		}
-		if err := f.Value.Set(text); err != nil {
-			return fmt.Errorf("%q is not a %s", text, f.Value.Type())
-		}
-		return nil
+		return setScalar(f, v)
 	}
 	return errors.New("is a list")
 }
 
-// describe says what a flag wants, for a remedy.
+// setScalar parses a value that is no list.
+func setScalar(f *pflag.Flag, value any) error {
+	if _, isText := value.(string); !isText && f.Value.Type() == "string" {
+		// YAML has changed the value already: it reads 0123 as 83.
+		return errors.New("is no text to YAML: put it in quotes")
+	}
+	text := fmt.Sprint(value)
+	if list, isList := f.Value.(pflag.SliceValue); isList {
+		items := strings.Split(text, ",")
+		for i := range items {
+			items[i] = strings.TrimSpace(items[i])
+		}
+		return list.Replace(items)
+	}
+	if err := f.Value.Set(text); err != nil {
+		return fmt.Errorf("%q is not a %s", text, f.Value.Type())
+	}
+	return nil
+}
+
+// texts returns the items of a YAML list as texts.
+func texts(items []any) []string {
+	out := make([]string, 0, len(items))
+	for _, item := range items {
+		out = append(out, fmt.Sprint(item))
+	}
+	return out
+}
+
+// describe returns what a key accepts, for a remedy.
 func describe(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "duration":
@@ -208,27 +239,27 @@ func describe(f *pflag.Flag) string {
 	}
 }
 
-// effective lists every key for `config`, secrets redacted.
+// effective returns the value of every key, secrets redacted.
 func (l *loader) effective() map[string]any {
 	out := map[string]any{}
-	l.keys.VisitAll(func(f *pflag.Flag) {
+	l.schema.flags.VisitAll(func(f *pflag.Flag) {
 		switch {
 		case f.Name == contract.KeyConfig:
 			out[f.Name] = l.file
-		case secret(f.Name) && f.Value.String() != "":
+		case l.schema.secrets[f.Name] && f.Value.String() != "":
 			out[f.Name] = redacted
 		case f.Value.Type() == "duration":
 			out[f.Name] = f.Value.String()
 		case f.Value.Type() == ruleListType:
 			out[f.Name] = ruleMaps(l.cfg.Channels)
 		default:
-			out[f.Name] = posflag.FlagVal(l.keys, f)
+			out[f.Name] = posflag.FlagVal(l.schema.flags, f)
 		}
 	})
 	return out
 }
 
-// configFile says which file to read and whether somebody chose it. The default one may be missing.
+// configFile returns the path of the configuration file, and whether it was configured. The default one may be missing.
 func configFile(flags *pflag.FlagSet, environ []string) (path string, chosen bool) {
 	if f := flags.Lookup(contract.KeyConfig); f != nil && f.Changed {
 		return f.Value.String(), true
@@ -242,20 +273,24 @@ func configFile(flags *pflag.FlagSet, environ []string) (path string, chosen boo
 	return contract.ConfigFile, false
 }
 
+// keyOf returns the key of an environment variable.
 func keyOf(variable string) string {
 	name := strings.TrimPrefix(variable, contract.EnvPrefix)
 	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 }
 
+// variableOf returns the environment variable of a key.
 func variableOf(key string) string {
 	return contract.EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
 const (
-	// delimiter is koanf's separator of nested keys. Ours do not nest, so a nested one is unknown.
+	// delimiter is koanf's separator of nested keys. The keys here do not nest, so a nested one is unknown.
 	delimiter = "."
 	redacted  = "(redacted)"
 )
 
-// serviceLink matches what Kubernetes puts into every pod for a Service named wsfleet-something.
-var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+// serviceLink matches the environment variables that Kubernetes adds to every pod for a Service whose name begins with
+// wsfleet.
+var serviceLink = regexp.MustCompile(
+	`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)

@@ -13,13 +13,15 @@ import (
 const (
 	ruleListType = "rules"
 	ruleExample  = `[{"pattern":"chat:*","history":{"size":100,"ttl":"10m"},"recovery":true}]`
-	ruleWords    = "slowConsumer is Disconnect, DropOldest or LatestOnly; publish is Nobody, Subscribers or Anybody; subscribe is Anybody, Authenticated or Token; " +
-		"recovery needs history and slowConsumer Disconnect; joinLeave needs presence"
+	ruleValues   = "slowConsumer is Disconnect, DropOldest or LatestOnly; publish is Nobody, Subscribers or Anybody; " +
+		"subscribe is Anybody, Authenticated or Token; recovery needs history and slowConsumer Disconnect; " +
+		"joinLeave needs presence"
 )
 
-// ruleList is channel rules as the value of a flag: JSON, or what YAML has made of a list of maps.
+// ruleList makes channel rules the value of a flag. It implements pflag.Value.
 type ruleList channel.Rules
 
+// String returns the rules as JSON.
 func (l *ruleList) String() string {
 	b, err := json.Marshal(channel.Rules(*l))
 	if err != nil || len(*l) == 0 {
@@ -28,10 +30,10 @@ func (l *ruleList) String() string {
 	return string(b)
 }
 
-// Type implements pflag.Value.
+// Type returns ruleListType.
 func (l *ruleList) Type() string { return ruleListType }
 
-// Set implements pflag.Value.
+// Set replaces the rules with those of a JSON array. It returns an error when text is something else.
 func (l *ruleList) Set(text string) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -46,8 +48,9 @@ func (l *ruleList) Set(text string) error {
 	return nil
 }
 
-// take sets the rules to what a source holds.
-func (l *ruleList) take(value any) error {
+// setAny replaces the rules with a value as a source's parser gave it: JSON as text, or a list from YAML. It returns an
+// error when value is something else.
+func (l *ruleList) setAny(value any) error {
 	switch v := value.(type) {
 	case nil:
 		return errors.New("has no value")
@@ -64,7 +67,7 @@ func (l *ruleList) take(value any) error {
 	}
 }
 
-// ruleMaps are rules as they stand in a configuration file.
+// ruleMaps returns rules in the form that they have in a configuration file.
 func ruleMaps(rules channel.Rules) []map[string]any {
 	maps := make([]map[string]any, 0, len(rules))
 	for _, r := range rules {
@@ -73,20 +76,26 @@ func ruleMaps(rules channel.Rules) []map[string]any {
 	return maps
 }
 
-// ruleMap leaves out what the rule leaves to the defaults.
+// ruleMap returns one rule without the fields that have their default.
 func ruleMap(r channel.Rule) map[string]any {
 	rule := map[string]any{"pattern": r.Pattern}
 	if r.History.Size > 0 {
 		rule["history"] = map[string]any{"size": r.History.Size, "ttl": r.History.TTL.String()}
 	}
-	for key, on := range map[string]bool{"recovery": r.Recovery, "presence": r.Presence, "joinLeave": r.JoinLeave} {
+	toggles := map[string]bool{"recovery": r.Recovery, "presence": r.Presence, "joinLeave": r.JoinLeave}
+	for key, on := range toggles {
 		if on {
 			rule[key] = true
 		}
 	}
-	for key, word := range map[string]string{"publish": string(r.Publish), "subscribe": string(r.Subscribe), "slowConsumer": string(r.SlowConsumer)} {
-		if word != "" {
-			rule[key] = word
+	choices := map[string]string{
+		"publish":      string(r.Publish),
+		"subscribe":    string(r.Subscribe),
+		"slowConsumer": string(r.SlowConsumer),
+	}
+	for key, value := range choices {
+		if value != "" {
+			rule[key] = value
 		}
 	}
 	return rule

@@ -10,8 +10,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// What `config` prints of a rule is what may be written into a file again.
-func TestRulesOfAllFields(t *testing.T) {
+// The command `config` prints rules in the form that a configuration file may have.
+func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	file := `channels:
 - pattern: chat:*
   history: {size: 100, ttl: 1h30m}

@@ -14,31 +14,20 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Bounds that keep a typing mistake from becoming an outage.
 const (
-	mostConnections  = 10_000_000
-	mostMessageBytes = 64 << 20
-	mostQueuedBytes  = 1 << 30
-	mostTotalBytes   = int64(1) << 40
-	mostChannels     = 100_000
-	mostRate         = 1_000_000
-	longestDrain     = 24 * time.Hour
-	longestPing      = time.Hour
-	longestHandshake = 10 * time.Minute
-	mostCloses       = 1_000_000
-	leastPresence    = 5 * time.Second
-	longestPresence  = time.Hour
-	longestGrace     = 5 * time.Minute
-	leastHook        = 10 * time.Millisecond
-	longestHook      = 30 * time.Second
+	maxPort = 65535
+	// maxNodeNameBytes is the maximum length of a pod's name.
+	maxNodeNameBytes = 253
 )
 
-// checker collects problems, so that one start reports all of them.
+// checker collects all problems of a configuration, so that one start reports all of them.
 type checker struct {
+	// sources holds the source of each key that is not at its default.
 	sources map[string]string
 	errs    []error
 }
 
+// fail adds a problem. problem is a format for args; see Error for the parts.
 func (c *checker) fail(key, remedy, problem string, args ...any) {
 	source := c.sources[key]
 	if source == "" {
@@ -47,105 +36,114 @@ func (c *checker) fail(key, remedy, problem string, args ...any) {
 	c.errs = append(c.errs, &Error{Key: key, Source: source, Problem: fmt.Sprintf(problem, args...), Remedy: remedy})
 }
 
-func (c *checker) between(key string, value, low, high int) {
-	if value < low || value > high {
-		c.fail(key, fmt.Sprintf("give a number from %d to %d", low, high), "%d is out of range", value)
+// between checks that a number is in a range.
+func (c *checker) between(key string, value int, allowed span[int]) {
+	if value < allowed.low || value > allowed.high {
+		remedy := fmt.Sprintf("give a number from %d to %d", allowed.low, allowed.high)
+		c.fail(key, remedy, "%d is out of range", value)
 	}
 }
 
-func (c *checker) lasting(key string, value, low, high time.Duration) {
-	if value < low || value > high {
-		c.fail(key, fmt.Sprintf("give a duration from %v to %v", low, high), "%v is out of range", value)
+// lasting checks that a duration is in a range.
+func (c *checker) lasting(key string, value time.Duration, allowed span[time.Duration]) {
+	if value < allowed.low || value > allowed.high {
+		remedy := fmt.Sprintf("give a duration from %v to %v", allowed.low, allowed.high)
+		c.fail(key, remedy, "%v is out of range", value)
 	}
 }
 
-func (c *checker) oneOf(key, value string, allowed ...string) {
+// oneOf checks that a text is one of the allowed ones.
+func (c *checker) oneOf(key, value string, allowed []string) {
 	if !slices.Contains(allowed, value) {
 		c.fail(key, "use one of "+strings.Join(allowed, ", "), "%q is not known", value)
 	}
 }
 
+// address checks an address to listen on.
 func (c *checker) address(key, value string) {
 	_, port, err := net.SplitHostPort(value)
 	if err != nil {
 		c.fail(key, "give host:port, or :port for all interfaces", "%q is no address", value)
 		return
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > maxPort {
 		c.fail(key, "give a port from 0 to 65535 (0 = any free one)", "port %q is out of range", port)
 	}
 }
 
-// validate checks what the types cannot say.
+// validate checks every key by itself, and then the keys that depend on each other. It returns one *Error for each
+// problem, joined.
 func (l *loader) validate() error {
 	c := &checker{sources: l.sources}
+	for _, check := range l.schema.checks {
+		check(c)
+	}
 	l.cfg.checkServer(c)
-	l.cfg.checkLimits(c)
+	l.cfg.checkQueues(c)
 	l.cfg.checkTimes(c)
-	l.cfg.checkPresence(c)
-	l.cfg.checkClients(c)
+	l.cfg.checkChannels(c)
+	l.cfg.checkPublicPort(c)
+	l.cfg.checkAffinity(c)
 	l.cfg.checkAuth(c)
 	l.cfg.checkHooks(c)
-	l.cfg.checkBroker(c)
-	l.cfg.checkDrain(c)
+	if l.cfg.Broker == contract.BrokerRedis {
+		l.cfg.checkRedis(c)
+	}
 	return errors.Join(c.errs...)
 }
 
 func (cfg *Config) checkServer(c *checker) {
-	if len(cfg.NodeName) > 253 || strings.ContainsFunc(cfg.NodeName, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		c.fail(contract.KeyNodeName, "use at most 253 printable ASCII characters without spaces", "%q cannot be sent in a header", cfg.NodeName)
+	unprintable := func(r rune) bool { return r <= ' ' || r > '~' }
+	if len(cfg.NodeName) > maxNodeNameBytes || strings.ContainsFunc(cfg.NodeName, unprintable) {
+		remedy := fmt.Sprintf("use at most %d printable ASCII characters without spaces", maxNodeNameBytes)
+		c.fail(contract.KeyNodeName, remedy, "%q cannot be sent in a header", cfg.NodeName)
 	}
-	c.address(contract.KeyListen, cfg.Listen)
-	c.address(contract.KeyAdminListen, cfg.AdminListen)
 	if cfg.Listen == cfg.AdminListen && !strings.HasSuffix(cfg.Listen, ":0") {
-		c.fail(contract.KeyAdminListen, "give it another port than "+contract.KeyListen, "%q is already the public address", cfg.AdminListen)
+		remedy := "give it another port than " + contract.KeyListen
+		c.fail(contract.KeyAdminListen, remedy, "%q is already the public address", cfg.AdminListen)
 	}
-	c.oneOf(contract.KeyLogLevel, cfg.LogLevel, "debug", "info", "warn", "error")
-	c.oneOf(contract.KeyLogFormat, cfg.LogFormat, "text", "json")
 }
 
-func (cfg *Config) checkLimits(c *checker) {
-	c.between(contract.KeyMaxConnections, cfg.MaxConnections, 1, mostConnections)
-	c.between(contract.KeyMaxConnectionsPerIP, cfg.MaxConnectionsPerIP, 0, mostConnections)
-	c.between(contract.KeyMaxConnectionsPerUser, cfg.MaxConnectionsPerUser, 0, mostConnections)
-	c.between(contract.KeyConnectRate, cfg.ConnectRate, 0, mostRate)
-	c.between(contract.KeyMessageRate, cfg.MessageRate, 0, mostRate)
-	c.between(contract.KeyMaxMessageBytes, cfg.MaxMessageBytes, 1, mostMessageBytes)
-	c.between(contract.KeyMaxQueuedBytes, cfg.MaxQueuedBytes, 1, mostQueuedBytes)
-	if least := int64(cfg.MaxQueuedBytes); cfg.MaxTotalQueuedBytes < least || cfg.MaxTotalQueuedBytes > mostTotalBytes {
-		c.fail(contract.KeyMaxTotalQueuedBytes, fmt.Sprintf("give a number from %d, which is %s, to %d", least, contract.KeyMaxQueuedBytes, mostTotalBytes), "%d is out of range", cfg.MaxTotalQueuedBytes)
+func (cfg *Config) checkQueues(c *checker) {
+	low := int64(cfg.MaxQueuedBytes)
+	if cfg.MaxTotalQueuedBytes < low || cfg.MaxTotalQueuedBytes > maxTotalBytes {
+		const format = "give a number from %d, which is %s, to %d"
+		remedy := fmt.Sprintf(format, low, contract.KeyMaxQueuedBytes, maxTotalBytes)
+		c.fail(contract.KeyMaxTotalQueuedBytes, remedy, "%d is out of range", cfg.MaxTotalQueuedBytes)
 	}
-	c.between(contract.KeyMaxChannelsPerConnection, cfg.MaxChannelsPerConnection, 1, mostChannels)
 }
 
 func (cfg *Config) checkTimes(c *checker) {
-	c.lasting(contract.KeyHandshakeTimeout, cfg.HandshakeTimeout, time.Second, longestHandshake)
-	c.lasting(contract.KeyConnectTimeout, cfg.ConnectTimeout, time.Second, longestHandshake)
-	c.lasting(contract.KeyPingInterval, cfg.PingInterval, time.Second, longestPing)
-	c.lasting(contract.KeyPongTimeout, cfg.PongTimeout, time.Millisecond, longestPing)
-	if cfg.PongTimeout >= cfg.PingInterval {
-		c.fail(contract.KeyPongTimeout, "make it shorter than "+contract.KeyPingInterval, "%v is not less than %s %v", cfg.PongTimeout, contract.KeyPingInterval, cfg.PingInterval)
+	c.shorter(contract.KeyPongTimeout, cfg.PongTimeout, contract.KeyPingInterval, cfg.PingInterval)
+	c.shorter(contract.KeyPresenceGrace, cfg.PresenceGrace, contract.KeyPresenceTTL, cfg.PresenceTTL)
+	if cfg.DrainTimeout > 0 {
+		c.shorter(contract.KeyDrainPropagationDelay, cfg.DrainPropagationDelay, contract.KeyDrainTimeout, cfg.DrainTimeout)
 	}
 }
 
-func (cfg *Config) checkPresence(c *checker) {
-	c.lasting(contract.KeyPresenceTTL, cfg.PresenceTTL, leastPresence, longestPresence)
-	c.lasting(contract.KeyPresenceGrace, cfg.PresenceGrace, 0, longestGrace)
-	if cfg.PresenceGrace >= cfg.PresenceTTL {
-		c.fail(contract.KeyPresenceGrace, "make it shorter than "+contract.KeyPresenceTTL, "%v is not less than %s %v", cfg.PresenceGrace, contract.KeyPresenceTTL, cfg.PresenceTTL)
+// shorter checks that the duration of one key is less than that of another.
+func (c *checker) shorter(key string, value time.Duration, otherKey string, other time.Duration) {
+	if value >= other {
+		c.fail(key, "make it shorter than "+otherKey, "%v is not less than %s %v", value, otherKey, other)
 	}
 }
 
-func (cfg *Config) checkClients(c *checker) {
+func (cfg *Config) checkChannels(c *checker) {
 	if err := cfg.Channels.Check(); err != nil {
 		problem := strings.ReplaceAll(err.Error(), "\n", ", ")
-		c.fail(contract.KeyChannels, "write rules like "+ruleExample+", each pattern once; "+ruleWords, "%s", problem)
+		remedy := "write rules like " + ruleExample + ", each pattern once; " + ruleValues
+		c.fail(contract.KeyChannels, remedy, "%s", problem)
 	}
+}
+
+func (cfg *Config) checkPublicPort(c *checker) {
 	if cfg.TLSCertFile == "" && cfg.TLSKeyFile != "" {
-		c.fail(contract.KeyTLSCertFile, "name the certificate of "+contract.KeyTLSKeyFile+", or leave both out", "is empty, but %s is not", contract.KeyTLSKeyFile)
+		remedy := "name the certificate of " + contract.KeyTLSKeyFile + ", or leave both out"
+		c.fail(contract.KeyTLSCertFile, remedy, "is empty, but %s is not", contract.KeyTLSKeyFile)
 	}
 	if cfg.TLSCertFile != "" && cfg.TLSKeyFile == "" {
-		c.fail(contract.KeyTLSKeyFile, "name the key of "+contract.KeyTLSCertFile+", or leave both out", "is empty, but %s is not", contract.KeyTLSCertFile)
+		remedy := "name the key of " + contract.KeyTLSCertFile + ", or leave both out"
+		c.fail(contract.KeyTLSKeyFile, remedy, "is empty, but %s is not", contract.KeyTLSCertFile)
 	}
 	if _, err := transport.ParseOrigins(cfg.AllowedOrigins); err != nil {
 		c.fail(contract.KeyAllowedOrigins, "write scheme://host[:port], scheme://*.domain, or *", "%v", err)
@@ -153,6 +151,9 @@ func (cfg *Config) checkClients(c *checker) {
 	if _, err := transport.ParseProxies(cfg.TrustedProxies); err != nil {
 		c.fail(contract.KeyTrustedProxies, "write networks like 10.0.0.0/8 or single addresses", "%v", err)
 	}
+}
+
+func (cfg *Config) checkAffinity(c *checker) {
 	if cfg.AffinityCookie != "" {
 		cookie := http.Cookie{Name: cfg.AffinityCookie, Path: "/"}
 		if err := cookie.Valid(); err != nil {
@@ -165,42 +166,36 @@ func (cfg *Config) checkClients(c *checker) {
 	}
 }
 
-func (cfg *Config) checkBroker(c *checker) {
-	c.oneOf(contract.KeyBroker, cfg.Broker, contract.BrokerMemory, contract.BrokerRedis)
-	c.oneOf(contract.KeyRedisMode, cfg.RedisMode, contract.RedisStandalone, contract.RedisSentinel, contract.RedisCluster)
-	if cfg.Broker != contract.BrokerRedis {
-		return
-	}
+func (cfg *Config) checkRedis(c *checker) {
 	if len(cfg.RedisAddresses) == 0 {
-		c.fail(contract.KeyRedisAddresses, "give at least one host:port, or set "+contract.KeyBroker+" to "+contract.BrokerMemory, "is empty, but %s is %s", contract.KeyBroker, contract.BrokerRedis)
+		remedy := "give at least one host:port, or set " + contract.KeyBroker + " to " + contract.BrokerMemory
+		c.fail(contract.KeyRedisAddresses, remedy, "is empty, but %s is %s", contract.KeyBroker, contract.BrokerRedis)
 	}
 	for _, address := range cfg.RedisAddresses {
-		if strings.Contains(address, "@") {
-			// Not repeated here: it goes to the log, and holds a password.
-			c.fail(contract.KeyRedisAddresses, "write host:port, and set "+contract.KeyRedisUsername+" and "+contract.KeyRedisPassword, "an address holds credentials")
-			continue
-		}
-		host, port, err := net.SplitHostPort(address)
-		if n, perr := strconv.Atoi(port); err != nil || perr != nil || host == "" || n < 1 || n > 65535 {
-			c.fail(contract.KeyRedisAddresses, "write host:port", "%q is no address", address)
-		}
+		checkRedisAddress(c, address)
 	}
 	if cfg.RedisMode == contract.RedisStandalone && len(cfg.RedisAddresses) > 1 {
-		c.fail(contract.KeyRedisAddresses, "give one address, or set "+contract.KeyRedisMode+" to sentinel or cluster", "%d addresses for a standalone Redis", len(cfg.RedisAddresses))
+		remedy := "give one address, or set " + contract.KeyRedisMode + " to sentinel or cluster"
+		c.fail(contract.KeyRedisAddresses, remedy, "%d addresses for a standalone Redis", len(cfg.RedisAddresses))
 	}
 	if cfg.RedisMode == contract.RedisSentinel && cfg.RedisMasterName == "" {
-		c.fail(contract.KeyRedisMasterName, "name the master as in `sentinel monitor NAME ...`", "is empty, but %s is %s", contract.KeyRedisMode, contract.RedisSentinel)
+		remedy := "name the master as in `sentinel monitor NAME ...`"
+		c.fail(contract.KeyRedisMasterName, remedy, "is empty, but %s is %s", contract.KeyRedisMode, contract.RedisSentinel)
 	}
 	if strings.ContainsFunc(cfg.RedisPrefix, func(r rune) bool { return r <= ' ' }) {
 		c.fail(contract.KeyRedisPrefix, "leave spaces and control characters out", "%q is no prefix", cfg.RedisPrefix)
 	}
 }
 
-func (cfg *Config) checkDrain(c *checker) {
-	c.lasting(contract.KeyDrainTimeout, cfg.DrainTimeout, 0, longestDrain)
-	c.lasting(contract.KeyDrainPropagationDelay, cfg.DrainPropagationDelay, 0, longestDrain)
-	c.between(contract.KeyDrainMaxClosesPerSecond, cfg.DrainMaxClosesPerSecond, 0, mostCloses)
-	if cfg.DrainTimeout > 0 && cfg.DrainPropagationDelay >= cfg.DrainTimeout {
-		c.fail(contract.KeyDrainPropagationDelay, "make it shorter than "+contract.KeyDrainTimeout, "%v is not less than %s %v", cfg.DrainPropagationDelay, contract.KeyDrainTimeout, cfg.DrainTimeout)
+func checkRedisAddress(c *checker, address string) {
+	if strings.Contains(address, "@") {
+		// The address holds a password, and the problem goes to the log: do not repeat it.
+		remedy := "write host:port, and set " + contract.KeyRedisUsername + " and " + contract.KeyRedisPassword
+		c.fail(contract.KeyRedisAddresses, remedy, "an address holds credentials")
+		return
+	}
+	host, port, err := net.SplitHostPort(address)
+	if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > maxPort {
+		c.fail(contract.KeyRedisAddresses, "write host:port", "%q is no address", address)
 	}
 }

@@ -11,5 +11,6 @@ const MaxNameBytes = 255
 
 // ValidName refuses names of channels that could not be logged, typed or stored.
 func ValidName(name string) bool {
-	return name != "" && len(name) <= MaxNameBytes && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+	return name != "" && len(name) <= MaxNameBytes && utf8.ValidString(name) && !strings.ContainsFunc(name,
+		unicode.IsControl)
 }

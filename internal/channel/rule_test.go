@@ -47,20 +47,45 @@ func TestPatterns(t *testing.T) {
 
 func TestTheFirstRuleThatMatchesWins(t *testing.T) {
 	rules := channel.Rules{
-		{Pattern: "prices:gold", SlowConsumer: channel.Disconnect, Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken},
-		{Pattern: "prices:*", SlowConsumer: channel.LatestOnly, Publish: channel.PublishAnybody, Subscribe: channel.SubscribeAuthenticated},
+		{
+			Pattern:      "prices:gold",
+			SlowConsumer: channel.Disconnect,
+			Publish:      channel.PublishNobody,
+			Subscribe:    channel.SubscribeToken,
+		},
+		{
+			Pattern:      "prices:*",
+			SlowConsumer: channel.LatestOnly,
+			Publish:      channel.PublishAnybody,
+			Subscribe:    channel.SubscribeAuthenticated,
+		},
 		{Pattern: "chat", Presence: true},
 		{Pattern: "*", SlowConsumer: channel.DropOldest},
 	}
 	for name, want := range map[string]channel.Rule{
 		"prices:gold":   rules[0],
 		"prices:silver": rules[1],
-		"chat":          {Pattern: "chat", Presence: true, SlowConsumer: channel.Disconnect, Publish: channel.PublishSubscribers, Subscribe: channel.SubscribeAnybody},
-		"news":          {Pattern: "*", SlowConsumer: channel.DropOldest, Publish: channel.PublishSubscribers, Subscribe: channel.SubscribeAnybody},
+		"chat": {
+			Pattern:      "chat",
+			Presence:     true,
+			SlowConsumer: channel.Disconnect,
+			Publish:      channel.PublishSubscribers,
+			Subscribe:    channel.SubscribeAnybody,
+		},
+		"news": {
+			Pattern:      "*",
+			SlowConsumer: channel.DropOldest,
+			Publish:      channel.PublishSubscribers,
+			Subscribe:    channel.SubscribeAnybody,
+		},
 	} {
 		require.Equal(t, want, rules.For(name), name)
 	}
-	none := channel.Rule{SlowConsumer: channel.Disconnect, Publish: channel.PublishSubscribers, Subscribe: channel.SubscribeAnybody}
+	none := channel.Rule{
+		SlowConsumer: channel.Disconnect,
+		Publish:      channel.PublishSubscribers,
+		Subscribe:    channel.SubscribeAnybody,
+	}
 	require.Equal(t, none, rules[:3].For("news"))
 	require.Equal(t, none, channel.Rules(nil).For("news"))
 }
@@ -81,28 +106,45 @@ func TestCheck(t *testing.T) {
 		"65 rules":        {many, []string{"65 rules", "64"}},
 		"no pattern":      {channel.Rules{{Pattern: "a"}, {}}, []string{"rule 2", "no pattern"}},
 		"256 characters":  {channel.Rules{{Pattern: strings.Repeat("a", 256)}}, []string{"rule 1", "255"}},
-		"pattern twice":   {channel.Rules{{Pattern: "a"}, {Pattern: "b"}, {Pattern: "a"}}, []string{"rule 3", `"a"`, "rule 1"}},
+		"pattern twice": {channel.Rules{{Pattern: "a"}, {Pattern: "b"}, {Pattern: "a"}},
+			[]string{"rule 3", `"a"`, "rule 1"}},
 		"unknown policy":  {channel.Rules{{Pattern: "a", SlowConsumer: "Wait"}}, []string{"rule 1", `"Wait"`}},
 		"policy in lower": {channel.Rules{{Pattern: "a", SlowConsumer: "latestOnly"}}, []string{`"latestOnly"`}},
 		"everything": {channel.Rules{{
 			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, Presence: true, JoinLeave: true,
 			Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
 		}}, nil},
-		"least history":           {channel.Rules{{Pattern: "a", History: kept(1, time.Second), SlowConsumer: channel.LatestOnly}}, nil},
-		"history above bound":     {channel.Rules{{Pattern: "a", History: kept(100_001, time.Hour)}}, []string{"rule 1", "history.size of 100001", "from 1 to 100000"}},
-		"history below 0":         {channel.Rules{{Pattern: "a", History: kept(-1, time.Hour)}}, []string{"rule 1", "history.size of -1"}},
-		"history without a size":  {channel.Rules{{Pattern: "a", History: kept(0, time.Hour)}}, []string{"rule 1", "history.ttl without a history.size"}},
-		"history without a ttl":   {channel.Rules{{Pattern: "a"}, {Pattern: "b", History: kept(5, 0)}}, []string{"rule 2", "history.ttl of 0s", "from 1s to 720h0m0s"}},
-		"history of an instant":   {channel.Rules{{Pattern: "a", History: kept(5, 999*time.Millisecond)}}, []string{"history.ttl of 999ms"}},
-		"history of months":       {channel.Rules{{Pattern: "a", History: kept(5, 721*time.Hour)}}, []string{"history.ttl of 721h0m0s"}},
-		"nothing to recover":      {channel.Rules{{Pattern: "a", Recovery: true}}, []string{"rule 1", "recovery without history"}},
-		"recovery with gaps":      {channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.DropOldest}}, []string{"rule 1", "recovery", "DropOldest"}},
-		"recovery of the latest":  {channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.LatestOnly}}, []string{"rule 1", "recovery", "LatestOnly"}},
-		"joins of nobody":         {channel.Rules{{Pattern: "a", JoinLeave: true}}, []string{"rule 1", "joinLeave without presence"}},
-		"unknown publish":         {channel.Rules{{Pattern: "a", Publish: "Everybody"}}, []string{"rule 1", `publish "Everybody"`}},
-		"unknown subscribe":       {channel.Rules{{Pattern: "a", Subscribe: "token"}}, []string{"rule 1", `subscribe "token"`}},
-		"several problems of one": {channel.Rules{{Recovery: true, JoinLeave: true}}, []string{"no pattern", "recovery", "joinLeave"}},
-		"several problems":        {channel.Rules{{}, {Pattern: "a", SlowConsumer: "x"}}, []string{"rule 1", "rule 2"}},
+		"least history": {
+			channel.Rules{{Pattern: "a", History: kept(1, time.Second), SlowConsumer: channel.LatestOnly}}, nil},
+		"history above bound": {channel.Rules{{Pattern: "a", History: kept(100_001, time.Hour)}},
+			[]string{"rule 1", "history.size of 100001", "from 1 to 100000"}},
+		"history below 0": {channel.Rules{{Pattern: "a", History: kept(-1, time.Hour)}},
+			[]string{"rule 1", "history.size of -1"}},
+		"history without a size": {channel.Rules{{Pattern: "a", History: kept(0, time.Hour)}},
+			[]string{"rule 1", "history.ttl without a history.size"}},
+		"history without a ttl": {channel.Rules{{Pattern: "a"}, {Pattern: "b", History: kept(5, 0)}},
+			[]string{"rule 2", "history.ttl of 0s", "from 1s to 720h0m0s"}},
+		"history of an instant": {channel.Rules{{Pattern: "a", History: kept(5, 999*time.Millisecond)}},
+			[]string{"history.ttl of 999ms"}},
+		"history of months": {channel.Rules{{Pattern: "a", History: kept(5, 721*time.Hour)}},
+			[]string{"history.ttl of 721h0m0s"}},
+		"nothing to recover": {channel.Rules{{Pattern: "a", Recovery: true}},
+			[]string{"rule 1", "recovery without history"}},
+		"recovery with gaps": {
+			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.DropOldest}},
+			[]string{"rule 1", "recovery", "DropOldest"}},
+		"recovery of the latest": {
+			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.LatestOnly}},
+			[]string{"rule 1", "recovery", "LatestOnly"}},
+		"joins of nobody": {channel.Rules{{Pattern: "a", JoinLeave: true}},
+			[]string{"rule 1", "joinLeave without presence"}},
+		"unknown publish": {channel.Rules{{Pattern: "a", Publish: "Everybody"}},
+			[]string{"rule 1", `publish "Everybody"`}},
+		"unknown subscribe": {channel.Rules{{Pattern: "a", Subscribe: "token"}},
+			[]string{"rule 1", `subscribe "token"`}},
+		"several problems of one": {channel.Rules{{Recovery: true, JoinLeave: true}},
+			[]string{"no pattern", "recovery", "joinLeave"}},
+		"several problems": {channel.Rules{{}, {Pattern: "a", SlowConsumer: "x"}}, []string{"rule 1", "rule 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.rules.Check()

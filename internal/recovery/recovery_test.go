@@ -30,13 +30,15 @@ func TestWhatIsToldOfAPanic(t *testing.T) {
 		bug  func()
 		want []string
 	}{
-		"text":               {func() { panic(secret) }, []string{"panic.type=string "}},
-		"bytes":              {func() { panic([]byte(secret)) }, []string{`panic.type=[]uint8 `}},
-		"error":              {func() { panic(errors.New(secret)) }, []string{"panic.type=*errors.errorString "}},
-		"index":              {func() { _ = []int{}[index] }, []string{"panic.type=runtime.boundsError ", "index out of range [6] with length 0"}},
-		"nil pointer":        {func() { _ = *(*int)(nil) }, []string{"nil pointer dereference"}},
-		"type assertion":     {func() { _ = any(secret).(fmt.Stringer) }, []string{"string is not fmt.Stringer"}},
-		"of something wrong": {func() { panic(fmt.Errorf("%s: %w", secret, failed(func() { _ = []int{}[index] }))) }, []string{"panic.type=*fmt.wrapError "}},
+		"text":  {func() { panic(secret) }, []string{"panic.type=string "}},
+		"bytes": {func() { panic([]byte(secret)) }, []string{`panic.type=[]uint8 `}},
+		"error": {func() { panic(errors.New(secret)) }, []string{"panic.type=*errors.errorString "}},
+		"index": {func() { _ = []int{}[index] },
+			[]string{"panic.type=runtime.boundsError ", "index out of range [6] with length 0"}},
+		"nil pointer":    {func() { _ = *(*int)(nil) }, []string{"nil pointer dereference"}},
+		"type assertion": {func() { _ = any(secret).(fmt.Stringer) }, []string{"string is not fmt.Stringer"}},
+		"of something wrong": {func() { panic(fmt.Errorf("%s: %w", secret, failed(func() { _ = []int{}[index] }))) },
+			[]string{"panic.type=*fmt.wrapError "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := buggy(c.bug)
