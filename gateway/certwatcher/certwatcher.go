@@ -83,7 +83,9 @@ func (s *Watcher) check() {
 func (s *Watcher) load() error {
 	pair, err := tls.LoadX509KeyPair(s.options.CertFile, s.options.KeyFile)
 	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w; write a certificate chain and the private key that belongs to it, both in PEM", s.options.CertFile, s.options.KeyFile, err)
+		return fmt.Errorf(
+			"certificate %s with key %s: %w; write a certificate chain and the private key that belongs to it, both in PEM",
+			s.options.CertFile, s.options.KeyFile, err)
 	}
 	s.current.Store(&pair)
 	return nil

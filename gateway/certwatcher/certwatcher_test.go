@@ -55,7 +55,10 @@ func open(t *testing.T, m *mount) *watched {
 	t.Helper()
 	w := &watched{}
 	s, err := certwatcher.New(certwatcher.Options{
-		CertFile: m.cert(), KeyFile: m.key(), Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Failed: func() { w.failures++ },
+		CertFile: m.cert(),
+		KeyFile:  m.key(),
+		Logger:   slog.New(slog.NewTextHandler(&w.log, nil)),
+		Failed:   func() { w.failures++ },
 	})
 	require.NoError(t, err)
 	w.config = s.TLSConfig()

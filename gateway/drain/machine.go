@@ -121,13 +121,19 @@ func (m *Machine) begin(r Request) {
 	}
 	canceled := make(chan struct{})
 	d := &run{
-		pace:   Pace{From: now.Add(delay), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
-		report: contract.DrainReport{Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout)},
-		final:  r.Final, skipDelayIfIdle: r.SkipDelayIfIdle,
-		cancel: sync.OnceFunc(func() { close(canceled) }), canceled: canceled, nudge: make(chan struct{}, 1), stopped: make(chan struct{}),
+		pace:            Pace{From: now.Add(delay), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
+		report:          contract.DrainReport{Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout)},
+		final:           r.Final,
+		skipDelayIfIdle: r.SkipDelayIfIdle,
+		cancel:          sync.OnceFunc(func() { close(canceled) }),
+		canceled:        canceled,
+		nudge:           make(chan struct{}, 1),
+		stopped:         make(chan struct{}),
 	}
 	m.state, m.current = contract.StateDraining, d
-	m.options.Logger.Info("drain started", slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()), slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
+	m.options.Logger.Info("drain started", slog.String("reason", r.Reason),
+		slog.Int("connections", m.options.Connections.Open()), slog.Duration("timeout", timeout),
+		slog.Duration("propagationDelay", delay))
 	go m.drain(d)
 }
 
@@ -270,7 +276,8 @@ func (m *Machine) finished(d *run, now time.Time) bool {
 	m.state = contract.StateDrained
 	// From here on nobody is let in, even when a skipDelayIfIdle drain ended before the delay was over.
 	d.pace.From = now
-	m.options.Logger.Info("drained", slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed), slog.Int("forced", d.report.Forced), slog.Duration("took", now.Sub(d.report.StartedAt)))
+	m.options.Logger.Info("drained", slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed),
+		slog.Int("forced", d.report.Forced), slog.Duration("took", now.Sub(d.report.StartedAt)))
 	if d.final {
 		m.end()
 	}

@@ -78,7 +78,14 @@ const (
 
 func machine(connections int, linger time.Duration, change ...func(*drain.Options)) (*drain.Machine, *fleet) {
 	f := &fleet{remaining: connections, linger: linger}
-	o := drain.Options{Timeout: timeout, PropagationDelay: delay, CloseTimeout: grace, Connections: f, Closed: func(int, bool) {}, Logger: slog.New(slog.DiscardHandler)}
+	o := drain.Options{
+		Timeout:          timeout,
+		PropagationDelay: delay,
+		CloseTimeout:     grace,
+		Connections:      f,
+		Closed:           func(int, bool) {},
+		Logger:           slog.New(slog.DiscardHandler),
+	}
 	for _, c := range change {
 		c(&o)
 	}
@@ -119,7 +126,8 @@ func TestDrainGoesThroughItsStates(t *testing.T) {
 		time.Sleep(time.Until(start.Add(timeout)) + time.Second)
 		synctest.Wait()
 		require.Equal(t, contract.StateDrained, m.State())
-		require.Equal(t, contract.DrainReport{Reason: "preStop", StartedAt: start, Deadline: start.Add(timeout), Closed: 290}, *m.Report())
+		require.Equal(t, contract.DrainReport{Reason: "preStop", StartedAt: start, Deadline: start.Add(timeout), Closed: 290},
+			*m.Report())
 		require.False(t, ended(m), "nobody told the process to end")
 
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})

@@ -41,7 +41,8 @@ func TestConnectionsAreSpreadOverTheWholeDrain(t *testing.T) {
 			perWindow[at.Sub(p.From)/window]++
 		}
 		for w, n := range perWindow {
-			require.InDelta(t, float64(connections)/10, float64(n), float64(connections)/100+2, "window %d of %d connections", w, connections)
+			require.InDelta(t, float64(connections)/10, float64(n), float64(connections)/100+2, "window %d of %d connections", w,
+				connections)
 		}
 	}
 }

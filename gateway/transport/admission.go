@@ -8,26 +8,28 @@ import (
 	"time"
 )
 
-// Retry hints for refused clients: a full gateway stays full for a while.
+// How long a refused client should wait before it tries again.
 const (
 	retryFull  = 5 * time.Second
 	retryPerIP = 10 * time.Second
 )
 
-// Why a client was sent away before its request was there, as counted.
+// Reasons of refusals before a complete request, as the metric's label.
 const (
 	refusedTimeout = "handshake_timeout"
 	refusedCrowd   = "handshake_crowd"
 )
 
-// admission counts connections against the limits. A slot is taken before the handshake is
-// answered, so that a flood of handshakes cannot pass the limit.
+// admission limits the number of connections, in total and per address. A connection acquires its slot
+// before the handshake is answered, so that concurrent handshakes cannot exceed the limit.
 type admission struct {
 	max      int
 	maxPerIP int
 
+	// mu guards the fields below.
 	mu    sync.Mutex
 	total int
+	// perIP counts by limitKey. It stays empty without a limit per address.
 	perIP map[netip.Addr]int
 }
 
@@ -35,25 +37,31 @@ func newAdmission(limit, perIP int) *admission {
 	return &admission{max: limit, maxPerIP: perIP, perIP: map[netip.Addr]int{}}
 }
 
-// holder is whom an address counts for. One subscriber of IPv6 has a whole /64 to choose addresses
-// from.
-func holder(ip netip.Addr) netip.Addr {
+// limitKey returns the address that a client's address counts for: a /64 network of IPv6 counts as one
+// client, because one subscriber can use all its addresses.
+func limitKey(ip netip.Addr) netip.Addr {
 	if !ip.Is6() {
 		return ip
 	}
 	return netip.PrefixFrom(ip, 64).Masked().Addr()
 }
 
-// acquire takes a slot, or says why there is none.
+// acquire takes a slot. The refusal is nil unless there is none.
 func (a *admission) acquire(ip netip.Addr) *Refusal {
-	ip = holder(ip)
+	ip = limitKey(ip)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.total >= a.max {
-		return &Refusal{Status: http.StatusServiceUnavailable, Reason: "full", Message: fmt.Sprintf("this gateway holds its %d connections; try again later", a.max), RetryAfter: retryFull}
+		return &Refusal{
+			Status: http.StatusServiceUnavailable, Reason: "full", RetryAfter: retryFull,
+			Message: fmt.Sprintf("this gateway holds its %d connections; try again later", a.max),
+		}
 	}
 	if a.maxPerIP > 0 && a.perIP[ip] >= a.maxPerIP {
-		return &Refusal{Status: http.StatusTooManyRequests, Reason: "per_ip", Message: fmt.Sprintf("your address holds its %d connections; close one first", a.maxPerIP), RetryAfter: retryPerIP}
+		return &Refusal{
+			Status: http.StatusTooManyRequests, Reason: "per_ip", RetryAfter: retryPerIP,
+			Message: fmt.Sprintf("your address holds its %d connections; close one first", a.maxPerIP),
+		}
 	}
 	a.total++
 	if a.maxPerIP > 0 {
@@ -62,8 +70,9 @@ func (a *admission) acquire(ip netip.Addr) *Refusal {
 	return nil
 }
 
+// release returns a slot that acquire took for the same address.
 func (a *admission) release(ip netip.Addr) {
-	ip = holder(ip)
+	ip = limitKey(ip)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.total--

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOneSubscriberOfIPv6HoldsOneShare(t *testing.T) {
+func TestAdmissionCountsAnIPv6NetworkOnce(t *testing.T) {
 	a := newAdmission(10, 1)
 	addr := netip.MustParseAddr
 	require.Nil(t, a.acquire(addr("2001:db8:0:1::1")))
@@ -23,6 +23,6 @@ func TestOneSubscriberOfIPv6HoldsOneShare(t *testing.T) {
 	for _, ip := range []string{"2001:db8:0:1:ffff::2", "2001:db8:0:2::1", "198.51.100.1", "198.51.100.2"} {
 		a.release(addr(ip))
 	}
-	require.Empty(t, a.perIP, "who is gone is forgotten")
+	require.Empty(t, a.perIP, "no address is left")
 	require.Zero(t, a.total)
 }

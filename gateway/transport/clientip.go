@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// Proxies are the networks whose word about a client's address is taken.
+// Proxies are the networks of trusted proxies, whose X-Forwarded-For headers are used.
 type Proxies []netip.Prefix
 
-// ParseProxies reads networks (10.0.0.0/8) and single addresses.
+// ParseProxies parses networks (10.0.0.0/8) and single addresses. It returns an error for any other
+// value, which the error names.
 func ParseProxies(values []string) (Proxies, error) {
 	var out Proxies
 	for _, v := range values {
@@ -28,16 +29,17 @@ func ParseProxies(values []string) (Proxies, error) {
 	return out, nil
 }
 
-func (p Proxies) trust(addr netip.Addr) bool {
+// trusts reports whether the address belongs to a trusted proxy.
+func (p Proxies) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
-// ClientIP is the address that limits count against: the peer's, or, behind trusted proxies, the
-// right-most address of X-Forwarded-For that is none of them. What stands left of it is only what
-// that client claimed.
+// ClientIP returns the client's address, which limits count against. Without a trusted proxy, it is the
+// address of the TCP connection. Behind trusted proxies, it is the right-most address in X-Forwarded-For
+// that is not a trusted proxy: everything left of it is a claim of that client.
 func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	client := peerIP(r.RemoteAddr)
-	if !p.trust(client) {
+	if !p.trusts(client) {
 		return client
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -47,13 +49,14 @@ func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 			break
 		}
 		client = addr
-		if !p.trust(addr) {
+		if !p.trusts(addr) {
 			break
 		}
 	}
 	return client
 }
 
+// peerIP returns the IP address of an ip:port, and the zero value for anything else.
 func peerIP(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -62,7 +65,7 @@ func peerIP(remote string) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// hopIP reads one entry of X-Forwarded-For; some proxies add the port.
+// hopIP parses one entry of X-Forwarded-For. Some proxies add the port.
 func hopIP(hop string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(hop); err == nil {
 		return addr.Unmap().WithZone(""), true

@@ -17,11 +17,13 @@ func TestClientIP(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		{"nobody is trusted", nil, "203.0.113.1:1", []string{"198.51.100.9"}, "203.0.113.1"},
+		{"no trusted proxy", nil, "203.0.113.1:1", []string{"198.51.100.9"}, "203.0.113.1"},
 		{"untrusted peer", []string{"10.0.0.0/8"}, "203.0.113.1:1", []string{"198.51.100.9"}, "203.0.113.1"},
 		{"trusted peer", []string{"10.0.0.0/8"}, "10.1.1.1:1", []string{"198.51.100.9"}, "198.51.100.9"},
-		{"claims left of the first untrusted hop", []string{"10.0.0.0/8"}, "10.1.1.1:1", []string{"1.1.1.1, 198.51.100.9, 10.2.2.2"}, "198.51.100.9"},
-		{"several headers", []string{"10.0.0.0/8"}, "10.1.1.1:1", []string{"1.1.1.1", "198.51.100.9", "10.2.2.2"}, "198.51.100.9"},
+		{"claims left of the first untrusted hop", []string{"10.0.0.0/8"}, "10.1.1.1:1",
+			[]string{"1.1.1.1, 198.51.100.9, 10.2.2.2"}, "198.51.100.9"},
+		{"several headers", []string{"10.0.0.0/8"}, "10.1.1.1:1", []string{"1.1.1.1", "198.51.100.9", "10.2.2.2"},
+			"198.51.100.9"},
 		{"only proxies", []string{"10.0.0.0/8"}, "10.1.1.1:1", []string{"10.3.3.3, 10.2.2.2"}, "10.3.3.3"},
 		{"no header", []string{"10.0.0.0/8"}, "10.1.1.1:1", nil, "10.1.1.1"},
 		{"garbage", []string{"10.0.0.0/8"}, "10.1.1.1:1", []string{"<script>"}, "10.1.1.1"},

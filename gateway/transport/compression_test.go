@@ -19,23 +19,26 @@ import (
 
 func compressed(o *transport.Options) { o.Compression, o.MaxMessageBytes = true, 100_000 }
 
-// echo answers each message with itself.
-func echo() *handler {
-	h := newHandler()
+// echo returns a handler that echoes each message.
+func echo() *testHandler {
+	h := newTestHandler()
 	var conn transport.Conn
 	h.open = func(c transport.Conn) { conn = c }
 	h.message = func(kind transport.Kind, data []byte) { conn.Send(transport.NewFrame(kind, data)) }
 	return h
 }
 
-func TestCompressedMessagesThereAndBack(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+func TestCompressionEchoesMessages(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		for name, mode := range map[string]websocket.CompressionMode{
-			"no offer": websocket.CompressionDisabled, "no takeover": websocket.CompressionNoContextTakeover, "takeover": websocket.CompressionContextTakeover,
+			"no offer":    websocket.CompressionDisabled,
+			"no takeover": websocket.CompressionNoContextTakeover,
+			"takeover":    websocket.CompressionContextTakeover,
 		} {
 			t.Run(name, func(t *testing.T) {
-				_, url := serve(t, func(*http.Request) (transport.Handler, error) { return echo(), nil }, wire, compressed)
-				c, response, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{CompressionMode: mode, CompressionThreshold: 1})
+				_, url := serve(t, func(*http.Request) (transport.Handler, error) { return echo(), nil }, driver, compressed)
+				c, response, err := websocket.Dial(t.Context(), url,
+					&websocket.DialOptions{CompressionMode: mode, CompressionThreshold: 1})
 				require.NoError(t, err)
 				defer func() { _ = c.CloseNow() }()
 				c.SetReadLimit(-1)
@@ -56,40 +59,42 @@ func TestCompressedMessagesThereAndBack(t *testing.T) {
 
 func TestCompressionIsOffByDefault(t *testing.T) {
 	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return echo(), nil })
-	c, response, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
+	c, response, err := websocket.Dial(t.Context(), url,
+		&websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
 	require.NoError(t, err)
 	defer func() { _ = c.CloseNow() }()
 	require.Empty(t, response.Header.Get("Sec-WebSocket-Extensions"))
 }
 
-// What a queue holds is counted as it will be sent.
-func TestQueuedBytesAreCompressedBytes(t *testing.T) {
+// A queue counts the bytes that are sent.
+func TestQueuedBytesCountsCompressedBytes(t *testing.T) {
 	queued := make(chan int, 1)
-	h := newHandler()
+	h := newTestHandler()
 	h.open = func(c transport.Conn) {
 		c.Send(transport.NewFrame(transport.Text, make([]byte, 50_000)))
 		queued <- c.QueuedBytes()
 	}
 	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, compressed)
-	c, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
+	c, _, err := websocket.Dial(t.Context(), url,
+		&websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
 	require.NoError(t, err)
 	defer func() { _ = c.CloseNow() }()
 	require.Less(t, <-queued, 1000)
 }
 
-// talker is a client that sends bytes of the test's choice.
-type talker struct {
+// frameClient is a client that sends single frames.
+type frameClient struct {
 	net.Conn
 	in *bufio.Reader
 	t  *testing.T
 }
 
-func talk(t *testing.T, url, extensions string) talker {
+func dialRaw(t *testing.T, url, extensions string) frameClient {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	r.Header = handshake()
 	r.Header.Set("Sec-WebSocket-Extensions", extensions)
@@ -98,19 +103,19 @@ func talk(t *testing.T, url, extensions string) talker {
 	response, err := http.ReadResponse(in, r)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
-	return talker{conn, in, t}
+	return frameClient{conn, in, t}
 }
 
-// frame sends a frame that is masked with zeros.
-func (c talker) frame(first byte, payload string) {
+// frame sends a frame with a mask of zeros.
+func (c frameClient) frame(first byte, payload string) {
 	c.t.Helper()
 	require.Less(c.t, len(payload), 126)
 	_, err := io.WriteString(c, string([]byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0})+payload)
 	require.NoError(c.t, err)
 }
 
-// closed reads a close frame and the end.
-func (c talker) closed() int {
+// closed reads a close frame and the end of the stream, and returns the code.
+func (c frameClient) closed() int {
 	c.t.Helper()
 	all, err := io.ReadAll(c.in)
 	require.NoError(c.t, err)
@@ -119,7 +124,7 @@ func (c talker) closed() int {
 	return int(all[2])<<8 | int(all[3])
 }
 
-func TestWhoBreaksTheCompressionIsClosed(t *testing.T) {
+func TestCompressionViolationClosesTheConnection(t *testing.T) {
 	var bomb strings.Builder
 	w, err := flate.NewWriter(&bomb, flate.BestCompression)
 	require.NoError(t, err)
@@ -139,15 +144,15 @@ func TestWhoBreaksTheCompressionIsClosed(t *testing.T) {
 		"bomb":            {"permessage-deflate", 0xC2, bomb.String(), 1009},
 		"text is not one": {"permessage-deflate", 0xC1, "\x00\x01\x00\xfe\xff\xff\x00", 1007},
 	}
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		for name, c := range cases {
 			t.Run(name, func(t *testing.T) {
-				h := newHandler()
+				h := newTestHandler()
 				h.message = func(transport.Kind, []byte) { t.Error("handled") }
-				_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire, compressed)
-				client := talk(t, url, c.offer)
+				_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver, compressed)
+				client := dialRaw(t, url, c.offer)
 				client.frame(c.first, c.payload)
-				// What comes after a violation counts no more.
+				// What follows a violation is ignored.
 				client.frame(0x81, "late")
 				require.Equal(t, c.code, client.closed())
 				require.NoError(t, client.Close())
@@ -157,7 +162,7 @@ func TestWhoBreaksTheCompressionIsClosed(t *testing.T) {
 	})
 }
 
-func TestMalformedExtensionsAreRefused(t *testing.T) {
+func TestHandshakeIsRefusedIfExtensionsAreMalformed(t *testing.T) {
 	_, url := serve(t, nil)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -10,115 +9,126 @@ import (
 	"github.com/google/uuid"
 )
 
-// defaultWriteStallTimeout is how long clients have that Room waits for.
+// defaultWriteStallTimeout is the default of Options.WriteStallTimeout.
 const defaultWriteStallTimeout = 30 * time.Second
 
-// Why a client was given up, as counted.
+// Reasons why the gateway drops a client, as the metric's label.
 const (
 	dropSlow      = "slow"
 	dropHeartbeat = "heartbeat"
 	dropRate      = "rate"
 )
 
-// conn is one connection. There are many, and most are idle: what only a busy one needs is behind a
-// pointer that is nil otherwise. It has no goroutine of its own: a wire calls received when there is
-// something to read, a goroutine hands messages to the handler while there are any, a wire is told
-// when there is something to write, and the wheel wakes it when it is time for something.
+// conn is one connection. A gateway holds many, and most are idle, so whatever only a busy connection
+// needs is behind a pointer that is nil otherwise. A connection has no goroutine of its own: the driver
+// reads and writes, a worker runs the handler while events are queued, and the timing wheel runs the
+// timer.
 type conn struct {
 	server   *Server
 	endpoint *Endpoint
 	handler  Handler
 	id       uuid.UUID
 	ip       netip.Addr
-	opened   int64
-	// parser is the wire's reader's alone. It is there while something has begun and not ended.
+	// openedAt is in nanoseconds since 1970.
+	openedAt int64
+	// parser is not nil while a frame or a message is incomplete. Only received uses it.
 	parser *parser
 
+	// mu guards the fields below.
 	mu sync.Mutex
-	// wire is there when the handshake is answered.
-	wire wire
-	// queue is there while something waits to be written.
-	queue *queue
-	// inbox is there while the handler has not caught up with what came.
-	inbox *inbox
-	timer timer
-	pulse pulse
-	// allowance is what the peer may still send.
-	allowance allowance
-	// ending is there from the first close on.
-	ending *ending
-	// expiry is when and how to close in any case.
-	expiry *expiry
+	// driver is nil until the handshake is answered.
+	driver driver
+	// outbound is nil while no frame waits to be written.
+	outbound *outboundQueue
+	// inbound is nil while the handler has handled everything that was received.
+	inbound   *inboundQueue
+	timer     timer
+	heartbeat heartbeatState
+	// messageLimiter limits the client's messages.
+	messageLimiter messageRateLimiter
+	// closing is nil until the connection begins to close.
+	closing *closeState
+	// deadline is nil while no close is due at a time.
+	deadline *closeDeadline
 
-	// deflate: compression was negotiated. The handshake sets it.
+	// deflate reports that compression was negotiated. The handshake sets it.
 	deflate bool
-	// scheduled: the wire knows that something waits to be written. stuck: the socket is full.
-	scheduled, stuck bool
-	// aborted: the connection was given up, maybe before it had a socket. over: nothing more will come.
-	aborted, over bool
+	// writeScheduled is true during a write turn of the driver.
+	writeScheduled bool
+	// writeBlocked is true while the socket's send buffer is full.
+	writeBlocked bool
+	// aborted is true once the connection was given up, possibly before it had a driver.
+	aborted bool
+	// inputEnded is true once the last event was queued.
+	inputEnded bool
 }
 
-// ending is how a connection closes.
-type ending struct {
-	// farewell is what our close frame says, said that it is out.
-	farewell Close
-	said     bool
-	// answered: the peer's close frame is here. broken: it has broken the protocol, and no close frame
-	// of its will be understood.
-	answered, broken bool
-}
+// ID implements Conn.
+func (c *conn) ID() string { return c.id.String() }
 
-// expiry is a close with a time.
-type expiry struct {
-	// at is on the wheel's clock.
-	at    time.Duration
-	close Close
-}
+// UUID implements Conn.
+func (c *conn) UUID() uuid.UUID { return c.id }
 
-func (c *conn) ID() string           { return c.id.String() }
-func (c *conn) UUID() uuid.UUID      { return c.id }
+// RemoteIP implements Conn.
 func (c *conn) RemoteIP() netip.Addr { return c.ip }
-func (c *conn) OpenedAt() time.Time  { return time.Unix(0, c.opened) }
 
+// OpenedAt implements Conn.
+func (c *conn) OpenedAt() time.Time { return time.Unix(0, c.openedAt) }
+
+// QueuedBytes implements Conn.
 func (c *conn) QueuedBytes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.queue == nil {
+	if c.outbound == nil {
 		return 0
 	}
-	return c.queue.bytes
+	return c.outbound.bytes
 }
 
+// Send implements Conn.
 func (c *conn) Send(f Frame) bool {
-	f = c.form(f)
+	f = c.negotiated(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.push(f)
+	return c.send(f)
 }
 
+// QueueReply implements Conn.
 func (c *conn) QueueReply(f Frame) bool {
-	f = c.form(f)
-	f.answer = true
+	f = c.negotiated(f)
+	f.reply = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.enqueue(f)
+	return c.queueFrame(f)
+}
+
+// Flush implements Conn.
+func (c *conn) Flush() {
+	c.mu.Lock()
+	if c.driver == nil || c.writeScheduled || c.outbound == nil || len(c.outbound.waiting) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.writeScheduled = true
+	c.mu.Unlock()
+	c.driver.flush()
 }
 
 // WaitWritable implements Conn.
 func (c *conn) WaitWritable(ctx context.Context) bool {
-	room, open := c.awaitRoom()
-	if room == nil {
+	writable, open := c.writableSignal()
+	if writable == nil {
 		return open
 	}
 	c.Flush()
-	patience := time.NewTimer(c.server.options.WriteStallTimeout)
-	defer patience.Stop()
+	timeout := time.NewTimer(c.server.options.WriteStallTimeout)
+	defer timeout.Stop()
 	select {
-	case <-room:
+	case <-writable:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.ending == nil
-	case <-patience.C:
+		return c.closing == nil
+	case <-timeout.C:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.drop(dropSlow, c.endpoint.Codes.Slow)
@@ -127,235 +137,68 @@ func (c *conn) WaitWritable(ctx context.Context) bool {
 	return false
 }
 
-// awaitRoom returns a channel that is closed when there is room, or nil when nothing is to be waited for.
-func (c *conn) awaitRoom() (room <-chan struct{}, open bool) {
+// writableSignal returns a channel that is closed when the queue is writable again. The channel is nil
+// when there is nothing to wait for; open then reports whether the connection takes more frames.
+func (c *conn) writableSignal() (writable <-chan struct{}, open bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.ending != nil:
+	case c.closing != nil:
 		return nil, false
-	case c.queue == nil || c.queue.hasRoom(c.server.options.MaxQueuedBytes):
+	case c.outbound == nil || c.outbound.isWritable(c.server.options.MaxQueuedBytes):
 		return nil, true
-	case c.queue.room == nil:
-		c.queue.room = make(chan struct{})
+	case c.outbound.writable == nil:
+		c.outbound.writable = make(chan struct{})
 	}
-	return c.queue.room, true
+	return c.outbound.writable, true
 }
 
-func (c *conn) Flush() {
-	c.mu.Lock()
-	if c.wire == nil || c.scheduled || c.queue == nil || len(c.queue.waiting) == 0 {
-		c.mu.Unlock()
-		return
-	}
-	c.scheduled = true
-	c.mu.Unlock()
-	c.wire.flush()
-}
-
-// form is a frame as this connection gets it.
-func (c *conn) form(f Frame) Frame {
-	if c.deflate {
-		return f.deflated()
-	}
-	return f
-}
-
-// push queues a frame and has it written; the caller holds the lock.
-func (c *conn) push(f Frame) bool {
-	if !c.enqueue(f) {
-		return false
-	}
-	c.signal(f.bulk)
-	return true
-}
-
-// enqueue queues a frame; the caller holds the lock.
-func (c *conn) enqueue(f Frame) bool {
-	if c.ending != nil {
-		return false
-	}
-	m, ok := c.needQueue().push(f, bounds{bytes: c.server.options.MaxQueuedBytes, budget: &c.server.budget, stuck: c.stuck})
-	for policy, n := range m {
-		if n > 0 && policy != int(Disconnect) {
-			c.server.options.Observer.MessagesDropped(DropPolicy(policy), n)
-		}
-	}
-	if !ok {
-		c.queue.drop(&c.server.budget)
-		c.queue.makeRoom()
-		c.drop(dropSlow, c.endpoint.Codes.Slow)
-	}
-	return ok
-}
-
-func (c *conn) needQueue() *queue {
-	if c.queue == nil {
-		c.queue = spareQueues.Get().(*queue)
-	}
-	return c.queue
-}
-
+// Close implements Conn.
 func (c *conn) Close(cl Close) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.close(cl)
+	c.startClose(cl)
 }
 
+// CloseAfter implements Conn.
 func (c *conn) CloseAfter(d time.Duration, cl Close) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.expiry = nil
+	c.deadline = nil
 	if d > 0 {
-		c.expiry = &expiry{c.server.wheel.now() + d, cl}
+		c.deadline = &closeDeadline{c.server.wheel.now() + d, cl}
 	}
 	c.setTimer()
 }
 
-// close queues the close frame and bounds the time until the end; the caller holds the lock.
-func (c *conn) close(cl Close) bool {
-	if c.ending != nil {
-		return false
-	}
-	c.ending = &ending{farewell: cl}
-	c.server.remaining.Add(-1)
-	c.needQueue().force(closeFrame(cl), &c.server.budget)
-	c.pulse, c.expiry = pulse{}, &expiry{at: c.server.wheel.now() + c.server.options.CloseTimeout}
-	c.setTimer()
-	c.signal(false)
-	return true
-}
-
-// drop gives a client up, says so in the log and counts it; the caller holds the lock.
-func (c *conn) drop(reason string, cl Close) {
-	if !c.close(cl) {
-		return
-	}
-	c.server.options.Observer.ClientDropped(reason)
-	c.server.options.Logger.Info("client dropped", slog.String("reason", reason), slog.Int("code", cl.Code),
-		slog.String("connection", c.ID()), slog.String("protocol", c.endpoint.Protocol), slog.String("ip", c.ip.String()))
-}
-
-// abort ends the connection whatever still waits.
-func (c *conn) abort() {
-	c.mu.Lock()
-	c.aborted = true
-	w := c.wire
-	if c.inbox != nil && c.inbox.cancel != nil {
-		c.inbox.cancel()
-	}
-	c.mu.Unlock()
-	if w != nil {
-		w.shut()
-		c.end()
-	}
-}
-
-// signal tells the wire that something waits, unless it knows; the caller holds the lock.
-func (c *conn) signal(bulk bool) {
-	if c.wire == nil || c.scheduled {
-		return
-	}
-	c.scheduled = true
-	c.wire.schedule(bulk)
-}
-
-// kick gives the wire a turn though nothing waits in the queue.
-func (c *conn) kick() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.signal(false)
-}
-
-// take hands everything that waits to the wire. With nothing left the wire's turn is over.
-func (c *conn) take() *batch {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.queue == nil || len(c.queue.waiting) == 0 {
-		c.scheduled = false
-		return nil
-	}
-	b := c.queue.take(&c.server.budget)
-	b.last = c.ending != nil
-	return b
-}
-
-// stall notes that the socket takes no more for now.
-func (c *conn) stall() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stuck = true
-}
-
-// wrote counts a batch that went out whole. It reports whether there is another one.
-func (c *conn) wrote(b *batch) bool {
-	messages, bytes, last := len(b.frames), b.bytes, b.last
-	c.mu.Lock()
-	c.stuck = false
-	more := false
-	if q := c.queue; q != nil {
-		q.written(&c.server.budget)
-		if q.hasRoom(c.server.options.MaxQueuedBytes) {
-			q.makeRoom()
-		}
-		if more = len(q.waiting) > 0; !more {
-			c.scheduled = false
-		}
-		if q.idle() {
-			c.queue = nil
-			q.reuse(&c.server.budget)
-		}
-	}
-	if last {
-		c.ending.said = true
-		c.settle()
-	}
-	c.mu.Unlock()
-	c.server.options.Observer.MessagesSent(c.endpoint.Protocol, messages, bytes)
-	return more
-}
-
-// settle goes on from a close frame that is out; the caller holds the lock. Who sent one too is done.
-// Who broke the protocol sees the end of the stream and may still be sending: closing a socket with
-// unread bytes would reset it, and the reset would overtake the close frame.
-func (c *conn) settle() {
-	switch e := c.ending; {
-	case !e.said:
-	case e.answered:
-		c.arrive(arrival{end: true})
-	case e.broken:
-		c.wire.closeWrite()
-	}
-}
-
-// setTimer sets the wheel to what is due next; the caller holds the lock.
+// setTimer sets the timer to what is due next. The caller holds the lock.
 func (c *conn) setTimer() {
-	at := c.pulse.next
-	if c.expiry != nil && (at == 0 || c.expiry.at < at) {
-		at = c.expiry.at
+	at := c.heartbeat.next
+	if c.deadline != nil && (at == 0 || c.deadline.at < at) {
+		at = c.deadline.at
 	}
-	if at == 0 || c.over {
+	if at == 0 || c.inputEnded {
 		c.server.wheel.clear(&c.timer)
 		return
 	}
 	c.server.wheel.set(&c.timer, at)
 }
 
-// wake implements waker.
-func (c *conn) wake(now time.Duration) {
+// onTimer implements timerOwner.
+func (c *conn) onTimer(now time.Duration) {
 	c.mu.Lock()
-	expired := c.expiry != nil && now >= c.expiry.at
+	expired := c.deadline != nil && now >= c.deadline.at
 	switch {
-	case c.over:
-	case expired && c.ending != nil:
-		// The peer does not answer the close frame.
+	case c.inputEnded:
+	case expired && c.closing != nil:
+		// The client does not answer the close frame.
 		c.mu.Unlock()
 		c.abort()
 		return
 	case expired:
-		c.close(c.expiry.close)
+		c.startClose(c.deadline.close)
 	default:
-		c.beat(now)
+		c.runHeartbeat(now)
 		c.setTimer()
 	}
 	c.mu.Unlock()

@@ -9,66 +9,68 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// permessage-deflate, RFC 7692, without context takeover.
+// permessage-deflate of RFC 7692, without context takeover.
 
 const (
-	// rsv1 marks a message as compressed.
+	// rsv1 marks a compressed message in the header of its first frame, RFC 7692 section 6.
 	rsv1 = 0x40
-	// leastDeflated is the length of a frame from which compression is worth its time: JSON of 128 bytes becomes a
-	// tenth shorter, of 256 bytes half as long.
-	leastDeflated = 200
-	// syncTail ends every compressed message and is not sent, section 7.2.1.
+	// minCompressLen is the length from which a frame is compressed. JSON of 128 bytes becomes a tenth
+	// shorter, JSON of 256 bytes half as long.
+	minCompressLen = 200
+	// syncTail ends each compressed message. The sender removes it, section 7.2.1.
 	syncTail = "\x00\x00\xff\xff"
-	// finalBlock is empty and ends the stream, so that the end of a message is told from a cut.
+	// finalBlock is an empty block that ends the stream, so that a cut message is recognised.
 	finalBlock = "\x01\x00\x00\xff\xff"
-	// deflateWindow is how far a message may refer back.
+	// deflateWindow is how many bytes back a message may refer.
 	deflateWindow = 32 << 10
-	// mostStreams bounds how often a message may end its stream and begin another. Each costs a copy of
-	// the window, and hardly anybody sends more than one.
-	mostStreams = 8
+	// maxDeflateStreams limits how often a message may end its stream and begin another one. Each stream
+	// costs a copy of the window, and hardly any client uses more than one.
+	maxDeflateStreams = 8
 )
 
-// longestDeflated is what a compressed message may have on the wire: one at the limit that cannot be
-// compressed has a little more than its content.
-func longestDeflated(limit int) int { return limit + limit/8 + 16 }
+// maxCompressedBytes returns the maximum number of bytes of a compressed message whose content has at
+// most limit bytes. Content that cannot be compressed becomes a little longer.
+func maxCompressedBytes(limit int) int { return limit + limit/8 + 16 }
 
-// deflated is the frame as it goes to a peer that understands compression. It is made for the first
-// receiver that wants it, and then it is there for all. Two who want it first at once may both make it.
-func (f Frame) deflated() Frame {
-	if f.wire[0]&0x0F >= opClose || len(f.wire) < leastDeflated {
+// compressed returns the compressed form of the frame, or the frame itself if compression does not make
+// it shorter. All receivers share the result of the first call. Two concurrent first calls may both
+// compress.
+func (f Frame) compressed() Frame {
+	if f.encoded[0]&0x0F >= opClose || len(f.encoded) < minCompressLen {
 		return f
 	}
-	if packed := f.packed.Load(); packed != nil {
-		return Frame{packed}
+	if deflated := f.deflated.Load(); deflated != nil {
+		return Frame{deflated}
 	}
-	f.packed.CompareAndSwap(nil, f.deflate().payload)
-	return Frame{f.packed.Load()}
+	f.deflated.CompareAndSwap(nil, f.deflate().payload)
+	return Frame{f.deflated.Load()}
 }
 
-// deflate returns a frame as it is when it would not become shorter.
+// deflate compresses the message of a frame, RFC 7692 section 7.2.1. It returns the frame itself when
+// that does not make it shorter.
 func (f Frame) deflate() Frame {
 	message := f.message()
-	packed := bytes.NewBuffer(make([]byte, 0, len(message)/2+len(syncTail)))
+	buffer := bytes.NewBuffer(make([]byte, 0, len(message)/2+len(syncTail)))
 	// Writing to a buffer does not fail.
-	_ = flate.StatelessDeflate(packed, message, false, nil)
-	body, whole := bytes.CutSuffix(packed.Bytes(), []byte(syncTail))
-	if !whole || len(body) >= len(message) {
+	_ = flate.StatelessDeflate(buffer, message, false, nil)
+	body, hasTail := bytes.CutSuffix(buffer.Bytes(), []byte(syncTail))
+	if !hasTail || len(body) >= len(message) {
 		return f
 	}
-	shorter := encodeFrame(rsv1|f.wire[0]&0x0F, body).InDropGroup(f.stream)
-	shorter.bulk = f.bulk
+	shorter := encodeFrame(rsv1|f.encoded[0]&0x0F, body).InDropGroup(f.group)
+	shorter.broadcast = f.broadcast
 	return shorter
 }
 
-// message is what follows the header.
+// message returns the payload of an unmasked frame.
 func (f Frame) message() []byte {
-	switch f.wire[1] {
+	switch f.encoded[1] {
 	case 126:
-		return f.wire[4:]
+		return f.encoded[4:]
 	case 127:
-		return f.wire[10:]
+		return f.encoded[10:]
 	}
-	return f.wire[2:]
+	return f.encoded[2:]
 }
 
 // inflater decompresses one message at a time.
@@ -77,19 +79,21 @@ type inflater struct {
 	out io.ReadCloser
 }
 
-// A connection holds none between messages.
-var spareInflaters = sync.Pool{New: func() any {
+// inflaterPool holds the inflaters. A connection has none between messages.
+var inflaterPool = sync.Pool{New: func() any {
 	i := &inflater{}
 	i.out = flate.NewReader(&i.in)
 	return i
 }}
 
-// inflate decompresses a message whose content has at most limit bytes.
-func inflate(kind Kind, data []byte, limit int) ([]byte, *Close) {
-	i := spareInflaters.Get().(*inflater)
-	defer spareInflaters.Put(i)
+// inflate decompresses a message, RFC 7692 section 7.2.2. The violation is not nil when the data is no
+// valid stream, when the content has more than limit bytes, or when text is not UTF-8. inflate may
+// append to data.
+func inflate(kind Kind, data []byte, limit int) (content []byte, violation *Close) {
+	i := inflaterPool.Get().(*inflater)
+	defer inflaterPool.Put(i)
 	content, err := i.inflate(data, limit)
-	// Nothing of the message stays in the pool.
+	// The pool must not keep the message alive.
 	i.in.Reset(nil)
 	switch {
 	case err != nil:
@@ -102,15 +106,16 @@ func inflate(kind Kind, data []byte, limit int) ([]byte, *Close) {
 	return content, nil
 }
 
-// inflate stops at the first byte beyond the limit, and returns it too.
+// inflate stops after the first byte beyond the limit; the content then has limit+1 bytes. It returns an
+// error when data is no valid stream.
 func (i *inflater) inflate(data []byte, limit int) ([]byte, error) {
 	i.in.Reset(append(append(data, syncTail...), finalBlock...))
 	content := make([]byte, 0, min(limit+1, 4*len(data)+bytes.MinRead))
-	for range mostStreams {
-		// A stream may end within a message; the next one refers to what it wrote.
+	for range maxDeflateStreams {
+		// A stream may end within a message. The next one refers to what this one wrote.
 		window := content[max(0, len(content)-deflateWindow):]
 		if err := i.out.(flate.Resetter).Reset(&i.in, window); err != nil {
-			return nil, err //nolint:wrapcheck // only its being there counts
+			return nil, err //nolint:wrapcheck // callers only check that there is one
 		}
 		var err error
 		for err == nil && len(content) <= limit {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// deflated is a message as another compressor than ours sends it.
-func deflated(t testing.TB, content string) string {
+// deflateWithStd compresses a message with the standard library.
+func deflateWithStd(t testing.TB, content string) string {
 	t.Helper()
 	var b bytes.Buffer
 	w, err := stdflate.NewWriter(&b, stdflate.BestCompression)
@@ -24,7 +24,7 @@ func deflated(t testing.TB, content string) string {
 	return strings.TrimSuffix(b.String(), syncTail)
 }
 
-// noise cannot be compressed.
+// noise returns n bytes that cannot be compressed.
 func noise(n int) string {
 	source, b := rand.NewChaCha8([32]byte{}), make([]byte, n)
 	_, _ = source.Read(b)
@@ -48,22 +48,23 @@ func TestInflate(t *testing.T) {
 		{"7.2.3.5 two blocks", Text, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", "Hello", 0},
 		{"7.2.3.6 empty", Text, "\x00", "", 0},
 		{"empty, as a fixed block", Text, "\x02\x00", "", 0},
-		{"content that refers to what came before a final block", Text, "\xf3\x48\xcd\xc9\xc9\x07\x00" + "\x02\x13\x00\x00", "HelloHello", 0},
+		{"content that refers to what came before a final block", Text, "\xf3\x48\xcd\xc9\xc9\x07\x00" + "\x02\x13\x00\x00",
+			"HelloHello", 0},
 		{"no end of final blocks", Binary, strings.Repeat("\x03\x00", 100), "", CodeInvalidData},
-		{"at the limit", Binary, deflated(t, zeros), zeros, 0},
-		{"one byte above it", Binary, deflated(t, zeros+"\x00"), "", CodeTooBig},
-		{"bomb", Binary, deflated(t, strings.Repeat(zeros, 1000)), "", CodeTooBig},
-		{"bomb that is cut, too", Binary, deflated(t, strings.Repeat(zeros, 1000))[:1000], "", CodeTooBig},
-		{"incompressible at the limit", Binary, deflated(t, noise(limit)), noise(limit), 0},
-		{"cut", Text, deflated(t, strings.Repeat("Hello ", 10))[:5], "", CodeInvalidData},
+		{"at the limit", Binary, deflateWithStd(t, zeros), zeros, 0},
+		{"one byte above it", Binary, deflateWithStd(t, zeros+"\x00"), "", CodeTooBig},
+		{"bomb", Binary, deflateWithStd(t, strings.Repeat(zeros, 1000)), "", CodeTooBig},
+		{"bomb that is cut, too", Binary, deflateWithStd(t, strings.Repeat(zeros, 1000))[:1000], "", CodeTooBig},
+		{"incompressible at the limit", Binary, deflateWithStd(t, noise(limit)), noise(limit), 0},
+		{"cut", Text, deflateWithStd(t, strings.Repeat("Hello ", 10))[:5], "", CodeInvalidData},
 		{"nothing", Text, "", "", CodeInvalidData},
 		{"garbage", Text, noise(100), "", CodeInvalidData},
-		{"not text", Text, deflated(t, "\xed\xa0\x80"), "", CodeInvalidData},
-		{"not text, but binary", Binary, deflated(t, "\xed\xa0\x80"), "\xed\xa0\x80", 0},
+		{"not text", Text, deflateWithStd(t, "\xed\xa0\x80"), "", CodeInvalidData},
+		{"not text, but binary", Binary, deflateWithStd(t, "\xed\xa0\x80"), "\xed\xa0\x80", 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			require.LessOrEqual(t, len(c.data), longestDeflated(limit))
+			require.LessOrEqual(t, len(c.data), maxCompressedBytes(limit))
 			for range 2 {
 				got, violation := inflate(c.kind, []byte(c.data), limit)
 				if c.code != 0 {
@@ -79,9 +80,9 @@ func TestInflate(t *testing.T) {
 	}
 }
 
-// What the limit refuses costs no more memory than the limit.
-func TestBombIsDefusedEarly(t *testing.T) {
-	data := []byte(deflated(t, strings.Repeat("\x00", 64<<20)))
+// A refused message needs little more memory than the limit.
+func TestInflateStopsAtTheLimit(t *testing.T) {
+	data := []byte(deflateWithStd(t, strings.Repeat("\x00", 64<<20)))
 	result := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -92,29 +93,29 @@ func TestBombIsDefusedEarly(t *testing.T) {
 	require.Less(t, result.AllocedBytesPerOp(), int64(200_000))
 }
 
-func TestCompressedFrames(t *testing.T) {
+func TestFrameCompressedShortensWhatItCan(t *testing.T) {
 	text := strings.Repeat(`{"price":17.25},`, 1000)
 	for name, c := range map[string]struct {
-		frame  Frame
-		packed bool
+		frame   Frame
+		shrinks bool
 	}{
 		"text":           {NewFrame(Text, []byte(text)), true},
-		"binary":         {NewFrame(Binary, []byte(text[:leastDeflated-4])), true},
+		"binary":         {NewFrame(Binary, []byte(text[:minCompressLen-4])), true},
 		"large":          {NewFrame(Text, []byte(strings.Repeat(text, 20))), true},
-		"short":          {NewFrame(Text, []byte(text[:leastDeflated-5])), false},
+		"short":          {NewFrame(Text, []byte(text[:minCompressLen-5])), false},
 		"incompressible": {NewFrame(Binary, []byte(noise(1000))), false},
 		"empty":          {NewFrame(Text, nil), false},
 		"ping":           {Ping(), false},
 		"close":          {closeFrame(Close{1000, "bye"}), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			packed := c.frame.deflated()
-			if !c.packed {
+			packed := c.frame.compressed()
+			if !c.shrinks {
 				require.Same(t, c.frame.payload, packed.payload)
 				return
 			}
 			require.Less(t, packed.Len(), c.frame.Len())
-			require.Equal(t, c.frame.wire[0]|rsv1, packed.wire[0])
+			require.Equal(t, c.frame.encoded[0]|rsv1, packed.encoded[0])
 			content, err := io.ReadAll(stdflate.NewReader(strings.NewReader(string(packed.message()) + syncTail + finalBlock)))
 			require.NoError(t, err)
 			require.Equal(t, string(c.frame.message()), string(content))
@@ -122,29 +123,30 @@ func TestCompressedFrames(t *testing.T) {
 	}
 }
 
-func TestFrameIsCompressedOnce(t *testing.T) {
-	stream := &DropGroup{Policy: LatestOnly}
+func TestFrameCompressedIsShared(t *testing.T) {
+	group := &DropGroup{Policy: LatestOnly}
 	for name, content := range map[string]string{"compressible": strings.Repeat("again and ", 100), "not": noise(1000)} {
 		t.Run(name, func(t *testing.T) {
-			f := NewFrame(Binary, []byte(content)).InDropGroup(stream)
-			require.Same(t, f.deflated().payload, f.deflated().payload, "the same bytes for everybody")
-			require.Zero(t, testing.AllocsPerRun(100, func() { _ = f.deflated() }))
-			require.Same(t, stream, f.deflated().stream)
+			f := NewFrame(Binary, []byte(content)).InDropGroup(group)
+			require.Same(t, f.compressed().payload, f.compressed().payload, "all receivers share the bytes")
+			require.Zero(t, testing.AllocsPerRun(100, func() { _ = f.compressed() }))
+			require.Same(t, group, f.compressed().group)
 		})
 	}
 }
 
-// Whatever comes, content stays within the limit, and what is accepted is what was compressed.
+// FuzzInflate checks that content stays within the limit, and that compression is lossless.
 func FuzzInflate(f *testing.F) {
-	for _, seed := range []string{"\xf2\x48\xcd\xc9\xc9\x07\x00", "\x00", "", "\x03\x00\x03\x00", deflated(f, strings.Repeat("x", 2000))} {
+	for _, seed := range []string{"\xf2\x48\xcd\xc9\xc9\x07\x00", "\x00", "", "\x03\x00\x03\x00",
+		deflateWithStd(f, strings.Repeat("x", 2000))} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		content, violation := inflate(Binary, bytes.Clone(data), 1000)
 		require.LessOrEqual(t, len(content), 1000)
 		require.True(t, (violation == nil) == (content != nil))
-		packed := NewFrame(Binary, data).deflated()
-		if packed.wire[0]&rsv1 != 0 {
+		packed := NewFrame(Binary, data).compressed()
+		if packed.encoded[0]&rsv1 != 0 {
 			got, violation := inflate(Binary, bytes.Clone(packed.message()), len(data))
 			require.Nil(t, violation)
 			require.Equal(t, data, got)
@@ -152,13 +154,13 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// One publication for many receivers: compressed once, then as cheap as any other frame.
+// BenchmarkBroadcastOfACompressedFrame sends one frame to many receivers. Compression is needed once.
 func BenchmarkBroadcastOfACompressedFrame(b *testing.B) {
 	payload := []byte(strings.Repeat(`{"symbol":"ABC","price":17.25,"volume":1200}`, 12))
 	for _, receivers := range []int{1, 100, 1000} {
 		for name, compression := range map[string]bool{"plain": false, "compressed": true} {
 			b.Run(fmt.Sprintf("%d receivers, %s", receivers, name), func(b *testing.B) {
-				queues := make([]queue, receivers)
+				queues := make([]outboundQueue, receivers)
 				held, bytes := budget{}, 0
 				b.ReportAllocs()
 				for b.Loop() {
@@ -166,11 +168,11 @@ func BenchmarkBroadcastOfACompressedFrame(b *testing.B) {
 					for i := range queues {
 						sent := f
 						if compression {
-							sent = f.deflated()
+							sent = f.compressed()
 						}
-						queues[i].push(sent, bounds{bytes: 1 << 20, budget: &held})
-						queues[i].take(&held)
-						queues[i].written(&held)
+						queues[i].push(sent, queueLimits{bytes: 1 << 20, budget: &held})
+						queues[i].nextBatch(&held)
+						queues[i].batchWritten(&held)
 						bytes += sent.Len()
 					}
 				}
@@ -181,7 +183,7 @@ func BenchmarkBroadcastOfACompressedFrame(b *testing.B) {
 }
 
 func BenchmarkInflate(b *testing.B) {
-	data, scratch := []byte(deflated(b, strings.Repeat(`{"symbol":"ABC","price":17.25}`, 20))), []byte(nil)
+	data, scratch := []byte(deflateWithStd(b, strings.Repeat(`{"symbol":"ABC","price":17.25}`, 20))), []byte(nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		scratch = append(scratch[:0], data...)

@@ -17,64 +17,69 @@ const (
 	clientNoTakeover = "client_no_context_takeover"
 	serverWindow     = "server_max_window_bits"
 	clientWindow     = "client_max_window_bits"
-	// largestWindow is the only one that the gateway compresses with; every peer can read it unless it
-	// says otherwise.
-	largestWindow = "15"
+	// maxWindowBits is the only window that the gateway compresses with. Every client can read it unless
+	// it asks for a smaller one.
+	maxWindowBits = "15"
 )
 
-// extension is one offer of a client, RFC 6455 section 9.1.
+// extension is one extension that a client offers, RFC 6455 section 9.1.
 type extension struct {
 	name       string
 	parameters []parameter
 }
 
-// parameter has no value where none was given; a value is never empty.
+// parameter is a parameter of an extension. The value is empty when none was given; the grammar does not
+// allow an empty value.
 type parameter struct{ name, value string }
 
-// parseExtensions reads the offers, the one that the client likes best first. It reports false for what
-// the grammar does not allow.
+// parseExtensions parses the values of Sec-WebSocket-Extensions headers, RFC 6455 section 9.1. The offers
+// are in the client's order of preference. It reports false when a value violates the grammar.
 func parseExtensions(header []string) (offers []extension, ok bool) {
 	s := extensionScanner{rest: strings.Join(header, ",")}
 	for {
-		// A list may have empty elements, RFC 9110 section 5.6.1.
-		if s.end() {
+		// A list may contain empty elements, RFC 9110 section 5.6.1.2.
+		if s.atEnd() {
 			return offers, true
 		}
-		if s.take(',') {
+		if s.skip(',') {
 			continue
 		}
 		e := extension{name: s.token()}
-		for s.take(';') {
+		for s.skip(';') {
 			p := parameter{name: s.token()}
-			if s.take('=') {
+			if s.skip('=') {
 				p.value = s.value()
 				s.bad = s.bad || p.value == ""
 			}
 			s.bad = s.bad || p.name == ""
 			e.parameters = append(e.parameters, p)
 		}
-		if s.bad || e.name == "" || !s.end() && !s.take(',') {
+		if s.bad || e.name == "" || !s.atEnd() && !s.skip(',') {
 			return nil, false
 		}
 		offers = append(offers, e)
 	}
 }
 
-// extensionScanner takes a header's value apart.
+// extensionScanner splits a header's value into tokens.
 type extensionScanner struct {
 	rest string
-	bad  bool
+	// bad reports that the value violates the grammar.
+	bad bool
 }
 
-func (s *extensionScanner) space() { s.rest = strings.TrimLeft(s.rest, " \t") }
+// skipSpace skips optional whitespace, RFC 9110 section 5.6.3.
+func (s *extensionScanner) skipSpace() { s.rest = strings.TrimLeft(s.rest, " \t") }
 
-func (s *extensionScanner) end() bool {
-	s.space()
+// atEnd reports whether nothing but whitespace is left.
+func (s *extensionScanner) atEnd() bool {
+	s.skipSpace()
 	return s.rest == ""
 }
 
-func (s *extensionScanner) take(c byte) bool {
-	s.space()
+// skip skips the character if it is next, and reports whether it was.
+func (s *extensionScanner) skip(c byte) bool {
+	s.skipSpace()
 	if s.rest == "" || s.rest[0] != c {
 		return false
 	}
@@ -82,9 +87,9 @@ func (s *extensionScanner) take(c byte) bool {
 	return true
 }
 
-// token is empty where there is none.
+// token reads a token, RFC 9110 section 5.6.2. It is empty if none is next.
 func (s *extensionScanner) token() string {
-	s.space()
+	s.skipSpace()
 	n := strings.IndexFunc(s.rest, func(r rune) bool { return !httpguts.IsTokenRune(r) })
 	if n < 0 {
 		n = len(s.rest)
@@ -94,9 +99,9 @@ func (s *extensionScanner) token() string {
 	return token
 }
 
-// value is a token, or a quoted string that is one without its quotes and backslashes.
+// value reads a token, or a quoted string (RFC 9110 section 5.6.4) whose content is a token.
 func (s *extensionScanner) value() string {
-	if !s.take('"') {
+	if !s.skip('"') {
 		return s.token()
 	}
 	var b strings.Builder
@@ -117,15 +122,16 @@ func (s *extensionScanner) value() string {
 	return ""
 }
 
-// validExtensions tells whether a handshake's offers are well-formed. Who sends others is refused,
-// RFC 6455 section 9.1.
-func validExtensions(r *http.Request) bool {
+// hasValidExtensions reports whether a handshake's extension headers follow the grammar. Otherwise the
+// handshake must be refused, RFC 6455 section 9.1.
+func hasValidExtensions(r *http.Request) bool {
 	_, ok := parseExtensions(r.Header.Values(headerExtensions))
 	return ok
 }
 
-// extension is what a handshake's answer says of extensions; empty for nothing.
-func (s *Server) extension(r *http.Request) string {
+// negotiateExtensions returns the extension header of the handshake's response. It is empty if no
+// extension was negotiated.
+func (s *Server) negotiateExtensions(r *http.Request) string {
 	if !s.options.Compression {
 		return ""
 	}
@@ -133,26 +139,27 @@ func (s *Server) extension(r *http.Request) string {
 	return negotiateDeflate(offers)
 }
 
-// negotiateDeflate answers the first offer of permessage-deflate that the gateway can keep to; empty
-// without one. Neither side takes its context from one message to the next, so that an idle
-// connection needs no memory, and one compressed frame suits every receiver.
-func negotiateDeflate(offers []extension) (answer string) {
+// negotiateDeflate returns the response to the first offer of permessage-deflate that the gateway
+// accepts, RFC 7692 section 7.1. It is empty without one. The response always excludes context takeover:
+// so an idle connection needs no window, and all receivers can share one compressed frame.
+func negotiateDeflate(offers []extension) (response string) {
 	for _, offer := range offers {
-		if offer.name != extensionDeflate || !acceptable(offer.parameters) {
+		if offer.name != extensionDeflate || !isAcceptable(offer.parameters) {
 			continue
 		}
-		answer = extensionDeflate + "; " + serverNoTakeover + "; " + clientNoTakeover
-		if slices.Contains(offer.parameters, parameter{serverWindow, largestWindow}) {
-			// Whoever asks for a window must hear of one, section 7.1.2.1.
-			answer += "; " + serverWindow + "=" + largestWindow
+		response = extensionDeflate + "; " + serverNoTakeover + "; " + clientNoTakeover
+		if slices.Contains(offer.parameters, parameter{serverWindow, maxWindowBits}) {
+			// A client that asks for a window must get one in the response, section 7.1.2.1.
+			response += "; " + serverWindow + "=" + maxWindowBits
 		}
-		return answer
+		return response
 	}
 	return ""
 }
 
-// acceptable declines what section 7.1 tells to decline, and windows that the compressor does not have.
-func acceptable(offered []parameter) bool {
+// isAcceptable reports whether the gateway accepts an offer with these parameters. RFC 7692 section 7.1
+// lists what must be declined. Windows that the compressor does not have are declined too.
+func isAcceptable(offered []parameter) bool {
 	for i, p := range offered {
 		switch p.name {
 		case serverNoTakeover, clientNoTakeover:
@@ -160,12 +167,12 @@ func acceptable(offered []parameter) bool {
 				return false
 			}
 		case serverWindow:
-			if p.value != largestWindow {
+			if p.value != maxWindowBits {
 				return false
 			}
 		case clientWindow:
-			// A hint: this client can do with a smaller window. Any is fine to read.
-			if p.value != "" && !windowBits(p.value) {
+			// This is a hint that the client can compress with a smaller window. The gateway reads any.
+			if p.value != "" && !isWindowBits(p.value) {
 				return false
 			}
 		default:
@@ -178,7 +185,8 @@ func acceptable(offered []parameter) bool {
 	return true
 }
 
-// windowBits tells whether a value is a number from 8 to 15 without a leading zero.
-func windowBits(value string) bool {
-	return slices.Contains([]string{"8", "9", "10", "11", "12", "13", "14", largestWindow}, value)
+// isWindowBits reports whether the value is a number from 8 to 15 without a leading zero, RFC 7692
+// section 7.1.2.
+func isWindowBits(value string) bool {
+	return slices.Contains([]string{"8", "9", "10", "11", "12", "13", "14", maxWindowBits}, value)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnswersToExtensionOffers(t *testing.T) {
+func TestNegotiateDeflate(t *testing.T) {
 	const (
 		accepted   = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 		withWindow = accepted + "; server_max_window_bits=15"
@@ -20,19 +20,25 @@ func TestAnswersToExtensionOffers(t *testing.T) {
 		{"nothing", nil, ""},
 		{"empty", []string{""}, ""},
 		{"empty elements", []string{" ,, permessage-deflate , "}, accepted},
-		{"as coder/websocket and ws offer", []string{"permessage-deflate; client_no_context_takeover; server_no_context_takeover"}, accepted},
+		{"as coder/websocket and ws offer",
+			[]string{"permessage-deflate; client_no_context_takeover; server_no_context_takeover"}, accepted},
 		{"as Chromium offers", []string{"permessage-deflate; client_max_window_bits"}, accepted},
 		{"no spaces", []string{"permessage-deflate;client_max_window_bits=15;server_no_context_takeover"}, accepted},
 		{"quoted value", []string{`permessage-deflate; client_max_window_bits="10"`}, accepted},
 		{"quoted value with a backslash", []string{`permessage-deflate; client_max_window_bits="1\0"`}, accepted},
 		{"window that the compressor has", []string{"permessage-deflate; server_max_window_bits=15"}, withWindow},
 		{"window that it has not", []string{"permessage-deflate; server_max_window_bits=10"}, ""},
-		{"first acceptable of one header", []string{"permessage-deflate; server_max_window_bits=10, permessage-deflate; server_max_window_bits=15, permessage-deflate"}, withWindow},
-		{"first acceptable of several", []string{"x-webkit-deflate-frame", "permessage-deflate; server_max_window_bits=9", "permessage-deflate"}, accepted},
+		{"first acceptable of one header",
+			[]string{
+				"permessage-deflate; server_max_window_bits=10, permessage-deflate; server_max_window_bits=15, permessage-deflate"},
+			withWindow},
+		{"first acceptable of several",
+			[]string{"x-webkit-deflate-frame", "permessage-deflate; server_max_window_bits=9", "permessage-deflate"}, accepted},
 		{"another extension", []string{"permessage-bzip2; client_max_compress_level=9"}, ""},
 		{"unknown parameter", []string{"permessage-deflate; level=9"}, ""},
 		{"duplicate", []string{"permessage-deflate; client_no_context_takeover; client_no_context_takeover"}, ""},
-		{"duplicate with another value", []string{"permessage-deflate; client_max_window_bits; client_max_window_bits=10"}, ""},
+		{"duplicate with another value", []string{"permessage-deflate; client_max_window_bits; client_max_window_bits=10"},
+			""},
 		{"value where none belongs", []string{"permessage-deflate; server_no_context_takeover=1"}, ""},
 		{"window without a value", []string{"permessage-deflate; server_max_window_bits"}, ""},
 		{"window too small", []string{"permessage-deflate; client_max_window_bits=7"}, ""},
@@ -49,16 +55,16 @@ func TestAnswersToExtensionOffers(t *testing.T) {
 	}
 }
 
-func TestMalformedExtensionOffers(t *testing.T) {
-	for _, header := range []string{
-		";", "a b", "a;", "a; ;b", "a; =1", "a; b=", "a; b=1 2", `a; b="1`, `a; b=""`, `a; b="1,2"`, `a; b="1"2`, `a; b="\`, "a/b", "ä",
+func TestParseExtensionsRefusesMalformedOffers(t *testing.T) {
+	for _, header := range []string{";", "a b", "a;", "a; ;b", "a; =1", "a; b=", "a; b=1 2", `a; b="1`, `a; b=""`,
+		`a; b="1,2"`, `a; b="1"2`, `a; b="\`, "a/b", "ä",
 	} {
 		_, ok := parseExtensions([]string{"permessage-deflate", header})
 		require.False(t, ok, header)
 	}
 }
 
-// What is read of a header must come out of what it says when it is written down again.
+// FuzzParseExtensions checks that a parsed header, written again, parses to the same offers.
 func FuzzParseExtensions(f *testing.F) {
 	for _, seed := range []string{
 		"permessage-deflate; client_max_window_bits, permessage-deflate", `a; b="c\d"; e=f,,g`, `a; b="`, ";", " ,\t,",

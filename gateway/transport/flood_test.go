@@ -16,44 +16,43 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// tally counts what limits do.
-type tally struct {
-	observer
-	accepted, limited, crowded, dropped atomic.Int64
+// limitCounter is an Observer that counts what the limits refuse.
+type limitCounter struct {
+	discardObserver
+	accepted, limited, evicted, dropped atomic.Int64
 }
 
-func (o *tally) ConnectionAccepted(string) { o.accepted.Add(1) }
+func (o *limitCounter) ConnectionAccepted(string) { o.accepted.Add(1) }
 
-func (o *tally) ConnectionRefused(reason string) {
+func (o *limitCounter) ConnectionRefused(reason string) {
 	switch reason {
 	case "rate":
 		o.limited.Add(1)
 	case "handshake_crowd":
-		o.crowded.Add(1)
+		o.evicted.Add(1)
 	}
 }
 
-func (o *tally) ClientDropped(reason string) {
+func (o *limitCounter) ClientDropped(reason string) {
 	if reason == "rate" {
 		o.dropped.Add(1)
 	}
 }
 
-// A flood of handshakes gets through at the rate and no faster, and costs no handler; who is connected
-// goes on talking meanwhile.
-func TestFloodOfHandshakes(t *testing.T) {
+// Handshakes are accepted at the rate and no faster. A connected client is served meanwhile.
+func TestConnectRateHoldsInAFlood(t *testing.T) {
 	const (
 		perSecond = 20
 		flooders  = 8
 		talks     = 300
 	)
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		seen := &tally{}
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		seen := &limitCounter{}
 		began := time.Now()
-		_, url := echoing(t, wire, func(o *transport.Options) { o.ConnectRate, o.Observer = perSecond, seen })
+		_, url := serveEcho(t, driver, func(o *transport.Options) { o.ConnectRate, o.Observer = perSecond, seen })
 		client := connect(t, url)
-		client.say(upgrade + hi)
-		client.echo()
+		client.write(upgrade + hi)
+		client.requireEcho()
 
 		stop := make(chan struct{})
 		var flood sync.WaitGroup
@@ -64,7 +63,7 @@ func TestFloodOfHandshakes(t *testing.T) {
 					case <-stop:
 						return
 					default:
-						knock(t, url)
+						tryHandshake(t, url)
 					}
 				}
 			})
@@ -72,8 +71,8 @@ func TestFloodOfHandshakes(t *testing.T) {
 		slowest := time.Duration(0)
 		for n := 0; n < talks || seen.limited.Load() < 500; n++ {
 			said := time.Now()
-			require.NoError(t, client.SetDeadline(said.Add(patience)))
-			client.say(hi)
+			require.NoError(t, client.SetDeadline(said.Add(waitTimeout)))
+			client.write(hi)
 			frame := make([]byte, 4)
 			_, err := io.ReadFull(client.in, frame)
 			require.NoError(t, err)
@@ -81,21 +80,21 @@ func TestFloodOfHandshakes(t *testing.T) {
 		}
 		close(stop)
 		flood.Wait()
-		most := int64(perSecond*time.Since(began).Seconds()) + perSecond + 1
-		require.LessOrEqual(t, seen.accepted.Load(), most)
-		t.Logf("%d let in, %d refused; the slowest echo took %v", seen.accepted.Load(), seen.limited.Load(), slowest)
+		maxAccepted := int64(perSecond*time.Since(began).Seconds()) + perSecond + 1
+		require.LessOrEqual(t, seen.accepted.Load(), maxAccepted)
+		t.Logf("%d accepted, %d refused; the slowest echo took %v", seen.accepted.Load(), seen.limited.Load(), slowest)
 	})
 }
 
-// knock tries a handshake, and checks that it is let in or told to come back.
-func knock(t *testing.T, url string) {
+// tryHandshake sends a handshake, and checks that it is accepted or refused with 503.
+func tryHandshake(t *testing.T, url string) {
 	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		// The listener's backlog is full.
 		return
 	}
 	defer func() { _ = nc.Close() }()
-	_ = nc.SetDeadline(time.Now().Add(patience))
+	_ = nc.SetDeadline(time.Now().Add(waitTimeout))
 	if _, err := io.WriteString(nc, upgrade); err != nil {
 		return
 	}
@@ -105,21 +104,21 @@ func knock(t *testing.T, url string) {
 	}
 }
 
-// What a peer may send is handled, and answered before the close; pings count like messages.
-func TestTooManyMessages(t *testing.T) {
+// The messages within the rate are answered before the close. Pings count like messages.
+func TestMessageRateClosesAfterAllowedMessages(t *testing.T) {
 	const perSecond = 5
 	for name, c := range map[string]struct{ frame, answer string }{
 		"messages": {hi, "\x81\x02hi"},
 		"pings":    {"\x89\x82\x00\x00\x00\x00hi", "\x8a\x02hi"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-				seen := &tally{}
+			onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+				seen := &limitCounter{}
 				began := time.Now()
-				s, url := echoing(t, wire, func(o *transport.Options) { o.MessageRate, o.Observer = perSecond, seen })
+				s, url := serveEcho(t, driver, func(o *transport.Options) { o.MessageRate, o.Observer = perSecond, seen })
 				p := connect(t, url)
-				p.say(upgrade + strings.Repeat(c.frame, 20*perSecond))
-				status, _ := p.hear()
+				p.write(upgrade + strings.Repeat(c.frame, 20*perSecond))
+				status, _ := p.readResponse()
 				require.Equal(t, http.StatusSwitchingProtocols, status)
 				all, err := io.ReadAll(p.in)
 				require.NoError(t, err)
@@ -130,7 +129,7 @@ func TestTooManyMessages(t *testing.T) {
 				require.Len(t, answers, count*len(c.answer))
 				require.GreaterOrEqual(t, count, perSecond)
 				require.LessOrEqual(t, count, perSecond+int(perSecond*time.Since(began).Seconds())+1)
-				require.Eventually(t, func() bool { return s.Open() == 0 }, patience, time.Millisecond)
+				require.Eventually(t, func() bool { return s.Open() == 0 }, waitTimeout, time.Millisecond)
 				require.Equal(t, int64(1), seen.dropped.Load())
 			})
 		})

@@ -10,11 +10,11 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// Answers that go out at once and publications that the loop writes take turns, and none is lost.
-func TestAnswersAndPublicationsShareAConnection(t *testing.T) {
+// Replies, which the handler's goroutine writes, and other messages, which the loop writes, are all sent.
+func TestFlushSharesAConnectionWithSend(t *testing.T) {
 	const answers, publications = 2000, 4000
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
 		opened := make(chan transport.Conn, 1)
 		var conn transport.Conn
 		h.open = func(c transport.Conn) {
@@ -25,18 +25,18 @@ func TestAnswersAndPublicationsShareAConnection(t *testing.T) {
 			conn.QueueReply(transport.NewFrame(kind, data))
 			conn.Flush()
 		}
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		c := dial(t, url)
 		published := <-opened
-		var talking sync.WaitGroup
-		defer talking.Wait()
+		var writers sync.WaitGroup
+		defer writers.Wait()
 		defer func() { _ = c.CloseNow() }()
-		talking.Go(func() {
+		writers.Go(func() {
 			for range publications {
 				published.Send(transport.NewFrame(transport.Text, []byte("publication")))
 			}
 		})
-		talking.Go(func() {
+		writers.Go(func() {
 			for range answers {
 				if c.Write(t.Context(), 1, []byte("answer")) != nil {
 					return

@@ -6,15 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is what a message holds.
+// Kind is the type of a message: text or binary.
 type Kind byte
 
-// The kinds of message; their values are the opcodes of RFC 6455.
+// The kinds of messages. The values are the opcodes of RFC 6455 section 5.2.
 const (
 	Text   Kind = 0x1
 	Binary Kind = 0x2
 )
 
+// Opcodes and bits of a frame's header, RFC 6455 section 5.2.
 const (
 	opContinuation = 0x0
 	opClose        = 0x8
@@ -24,113 +25,119 @@ const (
 	finBit  = 0x80
 	rsvBits = 0x70
 	maskBit = 0x80
-	// longestControl is what a control frame holds at most.
-	longestControl = 125
-	// longestReason is what a close frame has left for its reason: 125 bytes less the code.
-	longestReason = 123
+	// maxControlPayload is the maximum payload of a control frame in bytes, section 5.5.
+	maxControlPayload = 125
+	// maxCloseReason is the maximum length of a close frame's reason in bytes: the code takes two.
+	maxCloseReason = 123
 )
 
-// Frame is a message as it goes over the wire. Servers do not mask, so one Frame can be queued on
-// any number of connections without a copy.
+// Frame is a message as it is sent. Servers do not mask their frames (RFC 6455 section 5.1), so one Frame
+// can be queued on any number of connections without a copy. The zero Frame is no message.
 type Frame struct{ *payload }
 
 // payload is what all copies of a Frame share.
 type payload struct {
-	wire []byte
-	// stream is what the message is part of, if a slow client may miss parts of it.
-	stream *DropGroup
-	// answer: the client has asked for it. It goes to one client only.
-	answer bool
-	// bulk: it goes to so many that others need not wait until all have it.
-	bulk bool
-	// queues counts where it waits: the memory is one, however many wait for it.
+	// encoded is the complete frame, header included.
+	encoded []byte
+	// group is nil for a message that must not be dropped.
+	group *DropGroup
+	// reply marks a message that the client asked for. It is sent to one client only.
+	reply bool
+	// broadcast marks a message to so many clients that other messages go first.
+	broadcast bool
+	// queues counts the queues that hold the frame, so that its memory counts once.
 	queues atomic.Int32
-	// packed is the message's compressed form, once somebody wants it.
-	packed atomic.Pointer[payload]
+	// deflated caches the compressed form. It is nil until a connection needs it.
+	deflated atomic.Pointer[payload]
 }
 
-// DropGroup is a sequence of messages that a slow client need not get all of.
+// DropGroup is a series of messages of which a slow client may miss some, such as those of one channel.
 type DropGroup struct {
 	Policy DropPolicy
 }
 
-// DropPolicy is what happens to a client's messages when it does not keep up.
+// DropPolicy says what happens to messages when the client does not keep up.
 type DropPolicy byte
 
-// The policies. Disconnect is that of messages without a stream.
+// The drop policies. A message without a DropGroup has the policy Disconnect.
 const (
 	// Disconnect closes the connection when its queue is full.
 	Disconnect DropPolicy = iota
-	// DropOldest drops the oldest message of such streams when the queue is full.
+	// DropOldest drops the oldest droppable message when the queue is full.
 	DropOldest
-	// LatestOnly keeps one message of the stream, the latest, for as long as the client's socket is full.
+	// LatestOnly keeps only the latest message of the group while the socket's send buffer is full.
 	LatestOnly
 )
 
-// policies are as in specs and metrics.
-var policies = [...]string{Disconnect: "Disconnect", DropOldest: "DropOldest", LatestOnly: "LatestOnly"}
+// dropPolicies are the names in specs and metrics.
+var dropPolicies = [...]string{Disconnect: "Disconnect", DropOldest: "DropOldest", LatestOnly: "LatestOnly"}
 
-func (p DropPolicy) String() string { return policies[p] }
+// String returns the name that specs and metrics use.
+func (p DropPolicy) String() string { return dropPolicies[p] }
 
-// NewFrame encodes a message. The payload is copied.
+// NewFrame encodes a message as one frame. It copies the payload.
 func NewFrame(kind Kind, payload []byte) Frame {
 	return encodeFrame(byte(kind), payload)
 }
 
-// IsZero tells that there is no message.
+// IsZero reports whether the frame is no message.
 func (f Frame) IsZero() bool { return f.payload == nil }
 
-// InDropGroup makes a message part of a stream. Call it before the frame is sent anywhere.
-func (f Frame) InDropGroup(s *DropGroup) Frame {
-	f.stream = s
+// InDropGroup adds the message to a group and returns the frame. The caller must not have sent the frame
+// before.
+func (f Frame) InDropGroup(g *DropGroup) Frame {
+	f.group = g
 	return f
 }
 
-// AsBroadcast marks a message that goes to so many that others need not wait until all have it. Call it
-// before the frame is sent anywhere.
+// AsBroadcast marks a message to so many clients that other messages go first, and returns the frame. The
+// caller must not have sent the frame before.
 func (f Frame) AsBroadcast() Frame {
-	f.bulk = true
+	f.broadcast = true
 	return f
 }
 
-// Ping is the ping of RFC 6455, which browsers answer by themselves.
+// Ping returns a ping frame of RFC 6455 section 5.5.2. Browsers answer it without the page's help.
 func Ping() Frame { return encodeFrame(opPing, nil) }
 
-func (f Frame) policy() DropPolicy {
-	if f.stream == nil {
+// dropPolicy returns Disconnect for a message without a group.
+func (f Frame) dropPolicy() DropPolicy {
+	if f.group == nil {
 		return Disconnect
 	}
-	return f.stream.Policy
+	return f.group.Policy
 }
 
-// Len is the number of bytes on the wire.
-func (f Frame) Len() int { return len(f.wire) }
+// Len returns the number of bytes that are sent, header included.
+func (f Frame) Len() int { return len(f.encoded) }
 
+// encodeFrame encodes an unfragmented and unmasked frame, RFC 6455 section 5.2. opcode may contain RSV1.
 func encodeFrame(opcode byte, message []byte) Frame {
 	n := len(message)
-	wire := make([]byte, 0, n+10)
-	wire = append(wire, finBit|opcode)
+	b := make([]byte, 0, n+10)
+	b = append(b, finBit|opcode)
 	switch {
 	case n < 126:
-		wire = append(wire, byte(n))
+		b = append(b, byte(n))
 	case n < 1<<16:
-		wire = append(wire, 126)
-		wire = binary.BigEndian.AppendUint16(wire, uint16(n))
+		b = append(b, 126)
+		b = binary.BigEndian.AppendUint16(b, uint16(n))
 	default:
-		wire = append(wire, 127)
-		wire = binary.BigEndian.AppendUint64(wire, uint64(n))
+		b = append(b, 127)
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
-	return Frame{&payload{wire: append(wire, message...)}}
+	return Frame{&payload{encoded: append(b, message...)}}
 }
 
-// closeFrame encodes a close. A code that must not be sent (none was received) becomes an empty body.
+// closeFrame encodes a close frame, RFC 6455 section 5.5.1. The body is empty for codes that must not be
+// sent. A reason that is too long is cut between characters.
 func closeFrame(c Close) Frame {
 	if c.Code == CodeNoStatus || c.Code == CodeAbnormal || c.Code == 0 {
 		return encodeFrame(opClose, nil)
 	}
 	reason := c.Reason
-	for len(reason) > longestReason || !utf8.ValidString(reason) {
-		reason = reason[:min(len(reason)-1, longestReason)]
+	for len(reason) > maxCloseReason || !utf8.ValidString(reason) {
+		reason = reason[:min(len(reason)-1, maxCloseReason)]
 	}
 	body := binary.BigEndian.AppendUint16(nil, uint16(c.Code))
 	return encodeFrame(opClose, append(body, reason...))

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzMessage sends one message under any mask, cut into any two fragments with a ping between them, in pieces
-// of any size: it arrives as it was, or was no text.
+// FuzzMessage sends one message with any mask in two fragments with a ping between them, in pieces of any
+// size. The message arrives unchanged, or it is refused because it is no UTF-8.
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte("hello"), uint32(0x37fa213d), uint8(2), uint8(1), true)
 	f.Add([]byte("gr\u00fc\u00dfe \U0001f44b"), uint32(0), uint8(3), uint8(7), true)
@@ -21,7 +21,8 @@ func FuzzMessage(f *testing.F) {
 		if isText {
 			kind = Text
 		}
-		bytes := sentMasked(byte(kind), string(payload[:at]), mask) + sent(finBit|opPing, "p") + sentMasked(finBit, string(payload[at:]), mask)
+		bytes := sentMasked(byte(kind), string(payload[:at]),
+			mask) + sent(finBit|opPing, "p") + sentMasked(finBit, string(payload[at:]), mask)
 		want := []string{`ping "p"`, fmt.Sprintf("message %d %q", kind, payload)}
 		switch {
 		case len(payload) > 1000:
@@ -33,7 +34,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzClose: whatever a handler closes with goes out as a close frame that a peer may take, with its code.
+// FuzzClose checks that every Close is encoded as a valid close frame with the same code.
 func FuzzClose(f *testing.F) {
 	f.Add(uint16(1000), "bye")
 	f.Add(uint16(3001), "gr\u00fc\u00dfe \U0001f44b")
@@ -41,16 +42,16 @@ func FuzzClose(f *testing.F) {
 	f.Add(uint16(4999), "\xff\xfe")
 	f.Add(uint16(1005), "not shown")
 	f.Fuzz(func(t *testing.T, code uint16, reason string) {
-		if !sendable(int(code)) && code != CodeNoStatus && code != CodeAbnormal && code != 0 {
+		if !isSendable(int(code)) && code != CodeNoStatus && code != CodeAbnormal && code != 0 {
 			return
 		}
-		wire := closeFrame(Close{int(code), reason}).wire
-		require.Equal(t, byte(finBit|opClose), wire[0])
-		require.LessOrEqual(t, int(wire[1]), longestControl)
-		require.Len(t, wire, 2+int(wire[1]))
-		got, violation := closeCode(wire[2:])
+		encoded := closeFrame(Close{int(code), reason}).encoded
+		require.Equal(t, byte(finBit|opClose), encoded[0])
+		require.LessOrEqual(t, int(encoded[1]), maxControlPayload)
+		require.Len(t, encoded, 2+int(encoded[1]))
+		got, violation := closeCode(encoded[2:])
 		require.Nil(t, violation)
-		if !sendable(int(code)) {
+		if !isSendable(int(code)) {
 			code = CodeNoStatus
 		}
 		require.Equal(t, int(code), got)

@@ -9,93 +9,117 @@ import (
 	"github.com/google/uuid"
 )
 
-// Conn is one client's connection. All methods may be called at any time from anywhere, and none of
-// them blocks but Room, which is for the handler's own goroutine.
+// Conn is one client's connection, as its Handler and the rest of the gateway see it. All methods may be
+// called at any time and from any goroutine. None of them blocks, except WaitWritable.
 type Conn interface {
-	// ID names the connection in logs and reports. Knowing one is no help in guessing others. UUID is the
-	// same, unwritten.
+	// ID returns the connection's name in logs and reports. IDs cannot be guessed.
 	ID() string
+	// UUID returns the ID without formatting it.
 	UUID() uuid.UUID
+	// RemoteIP returns the client's address, that behind trusted proxies included.
 	RemoteIP() netip.Addr
+	// OpenedAt returns when the handshake was accepted.
 	OpenedAt() time.Time
-	// QueuedBytes is what still waits to be written.
+	// QueuedBytes returns the number of bytes that wait to be written.
 	QueuedBytes() int
-	// Send queues a message. It reports false when the connection is closing; a client that is too
-	// slow for its queue is then being disconnected.
+
+	// Send queues a message and schedules its write. It reports false when the connection is closing. A
+	// client whose queue has no room is disconnected, unless drop policies let Send drop a message.
 	Send(f Frame) bool
-	// Queue is Send for a handler that answers what came, and calls Flush when it has no more to say: the
-	// answers go out from its own goroutine, and nobody needs to be woken for them.
-	// Answers do not count against what may wait for a slow client, up to as much again; f is for this
-	// connection only.
+	// QueueReply queues a message that the client asked for, without scheduling its write: the handler
+	// calls Flush after its last reply, which writes them from the handler's goroutine. Replies have a
+	// limit of MaxQueuedBytes of their own. f must not be sent to another connection. QueueReply reports
+	// false when the connection is closing.
 	QueueReply(f Frame) bool
+	// Flush schedules the write of what QueueReply queued.
 	Flush()
-	// Room waits until less than half of what may wait for the peer does, for a handler that is about to
-	// answer much. It reports false when the connection ends, also because the peer does not read.
+	// WaitWritable blocks until at most half of MaxQueuedBytes waits to be written. Only the Handler's own
+	// goroutine may call it, before a large reply. It reports false when the connection closes or ctx
+	// ends. A client that does not read for WriteStallTimeout is dropped as slow.
 	WaitWritable(ctx context.Context) bool
-	// Close tells the peer why after everything queued before, waits a moment for its answer, and
-	// ends. Only the first call counts.
+
+	// Close sends a close frame after all queued messages, waits up to CloseTimeout for the client's
+	// answer, and ends the connection. It returns at once. Only the first call counts.
 	Close(c Close)
-	// CloseAfter closes when a time has passed, unless it is called again before. 0 takes it back.
+	// CloseAfter closes the connection when d has passed. Another call replaces the time, and 0 removes
+	// it.
 	CloseAfter(d time.Duration, c Close)
-	// StartHeartbeat begins to ping the peer. Only the first call counts.
+
+	// StartHeartbeat begins to ping the client. Only the first call counts.
 	StartHeartbeat(h *Heartbeat)
-	// Spend counts one more message of the peer's, for who finds several in what OnMessage got. It
-	// reports false when that is one too many: then the handler calls Exceed, which closes.
-	AllowMessage() bool
-	CloseRateLimited()
-	// Pong says that the peer answered a ping; false means that none was outstanding.
+	// Pong notes that the client answered a ping. It reports false when no answer was expected.
 	Pong() bool
+
+	// AllowMessage counts one more message against MessageRate, for a handler that finds several in one
+	// frame. When it reports false, the handler calls CloseRateLimited and handles no more.
+	AllowMessage() bool
+	// CloseRateLimited closes the connection because the client sent too many messages.
+	CloseRateLimited()
 }
 
-// Handler is what a protocol makes of one connection. Its methods are called one after another,
-// never at once. OnMessage may block: that slows down its own client only.
+// Handler is a protocol's side of one connection. Its methods are called one after the other, never
+// concurrently, and without a lock of this package.
 type Handler interface {
-	// OnOpen is called just before the handshake is answered: whoever sees the answer can rely on what
-	// it set up. What it sends goes out first.
+	// OnOpen is called before the handshake is answered, so that a client that gets the answer can rely on
+	// what OnOpen set up. The messages that it sends go out first.
 	OnOpen(c Conn)
-	// OnMessage gets a whole message; data belongs to the handler. It is not called after a Close. The
-	// context ends when the connection is given up: whoever waits on its behalf can stop.
+	// OnMessage handles a complete message. It owns data. It may block, which stops reading from this
+	// client only. It is not called after Close. ctx is canceled when the connection ends.
 	OnMessage(ctx context.Context, kind Kind, data []byte)
-	// OnClose is called exactly once, also when the answer to the handshake found nobody.
+	// OnClose is called exactly once, when the connection has ended. It is also called when the handshake
+	// failed after Accept.
 	OnClose(c Close)
 }
 
-// Endpoint is a path where clients of one protocol connect.
+// Endpoint is a path where the clients of one protocol connect.
 type Endpoint struct {
-	// Protocol names it in metrics and logs.
-	Protocol     string
+	// Protocol is the protocol's name in metrics and logs.
+	Protocol string
+	// Subprotocols are the supported values of Sec-WebSocket-Protocol.
 	Subprotocols []string
-	Codes        Codes
-	// Pong is the message that answers a ping, in a protocol that has its own.
+	// Codes are the protocol's closes.
+	Codes Codes
+	// Pong is the text message that answers a ping, in a protocol with pings of its own. It is empty in
+	// others.
 	Pong string
-	// Accept makes the handler of a connection before the handshake is answered. A *Refusal as error
-	// becomes the answer.
+	// Accept returns the handler of a new connection before its handshake is answered. It may block. When
+	// it returns a *Refusal as error, that is the answer; the answer to another error is 500.
 	Accept func(r *http.Request) (Handler, error)
 }
 
-// Refusal is why a handshake is answered with something else than a connection.
+// Refusal says why a handshake is refused, and how.
 type Refusal struct {
+	// Status is the HTTP status.
 	Status int
-	// Reason is its short name in metrics.
+	// Reason is a short name for metrics.
 	Reason string
-	// Message tells the client's developer what to do.
-	Message    string
+	// Message is the body. It tells the client's developer what to do.
+	Message string
+	// RetryAfter becomes the header of that name, rounded up to seconds, unless it is 0.
 	RetryAfter time.Duration
-	// Cookie is set in the answer, to steer the next attempt elsewhere.
+	// Cookie is set in the answer unless it is nil. It can route the next attempt to another gateway.
 	Cookie *http.Cookie
 }
 
+// Error returns the message.
 func (r *Refusal) Error() string { return r.Message }
 
-// Observer counts what happens. Implementations must not block.
+// Observer counts what happens. Its methods must not block and must not call a Conn: some are called
+// with the connection's lock held.
 type Observer interface {
+	// ConnectionAccepted counts an answered handshake.
 	ConnectionAccepted(protocol string)
+	// ConnectionRefused counts a refused handshake by Refusal.Reason, or a pending connection that the
+	// gateway closed.
 	ConnectionRefused(reason string)
+	// ConnectionClosed counts the end of an accepted connection.
 	ConnectionClosed(protocol string, code int)
-	// ClientDropped is a connection that the gateway gave up: slow, heartbeat, rate.
+	// ClientDropped counts a connection that the gateway gave up. reason is slow, heartbeat or rate.
 	ClientDropped(reason string)
+	// MessageReceived counts a message with its length as received, without frame headers.
 	MessageReceived(protocol string, bytes int)
+	// MessagesSent counts frames of any kind, with their length in bytes.
 	MessagesSent(protocol string, messages, bytes int)
-	// MessagesDropped are those that slow clients did not get, by what their channel says.
+	// MessagesDropped counts messages that a slow client did not get, by the policy that allowed this.
 	MessagesDropped(policy DropPolicy, messages int)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// handshakeHead is a head that is accepted, with more lines.
+// handshakeHead returns the head of a valid handshake with additional lines.
 func handshakeHead(lines ...string) string {
 	return strings.Join(append([]string{
 		"GET /ws?channel=a HTTP/1.1", "Host: gateway.example", "Upgrade: websocket", "Connection: Upgrade",
@@ -20,12 +20,13 @@ func handshakeHead(lines ...string) string {
 	}, lines...), "\r\n") + "\r\n\r\n"
 }
 
-// Any bytes may come where a handshake should. What is accepted is one by RFC 6455, section 4.2.1, judged here
-// from the bytes and by another way than the gateway's.
+// FuzzHandshake checks that whatever is accepted is a handshake of RFC 6455 section 4.2.1. It checks the
+// bytes in another way than the gateway.
 func FuzzHandshake(f *testing.F) {
-	for _, lines := range [][]string{
-		nil, {"Origin: https://app.example", "Sec-WebSocket-Protocol: chat, centrifuge-json"}, {"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"},
-		{"Sec-WebSocket-Version: 8"}, {"Content-Length: 1"}, {"Transfer-Encoding: chunked"}, {"X-Forwarded-For: 10.0.0.1, [::1]:80, x"}, {"Connection: keep-alive"}, {" folded: x"}, {"X\x00: y"},
+	for _, lines := range [][]string{nil, {"Origin: https://app.example", "Sec-WebSocket-Protocol: chat, centrifuge-json"},
+		{"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"}, {"Sec-WebSocket-Version: 8"},
+		{"Content-Length: 1"}, {"Transfer-Encoding: chunked"}, {"X-Forwarded-For: 10.0.0.1, [::1]:80, x"},
+		{"Connection: keep-alive"}, {" folded: x"}, {"X\x00: y"},
 	} {
 		f.Add([]byte(handshakeHead(lines...)))
 	}
@@ -36,8 +37,8 @@ func FuzzHandshake(f *testing.F) {
 	require.NoError(f, err)
 	spoken := []string{"centrifuge-json"}
 	f.Fuzz(func(t *testing.T, head []byte) {
-		judged(t, head)
-		r, early, ok := handshakeIn(head)
+		requireActionableRefusal(t, head)
+		r, early, ok := parseHandshake(head)
 		if !ok {
 			return
 		}
@@ -45,13 +46,13 @@ func FuzzHandshake(f *testing.F) {
 		head = head[:len(head)-len(early)]
 		require.True(t, bytes.HasSuffix(head, []byte("\n")), "the head is whole")
 		for i := range head {
-			_, _, ok := handshakeIn(head[:i])
+			_, _, ok := parseHandshake(head[:i])
 			require.False(t, ok, "no part of a head is one: %d bytes of %d", i, len(head))
 		}
 		r.RemoteAddr = "10.1.2.3:4"
 		origins.Allow(r)
 		proxies.ClientIP(r)
-		if chosen := choose(r, spoken); chosen != "" {
+		if chosen := chooseSubprotocol(r, spoken); chosen != "" {
 			require.Contains(t, spoken, chosen)
 			require.Contains(t, string(head), chosen)
 		}
@@ -65,31 +66,32 @@ func FuzzHandshake(f *testing.F) {
 		require.NoError(t, err, "item 5")
 		require.Len(t, key, 16, "item 5")
 		require.Equal(t, []string{"13"}, lines["sec-websocket-version"], "item 6")
-		require.False(t, slices.ContainsFunc(lines["content-length"], func(n string) bool { return strings.Trim(n, "0") != "" }), "no body")
+		require.False(t,
+			slices.ContainsFunc(lines["content-length"], func(n string) bool { return strings.Trim(n, "0") != "" }), "no body")
 		require.Empty(t, lines["transfer-encoding"], "no body")
-		if _, early, ok := handshakeIn(head); ok {
-			require.Len(t, lines["host"], 1, "item 2: no HTTP server stands behind the front")
+		if _, early, ok := parseHandshake(head); ok {
+			require.Len(t, lines["host"], 1, "item 2: no HTTP server checks this")
 			_, rest, _ := bytes.Cut(head, []byte("\r\n\r\n"))
 			require.Equal(t, string(rest), string(early), "the first frames")
 		}
 	})
 }
 
-// judged holds the answers to whatever an HTTP server would hand on to what a client can act on.
-func judged(t *testing.T, head []byte) {
+// requireActionableRefusal checks that a refusal is a client error with a message.
+func requireActionableRefusal(t *testing.T, head []byte) {
 	t.Helper()
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
 		return
 	}
-	if refusal := wellFormed(r); refusal != nil {
+	if refusal := checkHandshake(r); refusal != nil {
 		require.GreaterOrEqual(t, refusal.Status, 400)
 		require.Less(t, refusal.Status, 500)
 		require.NotEmpty(t, refusal.Message)
 	}
 }
 
-// fields are a head's headers by their names in lower case.
+// fields returns the headers of a head by their names in lower case.
 func fields(head []byte) map[string][]string {
 	out := map[string][]string{}
 	_, rest, _ := strings.Cut(string(head), "\n")

@@ -5,51 +5,56 @@ import (
 	"time"
 )
 
-// Heartbeat is how a silent connection is told from a dead one. It may be shared by connections.
+// Heartbeat says how to find out that a silent client is gone. Connections may share one.
 type Heartbeat struct {
-	Ping     Frame
+	// Ping is the message to send, such as the one that the function Ping returns.
+	Ping Frame
+	// Interval is the time between two pings.
 	Interval time.Duration
-	// Timeout is shorter than Interval.
+	// Timeout is how long the client may take to answer. It is shorter than Interval.
 	Timeout time.Duration
 }
 
-// pulse is a connection's heartbeat: in turn it sends a ping and looks for its answer. Its fields are
-// locked by the connection.
-type pulse struct {
+// heartbeatState is the heartbeat of one connection. It alternates between sending a ping and checking
+// the answer. The connection's lock guards it.
+type heartbeatState struct {
+	// Heartbeat is nil until StartHeartbeat, and again once the connection closes.
 	*Heartbeat
-	// next is when its turn comes, on the wheel's clock.
+	// next is when to ping or to check, on the timing wheel's clock.
 	next time.Duration
-	// sent: the next turn looks for the answer. waiting: there is none yet.
-	sent, waiting bool
+	// pinged reports that the next step checks the answer.
+	pinged bool
+	// awaitingPong reports that the answer has not come yet.
+	awaitingPong bool
 }
 
-// StartHeartbeat implements Conn. The first ping comes at a random moment within the interval:
-// clients that came together must not be pinged together for ever.
+// StartHeartbeat implements Conn. The first ping is sent at a random moment within the interval, so that
+// clients that connected together are not pinged together.
 func (c *conn) StartHeartbeat(h *Heartbeat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ending != nil || c.pulse.Heartbeat != nil {
+	if c.closing != nil || c.heartbeat.Heartbeat != nil {
 		return
 	}
-	c.pulse = pulse{Heartbeat: h, next: c.server.wheel.now() + rand.N(h.Interval)}
+	c.heartbeat = heartbeatState{Heartbeat: h, next: c.server.wheel.now() + rand.N(h.Interval)}
 	c.setTimer()
 }
 
-// beat is the heartbeat's turn, if it is time; the caller holds the lock.
-func (c *conn) beat(now time.Duration) {
-	p := &c.pulse
+// runHeartbeat sends the ping or checks the answer if that is due. The caller holds the lock.
+func (c *conn) runHeartbeat(now time.Duration) {
+	h := &c.heartbeat
 	switch {
-	case p.Heartbeat == nil || now < p.next:
-	case !p.sent:
-		p.sent, p.waiting, p.next = true, true, now+p.Timeout
-		c.push(p.Ping)
-	case p.waiting && c.inbox != nil:
-		// The answer may lie behind a message that waits for the broker. That is not the peer's fault.
-		p.next = now + p.Timeout
-	case p.waiting:
+	case h.Heartbeat == nil || now < h.next:
+	case !h.pinged:
+		h.pinged, h.awaitingPong, h.next = true, true, now+h.Timeout
+		c.send(h.Ping)
+	case h.awaitingPong && c.inbound != nil:
+		// The answer may be unread while the handler is busy, which is not the client's fault.
+		h.next = now + h.Timeout
+	case h.awaitingPong:
 		c.drop(dropHeartbeat, c.endpoint.Codes.NoPong)
 	default:
-		p.sent, p.next = false, now+p.Interval-p.Timeout
+		h.pinged, h.next = false, now+h.Interval-h.Timeout
 	}
 }
 
@@ -57,9 +62,9 @@ func (c *conn) beat(now time.Duration) {
 func (c *conn) Pong() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.pulse.waiting {
+	if !c.heartbeat.awaitingPong {
 		return false
 	}
-	c.pulse.waiting = false
+	c.heartbeat.awaitingPong = false
 	return true
 }

@@ -9,60 +9,73 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type countDrops struct {
+// dropRecorder is an Observer that records why clients are dropped.
+type dropRecorder struct {
 	Observer
 	reasons []string
 }
 
-func (o *countDrops) ClientDropped(reason string) { o.reasons = append(o.reasons, reason) }
+func (o *dropRecorder) ClientDropped(reason string) { o.reasons = append(o.reasons, reason) }
 
-// setBusy is a handler at work.
+// setBusy pretends that a worker handles events.
 func (c *conn) setBusy(busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inbox = nil
+	c.inbound = nil
 	if busy {
-		c.inbox = &inbox{}
+		c.inbound = &inboundQueue{}
 	}
 }
 
 func (c *conn) isClosing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ending != nil
+	return c.closing != nil
 }
 
-// A broker that hangs holds up the reader, and a pong cannot overtake the message it waits for.
-func TestPeerIsNotBlamedForABusyHandler(t *testing.T) {
+// While the handler blocks nothing is read, so a pong may wait behind a message.
+func TestHeartbeatWaitsForABusyHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		observer := &countDrops{}
-		s := NewServer(Options{MaxConnections: 1, MaxQueuedBytes: 1000, CloseTimeout: time.Second, Observer: observer, Logger: slog.New(slog.DiscardHandler)})
+		observer := &dropRecorder{}
+		s := NewServer(Options{
+			MaxConnections: 1,
+			MaxQueuedBytes: 1000,
+			CloseTimeout:   time.Second,
+			Observer:       observer,
+			Logger:         slog.New(slog.DiscardHandler),
+		})
 		defer s.wheel.close()
 		e := &Endpoint{Codes: Codes{NoPong: Close{Code: CodePolicy, Reason: "no pong"}}}
-		beats := func() *conn {
+		newBeating := func() *conn {
 			c := s.newConn(peerIP("127.0.0.1:1"), nil, e)
 			c.StartHeartbeat(&Heartbeat{Ping: Ping(), Interval: 25 * time.Second, Timeout: 8 * time.Second})
 			return c
 		}
-		c, silent := beats(), beats()
+		c, silent := newBeating(), newBeating()
 		c.setBusy(true)
 		time.Sleep(time.Minute)
 		require.True(t, silent.isClosing())
 		require.False(t, c.isClosing())
 		c.setBusy(false)
-		require.True(t, c.Pong(), "read at last")
+		require.True(t, c.Pong(), "the pong is read at last")
 		time.Sleep(8*time.Second + 2*tick)
 		require.False(t, c.isClosing())
 
 		time.Sleep(time.Minute)
-		require.True(t, c.isClosing(), "the next ping was not answered, and nothing held that up")
+		require.True(t, c.isClosing(), "the next ping is not answered, and the handler is idle")
 		require.Equal(t, []string{"heartbeat", "heartbeat"}, observer.reasons)
 	})
 }
 
-func TestConnectionWithADeadlineIsClosed(t *testing.T) {
+func TestCloseAfterClosesInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewServer(Options{MaxConnections: 1, MaxQueuedBytes: 1000, CloseTimeout: time.Second, Observer: &countDrops{}, Logger: slog.New(slog.DiscardHandler)})
+		s := NewServer(Options{
+			MaxConnections: 1,
+			MaxQueuedBytes: 1000,
+			CloseTimeout:   time.Second,
+			Observer:       &dropRecorder{},
+			Logger:         slog.New(slog.DiscardHandler),
+		})
 		defer s.wheel.close()
 		open := func() *conn { return s.newConn(peerIP("127.0.0.1:1"), nil, &Endpoint{}) }
 		late, saved, beating := open(), open(), open()
@@ -76,8 +89,8 @@ func TestConnectionWithADeadlineIsClosed(t *testing.T) {
 		time.Sleep(time.Second + 2*tick)
 		synctest.Wait()
 		require.True(t, late.isClosing())
-		require.Equal(t, Close{3502, "stale"}, late.ending.farewell)
-		require.True(t, beating.isClosing(), "whatever else is due later")
+		require.Equal(t, Close{3502, "stale"}, late.closing.frame)
+		require.True(t, beating.isClosing(), "although the heartbeat is due later")
 		require.False(t, saved.isClosing())
 	})
 }

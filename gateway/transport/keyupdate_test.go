@@ -24,15 +24,15 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// Types of what a record of TLS 1.3 holds.
+// Content types of TLS 1.3 records, RFC 8446 section 5.1.
 const (
 	recordHandshake   = 22
 	recordApplication = 23
 )
 
-// half is one direction of a TLS 1.3 connection, RFC 8446 section 5.2. crypto/tls answers key updates but
-// does not begin them, so the test takes the connection over from it.
-type half struct {
+// recordLayer is one direction of a TLS 1.3 connection, RFC 8446 section 5.2. crypto/tls answers key
+// updates but cannot begin them, so the test takes the connection over from it.
+type recordLayer struct {
 	t      *testing.T
 	suite  uint16
 	secret []byte
@@ -41,14 +41,14 @@ type half struct {
 	seq    uint64
 }
 
-func (h *half) use(secret []byte, seq uint64) {
+func (h *recordLayer) use(secret []byte, seq uint64) {
 	h.t.Helper()
 	h.aead = h.cipher(secret)
 	h.iv, h.secret, h.seq = h.expand(secret, "iv", 12), secret, seq
 }
 
-// cipher is that of the suite, section 9.1. Which one crypto/tls chooses depends on the processor.
-func (h *half) cipher(secret []byte) (aead cipher.AEAD) {
+// cipher returns the cipher of the suite, section 9.1. crypto/tls chooses the suite by the processor.
+func (h *recordLayer) cipher(secret []byte) (aead cipher.AEAD) {
 	h.t.Helper()
 	var err error
 	switch h.suite {
@@ -66,14 +66,14 @@ func (h *half) cipher(secret []byte) (aead cipher.AEAD) {
 	return aead
 }
 
-// update goes on to the next keys, section 7.2.
-func (h *half) update() {
+// update changes to the next keys, section 7.2.
+func (h *recordLayer) update() {
 	h.t.Helper()
 	h.use(h.expand(h.secret, "traffic upd", sha256.Size), 0)
 }
 
 // expand is HKDF-Expand-Label without a context, section 7.1.
-func (h *half) expand(secret []byte, label string, length int) []byte {
+func (h *recordLayer) expand(secret []byte, label string, length int) []byte {
 	h.t.Helper()
 	label = "tls13 " + label
 	info := string(binary.BigEndian.AppendUint16(nil, uint16(length))) + string(rune(len(label))) + label + "\x00"
@@ -82,7 +82,7 @@ func (h *half) expand(secret []byte, label string, length int) []byte {
 	return out
 }
 
-func (h *half) nonce() []byte {
+func (h *recordLayer) nonce() []byte {
 	nonce := bytes.Clone(h.iv)
 	seq := binary.BigEndian.AppendUint64(nil, h.seq)
 	for i := range seq {
@@ -92,13 +92,13 @@ func (h *half) nonce() []byte {
 	return nonce
 }
 
-func (h *half) seal(kind byte, content string) []byte {
+func (h *recordLayer) seal(kind byte, content string) []byte {
 	inner := append([]byte(content), kind)
 	header := binary.BigEndian.AppendUint16([]byte{recordApplication, 3, 3}, uint16(len(inner)+h.aead.Overhead()))
 	return h.aead.Seal(header, h.nonce(), inner, header)
 }
 
-func (h *half) open(r io.Reader) (kind byte, content string) {
+func (h *recordLayer) open(r io.Reader) (kind byte, content string) {
 	h.t.Helper()
 	header := make([]byte, 5)
 	_, err := io.ReadFull(r, header)
@@ -111,18 +111,18 @@ func (h *half) open(r io.Reader) (kind byte, content string) {
 	return inner[len(inner)-1], string(inner[:len(inner)-1])
 }
 
-// A peer may change its keys at any time and ask for the same.
-func TestKeyUpdates(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+// A client may change its keys at any time, and request that the gateway does the same.
+func TestTLSConnHandlesKeyUpdates(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		pair := certtest.New(t, "gateway")
 		server := pair.Server(t)
 		server.SessionTicketsDisabled = true
 		wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.TLSListener(l, server) }
-		_, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return echo(), nil }, wire)
+		_, url := serveBehind(t, wrap, func(*http.Request) (transport.Handler, error) { return echo(), nil }, driver)
 		nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		require.NoError(t, err)
 		defer func() { _ = nc.Close() }()
-		require.NoError(t, nc.SetDeadline(time.Now().Add(patience)))
+		require.NoError(t, nc.SetDeadline(time.Now().Add(waitTimeout)))
 
 		var secrets bytes.Buffer
 		config := certtest.Client(t, pair)
@@ -130,7 +130,7 @@ func TestKeyUpdates(t *testing.T) {
 		c := tls.Client(nc, config)
 		require.NoError(t, c.Handshake())
 		suite := c.ConnectionState().CipherSuite
-		// One record each way.
+		// Exchange one record in each direction.
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		r.Header = handshake()
 		var request bytes.Buffer
@@ -141,7 +141,7 @@ func TestKeyUpdates(t *testing.T) {
 		require.NoError(t, err)
 		require.Positive(t, n)
 
-		in, out := &half{t: t, suite: suite}, &half{t: t, suite: suite}
+		in, out := &recordLayer{t: t, suite: suite}, &recordLayer{t: t, suite: suite}
 		for line := range strings.Lines(secrets.String()) {
 			fields := strings.Fields(line)
 			secret, err := hex.DecodeString(fields[2])
@@ -167,7 +167,7 @@ func TestKeyUpdates(t *testing.T) {
 		}
 		echoed()
 		for range 3 {
-			// With the wish that the gateway does the same.
+			// A key update that requests one of the gateway.
 			send(recordHandshake, "\x18\x00\x00\x01\x01")
 			out.update()
 			kind, content := in.open(nc)
@@ -175,7 +175,7 @@ func TestKeyUpdates(t *testing.T) {
 			require.Equal(t, "\x18\x00\x00\x01\x00", content)
 			in.update()
 			echoed()
-			// Without it, in two records.
+			// A key update without a request, in two records.
 			send(recordHandshake, "\x18\x00")
 			send(recordHandshake, "\x00\x01\x00")
 			out.update()

@@ -7,18 +7,22 @@ import (
 	"strings"
 )
 
-// Origins decides which web pages may connect. Browsers do not apply their same-origin policy to
-// WebSockets, so a gateway that does not check lets any page act with its visitor's cookies.
+// Origins decides which web pages may connect, by the Origin header (RFC 6455 section 10.2). Browsers do
+// not apply their same-origin policy to WebSockets, so without this check any page could connect with its
+// visitor's cookies.
 type Origins struct {
-	all   bool
+	// all allows every origin.
+	all bool
+	// exact holds scheme://host[:port] without a default port.
 	exact map[string]bool
-	// wild holds scheme -> suffixes that begin with a dot.
-	wild map[string][]string
+	// wildcards maps a scheme to host suffixes that begin with a dot.
+	wildcards map[string][]string
 }
 
-// ParseOrigins reads scheme://host[:port], scheme://*.domain[:port] and *.
+// ParseOrigins parses the patterns scheme://host[:port], scheme://*.domain[:port] and *. It returns an
+// error for any other pattern, which the error names.
 func ParseOrigins(patterns []string) (Origins, error) {
-	o := Origins{exact: map[string]bool{}, wild: map[string][]string{}}
+	o := Origins{exact: map[string]bool{}, wildcards: map[string][]string{}}
 	for _, p := range patterns {
 		if p == "*" {
 			o.all = true
@@ -28,12 +32,12 @@ func ParseOrigins(patterns []string) (Origins, error) {
 		if err != nil || !isOrigin(u) {
 			return Origins{}, fmt.Errorf("%q is no origin", p)
 		}
-		domain, wild := strings.CutPrefix(u.Host, "*.")
+		domain, isWildcard := strings.CutPrefix(u.Host, "*.")
 		switch {
 		case strings.Contains(domain, "*") || domain == "":
 			return Origins{}, fmt.Errorf("%q has a * elsewhere than as the first label of the host", p)
-		case wild:
-			o.wild[u.Scheme] = append(o.wild[u.Scheme], "."+withoutDefaultPort(u.Scheme, domain))
+		case isWildcard:
+			o.wildcards[u.Scheme] = append(o.wildcards[u.Scheme], "."+withoutDefaultPort(u.Scheme, domain))
 		default:
 			o.exact[u.Scheme+"://"+withoutDefaultPort(u.Scheme, domain)] = true
 		}
@@ -41,8 +45,9 @@ func ParseOrigins(patterns []string) (Origins, error) {
 	return o, nil
 }
 
-// Allow reports whether a handshake may go on. Without an Origin header the client is no browser,
-// and nobody else's cookies are at stake.
+// Allow reports whether the request's origin may connect. A request without an Origin header is allowed:
+// its client is no browser, so it cannot send another user's cookies. The gateway's own host is always
+// allowed.
 func (o Origins) Allow(r *http.Request) bool {
 	values := r.Header.Values("Origin")
 	if len(values) == 0 || o.all {
@@ -56,13 +61,13 @@ func (o Origins) Allow(r *http.Request) bool {
 		return false
 	}
 	host := withoutDefaultPort(u.Scheme, u.Host)
-	// A proxy may have ended TLS, so which of the two schemes the browser saw is not known here. A page
-	// of any other scheme, such as an extension's, has no host that could be ours.
-	web := u.Scheme == "http" || u.Scheme == "https"
-	if web && host == withoutDefaultPort(u.Scheme, strings.ToLower(r.Host)) || o.exact[u.Scheme+"://"+host] {
+	// A proxy may have ended TLS, so either scheme can be the gateway's own. Pages of other schemes, such
+	// as a browser extension's, are never on the gateway's host.
+	isWeb := u.Scheme == "http" || u.Scheme == "https"
+	if isWeb && host == withoutDefaultPort(u.Scheme, strings.ToLower(r.Host)) || o.exact[u.Scheme+"://"+host] {
 		return true
 	}
-	for _, suffix := range o.wild[u.Scheme] {
+	for _, suffix := range o.wildcards[u.Scheme] {
 		if len(host) > len(suffix) && strings.HasSuffix(host, suffix) {
 			return true
 		}
@@ -70,11 +75,14 @@ func (o Origins) Allow(r *http.Request) bool {
 	return false
 }
 
-// isOrigin reports whether a URL is only a scheme and a host, as browsers write origins.
+// isOrigin reports whether the URL consists of a scheme and a host, as browsers serialize origins
+// (RFC 6454 section 6.1).
 func isOrigin(u *url.URL) bool {
-	return u.Scheme != "" && u.Host != "" && u.User == nil && u.Path == "" && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	isBare := u.User == nil && u.Path == "" && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return isBare && u.Scheme != "" && u.Host != ""
 }
 
+// withoutDefaultPort removes the port that the scheme implies.
 func withoutDefaultPort(scheme, host string) string {
 	switch scheme {
 	case "http", "ws":

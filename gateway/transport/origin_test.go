@@ -9,7 +9,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-func TestOrigins(t *testing.T) {
+func TestOriginsAllow(t *testing.T) {
 	none := []string(nil)
 	cases := []struct {
 		name    string
@@ -44,8 +44,8 @@ func TestOrigins(t *testing.T) {
 		{"wildcard behind a path", []string{"https://*.example.org"}, []string{"https://evil.com/.example.org"}, false},
 		{"wildcard behind a backslash", []string{"https://*.example.org"}, []string{`https://evil.com\.example.org`}, false},
 		{"listed extension", []string{"chrome-extension://abc"}, []string{"chrome-extension://abc"}, true},
-		{"everybody", []string{"*"}, []string{"https://anywhere.example"}, true},
-		{"everybody, opaque too", []string{"*"}, []string{"null"}, true},
+		{"every origin", []string{"*"}, []string{"https://anywhere.example"}, true},
+		{"every origin, opaque too", []string{"*"}, []string{"null"}, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,8 +60,9 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-func TestPatternsThatAreNoOrigins(t *testing.T) {
-	for _, p := range []string{"", "example.com", "https://", "https://a.com/path", "https://a.com?x", "https://u@a.com", "https://a.*.com", "https://*", "https://*."} {
+func TestParseOriginsRefusesOtherPatterns(t *testing.T) {
+	for _, p := range []string{"", "example.com", "https://", "https://a.com/path", "https://a.com?x", "https://u@a.com",
+		"https://a.*.com", "https://*", "https://*."} {
 		_, err := transport.ParseOrigins([]string{p})
 		require.Error(t, err, p)
 	}

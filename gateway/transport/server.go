@@ -11,70 +11,78 @@ import (
 	"github.com/google/uuid"
 )
 
-// Options are what a Server is made of.
+// Options configure a Server.
 type Options struct {
-	MaxConnections      int
+	// MaxConnections is the maximum number of connections. A full server refuses handshakes with 503.
+	MaxConnections int
+	// MaxConnectionsPerIP is the maximum number of connections of one client address; 0 is no limit. A
+	// /64 network of IPv6 counts as one address.
 	MaxConnectionsPerIP int
-	// ConnectRate is how many connections are let in per second; 0 is no limit.
-	ConnectRate     int
+	// ConnectRate is the maximum number of new connections per second; 0 is no limit.
+	ConnectRate int
+	// MaxMessageBytes is the maximum size of a client's message, decompressed.
 	MaxMessageBytes int
-	// MessageRate is how many messages a connection may send per second; 0 is no limit.
-	MessageRate    int
+	// MessageRate is the maximum number of messages per second and connection; 0 is no limit.
+	MessageRate int
+	// MaxQueuedBytes limits what waits to be written to one connection.
 	MaxQueuedBytes int
-	// MaxTotalQueuedBytes bounds what waits for all connections together; 0 is no bound. When it is
-	// reached, a client that has a backlog is treated as if its own queue were full.
+	// MaxTotalQueuedBytes limits what waits for all connections together; 0 is no limit. Above it, each
+	// client with a backlog is treated as if its own queue were full.
 	MaxTotalQueuedBytes int64
-	// HandshakeTimeout is how long a client has for its request. MaxHandshakes is how many may be at it
-	// at once; one more sends away who has been at it for longest.
+	// HandshakeTimeout is how long a client may take to send its first request.
 	HandshakeTimeout time.Duration
-	MaxHandshakes    int
-	// CloseTimeout is how long a peer has to answer a close frame.
+	// MaxHandshakes is the maximum number of connections whose first request is incomplete. One more
+	// evicts the oldest of them.
+	MaxHandshakes int
+	// CloseTimeout is how long a client may take to answer a close frame.
 	CloseTimeout time.Duration
-	// WriteStallTimeout is how long a client may take to read what it asked for, before it gets more of it;
-	// 30 seconds unless it is given.
+	// WriteStallTimeout is how long WaitWritable waits for a client to read. 0 means 30 seconds.
 	WriteStallTimeout time.Duration
-	Origins           Origins
-	Proxies           Proxies
-	// Compression lets clients agree on permessage-deflate, RFC 7692.
+	// Origins are the origins of web pages that may connect.
+	Origins Origins
+	// Proxies are the proxies whose X-Forwarded-For headers are used.
+	Proxies Proxies
+	// Compression allows clients to negotiate permessage-deflate, RFC 7692.
 	Compression bool
-	// Header is part of every answer to a handshake.
+	// Header is part of each response to a handshake.
 	Header http.Header
-	// Admit refuses every handshake while it returns a refusal.
-	Admit    func() *Refusal
+	// Admit refuses all handshakes while its result is not nil. It must not block.
+	Admit func() *Refusal
+	// Observer counts what happens.
 	Observer Observer
 	Logger   *slog.Logger
-	// NewID names connections; random by default.
+	// NewID returns the ID of a new connection. nil means random IDs.
 	NewID func() uuid.UUID
-	// Changed is called after a connection ended. It must not block.
+	// Changed is called after each end of a connection. It must not block.
 	Changed func()
-	// Blocking drives every connection with goroutines, also where an event loop could.
+	// Blocking drives every connection by goroutines, even where an event loop is available.
 	Blocking bool
 }
 
-// Server is all connections of a gateway.
+// Server holds all WebSocket connections of a gateway.
 type Server struct {
-	options   Options
-	admission *admission
-	turnstile *turnstile
-	loops     loops
-	wheel     *wheel
-	crew      *crew
-	// base is what messages are handled in: nobody's request.
+	options        Options
+	admission      *admission
+	connectLimiter *connectRateLimiter
+	loops          eventLoops
+	wheel          *timingWheel
+	workers        *workerPool
+	// base is the parent of the handlers' contexts. It is never canceled.
 	base   context.Context
 	budget budget
-	// open counts what conns holds.
+	// open counts the connections in conns.
 	open sync.WaitGroup
-
-	// remaining counts the connections that nobody has begun to close.
+	// remaining counts the connections that are not closing.
 	remaining atomic.Int64
 
+	// mu guards the fields below.
 	mu    sync.Mutex
 	conns map[*conn]struct{}
-	// closed: nobody is let in any more.
+	// closed reports that no connection is accepted any more.
 	closed bool
 }
 
-// NewServer returns a server without connections; Endpoint lets them in.
+// NewServer starts a server without connections. The caller must call Close.
 func NewServer(o Options) *Server {
 	if o.NewID == nil {
 		o.NewID = uuid.New
@@ -83,12 +91,19 @@ func NewServer(o Options) *Server {
 		o.WriteStallTimeout = defaultWriteStallTimeout
 	}
 	return &Server{
-		options: o, base: context.Background(), admission: newAdmission(o.MaxConnections, o.MaxConnectionsPerIP), turnstile: newTurnstile(o.ConnectRate),
-		wheel: newWheel(), crew: newCrew(), budget: budget{max: o.MaxTotalQueuedBytes}, conns: map[*conn]struct{}{},
+		options:        o,
+		base:           context.Background(),
+		admission:      newAdmission(o.MaxConnections, o.MaxConnectionsPerIP),
+		connectLimiter: newConnectRateLimiter(o.ConnectRate),
+		wheel:          newTimingWheel(),
+		workers:        newWorkerPool(),
+		budget:         budget{max: o.MaxTotalQueuedBytes},
+		conns:          map[*conn]struct{}{},
 	}
 }
 
-// Close ends every connection that is left and what drives them. Nobody is let in any more.
+// Close aborts all connections, waits for their ends, and stops the server's goroutines. Listeners must
+// be closed before.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -97,10 +112,10 @@ func (s *Server) Close() {
 	s.open.Wait()
 	s.loops.close()
 	s.wheel.close()
-	s.crew.close()
+	s.workers.close()
 }
 
-// add reports false when the server is closed.
+// add adds a connection. It reports false when the server is closed.
 func (s *Server) add(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +128,8 @@ func (s *Server) add(c *conn) bool {
 	return true
 }
 
-// remove frees the slot first: who sees that there are fewer connections can rely on the room.
+// remove removes a connection that ended. It frees the slot first, so that a new connection fits as soon
+// as Open counts one less.
 func (s *Server) remove(c *conn) {
 	s.admission.release(c.ip)
 	s.mu.Lock()
@@ -123,25 +139,26 @@ func (s *Server) remove(c *conn) {
 	s.open.Done()
 }
 
-// Limit is how many connections the server holds at most.
+// Limit returns the maximum number of connections.
 func (s *Server) Limit() int { return s.options.MaxConnections }
 
-// Open counts the connections that hold a socket, closing ones included.
+// Open returns the number of connections, those that are closing included.
 func (s *Server) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
 }
 
-// QueuedBytes is the memory of what waits to be written; a message that waits for many counts once.
+// QueuedBytes returns the memory of all outbound queues in bytes. A message that waits in several queues
+// counts once.
 func (s *Server) QueuedBytes() int64 { return s.budget.used.Load() }
 
-// Remaining counts the connections that nobody has begun to close.
+// Remaining returns the number of connections that are not closing.
 func (s *Server) Remaining() int { return int(s.remaining.Load()) }
 
-// CloseSome begins to close up to n connections with their protocol's code for a drain, and
-// returns how many it found. It waits for none of them. A map's order is random, which is what a
-// drain wants: neighbours in time are not closed together.
+// CloseSome begins to close up to n connections with their protocol's code for a drain, and returns how
+// many. It does not wait for their ends. The order is random, so that clients that connected together are
+// not closed together.
 func (s *Server) CloseSome(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +168,7 @@ func (s *Server) CloseSome(n int) int {
 			break
 		}
 		c.mu.Lock()
-		if c.close(c.endpoint.Codes.Drain) {
+		if c.startClose(c.endpoint.Codes.Drain) {
 			closed++
 		}
 		c.mu.Unlock()
@@ -159,14 +176,15 @@ func (s *Server) CloseSome(n int) int {
 	return closed
 }
 
-// Abort ends every connection without another word.
+// Abort ends all connections without a closing handshake.
 func (s *Server) Abort() {
 	for _, c := range s.snapshot() {
 		c.abort()
 	}
 }
 
-// Each calls f for connections until it returns false.
+// Each calls f for each connection until f returns false. f may be called for a connection that has ended
+// meanwhile.
 func (s *Server) Each(f func(protocol string, c Conn, h Handler) bool) {
 	for _, c := range s.snapshot() {
 		if !f(c.endpoint.Protocol, c, c.handler) {
@@ -175,6 +193,7 @@ func (s *Server) Each(f func(protocol string, c Conn, h Handler) bool) {
 	}
 }
 
+// snapshot returns the current connections.
 func (s *Server) snapshot() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()

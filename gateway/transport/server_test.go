@@ -25,55 +25,58 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const waitTimeout = 10 * time.Second
 
-// observer counts nothing.
-type observer struct{}
+// discardObserver is an Observer that counts nothing.
+type discardObserver struct{}
 
-func (observer) ConnectionAccepted(string)                 {}
-func (observer) ConnectionRefused(string)                  {}
-func (observer) ConnectionClosed(string, int)              {}
-func (observer) ClientDropped(string)                      {}
-func (observer) MessageReceived(string, int)               {}
-func (observer) MessagesSent(string, int, int)             {}
-func (observer) MessagesDropped(transport.DropPolicy, int) {}
+func (discardObserver) ConnectionAccepted(string)                 {}
+func (discardObserver) ConnectionRefused(string)                  {}
+func (discardObserver) ConnectionClosed(string, int)              {}
+func (discardObserver) ClientDropped(string)                      {}
+func (discardObserver) MessageReceived(string, int)               {}
+func (discardObserver) MessagesSent(string, int, int)             {}
+func (discardObserver) MessagesDropped(transport.DropPolicy, int) {}
 
-// handler does what a test says.
-type handler struct {
+// testHandler is a Handler with a test's functions.
+type testHandler struct {
 	open    func(transport.Conn)
 	message func(transport.Kind, []byte)
 	closed  chan transport.Close
 }
 
-func (h *handler) OnOpen(c transport.Conn) {
+func (h *testHandler) OnOpen(c transport.Conn) {
 	if h.open != nil {
 		h.open(c)
 	}
 }
 
-func (h *handler) OnMessage(_ context.Context, k transport.Kind, data []byte) {
+func (h *testHandler) OnMessage(_ context.Context, k transport.Kind, data []byte) {
 	if h.message != nil {
 		h.message(k, data)
 	}
 }
 
-func (h *handler) OnClose(c transport.Close) { h.closed <- c }
+func (h *testHandler) OnClose(c transport.Close) { h.closed <- c }
 
-func newHandler() *handler { return &handler{closed: make(chan transport.Close, 2)} }
+func newTestHandler() *testHandler { return &testHandler{closed: make(chan transport.Close, 2)} }
 
-// serve runs a server whose only endpoint makes the given handler.
-func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error), change ...func(*transport.Options)) (s *transport.Server, url string) {
+// serve runs a server with one endpoint.
+func serve(t *testing.T, accept func(*http.Request) (transport.Handler, error),
+	change ...func(*transport.Options)) (s *transport.Server, url string) {
 	t.Helper()
 	return serveBehind(t, func(_ *transport.Server, l net.Listener) net.Listener { return l }, accept, change...)
 }
 
-// serveBehind is serve with something between the server and its listener.
-func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Listener, accept func(*http.Request) (transport.Handler, error), change ...func(*transport.Options)) (s *transport.Server, url string) {
+// serveBehind is serve with a wrapped listener.
+func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Listener,
+	accept func(*http.Request) (transport.Handler, error),
+	change ...func(*transport.Options)) (s *transport.Server, url string) {
 	t.Helper()
 	o := transport.Options{
 		MaxConnections: 1, MaxMessageBytes: 1000, MaxQueuedBytes: 1 << 20,
-		HandshakeTimeout: patience, MaxHandshakes: 10, CloseTimeout: time.Second,
-		Admit: func() *transport.Refusal { return nil }, Observer: observer{},
+		HandshakeTimeout: waitTimeout, MaxHandshakes: 10, CloseTimeout: time.Second,
+		Admit: func() *transport.Refusal { return nil }, Observer: discardObserver{},
 		Logger: slog.New(slog.DiscardHandler), Changed: func() {},
 	}
 	for _, c := range change {
@@ -98,15 +101,15 @@ func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Li
 	web.Start()
 	t.Cleanup(func() {
 		s.CloseSome(s.Open())
-		require.Eventually(t, func() bool { return s.Open() == 0 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return s.Open() == 0 }, waitTimeout, time.Millisecond)
 		web.Close()
 		s.Close()
 	})
 	return s, web.URL
 }
 
-// onEveryWire runs a test on each way to drive a connection.
-func onEveryWire(t *testing.T, test func(t *testing.T, wire func(*transport.Options))) {
+// onEveryDriver runs a test with each kind of driver.
+func onEveryDriver(t *testing.T, test func(t *testing.T, driver func(*transport.Options))) {
 	t.Helper()
 	for name, blocking := range map[string]bool{"event loop": false, "goroutines": true} {
 		t.Run(name, func(t *testing.T) {
@@ -124,45 +127,54 @@ func dial(t *testing.T, url string) *websocket.Conn {
 	return c
 }
 
-func TestHandlerOfAFailedHandshakeIsClosedAndItsSlotFree(t *testing.T) {
-	h := newHandler()
+func TestHandshakeFailureClosesTheHandlerAndFreesTheSlot(t *testing.T) {
+	h := newTestHandler()
 	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
 	endpoint := s.Endpoint(transport.Endpoint{Accept: func(*http.Request) (transport.Handler, error) { return h, nil }})
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	for name, value := range handshake() {
 		r.Header[name] = value
 	}
-	// A recorder has no socket that could be taken over.
+	// A ResponseRecorder has no socket to take over.
 	endpoint.ServeHTTP(httptest.NewRecorder(), r)
 	require.Equal(t, transport.CodeAbnormal, (<-h.closed).Code)
 	dial(t, url)
 	require.Empty(t, h.closed, "once")
 }
 
-// handshake is the header of a client's first request.
+// handshake returns the header of a client's first request.
 func handshake() http.Header {
 	h := http.Header{}
-	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+	for name, value := range map[string]string{
+		"Connection":            "Upgrade",
+		"Upgrade":               "websocket",
+		"Sec-WebSocket-Version": "13",
+		"Sec-WebSocket-Key":     "dGhlIHNhbXBsZSBub25jZQ==",
+	} {
 		h.Set(name, value)
 	}
 	return h
 }
 
-func TestMalformedHandshakeIsRefusedBeforeAnythingIsSpentOnIt(t *testing.T) {
+func TestHandshakeIsRefusedIfMalformed(t *testing.T) {
 	cases := map[string]struct {
 		change func(*http.Request)
 		status int
 		says   string
 	}{
-		"method":       {func(r *http.Request) { r.Method = http.MethodPut }, http.StatusMethodNotAllowed, "GET"},
-		"upgrade":      {func(r *http.Request) { r.Header.Set("Upgrade", "h2c") }, http.StatusUpgradeRequired, "WebSocket"},
-		"connection":   {func(r *http.Request) { r.Header.Set("Connection", "keep-alive") }, http.StatusUpgradeRequired, "WebSocket"},
-		"version":      {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest, "13"},
-		"no version":   {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Version") }, http.StatusBadRequest, "13"},
-		"no key":       {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, http.StatusBadRequest, "Key"},
-		"short key":    {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "c2hvcnQ=") }, http.StatusBadRequest, "Key"},
-		"key is no64":  {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "not base64 at all, sir!!") }, http.StatusBadRequest, "Key"},
-		"two keys":     {func(r *http.Request) { r.Header.Add("Sec-WebSocket-Key", r.Header.Get("Sec-WebSocket-Key")) }, http.StatusBadRequest, "Key"},
+		"method":  {func(r *http.Request) { r.Method = http.MethodPut }, http.StatusMethodNotAllowed, "GET"},
+		"upgrade": {func(r *http.Request) { r.Header.Set("Upgrade", "h2c") }, http.StatusUpgradeRequired, "WebSocket"},
+		"connection": {func(r *http.Request) { r.Header.Set("Connection", "keep-alive") }, http.StatusUpgradeRequired,
+			"WebSocket"},
+		"version":    {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest, "13"},
+		"no version": {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Version") }, http.StatusBadRequest, "13"},
+		"no key":     {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, http.StatusBadRequest, "Key"},
+		"short key": {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "c2hvcnQ=") }, http.StatusBadRequest,
+			"Key"},
+		"key is no64": {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "not base64 at all, sir!!") },
+			http.StatusBadRequest, "Key"},
+		"two keys": {func(r *http.Request) { r.Header.Add("Sec-WebSocket-Key", r.Header.Get("Sec-WebSocket-Key")) },
+			http.StatusBadRequest, "Key"},
 		"HTTP/1.0":     {func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 }, http.StatusBadRequest, "HTTP/1.1"},
 		"HTTP/2":       {func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 2, 0 }, http.StatusBadRequest, "HTTP/1.1"},
 		"with a body":  {func(r *http.Request) { r.ContentLength = 5 }, http.StatusBadRequest, "body"},
@@ -182,7 +194,7 @@ func TestMalformedHandshakeIsRefusedBeforeAnythingIsSpentOnIt(t *testing.T) {
 	}
 }
 
-func TestRefusedByTheProtocol(t *testing.T) {
+func TestHandshakeIsRefusedIfAcceptFails(t *testing.T) {
 	fail := errors.New("disk on fire")
 	_, url := serve(t, func(*http.Request) (transport.Handler, error) { return nil, fail })
 	for range 3 {
@@ -193,37 +205,37 @@ func TestRefusedByTheProtocol(t *testing.T) {
 	}
 }
 
-func TestBugMetByOneMessageEndsOneConnection(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
+func TestHandlerPanicEndsOneConnection(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
 		h.message = func(_ transport.Kind, data []byte) { panic(string(data)) }
-		log := &logbook{}
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire, log.keep)
+		log := &logRecorder{}
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver, log.keep)
 		c := dial(t, url)
 		require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("5ecre7")))
 		_, _, err := c.Read(t.Context())
 		require.Equal(t, websocket.StatusInternalError, websocket.CloseStatus(err))
 		require.Equal(t, 1011, (<-h.closed).Code)
-		log.tellsOfABugWithout(t, "5ecre7")
+		log.requirePanicWithout(t, "5ecre7")
 	})
 }
 
-// logbook is a log that a test reads.
-type logbook struct {
+// logRecorder records a log.
+type logRecorder struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (l *logbook) keep(o *transport.Options) { o.Logger = slog.New(slog.NewTextHandler(l, nil)) }
+func (l *logRecorder) keep(o *transport.Options) { o.Logger = slog.New(slog.NewTextHandler(l, nil)) }
 
 // Write takes an entry.
-func (l *logbook) Write(p []byte) (int, error) {
+func (l *logRecorder) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logbook) tellsOfABugWithout(t *testing.T, value string) {
+func (l *logRecorder) requirePanicWithout(t *testing.T, value string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -232,9 +244,9 @@ func (l *logbook) tellsOfABugWithout(t *testing.T, value string) {
 	require.NotContains(t, l.text.String(), value)
 }
 
-func TestEverythingQueuedGoesOutBeforeTheClose(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
+func TestCloseFollowsEverythingQueued(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
 		var conn atomic.Value
 		h.open = func(c transport.Conn) {
 			conn.Store(c)
@@ -245,7 +257,7 @@ func TestEverythingQueuedGoesOutBeforeTheClose(t *testing.T) {
 			c.Close(transport.Close{Code: 4001, Reason: "second"})
 			require.False(t, c.Send(transport.NewFrame(transport.Text, []byte("late"))))
 		}
-		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		c := dial(t, url)
 		for range 100 {
 			_, data, err := c.Read(t.Context())
@@ -260,13 +272,13 @@ func TestEverythingQueuedGoesOutBeforeTheClose(t *testing.T) {
 	})
 }
 
-func TestMessagesAreNotHandledAfterAClose(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
+func TestCloseEndsTheHandlingOfMessages(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
 		var handled atomic.Int32
 		h.open = func(c transport.Conn) { c.Close(transport.Close{Code: 4000}) }
 		h.message = func(transport.Kind, []byte) { handled.Add(1) }
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		c := dial(t, url)
 		for range 10 {
 			_ = c.Write(t.Context(), websocket.MessageText, []byte("x"))
@@ -278,24 +290,24 @@ func TestMessagesAreNotHandledAfterAClose(t *testing.T) {
 	})
 }
 
-func TestCloseSomeClosesSo(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
-		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+func TestCloseSomeClosesWithTheDrainCode(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
+		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		c := dial(t, url)
-		require.Eventually(t, func() bool { return s.Remaining() == 1 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return s.Remaining() == 1 }, waitTimeout, time.Millisecond)
 		require.Zero(t, s.CloseSome(0))
 		require.Equal(t, 1, s.CloseSome(5))
-		require.Zero(t, s.CloseSome(5), "nobody is asked twice")
+		require.Zero(t, s.CloseSome(5), "no connection is closed twice")
 		require.Zero(t, s.Remaining())
 		_, _, err := c.Read(t.Context())
 		require.True(t, strings.HasSuffix(err.Error(), `reason = "restart"`), err)
 	})
 }
 
-// Who sees the handshake's answer can rely on what OnOpen set up, such as its subscriptions.
+// A client that gets the response can rely on what OnOpen set up, such as its subscriptions.
 func TestHandshakeIsAnsweredAfterOnOpen(t *testing.T) {
-	h := newHandler()
+	h := newTestHandler()
 	entered, release := make(chan struct{}), make(chan struct{})
 	h.open = func(transport.Conn) {
 		close(entered)
@@ -322,9 +334,9 @@ func TestHandshakeIsAnsweredAfterOnOpen(t *testing.T) {
 	}
 }
 
-// A drain that finds nobody is over at once. Whoever was half in by then would be left behind.
-func TestHandshakeUnderWayWhenTheDoorClosesIsRefused(t *testing.T) {
-	h := newHandler()
+// A drain that finds no connection is over at once, so a handshake that began before must be refused.
+func TestHandshakeDuringWhichADrainBeginsIsRefused(t *testing.T) {
+	h := newTestHandler()
 	var shut atomic.Bool
 	opened := false
 	h.open = func(transport.Conn) { opened = true }
@@ -349,18 +361,19 @@ func TestHandshakeUnderWayWhenTheDoorClosesIsRefused(t *testing.T) {
 	require.Zero(t, s.Remaining())
 }
 
-// A gateway that refuses many must not run out of file descriptors for it.
-func TestRefusedClientsAreDisconnected(t *testing.T) {
+// A gateway that refuses many clients must not run out of file descriptors.
+func TestRefusalDisconnectsTheClient(t *testing.T) {
 	_, url := serve(t, func(*http.Request) (transport.Handler, error) {
 		return nil, &transport.Refusal{Status: http.StatusServiceUnavailable, Message: "no"}
 	})
 	for status, handshake := range map[int]string{
-		http.StatusServiceUnavailable: "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-		http.StatusUpgradeRequired:    "",
+		http.StatusServiceUnavailable: "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+		http.StatusUpgradeRequired: "",
 	} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		require.NoError(t, err)
-		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
 		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+handshake+"\r\n")
 		require.NoError(t, err)
 		answer, err := io.ReadAll(conn)
@@ -370,16 +383,16 @@ func TestRefusedClientsAreDisconnected(t *testing.T) {
 	}
 }
 
-// A message that is there when the peer closes counts, however fast the close follows.
-func TestMessagesBeforeTheCloseAreHandled(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
+// A message before the client's close frame is handled, however soon the close frame follows.
+func TestConnHandlesMessagesBeforeTheClose(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
 		var got []string
 		h.message = func(_ transport.Kind, data []byte) {
 			time.Sleep(time.Millisecond)
 			got = append(got, string(data))
 		}
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		c := dial(t, url)
 		want := make([]string, 0, 20)
 		for i := range cap(want) {
@@ -392,16 +405,17 @@ func TestMessagesBeforeTheCloseAreHandled(t *testing.T) {
 	})
 }
 
-// What the socket does not take at once goes out when it can, whole and in order.
-func TestMoreThanTheSocketHolds(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+// What does not fit into the send buffer is written later, completely and in order.
+func TestConnWritesMoreThanTheSendBuffer(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		const frames, length = 400, 100_000
-		h := newHandler()
+		h := newTestHandler()
 		opened := make(chan transport.Conn, 1)
 		h.open = func(c transport.Conn) { opened <- c }
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire, func(o *transport.Options) {
-			o.MaxQueuedBytes = 2 * frames * length
-		})
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver,
+			func(o *transport.Options) {
+				o.MaxQueuedBytes = 2 * frames * length
+			})
 		c := dial(t, url)
 		c.SetReadLimit(-1)
 		conn := <-opened
@@ -418,21 +432,21 @@ func TestMoreThanTheSocketHolds(t *testing.T) {
 			require.Equal(t, byte(i), data[0])
 			require.Equal(t, byte(i), data[length-1])
 		}
-		require.Eventually(t, func() bool { return conn.QueuedBytes() == 0 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return conn.QueuedBytes() == 0 }, waitTimeout, time.Millisecond)
 	})
 }
 
-// A handler that does not keep up holds up its own client: the gateway stops to read.
-func TestWhoIsNotHandledIsNotRead(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		h := newHandler()
+// The gateway stops reading from a client whose handler does not keep up.
+func TestConnPausesReadingWhileTheHandlerBlocks(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := newTestHandler()
 		release := make(chan struct{})
 		var handled atomic.Int32
 		h.message = func(transport.Kind, []byte) {
 			<-release
 			handled.Add(1)
 		}
-		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, wire)
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		require.NoError(t, err)
 		defer func() { require.NoError(t, conn.Close()) }()
@@ -453,24 +467,24 @@ func TestWhoIsNotHandledIsNotRead(t *testing.T) {
 				break
 			}
 			require.NoError(t, err)
-			require.Less(t, sent, 64<<20, "somebody reads on")
+			require.Less(t, sent, 64<<20, "the gateway reads on")
 		}
 		close(release)
 		whole := int32(sent / len(message))
-		require.Eventually(t, func() bool { return handled.Load() == whole }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return handled.Load() == whole }, waitTimeout, time.Millisecond)
 	})
 }
 
-// A ping of the peer is answered at once, with what it held.
-func TestPingsAreAnswered(t *testing.T) {
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
-		_, url := echoing(t, wire)
+// A ping is answered at once, with its payload.
+func TestConnAnswersPings(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		_, url := serveEcho(t, driver)
 		p := connect(t, url)
-		p.say(upgrade)
-		status, _ := p.hear()
+		p.write(upgrade)
+		status, _ := p.readResponse()
 		require.Equal(t, http.StatusSwitchingProtocols, status)
 		for range 3 {
-			p.say("\x89\x82\x00\x00\x00\x00hi")
+			p.write("\x89\x82\x00\x00\x00\x00hi")
 			pong := make([]byte, 4)
 			_, err := io.ReadFull(p.in, pong)
 			require.NoError(t, err)

@@ -22,36 +22,37 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// secured is a server that speaks TLS, with a client's way to it.
-type secured struct {
+// tlsServer is a server behind TLS, with what a client needs to connect.
+type tlsServer struct {
 	*transport.Server
 	address string
 	config  *tls.Config
 	http    *http.Client
 }
 
-// onEverySecureWire runs a test with each version of TLS on each way to drive a connection.
-func onEverySecureWire(t *testing.T, test func(t *testing.T, serve func(h func() *handler, change ...func(*transport.Options)) secured)) {
+// onEveryTLSDriver runs a test with each version of TLS and each kind of driver.
+func onEveryTLSDriver(t *testing.T,
+	test func(t *testing.T, serve func(h func() *testHandler, change ...func(*transport.Options)) tlsServer)) {
 	t.Helper()
 	pair := certtest.New(t, "gateway")
-	onEveryWire(t, func(t *testing.T, wire func(*transport.Options)) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(tls.VersionName(version), func(t *testing.T) {
 				config := certtest.Client(t, pair)
 				config.MinVersion, config.MaxVersion = version, version
-				test(t, func(h func() *handler, change ...func(*transport.Options)) secured {
+				test(t, func(h func() *testHandler, change ...func(*transport.Options)) tlsServer {
 					wrap := func(s *transport.Server, l net.Listener) net.Listener { return s.TLSListener(l, pair.Server(t)) }
 					accept := func(*http.Request) (transport.Handler, error) { return h(), nil }
-					s, url := serveBehind(t, wrap, accept, append(change, wire)...)
+					s, url := serveBehind(t, wrap, accept, append(change, driver)...)
 					web := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
-					return secured{s, strings.TrimPrefix(url, "http://"), config, &http.Client{Transport: web}}
+					return tlsServer{s, strings.TrimPrefix(url, "http://"), config, &http.Client{Transport: web}}
 				})
 			})
 		}
 	})
 }
 
-func (s secured) dial(t *testing.T) *websocket.Conn {
+func (s tlsServer) dial(t *testing.T) *websocket.Conn {
 	t.Helper()
 	c, _, err := websocket.Dial(t.Context(), "wss://"+s.address, &websocket.DialOptions{HTTPClient: s.http})
 	require.NoError(t, err)
@@ -60,12 +61,12 @@ func (s secured) dial(t *testing.T) *websocket.Conn {
 	return c
 }
 
-// raw is a client that shakes hands and then sends bytes of the test's choice.
-func (s secured) raw(t *testing.T, nc net.Conn) talker {
+// raw returns a connected client that sends and receives bytes.
+func (s tlsServer) raw(t *testing.T, nc net.Conn) frameClient {
 	t.Helper()
 	c := tls.Client(nc, s.config)
 	t.Cleanup(func() { _ = c.Close() })
-	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(waitTimeout)))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.address, nil)
 	r.Header = handshake()
 	require.NoError(t, r.Write(c))
@@ -73,20 +74,20 @@ func (s secured) raw(t *testing.T, nc net.Conn) talker {
 	response, err := http.ReadResponse(in, r)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
-	return talker{c, in, t}
+	return frameClient{c, in, t}
 }
 
-func (s secured) tcp(t *testing.T) net.Conn {
+func (s tlsServer) tcp(t *testing.T) net.Conn {
 	t.Helper()
 	nc, err := net.Dial("tcp", s.address)
 	require.NoError(t, err)
 	return nc
 }
 
-func one(h *handler) func() *handler { return func() *handler { return h } }
+func one(h *testHandler) func() *testHandler { return func() *testHandler { return h } }
 
-func TestSecureMessagesThereAndBack(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+func TestTLSConnEchoes(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
 		c := serve(echo, compressed).dial(t)
 		for _, n := range []int{0, 1, 125, 16_383, 16_384, 16_385, 100_000} {
 			content := strings.Repeat("x", n)
@@ -99,9 +100,9 @@ func TestSecureMessagesThereAndBack(t *testing.T) {
 	})
 }
 
-func TestSecureMessagesBeforeTheCloseAreHandled(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
-		h := newHandler()
+func TestTLSConnHandlesMessagesBeforeTheClose(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
+		h := newTestHandler()
 		var got []string
 		h.message = func(_ transport.Kind, data []byte) { got = append(got, string(data)) }
 		c := serve(one(h)).dial(t)
@@ -116,11 +117,11 @@ func TestSecureMessagesBeforeTheCloseAreHandled(t *testing.T) {
 	})
 }
 
-// What the socket does not take at once goes out when it can, whole and in order.
-func TestMoreThanTheSecureSocketHolds(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+// What does not fit into the send buffer is written later, completely and in order.
+func TestTLSConnWritesMoreThanTheSendBuffer(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
 		const frames, length = 200, 100_000
-		h := newHandler()
+		h := newTestHandler()
 		opened := make(chan transport.Conn, 1)
 		h.open = func(c transport.Conn) { opened <- c }
 		c := serve(one(h), func(o *transport.Options) { o.MaxQueuedBytes = 2 * frames * length }).dial(t)
@@ -137,14 +138,14 @@ func TestMoreThanTheSecureSocketHolds(t *testing.T) {
 			require.Len(t, data, length+i)
 			require.Equal(t, []byte{byte(i), byte(i)}, []byte{data[0], data[length-1]})
 		}
-		require.Eventually(t, func() bool { return conn.QueuedBytes() == 0 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return conn.QueuedBytes() == 0 }, waitTimeout, time.Millisecond)
 	})
 }
 
-// A handler that does not keep up holds up its own client: the gateway stops to read.
-func TestWhoIsNotHandledIsNotReadBehindTLS(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
-		h := newHandler()
+// The gateway stops reading from a client whose handler does not keep up.
+func TestTLSConnPausesReadingWhileTheHandlerBlocks(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
+		h := newTestHandler()
 		release := make(chan struct{})
 		var handled atomic.Int32
 		h.message = func(transport.Kind, []byte) {
@@ -157,7 +158,7 @@ func TestWhoIsNotHandledIsNotReadBehindTLS(t *testing.T) {
 		message := append([]byte{0x82, 0x80 | 126, 0x03, 0xE8, 0, 0, 0, 0}, make([]byte, 1000)...)
 		sent := int32(0)
 		for {
-			// A write of TLS that ran out of time cannot be taken up, so the last message may be half there.
+			// A TLS write cannot continue after its timeout, so the last message may be incomplete.
 			require.NoError(t, client.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
 			if _, err := client.Write(message); errors.Is(err, os.ErrDeadlineExceeded) {
 				break
@@ -165,19 +166,19 @@ func TestWhoIsNotHandledIsNotReadBehindTLS(t *testing.T) {
 				require.NoError(t, err)
 			}
 			sent++
-			require.Less(t, sent, int32(64<<10), "somebody reads on")
+			require.Less(t, sent, int32(64<<10), "the gateway reads on")
 		}
 		close(release)
-		require.Eventually(t, func() bool { return handled.Load() >= sent }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return handled.Load() >= sent }, waitTimeout, time.Millisecond)
 		require.NoError(t, nc.Close())
 		<-h.closed
 	})
 }
 
-func TestSecureCloseIsToldBeforeTheEnd(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
-		t.Run("of who breaks the protocol", func(t *testing.T) {
-			h := newHandler()
+func TestTLSConnSendsTheCloseBeforeTheEnd(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
+		t.Run("after a violation", func(t *testing.T) {
+			h := newTestHandler()
 			s := serve(one(h))
 			client := s.raw(t, s.tcp(t))
 			client.frame(0xC1, "")
@@ -185,11 +186,11 @@ func TestSecureCloseIsToldBeforeTheEnd(t *testing.T) {
 			require.NoError(t, client.Close())
 			<-h.closed
 		})
-		t.Run("of a drain", func(t *testing.T) {
-			h := newHandler()
+		t.Run("in a drain", func(t *testing.T) {
+			h := newTestHandler()
 			s := serve(one(h))
 			c := s.dial(t)
-			require.Eventually(t, func() bool { return s.CloseSome(1) == 1 }, patience, time.Millisecond)
+			require.Eventually(t, func() bool { return s.CloseSome(1) == 1 }, waitTimeout, time.Millisecond)
 			_, _, err := c.Read(t.Context())
 			require.Equal(t, websocket.StatusCode(1012), websocket.CloseStatus(err))
 			<-h.closed
@@ -197,17 +198,19 @@ func TestSecureCloseIsToldBeforeTheEnd(t *testing.T) {
 	})
 }
 
-// TLS has a goodbye of its own, and garbage of its own.
-func TestEndOfTheSecureStream(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
-		for name, end := range map[string]func(c talker, nc net.Conn){
-			"close_notify":       func(c talker, _ net.Conn) { require.NoError(t, c.Conn.(*tls.Conn).CloseWrite()) },
-			"without a word":     func(_ talker, nc net.Conn) { require.NoError(t, nc.(*net.TCPConn).CloseWrite()) },
-			"record nobody made": func(_ talker, nc net.Conn) { _, _ = io.WriteString(nc, "\x17\x03\x03\x00\x20"+strings.Repeat("x", 32)) },
-			"no record":          func(_ talker, nc net.Conn) { _, _ = io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n") },
+// The stream may end with close_notify, without it, or with invalid records.
+func TestTLSConnEndsWithTheStream(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
+		for name, end := range map[string]func(c frameClient, nc net.Conn){
+			"close_notify":    func(c frameClient, _ net.Conn) { require.NoError(t, c.Conn.(*tls.Conn).CloseWrite()) },
+			"no close_notify": func(_ frameClient, nc net.Conn) { require.NoError(t, nc.(*net.TCPConn).CloseWrite()) },
+			"forged record": func(_ frameClient, nc net.Conn) {
+				_, _ = io.WriteString(nc, "\x17\x03\x03\x00\x20"+strings.Repeat("x", 32))
+			},
+			"no record": func(_ frameClient, nc net.Conn) { _, _ = io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n") },
 		} {
 			t.Run(name, func(t *testing.T) {
-				h := newHandler()
+				h := newTestHandler()
 				got := make(chan string, 1)
 				h.message = func(_ transport.Kind, data []byte) { got <- string(data) }
 				s := serve(one(h))
@@ -224,10 +227,10 @@ func TestEndOfTheSecureStream(t *testing.T) {
 	})
 }
 
-// shredder sends what is written byte by byte, for some writes in packets of their own.
-type shredder struct{ net.Conn }
+// byteWiseConn writes byte by byte, some of them in packets of their own.
+type byteWiseConn struct{ net.Conn }
 
-func (s shredder) Write(b []byte) (int, error) {
+func (s byteWiseConn) Write(b []byte) (int, error) {
 	for i := range b {
 		if _, err := s.Conn.Write(b[i : i+1]); err != nil {
 			return i, err
@@ -236,10 +239,10 @@ func (s shredder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestSecureRecordsInBits(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
+func TestTLSConnReadsRecordsByteByByte(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
 		s := serve(echo)
-		c := s.raw(t, shredder{s.tcp(t)})
+		c := s.raw(t, byteWiseConn{s.tcp(t)})
 		for i := range 100 {
 			want := "message " + strconv.Itoa(i)
 			c.frame(0x81, want)
@@ -251,18 +254,19 @@ func TestSecureRecordsInBits(t *testing.T) {
 	})
 }
 
-// The handshake and the first frames in one packet: what TLS has read and nobody asked for yet.
-func TestSecureFramesThatFollowTheHandshakeAtOnce(t *testing.T) {
-	onEverySecureWire(t, func(t *testing.T, serve func(func() *handler, ...func(*transport.Options)) secured) {
-		h := newHandler()
+// The handshake and the first frames arrive in one packet, so crypto/tls holds records that nothing has
+// read yet.
+func TestTLSConnReceivesFramesBehindTheHandshake(t *testing.T) {
+	onEveryTLSDriver(t, func(t *testing.T, serve func(func() *testHandler, ...func(*transport.Options)) tlsServer) {
+		h := newTestHandler()
 		got := make(chan string, 10)
 		h.message = func(_ transport.Kind, data []byte) { got <- string(data) }
 		s := serve(one(h))
-		nc := &collector{Conn: s.tcp(t)}
+		nc := &bufferingConn{Conn: s.tcp(t)}
 		c := tls.Client(nc, s.config)
 		defer func() { _ = c.Close() }()
 		require.NoError(t, c.Handshake())
-		nc.collect = true
+		nc.buffering = true
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.address, nil)
 		r.Header = handshake()
 		require.NoError(t, r.Write(c))
@@ -280,15 +284,15 @@ func TestSecureFramesThatFollowTheHandshakeAtOnce(t *testing.T) {
 	})
 }
 
-// collector keeps what is written, to send it together.
-type collector struct {
+// bufferingConn keeps what is written once buffering is set.
+type bufferingConn struct {
 	net.Conn
-	collect bool
-	held    []byte
+	buffering bool
+	held      []byte
 }
 
-func (c *collector) Write(b []byte) (int, error) {
-	if !c.collect {
+func (c *bufferingConn) Write(b []byte) (int, error) {
+	if !c.buffering {
 		return c.Conn.Write(b)
 	}
 	c.held = append(c.held, b...)

@@ -13,8 +13,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// highest is the largest file descriptor of this process.
-func highest(t *testing.T) uint64 {
+// maxOpenFD returns the highest file descriptor of this process.
+func maxOpenFD(t *testing.T) uint64 {
 	t.Helper()
 	// A new file gets the lowest free number: nothing is free below it.
 	var last uint64
@@ -30,38 +30,38 @@ func highest(t *testing.T) uint64 {
 	return last
 }
 
-// Clients that come back together wait for each other, and none is sent away.
-func TestACrowdWaitsAtTheDoor(t *testing.T) {
-	// Who takes longer than this may be sent away.
+// Clients that reconnect together wait for each other, and none is evicted.
+func TestHandshakeListenerLetsACrowdWait(t *testing.T) {
+	// A client that takes longer than this may be evicted.
 	const soon = 200 * time.Millisecond
-	seen := &tally{}
-	_, url := echoing(t, func(o *transport.Options) { o.MaxHandshakes, o.Observer = 3, seen })
+	seen := &limitCounter{}
+	_, url := serveEcho(t, func(o *transport.Options) { o.MaxHandshakes, o.Observer = 3, seen })
 	for tries := 1; ; tries++ {
-		started, before := time.Now(), seen.crowded.Load()
-		crowd := make([]*peer, 0, 20)
+		started, before := time.Now(), seen.evicted.Load()
+		crowd := make([]*rawClient, 0, 20)
 		for range cap(crowd) {
 			crowd = append(crowd, connect(t, url))
 		}
 		for _, p := range crowd {
-			p.say(upgrade + hi)
+			p.write(upgrade + hi)
 		}
 		if time.Since(started) > soon && tries < 10 {
 			continue
 		}
 		for _, p := range crowd {
-			p.echo()
+			p.requireEcho()
 		}
-		require.Equal(t, before, seen.crowded.Load())
+		require.Equal(t, before, seen.evicted.Load())
 		return
 	}
 }
 
-// A process without a free file descriptor lets clients wait, and not for longer than it must.
-func TestClientsWaitForAFileDescriptor(t *testing.T) {
-	_, url := echoing(t)
+// Clients wait while the process has no free file descriptor, and are accepted soon afterwards.
+func TestHandshakeListenerWaitsForAFileDescriptor(t *testing.T) {
+	_, url := serveEcho(t)
 	first := connect(t, url)
-	first.say(upgrade + hi)
-	first.echo()
+	first.write(upgrade + hi)
+	first.requireEcho()
 
 	address, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(url, "http://"))
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestClientsWaitForAFileDescriptor(t *testing.T) {
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
 	// Fill the gaps below, so that the next file would be above the limit.
 	var fillers []int
-	for top := highest(t); ; {
+	for top := maxOpenFD(t); ; {
 		fd, err := unix.Dup(socket)
 		require.NoError(t, err)
 		fillers = append(fillers, fd)
@@ -79,16 +79,17 @@ func TestClientsWaitForAFileDescriptor(t *testing.T) {
 			break
 		}
 	}
-	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fillers[len(fillers)-1]) + 1, Max: limit.Max}))
+	require.NoError(t,
+		unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fillers[len(fillers)-1]) + 1, Max: limit.Max}))
 	err = unix.Connect(socket, &unix.SockaddrInet4{Port: address.Port, Addr: [4]byte{127, 0, 0, 1}})
 	_, writeErr := unix.Write(socket, []byte(upgrade+hi))
-	first.say(hi)
+	first.write(hi)
 	again := make([]byte, 4)
 	_, readErr := first.in.Read(again)
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	require.NoError(t, err)
 	require.NoError(t, writeErr)
-	require.NoError(t, readErr, "whoever is connected is served")
+	require.NoError(t, readErr, "a connected client is served")
 	for _, fd := range fillers {
 		require.NoError(t, unix.Close(fd))
 	}
@@ -97,5 +98,5 @@ func TestClientsWaitForAFileDescriptor(t *testing.T) {
 	conn, err := net.FileConn(file)
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
-	speaker(t, conn).echo()
+	newRawClient(t, conn).requireEcho()
 }
