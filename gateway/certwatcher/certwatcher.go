@@ -1,6 +1,6 @@
-// Package certwatcher serves a certificate from two files, and the new one when they change: whoever
-// renews certificates replaces files and restarts nothing. Connections that are open keep the one that
-// they began with.
+// Package certwatcher serves a TLS certificate from two files, and loads it again when they change, so
+// that a renewed certificate needs no restart. Open connections keep the certificate that they began
+// with. Package gateway uses it for the public port.
 package certwatcher
 
 import (
@@ -13,104 +13,116 @@ import (
 	"time"
 )
 
-// Options are what a Watcher is made of.
+// Options configure a Watcher.
 type Options struct {
-	// CertFile holds the chain in PEM, the server's own certificate first, and KeyFile its private key.
-	CertFile, KeyFile string
-	Logger            *slog.Logger
-	// Failed is called when changed files hold no certificate with its key. It must not block.
+	// CertFile contains the certificate chain in PEM, the server's own certificate first.
+	CertFile string
+	// KeyFile contains the private key of that certificate in PEM.
+	KeyFile string
+	Logger  *slog.Logger
+	// Failed is called when changed files cannot be used. It must not block.
 	Failed func()
 }
 
-// checkInterval is how long changed files may go unnoticed.
+// checkInterval is the shortest time between two checks of the files.
 const checkInterval = time.Second
 
-// Watcher is a certificate that follows its files.
+// Watcher holds the certificate of two files. It checks them during TLS handshakes.
 type Watcher struct {
 	options Options
 	current atomic.Pointer[tls.Certificate]
 
-	// mu is held by the one handshake that looks at the files.
-	mu      sync.Mutex
+	// mu guards the fields below. The handshake that checks the files holds it.
+	mu sync.Mutex
+	// checked is when the files were checked last.
 	checked time.Time
-	seen    identity
+	// seen is the version of the files that was loaded, or could not be loaded.
+	seen version
 }
 
-// New reads the files for the first time. An error names both.
+// New loads the certificate. It returns an error, which names both files, if that fails.
 func New(o Options) (*Watcher, error) {
-	s := &Watcher{options: o, checked: time.Now(), seen: identify(o)}
-	if err := s.load(); err != nil {
+	w := &Watcher{options: o, checked: time.Now(), seen: stat(o)}
+	if err := w.load(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return w, nil
 }
 
-// TLSConfig is the configuration of a server with this certificate, for HTTP/1.1: a WebSocket begins as that.
-func (s *Watcher) TLSConfig() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.get}
-}
-
-// get is called at each handshake. One at a time looks at the files; the others do not wait for it.
-func (s *Watcher) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s.mu.TryLock() {
-		defer s.mu.Unlock()
-		s.check()
+// TLSConfig returns the configuration of a server with the current certificate. It allows HTTP/1.1 only,
+// with which a WebSocket handshake begins.
+func (w *Watcher) TLSConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: w.certificate,
 	}
-	return s.current.Load(), nil
 }
 
-// check loads files that are not what they were. When they cannot be used, the old certificate stays, and
-// the files are looked at again when they have changed once more.
-func (s *Watcher) check() {
-	if time.Since(s.checked) < checkInterval {
+// certificate returns the certificate for a handshake. One handshake at a time checks the files; the
+// others do not wait for it. The error is always nil.
+func (w *Watcher) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if w.mu.TryLock() {
+		defer w.mu.Unlock()
+		w.check()
+	}
+	return w.current.Load(), nil
+}
+
+// check loads the files if they have changed. If that fails, the old certificate stays in use, and the
+// files are not loaded again before they change once more. The caller holds the lock.
+func (w *Watcher) check() {
+	if time.Since(w.checked) < checkInterval {
 		return
 	}
-	s.checked = time.Now()
-	// The identity is from before the reading: what changes meanwhile is found next time.
-	now := identify(s.options)
-	if now.equal(s.seen) {
+	w.checked = time.Now()
+	// Stat before loading: a change during the load is then found by the next check.
+	now := stat(w.options)
+	if now.equal(w.seen) {
 		return
 	}
-	s.seen = now
-	if err := s.load(); err != nil {
-		s.options.Failed()
-		s.options.Logger.Error("certificate not renewed, the old one stays", slog.Any("error", err), s.expiry())
+	w.seen = now
+	if err := w.load(); err != nil {
+		w.options.Failed()
+		w.options.Logger.Error("certificate not renewed, the old one stays", slog.Any("error", err), w.expiry())
 		return
 	}
-	s.options.Logger.Info("certificate renewed", s.expiry())
+	w.options.Logger.Info("certificate renewed", w.expiry())
 }
 
-func (s *Watcher) load() error {
-	pair, err := tls.LoadX509KeyPair(s.options.CertFile, s.options.KeyFile)
+// load reads both files. It returns an error, and keeps the old certificate, when they contain no
+// certificate with its key.
+func (w *Watcher) load() error {
+	pair, err := tls.LoadX509KeyPair(w.options.CertFile, w.options.KeyFile)
 	if err != nil {
-		return fmt.Errorf(
-			"certificate %s with key %s: %w; write a certificate chain and the private key that belongs to it, both in PEM",
-			s.options.CertFile, s.options.KeyFile, err)
+		return fmt.Errorf("certificate %s with key %s: %w; "+
+			"write a certificate chain and the private key that belongs to it, both in PEM",
+			w.options.CertFile, w.options.KeyFile, err)
 	}
-	s.current.Store(&pair)
+	w.current.Store(&pair)
 	return nil
 }
 
-// expiry is when the certificate in use ends.
-func (s *Watcher) expiry() slog.Attr {
-	return slog.Time("expires", s.current.Load().Leaf.NotAfter)
+// expiry returns when the current certificate expires, as a log attribute.
+func (w *Watcher) expiry() slog.Attr {
+	return slog.Time("expires", w.current.Load().Leaf.NotAfter)
 }
 
-// identity tells one version of the files from another, also behind the symbolic links that a mounted
-// Secret swaps. What is not there is nil.
-type identity [2]os.FileInfo
+// version identifies one version of the two files, also behind the symbolic links of a mounted Secret. A
+// missing file is nil.
+type version [2]os.FileInfo
 
-func identify(o Options) (id identity) {
+// stat returns the current version of the files.
+func stat(o Options) (v version) {
 	for i, name := range []string{o.CertFile, o.KeyFile} {
 		if info, err := os.Stat(name); err == nil {
-			id[i] = info
+			v[i] = info
 		}
 	}
-	return id
+	return v
 }
 
-func (id identity) equal(other identity) bool {
-	for i, a := range id {
+// equal reports whether both files are the same and unchanged.
+func (v version) equal(other version) bool {
+	for i, a := range v {
 		b := other[i]
 		switch {
 		case a == nil && b == nil:

@@ -17,7 +17,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
 )
 
-// mount is a directory like a mounted Secret's: its files are links into a version of it.
+// mount is a directory like that of a mounted Secret: its files are links into one version of it.
 type mount struct {
 	t        *testing.T
 	dir      string
@@ -27,7 +27,7 @@ type mount struct {
 func (m *mount) cert() string { return filepath.Join(m.dir, "tls.crt") }
 func (m *mount) key() string  { return filepath.Join(m.dir, "tls.key") }
 
-// put swaps in another version at once, as the kubelet does.
+// put replaces both files at once, as the kubelet does.
 func (m *mount) put(cert, key []byte) {
 	m.t.Helper()
 	m.versions++
@@ -44,16 +44,16 @@ func (m *mount) put(cert, key []byte) {
 	}
 }
 
-// watched is a source with what it says.
-type watched struct {
+// watcherHarness is a watcher with its log.
+type watcherHarness struct {
 	config   *tls.Config
 	failures int
 	log      bytes.Buffer
 }
 
-func open(t *testing.T, m *mount) *watched {
+func open(t *testing.T, m *mount) *watcherHarness {
 	t.Helper()
-	w := &watched{}
+	w := &watcherHarness{}
 	s, err := certwatcher.New(certwatcher.Options{
 		CertFile: m.cert(),
 		KeyFile:  m.key(),
@@ -65,17 +65,17 @@ func open(t *testing.T, m *mount) *watched {
 	return w
 }
 
-// name is whose certificate a client would get.
-func (w *watched) name(t *testing.T) string {
+// name returns the common name of the certificate that a client gets.
+func (w *watcherHarness) name(t *testing.T) string {
 	t.Helper()
 	c, err := w.config.GetCertificate(&tls.ClientHelloInfo{})
 	require.NoError(t, err)
 	return c.Leaf.Subject.CommonName
 }
 
-func (w *watched) says(text string) int { return bytes.Count(w.log.Bytes(), []byte(text)) }
+func (w *watcherHarness) logged(text string) int { return bytes.Count(w.log.Bytes(), []byte(text)) }
 
-func TestCertificateFollowsItsFiles(t *testing.T) {
+func TestWatcherLoadsChangedFiles(t *testing.T) {
 	one, two, three := certtest.New(t, "one"), certtest.New(t, "two"), certtest.New(t, "three")
 	m := &mount{t: t, dir: t.TempDir()}
 	m.put(one.Cert, one.Key)
@@ -83,11 +83,11 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		w := open(t, m)
 		require.Equal(t, "one", w.name(t))
 		m.put(two.Cert, two.Key)
-		require.Equal(t, "one", w.name(t), "nobody looks all the time")
+		require.Equal(t, "one", w.name(t), "the files are checked once a second")
 		time.Sleep(time.Second)
 		require.Equal(t, "two", w.name(t))
 
-		// Replaced one by one, while nobody looks.
+		// Replace one file after the other between two checks.
 		for file, content := range map[string][]byte{m.cert(): three.Cert, m.key(): three.Key} {
 			require.NoError(t, os.WriteFile(file+".new", content, 0o600))
 			require.NoError(t, os.Rename(file+".new", file))
@@ -95,11 +95,11 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, "three", w.name(t))
 		require.Zero(t, w.failures)
-		require.Equal(t, 2, w.says("certificate renewed"))
+		require.Equal(t, 2, w.logged("certificate renewed"))
 	})
 }
 
-func TestBadFilesKeepTheOldCertificate(t *testing.T) {
+func TestWatcherKeepsTheOldCertificateForBadFiles(t *testing.T) {
 	one, two := certtest.New(t, "one"), certtest.New(t, "two")
 	for name, bad := range map[string]func(m *mount){
 		"key of another": func(m *mount) { m.put(two.Cert, one.Key) },
@@ -117,8 +117,8 @@ func TestBadFilesKeepTheOldCertificate(t *testing.T) {
 					time.Sleep(time.Second)
 					require.Equal(t, "one", w.name(t))
 				}
-				require.Equal(t, 1, w.failures, "told once")
-				require.Equal(t, 1, w.says("certificate not renewed"))
+				require.Equal(t, 1, w.failures, "reported once")
+				require.Equal(t, 1, w.logged("certificate not renewed"))
 
 				m.put(two.Cert, two.Key)
 				time.Sleep(time.Second)
@@ -128,7 +128,7 @@ func TestBadFilesKeepTheOldCertificate(t *testing.T) {
 	}
 }
 
-func TestOpenNamesBothFiles(t *testing.T) {
+func TestNewNamesBothFiles(t *testing.T) {
 	one, two := certtest.New(t, "one"), certtest.New(t, "two")
 	m := &mount{t: t, dir: t.TempDir()}
 	for _, c := range []struct {
@@ -147,7 +147,7 @@ func TestOpenNamesBothFiles(t *testing.T) {
 	}
 }
 
-func TestConfiguration(t *testing.T) {
+func TestWatcherTLSConfig(t *testing.T) {
 	one := certtest.New(t, "one")
 	m := &mount{t: t, dir: t.TempDir()}
 	m.put(one.Cert, one.Key)

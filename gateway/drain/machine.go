@@ -1,5 +1,7 @@
-// Package drain takes a gateway out of service without a reconnect storm. One state machine serves
-// preStop, signals and the admin port: serving -> draining -> drained, and back.
+// Package drain takes a gateway out of service without a reconnect storm. Its state machine is the one
+// way to drain: package gateway starts it for preStop, for signals and for the admin port. The states are
+// serving, draining and drained, and an undrain leads back to serving. Pace is the arithmetic of when to
+// close how many connections.
 package drain
 
 import (
@@ -11,80 +13,99 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Connections is the connections that a drain closes.
+// Connections are the connections of the gateway that drains.
 type Connections interface {
-	// Open counts connections, Remaining those that nobody has begun to close.
+	// Open returns the number of connections, those that are closing included.
 	Open() int
+	// Remaining returns the number of connections that are not closing.
 	Remaining() int
-	// CloseSome begins to close up to n and returns how many it found.
+	// CloseSome begins to close up to n connections, and returns how many.
 	CloseSome(n int) int
-	// Abort ends all at once, without a word.
+	// Abort ends all connections without a closing handshake.
 	Abort()
 }
 
-// Options are what a Machine is made of.
+// Options configure a Machine.
 type Options struct {
-	Timeout          time.Duration
+	// Timeout is the duration of a drain, the propagation delay included.
+	Timeout time.Duration
+	// PropagationDelay is how long load balancers may still send clients after a drain began. New
+	// connections are accepted and none is closed during this time.
 	PropagationDelay time.Duration
-	MaxPerSecond     int
-	// CloseTimeout is how long a peer may take to answer a close frame.
+	// MaxPerSecond is the maximum number of connections to close per second; 0 is no limit.
+	MaxPerSecond int
+	// CloseTimeout is how long a client may take to answer a close frame.
 	CloseTimeout time.Duration
-	Connections  Connections
-	// Closed counts connections that were closed.
+	// Connections are what the drain closes.
+	Connections Connections
+	// Closed counts connections that the drain closed. forced reports that the deadline had passed.
 	Closed func(n int, forced bool)
 	Logger *slog.Logger
 }
 
-// ErrFinal is an undrain that comes too late: the process was told to end.
+// ErrFinal is the error of an undrain after a final drain began.
 var ErrFinal = errors.New("the process is ending: this drain cannot be undone")
 
-// Machine is where a gateway is in its life. It is safe for use by many goroutines.
+// Machine is the state machine of a gateway's drain. It is safe for concurrent use. Its lock may be held
+// while Options.Connections is called.
 type Machine struct {
 	options Options
-	// changed holds one token at most: a connection ended.
+	// changed holds at most one token, which means that a connection ended.
 	changed chan struct{}
 	// ended is closed when a final drain is over.
 	ended chan struct{}
 
-	mu      sync.Mutex
-	state   contract.State
+	// mu guards the fields below, and the mutable fields of current.
+	mu    sync.Mutex
+	state contract.State
+	// current is nil while the gateway serves.
 	current *run
-	// stopped: the process ends, nothing may be begun.
+	// stopped reports that the process ends, so that no drain may begin.
 	stopped bool
 }
 
-// run is one drain, from its start to the end or the undrain.
+// run is one drain, from its start to its end or the undrain.
 type run struct {
 	pace   Pace
 	report contract.DrainReport
-	// final: the process ends after it. skipDelayIfIdle: it does not wait for load balancers when nobody is there.
-	final, skipDelayIfIdle bool
-	// cancel ends it early, as often as it is called; canceled is closed then.
+	// final reports that the process ends after this drain.
+	final bool
+	// skipDelayIfIdle reports that the propagation delay is skipped without connections.
+	skipDelayIfIdle bool
+	// cancel closes canceled. It may be called several times.
 	cancel   func()
 	canceled chan struct{}
-	// nudge holds one token at most: skipDelayIfIdle may have been set later.
-	nudge   chan struct{}
+	// updated holds at most one token, which means that skipDelayIfIdle may have changed.
+	updated chan struct{}
+	// stopped is closed when the drain's goroutine has returned.
 	stopped chan struct{}
 }
 
-// New returns a machine that serves.
+// New returns a machine in the state serving.
 func New(o Options) *Machine {
-	return &Machine{options: o, changed: make(chan struct{}, 1), ended: make(chan struct{}), state: contract.StateServing}
+	return &Machine{
+		options: o,
+		changed: make(chan struct{}, 1),
+		ended:   make(chan struct{}),
+		state:   contract.StateServing,
+	}
 }
 
-// Request is who wants a drain and how.
+// Request asks for a drain.
 type Request struct {
+	// Reason says in the log and in the report what caused the drain.
 	Reason string
-	// Timeout replaces the configured one; 0 keeps it.
+	// Timeout replaces Options.Timeout unless it is 0.
 	Timeout time.Duration
-	// Final: the process ends after this drain, and it cannot be undone.
+	// Final reports that the process ends after this drain. Such a drain cannot be undone.
 	Final bool
-	// SkipDelayIfIdle: somebody sits at the terminal. Without connections there is nothing to wait for.
+	// SkipDelayIfIdle ends the drain at once when there are no connections. It is for a process that is
+	// stopped in a terminal.
 	SkipDelayIfIdle bool
 }
 
-// Start begins a drain. One that is under way keeps its deadline, and becomes final or skipDelayIfIdle when
-// the request is.
+// Start begins a drain. A drain that is under way keeps its deadline, and takes over Final and
+// SkipDelayIfIdle if the request sets them. Start does nothing after Stop.
 func (m *Machine) Start(r Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,7 +120,7 @@ func (m *Machine) Start(r Request) {
 	d.final = d.final || r.Final
 	d.skipDelayIfIdle = d.skipDelayIfIdle || r.SkipDelayIfIdle
 	select {
-	case d.nudge <- struct{}{}:
+	case d.updated <- struct{}{}:
 	default:
 	}
 	if m.state == contract.StateDrained && d.final {
@@ -107,37 +128,41 @@ func (m *Machine) Start(r Request) {
 	}
 }
 
-// begin starts the goroutine of a new drain; the machine is locked.
+// begin starts the goroutine of a new drain. The caller holds the lock.
 func (m *Machine) begin(r Request) {
 	now := time.Now()
-	timeout := m.options.Timeout
-	if r.Timeout > 0 {
-		timeout = r.Timeout
-	}
-	// A short drain that was asked for must leave time to close somebody in.
-	delay := min(m.options.PropagationDelay, timeout/2)
-	if r.Timeout == 0 {
-		delay = min(m.options.PropagationDelay, timeout)
-	}
+	timeout, delay := m.times(r)
 	canceled := make(chan struct{})
 	d := &run{
-		pace:            Pace{From: now.Add(delay), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
-		report:          contract.DrainReport{Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout)},
+		pace: Pace{From: now.Add(delay), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
+		report: contract.DrainReport{
+			Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout),
+		},
 		final:           r.Final,
 		skipDelayIfIdle: r.SkipDelayIfIdle,
 		cancel:          sync.OnceFunc(func() { close(canceled) }),
 		canceled:        canceled,
-		nudge:           make(chan struct{}, 1),
+		updated:         make(chan struct{}, 1),
 		stopped:         make(chan struct{}),
 	}
 	m.state, m.current = contract.StateDraining, d
-	m.options.Logger.Info("drain started", slog.String("reason", r.Reason),
-		slog.Int("connections", m.options.Connections.Open()), slog.Duration("timeout", timeout),
-		slog.Duration("propagationDelay", delay))
+	m.options.Logger.Info("drain started",
+		slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()),
+		slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
 	go m.drain(d)
 }
 
-// Undrain returns to serving, unless the process is ending.
+// times returns the duration of a drain, and how much of it is the propagation delay.
+func (m *Machine) times(r Request) (timeout, delay time.Duration) {
+	if r.Timeout == 0 {
+		return m.options.Timeout, min(m.options.PropagationDelay, m.options.Timeout)
+	}
+	// A short drain on request must leave time to close connections.
+	return r.Timeout, min(m.options.PropagationDelay, r.Timeout/2)
+}
+
+// Undrain returns to serving, and waits until the drain's goroutine has returned. It returns ErrFinal,
+// and changes nothing, during and after a final drain.
 func (m *Machine) Undrain() error {
 	m.mu.Lock()
 	d := m.current
@@ -157,7 +182,8 @@ func (m *Machine) Undrain() error {
 	return nil
 }
 
-// Stop leaves whatever goes on as it is, for good. The process ends.
+// Stop ends the drain that is under way, without a change of the state. The process ends: Start does
+// nothing afterwards.
 func (m *Machine) Stop() {
 	m.mu.Lock()
 	m.stopped = true
@@ -177,22 +203,22 @@ func (m *Machine) Notify() {
 	}
 }
 
-// State is where the gateway is.
+// State returns the current state.
 func (m *Machine) State() contract.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.state
 }
 
-// Accepting reports whether new connections are let in: load balancers go on sending them for a
-// while after a drain began.
+// Accepting reports whether new connections are accepted: while the gateway serves and during the
+// propagation delay, when load balancers still send clients.
 func (m *Machine) Accepting() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.current == nil || time.Now().Before(m.current.pace.From)
 }
 
-// Report is nil while the gateway serves.
+// Report returns a copy of the current drain's report. It is nil while the gateway serves.
 func (m *Machine) Report() *contract.DrainReport {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,10 +228,10 @@ func (m *Machine) Report() *contract.DrainReport {
 	return new(m.current.report)
 }
 
-// Ended is closed when a final drain is over.
+// Ended returns a channel that is closed when a final drain is over.
 func (m *Machine) Ended() <-chan struct{} { return m.ended }
 
-// end closes ended once; the machine is locked.
+// end closes ended unless it is closed already. The caller holds the lock.
 func (m *Machine) end() {
 	select {
 	case <-m.ended:
@@ -214,26 +240,26 @@ func (m *Machine) end() {
 	}
 }
 
-// drain does what the pace decides until nobody is left.
+// drain is the goroutine of one drain. It carries out the steps of the pace until no connection is left.
 func (m *Machine) drain(d *run) {
 	defer close(d.stopped)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	next := d.report.StartedAt
+	nextStep := d.report.StartedAt
 	for {
 		select {
 		case <-d.canceled:
 			return
-		case <-d.nudge:
+		case <-d.updated:
 		case <-m.changed:
 		case <-timer.C:
 		}
 		now := time.Now()
-		if m.finished(d, now) {
+		if m.finish(d, now) {
 			return
 		}
 		// A connection that ended by itself must not speed up the others.
-		if now.Before(next) {
+		if now.Before(nextStep) {
 			continue
 		}
 		step := d.pace.Next(now, m.options.Connections.Remaining())
@@ -241,7 +267,7 @@ func (m *Machine) drain(d *run) {
 		if now.After(d.pace.Deadline.Add(m.options.CloseTimeout)) {
 			m.options.Connections.Abort()
 		}
-		next = now.Add(step.Wait)
+		nextStep = now.Add(step.Wait)
 		timer.Reset(step.Wait)
 	}
 }
@@ -265,8 +291,9 @@ func (m *Machine) close(d *run, step Step) {
 	}
 }
 
-// finished ends a drain when nobody is left and nobody is still being sent here.
-func (m *Machine) finished(d *run, now time.Time) bool {
+// finish ends the drain if no connection is left and none can arrive any more. It reports whether it
+// did.
+func (m *Machine) finish(d *run, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	waiting := now.Before(d.pace.From) && !d.skipDelayIfIdle
@@ -274,9 +301,10 @@ func (m *Machine) finished(d *run, now time.Time) bool {
 		return false
 	}
 	m.state = contract.StateDrained
-	// From here on nobody is let in, even when a skipDelayIfIdle drain ended before the delay was over.
+	// Accept no more connections, even if the propagation delay was skipped.
 	d.pace.From = now
-	m.options.Logger.Info("drained", slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed),
+	m.options.Logger.Info("drained",
+		slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed),
 		slog.Int("forced", d.report.Forced), slog.Duration("took", now.Sub(d.report.StartedAt)))
 	if d.final {
 		m.end()

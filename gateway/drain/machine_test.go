@@ -13,49 +13,49 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// fleet is connections that end some time after they were asked to.
-type fleet struct {
+// fakeConnections are connections that end some time after they begin to close.
+type fakeConnections struct {
 	mu        sync.Mutex
 	remaining int
 	closing   int
-	// linger is how long a peer takes to answer; negative: it never does.
-	linger  time.Duration
-	machine *drain.Machine
-	aborted bool
+	// answerDelay is how long a client takes to answer a close frame. If it is negative, it never does.
+	answerDelay time.Duration
+	machine     *drain.Machine
+	aborted     bool
 }
 
-func (f *fleet) Open() int {
+func (f *fakeConnections) Open() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.remaining + f.closing
 }
 
-func (f *fleet) Remaining() int {
+func (f *fakeConnections) Remaining() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.remaining
 }
 
-func (f *fleet) CloseSome(n int) int {
+func (f *fakeConnections) CloseSome(n int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n = min(n, f.remaining)
 	f.remaining -= n
 	f.closing += n
-	if f.linger >= 0 {
-		time.AfterFunc(f.linger, func() { f.ended(n) })
+	if f.answerDelay >= 0 {
+		time.AfterFunc(f.answerDelay, func() { f.ended(n) })
 	}
 	return n
 }
 
-func (f *fleet) ended(n int) {
+func (f *fakeConnections) ended(n int) {
 	f.mu.Lock()
 	f.closing -= n
 	f.mu.Unlock()
 	f.machine.Notify()
 }
 
-func (f *fleet) Abort() {
+func (f *fakeConnections) Abort() {
 	f.mu.Lock()
 	f.aborted = true
 	f.closing, f.remaining = 0, 0
@@ -63,7 +63,7 @@ func (f *fleet) Abort() {
 	f.machine.Notify()
 }
 
-func (f *fleet) leave(n int) {
+func (f *fakeConnections) disconnect(n int) {
 	f.mu.Lock()
 	f.remaining -= n
 	f.mu.Unlock()
@@ -71,17 +71,19 @@ func (f *fleet) leave(n int) {
 }
 
 const (
-	timeout = 5 * time.Minute
-	delay   = 10 * time.Second
-	grace   = 5 * time.Second
+	timeout      = 5 * time.Minute
+	delay        = 10 * time.Second
+	closeTimeout = 5 * time.Second
 )
 
-func machine(connections int, linger time.Duration, change ...func(*drain.Options)) (*drain.Machine, *fleet) {
-	f := &fleet{remaining: connections, linger: linger}
+// newMachine returns a machine that serves, with some connections.
+func newMachine(connections int, answerDelay time.Duration,
+	change ...func(*drain.Options)) (*drain.Machine, *fakeConnections) {
+	f := &fakeConnections{remaining: connections, answerDelay: answerDelay}
 	o := drain.Options{
 		Timeout:          timeout,
 		PropagationDelay: delay,
-		CloseTimeout:     grace,
+		CloseTimeout:     closeTimeout,
 		Connections:      f,
 		Closed:           func(int, bool) {},
 		Logger:           slog.New(slog.DiscardHandler),
@@ -105,9 +107,9 @@ func ended(m *drain.Machine) bool {
 	}
 }
 
-func TestDrainGoesThroughItsStates(t *testing.T) {
+func TestMachineGoesThroughItsStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, f := machine(290, time.Second)
+		m, f := newMachine(290, time.Second)
 		require.Equal(t, contract.StateServing, m.State())
 		require.Nil(t, m.Report())
 		start := time.Now()
@@ -128,16 +130,16 @@ func TestDrainGoesThroughItsStates(t *testing.T) {
 		require.Equal(t, contract.StateDrained, m.State())
 		require.Equal(t, contract.DrainReport{Reason: "preStop", StartedAt: start, Deadline: start.Add(timeout), Closed: 290},
 			*m.Report())
-		require.False(t, ended(m), "nobody told the process to end")
+		require.False(t, ended(m), "the drain is not final")
 
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
 		require.True(t, ended(m))
 	})
 }
 
-func TestTwoDrainsShareOneDeadline(t *testing.T) {
+func TestMachineStartKeepsTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := machine(10, 0)
+		m, _ := newMachine(10, 0)
 		m.Start(drain.Request{Reason: "preStop"})
 		deadline := m.Report().Deadline
 		time.Sleep(time.Minute)
@@ -149,24 +151,24 @@ func TestTwoDrainsShareOneDeadline(t *testing.T) {
 	})
 }
 
-func TestSlowPeersHoldUpNobody(t *testing.T) {
+func TestMachineAbortsSlowClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, f := machine(100, -1)
+		m, f := newMachine(100, -1)
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
 		time.Sleep(timeout - time.Second)
 		synctest.Wait()
-		require.Zero(t, f.Remaining(), "all were asked, though none has answered")
+		require.Zero(t, f.Remaining(), "all are closing, though none has answered")
 		require.Equal(t, 100, f.Open())
-		time.Sleep(grace + 2*time.Second)
+		time.Sleep(closeTimeout + 2*time.Second)
 		require.True(t, ended(m))
 		require.True(t, f.aborted)
 	})
 }
 
-func TestWhatIsLeftAtTheDeadlineIsForced(t *testing.T) {
+func TestMachineForcesWhatIsLeftAtTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counted := map[bool]int{}
-		m, _ := machine(1000, 0, func(o *drain.Options) {
+		m, _ := newMachine(1000, 0, func(o *drain.Options) {
 			o.MaxPerSecond = 1
 			o.Closed = func(n int, forced bool) { counted[forced] += n }
 		})
@@ -179,9 +181,9 @@ func TestWhatIsLeftAtTheDeadlineIsForced(t *testing.T) {
 	})
 }
 
-func TestUndrainReturnsToServing(t *testing.T) {
+func TestMachineUndrainReturnsToServing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, f := machine(100, 0)
+		m, f := newMachine(100, 0)
 		m.Start(drain.Request{Reason: "scale-in"})
 		time.Sleep(time.Minute)
 		require.NoError(t, m.Undrain())
@@ -199,9 +201,9 @@ func TestUndrainReturnsToServing(t *testing.T) {
 	})
 }
 
-func TestDrainedGatewayCanReturnUnlessTheProcessEnds(t *testing.T) {
+func TestMachineUndrainAfterTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := machine(0, 0)
+		m, _ := newMachine(0, 0)
 		m.Start(drain.Request{Reason: "scale-in"})
 		time.Sleep(delay + time.Second)
 		synctest.Wait()
@@ -211,29 +213,29 @@ func TestDrainedGatewayCanReturnUnlessTheProcessEnds(t *testing.T) {
 	})
 }
 
-func TestEmptyGatewayWaitsForLoadBalancersUnlessSomebodySitsThere(t *testing.T) {
+func TestMachineWaitsForLoadBalancersUnlessTheDelayIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := machine(0, 0)
+		m, _ := newMachine(0, 0)
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
 		time.Sleep(delay - time.Second)
-		require.False(t, ended(m), "clients may still be sent here")
+		require.False(t, ended(m), "load balancers may still send clients")
 		m.Start(drain.Request{Reason: "SIGINT", Final: true, SkipDelayIfIdle: true})
 		require.True(t, ended(m))
 		require.False(t, m.Accepting())
 	})
 	synctest.Test(t, func(t *testing.T) {
-		m, f := machine(1, 0)
+		m, f := newMachine(1, 0)
 		m.Start(drain.Request{Reason: "SIGINT", Final: true, SkipDelayIfIdle: true})
 		time.Sleep(time.Second)
 		require.False(t, ended(m))
-		f.leave(1)
+		f.disconnect(1)
 		require.True(t, ended(m))
 	})
 }
 
-func TestZeroTimeoutClosesAtOnce(t *testing.T) {
+func TestMachineClosesAtOnceWithoutATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := machine(100, 0, func(o *drain.Options) { o.Timeout = 0 })
+		m, _ := newMachine(100, 0, func(o *drain.Options) { o.Timeout = 0 })
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
 		require.True(t, ended(m))
 		require.Equal(t, 100, m.Report().Closed)
@@ -241,9 +243,9 @@ func TestZeroTimeoutClosesAtOnce(t *testing.T) {
 	})
 }
 
-func TestRequestedTimeoutLeavesTimeToClose(t *testing.T) {
+func TestMachineStartWithATimeoutLeavesTimeToClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := machine(10, 0)
+		m, _ := newMachine(10, 0)
 		m.Start(drain.Request{Reason: "admin", Timeout: 4 * time.Second})
 		time.Sleep(4 * time.Second)
 		synctest.Wait()

@@ -2,54 +2,57 @@ package drain
 
 import "time"
 
-// tick is the shortest wait between two closes; below it several connections go together.
+// tick is the shortest time between two steps. Below it, one step closes several connections.
 const tick = 50 * time.Millisecond
 
-// idle is how soon to look again when there is nobody to close.
-const idle = time.Second
+// idleWait is the time until the next step when there is no connection to close.
+const idleWait = time.Second
 
-// Pace is the timetable of one drain. It is only arithmetic: who asks says what time it is and how
-// many connections are left, so that the timetable follows whatever really happens.
+// Pace is the schedule of one drain. It is pure arithmetic: the caller passes the time and the number of
+// connections that are left, so that the schedule follows what really happens.
 type Pace struct {
-	// From is when closing begins, Deadline when it must be over.
-	From, Deadline time.Time
-	// MaxPerSecond bounds the closes per second; 0 leaves them to the deadline.
+	// From is when closing begins.
+	From time.Time
+	// Deadline is when all connections must be closing.
+	Deadline time.Time
+	// MaxPerSecond is the maximum number of connections to close per second; 0 is no limit.
 	MaxPerSecond int
 }
 
-// Step is what to do now: close this many, then ask again after Wait, or earlier when something
-// changed.
+// Step says what to do now.
 type Step struct {
+	// Close is how many connections to close.
 	Close int
-	// Forced: the deadline has passed, and these were left.
+	// Forced reports that the deadline has passed.
 	Forced bool
-	Wait   time.Duration
+	// Wait is the time until the next step.
+	Wait time.Duration
 }
 
-// Next decides one step. Connections are closed at the steady rate remaining / time left, which
-// spreads their return over the whole drain: closing them together would be a reconnect storm.
+// Next returns the step for the time now, with remaining connections that are not closing. The rate is
+// remaining divided by the time left, which spreads the clients' reconnects over the whole drain.
 func (p Pace) Next(now time.Time, remaining int) Step {
 	left := p.Deadline.Sub(now)
 	switch {
 	case now.Before(p.From):
 		return Step{Wait: p.From.Sub(now)}
 	case left <= 0:
-		// A drain without any time closes at once by intent, not because it failed.
+		// A drain without any time closes at once on purpose, so that is not forced.
 		return Step{Close: remaining, Forced: remaining > 0 && p.Deadline.After(p.From), Wait: tick}
 	case remaining <= 0:
-		// A handshake that was under way when the door closed may still come in.
-		return Step{Wait: min(left, idle)}
+		// A handshake that was under way when accepting ended may still add a connection.
+		return Step{Wait: min(left, idleWait)}
 	}
-	gap := left / time.Duration(remaining)
+	interval := left / time.Duration(remaining)
 	if p.MaxPerSecond > 0 {
-		gap = max(gap, time.Second/time.Duration(p.MaxPerSecond))
+		interval = max(interval, time.Second/time.Duration(p.MaxPerSecond))
 	}
-	if gap >= tick {
-		return Step{Close: 1, Wait: min(gap, left)}
+	if interval >= tick {
+		return Step{Close: 1, Wait: min(interval, left)}
 	}
 	together := remaining
-	if gap > 0 {
-		together = min(remaining, int(tick/gap))
+	if interval > 0 {
+		together = min(remaining, int(tick/interval))
 	}
-	return Step{Close: together, Wait: min(time.Duration(together)*gap, left)}
+	return Step{Close: together, Wait: min(time.Duration(together)*interval, left)}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/drain"
 )
 
-// play follows a pace from its start, and returns when each connection was closed.
-func play(p drain.Pace, start time.Time, connections int) (closed []time.Time, forced int) {
+// simulate follows a pace from its start, and returns when each connection is closed.
+func simulate(p drain.Pace, start time.Time, connections int) (closed []time.Time, forced int) {
 	now := start
 	for connections > 0 {
 		step := p.Next(now, connections)
@@ -26,15 +26,15 @@ func play(p drain.Pace, start time.Time, connections int) (closed []time.Time, f
 	return closed, forced
 }
 
-func TestConnectionsAreSpreadOverTheWholeDrain(t *testing.T) {
+func TestPaceSpreadsConnectionsOverTheWholeDrain(t *testing.T) {
 	start := time.Unix(0, 0)
 	for _, connections := range []int{1, 2, 10, 300, 10_000, 19_000, 1_000_000} {
 		p := drain.Pace{From: start.Add(10 * time.Second), Deadline: start.Add(5 * time.Minute)}
-		closed, forced := play(p, start, connections)
+		closed, forced := simulate(p, start, connections)
 		require.Len(t, closed, connections)
 		require.Zero(t, forced, "%d connections", connections)
 		require.False(t, closed[0].Before(p.From), "load balancers get their time")
-		// No part of the drain carries more than its share: a tenth of the time, a tenth of the closes.
+		// Each tenth of the time gets a tenth of the closes.
 		window := p.Deadline.Sub(p.From) / 10
 		perWindow := map[time.Duration]int{}
 		for _, at := range closed {
@@ -47,11 +47,11 @@ func TestConnectionsAreSpreadOverTheWholeDrain(t *testing.T) {
 	}
 }
 
-func TestCapHoldsAndTheRestIsForced(t *testing.T) {
+func TestPaceKeepsMaxPerSecondAndForcesTheRest(t *testing.T) {
 	start := time.Unix(0, 0)
 	for _, limit := range []int{1, 7, 100, 1000} {
 		p := drain.Pace{From: start, Deadline: start.Add(10 * time.Second), MaxPerSecond: limit}
-		closed, forced := play(p, start, 20*limit)
+		closed, forced := simulate(p, start, 20*limit)
 		require.Len(t, closed, 20*limit)
 		require.InDelta(t, 10*limit, forced, float64(limit)/2+1, "ten seconds carry ten times the cap")
 		perSecond := map[int64]int{}
@@ -64,14 +64,14 @@ func TestCapHoldsAndTheRestIsForced(t *testing.T) {
 	}
 }
 
-func TestNoTimeMeansAtOnceAndIsNotForced(t *testing.T) {
+func TestPaceWithoutTimeClosesAtOnce(t *testing.T) {
 	now := time.Unix(0, 0)
 	step := drain.Pace{From: now, Deadline: now}.Next(now, 100)
 	require.Equal(t, 100, step.Close)
 	require.False(t, step.Forced)
 }
 
-func TestEveryStepWaits(t *testing.T) {
+func TestPaceAlwaysClosesOrWaits(t *testing.T) {
 	start := time.Unix(0, 0)
 	p := drain.Pace{From: start, Deadline: start.Add(time.Minute)}
 	for _, connections := range []int{0, 1, 1 << 40} {

@@ -13,7 +13,7 @@ func text(n int) Frame { return encodeFrame(byte(Text), make([]byte, n-2)) }
 // limited returns the limits of a queue of n bytes, with an unlimited budget.
 func limited(n int) queueLimits { return queueLimits{bytes: n, budget: &budget{}} }
 
-// fits pushes a frame that nothing is droppable for.
+// fits pushes a frame, and reports whether it was queued without dropping a message.
 func (q *outboundQueue) fits(f Frame, b queueLimits) bool {
 	m, ok := q.push(f, b)
 	return ok && m == droppedCounts{}

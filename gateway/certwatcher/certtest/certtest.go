@@ -1,4 +1,4 @@
-// Package certtest makes certificates for tests.
+// Package certtest creates certificates for the tests of certwatcher, transport and the gateway.
 package certtest
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Pair is a certificate for 127.0.0.1 that signed itself, with its key, both in PEM.
+// Pair is a self-signed certificate for 127.0.0.1 and its private key, both in PEM.
 type Pair struct{ Cert, Key []byte }
 
-// New makes a pair; name tells it from others.
+// New creates a pair that is valid for an hour. The name becomes the common name.
 func New(t testing.TB, name string) Pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -40,7 +40,7 @@ func New(t testing.TB, name string) Pair {
 	}
 }
 
-// Server is the configuration of a server that has the pair.
+// Server returns the configuration of a server with the pair.
 func (p Pair) Server(t testing.TB) *tls.Config {
 	t.Helper()
 	cert, err := tls.X509KeyPair(p.Cert, p.Key)
@@ -48,7 +48,7 @@ func (p Pair) Server(t testing.TB) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 }
 
-// Client is the configuration of a client that trusts the pairs.
+// Client returns the configuration of a client that trusts the pairs.
 func Client(t testing.TB, pairs ...Pair) *tls.Config {
 	t.Helper()
 	roots := x509.NewCertPool()
