@@ -9,12 +9,14 @@ import (
 	"strings"
 )
 
-// routes finds the endpoint of a handshake that the event loop read, without net/http. It knows two kinds of net/http's
-// ServeMux patterns: a path, and a path in which whole segments are variables, as in /app/{key} and /files/{path...}.
-// Requests that it finds no endpoint for go to the HTTP server, whose ServeMux has all patterns; so a path that is not
-// clean, a pattern with a host or a method, and {$} are left to that.
+// routes finds the endpoint of a handshake that the event loop received. It supports two kinds of patterns of
+// http.ServeMux: a path, and a path in which whole segments are variables, as in /app/{key} and /files/{path...}. A
+// request without an endpoint here goes to the HTTP server, whose ServeMux has all patterns. That covers paths that are
+// not clean, patterns with a host or a method, and {$}.
 type routes struct {
-	exact    map[string]*Endpoint
+	// exact maps paths without variables.
+	exact map[string]*Endpoint
+	// patterns holds the patterns with variables. Of two that match the same path, the more specific one is first.
 	patterns []route
 }
 
@@ -32,7 +34,7 @@ type segment struct {
 	text string
 }
 
-// segmentKind is ordered by how much a segment matches, the least first.
+// segmentKind is ordered by how much a segment matches, the most specific kind first.
 type segmentKind int
 
 const (
@@ -41,7 +43,7 @@ const (
 	restSegment
 )
 
-// newRoutes takes endpoints by their pattern. Patterns that conflict are ServeMux's to refuse.
+// newRoutes returns the routes to endpoints, whose keys are patterns. ServeMux refuses conflicting patterns.
 func newRoutes(endpoints map[string]*Endpoint) *routes {
 	r := &routes{exact: map[string]*Endpoint{}}
 	for pattern, e := range endpoints {
@@ -51,14 +53,14 @@ func newRoutes(endpoints map[string]*Endpoint) *routes {
 			r.patterns = append(r.patterns, route{pattern: pattern, segments: segments, endpoint: e})
 		}
 	}
-	// Of two patterns that match the same path, one matches a part of what the other does: it comes first.
+	// Patterns do not conflict, so of two that match the same path one is more specific.
 	slices.SortFunc(r.patterns, func(a, b route) int {
 		return slices.CompareFunc(a.segments, b.segments, func(a, b segment) int { return cmp.Compare(a.kind, b.kind) })
 	})
 	return r
 }
 
-// parsePattern reports false for patterns that only ServeMux knows.
+// parsePattern splits a pattern into segments. It reports false for a pattern that only ServeMux supports.
 func parsePattern(pattern string) (segments []segment, ok bool) {
 	rooted, ok := strings.CutPrefix(pattern, "/")
 	if !ok {
@@ -86,8 +88,8 @@ func parsePattern(pattern string) (segments []segment, ok bool) {
 	return segments, true
 }
 
-// find returns the endpoint of a request, and nil for one that it leaves to ServeMux. Like ServeMux it gives the request
-// the path values and the pattern.
+// find returns the endpoint of a request, or nil for one that it leaves to ServeMux. Like ServeMux, it sets the path values
+// and the pattern of the request.
 func (r *routes) find(request *http.Request) *Endpoint {
 	if e := r.exact[request.URL.Path]; e != nil || len(r.patterns) == 0 {
 		return e
@@ -110,7 +112,8 @@ func (r *routes) find(request *http.Request) *Endpoint {
 	return nil
 }
 
-// match returns the variables of an escaped path without its first slash.
+// match matches an escaped path without its first slash. It returns the values of the variables by their names, and nil
+// without variables.
 func (r *route) match(escaped string) (values map[string]string, ok bool) {
 	for i, s := range r.segments {
 		last := i == len(r.segments)-1

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// routesUnderTest are patterns of every kind that ServeMux knows, with the names of their variables.
+// routesUnderTest returns patterns of every kind that ServeMux supports, with the names of their variables.
 func routesUnderTest() map[string][]string {
 	return map[string][]string{
 		"/ws": nil, "/": nil, "/app/{key}": {"key"}, "/app/special": nil, "/app/{key}/events": {"key"}, "/a%2Fb/{x}": {"x"},
@@ -19,18 +19,43 @@ func routesUnderTest() map[string][]string {
 	}
 }
 
-// pathsUnderTest are paths, and whether the event loop answers them without ServeMux.
+// pathsUnderTest returns paths, and whether the event loop answers them without ServeMux.
 func pathsUnderTest() map[string]bool {
 	return map[string]bool{
-		"/ws": true, "/": true, "/app/k1": true, "/app/special": true, "/app/k%2F1": true, "/app/%C3%A4": true, "/app/a%20b": true,
-		"/app/k1/events": true, "/a%2Fb/1": true, "/files/a": true, "/files/a/b/c": true, "/files/a/index": true, "/files/a%2Fb/c": true,
-		"/two/1/2": true, "/two/1/fixed": true, "/two/%7Ba%7D/fixed": true,
-		"/app": false, "/app/": false, "/app//": false, "/app/k1/": false, "/app/k1/other": false, "/app/../ws": false, "/app/./k1": false,
-		"/two//2": false, "/files/": false, "/files//a": false, "/end/": false, "/hosted/1": false, "/get/1": false, "/wss": false,
+		"/ws":                true,
+		"/":                  true,
+		"/app/k1":            true,
+		"/app/special":       true,
+		"/app/k%2F1":         true,
+		"/app/%C3%A4":        true,
+		"/app/a%20b":         true,
+		"/app/k1/events":     true,
+		"/a%2Fb/1":           true,
+		"/files/a":           true,
+		"/files/a/b/c":       true,
+		"/files/a/index":     true,
+		"/files/a%2Fb/c":     true,
+		"/two/1/2":           true,
+		"/two/1/fixed":       true,
+		"/two/%7Ba%7D/fixed": true,
+		"/app":               false,
+		"/app/":              false,
+		"/app//":             false,
+		"/app/k1/":           false,
+		"/app/k1/other":      false,
+		"/app/../ws":         false,
+		"/app/./k1":          false,
+		"/two//2":            false,
+		"/files/":            false,
+		"/files//a":          false,
+		"/end/":              false,
+		"/hosted/1":          false,
+		"/get/1":             false,
+		"/wss":               false,
 	}
 }
 
-// A handshake that the event loop answers has the endpoint and the path values that ServeMux would give it.
+// The event loop finds the same endpoint and path values as ServeMux.
 func TestRoutesAgreeWithServeMux(t *testing.T) {
 	endpoints, mux := map[string]*Endpoint{}, http.NewServeMux()
 	var handled *http.Request
@@ -57,7 +82,7 @@ func TestRoutesAgreeWithServeMux(t *testing.T) {
 	}
 }
 
-// FuzzRoutes compares both for any path.
+// FuzzRoutes compares routes with ServeMux for any path.
 func FuzzRoutes(f *testing.F) {
 	for path := range pathsUnderTest() {
 		f.Add(path)
