@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -56,4 +57,18 @@ func TestVersionPrintsTheVersion(t *testing.T) {
 
 func TestFlagsDefaultToTheGatewayOfTheVersion(t *testing.T) {
 	assert.Equal(t, "wsfleet/gateway:"+ownVersion(), newRoot().Flags().Lookup("gateway-image").DefValue)
+}
+
+func TestManagerOptionsServePprofOnlyWhenAsked(t *testing.T) {
+	for address, args := range map[string][]string{
+		addressOff:       nil,
+		"127.0.0.1:6060": {"--pprof-bind-address=127.0.0.1:6060"},
+	} {
+		var chosen settings
+		flags := pflag.NewFlagSet("operator", pflag.ContinueOnError)
+		chosen.register(flags)
+		require.NoError(t, flags.Parse(args))
+		require.NoError(t, chosen.validate())
+		assert.Equal(t, address, managerOptions(&chosen).PprofBindAddress)
+	}
 }

@@ -1,27 +1,27 @@
 package main
 
 import (
-	"fmt"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/go-logr/logr"
+
+	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/internal/loglevel"
 )
 
-// logLevelPath is where the level of a running operator is read with GET and set with PUT.
-const logLevelPath = "/log-level"
-
 // maxLevelBytes bounds the body of a request for another level.
-const maxLevelBytes = 64
+const maxLevelBytes = 1024
 
-// newLogger returns a logger that writes to out in the format of the flags, and its level. The level may be set at any
-// time. newLogger returns a usageError when --log-level or --log-format has an unknown value.
+// newLogger returns a logger that writes to out in the format of the flags, and its level, which may be set at any
+// time. It returns a usageError when --log-level or --log-format has an unknown value.
 func (s *settings) newLogger(out io.Writer) (logr.Logger, *slog.LevelVar, error) {
 	level := &slog.LevelVar{}
-	if err := setLevel(level, s.logLevel); err != nil {
-		return logr.Logger{}, nil, usagef("--log-level is %w", err)
+	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return logr.Logger{}, nil, usagef("--log-level is %q: it must be debug, info, warn or error", s.logLevel)
 	}
 	options := &slog.HandlerOptions{Level: level}
 	switch s.logFormat {
@@ -34,37 +34,44 @@ func (s *settings) newLogger(out io.Writer) (logr.Logger, *slog.LevelVar, error)
 	}
 }
 
-// setLevel sets level by its name. It returns an error, and leaves level as it is, when the name is unknown.
-func setLevel(level *slog.LevelVar, name string) error {
-	if err := level.UnmarshalText([]byte(name)); err != nil {
-		return fmt.Errorf("%q: it must be debug, info, warn or error", name)
-	}
-	return nil
-}
-
-// levelHandler answers GET with the level of the log, and PUT, whose body is the name of a level, by setting it. It
-// does not ask for credentials; the caller must serve it only to clients that are authorized.
+// levelHandler serves contract.PathLogLevel: GET returns the level of the log and PUT sets it, both as
+// contract.LogLevel, as gateways do on their private port. It does not ask for credentials; the caller must serve it
+// only to clients that are authorized.
 func levelHandler(level *slog.LevelVar, log logr.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet:
 		case http.MethodPut:
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLevelBytes))
-			if err == nil {
-				err = setLevel(level, strings.TrimSpace(string(body)))
-			}
-			if err != nil {
-				http.Error(w, "the level is "+err.Error(), http.StatusBadRequest)
+			name, problem := requestedLevel(w, r)
+			if problem != "" {
+				http.Error(w, problem, http.StatusBadRequest)
 				return
 			}
-			log.Info("The log level was set", "level", levelName(level))
+			parsed, _ := loglevel.Parse(name)
+			before := level.Level()
+			// One of the two levels lets the message pass.
+			level.Set(min(before, parsed))
+			log.Info("The log level was changed", "from", loglevel.Name(before), "to", name)
+			level.Set(parsed)
 		default:
 			w.Header().Set("Allow", "GET, PUT")
 			http.Error(w, "use GET or PUT", http.StatusMethodNotAllowed)
 			return
 		}
-		_, _ = io.WriteString(w, levelName(level)+"\n")
+		w.Header().Set("Content-Type", "application/json")
+		// Writing fails when the client has closed its connection. There is nothing left to do then.
+		_ = json.NewEncoder(w).Encode(contract.LogLevel{Level: loglevel.Name(level.Level())})
 	})
 }
 
-func levelName(level *slog.LevelVar) string { return strings.ToLower(level.Level().String()) }
+// requestedLevel returns the name of a level from the body of a request, or a message that says what is wrong with it.
+func requestedLevel(w http.ResponseWriter, r *http.Request) (name, problem string) {
+	var request contract.LogLevel
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLevelBytes)).Decode(&request); err != nil {
+		return "", `the body is not JSON like {"level":"debug"}: ` + err.Error()
+	}
+	if _, ok := loglevel.Parse(request.Level); !ok {
+		return "", "level: give one of " + strings.Join(loglevel.Names(), ", ")
+	}
+	return request.Level, ""
+}

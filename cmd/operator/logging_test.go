@@ -10,6 +10,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 func TestLevelHandlerSetsTheLevelOfARunningLogger(t *testing.T) {
@@ -19,7 +21,7 @@ func TestLevelHandlerSetsTheLevelOfARunningLogger(t *testing.T) {
 	handler := levelHandler(level, log)
 	answer := func(method, body string) (int, string) {
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequest(method, logLevelPath, strings.NewReader(body)))
+		handler.ServeHTTP(recorder, httptest.NewRequest(method, contract.PathLogLevel, strings.NewReader(body)))
 		return recorder.Code, recorder.Body.String()
 	}
 	expect := func(method, body string, code int, want string) {
@@ -30,26 +32,27 @@ func TestLevelHandlerSetsTheLevelOfARunningLogger(t *testing.T) {
 	}
 
 	log.V(4).Info("before")
-	expect(http.MethodGet, "", http.StatusOK, "info\n")
-	expect(http.MethodPut, "debug\n", http.StatusOK, "debug\n")
+	expect(http.MethodGet, "", http.StatusOK, `{"level":"info"}`)
+	expect(http.MethodPut, `{"level":"debug"}`, http.StatusOK, `{"level":"debug"}`)
 	log.V(4).Info("between")
-	expect(http.MethodPut, "loud", http.StatusBadRequest, "debug, info, warn or error")
-	expect(http.MethodPut, strings.Repeat(" ", maxLevelBytes)+"error", http.StatusBadRequest, "too large")
-	expect(http.MethodPost, "error", http.StatusMethodNotAllowed, "GET or PUT")
-	expect(http.MethodGet, "", http.StatusOK, "debug\n")
-	expect(http.MethodPut, "error", http.StatusOK, "error\n")
+	expect(http.MethodPut, `{"level":"loud"}`, http.StatusBadRequest, "debug, info, warn, error")
+	expect(http.MethodPut, "error", http.StatusBadRequest, `{"level":"debug"}`)
+	expect(http.MethodPut, strings.Repeat(" ", maxLevelBytes)+`{}`, http.StatusBadRequest, "too large")
+	expect(http.MethodPost, `{"level":"error"}`, http.StatusMethodNotAllowed, "GET or PUT")
+	expect(http.MethodGet, "", http.StatusOK, `{"level":"debug"}`)
+	expect(http.MethodPut, `{"level":"error"}`, http.StatusOK, `{"level":"error"}`)
 	log.Info("after")
 
 	assert.NotContains(t, out.String(), "before")
 	assert.Contains(t, out.String(), "between")
-	assert.Contains(t, out.String(), "The log level was set")
+	assert.Contains(t, out.String(), "The log level was changed")
 	assert.NotContains(t, out.String(), "after")
 }
 
 // Without the endpoint's access control any client in the cluster could silence the log.
 func TestMetricsOptionsServeTheLevelOnlyToAuthorizedClients(t *testing.T) {
 	secure := metricsOptions(&settings{metricsSecure: true}, nil, logr.Discard())
-	assert.Contains(t, secure.ExtraHandlers, logLevelPath)
+	assert.Contains(t, secure.ExtraHandlers, contract.PathLogLevel)
 	assert.NotNil(t, secure.FilterProvider)
 	assert.True(t, secure.SecureServing)
 

@@ -18,6 +18,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/wsfleet/wsfleet/controllers"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // leaseName is the name of the leader election lease.
@@ -91,9 +92,25 @@ func metricsOptions(chosen *settings, level *slog.LevelVar, log logr.Logger) met
 	if chosen.metricsSecure {
 		options.SecureServing = true
 		options.FilterProvider = filters.WithAuthenticationAndAuthorization
-		options.ExtraHandlers = map[string]http.Handler{logLevelPath: levelHandler(level, log)}
+		options.ExtraHandlers = map[string]http.Handler{
+			contract.PathLogLevel: levelHandler(level, log),
+		}
 	}
 	return options
+}
+
+// managerOptions returns the manager's options that come from flags alone.
+func managerOptions(chosen *settings) manager.Options {
+	return manager.Options{
+		HealthProbeBindAddress:  chosen.healthAddress,
+		PprofBindAddress:        chosen.pprofAddress,
+		LeaderElection:          chosen.leaderElect,
+		LeaderElectionID:        leaseName,
+		LeaderElectionNamespace: chosen.leaderElectionNS,
+		// The process ends with the manager, so the next leader need not wait until the lease expires.
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &chosen.gracefulShutdown,
+	}
 }
 
 // newManager returns a manager with the operator's scheme, cache and endpoints. It returns an error when the cluster is
@@ -113,19 +130,9 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	if err != nil {
 		return nil, fmt.Errorf("choose what to cache: %w", err)
 	}
-	mgr, err := ctrl.NewManager(config, manager.Options{
-		Scheme:                  scheme,
-		Cache:                   cacheOptions,
-		Metrics:                 metrics,
-		HealthProbeBindAddress:  chosen.healthAddress,
-		PprofBindAddress:        chosen.pprofAddress,
-		LeaderElection:          chosen.leaderElect,
-		LeaderElectionID:        leaseName,
-		LeaderElectionNamespace: chosen.leaderElectionNS,
-		// The process ends with the manager, so the next leader need not wait until the lease expires.
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       &chosen.gracefulShutdown,
-	})
+	options := managerOptions(chosen)
+	options.Scheme, options.Cache, options.Metrics = scheme, cacheOptions, metrics
+	mgr, err := ctrl.NewManager(config, options)
 	if err != nil && chosen.leaderElect && chosen.leaderElectionNS == "" {
 		return nil, fmt.Errorf("set up the manager: %w "+
 			"(outside of a cluster --leader-elect needs --leader-election-namespace)", err)
