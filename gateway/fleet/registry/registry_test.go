@@ -95,8 +95,8 @@ func (r *harness) add(name, user string) error {
 	return r.Add(r.t.Context(), r.id(name), user, name)
 }
 
-// state describes the registry: the numbers of clients and users, all clients, the clients of ann, and the gateways that
-// the directory has for ann.
+// state describes the registry: the numbers of clients and users, all clients, the clients of ann, and the gateways
+// that the directory has for ann.
 func (r *harness) state() string {
 	r.t.Helper()
 	synctest.Wait()
@@ -118,16 +118,18 @@ func TestRegistryTracksClientsAndUsers(t *testing.T) {
 		"the first of three leaves":   {"add a ann; add b ann; add c ann; remove a", "2/1 all=b,c ann=b,c registered=here"},
 		"the second of three leaves":  {"add a ann; add b ann; add c ann; remove b", "2/1 all=a,c ann=a,c registered=here"},
 		"the third of three leaves":   {"add a ann; add b ann; add c ann; remove c", "2/1 all=a,b ann=a,b registered=here"},
-		"all leave, in some order":    {"add a ann; add b ann; add c ann; remove b; remove c; remove a; wait 6s", "0/0 all= ann= registered="},
-		"a user left 4s ago":          {"add a ann; remove a; wait 4s", "0/0 all= ann= registered=here"},
-		"a user left 6s ago":          {"add a ann; remove a; wait 6s", "0/0 all= ann= registered="},
-		"a user reloads":              {"add a ann; remove a; wait 4s; add b ann; wait 10s", "1/1 all=b ann=b registered=here"},
-		"a user reloads and leaves":   {"add a ann; remove a; wait 4s; add b ann; remove b; wait 4s", "0/0 all= ann= registered=here"},
-		"a user is back after 6s":     {"add a ann; remove a; wait 6s; add b ann", "1/1 all=b ann=b registered=here"},
-		"removed twice":               {"add a ann; add b ann; remove a; remove a", "1/1 all=b ann=b registered=here"},
-		"removed and never there":     {"remove a", "0/0 all= ann= registered="},
-		"removed without a user":      {"add a; remove a", "0/0 all= ann= registered="},
-		"after ten minutes":           {"add a ann; wait 10m", "1/1 all=a ann=a registered=here"},
+		"all leave, in some order": {"add a ann; add b ann; add c ann; remove b; remove c; remove a; wait 6s",
+			"0/0 all= ann= registered="},
+		"a user left 4s ago": {"add a ann; remove a; wait 4s", "0/0 all= ann= registered=here"},
+		"a user left 6s ago": {"add a ann; remove a; wait 6s", "0/0 all= ann= registered="},
+		"a user reloads":     {"add a ann; remove a; wait 4s; add b ann; wait 10s", "1/1 all=b ann=b registered=here"},
+		"a user reloads and leaves": {"add a ann; remove a; wait 4s; add b ann; remove b; wait 4s",
+			"0/0 all= ann= registered=here"},
+		"a user is back after 6s": {"add a ann; remove a; wait 6s; add b ann", "1/1 all=b ann=b registered=here"},
+		"removed twice":           {"add a ann; add b ann; remove a; remove a", "1/1 all=b ann=b registered=here"},
+		"removed and never there": {"remove a", "0/0 all= ann= registered="},
+		"removed without a user":  {"add a; remove a", "0/0 all= ann= registered="},
+		"after ten minutes":       {"add a ann; wait 10m", "1/1 all=a ann=a registered=here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, 0, func(t *testing.T, r *harness) {

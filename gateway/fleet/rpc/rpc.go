@@ -1,5 +1,8 @@
-// Package rpc lets gateways ask each other: a question goes to the instances that are named, each
-// answers by itself, and whoever does not answer in time is told of as silent.
+// Package rpc lets one gateway call methods of other gateways of the fleet. Requests and responses are JSON messages
+// that travel through the broker. A call goes to a list of gateways at once and collects their results until all have
+// responded or the timeout is over.
+//
+// Package control uses it for commands and queries that concern clients on other gateways.
 package rpc
 
 import (
@@ -17,234 +20,265 @@ import (
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
-// patience is how long an instance has for its answer.
-const patience = 2 * time.Second
+// timeout is how long a call waits for responses, and how long a handler may run.
+const timeout = 2 * time.Second
 
-// mostAsked is how many questions of others are handled at once; more are not answered, which tells
-// them.
-const mostAsked = 256
+// maxConcurrent is the maximum number of requests that a gateway handles at the same time. It drops more requests, and
+// their callers run into the timeout.
+const maxConcurrent = 256
 
-// errBug is told to who asked; the log says more.
+// errBug is the error that the caller of a handler that panicked gets. The log of the called gateway says more.
 var errBug = errors.New("the gateway met a bug")
 
-// Sender is the way to other instances.
+// Sender sends messages to other gateways. Package broker implements it.
 type Sender interface {
-	Send(ctx context.Context, instance string, message []byte) (reached bool, err error)
+	// Send sends message to the gateway with the ID. reached is false when no such gateway receives messages. It returns
+	// an error when the broker cannot be reached.
+	Send(ctx context.Context, gatewayID string, message []byte) (reached bool, err error)
 }
 
-// Handler answers a question. Its context ends when nobody waits any more.
-type Handler func(ctx context.Context, arguments json.RawMessage) (any, error)
+// Handler executes a method with the JSON-encoded params of a request. It returns a result that can be encoded as JSON,
+// or an error, whose text the caller's log may show. ctx ends with the timeout.
+type Handler func(ctx context.Context, params json.RawMessage) (any, error)
 
-// Options are what Peers are made of.
+// Options configure a Peer.
 type Options struct {
-	// Instance is who this one is.
-	Instance string
-	Sender   Sender
-	// Handlers answer questions, by their name.
+	// GatewayID is the ID of this gateway.
+	GatewayID string
+	Sender    Sender
+	// Handlers are the methods that other gateways can call, by name.
 	Handlers map[string]Handler
 	Logger   *slog.Logger
 }
 
-// Peers is safe for use by many goroutines.
-type Peers struct {
-	options  Options
+// Peer is the end of the RPC in one gateway. It calls other gateways and handles their requests. It is safe for use by
+// many goroutines.
+type Peer struct {
+	options Options
+	// slots holds a token for every request that is being handled.
 	slots    chan struct{}
 	warnings *ratelog.Limiter
 
-	mu      sync.Mutex
-	last    uint64
-	pending map[uint64]*asking
+	// mu guards the fields below and the waiting gateways of all calls.
+	mu sync.Mutex
+	// lastCall is the ID of the latest call.
+	lastCall uint64
+	// calls are the calls that wait for responses, by ID.
+	calls map[uint64]*call
 }
 
-// asking is a question that is under way.
-type asking struct {
-	// waiting are instances that have not answered yet; the lock of the Peers guards them.
+// call is a call that waits for responses.
+type call struct {
+	// waiting are the gateways that have not responded. Peer.mu guards it.
 	waiting map[string]bool
-	// answers has room for one of each.
-	answers chan message
+	// responses has room for one response of each gateway.
+	responses chan message
 }
 
-// message is what goes between instances: a question, or an answer to one.
+// message is a request or a response as it travels between gateways. Gateways of different versions exchange messages
+// during a rolling update, so the JSON keys must not change.
 type message struct {
-	// Number is the asker's.
-	Number uint64 `json:"n"`
-	From   string `json:"from"`
-	// Question is empty in an answer.
-	Question  string          `json:"q,omitempty"`
-	Arguments json.RawMessage `json:"args,omitempty"`
-	Answer    json.RawMessage `json:"a,omitempty"`
-	Problem   string          `json:"problem,omitempty"`
+	// Call is the ID of the call. The caller chooses it, and the response repeats it.
+	Call uint64 `json:"n"`
+	// From is the ID of the gateway that sends the message.
+	From string `json:"from"`
+	// Method is empty in a response.
+	Method string          `json:"q,omitempty"`
+	Params json.RawMessage `json:"args,omitempty"`
+	Result json.RawMessage `json:"a,omitempty"`
+	// Error is the text of the handler's error.
+	Error string `json:"problem,omitempty"`
 }
 
-// Result is what became of a question.
-type Result struct {
-	// Answers are by instance.
-	Answers map[string]json.RawMessage
-	// Gone are certainly not there. Silent have not answered in time, or met a problem.
-	Gone, Silent []string
+// Results are what the gateways of a call returned.
+type Results struct {
+	// ByGateway are the JSON-encoded results by gateway ID.
+	ByGateway map[string]json.RawMessage
+	// Unreachable are the gateways that no longer exist.
+	Unreachable []string
+	// Failed are the gateways that responded with an error or not in time, or to which the request could not be sent.
+	Failed []string
 }
 
-// New returns peers. Hand them what the broker hears.
-func New(o Options) *Peers {
-	return &Peers{options: o, slots: make(chan struct{}, mostAsked), warnings: ratelog.New(o.Logger), pending: map[uint64]*asking{}}
-}
-
-// Ask asks instances and waits until each has answered, or for a time.
-func (p *Peers) Ask(ctx context.Context, instances []string, question string, arguments any) (Result, error) {
-	encoded, err := json.Marshal(arguments)
-	if err != nil {
-		return Result{}, fmt.Errorf("ask %s: %w", question, err)
+// New returns a Peer. The caller passes it to the broker, which calls OnMessage.
+func New(o Options) *Peer {
+	return &Peer{
+		options:  o,
+		slots:    make(chan struct{}, maxConcurrent),
+		warnings: ratelog.New(o.Logger),
+		calls:    map[uint64]*call{},
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+}
+
+// Call calls a method of the gateways with these IDs, which may include this gateway. It blocks until every gateway has
+// responded, is unreachable or has failed, for two seconds at most or until ctx ends. It returns an error only when
+// params cannot be encoded as JSON; what went wrong with single gateways is in the Results.
+func (p *Peer) Call(ctx context.Context, gatewayIDs []string, method string, params any) (Results, error) {
+	encoded, err := json.Marshal(params)
+	if err != nil {
+		return Results{}, fmt.Errorf("call %s: %w", method, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	instances = slices.Compact(slices.Sorted(slices.Values(instances)))
-	number, a := p.open(instances)
-	defer p.close(number)
-	r := Result{Answers: map[string]json.RawMessage{}}
-	for _, instance := range instances {
-		reached, err := p.tell(ctx, instance, message{Number: number, From: p.options.Instance, Question: question, Arguments: encoded})
+	gatewayIDs = slices.Compact(slices.Sorted(slices.Values(gatewayIDs)))
+	id, c := p.startCall(gatewayIDs)
+	defer p.endCall(id)
+	r := Results{ByGateway: map[string]json.RawMessage{}}
+	for _, gatewayID := range gatewayIDs {
+		request := message{Call: id, From: p.options.GatewayID, Method: method, Params: encoded}
+		reached, err := p.send(ctx, gatewayID, request)
 		switch {
-		case err != nil && p.giveUp(a, instance):
-			r.Silent = append(r.Silent, instance)
-		case err == nil && !reached && p.giveUp(a, instance):
-			r.Gone = append(r.Gone, instance)
+		case err != nil && p.stopWaiting(c, gatewayID):
+			r.Failed = append(r.Failed, gatewayID)
+		case err == nil && !reached && p.stopWaiting(c, gatewayID):
+			r.Unreachable = append(r.Unreachable, gatewayID)
 		}
 	}
-	p.gather(ctx, a, &r, len(instances)-len(r.Silent)-len(r.Gone))
+	p.collect(ctx, c, &r, len(gatewayIDs)-len(r.Failed)-len(r.Unreachable))
 	return r, nil
 }
 
-// gather waits for so many answers, or until the context ends.
-func (p *Peers) gather(ctx context.Context, a *asking, r *Result, many int) {
-	for range many {
+// collect adds count responses to r. When ctx ends first, it adds the gateways that have not responded to r.Failed.
+func (p *Peer) collect(ctx context.Context, c *call, r *Results, count int) {
+	for range count {
 		select {
-		case m := <-a.answers:
+		case m := <-c.responses:
 			r.add(m)
 		case <-ctx.Done():
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			for len(a.answers) > 0 {
-				r.add(<-a.answers)
+			for len(c.responses) > 0 {
+				r.add(<-c.responses)
 			}
-			r.Silent = slices.AppendSeq(r.Silent, maps.Keys(a.waiting))
+			r.Failed = slices.AppendSeq(r.Failed, maps.Keys(c.waiting))
 			return
 		}
 	}
 }
 
-func (r *Result) add(m message) {
-	if m.Problem != "" {
-		r.Silent = append(r.Silent, m.From)
+// add adds a response.
+func (r *Results) add(m message) {
+	if m.Error != "" {
+		r.Failed = append(r.Failed, m.From)
 		return
 	}
-	r.Answers[m.From] = m.Answer
+	r.ByGateway[m.From] = m.Result
 }
 
-func (p *Peers) open(instances []string) (uint64, *asking) {
-	a := &asking{waiting: map[string]bool{}, answers: make(chan message, len(instances))}
-	for _, instance := range instances {
-		a.waiting[instance] = true
+// startCall registers a call, so that its responses are taken from now on.
+func (p *Peer) startCall(gatewayIDs []string) (id uint64, c *call) {
+	c = &call{waiting: map[string]bool{}, responses: make(chan message, len(gatewayIDs))}
+	for _, gatewayID := range gatewayIDs {
+		c.waiting[gatewayID] = true
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last++
-	p.pending[p.last] = a
-	return p.last, a
+	p.lastCall++
+	p.calls[p.lastCall] = c
+	return p.lastCall, c
 }
 
-// giveUp waits no longer for an instance. It reports false when that has answered all the same.
-func (p *Peers) giveUp(a *asking, instance string) bool {
+// stopWaiting stops waiting for the response of a gateway. It returns false when the gateway has responded already.
+func (p *Peer) stopWaiting(c *call, gatewayID string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waited := a.waiting[instance]
-	delete(a.waiting, instance)
-	return waited
+	waiting := c.waiting[gatewayID]
+	delete(c.waiting, gatewayID)
+	return waiting
 }
 
-func (p *Peers) close(number uint64) {
+// endCall forgets a call. Later responses are ignored.
+func (p *Peer) endCall(id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.pending, number)
+	delete(p.calls, id)
 }
 
-// tell sends a message, to this instance by a shorter way.
-func (p *Peers) tell(ctx context.Context, instance string, m message) (reached bool, err error) {
-	if instance == p.options.Instance {
-		p.take(m)
+// send sends a message through the broker, and a message to this gateway directly. reached is false when there is no
+// such gateway. It returns the Sender's error.
+func (p *Peer) send(ctx context.Context, gatewayID string, m message) (reached bool, err error) {
+	if gatewayID == p.options.GatewayID {
+		p.dispatch(m)
 		return true, nil
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
-		return false, fmt.Errorf("tell a gateway: %w", err)
+		return false, fmt.Errorf("encode a message to a gateway: %w", err)
 	}
-	return p.options.Sender.Send(ctx, instance, b)
+	return p.options.Sender.Send(ctx, gatewayID, b)
 }
 
-// OnMessage takes a message of another instance. It implements broker.MessageHandler.
-func (p *Peers) OnMessage(b []byte) {
+// OnMessage implements broker.MessageHandler. It takes a message of another gateway and does not block.
+func (p *Peer) OnMessage(b []byte) {
 	var m message
 	if err := json.Unmarshal(b, &m); err != nil || m.From == "" {
 		p.warn(errors.New("a message to this gateway that no gateway wrote"))
 		return
 	}
-	p.take(m)
+	p.dispatch(m)
 }
 
-func (p *Peers) take(m message) {
-	if m.Question == "" {
-		p.answered(m)
+// dispatch passes a response to its call, and starts a goroutine for a request. It drops the request when maxConcurrent
+// requests are being handled.
+func (p *Peer) dispatch(m message) {
+	if m.Method == "" {
+		p.onResponse(m)
 		return
 	}
 	select {
 	case p.slots <- struct{}{}:
-		go p.answer(m)
+		go p.handle(m)
 	default:
-		p.warn(errors.New("other gateways ask more than this one can answer"))
+		p.warn(errors.New("other gateways send more requests than this one can handle"))
 	}
 }
 
-// answered takes an answer, unless it is late, or comes twice, or of somebody who was not asked.
-func (p *Peers) answered(m message) {
+// onResponse passes a response to its call. It ignores a response that is late, a repetition, or of a gateway that was
+// not called.
+func (p *Peer) onResponse(m message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.pending[m.Number]
-	if a == nil || !a.waiting[m.From] {
+	c := p.calls[m.Call]
+	if c == nil || !c.waiting[m.From] {
 		return
 	}
-	delete(a.waiting, m.From)
-	a.answers <- m
+	delete(c.waiting, m.From)
+	c.responses <- m
 }
 
-// answer handles a question of another instance, or of this one.
-func (p *Peers) answer(m message) {
+// handle executes a request and sends the response. It releases the request's slot.
+func (p *Peer) handle(m message) {
 	defer func() { <-p.slots }()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	reply := message{Number: m.Number, From: p.options.Instance}
+	response := message{Call: m.Call, From: p.options.GatewayID}
 	var err error
-	if reply.Answer, err = p.handle(ctx, m); err != nil {
-		reply.Problem = err.Error()
-		p.warn(fmt.Errorf("question %q: %w", m.Question, err))
+	if response.Result, err = p.execute(ctx, m); err != nil {
+		response.Error = err.Error()
+		p.warn(fmt.Errorf("method %q: %w", m.Method, err))
 	}
-	if _, err := p.tell(ctx, m.From, reply); err != nil {
+	if _, err := p.send(ctx, m.From, response); err != nil {
 		p.warn(err)
 	}
 }
 
-// handle has a question answered. A bug met by one must not end the gateway.
-func (p *Peers) handle(ctx context.Context, m message) (encoded json.RawMessage, err error) {
-	defer recovery.ToError(&err, errBug, p.options.Logger, "a question of another gateway failed", slog.String("question", m.Question))
-	h := p.options.Handlers[m.Question]
+// execute calls the method's handler and encodes its result. It returns the handler's error, errBug when the handler
+// panics, and an error for an unknown method.
+func (p *Peer) execute(ctx context.Context, m message) (encoded json.RawMessage, err error) {
+	defer recovery.ToError(&err, errBug, p.options.Logger, "a request of another gateway failed",
+		slog.String("method", m.Method))
+	h := p.options.Handlers[m.Method]
 	if h == nil {
 		return nil, errors.New("not known to this gateway")
 	}
-	answer, err := h(ctx, m.Arguments)
+	result, err := h(ctx, m.Params)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(answer)
+	return json.Marshal(result)
 }
 
-func (p *Peers) warn(err error) {
-	p.warnings.Warn("gateways do not understand each other", slog.Any("error", err))
+// warn logs that a message or a request failed.
+func (p *Peer) warn(err error) {
+	p.warnings.Warn("a message between gateways failed", slog.Any("error", err))
 }
