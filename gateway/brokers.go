@@ -13,12 +13,12 @@ import (
 func (g *Gateway) makeBroker() error {
 	switch g.cfg.Broker {
 	case contract.BrokerMemory:
-		g.broker = memory.New(memory.Options{Instance: g.instance.String()})
+		g.broker = memory.New(memory.Options{Instance: g.gatewayID.String()})
 	case contract.BrokerRedis:
 		g.broker = redis.New(redis.Options{
 			Mode: g.cfg.RedisMode, Addresses: g.cfg.RedisAddresses, MasterName: g.cfg.RedisMasterName,
 			Username: g.cfg.RedisUsername, Password: g.cfg.RedisPassword, Prefix: g.cfg.RedisPrefix,
-			Instance: g.instance.String(), Logger: g.log,
+			Instance: g.gatewayID.String(), Logger: g.log,
 		})
 	default:
 		return fmt.Errorf("%s: %q is not known", contract.KeyBroker, g.cfg.Broker)
@@ -27,4 +27,4 @@ func (g *Gateway) makeBroker() error {
 }
 
 // runBroker carries publications to the hub and messages to the backend until the context ends.
-func (g *Gateway) runBroker(ctx context.Context) error { return g.broker.Run(ctx, g.hub, g.backend) }
+func (g *Gateway) runBroker(ctx context.Context) error { return g.broker.Run(ctx, g.hub, g.control) }

@@ -73,16 +73,16 @@ type Gateway struct {
 	options Options
 	log     *slog.Logger
 
-	instance registry.GatewayID
-	metrics  *metrics.Metrics
-	server   *transport.Server
-	hub      *hub.Hub
-	broker   broker.Broker
-	tokens   *auth.Verifier
-	hooks    *hooks.Hooks
-	clients  *control.Clients
-	presence *presence.Keeper
-	backend  *control.Backend
+	gatewayID registry.GatewayID
+	metrics   *metrics.Metrics
+	server    *transport.Server
+	hub       *hub.Hub
+	broker    broker.Broker
+	tokens    *auth.Verifier
+	hooks     *hooks.Hooks
+	clients   *control.Clients
+	presence  *presence.Keeper
+	control   *control.Dispatcher
 	// occupancy is there when the webhook wants to know of channels.
 	occupancy *occupancy.Tracker
 	drain     *drain.Machine
@@ -99,7 +99,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	if o.CloseTimeout == 0 {
 		o.CloseTimeout = CloseTimeout
 	}
-	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New(), instance: registry.NewGatewayID()}
+	g := &Gateway{cfg: cfg, options: o, log: o.Logger, metrics: metrics.New(), gatewayID: registry.NewGatewayID()}
 	for _, make := range []func() error{g.makeTokens, g.makeHooks, g.makeChannels, g.makeServer} {
 		if err := make(); err != nil {
 			return nil, err
@@ -143,7 +143,7 @@ func (g *Gateway) makeServer() error {
 		Origins: origins, Proxies: proxies, Compression: g.cfg.Compression,
 		Header:   http.Header{contract.HeaderNode: {g.cfg.NodeName}},
 		Admit:    g.admit,
-		NewID:    g.instance.NewID,
+		NewID:    g.gatewayID.NewID,
 		Observer: g.metrics, Logger: g.log,
 		Changed: func() { g.drain.Notify() },
 	})
@@ -231,7 +231,7 @@ func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.H
 		mux.Handle(path, g.server.Endpoint(*e))
 	}
 	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
-		Keys: auth.NewAPIKeys(g.cfg.APIKey, g.cfg.APIPreviousKey), Backend: g.backend, CheckChannel: session.CheckChannel,
+		Keys: auth.NewAPIKeys(g.cfg.APIKey, g.cfg.APIPreviousKey), Fleet: g.control, CheckChannel: session.CheckChannel,
 		MaxMessageBytes: g.cfg.MaxMessageBytes, Timeout: brokerTimeout, Served: g.metrics.APIRequest, Logger: g.log,
 	}))
 	return mux

@@ -62,8 +62,8 @@ func (g *Gateway) makeChannels() error {
 	g.hub = hub.New(o)
 	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
 	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Timeout: brokerTimeout, Logger: g.log})
-	g.backend = control.New(control.Options{
-		Instance: g.instance, Node: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
+	g.control = control.New(control.Options{
+		GatewayID: g.gatewayID, Name: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
 		Published: g.metrics.Published, Logger: g.log,
 	})
 	return nil
@@ -72,7 +72,7 @@ func (g *Gateway) makeChannels() error {
 // parts are what runs as long as the gateway.
 func (g *Gateway) parts() []func(context.Context) error {
 	parts := []func(context.Context) error{
-		g.runBroker, g.hub.Run, g.presence.Run, g.clients.Run, g.backend.Run, g.hooks.Run, g.tokens.Run,
+		g.runBroker, g.hub.Run, g.presence.Run, g.clients.Run, g.control.Run, g.hooks.Run, g.tokens.Run,
 	}
 	if g.occupancy != nil {
 		parts = append(parts, g.occupancy.Run)
@@ -84,7 +84,7 @@ func (g *Gateway) parts() []func(context.Context) error {
 func (g *Gateway) takeLeave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	leaving := []func(context.Context) error{g.presence.Flush, g.backend.Withdraw, g.clients.Withdraw}
+	leaving := []func(context.Context) error{g.presence.Flush, g.control.Withdraw, g.clients.Withdraw}
 	if g.occupancy != nil {
 		leaving = append(leaving, g.occupancy.Withdraw)
 	}

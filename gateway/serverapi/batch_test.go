@@ -65,12 +65,12 @@ func TestBatchKeepsItsOrder(t *testing.T) {
 		calls = append(calls, fmt.Sprintf(`Publish kept:a "%d" binary=false tags=map[] {IdempotencyKey: SkipHistory:false}`, i))
 	}
 	s.call(t, "batch", `{"commands":[`+strings.Join(commands, ",")+`]}`).refusesNothing(t)
-	require.Equal(t, calls, s.backend.Calls())
+	require.Equal(t, calls, s.fleet.Calls())
 }
 
 // meeting is a Backend whose publications wait until a number of them are under way.
 type meeting struct {
-	*serverapitest.Backend
+	*serverapitest.FakeFleet
 	all sync.WaitGroup
 }
 
@@ -86,16 +86,16 @@ func TestParallelIsAtOnce(t *testing.T) {
 		"batch":     `{"parallel":true,"commands":[{"publish":{"channel":"a","data":1}},{"publish":{"channel":"a","data":2}}]}`,
 	} {
 		t.Run(method, func(t *testing.T) {
-			m := &meeting{Backend: serverapitest.NewBackend()}
+			m := &meeting{FakeFleet: serverapitest.NewFakeFleet()}
 			m.all.Add(2)
-			s := serve(t, func(o *serverapi.Options) { o.Backend = m })
+			s := serve(t, func(o *serverapi.Options) { o.Fleet = m })
 			s.call(t, method, body).refusesNothing(t)
 		})
 	}
 }
 
 // stuck is a Backend that answers a publication when its time is over.
-type stuck struct{ *serverapitest.Backend }
+type stuck struct{ *serverapitest.FakeFleet }
 
 func (stuck) Publish(ctx context.Context, _ string, _ broker.Publication, _ serverapi.PublishOptions) (broker.PublishResult, error) {
 	<-ctx.Done()
@@ -104,21 +104,21 @@ func (stuck) Publish(ctx context.Context, _ string, _ broker.Publication, _ serv
 
 func TestTimeout(t *testing.T) {
 	s := serve(t)
-	backend := stuck{s.backend}
-	slow := serve(t, func(o *serverapi.Options) { o.Backend, o.Timeout = backend, 10*time.Millisecond })
+	fleet := stuck{s.fleet}
+	slow := serve(t, func(o *serverapi.Options) { o.Fleet, o.Timeout = fleet, 10*time.Millisecond })
 	slow.call(t, "publish", `{"channel":"a","data":1}`).refuses(t, 200, 100, "not done within 10ms; try again")
 	require.Contains(t, slow.call(t, "publish", `{"channel":"a","data":1}`).body, `"temporary":true`)
 
 	// All of a batch has one time, and what comes after it is not begun.
 	got := slow.call(t, "batch", `{"commands":[{"publish":{"channel":"a","data":1}},{"info":{}},{"info":{}}]}`)
 	require.Equal(t, 3, strings.Count(got.body, "not done within 10ms"), got.body)
-	require.Empty(t, s.backend.Calls())
+	require.Empty(t, s.fleet.Calls())
 	require.Empty(t, slow.log.String())
 }
 
 func TestBroadcastFailsInPart(t *testing.T) {
 	s := serve(t)
-	s.backend.Fail = func(_, channel string) error {
+	s.fleet.Fail = func(_, channel string) error {
 		if channel == "away" {
 			return broker.ErrUnavailable
 		}
@@ -130,6 +130,6 @@ func TestBroadcastFailsInPart(t *testing.T) {
 		{"error":{"code":107,"message":"channel: name must be 1 to 255 bytes"}},
 		{"result":{}}
 	]}`, s.result(t, "broadcast", `{"channels":["kept:a","away","","b"],"data":{"x":1}}`))
-	require.Len(t, s.backend.Calls(), 3)
+	require.Len(t, s.fleet.Calls(), 3)
 	require.Equal(t, []string{"broadcast ok"}, s.counts())
 }

@@ -43,7 +43,7 @@ func (a *API) presence(ctx context.Context, r *channelRequest) (any, error) {
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
 	}
-	members, err := a.options.Backend.Presence(ctx, r.Channel)
+	members, err := a.options.Fleet.Presence(ctx, r.Channel)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (a *API) presenceStats(ctx context.Context, r *channelRequest) (any, error)
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
 	}
-	clients, users, err := a.options.Backend.PresenceStats(ctx, r.Channel)
+	clients, users, err := a.options.Fleet.PresenceStats(ctx, r.Channel)
 	return presenceStatsResult{Clients: clients, Users: users}, err
 }
 
@@ -99,7 +99,7 @@ func (a *API) history(ctx context.Context, r *historyRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := a.options.Backend.History(ctx, r.Channel, q)
+	stream, err := a.options.Fleet.History(ctx, r.Channel, q)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (a *API) removeHistory(ctx context.Context, r *channelRequest) (any, error)
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
 	}
-	return struct{}{}, a.options.Backend.RemoveHistory(ctx, r.Channel)
+	return struct{}{}, a.options.Fleet.RemoveHistory(ctx, r.Channel)
 }
 
 type channelsRequest struct {
@@ -171,7 +171,7 @@ func (a *API) channels(ctx context.Context, r *channelsRequest) (any, error) {
 	if pattern == "" {
 		pattern = "*"
 	}
-	found, err := a.options.Backend.Channels(ctx, pattern)
+	found, err := a.options.Fleet.Channels(ctx, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ type infoResult struct {
 
 // info is about all gateways.
 func (a *API) info(ctx context.Context, _ *struct{}) (any, error) {
-	gateways, err := a.options.Backend.Gateways(ctx)
+	gateways, err := a.options.Fleet.Gateways(ctx)
 	if err != nil {
 		return nil, err
 	}

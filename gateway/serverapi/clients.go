@@ -88,7 +88,7 @@ func (a *API) subscribe(ctx context.Context, r *subscribeRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, a.options.Backend.Subscribe(ctx, t, r.Channel, o)
+	return struct{}{}, a.options.Fleet.Subscribe(ctx, t, r.Channel, o)
 }
 
 func (r *subscribeRequest) options() (SubscribeOptions, error) {
@@ -124,7 +124,7 @@ func (a *API) unsubscribe(ctx context.Context, r *unsubscribeRequest) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, gone(a.options.Backend.Unsubscribe(ctx, t, r.Channel))
+	return struct{}{}, gone(a.options.Fleet.Unsubscribe(ctx, t, r.Channel))
 }
 
 // gone makes it a success that a connection which should lose something is not there.
@@ -159,7 +159,7 @@ func (a *API) disconnect(ctx context.Context, r *disconnectRequest) (any, error)
 		return nil, err
 	}
 	o := DisconnectOptions{Whitelist: r.Whitelist, Revoke: r.Revoke}
-	return struct{}{}, gone(a.options.Backend.Disconnect(ctx, t, d, o))
+	return struct{}{}, gone(a.options.Fleet.Disconnect(ctx, t, d, o))
 }
 
 // goodbye checks what clients will be told.
@@ -196,7 +196,7 @@ func (a *API) refresh(ctx context.Context, r *refreshRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, a.options.Backend.Refresh(ctx, t, RefreshOptions{ExpireAt: until, Expired: r.Expired})
+	return struct{}{}, a.options.Fleet.Refresh(ctx, t, RefreshOptions{ExpireAt: until, Expired: r.Expired})
 }
 
 type sendRequest struct {
@@ -218,6 +218,6 @@ func (a *API) send(ctx context.Context, r *sendRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	reached, err := a.options.Backend.Send(ctx, t, data, binary)
+	reached, err := a.options.Fleet.Send(ctx, t, data, binary)
 	return sendResult{Reached: reached}, gone(err)
 }

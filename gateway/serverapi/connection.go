@@ -33,7 +33,7 @@ func (a *API) connections(ctx context.Context, r *connectionsRequest) (any, erro
 	if q.Limit == 0 {
 		q.Limit = DefaultConnections
 	}
-	list, err := a.options.Backend.Connections(ctx, q)
+	list, err := a.options.Fleet.Connections(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (a *API) connectionRoute(r *http.Request, id string) route {
 }
 
 func (a *API) inspect(ctx context.Context, id string) (any, error) {
-	c, err := a.options.Backend.Connection(ctx, id)
+	c, err := a.options.Fleet.Connection(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (a *API) sendTo(ctx context.Context, id string, c *content) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	reached, err := a.options.Backend.Send(ctx, Target{Client: id}, data, binary)
+	reached, err := a.options.Fleet.Send(ctx, Target{Client: id}, data, binary)
 	if err == nil && reached == 0 {
 		err = ErrUnknownConnection
 	}
@@ -127,5 +127,5 @@ func (a *API) closeOne(ctx context.Context, id string, query url.Values) (any, e
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, a.options.Backend.Disconnect(ctx, Target{Client: id}, d, DisconnectOptions{})
+	return struct{}{}, a.options.Fleet.Disconnect(ctx, Target{Client: id}, d, DisconnectOptions{})
 }

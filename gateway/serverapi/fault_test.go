@@ -44,7 +44,7 @@ func TestBackendErrors(t *testing.T) {
 		"anything else": {errors.New("redis 192.0.2.7 said WRONGTYPE"), 100, "internal error; the gateway's log says more", false, true},
 	} {
 		s := serve(t)
-		s.backend.Fail = func(string, string) error { return c.err }
+		s.fleet.Fail = func(string, string) error { return c.err }
 		for method, request := range requests() {
 			t.Run(name+", "+method, func(t *testing.T) {
 				s.log.Reset()
@@ -62,7 +62,7 @@ func TestBackendErrors(t *testing.T) {
 
 // asked are the names of the Backend's methods that were called.
 func (s *served) asked() (names []string) {
-	for _, call := range s.backend.Calls() {
+	for _, call := range s.fleet.Calls() {
 		name, _, _ := strings.Cut(call, " ")
 		names = append(names, name)
 	}
@@ -70,10 +70,10 @@ func (s *served) asked() (names []string) {
 }
 
 // panicking is a Backend with a bug.
-type panicking struct{ serverapi.Backend }
+type panicking struct{ serverapi.Fleet }
 
 func TestABugEndsOneCall(t *testing.T) {
-	s := serve(t, func(o *serverapi.Options) { o.Backend = panicking{} })
+	s := serve(t, func(o *serverapi.Options) { o.Fleet = panicking{} })
 	for method, request := range requests() {
 		s.call(t, method, request[0]).refuses(t, 200, 100, "internal error")
 	}
@@ -86,7 +86,7 @@ func TestABugEndsOneCall(t *testing.T) {
 func TestNoKeyAndNoPayloadIsToldOrLogged(t *testing.T) {
 	const secret = "5ecre7"
 	s := serve(t)
-	s.backend.Fail = func(string, string) error { return errors.New("a bug") }
+	s.fleet.Fail = func(string, string) error { return errors.New("a bug") }
 	encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 	for _, body := range []string{
 		`{"channel":"a","data":"` + secret + `"}`, `{"channel":"a","b64data":"` + encoded + `"}`, `{"channel":"a","data":1,"tags":{"k":"` + secret + `"}}`,

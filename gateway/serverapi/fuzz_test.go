@@ -31,9 +31,9 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add(uint(i), []byte(body))
 	}
-	backend := serverapitest.NewBackend()
+	fleet := serverapitest.NewFakeFleet()
 	a := serverapi.New(serverapi.Options{
-		Keys: auth.NewAPIKeys(key, ""), Backend: backend, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
+		Keys: auth.NewAPIKeys(key, ""), Fleet: fleet, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
 		Served: func(string, string, time.Duration) {}, Logger: slog.New(slog.DiscardHandler),
 	})
 	w := httptest.NewRecorder()
@@ -41,7 +41,7 @@ func FuzzRequests(f *testing.F) {
 	description, err := serverapitest.ReadDescription(w.Body.Bytes())
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, method uint, body []byte) {
-		defer backend.Calls()
+		defer fleet.Calls()
 		r := httptest.NewRequest(http.MethodPost, "/api/"+names[method%uint(len(names))], strings.NewReader(string(body)))
 		r.Header.Set("X-API-Key", key)
 		r.Header.Set("Content-Type", "application/json")

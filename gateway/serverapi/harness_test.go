@@ -30,10 +30,10 @@ const (
 // served is a server API under test, and a client that holds every call against the description.
 type served struct {
 	*httptest.Server
-	t       *testing.T
-	backend *serverapitest.Backend
-	client  *http.Client
-	log     *bytes.Buffer
+	t      *testing.T
+	fleet  *serverapitest.FakeFleet
+	client *http.Client
+	log    *bytes.Buffer
 
 	mu      sync.Mutex
 	counted []string
@@ -42,7 +42,7 @@ type served struct {
 // serve runs the API; change sets what the test is about.
 func serve(t *testing.T, change ...func(*serverapi.Options)) *served {
 	t.Helper()
-	s := &served{t: t, backend: serverapitest.NewBackend(), log: &bytes.Buffer{}}
+	s := &served{t: t, fleet: serverapitest.NewFakeFleet(), log: &bytes.Buffer{}}
 	o := s.options()
 	for _, c := range change {
 		c(&o)
@@ -58,7 +58,7 @@ func serve(t *testing.T, change ...func(*serverapi.Options)) *served {
 
 func (s *served) options() serverapi.Options {
 	return serverapi.Options{
-		Keys: auth.NewAPIKeys(key, newKey), Backend: s.backend, MaxMessageBytes: 1000, Timeout: 10 * time.Second,
+		Keys: auth.NewAPIKeys(key, newKey), Fleet: s.fleet, MaxMessageBytes: 1000, Timeout: 10 * time.Second,
 		CheckChannel: serverapitest.CheckChannel, Served: s.count,
 		Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -44,7 +44,7 @@ func TestKeys(t *testing.T) {
 		s.do(t, http.MethodPost, path, `{}`).refuses(t, 401, 101, "X-API-Key")
 	}
 	s.do(t, http.MethodDelete, "/api/connections/c1", ``, "X-API-Key", "wrong").refuses(t, 401, 101, "X-API-Key")
-	for _, call := range s.backend.Calls() {
+	for _, call := range s.fleet.Calls() {
 		require.Equal(t, "Gateways ", call, "nothing but what had a key")
 	}
 }
@@ -80,7 +80,7 @@ func TestHTTPRefusals(t *testing.T) {
 			require.Equal(t, c.counted, s.counts())
 		})
 	}
-	require.Empty(t, s.backend.Calls())
+	require.Empty(t, s.fleet.Calls())
 }
 
 func TestOneConnection(t *testing.T) {
@@ -106,7 +106,7 @@ func TestOneConnection(t *testing.T) {
 			got := s.do(t, c.method, "/api/connections/"+c.path, c.body, "X-API-Key", key)
 			require.Equal(t, http.StatusOK, got.status, got.body)
 			require.JSONEq(t, `{"result":`+c.result+`}`, got.body)
-			require.Equal(t, c.calls, s.backend.Calls())
+			require.Equal(t, c.calls, s.fleet.Calls())
 			require.Equal(t, c.counted, s.counts())
 		})
 	}
@@ -133,22 +133,22 @@ func TestOneConnectionRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s.do(t, c.method, "/api/connections/"+c.path, c.body, "X-API-Key", key).refuses(t, c.status, c.code, c.says)
 			if c.code != 104 {
-				require.Empty(t, s.backend.Calls())
+				require.Empty(t, s.fleet.Calls())
 			}
-			s.backend.Calls()
+			s.fleet.Calls()
 		})
 	}
-	s.backend.Fail = func(string, string) error { return errors.New("down") }
+	s.fleet.Fail = func(string, string) error { return errors.New("down") }
 	s.do(t, http.MethodGet, "/api/connections/c1", ``, "X-API-Key", key).refuses(t, 200, 100, "internal error")
 }
 
 // leaving is a Backend whose connections are gone when a message comes.
-type leaving struct{ *serverapitest.Backend }
+type leaving struct{ *serverapitest.FakeFleet }
 
 func (leaving) Send(context.Context, serverapi.Target, []byte, bool) (int, error) { return 0, nil }
 
 func TestAConnectionThatJustLeftIsNotThere(t *testing.T) {
-	s := serve(t, func(o *serverapi.Options) { o.Backend = leaving{serverapitest.NewBackend()} })
+	s := serve(t, func(o *serverapi.Options) { o.Fleet = leaving{serverapitest.NewFakeFleet()} })
 	s.do(t, http.MethodPost, "/api/connections/c1", `{"data":1}`, "X-API-Key", key).refuses(t, 404, 104, "no such connection")
 	require.JSONEq(t, `{"reached":0}`, s.result(t, "send", `{"client":"c1","data":1}`))
 }

@@ -84,18 +84,18 @@ func TestMethods(t *testing.T) {
 	}
 	s := serve(t)
 	s.result(t, "publish", `{"channel":"kept:b","data":0,"skip_history":true}`)
-	s.backend.Calls()
+	s.fleet.Calls()
 	s.counts()
 	// Its publication is what the list of channels finds.
 	publish := cases["publish, history"]
 	delete(cases, "publish, history")
 	require.JSONEq(t, publish.result, s.result(t, publish.method, publish.body))
-	require.Equal(t, publish.calls, s.backend.Calls())
+	require.Equal(t, publish.calls, s.fleet.Calls())
 	s.counts()
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			require.JSONEq(t, c.result, s.result(t, c.method, c.body))
-			require.Equal(t, c.calls, s.backend.Calls())
+			require.Equal(t, c.calls, s.fleet.Calls())
 			require.Equal(t, []string{c.method + " ok"}, s.counts())
 		})
 	}
@@ -199,9 +199,9 @@ func TestRefusals(t *testing.T) {
 			outcome := map[bool]string{true: "error", false: "refused"}[c.status == http.StatusOK]
 			require.Equal(t, []string{c.method + " " + outcome}, s.counts())
 			if c.code == 106 || c.code == 107 {
-				require.Empty(t, s.backend.Calls(), "bad input changes nothing")
+				require.Empty(t, s.fleet.Calls(), "bad input changes nothing")
 			}
-			s.backend.Calls()
+			s.fleet.Calls()
 		})
 	}
 	require.Empty(t, s.log.String())
@@ -241,12 +241,12 @@ func TestHistory(t *testing.T) {
 	s := serve(t)
 	s.result(t, "publish", `{"channel":"kept:a","data":{"x": "<&>"},"tags":{"k":"v"}}`)
 	s.result(t, "publish", `{"channel":"kept:a","b64data":"AP8="}`)
-	s.backend.Keep("kept:a", broker.Publication{Data: []byte("no JSON"), Info: &broker.ClientInfo{Client: "c1", User: "42", ConnInfo: []byte(`{"a":1}`)}})
+	s.fleet.Keep("kept:a", broker.Publication{Data: []byte("no JSON"), Info: &broker.ClientInfo{Client: "c1", User: "42", ConnInfo: []byte(`{"a":1}`)}})
 	all := []string{
 		`{"data":{"x":"<&>"},"offset":1,"tags":{"k":"v"}}`, `{"b64data":"AP8=","offset":2}`,
 		`{"data":"no JSON","offset":3,"info":{"client":"c1","user":"42","conn_info":{"a":1}}}`,
 	}
-	s.backend.Calls()
+	s.fleet.Calls()
 	for name, c := range map[string]struct {
 		more, asked string
 		want        []string
@@ -259,7 +259,7 @@ func TestHistory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.JSONEq(t, `{"publications":[`+strings.Join(c.want, ",")+`],"offset":3,"epoch":"epoch-1"}`, s.result(t, "history", `{"channel":"kept:a"`+c.more+`}`))
-			require.Equal(t, []string{"History kept:a " + c.asked}, s.backend.Calls())
+			require.Equal(t, []string{"History kept:a " + c.asked}, s.fleet.Calls())
 		})
 	}
 	require.Contains(t, s.call(t, "history", `{"channel":"kept:a","limit":1}`).body, `"<&>"`, "messages are answered as they are")

@@ -82,7 +82,7 @@ func (a *API) publishTo(ctx context.Context, channel string, p broker.Publicatio
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	done, err := a.options.Backend.Publish(ctx, channel, p, o)
+	done, err := a.options.Fleet.Publish(ctx, channel, p, o)
 	if err != nil {
 		return nil, err
 	}

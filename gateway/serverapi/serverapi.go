@@ -20,7 +20,7 @@ import (
 // Options are what the API is made of.
 type Options struct {
 	Keys            *auth.APIKeys
-	Backend         Backend
+	Fleet           Fleet
 	MaxMessageBytes int
 	// Timeout bounds a request, a batch with all its commands too.
 	Timeout time.Duration

@@ -27,13 +27,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const key = "the-key"
 
-// serve runs the real API on a backend of memory. The client checks every call against the description.
-func serve(t *testing.T) (*goclient.Client, *serverapitest.Backend) {
+// serve starts the real API on a fake fleet. The client that it returns checks every call against the OpenAPI document.
+func serve(t *testing.T) (*goclient.Client, *serverapitest.FakeFleet) {
 	t.Helper()
-	backend := serverapitest.NewBackend()
+	fleet := serverapitest.NewFakeFleet()
 	server := httptest.NewServer(serverapi.New(serverapi.Options{
-		Keys: auth.NewAPIKeys(key, ""), Backend: backend, MaxMessageBytes: 1000, Timeout: time.Minute, CheckChannel: serverapitest.CheckChannel,
-		Served: func(string, string, time.Duration) {}, Logger: slog.New(slog.DiscardHandler),
+		Keys:            auth.NewAPIKeys(key, ""),
+		Fleet:           fleet,
+		MaxMessageBytes: 1000,
+		Timeout:         time.Minute,
+		CheckChannel:    serverapitest.CheckChannel,
+		Served:          func(string, string, time.Duration) {},
+		Logger:          slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	response, err := http.Get(server.URL + "/api/openapi.json")
@@ -43,19 +48,20 @@ func serve(t *testing.T) (*goclient.Client, *serverapitest.Backend) {
 	require.NoError(t, err)
 	description, err := serverapitest.ReadDescription(document)
 	require.NoError(t, err)
-	return &goclient.Client{URL: server.URL + "/api", Key: key, HTTP: &http.Client{Transport: description}}, backend
+	return &goclient.Client{URL: server.URL + "/api", Key: key, HTTP: &http.Client{Transport: description}}, fleet
 }
 
 type object = map[string]any
 
-func TestABackendUsesTheAPI(t *testing.T) {
+func TestClientCallsMethods(t *testing.T) {
 	c, _ := serve(t)
 	var published struct {
 		Offset   uint64
 		Epoch    string
 		Repeated bool
 	}
-	require.NoError(t, c.Call(t.Context(), "publish", object{"channel": "kept:a", "data": object{"text": "hello"}}, &published))
+	require.NoError(t,
+		c.Call(t.Context(), "publish", object{"channel": "kept:a", "data": object{"text": "hello"}}, &published))
 	require.EqualValues(t, 1, published.Offset)
 	require.NoError(t, c.Call(t.Context(), "broadcast", object{"channels": []string{"kept:a", "b"}, "data": 1}, nil))
 
@@ -65,7 +71,11 @@ func TestABackendUsesTheAPI(t *testing.T) {
 			Data   any
 		}
 	}
-	request := object{"channel": "kept:a", "limit": 10, "since": object{"offset": published.Offset, "epoch": published.Epoch}}
+	request := object{
+		"channel": "kept:a",
+		"limit":   10,
+		"since":   object{"offset": published.Offset, "epoch": published.Epoch},
+	}
 	require.NoError(t, c.Call(t.Context(), "history", request, &history))
 	require.Len(t, history.Publications, 1)
 	require.EqualValues(t, 1, history.Publications[0].Data)
@@ -76,7 +86,7 @@ func TestABackendUsesTheAPI(t *testing.T) {
 	require.NoError(t, c.Call(t.Context(), "disconnect", object{"user": "42", "revoke": true}, nil))
 }
 
-func TestErrorsAreTheAPIs(t *testing.T) {
+func TestClientReturnsErrorsOfTheAPI(t *testing.T) {
 	c, _ := serve(t)
 	for want, err := range map[int]error{
 		108: c.Call(t.Context(), "history", object{"channel": "a"}, nil),
@@ -95,21 +105,23 @@ func TestErrorsAreTheAPIs(t *testing.T) {
 	require.ErrorIs(t, c.Call(ended, "info", object{}, nil), context.Canceled)
 	elsewhere := httptest.NewServer(http.NotFoundHandler())
 	defer elsewhere.Close()
-	require.ErrorContains(t, (&goclient.Client{URL: elsewhere.URL, HTTP: elsewhere.Client()}).Call(t.Context(), "info", object{}, nil), "answered 404 Not Found without JSON")
+	require.ErrorContains(t,
+		(&goclient.Client{URL: elsewhere.URL, HTTP: elsewhere.Client()}).Call(t.Context(), "info", object{}, nil),
+		"answered 404 Not Found without JSON")
 }
 
-func TestTryingAgainWithAnIdempotencyKey(t *testing.T) {
-	c, backend := serve(t)
-	away := true
-	backend.Fail = func(string, string) error {
-		if away {
-			away = false
+func TestClientRetriesWithIdempotencyKey(t *testing.T) {
+	c, fleet := serve(t)
+	down := true
+	fleet.Fail = func(string, string) error {
+		if down {
+			down = false
 			return broker.ErrUnavailable
 		}
 		return nil
 	}
-	order := object{"channel": "kept:a", "data": 1, "idempotency_key": "order-42-paid"}
-	refused, ok := errors.AsType[*goclient.Error](c.Call(t.Context(), "publish", order, nil))
+	request := object{"channel": "kept:a", "data": 1, "idempotency_key": "order-42-paid"}
+	refused, ok := errors.AsType[*goclient.Error](c.Call(t.Context(), "publish", request, nil))
 	require.True(t, ok)
 	require.True(t, refused.Temporary)
 	var published struct {
@@ -117,13 +129,13 @@ func TestTryingAgainWithAnIdempotencyKey(t *testing.T) {
 		Repeated bool
 	}
 	for range 2 {
-		require.NoError(t, c.Call(t.Context(), "publish", order, &published))
+		require.NoError(t, c.Call(t.Context(), "publish", request, &published))
 		require.EqualValues(t, 1, published.Offset)
 	}
 	require.True(t, published.Repeated)
 }
 
-func TestTheClientInTheDocumentationIsThisOne(t *testing.T) {
+func TestClientIsTheOneInTheDocumentation(t *testing.T) {
 	source, err := os.ReadFile("client.go")
 	require.NoError(t, err)
 	documentation, err := os.ReadFile("../../docs/server-api.md")

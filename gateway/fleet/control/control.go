@@ -1,8 +1,9 @@
-// Package control does for the server API what it asks of the fleet: messages go through the broker;
-// what concerns clients goes to the gateways that hold them, which are asked by their peers.
+// Package control carries out what the server API asks of the fleet. Publications, history and presence go to the
+// broker. What concerns clients goes as a command or a query to the gateways that hold these clients, through package
+// rpc; package registry knows the clients of this gateway, and its directory knows which gateways hold a user.
 //
-// channels.go is what concerns channels, clients.go what concerns clients, orders.go how gateways are
-// told and what they do with it, about.go what they say of themselves.
+// channels.go has the calls that concern channels and clients.go those that concern clients. commands.go dispatches a
+// command to gateways and executes it on one of them. announce.go keeps the list of the fleet's gateways.
 package control
 
 import (
@@ -21,102 +22,125 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 )
 
-// Clients are the registry of this gateway.
+// Clients is the registry of this gateway's clients.
 type Clients = registry.Registry[protocol.Client]
 
-// Broker is what the backend needs of the broker.
+// Broker is the part of the broker that a Dispatcher uses.
 type Broker interface {
 	broker.Publisher
 	broker.History
 	broker.PresenceReader
 	broker.Directory
-	// Revoke is that of broker.Revocations and returns its errors.
+	// Revoke implements broker.Revocations and returns its errors.
 	Revoke(ctx context.Context, user string, until time.Time) error
 }
 
-// Options are what a Backend is made of.
+// Options configure a Dispatcher.
 type Options struct {
-	Instance registry.GatewayID
-	// Node and Version are what this gateway says of itself.
-	Node, Version string
-	Broker        Broker
-	Hub           *hub.Hub
-	Clients       *Clients
-	// Published counts attempts to publish.
+	GatewayID registry.GatewayID
+	// Name is the name of this gateway in the server API: its pod's name.
+	Name string
+	// Version is the version of the program.
+	Version string
+	Broker  Broker
+	Hub     *hub.Hub
+	Clients *Clients
+	// Published is called after every attempt to publish with the time that it took and its error.
 	Published func(took time.Duration, err error)
 	Logger    *slog.Logger
 }
 
-// Backend implements serverapi.Backend.
-type Backend struct {
+// Dispatcher implements serverapi.Fleet. It is safe for use by many goroutines.
+type Dispatcher struct {
 	options Options
-	peers   *rpc.Peers
+	peer    *rpc.Peer
 	started time.Time
-	// announcing is one place: what the fleet is told comes in order. withdrawn is that place's.
+	// announcing is a lock with room for one token. It guards withdrawn and keeps announcements in order.
 	announcing chan struct{}
-	withdrawn  bool
+	// withdrawn means that this gateway is not to be announced any more.
+	withdrawn bool
 }
 
-var _ serverapi.Backend = (*Backend)(nil)
+var _ serverapi.Fleet = (*Dispatcher)(nil)
 
-// New returns a backend. Hand it what the broker hears, and run it.
-func New(o Options) *Backend {
-	b := &Backend{options: o, started: time.Now(), announcing: make(chan struct{}, 1)}
-	b.peers = rpc.New(rpc.Options{
-		Instance: o.Instance.String(), Sender: o.Broker, Logger: o.Logger,
+// New returns a Dispatcher. The caller passes it to the broker, which calls OnMessage, and calls Run.
+func New(o Options) *Dispatcher {
+	d := &Dispatcher{options: o, started: time.Now(), announcing: make(chan struct{}, 1)}
+	d.peer = rpc.New(rpc.Options{
+		GatewayID: o.GatewayID.String(),
+		Sender:    o.Broker,
+		Logger:    o.Logger,
 		Handlers: map[string]rpc.Handler{
-			questionOrder:       answer(b.obey),
-			questionConnections: answer(b.listHere),
-			questionChannels:    answer(b.channelsHere),
+			methodCommand:     handler(d.execute),
+			methodConnections: handler(d.localConnections),
+			methodChannels:    handler(d.localChannels),
 		},
 	})
-	return b
+	return d
 }
 
-// answer decodes a question for its handler.
-func answer[Q, A any](handle func(ctx context.Context, question Q) (A, error)) rpc.Handler {
-	return func(ctx context.Context, arguments json.RawMessage) (any, error) {
-		var q Q
-		if err := json.Unmarshal(arguments, &q); err != nil {
-			return nil, fmt.Errorf("question not understood: %w", err)
+// handler returns an rpc.Handler that decodes the params for handle.
+func handler[P, R any](handle func(ctx context.Context, params P) (R, error)) rpc.Handler {
+	return func(ctx context.Context, encoded json.RawMessage) (any, error) {
+		var params P
+		if err := json.Unmarshal(encoded, &params); err != nil {
+			return nil, fmt.Errorf("params not understood: %w", err)
 		}
-		return handle(ctx, q)
+		return handle(ctx, params)
 	}
 }
 
-// OnMessage implements broker.MessageHandler.
-func (b *Backend) OnMessage(message []byte) { b.peers.OnMessage(message) }
+// OnMessage implements broker.MessageHandler. It takes a message of another gateway and does not block.
+func (d *Dispatcher) OnMessage(message []byte) { d.peer.OnMessage(message) }
 
-// errSilent is a gateway that should have done something and has not said that it did.
-var errSilent = errors.New("a gateway of the fleet does not answer")
+// errNoAnswer is returned when a gateway may not have done what it was asked for.
+var errNoAnswer = errors.New("a gateway of the fleet does not answer")
 
-// ask asks gateways and decodes their answers. silent: some that are there did not answer.
-func ask[A any](ctx context.Context, b *Backend, instances []string, question string, arguments any) (answers map[string]A, silent bool, err error) {
-	r, err := b.peers.Ask(ctx, instances, question, arguments)
+// call calls a method of gateways and decodes the results, which it returns by gateway ID. complete is false when a
+// gateway that exists returned no result. It returns an error when params or a result have the wrong shape.
+func call[R any](ctx context.Context, d *Dispatcher, gatewayIDs []string, method string, params any) (
+	results map[string]R, complete bool, err error,
+) {
+	r, err := d.peer.Call(ctx, gatewayIDs, method, params)
 	if err != nil {
 		return nil, false, err
 	}
-	answers = make(map[string]A, len(r.Answers))
-	for instance, encoded := range r.Answers {
-		var a A
-		if err := json.Unmarshal(encoded, &a); err != nil {
-			return nil, false, fmt.Errorf("answer of a gateway not understood: %w", err)
+	results = make(map[string]R, len(r.ByGateway))
+	for gatewayID, encoded := range r.ByGateway {
+		var result R
+		if err := json.Unmarshal(encoded, &result); err != nil {
+			return nil, false, fmt.Errorf("result of a gateway not understood: %w", err)
 		}
-		answers[instance] = a
+		results[gatewayID] = result
 	}
-	return answers, len(r.Silent) > 0, nil
+	return results, len(r.Failed) == 0, nil
 }
 
-// everybody are the gateways of the fleet.
-func (b *Backend) everybody(ctx context.Context) ([]string, error) {
-	known, err := b.options.Broker.Gateways(ctx)
+// callAll is call for queries, whose answer is of no use unless it is complete. It returns an error that wraps
+// broker.ErrUnavailable when a gateway returned no result.
+func callAll[R any](ctx context.Context, d *Dispatcher, gatewayIDs []string, method string, params any) (
+	map[string]R, error,
+) {
+	results, complete, err := call[R](ctx, d, gatewayIDs, method, params)
 	if err != nil {
 		return nil, err
 	}
-	out := []string{b.options.Instance.String()}
-	for instance := range known {
-		if instance != out[0] {
-			out = append(out, instance)
+	if !complete {
+		return nil, fmt.Errorf("%w: %w", broker.ErrUnavailable, errNoAnswer)
+	}
+	return results, nil
+}
+
+// allGateways returns the IDs of all gateways of the fleet. It returns the broker's error.
+func (d *Dispatcher) allGateways(ctx context.Context) ([]string, error) {
+	announced, err := d.options.Broker.Gateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{d.options.GatewayID.String()}
+	for id := range announced {
+		if id != out[0] {
+			out = append(out, id)
 		}
 	}
 	return out, nil

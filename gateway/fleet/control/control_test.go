@@ -17,24 +17,30 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// Each method reaches whom the target means, wherever they are, and nobody else.
-func TestOrdersReachTheirTarget(t *testing.T) {
+// Each method reaches the clients that its target names, on all gateways, and no others.
+func TestDispatchReachesItsTarget(t *testing.T) {
 	soon := time.Unix(4_000_000_000, 0)
 	methods := map[string]struct {
-		give func(t *testing.T, g *gateway, target serverapi.Target) error
-		did  string
+		call func(t *testing.T, g *gateway, target serverapi.Target) error
+		want string
 	}{
 		"subscribe": {func(t *testing.T, g *gateway, target serverapi.Target) error {
-			return g.Subscribe(t.Context(), target, "room", serverapi.SubscribeOptions{Info: []byte(`{"a":1}`), ExpireAt: soon, RecoverSince: &broker.Position{Offset: 3, Epoch: "e"}})
+			return g.Subscribe(t.Context(), target, "room",
+				serverapi.SubscribeOptions{
+					Info:         []byte(`{"a":1}`),
+					ExpireAt:     soon,
+					RecoverSince: &broker.Position{Offset: 3, Epoch: "e"},
+				})
 		}, `subscribe room info={"a":1} until=4000000000 since=&{3 e}`},
-		"subscribe, plainly": {func(t *testing.T, g *gateway, target serverapi.Target) error {
+		"subscribe without options": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			return g.Subscribe(t.Context(), target, "room", serverapi.SubscribeOptions{})
 		}, `subscribe room info= until=0 since=<nil>`},
 		"unsubscribe": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			return g.Unsubscribe(t.Context(), target, "room")
 		}, "unsubscribe room"},
 		"disconnect": {func(t *testing.T, g *gateway, target serverapi.Target) error {
-			return g.Disconnect(t.Context(), target, serverapi.Disconnect{Code: 4001, Reason: "bye"}, serverapi.DisconnectOptions{})
+			return g.Disconnect(t.Context(), target, serverapi.Disconnect{Code: 4001, Reason: "bye"},
+				serverapi.DisconnectOptions{})
 		}, "disconnect 4001 bye"},
 		"refresh": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			return g.Refresh(t.Context(), target, serverapi.RefreshOptions{ExpireAt: soon})
@@ -50,33 +56,38 @@ func TestOrdersReachTheirTarget(t *testing.T) {
 	for name, m := range methods {
 		t.Run(name, func(t *testing.T) {
 			fleet(t, "one two", func(t *testing.T, g []*gateway) {
-				ann := []*client{g[0].connect("ann", "x", "y"), g[0].connect("ann", "x", "y"), g[1].connect("ann", "x", "y")}
-				others := []*client{g[0].connect("bob", "x"), g[1].connect("")}
-				require.NoError(t, m.give(t, g[0], serverapi.Target{User: "ann"}))
+				ann := []*fakeClient{g[0].connect("ann", "x", "y"), g[0].connect("ann", "x", "y"), g[1].connect("ann", "x", "y")}
+				others := []*fakeClient{g[0].connect("bob", "x"), g[1].connect("")}
+				require.NoError(t, m.call(t, g[0], serverapi.Target{User: "ann"}))
 				for _, c := range ann {
-					require.Equal(t, m.did, c.done(), "to a user")
+					require.Equal(t, m.want, c.calls(), "to a user")
 				}
-				require.NoError(t, m.give(t, g[0], serverapi.Target{Client: ann[2].conn.ID()}))
-				require.Equal(t, m.did, ann[2].done(), "to one connection, on another gateway")
-				require.NoError(t, m.give(t, g[0], serverapi.Target{Client: ann[0].conn.ID(), User: "ann"}))
-				require.Equal(t, m.did, ann[0].done(), "to one connection of a user")
-				require.ErrorIs(t, m.give(t, g[0], serverapi.Target{Client: ann[0].conn.ID(), User: "bob"}), serverapi.ErrUnknownConnection)
-				require.NoError(t, m.give(t, g[0], serverapi.Target{User: "nobody"}), "a user without connections is no error")
+				require.NoError(t, m.call(t, g[0], serverapi.Target{Client: ann[2].conn.ID()}))
+				require.Equal(t, m.want, ann[2].calls(), "to one connection, on another gateway")
+				require.NoError(t, m.call(t, g[0], serverapi.Target{Client: ann[0].conn.ID(), User: "ann"}))
+				require.Equal(t, m.want, ann[0].calls(), "to one connection of a user")
+				require.ErrorIs(t, m.call(t, g[0], serverapi.Target{Client: ann[0].conn.ID(), User: "bob"}),
+					serverapi.ErrUnknownConnection)
+				require.NoError(t, m.call(t, g[0], serverapi.Target{User: "nobody"}), "a user without connections is no error")
 				for _, c := range append(ann, others...) {
-					require.Empty(t, c.done())
+					require.Empty(t, c.calls())
 				}
 			})
 		})
 	}
 }
 
-func TestUnknownConnections(t *testing.T) {
+func TestDispatchRefusesUnknownConnections(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		left := g[1].connect("ann")
 		g[1].clients.Remove(left.conn.id)
 		killed := g[1].connect("bob")
 		for name, id := range map[string]string{
-			"no id": "x", "empty": "{}", "nobody's": uuid.NewString(), "of a gateway that is there": g[1].instance.NewID().String(), "one that left": left.conn.ID(),
+			"not an id":             "x",
+			"empty":                 "{}",
+			"of no gateway":         uuid.NewString(),
+			"of a gateway":          g[1].id.NewID().String(),
+			"of a client that left": left.conn.ID(),
 		} {
 			_, err := g[0].Send(t.Context(), serverapi.Target{Client: id}, nil, false)
 			require.ErrorIs(t, err, serverapi.ErrUnknownConnection, name)
@@ -86,12 +97,12 @@ func TestUnknownConnections(t *testing.T) {
 		g[1].killed = true
 		start := time.Now()
 		_, err := g[0].Send(t.Context(), serverapi.Target{Client: killed.conn.ID()}, nil, false)
-		require.ErrorIs(t, err, serverapi.ErrUnknownConnection, "of a gateway that is gone")
-		require.Zero(t, time.Since(start), "there is nothing to wait for")
+		require.ErrorIs(t, err, serverapi.ErrUnknownConnection, "of a gateway that no longer exists")
+		require.Zero(t, time.Since(start), "there is no response to wait for")
 	})
 }
 
-func TestReached(t *testing.T) {
+func TestSendCountsReachedClients(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		send := func(user string) int {
 			reached, err := g[0].Send(t.Context(), serverapi.Target{User: user}, []byte("x"), false)
@@ -101,45 +112,45 @@ func TestReached(t *testing.T) {
 		require.Zero(t, send("ann"))
 		g[0].connect("ann")
 		g[1].connect("ann")
-		g[1].connect("ann").deaf = true
-		require.Equal(t, 2, send("ann"), "who takes no message is not reached")
+		g[1].connect("ann").refuses = true
+		require.Equal(t, 2, send("ann"), "a client that refuses the message is not counted")
 		g[1].killed = true
-		require.Equal(t, 1, send("ann"), "nor who is on a gateway that is gone")
+		require.Equal(t, 1, send("ann"), "a client of a gateway that no longer exists is not counted")
 	})
 }
 
-// A user that changes gateways is for a moment on neither: it is looked for again.
-func TestUsersThatMove(t *testing.T) {
+// A user that moves to another gateway is on none for a moment. It is looked for again.
+func TestDispatchFindsUserThatMoves(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		g[0].clients.Remove(g[0].connect("ann").conn.id)
 		synctest.Wait()
-		arrived := make(chan *client, 1)
+		arrived := make(chan *fakeClient, 1)
 		time.AfterFunc(300*time.Millisecond, func() { arrived <- g[1].connect("ann") })
 		reached, err := g[0].Send(t.Context(), serverapi.Target{User: "ann"}, []byte("x"), false)
 		require.NoError(t, err)
 		require.Equal(t, 1, reached)
 		moved := <-arrived
-		require.Equal(t, `message "x" binary=false`, moved.done(), "once")
+		require.Equal(t, `message "x" binary=false`, moved.calls(), "once")
 
 		g[1].clients.Remove(moved.conn.id)
 		start := time.Now()
 		reached, err = g[0].Send(t.Context(), serverapi.Target{User: "ann"}, []byte("x"), false)
 		require.NoError(t, err)
 		require.Zero(t, reached)
-		require.Equal(t, 800*time.Millisecond, time.Since(start), "not for ever")
+		require.Equal(t, 800*time.Millisecond, time.Since(start), "it stops after maxAttempts")
 	})
 }
 
-// What a gateway should have done and has not answered for may not be done.
-func TestSilentGatewaysAreErrors(t *testing.T) {
+// A gateway that does not respond may not have executed the command.
+func TestDispatchFailsWithoutResponse(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		here, there := g[0].connect("ann"), g[1].connect("ann")
-		g[1].silent = true
+		g[1].unresponsive = true
 		reached, err := g[0].Send(t.Context(), serverapi.Target{User: "ann"}, []byte("x"), false)
 		require.ErrorIs(t, err, broker.ErrUnavailable)
 		require.ErrorContains(t, err, "does not answer")
 		require.Equal(t, 1, reached)
-		require.NotEmpty(t, here.done())
+		require.NotEmpty(t, here.calls())
 		_, err = g[0].Connection(t.Context(), there.conn.ID())
 		require.ErrorIs(t, err, broker.ErrUnavailable)
 		_, err = g[0].Connections(t.Context(), serverapi.ConnectionQuery{Channel: "room"})
@@ -147,56 +158,61 @@ func TestSilentGatewaysAreErrors(t *testing.T) {
 		_, err = g[0].Channels(t.Context(), "")
 		require.ErrorIs(t, err, broker.ErrUnavailable)
 		_, err = g[0].Connection(t.Context(), here.conn.ID())
-		require.NoError(t, err, "that is not its business")
+		require.NoError(t, err, "the connection is on another gateway")
 	})
 }
 
-func TestWhatClientsCannotDo(t *testing.T) {
+func TestSubscribeExplainsFailure(t *testing.T) {
 	for name, c := range map[string]struct {
-		fails error
-		want  error
-		says  string
+		subscribeError error
+		want           error
+		says           string
 	}{
-		"it has it":           {session.ErrSubscribed, nil, ""},
-		"it left meanwhile":   {session.ErrSubscriptionEnded, nil, ""},
-		"the protocol cannot": {session.ErrNotAvailable, serverapi.ErrNotAvailable, "protocol"},
-		"it has too many":     {fmt.Errorf("%w: the limit is 1", session.ErrTooManyChannels), serverapi.ErrNotAvailable, "max-channels-per-connection"},
-		"the broker is away":  {broker.ErrUnavailable, broker.ErrUnavailable, ""},
-		"anything else":       {errDown, broker.ErrUnavailable, ""},
+		"already subscribed":    {session.ErrSubscribed, nil, ""},
+		"ended in the meantime": {session.ErrSubscriptionEnded, nil, ""},
+		"protocol cannot do it": {session.ErrNotAvailable, serverapi.ErrNotAvailable, "protocol"},
+		"too many channels": {fmt.Errorf("%w: the limit is 1", session.ErrTooManyChannels), serverapi.ErrNotAvailable,
+			"max-channels-per-connection"},
+		"broker down": {broker.ErrUnavailable, broker.ErrUnavailable, ""},
+		"other error": {errDown, broker.ErrUnavailable, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fleet(t, "one two", func(t *testing.T, g []*gateway) {
 				good, bad := g[0].connect("ann"), g[1].connect("ann")
-				bad.fails = c.fails
+				bad.subscribeError = c.subscribeError
 				err := g[0].Subscribe(t.Context(), serverapi.Target{User: "ann"}, "room", serverapi.SubscribeOptions{})
 				require.ErrorIs(t, err, c.want)
 				if c.want != nil {
 					require.ErrorContains(t, err, c.says)
 				}
-				require.NotEmpty(t, good.done(), "the others have it all the same")
+				require.NotEmpty(t, good.calls(), "the other client is subscribed")
 			})
 		})
 	}
 }
 
-func TestDisconnecting(t *testing.T) {
+func TestDisconnectKeepsExceptedAndRevokes(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		stays, goes := g[0].connect("ann"), g[1].connect("ann")
-		require.NoError(t, g[0].Disconnect(t.Context(), serverapi.Target{User: "ann"}, serverapi.Disconnect{Code: 3503}, serverapi.DisconnectOptions{Whitelist: []string{stays.conn.ID()}}))
-		require.Empty(t, stays.done())
-		require.NotEmpty(t, goes.done())
-		revoked, err := g[1].node.Revoked(t.Context(), "ann")
+		require.NoError(t,
+			g[0].Disconnect(t.Context(), serverapi.Target{User: "ann"}, serverapi.Disconnect{Code: 3503},
+				serverapi.DisconnectOptions{Whitelist: []string{stays.conn.ID()}}))
+		require.Empty(t, stays.calls())
+		require.NotEmpty(t, goes.calls())
+		revoked, err := g[1].broker.Revoked(t.Context(), "ann")
 		require.NoError(t, err)
 		require.True(t, revoked.IsZero())
 
-		require.NoError(t, g[0].Disconnect(t.Context(), serverapi.Target{User: "bob"}, serverapi.Disconnect{Code: 3503}, serverapi.DisconnectOptions{Revoke: true}))
-		revoked, err = g[1].node.Revoked(t.Context(), "bob")
+		require.NoError(t,
+			g[0].Disconnect(t.Context(), serverapi.Target{User: "bob"}, serverapi.Disconnect{Code: 3503},
+				serverapi.DisconnectOptions{Revoke: true}))
+		revoked, err = g[1].broker.Revoked(t.Context(), "bob")
 		require.NoError(t, err)
-		require.Equal(t, time.Now(), revoked, "also of who is not connected")
+		require.Equal(t, time.Now(), revoked, "also for a user without connections")
 	})
 }
 
-func TestListingConnections(t *testing.T) {
+func TestConnectionsLists(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		first := g[1].connect("ann", "room", "hall")
 		time.Sleep(time.Second)
@@ -226,32 +242,39 @@ func TestListingConnections(t *testing.T) {
 		require.True(t, first.conn.opened.Equal(got.ConnectedAt))
 		got.ConnectedAt = time.Time{}
 		require.Equal(t, &serverapi.Connection{
-			ID: first.conn.ID(), User: "ann", Protocol: "json", RemoteIP: "192.0.2.1", QueuedBytes: 7, Channels: []string{"room", "hall"}, Node: "two",
+			ID:          first.conn.ID(),
+			User:        "ann",
+			Protocol:    "json",
+			RemoteIP:    "192.0.2.1",
+			QueuedBytes: 7,
+			Channels:    []string{"room", "hall"},
+			Node:        "two",
 		}, got)
 		g[1].killed = true
-		require.Equal(t, "second", list(serverapi.ConnectionQuery{User: "ann", Limit: 10}), "without those of a gateway that is gone")
+		require.Equal(t, "second", list(serverapi.ConnectionQuery{User: "ann", Limit: 10}),
+			"without those of a gateway that no longer exists")
 	})
 }
 
-// subscriber is one that only counts.
-type subscriber struct{ hub.Subscriber }
+// fakeSubscriber drops all messages.
+type fakeSubscriber struct{ hub.Subscriber }
 
-func (subscriber) Encoder() hub.Encoder      { return nil }
-func (subscriber) Send(transport.Frame) bool { return true }
+func (fakeSubscriber) Encoder() hub.Encoder      { return nil }
+func (fakeSubscriber) Send(transport.Frame) bool { return true }
 
-func TestListingChannels(t *testing.T) {
+func TestChannelsCountsSubscribersOfAllGateways(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		for i, name := range []string{"room:1", "room:1", "room:2", "hall:1"} {
 			for _, at := range g[i%2:] {
-				hold, err := at.hub.Subscribe(t.Context(), name)
+				subscription, err := at.hub.Subscribe(t.Context(), name)
 				require.NoError(t, err)
-				t.Cleanup(hold.Release)
-				hold.Attach(subscriber{}, hub.AttachOptions{}, nil)
+				t.Cleanup(subscription.Release)
+				subscription.Attach(fakeSubscriber{}, hub.AttachOptions{}, nil)
 			}
 		}
-		held, err := g[0].hub.Subscribe(t.Context(), "empty")
+		empty, err := g[0].hub.Subscribe(t.Context(), "empty")
 		require.NoError(t, err)
-		t.Cleanup(held.Release)
+		t.Cleanup(empty.Release)
 		for pattern, want := range map[string]map[string]int{
 			"":       {"room:1": 3, "room:2": 2, "hall:1": 1},
 			"*":      {"room:1": 3, "room:2": 2, "hall:1": 1},
@@ -266,29 +289,39 @@ func TestListingChannels(t *testing.T) {
 	})
 }
 
-func TestGatewaysOfTheFleet(t *testing.T) {
+func TestGatewaysListsAnnounced(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		g[1].connect("ann")
 		g[1].connect("ann")
 		time.Sleep(4 * time.Second)
-		g[0].node.mu.Lock()
-		g[0].node.about["garbage"] = []byte("{")
-		g[0].node.mu.Unlock()
+		g[0].broker.mu.Lock()
+		g[0].broker.announced["garbage"] = []byte("{")
+		g[0].broker.mu.Unlock()
 		got, err := g[0].Gateways(t.Context())
 		require.NoError(t, err)
 		require.Len(t, got, 2)
-		require.Equal(t, serverapi.GatewayInfo{UID: g[0].instance.String(), Name: "one", Version: "v1", Uptime: 4 * time.Second}, got[0])
-		require.Equal(t, serverapi.GatewayInfo{UID: g[1].instance.String(), Name: "two", Version: "v1", Clients: 2, Users: 1, Uptime: 3 * time.Second}, got[1], "as it said last")
+		require.Equal(t, serverapi.GatewayInfo{UID: g[0].id.String(), Name: "one", Version: "v1", Uptime: 4 * time.Second},
+			got[0])
+		require.Equal(t,
+			serverapi.GatewayInfo{
+				UID:     g[1].id.String(),
+				Name:    "two",
+				Version: "v1",
+				Clients: 2,
+				Users:   1,
+				Uptime:  3 * time.Second,
+			},
+			got[1], "as announced last")
 
 		require.NoError(t, g[1].Withdraw(t.Context()))
 		time.Sleep(10 * time.Second)
 		got, err = g[0].Gateways(t.Context())
 		require.NoError(t, err)
-		require.Len(t, got, 1, "it does not come back by itself")
+		require.Len(t, got, 1, "it is not announced again")
 	})
 }
 
-func TestChannelsOfTheFleet(t *testing.T) {
+func TestDispatcherUsesChannelRules(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		publish := func(channel string, o serverapi.PublishOptions) broker.PublishResult {
 			got, err := g[0].Publish(t.Context(), channel, broker.Publication{Data: []byte("x")}, o)
@@ -315,7 +348,7 @@ func TestChannelsOfTheFleet(t *testing.T) {
 		require.Empty(t, stream.Publications)
 		require.NotEqual(t, first.Epoch, stream.Top.Epoch)
 
-		_, _, err = g[0].node.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c1", User: "ann"}, time.Minute)
+		_, _, err = g[0].broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c1", User: "ann"}, time.Minute)
 		require.NoError(t, err)
 		members, err := g[1].Presence(t.Context(), "seen:a")
 		require.NoError(t, err)

@@ -279,6 +279,27 @@ func TestOnMessageIgnoresGarbage(t *testing.T) {
 	})
 }
 
+// During a rolling update gateways of two versions exchange this JSON.
+func TestWireFormatKeepsItsKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork("a", "b")
+		var sent []string
+		n.transmit = func(_ string, message []byte, deliver func()) (bool, error) {
+			sent = append(sent, string(message))
+			deliver()
+			return true, nil
+		}
+		require.Contains(t, n.call(t, "b", "say", params{}), `b="b"`)
+		require.Contains(t, n.call(t, "b", "say", params{Fail: true}), "failed=[b]")
+		require.Equal(t, []string{
+			`{"n":1,"from":"a","q":"say","args":{"Text":"","After":0,"Fail":false,"Bug":false}}`,
+			`{"n":1,"from":"b","a":"b"}`,
+			`{"n":2,"from":"a","q":"say","args":{"Text":"","After":0,"Fail":true,"Bug":false}}`,
+			`{"n":2,"from":"b","problem":"it does not go"}`,
+		}, sent)
+	})
+}
+
 // FuzzOnMessage passes arbitrary messages to a peer, also during a call.
 func FuzzOnMessage(f *testing.F) {
 	for _, seed := range []string{`{"n":1,"from":"b","a":1}`, `{"n":1,"from":"b","problem":"p"}`,

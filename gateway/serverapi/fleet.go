@@ -8,12 +8,12 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Backend is what the API needs of the gateway, which does it for the whole fleet. Besides the errors
+// Fleet is what the API needs of the gateway, which does it for the whole fleet. Besides the errors
 // below it may return broker.ErrUnavailable and, from Publish, broker.ErrIdempotencyConflict. Any
 // other error is logged, and the caller told no more than that there was one.
 //
 // Calls come from many goroutines and end with their context.
-type Backend interface {
+type Fleet interface {
 	Publish(ctx context.Context, channel string, p broker.Publication, o PublishOptions) (broker.PublishResult, error)
 	History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error)
 	RemoveHistory(ctx context.Context, channel string) error
@@ -95,12 +95,19 @@ type RefreshOptions struct {
 	Expired bool
 }
 
-// GatewayInfo is what one gateway of the fleet says of itself.
+// GatewayInfo describes one gateway of the fleet. Gateways of other versions read its JSON, so its keys must not change.
 type GatewayInfo struct {
-	// UID changes with every start, Name does not.
-	UID, Name, Version       string
-	Clients, Users, Channels int
-	Uptime                   time.Duration
+	// UID is the ID of the process. It changes with every start, and Name does not.
+	UID     string `json:"UID"`
+	Name    string `json:"Name"`
+	Version string `json:"Version"`
+	// Clients is the number of connections.
+	Clients int `json:"Clients"`
+	// Users is the number of different users among them.
+	Users int `json:"Users"`
+	// Channels is the number of channels with subscribers.
+	Channels int           `json:"Channels"`
+	Uptime   time.Duration `json:"Uptime"`
 }
 
 // ConnectionQuery asks for the connections of a user or of a channel's subscribers: one of them is given.

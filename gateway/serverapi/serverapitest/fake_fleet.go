@@ -19,8 +19,8 @@ import (
 // Epoch is that of all streams of a Backend.
 const Epoch = "epoch-1"
 
-// Backend keeps publications of channels that begin with "kept:" and remembers what it was asked for.
-type Backend struct {
+// FakeFleet keeps publications of channels that begin with "kept:" and remembers what it was asked for.
+type FakeFleet struct {
 	// Fail returns the error of a call, by its name as in the interface and its channel; nil is none.
 	Fail func(call, channel string) error
 	// Clients are who is connected.
@@ -32,19 +32,19 @@ type Backend struct {
 	results map[string]broker.PublishResult
 }
 
-// NewBackend returns one with two connections of the user "42", c1 and c2, in the channel "kept:news".
-func NewBackend() *Backend {
+// NewFakeFleet returns one with two connections of the user "42", c1 and c2, in the channel "kept:news".
+func NewFakeFleet() *FakeFleet {
 	one := serverapi.Connection{
 		ID: "c1", User: "42", Protocol: "centrifuge", RemoteIP: "192.0.2.1", ConnectedAt: time.Unix(1800000000, 0).UTC(),
 		QueuedBytes: 7, Channels: []string{"kept:news"}, Node: "gateway-0",
 	}
 	two := one
 	two.ID, two.Protocol, two.Channels = "c2", "plain", nil
-	return &Backend{Clients: []serverapi.Connection{one, two}, streams: map[string][]broker.Publication{}, results: map[string]broker.PublishResult{}}
+	return &FakeFleet{Clients: []serverapi.Connection{one, two}, streams: map[string][]broker.Publication{}, results: map[string]broker.PublishResult{}}
 }
 
 // Calls are what was asked for since the last time, in order.
-func (b *Backend) Calls() []string {
+func (b *FakeFleet) Calls() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	calls := b.calls
@@ -53,7 +53,7 @@ func (b *Backend) Calls() []string {
 }
 
 // begin remembers a call and returns the error it shall have.
-func (b *Backend) begin(ctx context.Context, call, channel, format string, args ...any) error {
+func (b *FakeFleet) begin(ctx context.Context, call, channel, format string, args ...any) error {
 	b.mu.Lock()
 	b.calls = append(b.calls, call+" "+fmt.Sprintf(format, args...))
 	b.mu.Unlock()
@@ -66,7 +66,7 @@ func (b *Backend) begin(ctx context.Context, call, channel, format string, args 
 }
 
 // Publish keeps a publication where channels are kept.
-func (b *Backend) Publish(ctx context.Context, channel string, p broker.Publication, o serverapi.PublishOptions) (broker.PublishResult, error) {
+func (b *FakeFleet) Publish(ctx context.Context, channel string, p broker.Publication, o serverapi.PublishOptions) (broker.PublishResult, error) {
 	if err := b.begin(ctx, "Publish", channel, "%s %q binary=%t tags=%v %+v", channel, p.Data, p.Binary, p.Tags, o); err != nil {
 		return broker.PublishResult{}, err
 	}
@@ -88,7 +88,7 @@ func (b *Backend) Publish(ctx context.Context, channel string, p broker.Publicat
 }
 
 // Keep adds a publication as a client makes it.
-func (b *Backend) Keep(channel string, p broker.Publication) {
+func (b *FakeFleet) Keep(channel string, p broker.Publication) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p.Position = broker.Position{Offset: uint64(len(b.streams[channel]) + 1), Epoch: Epoch}
@@ -98,7 +98,7 @@ func (b *Backend) Keep(channel string, p broker.Publication) {
 func kept(name string) bool { return channel.Matches("kept:*", name) }
 
 // History reads forward from Since, and ignores Reverse.
-func (b *Backend) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
+func (b *FakeFleet) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
 	since := broker.Position{}
 	if q.Since != nil {
 		since = *q.Since
@@ -121,7 +121,7 @@ func (b *Backend) History(ctx context.Context, channel string, q broker.HistoryQ
 }
 
 // RemoveHistory forgets a stream.
-func (b *Backend) RemoveHistory(ctx context.Context, channel string) error {
+func (b *FakeFleet) RemoveHistory(ctx context.Context, channel string) error {
 	err := b.begin(ctx, "RemoveHistory", channel, "%s", channel)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -130,7 +130,7 @@ func (b *Backend) RemoveHistory(ctx context.Context, channel string) error {
 }
 
 // Presence is the same in every channel: c1 with information, c2 without.
-func (b *Backend) Presence(ctx context.Context, channel string) (map[string]broker.ClientInfo, error) {
+func (b *FakeFleet) Presence(ctx context.Context, channel string) (map[string]broker.ClientInfo, error) {
 	return map[string]broker.ClientInfo{
 		"c1": {Client: "c1", User: "42", ConnInfo: []byte(`{"name": "Ada"}`), ChanInfo: []byte(`1`)},
 		"c2": {Client: "c2"},
@@ -138,12 +138,12 @@ func (b *Backend) Presence(ctx context.Context, channel string) (map[string]brok
 }
 
 // PresenceStats are those of Presence.
-func (b *Backend) PresenceStats(ctx context.Context, channel string) (clients, users int, err error) {
+func (b *FakeFleet) PresenceStats(ctx context.Context, channel string) (clients, users int, err error) {
 	return 2, 1, b.begin(ctx, "PresenceStats", channel, "%s", channel)
 }
 
 // Channels are those with a stream, each with two subscribers.
-func (b *Backend) Channels(ctx context.Context, pattern string) (map[string]int, error) {
+func (b *FakeFleet) Channels(ctx context.Context, pattern string) (map[string]int, error) {
 	if err := b.begin(ctx, "Channels", "", "%s", pattern); err != nil {
 		return nil, err
 	}
@@ -159,14 +159,14 @@ func (b *Backend) Channels(ctx context.Context, pattern string) (map[string]int,
 }
 
 // Gateways is one.
-func (b *Backend) Gateways(ctx context.Context) ([]serverapi.GatewayInfo, error) {
+func (b *FakeFleet) Gateways(ctx context.Context) ([]serverapi.GatewayInfo, error) {
 	return []serverapi.GatewayInfo{{
 		UID: "i-1", Name: "gateway-0", Version: "v1.0.0", Clients: 2, Users: 1, Channels: 3, Uptime: 90 * time.Second,
 	}}, b.begin(ctx, "Gateways", "", "")
 }
 
 // Subscribe is remembered.
-func (b *Backend) Subscribe(ctx context.Context, t serverapi.Target, channel string, o serverapi.SubscribeOptions) error {
+func (b *FakeFleet) Subscribe(ctx context.Context, t serverapi.Target, channel string, o serverapi.SubscribeOptions) error {
 	since := broker.Position{}
 	if o.RecoverSince != nil {
 		since = *o.RecoverSince
@@ -175,28 +175,28 @@ func (b *Backend) Subscribe(ctx context.Context, t serverapi.Target, channel str
 }
 
 // Unsubscribe is remembered.
-func (b *Backend) Unsubscribe(ctx context.Context, t serverapi.Target, channel string) error {
+func (b *FakeFleet) Unsubscribe(ctx context.Context, t serverapi.Target, channel string) error {
 	return b.toClients(ctx, t, "Unsubscribe", channel, "%s", channel)
 }
 
 // Disconnect is remembered.
-func (b *Backend) Disconnect(ctx context.Context, t serverapi.Target, d serverapi.Disconnect, o serverapi.DisconnectOptions) error {
+func (b *FakeFleet) Disconnect(ctx context.Context, t serverapi.Target, d serverapi.Disconnect, o serverapi.DisconnectOptions) error {
 	return b.toClients(ctx, t, "Disconnect", "", "%d %q whitelist=%v revoke=%t", d.Code, d.Reason, o.Whitelist, o.Revoke)
 }
 
 // Refresh is remembered.
-func (b *Backend) Refresh(ctx context.Context, t serverapi.Target, o serverapi.RefreshOptions) error {
+func (b *FakeFleet) Refresh(ctx context.Context, t serverapi.Target, o serverapi.RefreshOptions) error {
 	return b.toClients(ctx, t, "Refresh", "", "until=%d expired=%t", seconds(o.ExpireAt), o.Expired)
 }
 
 // Send reaches whom the target means.
-func (b *Backend) Send(ctx context.Context, t serverapi.Target, data []byte, binary bool) (int, error) {
+func (b *FakeFleet) Send(ctx context.Context, t serverapi.Target, data []byte, binary bool) (int, error) {
 	err := b.toClients(ctx, t, "Send", "", "%q binary=%t", data, binary)
 	return len(b.meant(t)), err
 }
 
 // toClients remembers a call; one connection must exist.
-func (b *Backend) toClients(ctx context.Context, t serverapi.Target, call, channel, format string, args ...any) error {
+func (b *FakeFleet) toClients(ctx context.Context, t serverapi.Target, call, channel, format string, args ...any) error {
 	err := b.begin(ctx, call, channel, "%s/%s "+format, append([]any{t.User, t.Client}, args...)...)
 	if err == nil && t.Client != "" && len(b.meant(t)) == 0 {
 		return serverapi.ErrUnknownConnection
@@ -204,7 +204,7 @@ func (b *Backend) toClients(ctx context.Context, t serverapi.Target, call, chann
 	return err
 }
 
-func (b *Backend) meant(t serverapi.Target) (found []serverapi.Connection) {
+func (b *FakeFleet) meant(t serverapi.Target) (found []serverapi.Connection) {
 	for _, c := range b.Clients {
 		if (t.User == "" || c.User == t.User) && (t.Client == "" || c.ID == t.Client) {
 			found = append(found, c)
@@ -214,13 +214,13 @@ func (b *Backend) meant(t serverapi.Target) (found []serverapi.Connection) {
 }
 
 // Connections are a user's; a channel has all.
-func (b *Backend) Connections(ctx context.Context, q serverapi.ConnectionQuery) ([]serverapi.Connection, error) {
+func (b *FakeFleet) Connections(ctx context.Context, q serverapi.ConnectionQuery) ([]serverapi.Connection, error) {
 	found := b.meant(serverapi.Target{User: q.User})
 	return found[:min(q.Limit, len(found))], b.begin(ctx, "Connections", q.Channel, "%+v", q)
 }
 
 // Connection is one of Clients.
-func (b *Backend) Connection(ctx context.Context, id string) (*serverapi.Connection, error) {
+func (b *FakeFleet) Connection(ctx context.Context, id string) (*serverapi.Connection, error) {
 	if err := b.begin(ctx, "Connection", "", "%s", id); err != nil {
 		return nil, err
 	}
