@@ -13,7 +13,7 @@ func (g *Gateway) Report() contract.GatewayReport {
 	report := contract.GatewayReport{
 		Node: g.cfg.NodeName, Version: g.options.Version, State: g.drain.State(),
 		Connections: g.server.Open(), MaxConnections: g.server.Limit(),
-		Broker: contract.BrokerReport{Kind: g.broker.Kind(), State: status.State},
+		Broker: contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
 		Drain:  g.drain.Report(),
 	}
 	if status.Err != nil && status.State != contract.BrokerReady {

@@ -35,7 +35,7 @@ func factsDiffer(before, now Gateway) bool {
 		a.MaxConnections != b.MaxConnections ||
 		a.Broker.Kind != b.Broker.Kind ||
 		a.Broker.State != b.Broker.State ||
-		CredentialsRefused(a.Broker) != CredentialsRefused(b.Broker) ||
+		a.Broker.Reason != b.Broker.Reason ||
 		(a.Drain == nil) != (b.Drain == nil) ||
 		a.Drain != nil && !a.Drain.Deadline.Equal(b.Drain.Deadline)
 }

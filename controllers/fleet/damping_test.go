@@ -48,7 +48,7 @@ func TestOutdated(t *testing.T) {
 		{
 			"credentials", fleetOf(func(g *Gateway) { g.Report.Broker.State = contract.BrokerConnecting }),
 			fleetOf(func(g *Gateway) {
-				g.Report.Broker.State, g.Report.Broker.Error = contract.BrokerConnecting, "WRONGPASS x"
+				g.Report.Broker.State, g.Report.Broker.Reason = contract.BrokerConnecting, contract.BrokerCredentialsRefused
 			}), 0, true,
 		},
 		{"capacity", same, fleetOf(func(g *Gateway) { g.Report.MaxConnections = 1 }), 0, true},

@@ -41,6 +41,5 @@ func FuzzReadReport(f *testing.F) {
 			assert.LessOrEqual(t, len(report.Drain.Reason), maxReasonBytes)
 			assert.True(t, utf8.ValidString(report.Drain.Reason))
 		}
-		CredentialsRefused(report.Broker)
 	})
 }

@@ -6,7 +6,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -35,12 +34,13 @@ func backplane(o Observation) metav1.Condition {
 		telling++
 		if one.report.Broker.State != contract.BrokerReady {
 			cut++
+			// A gateway of an older version gives no reason: that counts as unreachable.
+			if one.report.Broker.Reason == contract.BrokerCredentialsRefused {
+				refused++
+			}
 		}
 		if one.report.Broker.State == contract.BrokerConnecting {
 			starting++
-		}
-		if fleet.CredentialsRefused(one.report.Broker) {
-			refused++
 		}
 	}
 	switch {

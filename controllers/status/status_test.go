@@ -199,10 +199,20 @@ func TestConditions(t *testing.T) {
 		{"no Redis wanted", []fact{spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} })}, v1alpha1.ConditionBackplaneReady, "True", v1alpha1.ReasonInMemory, ""},
 		{"one cut off", []fact{external, cutOff(contract.BrokerReport{State: contract.BrokerConnecting})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonUnreachable, "1 of 3 gateways do not reach Redis: check spec.redis.external.addresses"},
 		{"lost it", []fact{external, cutOff(contract.BrokerReport{State: contract.BrokerDegraded})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonUnreachable, "1 of 3"},
-		{"refused without credentials", []fact{external, cutOff(contract.BrokerReport{State: contract.BrokerConnecting, Error: "NOAUTH Authentication required."})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonCredentialsRefused, "name a Secret"},
+		{"refused without credentials", []fact{external, cutOff(contract.BrokerReport{State: contract.BrokerConnecting, Reason: contract.BrokerCredentialsRefused})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonCredentialsRefused, "name a Secret"},
 		{"refused with credentials", []fact{external, spec(func(s *v1alpha1.WebSocketClusterSpec) {
 			s.Redis.External.CredentialsSecretRef = &v1alpha1.LocalReference{Name: "x"}
-		}), cutOff(contract.BrokerReport{State: contract.BrokerConnecting, Error: "WRONGPASS invalid"})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonCredentialsRefused, "spec.redis.external.credentialsSecretRef names"},
+		}), cutOff(contract.BrokerReport{State: contract.BrokerConnecting, Reason: contract.BrokerCredentialsRefused})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonCredentialsRefused, "spec.redis.external.credentialsSecretRef names"},
+		{
+			"refused, told by a gateway of an older version",
+			[]fact{external, cutOff(contract.BrokerReport{State: contract.BrokerConnecting, Error: "NOAUTH Authentication required."})},
+			v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonUnreachable, "1 of 3 gateways do not reach Redis",
+		},
+		{
+			"an old reason of a broker that is ready",
+			[]fact{external, cutOff(contract.BrokerReport{State: contract.BrokerReady, Reason: contract.BrokerCredentialsRefused})},
+			v1alpha1.ConditionBackplaneReady, "True", v1alpha1.ReasonConnected, "",
+		},
 		{"first look for the managed Redis", []fact{cutOff(contract.BrokerReport{State: contract.BrokerConnecting})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonRedisStarting, "1 of 3"},
 		{"managed Redis lost", []fact{cutOff(contract.BrokerReport{State: contract.BrokerConnecting}), cutOff(contract.BrokerReport{State: contract.BrokerDegraded})}, v1alpha1.ConditionBackplaneReady, "False", v1alpha1.ReasonUnreachable, "2 of 4"},
 		{"nobody told", []fact{noPods}, v1alpha1.ConditionBackplaneReady, "Unknown", v1alpha1.ReasonNoReports, ""},

@@ -41,7 +41,9 @@ type Broker interface {
 // Status is whether messages flow between this gateway and the others.
 type Status struct {
 	State contract.BrokerState
-	// Err says why State is not ready, for people. It holds no secret.
+	// Reason says why State is not ready. It is empty when State is ready.
+	Reason contract.BrokerReason
+	// Err is the error behind Reason, for people. It holds no secret.
 	Err error
 }
 

@@ -215,6 +215,16 @@ const (
 	BrokerDegraded BrokerState = "degraded"
 )
 
+// BrokerReason says why a broker is not ready.
+type BrokerReason string
+
+const (
+	// BrokerUnreachable is a broker that does not answer, or over which messages do not come back.
+	BrokerUnreachable BrokerReason = "Unreachable"
+	// BrokerCredentialsRefused is a broker that answers and refuses the gateway's user name or password, or wants them.
+	BrokerCredentialsRefused BrokerReason = "CredentialsRefused"
+)
+
 // GatewayReport is the answer to GET PathFleet: all that the operator knows of one gateway.
 type GatewayReport struct {
 	// Node is the gateway's name: the pod's name in a cluster.
@@ -235,6 +245,9 @@ type GatewayReport struct {
 type BrokerReport struct {
 	Kind  string      `json:"kind"`
 	State BrokerState `json:"state"`
+	// Reason says why State is not ready. It is empty when State is ready, and in reports of gateways of older versions,
+	// which do not know it: there it means BrokerUnreachable.
+	Reason BrokerReason `json:"reason,omitempty"`
 	// Error is the last error of a broker that is not ready. It names addresses, never credentials.
 	Error string `json:"error,omitempty"`
 }

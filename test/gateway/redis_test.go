@@ -45,6 +45,7 @@ func TestGatewaysTalkThroughRedisAndOutliveItsLoss(t *testing.T) {
 		require.Equal(t, http.StatusOK, g.admin(t, "GET", "/readyz").status, "clients must stay where they are")
 		require.Equal(t, http.StatusOK, g.admin(t, "GET", "/livez").status)
 		require.Equal(t, contract.BrokerDegraded, g.Report().Broker.State)
+		require.Equal(t, contract.BrokerUnreachable, g.Report().Broker.Reason)
 		require.NotEmpty(t, g.Report().Broker.Error)
 	}
 	c.text(`{"id":3,"publish":{"channel":"lobby","data":1}}`)
@@ -78,7 +79,10 @@ func TestGatewayWithoutRedisIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "secret")
 	g := start(t, onRedis(s, "wrong"))
-	require.Eventually(t, func() bool { return g.Report().Broker.Error != "" }, patience, tick)
+	require.Eventually(t, func() bool {
+		return g.Report().Broker.Reason == contract.BrokerCredentialsRefused
+	}, patience, tick)
+	require.NotEmpty(t, g.Report().Broker.Error)
 	require.Equal(t, contract.BrokerConnecting, g.Report().Broker.State)
 	require.NotContains(t, g.Report().Broker.Error, "wrong")
 	require.Eventually(t, func() bool {

@@ -157,8 +157,7 @@ func TestStatusShowsALostBackplane(t *testing.T) {
 	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable,
 		"spec.redis.external.addresses", "1 of 2")
 
-	gateways[1].report(
-		func(r *report) { r.Broker.Error = "WRONGPASS invalid username-password pair or user is disabled." })
+	gateways[1].report(func(r *report) { r.Broker.Reason = contract.BrokerCredentialsRefused })
 	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused,
 		"spec.redis.external.credentialsSecretRef")
 

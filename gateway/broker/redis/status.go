@@ -19,7 +19,12 @@ func (b *Broker) Status() broker.Status {
 	if state == contract.BrokerReady {
 		return broker.Status{State: state}
 	}
-	return broker.Status{State: state, Err: b.linkError()}
+	err := b.linkError()
+	if err == nil {
+		// The connections came back between the two looks, or have no error yet.
+		err = errNoProbe
+	}
+	return broker.Status{State: state, Reason: reasonOf(err), Err: err}
 }
 
 // linkError is why the first link that is down is down.
