@@ -10,7 +10,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-func TestDurationsAreTexts(t *testing.T) {
+func TestDurationIsAText(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		`"1m30s"`: 90 * time.Second,
 		`"250ms"`: 250 * time.Millisecond,
@@ -31,8 +31,7 @@ func TestDurationsAreTexts(t *testing.T) {
 	}
 }
 
-// A rule without history shows none.
-func TestRulesWithoutHistoryAreShort(t *testing.T) {
+func TestRuleOmitsWhatIsNotSet(t *testing.T) {
 	short, err := json.Marshal(channel.Rules{{Pattern: "a"}})
 	require.NoError(t, err)
 	require.JSONEq(t, `[{"pattern":"a"}]`, string(short))

@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxNameBytes is the protocol's usual bound, in bytes, and leaves room for a prefix in Redis.
+// MaxNameBytes is the maximum length of a channel's name in bytes.
 const MaxNameBytes = 255
 
-// ValidName refuses names of channels that could not be logged, typed or stored.
+// ValidName reports whether a text can be the name of a channel: UTF-8 of 1 to MaxNameBytes bytes without control
+// characters.
 func ValidName(name string) bool {
-	return name != "" && len(name) <= MaxNameBytes && utf8.ValidString(name) && !strings.ContainsFunc(name,
-		unicode.IsControl)
+	return name != "" && len(name) <= MaxNameBytes && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, unicode.IsControl)
 }

@@ -1,6 +1,5 @@
-// Package channel says what holds for a channel: an ordered list of rules, each for the channels
-// whose names match its pattern. It depends on nothing, so that whoever writes rules and whoever
-// goes by them can share it.
+// Package channel holds the rules of channels: what clients may do in a channel, and what the gateway keeps of it. The
+// operator writes rules into the configuration file, the gateway reads and follows them.
 package channel
 
 import (
@@ -13,82 +12,92 @@ import (
 	"unicode/utf8"
 )
 
-// SlowConsumer is what happens to the messages of a channel for a client that does not keep up.
+// SlowConsumer is what happens to the messages of a channel for a client that reads too slowly.
 type SlowConsumer string
 
 // The values of SlowConsumer.
 const (
-	// Disconnect closes the client's connection when no more may wait for it.
+	// Disconnect closes the client's connection when its queue is full.
 	Disconnect SlowConsumer = "Disconnect"
-	// DropOldest drops the oldest messages that wait for the client.
+	// DropOldest drops the oldest messages in the client's queue when the queue is full.
 	DropOldest SlowConsumer = "DropOldest"
-	// LatestOnly keeps one message of the channel, the latest, while the client's socket is full.
+	// LatestOnly keeps only the latest message of the channel while the client's socket is full.
 	LatestOnly SlowConsumer = "LatestOnly"
 )
 
-// Bounds of a list of rules. A pattern is as long as a channel's name may be.
+// Bounds of a list of rules.
 const (
-	MaxRules        = 64
+	// MaxRules is the maximum number of rules.
+	MaxRules = 64
+	// MaxPatternChars is the maximum length of a pattern in characters (Unicode code points).
 	MaxPatternChars = 255
-	MaxHistorySize  = 100_000
-	MinHistoryTTL   = Duration(time.Second)
-	MaxHistoryTTL   = Duration(30 * 24 * time.Hour)
+	// MaxHistorySize is the maximum of History.Size, in publications.
+	MaxHistorySize = 100_000
+	// MinHistoryTTL and MaxHistoryTTL are the bounds of History.TTL.
+	MinHistoryTTL = Duration(time.Second)
+	MaxHistoryTTL = Duration(30 * 24 * time.Hour)
 )
 
-// Rule is what holds for the channels of a pattern.
+// Rule applies to the channels whose names match its pattern.
 type Rule struct {
-	// Pattern is a channel's name in which each * stands for any run of characters, also for none.
+	// Pattern is a name in which each * stands for any number of characters, also for none.
 	Pattern string `json:"pattern"`
-	// History is what is kept of the channel's publications.
+	// History is how many publications are kept. The zero value keeps none.
 	History History `json:"history,omitzero"`
-	// Recovery lets subscribers that come back get what they missed. It needs History.
+	// Recovery sends subscribers that come back what they missed. It needs History.
 	Recovery bool `json:"recovery,omitempty"`
-	// Presence keeps who is subscribed, and lets subscribers ask.
+	// Presence keeps the list of members, which subscribers may read.
 	Presence bool `json:"presence,omitempty"`
-	// JoinLeave tells subscribers who comes and goes. It needs Presence.
+	// JoinLeave tells subscribers when a member joins or leaves. It needs Presence.
 	JoinLeave bool `json:"joinLeave,omitempty"`
-	// Publish is Subscribers when it is empty.
+	// Publish is PublishSubscribers when it is empty.
 	Publish Publish `json:"publish,omitempty"`
-	// Subscribe is Anybody when it is empty.
+	// Subscribe is SubscribeAnybody when it is empty.
 	Subscribe Subscribe `json:"subscribe,omitempty"`
 	// SlowConsumer is Disconnect when it is empty.
 	SlowConsumer SlowConsumer `json:"slowConsumer,omitempty"`
 }
 
-// History is how many of a channel's publications are kept, and for how long after the latest.
+// History is how many publications of a channel are kept, and for how long.
 type History struct {
-	Size int      `json:"size"`
-	TTL  Duration `json:"ttl"`
+	// Size is a number of publications.
+	Size int `json:"size"`
+	// TTL is how long all of them are kept after the latest one.
+	TTL Duration `json:"ttl"`
 }
 
-// Publish is who of the clients may publish; backends always may.
+// Publish says which clients may publish. Backends always may.
 type Publish string
 
 // The values of Publish.
 const (
-	PublishNobody      Publish = "Nobody"
+	// PublishNobody lets no client publish.
+	PublishNobody Publish = "Nobody"
+	// PublishSubscribers lets the subscribers of the channel publish.
 	PublishSubscribers Publish = "Subscribers"
-	PublishAnybody     Publish = "Anybody"
+	// PublishAnybody lets every client publish.
+	PublishAnybody Publish = "Anybody"
 )
 
-// Subscribe is who may subscribe.
+// Subscribe says which clients may subscribe.
 type Subscribe string
 
 // The values of Subscribe.
 const (
-	// SubscribeAnybody includes clients without a token, where these are let in.
+	// SubscribeAnybody lets every client subscribe, anonymous ones included.
 	SubscribeAnybody Subscribe = "Anybody"
-	// SubscribeAuthenticated is every client with a user.
+	// SubscribeAuthenticated lets clients subscribe that have a user.
 	SubscribeAuthenticated Subscribe = "Authenticated"
-	// SubscribeToken is who has a subscription token for the channel, or a connection token that
+	// SubscribeToken lets clients subscribe that have a subscription token for the channel, or a connection token that
 	// names it.
 	SubscribeToken Subscribe = "Token"
 )
 
-// Rules are in order: the first that matches a channel wins.
+// Rules is an ordered list: the first rule that matches the name of a channel applies.
 type Rules []Rule
 
-// For is the rule of a channel, its defaults filled in; they hold for a channel that none matches.
+// For returns the rule that applies to a channel, with its defaults filled in. A channel that no rule matches has a rule
+// of defaults.
 func (rs Rules) For(channel string) Rule {
 	for _, r := range rs {
 		if Matches(r.Pattern, channel) {
@@ -105,7 +114,8 @@ func (r Rule) withDefaults() Rule {
 	return r
 }
 
-// Check says what is wrong with the rules, all of it, and nil when they can be used.
+// Check returns nil when the rules can be used, else an error that joins all problems and names the rules by their
+// numbers, from 1.
 func (rs Rules) Check() error {
 	var errs []error
 	if len(rs) > MaxRules {
@@ -129,7 +139,7 @@ func (rs Rules) Check() error {
 	return errors.Join(errs...)
 }
 
-// check says what is wrong with the fields of one rule besides its pattern.
+// check returns the problems of one rule, except those of its pattern.
 func (r Rule) check(number int) (errs []error) {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("rule %d "+format, append([]any{number}, args...)...))
@@ -163,8 +173,9 @@ func (r Rule) check(number int) (errs []error) {
 	return errs
 }
 
-// Matches compares a name with a pattern. Where it goes wrong after a *, that * takes one byte more;
-// the ones before it need not be tried again.
+// Matches reports whether a name matches a pattern. When a comparison fails after a *, that * takes one byte more and the
+// comparison starts again behind it. The * before it need no second try, so the time is at most the product of both
+// lengths.
 func Matches(pattern, name string) bool {
 	star, taken := -1, 0
 	p, n := 0, 0

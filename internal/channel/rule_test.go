@@ -13,7 +13,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-func TestPatterns(t *testing.T) {
+func TestMatchesPatterns(t *testing.T) {
 	for _, c := range []struct {
 		pattern, name string
 		matches       bool
@@ -45,7 +45,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-func TestTheFirstRuleThatMatchesWins(t *testing.T) {
+func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 	rules := channel.Rules{
 		{
 			Pattern:      "prices:gold",
@@ -90,14 +90,14 @@ func TestTheFirstRuleThatMatchesWins(t *testing.T) {
 	require.Equal(t, none, channel.Rules(nil).For("news"))
 }
 
-func TestCheck(t *testing.T) {
+func TestRulesCheck(t *testing.T) {
 	many := make(channel.Rules, 65)
 	for i := range many {
 		many[i].Pattern = fmt.Sprint("p", i)
 	}
 	for name, c := range map[string]struct {
 		rules channel.Rules
-		says  []string
+		want  []string
 	}{
 		"none":            {nil, nil},
 		"policy left out": {channel.Rules{{Pattern: "a"}}, nil},
@@ -136,7 +136,7 @@ func TestCheck(t *testing.T) {
 		"recovery of the latest": {
 			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.LatestOnly}},
 			[]string{"rule 1", "recovery", "LatestOnly"}},
-		"joins of nobody": {channel.Rules{{Pattern: "a", JoinLeave: true}},
+		"joins without presence": {channel.Rules{{Pattern: "a", JoinLeave: true}},
 			[]string{"rule 1", "joinLeave without presence"}},
 		"unknown publish": {channel.Rules{{Pattern: "a", Publish: "Everybody"}},
 			[]string{"rule 1", `publish "Everybody"`}},
@@ -148,12 +148,12 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.rules.Check()
-			if c.says == nil {
+			if c.want == nil {
 				require.NoError(t, err)
 				return
 			}
 			require.Error(t, err)
-			for _, part := range c.says {
+			for _, part := range c.want {
 				require.Contains(t, err.Error(), part)
 			}
 		})
@@ -164,7 +164,7 @@ func kept(size int, ttl time.Duration) channel.History {
 	return channel.History{Size: size, TTL: channel.Duration(ttl)}
 }
 
-// FuzzPatterns holds the matching against that of a regular expression.
+// FuzzPatterns compares Matches with a regular expression.
 func FuzzPatterns(f *testing.F) {
 	f.Add("a*c*e", "abcde")
 	f.Add("*aab*", "aaab")

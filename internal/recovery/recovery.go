@@ -1,5 +1,5 @@
-// Package recovery says what the log may tell of a panic that was recovered. What a bug panics with can
-// hold a client's payload or a token, so the value itself is never told.
+// Package recovery turns recovered panics into errors and log attributes. A panic's value may hold a client's payload or
+// a token, so the log gets its type and the stack, never the value. All packages of the gateway use it.
 package recovery
 
 import (
@@ -9,22 +9,22 @@ import (
 	"runtime/debug"
 )
 
-// Attr tells of what was panicked with its type, and of where the stack. The runtime's own errors
-// hold indexes, lengths and types, so that their text is told too. Call it where the panic is recovered.
+// Attr returns what the log may have of a recovered panic: the type of its value and the stack. Errors of the runtime
+// consist of indexes, lengths and types, so that their text is included. Call Attr where the panic is recovered.
 func Attr(value any) slog.Attr {
-	about := []any{slog.String("type", fmt.Sprintf("%T", value))}
-	// Not errors.As: what wraps one may say more.
+	attrs := []any{slog.String("type", fmt.Sprintf("%T", value))}
+	// A type assertion and not errors.As: an error that wraps a runtime.Error may hold more than its text.
 	if e, ok := value.(runtime.Error); ok {
-		about = append(about, slog.String("error", e.Error()))
+		attrs = append(attrs, slog.String("error", e.Error()))
 	}
-	return slog.Group("panic", append(about, slog.String("stack", string(debug.Stack())))...)
+	return slog.Group("panic", append(attrs, slog.String("stack", string(debug.Stack())))...)
 }
 
-// ToError makes a panic an error, and has the log say more. Defer it where a bug met by one must not end the
-// gateway, and somebody waits for an answer.
-func ToError(err *error, bug error, log *slog.Logger, what string, attrs ...any) {
+// ToError recovers a panic of the deferring function, logs it as message with attrs, and sets *err to bug. Without a panic
+// it does nothing. Defer it where a bug that one client meets must not end the gateway, and a caller waits for an answer.
+func ToError(err *error, bug error, log *slog.Logger, message string, attrs ...any) {
 	if p := recover(); p != nil {
-		log.Error(what, append(attrs, Attr(p))...)
+		log.Error(message, append(attrs, Attr(p))...)
 		*err = bug
 	}
 }

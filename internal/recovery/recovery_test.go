@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
-// buggy panics with what a test says.
-func buggy(bug func()) (log string) {
+// logOf returns what Attr logs of the panic of bug.
+func logOf(bug func()) (log string) {
 	var b strings.Builder
 	defer func() {
 		slog.New(slog.NewTextHandler(&b, nil)).Error("a bug", recovery.Attr(recover()))
@@ -23,7 +23,7 @@ func buggy(bug func()) (log string) {
 	return ""
 }
 
-func TestWhatIsToldOfAPanic(t *testing.T) {
+func TestAttrHidesTheValue(t *testing.T) {
 	const secret = "5ecre7"
 	index := len(secret)
 	for name, c := range map[string]struct {
@@ -41,9 +41,9 @@ func TestWhatIsToldOfAPanic(t *testing.T) {
 			[]string{"panic.type=*fmt.wrapError "}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := buggy(c.bug)
+			log := logOf(c.bug)
 			require.Contains(t, log, "goroutine")
-			require.Contains(t, log, "recovery_test.go", "where it was")
+			require.Contains(t, log, "recovery_test.go", "the stack")
 			require.NotContains(t, log, secret)
 			require.NotContains(t, log, "53 101 99")
 			for _, part := range c.want {
@@ -53,7 +53,7 @@ func TestWhatIsToldOfAPanic(t *testing.T) {
 	}
 }
 
-// failed is what a bug panicked with.
+// failed returns the error that a bug panics with.
 func failed(bug func()) (err error) {
 	defer func() { err = recover().(error) }()
 	bug()
