@@ -9,38 +9,37 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// sink takes frames and forgets them.
-type sink struct{ encoder hub.Encoder }
+// discarder is a subscriber that discards frames.
+type discarder struct{ encoder hub.Encoder }
 
-func (s *sink) Encoder() hub.Encoder      { return s.encoder }
-func (s *sink) Send(transport.Frame) bool { return true }
+func (d *discarder) Encoder() hub.Encoder      { return d.encoder }
+func (d *discarder) Send(transport.Frame) bool { return true }
 
-func (s *sink) InsufficientState(*hub.Subscription) {}
+func (d *discarder) InsufficientState(*hub.Subscription) {}
 
-// plain makes frames and remembers none.
-type plain struct{}
+// plainEncoder makes frames and keeps none.
+type plainEncoder struct{}
 
-func (plain) Encode(_ string, p broker.Publication) (transport.Frame, error) {
+func (plainEncoder) Encode(_ string, p broker.Publication) (transport.Frame, error) {
 	return transport.NewFrame(transport.Text, p.Data), nil
 }
 
-func silent() *hub.Hub {
+func newQuietHub() *hub.Hub {
 	h, _ := newHub(hub.Options{})
 	return h
 }
 
-// BenchmarkBroadcast is one publication to some subscribers, but for what their connections do
-// with it.
+// BenchmarkBroadcast delivers one publication to some subscribers, without the work of their connections.
 func BenchmarkBroadcast(b *testing.B) {
 	for _, subscribers := range []int{1, 100, 19_000} {
 		b.Run(fmt.Sprintf("%d subscribers", subscribers), func(b *testing.B) {
-			h, e := silent(), plain{}
+			h, e := newQuietHub(), plainEncoder{}
 			for range subscribers {
-				hold, err := h.Subscribe(b.Context(), "lobby")
+				subscription, err := h.Subscribe(b.Context(), "lobby")
 				if err != nil {
 					b.Fatal(err)
 				}
-				hold.Attach(&sink{e}, hub.AttachOptions{}, nil)
+				subscription.Attach(&discarder{e}, hub.AttachOptions{}, nil)
 			}
 			p := broker.Publication{Data: make([]byte, 100)}
 			b.ReportAllocs()
@@ -52,21 +51,21 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
-// BenchmarkSubscribe is a client that comes to a channel and goes.
+// BenchmarkSubscribe subscribes a client to a channel, attaches and releases it.
 func BenchmarkSubscribe(b *testing.B) {
-	h, m := silent(), &sink{plain{}}
-	resident, err := h.Subscribe(b.Context(), "lobby")
+	h, m := newQuietHub(), &discarder{plainEncoder{}}
+	other, err := h.Subscribe(b.Context(), "lobby")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer resident.Release()
+	defer other.Release()
 	b.ReportAllocs()
 	for b.Loop() {
-		hold, err := h.Subscribe(b.Context(), "lobby")
+		subscription, err := h.Subscribe(b.Context(), "lobby")
 		if err != nil {
 			b.Fatal(err)
 		}
-		hold.Attach(m, hub.AttachOptions{}, nil)
-		hold.Release()
+		subscription.Attach(m, hub.AttachOptions{}, nil)
+		subscription.Release()
 	}
 }

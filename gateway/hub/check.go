@@ -15,8 +15,8 @@ const (
 	deliveryGrace = time.Second
 )
 
-// Run checks streams until the context ends, and returns nil then. After that the hub repairs nothing: it must not be
-// used any more.
+// Run checks streams until the context ends. It returns no error. The caller must not use the hub after that, because
+// it repairs nothing any more.
 func (h *Hub) Run(ctx context.Context) error {
 	defer h.repairs.stop()
 	defer h.cancel()

@@ -28,7 +28,7 @@
 //     Broker.Unsubscribe, FirstSubscriber and LastUnsubscribed with it, and takes no other lock of the hub then.
 //  2. channelState.deliveryMu is held during a whole delivery, so that all subscribers get publications in one order.
 //  3. channelState.mu guards the subscribers and the stream tracker of a channel. A delivery holds it for at most
-//     maxBatch sends at a time, so that a broadcast to thousands delays neither subscribing nor releasing. The hub calls
+//     maxBatch sends at a time, so that a broadcast to thousands delays neither Attach nor Release. The hub calls
 //     Subscriber.Send and the callback of Attach and AttachPositioned with it, which may take locks of their own.
 //  4. repairQueue.mu guards the queued jobs.
 //

@@ -14,35 +14,35 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-func TestPublicationIsEncodedOncePerProtocol(t *testing.T) {
+func TestHubEncodesAPublicationOncePerProtocol(t *testing.T) {
 	h, _ := newHub(hub.Options{})
 	all := func(broker.Publication) bool { return true }
-	one, two, broken, mute := &encoder{}, &encoder{}, &encoder{refuse: all}, &encoder{mute: all}
-	members := make([]*member, 0, 100)
-	for i := range cap(members) {
-		members = append(members, &member{encoder: []*encoder{one, two}[i%2]})
-		join(t, h, "lobby", members[i])
+	one, two := &fakeEncoder{}, &fakeEncoder{}
+	failing, skipping := &recorder{encoder: &fakeEncoder{fails: all}}, &recorder{encoder: &fakeEncoder{skips: all}}
+	subscribers := make([]*recorder, 0, 100)
+	for i := range cap(subscribers) {
+		subscribers = append(subscribers, &recorder{encoder: []*fakeEncoder{one, two}[i%2]})
+		attach(t, h, "lobby", subscribers[i])
 	}
-	unlucky, silent := &member{encoder: broken}, &member{encoder: mute}
-	join(t, h, "lobby", unlucky)
-	join(t, h, "lobby", silent)
-	elsewhere := &member{encoder: one}
-	join(t, h, "elsewhere", elsewhere)
+	attach(t, h, "lobby", failing)
+	attach(t, h, "lobby", skipping)
+	elsewhere := &recorder{encoder: one}
+	attach(t, h, "elsewhere", elsewhere)
 
 	h.Deliver("lobby", broker.Publication{})
-	h.Deliver("nobody", broker.Publication{})
-	require.Equal(t, 1, one.encoded)
-	require.Equal(t, 1, two.encoded)
-	for _, m := range members {
+	h.Deliver("empty", broker.Publication{})
+	require.Equal(t, 1, one.calls)
+	require.Equal(t, 1, two.calls)
+	for _, m := range subscribers {
 		require.Equal(t, 1, m.count())
 	}
 	require.Zero(t, elsewhere.count())
-	require.Zero(t, unlucky.count(), "one protocol that cannot carry it does not stop the others")
-	require.Zero(t, silent.count(), "one that has no way to say it says nothing")
-	require.Zero(t, unlucky.timesLost())
+	require.Zero(t, failing.count(), "an encoder that fails does not stop the others")
+	require.Zero(t, skipping.count(), "a zero frame is not sent")
+	require.Zero(t, failing.timesInsufficient())
 }
 
-func TestAcknowledgementGoesAheadOfPublications(t *testing.T) {
+func TestSubscriptionAttachAcknowledgesAheadOfPublications(t *testing.T) {
 	h, _ := newHub(hub.Options{})
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -57,52 +57,52 @@ func TestAcknowledgementGoesAheadOfPublications(t *testing.T) {
 		}
 	}()
 	for range 1000 {
-		m := &member{encoder: &encoder{}}
-		hold, err := h.Subscribe(t.Context(), "lobby")
+		m := &recorder{encoder: &fakeEncoder{}}
+		subscription, err := h.Subscribe(t.Context(), "lobby")
 		require.NoError(t, err)
-		hold.Attach(m, hub.AttachOptions{}, func() { require.Zero(t, m.count()) })
-		hold.Release()
+		subscription.Attach(m, hub.AttachOptions{}, func() { require.Zero(t, m.count()) })
+		subscription.Release()
 	}
 	close(stop)
 	<-stopped
 }
 
-func TestHoldWaitsForTheBroker(t *testing.T) {
+func TestHubSubscribeWaitsForTheBroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, s := newHub(hub.Options{})
-		s.shy = true
-		held := make(chan *hub.Subscription, 2)
+		h, b := newHub(hub.Options{})
+		b.manualConfirm = true
+		subscribed := make(chan *hub.Subscription, 2)
 		for range 2 {
 			go func() {
-				hold, err := h.Subscribe(t.Context(), "lobby")
+				subscription, err := h.Subscribe(t.Context(), "lobby")
 				require.NoError(t, err)
-				held <- hold
+				subscribed <- subscription
 			}()
 		}
 		synctest.Wait()
-		require.Empty(t, held)
-		require.Equal(t, []string{"+lobby"}, s.calls, "however many want it")
-		s.confirm("lobby")
-		(<-held).Release()
+		require.Empty(t, subscribed)
+		require.Equal(t, []string{"+lobby"}, b.calls, "one subscription at the broker for both")
+		b.confirm("lobby")
+		(<-subscribed).Release()
 		time.Sleep(time.Minute)
-		require.Equal(t, []string{"+lobby"}, s.calls, "somebody still wants it")
-		(<-held).Release()
+		require.Equal(t, []string{"+lobby"}, b.calls, "there is still a subscription")
+		(<-subscribed).Release()
 		time.Sleep(500 * time.Millisecond)
-		hold, err := h.Subscribe(t.Context(), "lobby")
-		require.NoError(t, err, "who comes back soon needs no new subscription")
-		require.Equal(t, []string{"+lobby"}, s.calls)
-		hold.Release()
+		subscription, err := h.Subscribe(t.Context(), "lobby")
+		require.NoError(t, err, "a subscription that comes back soon needs none at the broker")
+		require.Equal(t, []string{"+lobby"}, b.calls)
+		subscription.Release()
 		time.Sleep(time.Second + 1)
 		synctest.Wait()
-		require.Equal(t, []string{"+lobby", "-lobby"}, s.calls)
+		require.Equal(t, []string{"+lobby", "-lobby"}, b.calls)
 		require.Zero(t, h.Channels())
 	})
 }
 
-func TestBrokerThatDoesNotAnswer(t *testing.T) {
+func TestHubSubscribeTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, s := newHub(hub.Options{SubscribeTimeout: 5 * time.Second})
-		s.shy = true
+		h, b := newHub(hub.Options{SubscribeTimeout: 5 * time.Second})
+		b.manualConfirm = true
 		began := time.Now()
 		_, err := h.Subscribe(t.Context(), "lobby")
 		require.ErrorIs(t, err, broker.ErrUnavailable)
@@ -111,43 +111,43 @@ func TestBrokerThatDoesNotAnswer(t *testing.T) {
 		defer cancel()
 		_, err = h.Subscribe(ctx, "lobby")
 		require.ErrorIs(t, err, broker.ErrUnavailable)
-		require.Equal(t, 6*time.Second, time.Since(began), "who has less patience need not have more")
+		require.Equal(t, 6*time.Second, time.Since(began), "a shorter deadline of the caller counts")
 		time.Sleep(time.Second + 1)
 		synctest.Wait()
-		require.Equal(t, []string{"+lobby", "-lobby"}, s.calls, "what nobody waits for is given up")
+		require.Equal(t, []string{"+lobby", "-lobby"}, b.calls, "a channel without subscriptions is given up")
 	})
 }
 
-func TestReleasedMembersGetNothing(t *testing.T) {
+func TestHubDeliversNothingToAReleasedSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, s := newHub(hub.Options{})
-		m, stays := &member{encoder: &encoder{}}, &member{encoder: &encoder{}}
-		hold := join(t, h, "lobby", m)
-		join(t, h, "lobby", stays)
-		hold.Release()
-		hold.Release()
+		h, b := newHub(hub.Options{})
+		m, stays := &recorder{encoder: &fakeEncoder{}}, &recorder{encoder: &fakeEncoder{}}
+		subscription := attach(t, h, "lobby", m)
+		attach(t, h, "lobby", stays)
+		subscription.Release()
+		subscription.Release()
 		h.Deliver("lobby", broker.Publication{})
 		require.Zero(t, m.count())
 		time.Sleep(2 * time.Second)
-		require.Equal(t, []string{"+lobby"}, s.calls, "who releases twice takes nobody else's hold")
+		require.Equal(t, []string{"+lobby"}, b.calls, "a second Release does not release another subscription")
 		require.Equal(t, 1, stays.count())
 	})
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestHubConcurrentUse(t *testing.T) {
 	h, _ := newHub(hub.Options{})
 	done := make(chan error, 8)
 	for i := range cap(done) {
 		go func() {
-			m := &member{encoder: &encoder{}}
+			m := &recorder{encoder: &fakeEncoder{}}
 			for j := range 200 {
-				hold, err := h.Subscribe(t.Context(), fmt.Sprint((i+j)%16))
+				subscription, err := h.Subscribe(t.Context(), fmt.Sprint((i+j)%16))
 				if err != nil {
 					done <- err
 					return
 				}
-				hold.Attach(m, hub.AttachOptions{}, nil)
-				hold.Release()
+				subscription.Attach(m, hub.AttachOptions{}, nil)
+				subscription.Release()
 			}
 			done <- nil
 		}()
@@ -157,31 +157,31 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// Whoever is there from before to after a delivery gets it once, whoever leaves or comes meanwhile.
-func TestLeavingDuringADelivery(t *testing.T) {
+// A subscriber that is attached before and after a delivery gets it once, whichever others leave or attach meanwhile.
+func TestHubReleaseDuringADelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := newHub(hub.Options{})
-		e := &encoder{}
-		const members, middle = 1000, 500
-		holds, all := make([]*hub.Subscription, members), make([]*member, members)
-		late := &member{encoder: e}
-		for i := range members {
-			all[i] = &member{encoder: e}
-			holds[i] = join(t, h, "lobby", all[i])
+		e := &fakeEncoder{}
+		const subscribers, middle = 1000, 500
+		subscriptions, all := make([]*hub.Subscription, subscribers), make([]*recorder, subscribers)
+		late := &recorder{encoder: e}
+		for i := range subscribers {
+			all[i] = &recorder{encoder: e}
+			subscriptions[i] = attach(t, h, "lobby", all[i])
 		}
 		all[middle].onSend = func(broker.Publication) {
 			all[middle].onSend = nil
-			// In a goroutine of its own: the topic is locked for the members around this one.
+			// In a goroutine of its own, because the delivery holds the channel's lock now.
 			go func() {
-				for i := 0; i < members; i += 7 {
-					holds[i].Release()
+				for i := 0; i < subscribers; i += 7 {
+					subscriptions[i].Release()
 				}
-				join(t, h, "lobby", late)
+				attach(t, h, "lobby", late)
 			}()
 		}
 		h.Deliver("lobby", broker.Publication{})
 		synctest.Wait()
-		holds[middle].Release()
+		subscriptions[middle].Release()
 		h.Deliver("lobby", broker.Publication{})
 		for i, m := range all {
 			switch {
@@ -193,41 +193,41 @@ func TestLeavingDuringADelivery(t *testing.T) {
 				require.Equal(t, 2, m.count(), i)
 			}
 		}
-		require.Equal(t, 1, late.count(), "what was under way when it came is not its")
-		require.NotPanics(t, func() { holds[1].Release() })
+		require.Equal(t, 1, late.count(), "a delivery that began before Attach is not for it")
+		require.NotPanics(t, func() { subscriptions[1].Release() })
 	})
 }
 
-// A bug that one delivery meets leaves nothing locked, and no places behind.
-func TestPanicInADelivery(t *testing.T) {
+// A panic in a delivery leaves no lock held and no slots pinned.
+func TestHubPanicInADelivery(t *testing.T) {
 	h, _ := newHub(hub.Options{})
-	bad, good := &member{encoder: &encoder{}}, &member{encoder: &encoder{}}
-	badly := join(t, h, "lobby", bad)
-	join(t, h, "lobby", good)
+	bad, good := &recorder{encoder: &fakeEncoder{}}, &recorder{encoder: &fakeEncoder{}}
+	badSubscription := attach(t, h, "lobby", bad)
+	attach(t, h, "lobby", good)
 	bad.onSend = func(broker.Publication) { panic("a bug") }
 	require.Panics(t, func() { h.Deliver("lobby", broker.Publication{}) })
-	badly.Release()
+	badSubscription.Release()
 	h.Deliver("lobby", broker.Publication{})
 	require.Equal(t, 1, good.count())
 	n := 0
-	h.CountSubscribers(func(_ string, members int) { n = members })
+	h.CountSubscribers(func(_ string, subscribers int) { n = subscribers })
 	require.Equal(t, 1, n)
 }
 
-func TestJoinsAndLeavesGoToWhoWantsThem(t *testing.T) {
+func TestHubDeliversJoinsAndLeavesOnRequest(t *testing.T) {
 	h, _ := newHub(hub.Options{})
-	e := &encoder{}
-	wants, does := &member{encoder: e}, &member{encoder: e}
-	hold, err := h.Subscribe(t.Context(), "lobby")
+	e := &fakeEncoder{}
+	with, without := &recorder{encoder: e}, &recorder{encoder: e}
+	subscription, err := h.Subscribe(t.Context(), "lobby")
 	require.NoError(t, err)
-	hold.Attach(wants, hub.AttachOptions{JoinLeave: true}, nil)
-	join(t, h, "lobby", does)
+	subscription.Attach(with, hub.AttachOptions{JoinLeave: true}, nil)
+	attach(t, h, "lobby", without)
 	h.Deliver("lobby", broker.Publication{Kind: broker.KindJoin, Info: &broker.ClientInfo{Client: "c"}})
-	require.Equal(t, 1, wants.count())
-	require.Zero(t, does.count())
+	require.Equal(t, 1, with.count())
+	require.Zero(t, without.count())
 }
 
-// A gateway has as many holds as subscriptions.
-func TestHoldIsSmall(t *testing.T) {
+// A gateway has a Subscription for each channel of each client.
+func TestSubscriptionIsSmall(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(hub.Subscription{}), uintptr(56))
 }

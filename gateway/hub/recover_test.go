@@ -16,256 +16,333 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-func TestJoin(t *testing.T) {
+func TestSubscriptionAttachPositioned(t *testing.T) {
 	for name, c := range map[string]struct {
 		options   hub.Options
-		before    func(s *scene)
+		before    func(h *harness)
 		since     *broker.Position
 		at        *broker.Position
 		recovered []string
 	}{
-		"new":                   {since: nil, at: at(10, "e1")},
-		"at the top":            {since: at(10, "e1"), at: at(10, "e1"), recovered: []string{}},
-		"behind":                {since: at(7, "e1"), at: at(10, "e1"), recovered: numbers(8, 10)},
-		"from the beginning":    {since: at(0, "e1"), at: at(10, "e1"), recovered: numbers(1, 10)},
-		"trimmed":               {before: func(s *scene) { s.trim("log", 2) }, since: at(7, "e1"), at: at(10, "e1")},
-		"trimmed but enough":    {before: func(s *scene) { s.trim("log", 3) }, since: at(7, "e1"), at: at(10, "e1"), recovered: numbers(8, 10)},
-		"other epoch":           {since: at(7, "e0"), at: at(10, "e1")},
-		"no epoch":              {since: at(0, ""), at: at(10, "e1")},
-		"ahead of the top":      {before: func(s *scene) { s.rollBack("log", 4) }, since: at(7, "e1"), at: at(6, "e1")},
-		"as many as can be":     {before: func(s *scene) { s.say(11, 2_000) }, since: at(0, "e1"), at: at(2_000, "e1"), recovered: numbers(1, 2_000)},
-		"too many":              {before: func(s *scene) { s.say(11, 2_001) }, since: at(0, "e1"), at: at(2_001, "e1")},
-		"as many bytes":         {options: hub.Options{MaxRecoveredBytes: 10}, since: at(7, "e1"), at: at(10, "e1"), recovered: numbers(8, 10)},
+		"new":                {since: nil, at: at(10, "e1")},
+		"at the top":         {since: at(10, "e1"), at: at(10, "e1"), recovered: []string{}},
+		"behind":             {since: at(7, "e1"), at: at(10, "e1"), recovered: numbers(8, 10)},
+		"from the beginning": {since: at(0, "e1"), at: at(10, "e1"), recovered: numbers(1, 10)},
+		"trimmed": {
+			before: func(h *harness) { h.trim("log", 2) },
+			since:  at(7, "e1"),
+			at:     at(10, "e1"),
+		},
+		"trimmed but enough": {
+			before:    func(h *harness) { h.trim("log", 3) },
+			since:     at(7, "e1"),
+			at:        at(10, "e1"),
+			recovered: numbers(8, 10),
+		},
+		"other epoch": {since: at(7, "e0"), at: at(10, "e1")},
+		"no epoch":    {since: at(0, ""), at: at(10, "e1")},
+		"ahead of the top": {
+			before: func(h *harness) { h.rollBack("log", 4) },
+			since:  at(7, "e1"),
+			at:     at(6, "e1"),
+		},
+		"as many as can be": {
+			before:    func(h *harness) { h.publishNumbers(11, 2_000) },
+			since:     at(0, "e1"),
+			at:        at(2_000, "e1"),
+			recovered: numbers(1, 2_000),
+		},
+		"too many": {
+			before: func(h *harness) { h.publishNumbers(11, 2_001) },
+			since:  at(0, "e1"),
+			at:     at(2_001, "e1"),
+		},
+		"as many bytes": {
+			options:   hub.Options{MaxRecoveredBytes: 10},
+			since:     at(7, "e1"),
+			at:        at(10, "e1"),
+			recovered: numbers(8, 10),
+		},
 		"too many bytes":        {options: hub.Options{MaxRecoveredBytes: 9}, since: at(7, "e1"), at: at(10, "e1")},
-		"nothing in the stream": {before: func(s *scene) { s.reset("log") }, since: nil, at: at(0, "e2")},
+		"nothing in the stream": {before: func(h *harness) { h.reset("log") }, since: nil, at: at(0, "e2")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newScene(t, c.options)
-				s.say(1, 10)
+				h := newHarness(t, c.options)
+				h.publishNumbers(1, 10)
 				if c.before != nil {
-					c.before(s)
+					c.before(h)
 				}
-				m := s.come(c.since)
-				require.Equal(t, *c.at, m.joined.Position)
-				require.Equal(t, c.recovered != nil, m.joined.Recovered)
+				m := h.attachPositioned(c.since)
+				require.Equal(t, *c.at, m.result.Position)
+				require.Equal(t, c.recovered != nil, m.result.Recovered)
 				if c.recovered != nil {
-					require.Equal(t, c.recovered, said(m.joined.Publications))
+					require.Equal(t, c.recovered, dataOf(m.result.Publications))
 				} else {
-					require.Empty(t, m.joined.Publications)
+					require.Empty(t, m.result.Publications)
 				}
-				s.publish("next")
+				h.publish("next")
 				synctest.Wait()
-				require.Equal(t, []string{"next"}, m.said())
-				require.Zero(t, m.timesLost())
+				require.Equal(t, []string{"next"}, m.data())
+				require.Zero(t, m.timesInsufficient())
 			})
 		})
 	}
 }
 
-// What is published while the stream is read is neither missing nor there twice.
-func TestPublicationsDuringARead(t *testing.T) {
+// A publication that comes while the stream is read is neither missing nor delivered twice.
+func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		options hub.Options
-		// resident: somebody else counts on the stream already.
+		// resident attaches another positioned subscriber before.
 		resident       bool
-		begin, end     func(s *scene)
+		before, after  func(h *harness)
 		since          *broker.Position
 		at             *broker.Position
 		recovered, got []string
-		lost           int
+		// insufficient is 1 when the resident is notified of an insufficient state, and 2 when both are.
+		insufficient int
 	}{
 		"published before the look": {
-			begin: func(s *scene) { s.say(11, 12) }, since: at(9, "e1"), at: at(12, "e1"), recovered: numbers(10, 12), got: numbers(13, 14),
+			before:    func(h *harness) { h.publishNumbers(11, 12) },
+			since:     at(9, "e1"),
+			at:        at(12, "e1"),
+			recovered: numbers(10, 12),
+			got:       numbers(13, 14),
 		},
 		"published after the look, first of the topic": {
-			end: func(s *scene) { s.say(11, 12) }, since: at(9, "e1"), at: at(12, "e1"), recovered: numbers(10, 12), got: numbers(13, 14),
+			after:     func(h *harness) { h.publishNumbers(11, 12) },
+			since:     at(9, "e1"),
+			at:        at(12, "e1"),
+			recovered: numbers(10, 12),
+			got:       numbers(13, 14),
 		},
 		"published after the look": {
-			resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(9, "e1"), at: at(12, "e1"), recovered: numbers(10, 12), got: numbers(13, 14),
+			resident:  true,
+			after:     func(h *harness) { h.publishNumbers(11, 12) },
+			since:     at(9, "e1"),
+			at:        at(12, "e1"),
+			recovered: numbers(10, 12),
+			got:       numbers(13, 14),
 		},
 		"published after the look, and all of it fits": {
-			options: hub.Options{MaxRecoveredBytes: 18}, resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(7, "e1"), at: at(12, "e1"), recovered: numbers(8, 12), got: numbers(13, 14),
+			options:   hub.Options{MaxRecoveredBytes: 18},
+			resident:  true,
+			after:     func(h *harness) { h.publishNumbers(11, 12) },
+			since:     at(7, "e1"),
+			at:        at(12, "e1"),
+			recovered: numbers(8, 12),
+			got:       numbers(13, 14),
 		},
 		"published after the look, and what was read fits": {
-			options: hub.Options{MaxRecoveredBytes: 17}, resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(7, "e1"), at: at(12, "e1"), got: numbers(13, 14),
+			options:  hub.Options{MaxRecoveredBytes: 17},
+			resident: true,
+			after:    func(h *harness) { h.publishNumbers(11, 12) },
+			since:    at(7, "e1"),
+			at:       at(12, "e1"),
+			got:      numbers(13, 14),
 		},
 		"published after the look, and what was read does not fit": {
-			options: hub.Options{MaxRecoveredBytes: 6}, resident: true, end: func(s *scene) { s.say(11, 12) }, since: at(7, "e1"), at: at(12, "e1"), got: numbers(13, 14),
+			options:  hub.Options{MaxRecoveredBytes: 6},
+			resident: true,
+			after:    func(h *harness) { h.publishNumbers(11, 12) },
+			since:    at(7, "e1"),
+			at:       at(12, "e1"),
+			got:      numbers(13, 14),
 		},
 		"new epoch before the look": {
-			resident: true, begin: func(s *scene) { s.reset("log"); s.say(1, 2) }, since: at(9, "e1"), at: at(2, "e2"), got: numbers(13, 14), lost: 1,
+			resident:     true,
+			before:       func(h *harness) { h.reset("log"); h.publishNumbers(1, 2) },
+			since:        at(9, "e1"),
+			at:           at(2, "e2"),
+			got:          numbers(13, 14),
+			insufficient: 1,
 		},
 		"new epoch after the look": {
-			resident: true, end: func(s *scene) { s.reset("log"); s.say(1, 2) }, since: at(9, "e1"), at: at(2, "e2"), got: numbers(13, 14), lost: 1,
+			resident:     true,
+			after:        func(h *harness) { h.reset("log"); h.publishNumbers(1, 2) },
+			since:        at(9, "e1"),
+			at:           at(2, "e2"),
+			got:          numbers(13, 14),
+			insufficient: 1,
 		},
-		"new epoch, of which nobody heard": {
-			resident: true, end: func(s *scene) { s.reset("log"); s.quiet(1, 2) }, since: at(9, "e1"), at: at(10, "e1"), recovered: numbers(10, 10), lost: 2,
+		"new epoch, whose messages are lost": {
+			resident:     true,
+			after:        func(h *harness) { h.reset("log"); h.publishLost(1, 2) },
+			since:        at(9, "e1"),
+			at:           at(10, "e1"),
+			recovered:    numbers(10, 10),
+			insufficient: 2,
 		},
 		"new epoch with nothing in it": {
-			resident: true, begin: func(s *scene) { s.reset("log") }, since: at(9, "e1"), at: at(0, "e2"), got: numbers(13, 14), lost: 1,
+			resident:     true,
+			before:       func(h *harness) { h.reset("log") },
+			since:        at(9, "e1"),
+			at:           at(0, "e2"),
+			got:          numbers(13, 14),
+			insufficient: 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newScene(t, c.options)
-				s.say(1, 10)
-				var resident *cast
+				h := newHarness(t, c.options)
+				h.publishNumbers(1, 10)
+				var resident *client
 				if c.resident {
-					resident = s.come(nil)
+					resident = h.attachPositioned(nil)
 				}
-				hook := func(f func(s *scene)) func(context.Context, string) error {
+				hook := func(f func(h *harness)) func(context.Context, string) error {
 					return once(func() {
 						if f != nil {
-							f(s)
+							f(h)
 						}
 					})
 				}
-				s.history(hook(c.begin), hook(c.end))
-				m := s.come(c.since)
-				require.Equal(t, *c.at, m.joined.Position)
-				require.Equal(t, c.recovered != nil, m.joined.Recovered)
-				require.ElementsMatch(t, c.recovered, said(m.joined.Publications))
-				s.say(13, 14)
+				h.onRead(hook(c.before), hook(c.after))
+				m := h.attachPositioned(c.since)
+				require.Equal(t, *c.at, m.result.Position)
+				require.Equal(t, c.recovered != nil, m.result.Recovered)
+				require.ElementsMatch(t, c.recovered, dataOf(m.result.Publications))
+				h.publishNumbers(13, 14)
 				synctest.Wait()
 				if resident != nil {
-					require.Equal(t, c.lost > 0, resident.timesLost() > 0)
-					require.Equal(t, c.lost > 1, m.timesLost() > 0)
+					require.Equal(t, c.insufficient > 0, resident.timesInsufficient() > 0)
+					require.Equal(t, c.insufficient > 1, m.timesInsufficient() > 0)
 				}
-				if c.lost < 2 {
-					require.Equal(t, c.got, m.said())
+				if c.insufficient < 2 {
+					require.Equal(t, c.got, m.data())
 				}
 			})
 		})
 	}
 }
 
-func TestRecoveriesReadNoMoreThanTheyMayBring(t *testing.T) {
+func TestSubscriptionAttachPositionedReadsNoMoreThanItMayReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{MaxRecoveredBytes: 6})
-		s.say(1, 10)
-		require.False(t, s.come(at(7, "e1")).joined.Recovered)
-		require.Equal(t, broker.HistoryQuery{Since: at(7, "e1"), Limit: 2_000, MaxBytes: 6}, s.asked)
+		h := newHarness(t, hub.Options{MaxRecoveredBytes: 6})
+		h.publishNumbers(1, 10)
+		require.False(t, h.attachPositioned(at(7, "e1")).result.Recovered)
+		require.Equal(t, broker.HistoryQuery{Since: at(7, "e1"), Limit: 2_000, MaxBytes: 6}, h.lastQuery)
 	})
 }
 
-// A read that was under way when members came back is as good for them as their own.
-func TestMembersShareReads(t *testing.T) {
+// A read that was under way when subscribers came back serves them as well as their own.
+func TestSubscriptionAttachPositionedSharesReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{})
-		s.say(1, 10)
-		first := s.come(nil)
-		before, _ := s.count()
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 10)
+		first := h.attachPositioned(nil)
+		before, _ := h.counts()
 		open := make(chan struct{})
-		s.history(until(open), nil)
+		h.onRead(blockUntil(open), nil)
 		const members = 1_000
-		all := make([]*cast, members)
+		all := make([]*client, members)
 		var wg sync.WaitGroup
 		for i := range members {
-			wg.Go(func() { all[i] = s.come(at(8, "e1")) })
+			wg.Go(func() { all[i] = h.attachPositioned(at(8, "e1")) })
 		}
 		synctest.Wait()
-		s.say(11, 12)
+		h.publishNumbers(11, 12)
 		close(open)
 		wg.Wait()
-		reads, _ := s.count()
+		reads, _ := h.counts()
 		require.Equal(t, 1, reads-before)
-		s.say(13, 13)
+		h.publishNumbers(13, 13)
 		for _, m := range append(all, first) {
-			require.Equal(t, "13", m.said()[m.count()-1])
-			require.Zero(t, m.timesLost())
+			require.Equal(t, "13", m.data()[m.count()-1])
+			require.Zero(t, m.timesInsufficient())
 		}
 		for _, m := range all {
-			require.Equal(t, numbers(9, 12), said(m.joined.Publications))
+			require.Equal(t, numbers(9, 12), dataOf(m.result.Publications))
 		}
 	})
 }
 
-// After a stream was replaced, members that read it together do not read it one by one.
-func TestMembersShareReadsOfAnotherStream(t *testing.T) {
+// After a stream was replaced, subscribers that read it together do not read it one by one.
+func TestSubscriptionAttachPositionedSharesReadsOfAnotherStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{})
-		s.say(1, 10)
-		resident := s.come(nil)
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 10)
+		resident := h.attachPositioned(nil)
 		open := make(chan struct{})
-		s.history(until(open), func(context.Context, string) error {
+		h.onRead(blockUntil(open), func(context.Context, string) error {
 			time.Sleep(time.Millisecond)
 			return nil
 		})
 		var wg sync.WaitGroup
 		for range 1_000 {
-			wg.Go(func() { require.False(t, s.come(at(8, "e1")).joined.Recovered) })
+			wg.Go(func() { require.False(t, h.attachPositioned(at(8, "e1")).result.Recovered) })
 		}
 		synctest.Wait()
-		s.reset("log")
+		h.reset("log")
 		close(open)
 		wg.Wait()
-		reads, _ := s.count()
+		reads, _ := h.counts()
 		require.Less(t, reads, 10)
-		require.Equal(t, 1, resident.timesLost())
+		require.Equal(t, 1, resident.timesInsufficient())
 	})
 }
 
-func TestJoinOfABrokerThatIsAway(t *testing.T) {
+func TestSubscriptionAttachPositionedWithoutABroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{})
-		s.say(1, 3)
-		s.history(failing(1), nil)
-		_, err := s.tryToCome(nil)
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 3)
+		h.onRead(failReads(1), nil)
+		_, err := h.tryAttachPositioned(nil)
 		require.ErrorIs(t, err, broker.ErrUnavailable)
-		s.history(until(nil), nil)
-		begun := time.Now()
-		_, err = s.tryToCome(nil)
+		h.onRead(blockUntil(nil), nil)
+		began := time.Now()
+		_, err = h.tryAttachPositioned(nil)
 		require.ErrorIs(t, err, broker.ErrUnavailable)
-		require.LessOrEqual(t, time.Since(begun), 5*time.Second)
-		s.history(nil, nil)
-		require.Equal(t, *at(3, "e1"), s.come(nil).joined.Position)
-		s.say(4, 4)
+		require.LessOrEqual(t, time.Since(began), 5*time.Second)
+		h.onRead(nil, nil)
+		require.Equal(t, *at(3, "e1"), h.attachPositioned(nil).result.Position)
+		h.publishNumbers(4, 4)
 		time.Sleep(5 * time.Second)
 		n := 0
-		s.CountSubscribers(func(_ string, members int) { n = members })
-		require.Equal(t, 1, n, "who could not join is not there")
+		h.CountSubscribers(func(_ string, members int) { n = members })
+		require.Equal(t, 1, n, "a subscriber that got an error is not attached")
 	})
 }
 
-// The first of those who share a read may go.
-func TestTheReadOutlivesWhoBeganIt(t *testing.T) {
+// The caller that began a shared read may give up before the others.
+func TestSubscriptionAttachPositionedOutlivesTheFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{})
-		s.say(1, 3)
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 3)
 		open := make(chan struct{})
-		s.history(until(open), nil)
+		h.onRead(blockUntil(open), nil)
 		ctx, cancel := context.WithCancel(context.Background())
-		hold, err := s.Hub.Subscribe(ctx, "log")
+		subscription, err := h.Hub.Subscribe(ctx, "log")
 		require.NoError(t, err)
-		gone := make(chan error)
-		go func() { gone <- hold.AttachPositioned(ctx, &member{}, counting, nil, nil) }()
+		failed := make(chan error)
+		go func() { failed <- subscription.AttachPositioned(ctx, &recorder{}, positioned, nil, nil) }()
 		synctest.Wait()
-		came := make(chan *cast)
-		go func() { came <- s.come(nil) }()
+		attached := make(chan *client)
+		go func() { attached <- h.attachPositioned(nil) }()
 		synctest.Wait()
 		cancel()
-		require.ErrorIs(t, <-gone, broker.ErrUnavailable)
-		hold.Release()
-		s.say(4, 4)
+		require.ErrorIs(t, <-failed, broker.ErrUnavailable)
+		subscription.Release()
+		h.publishNumbers(4, 4)
 		close(open)
-		m := <-came
-		s.say(5, 5)
-		require.EqualValues(t, 4, m.joined.Offset)
-		require.Equal(t, numbers(5, 5), m.said())
+		m := <-attached
+		h.publishNumbers(5, 5)
+		require.EqualValues(t, 4, m.result.Offset)
+		require.Equal(t, numbers(5, 5), m.data())
 	})
 }
 
-// A bug met by a shared read is an error for all who wait for it, and for nobody else.
-func TestABugInASharedRead(t *testing.T) {
+// A panic in a shared read is an error for all callers that wait for it, and for no other.
+func TestSubscriptionAttachPositionedPanicInASharedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := newScene(t, hub.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		s.say(1, 3)
-		resident := s.come(nil)
-		before, _ := s.count()
+		h := newHarness(t, hub.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		h.publishNumbers(1, 3)
+		resident := h.attachPositioned(nil)
+		before, _ := h.counts()
 		open := make(chan struct{})
-		s.history(func(context.Context, string) error {
+		h.onRead(func(context.Context, string) error {
 			<-open
 			panic("5ecre7")
 		}, nil)
@@ -273,7 +350,7 @@ func TestABugInASharedRead(t *testing.T) {
 		failed := make(chan error, members)
 		for range members {
 			go func() {
-				_, err := s.tryToCome(at(1, "e1"))
+				_, err := h.tryAttachPositioned(at(1, "e1"))
 				failed <- err
 			}()
 		}
@@ -282,102 +359,103 @@ func TestABugInASharedRead(t *testing.T) {
 		for range members {
 			require.ErrorContains(t, <-failed, "read the stream: a bug")
 		}
-		reads, _ := s.count()
+		reads, _ := h.counts()
 		require.Equal(t, 1, reads-before)
 		require.Equal(t, 1, strings.Count(log.String(), "panic.type=string"))
 		require.NotContains(t, log.String(), "5ecre7")
 
-		s.history(nil, nil)
-		require.Equal(t, numbers(2, 3), said(s.come(at(1, "e1")).joined.Publications))
-		s.say(4, 4)
-		require.Equal(t, numbers(4, 4), resident.said())
+		h.onRead(nil, nil)
+		require.Equal(t, numbers(2, 3), dataOf(h.attachPositioned(at(1, "e1")).result.Publications))
+		h.publishNumbers(4, 4)
+		require.Equal(t, numbers(4, 4), resident.data())
 	})
 }
 
-// A stream that never holds still is no reason to wait for ever, nor to lose members again and again.
-func TestStreamThatChangesTooFast(t *testing.T) {
+// AttachPositioned gives up on a stream that changes all the time.
+func TestSubscriptionAttachPositionedToAnUnstableStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{})
-		s.say(1, 3)
-		s.watch()
-		s.history(nil, func(context.Context, string) error {
-			s.reset("log")
-			s.say(1, 1)
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 3)
+		h.attachUnpositioned()
+		h.onRead(nil, func(context.Context, string) error {
+			h.reset("log")
+			h.publishNumbers(1, 1)
 			return nil
 		})
-		_, err := s.tryToCome(nil)
+		_, err := h.tryAttachPositioned(nil)
 		require.ErrorIs(t, err, broker.ErrUnavailable)
 	})
 }
 
-func TestReleaseDuringAJoin(t *testing.T) {
+func TestSubscriptionReleaseDuringAttachPositioned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, hub.Options{})
-		s.say(1, 3)
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 3)
 		open := make(chan struct{})
-		s.history(until(open), nil)
-		hold, err := s.Hub.Subscribe(t.Context(), "log")
+		h.onRead(blockUntil(open), nil)
+		subscription, err := h.Hub.Subscribe(t.Context(), "log")
 		require.NoError(t, err)
-		m := &member{encoder: s.encoder}
-		joined := make(chan error)
+		m := &recorder{encoder: h.encoder}
+		result := make(chan error)
 		go func() {
-			joined <- hold.AttachPositioned(t.Context(), m, counting, nil, func(hub.AttachResult) { t.Error("it has left") })
+			first := func(hub.AttachResult) { t.Error("the subscription was released") }
+			result <- subscription.AttachPositioned(t.Context(), m, positioned, nil, first)
 		}()
 		synctest.Wait()
-		hold.Release()
+		subscription.Release()
 		close(open)
-		require.Error(t, <-joined)
-		hold.Release()
-		s.say(4, 4)
+		require.Error(t, <-result)
+		subscription.Release()
+		h.publishNumbers(4, 4)
 		require.Zero(t, m.count())
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		require.Zero(t, s.Channels())
+		require.Zero(t, h.Channels())
 	})
 }
 
-// Offsets of a stream that went back mean two things each: nobody can recover with them, even while the
-// epoch could not be ended.
-func TestNobodyRecoversInAStreamThatWentBack(t *testing.T) {
-	for name, find := range map[string]func(s *scene){
-		"by a message": func(s *scene) { s.publish("8 again") },
-		"by a join":    func(s *scene) { s.come(nil) },
-		"by a repair":  func(s *scene) { s.Resumed("log") },
+// Each offset of a stream that was rolled back may stand for two publications: no client recovers with one, not even
+// while the epoch could not be ended.
+func TestSubscriptionAttachPositionedToAStreamThatWasRolledBack(t *testing.T) {
+	for name, notice := range map[string]func(h *harness){
+		"by a message": func(h *harness) { h.publish("8 again") },
+		"by a read":    func(h *harness) { h.attachPositioned(nil) },
+		"by a repair":  func(h *harness) { h.Resumed("log") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newScene(t, hub.Options{})
-				s.say(1, 10)
-				resident := s.come(nil)
-				s.say(11, 12)
-				s.rollBack("log", 5)
-				find(s)
+				h := newHarness(t, hub.Options{})
+				h.publishNumbers(1, 10)
+				resident := h.attachPositioned(nil)
+				h.publishNumbers(11, 12)
+				h.rollBack("log", 5)
+				notice(h)
 				synctest.Wait()
-				require.Equal(t, 1, resident.timesLost())
-				_, removed := s.count()
-				require.Equal(t, 1, removed, "the epoch is ended")
-				m := s.come(at(3, "e1"))
-				require.False(t, m.joined.Recovered)
-				require.Equal(t, "e2", m.joined.Epoch)
+				require.Equal(t, 1, resident.timesInsufficient())
+				_, removals := h.counts()
+				require.Equal(t, 1, removals, "the epoch is ended")
+				m := h.attachPositioned(at(3, "e1"))
+				require.False(t, m.result.Recovered)
+				require.Equal(t, "e2", m.result.Epoch)
 			})
 		})
 	}
 	t.Run("that could not be ended yet", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newScene(t, hub.Options{})
-			s.say(1, 10)
-			s.watch()
-			s.say(11, 12)
-			s.rollBack("log", 5)
-			s.history(failing(1), nil)
-			s.say(8, 13)
+			h := newHarness(t, hub.Options{})
+			h.publishNumbers(1, 10)
+			h.attachUnpositioned()
+			h.publishNumbers(11, 12)
+			h.rollBack("log", 5)
+			h.onRead(failReads(1), nil)
+			h.publishNumbers(8, 13)
 			synctest.Wait()
-			m := s.come(at(12, "e1"))
-			require.Equal(t, *at(13, "e1"), m.joined.Position)
-			require.False(t, m.joined.Recovered)
+			m := h.attachPositioned(at(12, "e1"))
+			require.Equal(t, *at(13, "e1"), m.result.Position)
+			require.False(t, m.result.Recovered)
 			time.Sleep(time.Second)
-			_, removed := s.count()
-			require.Equal(t, 1, removed)
+			_, removals := h.counts()
+			require.Equal(t, 1, removals)
 		})
 	})
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // Redis Pub/Sub may lose messages without a sign, the last one of a channel too. A repair reads what is missing from
-// the stream and delivers it. It starts when a message shows a gap (deliver.go), when the broker was away (Resumed), and
-// when a check finds the stream ahead (check.go). Subscribers lose something only when the stream has it no more.
+// the stream and delivers it. It starts when a message shows a gap (deliver.go), when the broker was away (Resumed),
+// and when a check finds the stream ahead (check.go). Subscribers miss only what the stream does not have any more.
 //
 // The steps of a repair, in their order:
 //
