@@ -128,7 +128,12 @@ func TestMachineGoesThroughItsStates(t *testing.T) {
 		time.Sleep(time.Until(start.Add(timeout)) + time.Second)
 		synctest.Wait()
 		require.Equal(t, contract.StateDrained, m.State())
-		require.Equal(t, contract.DrainReport{Reason: "preStop", StartedAt: start, Deadline: start.Add(timeout), Closed: 290},
+		require.Equal(t, contract.DrainReport{
+			Reason:    "preStop",
+			StartedAt: start,
+			Deadline:  start.Add(timeout),
+			Closed:    290,
+		},
 			*m.Report())
 		require.False(t, ended(m), "the drain is not final")
 

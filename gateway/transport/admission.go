@@ -53,14 +53,18 @@ func (a *admission) acquire(ip netip.Addr) *Refusal {
 	defer a.mu.Unlock()
 	if a.total >= a.max {
 		return &Refusal{
-			Status: http.StatusServiceUnavailable, Reason: "full", RetryAfter: retryFull,
-			Message: fmt.Sprintf("this gateway holds its %d connections; try again later", a.max),
+			Status:     http.StatusServiceUnavailable,
+			Reason:     "full",
+			RetryAfter: retryFull,
+			Message:    fmt.Sprintf("this gateway holds its %d connections; try again later", a.max),
 		}
 	}
 	if a.maxPerIP > 0 && a.perIP[ip] >= a.maxPerIP {
 		return &Refusal{
-			Status: http.StatusTooManyRequests, Reason: "per_ip", RetryAfter: retryPerIP,
-			Message: fmt.Sprintf("your address holds its %d connections; close one first", a.maxPerIP),
+			Status:     http.StatusTooManyRequests,
+			Reason:     "per_ip",
+			RetryAfter: retryPerIP,
+			Message:    fmt.Sprintf("your address holds its %d connections; close one first", a.maxPerIP),
 		}
 	}
 	a.total++

@@ -32,7 +32,7 @@
 //  8. the leaves: eventLoop.scheduleMu, eventLoop.handlersMu, handshakeListener.mu, tlsListener.mu, timingWheel.mu
 //     and admission.mu; none of them is held while another lock is taken
 //
-// Handlers are called without any of these locks. The Observer may be called with conn.mu held. A
-// caller may hold its own locks when it calls a Conn, so a Handler's callbacks must not wait for a lock
-// that is held during Send.
+// A caller may hold locks of its own when it calls a Conn or a Server; they come before this list. Handlers
+// are called without any of these locks, so they may take their own. The Observer and the Logger may be
+// called with conn.mu held, so they must not take a lock that is held during such a call.
 package transport

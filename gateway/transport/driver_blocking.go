@@ -23,7 +23,12 @@ type blockingDriver struct {
 const blockingReadBuffer = 4096
 
 func newBlockingDriver(c *conn, nc net.Conn) *blockingDriver {
-	return &blockingDriver{conn: c, net: nc, resumed: make(chan struct{}, 1), done: make(chan struct{})}
+	return &blockingDriver{
+		conn:    c,
+		net:     nc,
+		resumed: make(chan struct{}, 1),
+		done:    make(chan struct{}),
+	}
 }
 
 // start implements driver.

@@ -42,8 +42,10 @@ func (s *Server) accept(u upgrader, r *http.Request, e *Endpoint) *Refusal {
 		s.admission.release(ip)
 		handler.OnClose(Close{Code: CodeAbnormal})
 		return &Refusal{
-			Status: http.StatusServiceUnavailable, Reason: "draining", RetryAfter: time.Second,
-			Message: "this gateway ends; connect again",
+			Status:     http.StatusServiceUnavailable,
+			Reason:     "draining",
+			RetryAfter: time.Second,
+			Message:    "this gateway ends; connect again",
 		}
 	}
 	// A drain may have begun since check, when this connection was not there to be closed. Either the

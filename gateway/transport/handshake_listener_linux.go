@@ -150,7 +150,13 @@ func (h *handshakeListener) addPending(fd int32, address unix.Sockaddr) {
 		_ = unix.Close(int(fd))
 		return
 	}
-	p := &pendingConn{listener: h, loop: loop, fd: fd, address: addrPort(address), since: h.server.wheel.now()}
+	p := &pendingConn{
+		listener: h,
+		loop:     loop,
+		fd:       fd,
+		address:  addrPort(address),
+		since:    h.server.wheel.now(),
+	}
 	p.timer.owner = p
 	h.server.wheel.set(&p.timer, p.since+h.server.options.HandshakeTimeout)
 	h.mu.Lock()

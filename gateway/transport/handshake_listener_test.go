@@ -199,8 +199,10 @@ func TestHandshakeListenerCloseEndsPendingConnections(t *testing.T) {
 func TestRefusalIsACompleteResponse(t *testing.T) {
 	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		refusal := &transport.Refusal{
-			Status: http.StatusServiceUnavailable, Message: "come back later", RetryAfter: 1500 * time.Millisecond,
-			Cookie: &http.Cookie{Name: "affinity", Path: "/", MaxAge: -1},
+			Status:     http.StatusServiceUnavailable,
+			Message:    "come back later",
+			RetryAfter: 1500 * time.Millisecond,
+			Cookie:     &http.Cookie{Name: "affinity", Path: "/", MaxAge: -1},
 		}
 		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return nil, refusal }, driver,
 			func(o *transport.Options) {

@@ -44,8 +44,10 @@ func (l *connectRateLimiter) admit() *Refusal {
 		after = maxRetryAfter
 	}
 	return &Refusal{
-		Status: http.StatusServiceUnavailable, Reason: "rate", RetryAfter: max(after, time.Second),
-		Message: fmt.Sprintf("this gateway takes %d new connections per second; try again later", l.limiter.Burst()),
+		Status:     http.StatusServiceUnavailable,
+		Reason:     "rate",
+		RetryAfter: max(after, time.Second),
+		Message:    fmt.Sprintf("this gateway takes %d new connections per second; try again later", l.limiter.Burst()),
 	}
 }
 

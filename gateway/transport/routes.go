@@ -88,8 +88,8 @@ func parsePattern(pattern string) (segments []segment, ok bool) {
 	return segments, true
 }
 
-// find returns the endpoint of a request, or nil for one that it leaves to ServeMux. Like ServeMux, it sets the path values
-// and the pattern of the request.
+// find returns the endpoint of a request, or nil for one that it leaves to ServeMux. Like ServeMux, it sets the path
+// values and the pattern of the request.
 func (r *routes) find(request *http.Request) *Endpoint {
 	if e := r.exact[request.URL.Path]; e != nil || len(r.patterns) == 0 {
 		return e

@@ -101,7 +101,12 @@ func FuzzRoutes(f *testing.F) {
 		if err != nil || target.Host != "" || !strings.HasPrefix(path, "/") {
 			return
 		}
-		r := &http.Request{Method: http.MethodGet, URL: target, Host: "x", RequestURI: path}
+		r := &http.Request{
+			Method:     http.MethodGet,
+			URL:        target,
+			Host:       "x",
+			RequestURI: path,
+		}
 		e := routes.find(r)
 		if e == nil {
 			return

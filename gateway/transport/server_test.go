@@ -74,10 +74,16 @@ func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Li
 	change ...func(*transport.Options)) (s *transport.Server, url string) {
 	t.Helper()
 	o := transport.Options{
-		MaxConnections: 1, MaxMessageBytes: 1000, MaxQueuedBytes: 1 << 20,
-		HandshakeTimeout: waitTimeout, MaxHandshakes: 10, CloseTimeout: time.Second,
-		Admit: func() *transport.Refusal { return nil }, Observer: discardObserver{},
-		Logger: slog.New(slog.DiscardHandler), Changed: func() {},
+		MaxConnections:   1,
+		MaxMessageBytes:  1000,
+		MaxQueuedBytes:   1 << 20,
+		HandshakeTimeout: waitTimeout,
+		MaxHandshakes:    10,
+		CloseTimeout:     time.Second,
+		Admit:            func() *transport.Refusal { return nil },
+		Observer:         discardObserver{},
+		Logger:           slog.New(slog.DiscardHandler),
+		Changed:          func() {},
 	}
 	for _, c := range change {
 		c(&o)
