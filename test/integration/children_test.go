@@ -70,15 +70,15 @@ func allChildren() []child {
 
 // everything is a spec that switches on each part that has an object of its own, and each setting of gateways that
 // needs no Secret.
-const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx, " +
-	"hosts: [ws.example.com]}, " +
+const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}, " +
+	"ingress: {profile: nginx, hosts: [ws.example.com]}, " +
 	"gateway: {maxConnectionsPerUser: 5, presence: {ttl: 30s, grace: 5s}, " +
-	"channels: [{pattern: 'chat:*', history: {size: 100, ttl: 10m}, recovery: true, presence: true, joinLeave: true, " +
-	"publish: Nobody, subscribe: Token}, {pattern: '*', slowConsumer: LatestOnly}], " +
+	"channels: [{pattern: 'chat:*', history: {size: 100, ttl: 10m}, recovery: true, presence: true, " +
+	"joinLeave: true, publish: Nobody, subscribe: Token}, {pattern: '*', slowConsumer: LatestOnly}], " +
 	"auth: {anonymous: false, jwt: {jwksURL: 'http://127.0.0.1:1/keys', issuer: i, audience: a}}, " +
-	"hooks: {connect: {url: 'http://127.0.0.1:1/connect', whenDown: Allow}, subscribe: {url: " +
-	"'http://127.0.0.1:1/subscribe'}, publish: {url: 'http://127.0.0.1:1/publish'}, rpc: {url: " +
-	"'http://127.0.0.1:1/rpc'}, timeout: 250ms, forwardHeaders: [Cookie]}, " +
+	"hooks: {connect: {url: 'http://127.0.0.1:1/connect', whenDown: Allow}, " +
+	"subscribe: {url: 'http://127.0.0.1:1/subscribe'}, publish: {url: 'http://127.0.0.1:1/publish'}, " +
+	"rpc: {url: 'http://127.0.0.1:1/rpc'}, timeout: 250ms, forwardHeaders: [Cookie]}, " +
 	"webhooks: {url: 'http://127.0.0.1:1/events', events: [occupied, vacated]}}}"
 
 // setting begins the path of a key in the gateways' configuration file. Any other path is a JSONPath.

@@ -153,10 +153,9 @@ func TestReconcilerLeavesForeignFieldsAlone(t *testing.T) {
 			env.client.Patch(t.Context(), c.get(t, f), client.RawPatch(types.MergePatchType, patch), otherManager))
 	}
 	// A change that writes all objects again must not remove them either.
-	f.setSpec(
-		"{replicas: 4, drain: {timeout: 1m}, redis: {managed: {resources: {limits: {memory: 64Mi}}}}, autoscaling: " +
-			"{maxReplicas: 6}, ingress: {profile: nginx, path: /live}, service: {clientIPTimeoutSeconds: 5}, disruption: " +
-			"{maxUnavailable: 2}}")
+	f.setSpec("{replicas: 4, drain: {timeout: 1m}, redis: {managed: {resources: {limits: {memory: 64Mi}}}}, " +
+		"autoscaling: {maxReplicas: 6}, ingress: {profile: nginx, path: /live}, " +
+		"service: {clientIPTimeoutSeconds: 5}, disruption: {maxUnavailable: 2}}")
 	f.eventually(func(t *assert.CollectT) {
 		assert.Equal(t, "6", read(t, gatewayAutoscaler.get(t, f), ".spec.maxReplicas"))
 		assert.Equal(t, "/live", read(t, gatewayIngress.get(t, f), ".spec.rules[0].http.paths[0].path"))

@@ -12,12 +12,20 @@ import (
 func TestReconcilerWritesNothingInASteadyState(t *testing.T) {
 	o := startOperator(t)
 	secret := createSecret(t, o.namespace, "mine", map[string]string{"backend": "value"})
-	specs := []string{"{}", everything, "{redis: {}, replicas: 1}", "{redis: {external: {addresses: ['r:6379']}}, " +
-		"gateway: {auth: {apiKeySecretRef: {name: mine, key: backend}}}}", "{replicas: 0, service: {type: LoadBalancer}}",
+	specs := []string{
+		"{}",
+		everything,
+		"{redis: {}, replicas: 1}",
+		"{redis: {external: {addresses: ['r:6379']}}, " +
+			"gateway: {auth: {apiKeySecretRef: {name: mine, key: backend}}}}",
+		"{replicas: 0, service: {type: LoadBalancer}}",
 		// Kubernetes adds defaults to these fields and rewrites quantities.
-		"{resources: {limits: {cpu: 1000m, memory: 0.5Gi}}, pod: {tolerations: [{operator: Exists}], env: [{name: IP, " +
-			"valueFrom: {fieldRef: {fieldPath: status.podIP}}}]}, autoscaling: {maxReplicas: 5, cpuUtilizationPercent: 50, " +
-			"behavior: {scaleUp: {policies: [{type: Pods, value: 2, periodSeconds: 60}]}}}}"}
+		"{resources: {limits: {cpu: 1000m, memory: 0.5Gi}}, " +
+			"pod: {tolerations: [{operator: Exists}], " +
+			"env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]}, " +
+			"autoscaling: {maxReplicas: 5, cpuUtilizationPercent: 50, " +
+			"behavior: {scaleUp: {policies: [{type: Pods, value: 2, periodSeconds: 60}]}}}}",
+	}
 	var fleets []*fleet
 	for i, spec := range specs {
 		fleets = append(fleets, createFleet(t, o.namespace, fmt.Sprintf("fleet-%d", i), spec))
