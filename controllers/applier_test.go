@@ -113,7 +113,12 @@ func TestForeignProblemNamesTheObjectAndTheRemedy(t *testing.T) {
 
 	// A user that deletes a cluster and creates it again must not be asked to remove anything.
 	found.OwnerReferences = []metav1.OwnerReference{
-		{Kind: v1alpha1.KindWebSocketCluster, Name: "demo", UID: "1", Controller: new(true)},
+		{
+			Kind:       v1alpha1.KindWebSocketCluster,
+			Name:       "demo",
+			UID:        "1",
+			Controller: new(true),
+		},
 	}
 	problem = foreignProblem(render.ServiceRef("demo-gateway"), found, cluster)
 	assert.Contains(t, problem.Message, "Service demo-gateway of an earlier WebSocketCluster")

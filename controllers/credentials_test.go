@@ -33,7 +33,13 @@ func TestRedisCredentialsProblem(t *testing.T) {
 }
 
 func TestSecretValueProblem(t *testing.T) {
-	value := render.SecretValue{Setting: "a-setting", Field: "spec.a.field", Secret: "s", Key: "k", MinBytes: 8}
+	value := render.SecretValue{
+		Setting:  "a-setting",
+		Field:    "spec.a.field",
+		Secret:   "s",
+		Key:      "k",
+		MinBytes: 8,
+	}
 	assert.Nil(t, secretValueProblem(secretWith("k", "hunter23"), value))
 	for reason, secret := range map[string]*corev1.Secret{
 		v1alpha1.ReasonSecretNotFound:    nil,

@@ -14,7 +14,12 @@ import (
 func TestIsOwned(t *testing.T) {
 	cluster := &v1alpha1.WebSocketCluster{ObjectMeta: metav1.ObjectMeta{Name: "demo", UID: "1"}}
 	ownedBy := func(uid types.UID) []metav1.OwnerReference {
-		return []metav1.OwnerReference{{Kind: "WebSocketCluster", Name: "demo", UID: uid, Controller: new(true)}}
+		return []metav1.OwnerReference{{
+			Kind:       "WebSocketCluster",
+			Name:       "demo",
+			UID:        uid,
+			Controller: new(true),
+		}}
 	}
 	owner, other := ownedBy("1"), ownedBy("2")
 	byUs := []metav1.ManagedFieldsEntry{{Manager: render.FieldOwner, Operation: metav1.ManagedFieldsOperationApply}}

@@ -14,8 +14,10 @@ func TestOutdated(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	fleetOf := func(change func(*Gateway)) Snapshot {
 		one := Gateway{Pod: "a", Report: contract.GatewayReport{
-			State: contract.StateServing, Connections: 100, MaxConnections: 1000,
-			Broker: contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerReady},
+			State:          contract.StateServing,
+			Connections:    100,
+			MaxConnections: 1000,
+			Broker:         contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerReady},
 		}}
 		change(&one)
 		return Snapshot{Gateways: map[types.UID]Gateway{"a": one}}

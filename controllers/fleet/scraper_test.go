@@ -26,7 +26,12 @@ func serve(t *testing.T, handler http.HandlerFunc) (*Scraper, *corev1.Pod) {
 }
 
 func TestScraperSendsTheTokenAndReadsTheReport(t *testing.T) {
-	want := contract.GatewayReport{Node: "pod-a", State: contract.StateServing, Connections: 3, MaxConnections: 10}
+	want := contract.GatewayReport{
+		Node:           "pod-a",
+		State:          contract.StateServing,
+		Connections:    3,
+		MaxConnections: 10,
+	}
 	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, contract.PathFleet, r.URL.Path)
 		assert.Equal(t, "Bearer secret", r.Header.Get("Authorization"))

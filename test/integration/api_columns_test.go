@@ -23,13 +23,20 @@ func TestAPIPrintsColumns(t *testing.T) {
 	cluster := &v1alpha1.WebSocketCluster{}
 	require.NoError(t, env.client.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: "fleet"}, cluster))
 	cluster.Status = v1alpha1.WebSocketClusterStatus{
-		Ready: "2/3", Replicas: 2, Connections: 1234, Capacity: 20_000, DrainingReplicas: 1,
-		URLs:      []string{"wss://ws.example.com/ws", "ws://fleet-gateway/ws"},
-		Effective: v1alpha1.EffectiveStatus{Image: "wsfleet/gateway:v1", Redis: "Managed", IngressProfile: "nginx"},
+		Ready:            "2/3",
+		Replicas:         2,
+		Connections:      1234,
+		Capacity:         20_000,
+		DrainingReplicas: 1,
+		URLs:             []string{"wss://ws.example.com/ws", "ws://fleet-gateway/ws"},
+		Effective:        v1alpha1.EffectiveStatus{Image: "wsfleet/gateway:v1", Redis: "Managed", IngressProfile: "nginx"},
 	}
 	for _, kind := range v1alpha1.ConditionTypes() {
 		cluster.Status.Conditions = append(cluster.Status.Conditions, metav1.Condition{
-			Type: kind, Status: metav1.ConditionFalse, Reason: "Because" + kind, LastTransitionTime: metav1.Now(),
+			Type:               kind,
+			Status:             metav1.ConditionFalse,
+			Reason:             "Because" + kind,
+			LastTransitionTime: metav1.Now(),
 		})
 	}
 	require.NoError(t, env.client.Status().Update(t.Context(), cluster))

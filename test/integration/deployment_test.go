@@ -17,8 +17,11 @@ func setDeploymentStatus(t *testing.T, f *fleet, c child, replicas, updated int3
 		require.NoError(t,
 			env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: c.name(f.name)}, &deployment))
 		deployment.Status = appsv1.DeploymentStatus{
-			ObservedGeneration: deployment.Generation, Replicas: replicas, UpdatedReplicas: updated,
-			ReadyReplicas: replicas, AvailableReplicas: replicas,
+			ObservedGeneration: deployment.Generation,
+			Replicas:           replicas,
+			UpdatedReplicas:    updated,
+			ReadyReplicas:      replicas,
+			AvailableReplicas:  replicas,
 		}
 		return env.client.Status().Update(t.Context(), &deployment) == nil
 	}, waitTimeout, pollInterval)
@@ -37,8 +40,11 @@ func (f *fleet) rollOut() {
 				&deployment))
 		replicas := *deployment.Spec.Replicas
 		deployment.Status = appsv1.DeploymentStatus{
-			ObservedGeneration: deployment.Generation, Replicas: replicas, UpdatedReplicas: replicas,
-			ReadyReplicas: replicas, AvailableReplicas: replicas,
+			ObservedGeneration: deployment.Generation,
+			Replicas:           replicas,
+			UpdatedReplicas:    replicas,
+			ReadyReplicas:      replicas,
+			AvailableReplicas:  replicas,
 		}
 		require.NoError(t, env.client.Status().Update(f.t.Context(), &deployment))
 	})

@@ -47,8 +47,11 @@ func startFakeGateways(t *testing.T, f *fleet, n int) []*fakeGateway {
 	var all []*fakeGateway
 	for i := range n {
 		g := &fakeGateway{f: f, token: adminToken(t, f), current: report{
-			Node: fmt.Sprintf("%s-gateway-%d", f.name, i), Version: "test", State: contract.StateServing, MaxConnections: 10_000,
-			Broker: contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerReady},
+			Node:           fmt.Sprintf("%s-gateway-%d", f.name, i),
+			Version:        "test",
+			State:          contract.StateServing,
+			MaxConnections: 10_000,
+			Broker:         contract.BrokerReport{Kind: contract.BrokerRedis, State: contract.BrokerReady},
 		}}
 		server := httptest.NewServer(g)
 		t.Cleanup(server.Close)
@@ -75,7 +78,9 @@ func (g *fakeGateway) createPod(t *testing.T, name, address string) {
 	annotations[annotationAdmin] = address
 	g.pod = &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: g.f.namespace, Name: name, Labels: podLabels(t, gatewayDeployment, g.f),
+			Namespace:   g.f.namespace,
+			Name:        name,
+			Labels:      podLabels(t, gatewayDeployment, g.f),
 			Annotations: annotations,
 		},
 		// On a node, so that a deleted pod stays until its grace period is over.
