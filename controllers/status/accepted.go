@@ -8,18 +8,21 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// accepted is true when nothing keeps the operator from acting on the spec.
+// accepted is true while nothing keeps the operator from applying the spec.
 func accepted(o Observation) metav1.Condition {
-	if len(o.Problems) == 0 && o.spec().Paused {
-		return condition(v1alpha1.ConditionSpecAccepted, true, v1alpha1.ReasonAccepted, "the operator would act on the spec, but spec.paused is true")
+	const kind = v1alpha1.ConditionSpecAccepted
+	switch {
+	case len(o.Problems) > 0:
+		return condition(kind, false, o.Problems[0].Reason, allMessages(o.Problems))
+	case o.spec().Paused:
+		return condition(kind, true, v1alpha1.ReasonAccepted,
+			"the operator can apply the spec: set spec.paused to false to let it")
+	default:
+		return condition(kind, true, v1alpha1.ReasonAccepted, "the operator applies the spec")
 	}
-	if len(o.Problems) == 0 {
-		return condition(v1alpha1.ConditionSpecAccepted, true, v1alpha1.ReasonAccepted, "the operator acts on the spec")
-	}
-	return condition(v1alpha1.ConditionSpecAccepted, false, o.Problems[0].Reason, allMessages(o.Problems))
 }
 
-// allMessages tells every problem, so that the user need not solve one to learn of the next.
+// allMessages returns the messages of all problems, so that the user sees them together and not one after the other.
 func allMessages(problems []Problem) string {
 	messages := make([]string, 0, len(problems))
 	for _, problem := range problems {

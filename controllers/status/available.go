@@ -9,29 +9,30 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// available is true when as many gateways serve as a rollout may leave.
+// available is true while at least as many gateways serve as a rollout may leave.
 func available(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionAvailable
-	wanted, serving := o.wanted(), o.serving()
-	need := max(1, wanted-mayBeMissing(o))
-	message := fmt.Sprintf("%d of %d gateways serve", serving, wanted)
+	desired, serving := o.desired(), o.serving()
+	minServing := max(1, desired-maxUnavailable(o))
+	message := fmt.Sprintf("%d of %d gateways serve", serving, desired)
 	switch {
-	case wanted == 0:
+	case desired == 0:
 		return condition(kind, false, v1alpha1.ReasonScaledToZero, "spec.replicas is 0: raise it to serve clients")
 	case serving == 0:
 		return condition(kind, false, v1alpha1.ReasonNoneServing, message)
-	case serving < need:
+	case serving < minServing:
 		return condition(kind, false, v1alpha1.ReasonTooFewServing, message)
 	default:
 		return condition(kind, true, v1alpha1.ReasonEnoughServing, message)
 	}
 }
 
-func mayBeMissing(o Observation) int32 {
-	// Rounded down, as the Deployment does it. The schema has checked the value.
-	missing, err := intstr.GetScaledValueFromIntOrPercent(o.spec().Rollout.MaxUnavailable, int(o.wanted()), false)
+// maxUnavailable returns spec.rollout.maxUnavailable as a number. Like the Deployment, it rounds a percentage down.
+func maxUnavailable(o Observation) int32 {
+	// The schema has checked the value, so an error is impossible.
+	n, err := intstr.GetScaledValueFromIntOrPercent(o.spec().Rollout.MaxUnavailable, int(o.desired()), false)
 	if err != nil {
 		return 0
 	}
-	return int32(missing) //nolint:gosec // at most replicas
+	return int32(n) //nolint:gosec // at most replicas
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// backplane is true when messages flow between gateways.
+// backplane is true while messages flow between gateways.
 func backplane(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionBackplaneReady
 	for _, problem := range o.Problems {
@@ -18,44 +18,74 @@ func backplane(o Observation) metav1.Condition {
 		}
 	}
 	redis := o.spec().Redis
-	if redis.Managed == nil && redis.External == nil {
-		return condition(kind, true, v1alpha1.ReasonInMemory, "there is no Redis (spec.redis is empty): messages stay on their gateway")
+	switch {
+	case redis.Managed == nil && redis.External == nil:
+		return condition(kind, true, v1alpha1.ReasonInMemory,
+			"spec.redis is empty: there is no Redis, and messages stay on the gateway that received them")
+	case redis.Managed != nil && (o.Redis == nil || o.Redis.Status.AvailableReplicas == 0):
+		return condition(kind, false, v1alpha1.ReasonRedisStarting,
+			"the managed Redis is not ready yet: if this lasts, see the events and logs of its pod")
+	default:
+		return backplaneOfReports(redis, countBrokers(o))
 	}
-	if redis.Managed != nil && (o.Redis == nil || o.Redis.Status.AvailableReplicas == 0) {
-		return condition(kind, false, v1alpha1.ReasonRedisStarting, "the managed Redis is not ready yet: if it stays so, see the events and logs of its pod")
-	}
+}
 
-	var telling, cut, starting, refused int
-	for _, one := range o.gateways() {
-		if one.report == nil || one.silent || one.finished() {
+// brokerCounts are numbers of gateways by the state of their broker.
+type brokerCounts struct {
+	// reporting is the number of gateways that report.
+	reporting int
+	// notReady is the number of those whose broker is not ready.
+	notReady int
+	// connecting is the number of those that have not reached their broker since they started.
+	connecting int
+	// refused is the number of those whose broker refuses their credentials.
+	refused int
+}
+
+// countBrokers counts a gateway by what it reports, not by the spec: a gateway of an older version may use another
+// Redis, or none.
+func countBrokers(o Observation) brokerCounts {
+	var counts brokerCounts
+	for _, g := range o.gateways() {
+		if g.report == nil || g.stale || g.finished() {
 			continue
 		}
-		// A gateway of an older version may still speak to another Redis, or to none.
-		telling++
-		if one.report.Broker.State != contract.BrokerReady {
-			cut++
-			// A gateway of an older version gives no reason: that counts as unreachable.
-			if one.report.Broker.Reason == contract.BrokerCredentialsRefused {
-				refused++
-			}
+		counts.reporting++
+		if g.report.Broker.State == contract.BrokerReady {
+			continue
 		}
-		if one.report.Broker.State == contract.BrokerConnecting {
-			starting++
+		counts.notReady++
+		if g.report.Broker.State == contract.BrokerConnecting {
+			counts.connecting++
+		}
+		// A gateway of an older version reports no reason, and counts as one that does not reach its broker.
+		if g.report.Broker.Reason == contract.BrokerCredentialsRefused {
+			counts.refused++
 		}
 	}
+	return counts
+}
+
+// backplaneOfReports returns the condition by what the gateways report.
+func backplaneOfReports(redis *v1alpha1.RedisSpec, counts brokerCounts) metav1.Condition {
+	const kind = v1alpha1.ConditionBackplaneReady
 	switch {
-	case refused > 0:
+	case counts.refused > 0:
 		return condition(kind, false, v1alpha1.ReasonCredentialsRefused,
-			fmt.Sprintf("Redis refuses the credentials of %d of %d gateways: %s", refused, telling, credentialsRemedy(redis)))
-	case redis.Managed != nil && cut > 0 && cut == starting:
-		// They start together with the Redis; that is nothing to warn of.
+			fmt.Sprintf("Redis refuses the credentials of %d of %d gateways: %s",
+				counts.refused, counts.reporting, credentialsRemedy(redis)))
+	case redis.Managed != nil && counts.notReady > 0 && counts.notReady == counts.connecting:
+		// The gateways start together with the managed Redis, so this is expected for a while.
 		return condition(kind, false, v1alpha1.ReasonRedisStarting,
-			fmt.Sprintf("%d of %d gateways have not reached the managed Redis yet: if it stays so, see the events and logs of its pod", starting, telling))
-	case cut > 0:
+			fmt.Sprintf("%d of %d gateways have not reached the managed Redis yet: "+
+				"if this lasts, see the events and logs of its pod", counts.connecting, counts.reporting))
+	case counts.notReady > 0:
 		return condition(kind, false, v1alpha1.ReasonUnreachable,
-			fmt.Sprintf("%d of %d gateways do not reach Redis: %s", cut, telling, addressRemedy(redis)))
-	case telling == 0:
-		return unknown(kind, v1alpha1.ReasonNoReports, "no gateway has told yet whether it reaches Redis")
+			fmt.Sprintf("%d of %d gateways do not reach Redis: %s",
+				counts.notReady, counts.reporting, addressRemedy(redis)))
+	case counts.reporting == 0:
+		return unknown(kind, v1alpha1.ReasonNoReports, "no gateway has reported yet whether it reaches Redis: "+
+			"if this lasts, see the events and logs of the gateway pods")
 	default:
 		return condition(kind, true, v1alpha1.ReasonConnected, connectedMessage(redis))
 	}
@@ -63,7 +93,8 @@ func backplane(o Observation) metav1.Condition {
 
 func connectedMessage(redis *v1alpha1.RedisSpec) string {
 	if redis.Managed != nil {
-		return "every gateway reaches the managed Redis, which is not highly available: set spec.redis.external where that matters"
+		return "every gateway reaches the managed Redis, which is not highly available: " +
+			"set spec.redis.external for high availability"
 	}
 	return "every gateway reaches Redis"
 }
@@ -72,7 +103,8 @@ func addressRemedy(redis *v1alpha1.RedisSpec) string {
 	if redis.External == nil {
 		return "see the events and logs of the managed Redis' pod"
 	}
-	return "check spec.redis.external.addresses and spec.redis.external.mode, and that the gateways' network lets them through"
+	return "check spec.redis.external.addresses and spec.redis.external.mode, " +
+		"and that the network lets the gateways reach them"
 }
 
 func credentialsRemedy(redis *v1alpha1.RedisSpec) string {
@@ -82,6 +114,7 @@ func credentialsRemedy(redis *v1alpha1.RedisSpec) string {
 	case redis.External.CredentialsSecretRef == nil:
 		return "name a Secret with the key password in spec.redis.external.credentialsSecretRef"
 	default:
-		return "put the right username and password into the Secret that spec.redis.external.credentialsSecretRef names"
+		return "put the right username and password into the Secret that " +
+			"spec.redis.external.credentialsSecretRef names"
 	}
 }

@@ -11,22 +11,23 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// draining is true while a gateway is handing its clients over.
+// draining is true while a gateway drains.
 func draining(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionDraining
-	going := o.count(gateway.draining)
-	if going == 0 {
+	n := o.count(gateway.draining)
+	if n == 0 {
 		return condition(kind, false, v1alpha1.ReasonNoneDraining, "no gateway drains")
 	}
-	return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d", going))
+	return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d", n))
 }
 
-// drains lists the draining gateways, the ones with the most clients first where not all fit.
-func drains(o Observation) []v1alpha1.DrainStatus {
+// drainStatuses returns the draining gateways by the names of their pods, at most MaxDrainEntries: those with the most
+// connections.
+func drainStatuses(o Observation) []v1alpha1.DrainStatus {
 	var list []v1alpha1.DrainStatus
-	for _, one := range o.gateways() {
-		if one.draining() {
-			list = append(list, drainOf(one))
+	for _, g := range o.gateways() {
+		if g.draining() {
+			list = append(list, drainStatus(g))
 		}
 	}
 	if len(list) > v1alpha1.MaxDrainEntries {
@@ -39,24 +40,28 @@ func drains(o Observation) []v1alpha1.DrainStatus {
 	return list
 }
 
-func drainOf(one gateway) v1alpha1.DrainStatus {
-	entry := v1alpha1.DrainStatus{Pod: one.pod.Name}
-	if one.pod.DeletionTimestamp != nil {
+// drainStatus describes the drain by the gateway's report, or, where the report does not have it, by the pod's
+// deletion.
+func drainStatus(g gateway) v1alpha1.DrainStatus {
+	entry := v1alpha1.DrainStatus{Pod: g.pod.Name}
+	if g.pod.DeletionTimestamp != nil {
 		entry.Reason = "the pod is being deleted"
-		entry.Deadline = one.pod.DeletionTimestamp
-		if grace := one.pod.DeletionGracePeriodSeconds; grace != nil {
-			started := metav1.NewTime(one.pod.DeletionTimestamp.Add(-time.Duration(*grace) * time.Second))
+		entry.Deadline = g.pod.DeletionTimestamp
+		if grace := g.pod.DeletionGracePeriodSeconds; grace != nil {
+			started := metav1.NewTime(g.pod.DeletionTimestamp.Add(-time.Duration(*grace) * time.Second))
 			entry.StartedAt = &started
 		}
 	}
-	if one.report == nil {
+	if g.report == nil {
 		return entry
 	}
-	entry.Connections = int64(one.report.Connections)
-	if said := one.report.Drain; said != nil {
-		// Whole seconds: that is what a status keeps, and a finer time would differ from it for ever.
-		started, deadline := metav1.NewTime(said.StartedAt).Rfc3339Copy(), metav1.NewTime(said.Deadline).Rfc3339Copy()
-		entry.StartedAt, entry.Deadline, entry.Reason = &started, &deadline, said.Reason
+	entry.Connections = int64(g.report.Connections)
+	if drain := g.report.Drain; drain != nil {
+		// A stored status has whole seconds. With a finer time here, the status would differ from the stored one on
+		// every reconcile.
+		started := metav1.NewTime(drain.StartedAt).Rfc3339Copy()
+		deadline := metav1.NewTime(drain.Deadline).Rfc3339Copy()
+		entry.StartedAt, entry.Deadline, entry.Reason = &started, &deadline, drain.Reason
 	}
 	return entry
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// exposed is true when clients can reach the fleet in the way the spec asks for.
+// exposed is true while clients can reach the fleet in the way that the spec asks for.
 func exposed(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionExposed
 	if o.Service == nil {
-		return condition(kind, false, v1alpha1.ReasonServicePending, "there is no Service yet")
+		return condition(kind, false, v1alpha1.ReasonServicePending, "the Service does not exist yet")
 	}
 	if o.Service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(o.Service.Status.LoadBalancer.Ingress) == 0 {
-		return condition(kind, false, v1alpha1.ReasonLoadBalancerPending,
-			"the load balancer has no address yet: if it stays so, check spec.service.loadBalancerClass and that the cluster has a load balancer")
+		return condition(kind, false, v1alpha1.ReasonLoadBalancerPending, "the load balancer has no address yet: "+
+			"if this lasts, check spec.service.loadBalancerClass and that the cluster has a load balancer")
 	}
 	if o.spec().Ingress == nil {
 		return condition(kind, true, v1alpha1.ReasonServiceReady, "clients reach the Service; spec.ingress is not set")
@@ -25,28 +25,30 @@ func exposed(o Observation) metav1.Condition {
 	return exposedByIngress(o)
 }
 
+// exposedByIngress returns the condition of a fleet whose spec has an ingress.
 func exposedByIngress(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionExposed
 	switch {
 	case !o.Class.Found && o.spec().Ingress.ClassName == nil:
 		return condition(kind, false, v1alpha1.ReasonIngressClassNotFound,
-			"spec.ingress.className is not set and the cluster has no default IngressClass: set the field, or make a class the default")
+			"spec.ingress.className is not set and the cluster has no default IngressClass: "+
+				"set the field, or make a class the default")
 	case !o.Class.Found:
 		return condition(kind, false, v1alpha1.ReasonIngressClassNotFound,
 			"the IngressClass of spec.ingress.className does not exist: name one that does, or install its controller")
 	case o.Ingress == nil:
-		return condition(kind, false, v1alpha1.ReasonIngressPending, "there is no Ingress yet")
+		return condition(kind, false, v1alpha1.ReasonIngressPending, "the Ingress does not exist yet")
 	case o.spec().Ingress.Profile == v1alpha1.IngressProfileNone:
-		return condition(kind, true, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none: "+byHand)
+		return condition(kind, true, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none: "+noProfileRemedy)
 	case o.Class.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile,
-			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller, byHand))
+			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller, noProfileRemedy))
 	default:
 		return condition(kind, true, v1alpha1.ReasonProfileApplied,
 			fmt.Sprintf("the Ingress has the cookie affinity and the timeouts of the profile %s", o.Class.Profile))
 	}
 }
 
-// byHand is what an Ingress needs besides, where no profile adds it.
-const byHand = "set cookie affinity to the pods, and read and send timeouts longer than spec.gateway.pingInterval, " +
-	"by the controller's annotations in spec.ingress.annotations or spec.service.annotations"
+// noProfileRemedy is what the user sets where no profile does.
+const noProfileRemedy = "set cookie affinity to the pods, and read and send timeouts longer than " +
+	"spec.gateway.pingInterval, by the controller's annotations in spec.ingress.annotations or spec.service.annotations"

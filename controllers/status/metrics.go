@@ -7,7 +7,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// metrics is true when the autoscaler can read connections, or need not.
+// metrics is true while the autoscaler can read the number of connections, or there is no autoscaler.
 func metrics(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionMetricsAvailable
 	switch {
@@ -17,7 +17,7 @@ func metrics(o Observation) metav1.Condition {
 		return condition(kind, true, v1alpha1.ReasonMetricsServed, "the custom metrics API is served")
 	default:
 		return condition(kind, false, v1alpha1.ReasonNoMetricsAPI,
-			"nothing serves custom.metrics.k8s.io, so that spec.autoscaling has no effect: install a custom metrics adapter, "+
+			"nothing serves custom.metrics.k8s.io, so spec.autoscaling has no effect: install a custom metrics adapter, "+
 				"such as prometheus-adapter, that serves the Pods metric "+contract.MetricConnections)
 	}
 }

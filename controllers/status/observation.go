@@ -12,78 +12,91 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Observation are all that a status is made from.
+// Observation is everything that a status is computed from.
 type Observation struct {
-	// Cluster has its defaults filled in, and the status that it had before.
+	// Cluster has its defaults set, and its previous status.
 	Cluster *v1alpha1.WebSocketCluster
 
-	// Problems keep the operator from acting on the spec; the first is the one to solve first.
+	// Problems keep the operator from applying the spec. The first one is the one to solve first.
 	Problems []Problem
 
-	// Image is the gateway image in use.
+	// Image is the image of the gateways.
 	Image string
 
-	// The children, nil where they do not exist or are not the operator's.
+	// Gateways is the Deployment of the gateways. Like the objects below, it is nil if it does not exist or does not
+	// belong to the operator.
 	Gateways *appsv1.Deployment
-	Redis    *appsv1.Deployment
-	Service  *corev1.Service
-	Ingress  *networkingv1.Ingress
+	// Redis is the Deployment of the managed Redis.
+	Redis *appsv1.Deployment
+	// Service is the Service in front of the gateways.
+	Service *corev1.Service
+	// Ingress is the Ingress that routes to the Service.
+	Ingress *networkingv1.Ingress
 
-	// Pods are the gateway pods, and Fleet what they report.
-	Pods  []corev1.Pod
+	// Pods are the gateway pods.
+	Pods []corev1.Pod
+	// Fleet is what the gateways report.
 	Fleet fleet.Snapshot
 
+	// Class is the IngressClass of the Ingress.
 	Class IngressClass
 
-	// MetricsServed says whether something serves the custom metrics API.
+	// MetricsServed reports whether a server of the custom metrics API is registered. It is looked up only with
+	// spec.autoscaling.
 	MetricsServed bool
 
-	// Selector of gateway pods.
+	// Selector is the label selector of the gateway pods.
 	Selector string
 
+	// Now is the time of conditions that change.
 	Now time.Time
 }
 
-// Problem is something that keeps the operator from acting on the spec. Message names the field and
-// the remedy, never a value out of a Secret.
+// Problem is a reason for which the operator cannot apply the spec.
 type Problem struct {
-	Reason  string
+	// Reason is a reason of api/v1alpha1.
+	Reason string
+	// Message names the field and the remedy, and never has a value of a Secret.
 	Message string
 	// AffectsRedis shows the problem in BackplaneReady too.
 	AffectsRedis bool
-	// BlocksGateways keeps the gateways as they are.
+	// BlocksGateways shows the problem in Progressing too: the operator does not change the gateways.
 	BlocksGateways bool
 }
 
-// IngressClass is what the Ingress' class turned out to be.
+// IngressClass describes the IngressClass that the Ingress has, or would have.
 type IngressClass struct {
-	// Profile in use, never Auto; empty without an Ingress.
+	// Profile is the ingress profile in use, never Auto. It is empty without an Ingress.
 	Profile v1alpha1.IngressProfile
-	// Found is whether the class exists; Controller is who implements it.
-	Found      bool
+	// Found reports whether the IngressClass exists.
+	Found bool
+	// Controller is the name of the controller that implements the IngressClass.
 	Controller string
 }
 
-// gateway is one pod and what it reports, if anything.
+// gateway is a gateway pod and its report.
 type gateway struct {
-	pod    *corev1.Pod
+	pod *corev1.Pod
+	// report is nil if the gateway has never reported.
 	report *contract.GatewayReport
-	silent bool
+	// stale reports whether the gateway did not answer the last scrape.
+	stale bool
 }
 
+// gateways returns every gateway pod with its report.
 func (o Observation) gateways() []gateway {
 	all := make([]gateway, 0, len(o.Pods))
 	for i := range o.Pods {
-		one := gateway{pod: &o.Pods[i]}
-		if said, ok := o.Fleet.Gateways[one.pod.UID]; ok {
-			one.report, one.silent = &said.Report, said.Stale
+		g := gateway{pod: &o.Pods[i]}
+		if scraped, ok := o.Fleet.Gateways[g.pod.UID]; ok {
+			g.report, g.stale = &scraped.Report, scraped.Stale
 		}
-		all = append(all, one)
+		all = append(all, g)
 	}
 	return all
 }
 
-// draining is a gateway that is going away, or that somebody asked to drain.
+// draining reports whether the gateway's pod is being deleted, or its drain was requested.
 func (g gateway) draining() bool {
 	if g.finished() {
 		return false
@@ -91,11 +104,12 @@ func (g gateway) draining() bool {
 	return g.pod.DeletionTimestamp != nil || g.report != nil && g.report.State != contract.StateServing
 }
 
-// finished is a pod that has ended and is only still listed.
+// finished reports whether all containers of the pod have ended.
 func (g gateway) finished() bool {
 	return g.pod.Status.Phase == corev1.PodSucceeded || g.pod.Status.Phase == corev1.PodFailed
 }
 
+// ready reports whether the pod is ready and not being deleted.
 func (g gateway) ready() bool {
 	if g.pod.DeletionTimestamp != nil {
 		return false
@@ -108,19 +122,22 @@ func (g gateway) ready() bool {
 	return false
 }
 
+// serving reports whether the gateway accepts clients.
 func (g gateway) serving() bool { return g.ready() && !g.draining() }
 
 func (o Observation) spec() *v1alpha1.WebSocketClusterSpec { return &o.Cluster.Spec }
 
-func (o Observation) wanted() int32 { return *o.spec().Replicas }
+// desired returns the desired number of gateways.
+func (o Observation) desired() int32 { return *o.spec().Replicas }
 
-// serving is how many gateways serve, surge included.
+// serving returns the number of gateways that accept clients, surge included.
 func (o Observation) serving() int32 { return o.count(gateway.serving) }
 
+// count returns the number of gateways for which is returns true.
 func (o Observation) count(is func(gateway) bool) int32 {
 	var n int32
-	for _, one := range o.gateways() {
-		if is(one) {
+	for _, g := range o.gateways() {
+		if is(g) {
 			n++
 		}
 	}

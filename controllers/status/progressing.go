@@ -10,42 +10,51 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// progressing is true while the fleet is on its way to what the spec asks for.
+// progressing is true while the fleet changes towards the spec.
 func progressing(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionProgressing
 	if o.spec().Paused {
-		return condition(kind, false, v1alpha1.ReasonPaused, "spec.paused is true: the operator writes nothing until it is false")
+		return condition(kind, false, v1alpha1.ReasonPaused,
+			"spec.paused is true: the operator changes nothing until it is false")
 	}
 	for _, problem := range o.Problems {
 		if problem.BlocksGateways {
-			return condition(kind, false, problem.Reason, "the gateways stay as they are: "+problem.Message)
+			return condition(kind, false, problem.Reason, "the gateways are not changed: "+problem.Message)
 		}
 	}
 	if o.Gateways == nil {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
-	seen := o.Gateways.Status
+	return rollout(o.Gateways, o.desired())
+}
+
+// rollout returns the condition by the progress of the Deployment.
+func rollout(deployment *appsv1.Deployment, desired int32) metav1.Condition {
+	const kind = v1alpha1.ConditionProgressing
+	current := deployment.Status
 	switch {
-	case seen.ObservedGeneration < o.Gateways.Generation:
-		return condition(kind, true, v1alpha1.ReasonRollingOut, "the change has not reached the Deployment yet")
-	case deadlineExceeded(o.Gateways):
+	case current.ObservedGeneration < deployment.Generation:
+		return condition(kind, true, v1alpha1.ReasonRollingOut, "the Deployment has not observed the change yet")
+	case deadlineExceeded(deployment):
 		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded,
 			"new gateways do not become ready: see the other conditions, and the events and logs of the pods")
-	case seen.UpdatedReplicas < seen.Replicas:
+	case current.UpdatedReplicas < current.Replicas:
 		return condition(kind, true, v1alpha1.ReasonRollingOut,
-			fmt.Sprintf("%d of %d gateways run the new version", seen.UpdatedReplicas, o.wanted()))
-	case seen.Replicas != o.wanted() || seen.AvailableReplicas < o.wanted():
+			fmt.Sprintf("%d of %d gateways run the new version", current.UpdatedReplicas, desired))
+	case current.Replicas != desired || current.AvailableReplicas < desired:
 		return condition(kind, true, v1alpha1.ReasonScaling,
-			fmt.Sprintf("%d of %d gateways are there, %d of them long enough to count", seen.Replicas, o.wanted(), seen.AvailableReplicas))
+			fmt.Sprintf("%d of %d gateways exist, and %d have been ready for spec.rollout.minReadySeconds",
+				current.Replicas, desired, current.AvailableReplicas))
 	default:
-		return condition(kind, false, v1alpha1.ReasonSettled, "the fleet is what the spec asks for")
+		return condition(kind, false, v1alpha1.ReasonSettled, "the fleet matches the spec")
 	}
 }
 
+// deadlineExceeded reports whether the Deployment's rollout has made no progress within its deadline.
 func deadlineExceeded(deployment *appsv1.Deployment) bool {
-	for _, one := range deployment.Status.Conditions {
-		if one.Type == appsv1.DeploymentProgressing {
-			return one.Status == corev1.ConditionFalse && one.Reason == "ProgressDeadlineExceeded"
+	for _, condition := range deployment.Status.Conditions {
+		if condition.Type == appsv1.DeploymentProgressing {
+			return condition.Status == corev1.ConditionFalse && condition.Reason == "ProgressDeadlineExceeded"
 		}
 	}
 	return false

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,26 +11,26 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// Decide makes the whole status.
+// Compute returns the whole status. A condition whose status does not change keeps its transition time.
 func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
-	// Surge is left out: the autoscaler must not take it for the fleet's size.
-	serving := min(o.serving(), o.wanted())
+	// Surge does not count, because the autoscaler takes the number for the size of the fleet.
+	serving := min(o.serving(), o.desired())
 	status := v1alpha1.WebSocketClusterStatus{
+		Conditions:         slices.Clone(o.Cluster.Status.Conditions),
 		ObservedGeneration: o.Cluster.Generation,
-		Ready:              fmt.Sprintf("%d/%d", serving, o.wanted()),
+		Ready:              fmt.Sprintf("%d/%d", serving, o.desired()),
 		Replicas:           serving,
 		ReadyReplicas:      o.count(gateway.ready),
-		UpdatedReplicas:    updated(o),
+		UpdatedReplicas:    updatedReplicas(o),
 		DrainingReplicas:   o.count(gateway.draining),
 		Selector:           o.Selector,
 		Connections:        connections(o),
 		Capacity:           capacity(o),
-		Drain:              drains(o),
+		Drain:              drainStatuses(o),
 		Effective:          effective(o),
 		URLs:               urls(o),
-		Conditions:         append([]metav1.Condition(nil), o.Cluster.Status.Conditions...),
 	}
-	for _, decided := range []metav1.Condition{
+	for _, computed := range []metav1.Condition{
 		available(o),
 		progressing(o),
 		draining(o),
@@ -38,38 +39,41 @@ func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 		exposed(o),
 		accepted(o),
 	} {
-		decided.ObservedGeneration = o.Cluster.Generation
-		decided.LastTransitionTime = metav1.NewTime(o.Now)
-		meta.SetStatusCondition(&status.Conditions, decided)
+		computed.ObservedGeneration = o.Cluster.Generation
+		computed.LastTransitionTime = metav1.NewTime(o.Now)
+		meta.SetStatusCondition(&status.Conditions, computed)
 	}
 	return status
 }
 
-func updated(o Observation) int32 {
+// updatedReplicas returns 0 until the Deployment has observed its spec: what it counts before is of an older version.
+func updatedReplicas(o Observation) int32 {
 	if o.Gateways == nil || o.Gateways.Status.ObservedGeneration < o.Gateways.Generation {
 		return 0
 	}
 	return o.Gateways.Status.UpdatedReplicas
 }
 
+// connections returns the number of open client connections, by the gateways' reports.
 func connections(o Observation) int64 {
 	var sum int64
-	for _, one := range o.gateways() {
-		if one.report != nil {
-			sum += int64(one.report.Connections)
+	for _, g := range o.gateways() {
+		if g.report != nil {
+			sum += int64(g.report.Connections)
 		}
 	}
 	return sum
 }
 
-// capacity counts a gateway that has not reported yet with what the spec gives it.
+// capacity returns how many connections the serving gateways can hold. A gateway that has not reported yet counts with
+// the spec's maxConnections.
 func capacity(o Observation) int64 {
 	var sum int64
-	for _, one := range o.gateways() {
+	for _, g := range o.gateways() {
 		switch {
-		case !one.serving():
-		case one.report != nil:
-			sum += int64(one.report.MaxConnections)
+		case !g.serving():
+		case g.report != nil:
+			sum += int64(g.report.MaxConnections)
 		default:
 			sum += int64(*o.spec().Gateway.MaxConnections)
 		}
@@ -80,13 +84,14 @@ func capacity(o Observation) int64 {
 func effective(o Observation) v1alpha1.EffectiveStatus {
 	return v1alpha1.EffectiveStatus{
 		Image:                         o.Image,
-		Redis:                         redisKind(o.spec().Redis),
+		Redis:                         effectiveRedis(o.spec().Redis),
 		IngressProfile:                string(o.Class.Profile),
 		TerminationGracePeriodSeconds: render.GracePeriodSeconds(o.spec().Drain),
 	}
 }
 
-func redisKind(redis *v1alpha1.RedisSpec) string {
+// effectiveRedis returns the mode of an external Redis, Managed or None.
+func effectiveRedis(redis *v1alpha1.RedisSpec) string {
 	switch {
 	case redis.External != nil:
 		return string(redis.External.Mode)
@@ -97,14 +102,16 @@ func redisKind(redis *v1alpha1.RedisSpec) string {
 	}
 }
 
-func condition(kind string, is bool, reason, message string) metav1.Condition {
-	value := metav1.ConditionFalse
-	if is {
-		value = metav1.ConditionTrue
+// condition returns a condition with the status True or False.
+func condition(kind string, value bool, reason, message string) metav1.Condition {
+	status := metav1.ConditionFalse
+	if value {
+		status = metav1.ConditionTrue
 	}
-	return metav1.Condition{Type: kind, Status: value, Reason: reason, Message: message}
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
 }
 
+// unknown returns a condition with the status Unknown.
 func unknown(kind, reason, message string) metav1.Condition {
 	return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: reason, Message: message}
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"net"
 	"path"
 	"slices"
@@ -11,59 +12,63 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// urls are where clients connect: from outside first, from inside the cluster last.
+// urls returns the URLs at which clients connect: those of the Ingress, then those of the load balancer, then that of
+// the Service for clients in the cluster.
 func urls(o Observation) []string {
 	var all []string
 	if ingress := o.spec().Ingress; ingress != nil && o.Ingress != nil {
 		for _, host := range ingressHosts(o) {
-			all = append(all, scheme(ingress, host)+"://"+bracketed(host)+servedUnder(ingress.Path))
+			all = append(all, ingressScheme(ingress, host)+"://"+urlHost(host)+gatewayPath(ingress.Path))
 		}
 	}
 	if o.Service == nil {
 		return all
 	}
-	own := "ws"
+	scheme := "ws"
 	if o.spec().Gateway.TLS != nil {
-		own = "wss"
+		scheme = "wss"
 	}
-	for _, at := range o.Service.Status.LoadBalancer.Ingress {
-		if host := firstOf(at.Hostname, at.IP); host != "" {
-			all = append(all, own+"://"+bracketed(host)+contract.PathPlain)
+	for _, address := range o.Service.Status.LoadBalancer.Ingress {
+		if host := cmp.Or(address.Hostname, address.IP); host != "" {
+			all = append(all, scheme+"://"+urlHost(host)+contract.PathPlain)
 		}
 	}
-	return append(all, own+"://"+render.GatewayName(o.Cluster.Name)+"."+o.Cluster.Namespace+".svc"+contract.PathPlain)
+	service := render.GatewayName(o.Cluster.Name) + "." + o.Cluster.Namespace + ".svc"
+	return append(all, scheme+"://"+service+contract.PathPlain)
 }
 
-// ingressHosts are the spec's but for wildcards, which nobody can connect to, or, where it takes every
-// host, the controller's own addresses.
+// ingressHosts returns the hosts of the spec without wildcards, which are no host that a client can connect to. If the
+// spec has none, the Ingress accepts every host, and the addresses of the ingress controller are returned.
 func ingressHosts(o Observation) []string {
 	var hosts []string
-	if named := o.spec().Ingress.Hosts; len(named) > 0 {
-		for _, host := range named {
+	if specified := o.spec().Ingress.Hosts; len(specified) > 0 {
+		for _, host := range specified {
 			if !strings.HasPrefix(host, "*.") {
 				hosts = append(hosts, host)
 			}
 		}
 		return hosts
 	}
-	for _, at := range o.Ingress.Status.LoadBalancer.Ingress {
-		if host := firstOf(at.Hostname, at.IP); host != "" {
+	for _, address := range o.Ingress.Status.LoadBalancer.Ingress {
+		if host := cmp.Or(address.Hostname, address.IP); host != "" {
 			hosts = append(hosts, host)
 		}
 	}
 	return hosts
 }
 
-func scheme(ingress *v1alpha1.IngressSpec, host string) string {
+// ingressScheme returns wss if the Ingress has a certificate for the host, else ws.
+func ingressScheme(ingress *v1alpha1.IngressSpec, host string) string {
 	for _, tls := range ingress.TLS {
-		if len(tls.Hosts) == 0 || slices.ContainsFunc(tls.Hosts, func(certified string) bool { return covers(certified, host) }) {
+		coversHost := func(certified string) bool { return covers(certified, host) }
+		if len(tls.Hosts) == 0 || slices.ContainsFunc(tls.Hosts, coversHost) {
 			return "wss"
 		}
 	}
 	return "ws"
 }
 
-// covers says whether a certificate's host name is for the host; a wildcard is for one label.
+// covers reports whether a certificate for the host name certified is valid for host. A wildcard stands for one label.
 func covers(certified, host string) bool {
 	if domain, wildcard := strings.CutPrefix(certified, "*."); wildcard && host != certified {
 		_, parent, found := strings.Cut(host, ".")
@@ -72,11 +77,11 @@ func covers(certified, host string) bool {
 	return certified == host
 }
 
-// servedUnder is the gateway's path that the Ingress' prefix leads to. A prefix that leads to none
-// of them only makes sense with a controller that strips it.
-func servedUnder(prefix string) string {
+// gatewayPath returns the gateway's path that clients reach below the Ingress' path prefix. A prefix of no such path
+// makes sense only if the ingress controller strips it, so the plain protocol's path is appended to it.
+func gatewayPath(prefix string) string {
+	trimmed := strings.TrimSuffix(prefix, "/")
 	for _, served := range []string{contract.PathPlain, contract.PathCentrifuge} {
-		trimmed := strings.TrimSuffix(prefix, "/")
 		if served == trimmed || strings.HasPrefix(served, trimmed+"/") {
 			return served
 		}
@@ -84,16 +89,10 @@ func servedUnder(prefix string) string {
 	return path.Join(prefix, contract.PathPlain)
 }
 
-func bracketed(host string) string {
+// urlHost returns the host as a URL has it: an IPv6 address in brackets.
+func urlHost(host string) string {
 	if address := net.ParseIP(host); address != nil && address.To4() == nil {
 		return "[" + host + "]"
 	}
 	return host
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

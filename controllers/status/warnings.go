@@ -7,33 +7,35 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// Warnings are the conditions that have newly turned bad in a way that the user has to do something
-// about: each is worth an event, once.
+// Warnings returns the conditions that have become false for a reason that requires an action of the user. The operator
+// records a Warning event for each. Conditions with the same message are returned once.
 func Warnings(before, after []metav1.Condition) []metav1.Condition {
 	var warnings []metav1.Condition
-	told := map[string]bool{}
-	for _, now := range after {
-		if !needsTheUser(now) || told[now.Message] {
+	seen := map[string]bool{}
+	for _, current := range after {
+		if !requiresAction(current) || seen[current.Message] {
 			continue
 		}
-		was := meta.FindStatusCondition(before, now.Type)
-		if was != nil && was.Status == now.Status && was.Reason == now.Reason && sameProblems(*was, now) {
+		previous := meta.FindStatusCondition(before, current.Type)
+		if previous != nil && previous.Status == current.Status && previous.Reason == current.Reason &&
+			sameProblems(*previous, current) {
 			continue
 		}
-		told[now.Message] = true
-		warnings = append(warnings, now)
+		seen[current.Message] = true
+		warnings = append(warnings, current)
 	}
 	return warnings
 }
 
-func needsTheUser(condition metav1.Condition) bool {
+// requiresAction reports whether the condition is false for a reason that does not pass by itself.
+func requiresAction(condition metav1.Condition) bool {
 	if condition.Status != metav1.ConditionFalse {
 		return false
 	}
 	switch condition.Reason {
 	case v1alpha1.ReasonForeignObject, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing,
 		v1alpha1.ReasonSecretKeyTooShort, v1alpha1.ReasonApplyRefused:
-		// They are in other conditions too.
+		// Other conditions have these reasons too.
 		return condition.Type == v1alpha1.ConditionSpecAccepted
 	case v1alpha1.ReasonUnreachable, v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDeadlineExceeded,
 		v1alpha1.ReasonNoMetricsAPI, v1alpha1.ReasonIngressClassNotFound:
@@ -43,8 +45,8 @@ func needsTheUser(condition metav1.Condition) bool {
 	}
 }
 
-// sameProblems looks at the message only where it lists what is wrong: elsewhere it counts gateways,
-// and each new number would be an event.
-func sameProblems(was, now metav1.Condition) bool {
-	return now.Type != v1alpha1.ConditionSpecAccepted || was.Message == now.Message
+// sameProblems compares the messages of SpecAccepted, which list the problems. The messages of other conditions have
+// numbers of gateways, and a new number is not worth an event.
+func sameProblems(previous, current metav1.Condition) bool {
+	return current.Type != v1alpha1.ConditionSpecAccepted || previous.Message == current.Message
 }

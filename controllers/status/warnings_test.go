@@ -22,13 +22,19 @@ func TestWarnings(t *testing.T) {
 		want          int
 	}{
 		{"newly bad", nil, []metav1.Condition{unreachable}, 1},
-		{"as bad as before", []metav1.Condition{unreachable}, []metav1.Condition{unreachable}, 0},
-		{"another count is no news", []metav1.Condition{unreachable}, []metav1.Condition{bad(unreachable.Type, unreachable.Reason, "2 of 2")}, 0},
-		{"another problem is", []metav1.Condition{noSecret}, []metav1.Condition{bad(noSecret.Type, noSecret.Reason, "another secret")}, 1},
-		{"a key too short", nil, []metav1.Condition{bad(v1alpha1.ConditionSpecAccepted, v1alpha1.ReasonSecretKeyTooShort, "too short")}, 1},
-		{"told once, not per condition", nil, []metav1.Condition{bad(v1alpha1.ConditionBackplaneReady, v1alpha1.ReasonSecretNotFound, "no secret"), noSecret}, 1},
-		{"what passes by itself", nil, []metav1.Condition{bad(v1alpha1.ConditionBackplaneReady, v1alpha1.ReasonRedisStarting, "soon")}, 0},
-		{"good", []metav1.Condition{unreachable}, []metav1.Condition{{Type: unreachable.Type, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConnected}}, 0},
+		{"still bad", []metav1.Condition{unreachable}, []metav1.Condition{unreachable}, 0},
+		{"another number of gateways", []metav1.Condition{unreachable},
+			[]metav1.Condition{bad(unreachable.Type, unreachable.Reason, "2 of 2")}, 0},
+		{"another problem", []metav1.Condition{noSecret},
+			[]metav1.Condition{bad(noSecret.Type, noSecret.Reason, "another secret")}, 1},
+		{"a key too short", nil,
+			[]metav1.Condition{bad(v1alpha1.ConditionSpecAccepted, v1alpha1.ReasonSecretKeyTooShort, "too short")}, 1},
+		{"one message in two conditions", nil,
+			[]metav1.Condition{bad(v1alpha1.ConditionBackplaneReady, v1alpha1.ReasonSecretNotFound, "no secret"), noSecret}, 1},
+		{"a problem that passes by itself", nil,
+			[]metav1.Condition{bad(v1alpha1.ConditionBackplaneReady, v1alpha1.ReasonRedisStarting, "soon")}, 0},
+		{"good", []metav1.Condition{unreachable},
+			[]metav1.Condition{{Type: unreachable.Type, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConnected}}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			assert.Len(t, Warnings(c.before, c.after), c.want)

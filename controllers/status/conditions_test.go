@@ -1,0 +1,222 @@
+package status
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+const (
+	isTrue    = metav1.ConditionTrue
+	isFalse   = metav1.ConditionFalse
+	isUnknown = metav1.ConditionUnknown
+)
+
+// conditionCase is an observation and the condition that it results in.
+type conditionCase struct {
+	name    string
+	changes []change
+	status  metav1.ConditionStatus
+	reason  string
+	// message is a part of the condition's message.
+	message string
+}
+
+func checkCondition(t *testing.T, kind string, cases []conditionCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := meta.FindStatusCondition(Compute(settled(c.changes...)).Conditions, kind)
+			require.NotNil(t, got)
+			assert.Equal(t, c.status, got.Status, got.Message)
+			assert.Equal(t, c.reason, got.Reason)
+			assert.Contains(t, got.Message, c.message)
+		})
+	}
+}
+
+var (
+	foreignObject = Problem{
+		Reason:         v1alpha1.ReasonForeignObject,
+		Message:        "ConfigMap x",
+		BlocksGateways: true,
+	}
+	secretNotFound = Problem{
+		Reason:         v1alpha1.ReasonSecretNotFound,
+		Message:        "spec.redis...",
+		AffectsRedis:   true,
+		BlocksGateways: true,
+	}
+	paused = spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Paused = true })
+)
+
+func maxUnavailableOf(value intstr.IntOrString) change {
+	return spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Rollout.MaxUnavailable = &value })
+}
+
+func TestAvailable(t *testing.T) {
+	checkCondition(t, v1alpha1.ConditionAvailable, []conditionCase{
+		{"two of two serve", nil, isTrue, v1alpha1.ReasonEnoughServing, "2 of 2 gateways serve"},
+		{"one of two is too few when none may be missing",
+			[]change{noPods, servingPod(1)}, isFalse, v1alpha1.ReasonTooFewServing, "1 of 2"},
+		{"one of two is enough when one may be missing",
+			[]change{noPods, servingPod(1), maxUnavailableOf(intstr.FromInt32(1))},
+			isTrue, v1alpha1.ReasonEnoughServing, "1 of 2"},
+		{"a percentage is rounded down",
+			[]change{noPods, servingPod(1), replicas(3), maxUnavailableOf(intstr.FromString("60%"))},
+			isFalse, v1alpha1.ReasonTooFewServing, "1 of 3"},
+		{"none serves even if all may be missing",
+			[]change{noPods, maxUnavailableOf(intstr.FromString("100%"))},
+			isFalse, v1alpha1.ReasonNoneServing, "0 of 2"},
+		{"a draining gateway does not serve",
+			[]change{noPods, servingPod(1), drainingPod(1)}, isFalse, v1alpha1.ReasonTooFewServing, "1 of 2"},
+		{"zero replicas", []change{replicas(0)}, isFalse, v1alpha1.ReasonScaledToZero, "spec.replicas"},
+	})
+}
+
+func TestProgressing(t *testing.T) {
+	blockedElsewhere := problem(Problem{Reason: v1alpha1.ReasonForeignObject})
+	stuck := func(o *Observation) {
+		o.Gateways.Status.UpdatedReplicas = 1
+		o.Gateways.Status.Conditions = []appsv1.DeploymentCondition{{
+			Type:   appsv1.DeploymentProgressing,
+			Status: corev1.ConditionFalse,
+			Reason: "ProgressDeadlineExceeded",
+		}}
+	}
+	checkCondition(t, v1alpha1.ConditionProgressing, []conditionCase{
+		{"settled", nil, isFalse, v1alpha1.ReasonSettled, ""},
+		{"paused", []change{paused}, isFalse, v1alpha1.ReasonPaused, "spec.paused"},
+		{"blocked", []change{problem(foreignObject)},
+			isFalse, v1alpha1.ReasonForeignObject, "the gateways are not changed: ConfigMap x"},
+		{"a problem elsewhere does not block", []change{blockedElsewhere}, isFalse, v1alpha1.ReasonSettled, ""},
+		{"not created", []change{func(o *Observation) { o.Gateways = nil }},
+			isTrue, v1alpha1.ReasonRollingOut, "created"},
+		{"not observed", []change{func(o *Observation) { o.Gateways.Generation = 2 }},
+			isTrue, v1alpha1.ReasonRollingOut, ""},
+		{"old pods left", []change{func(o *Observation) { o.Gateways.Status.UpdatedReplicas = 1 }},
+			isTrue, v1alpha1.ReasonRollingOut, "1 of 2"},
+		{"more replicas desired", []change{replicas(3)}, isTrue, v1alpha1.ReasonScaling, ""},
+		{"not ready for long enough", []change{func(o *Observation) { o.Gateways.Status.AvailableReplicas = 1 }},
+			isTrue, v1alpha1.ReasonScaling, ""},
+		{"stuck", []change{stuck}, isFalse, v1alpha1.ReasonDeadlineExceeded, "do not become ready"},
+	})
+}
+
+func TestDraining(t *testing.T) {
+	ended := func(o *Observation) { o.Pods[2].Status.Phase = corev1.PodSucceeded }
+	checkCondition(t, v1alpha1.ConditionDraining, []conditionCase{
+		{"none drains", nil, isFalse, v1alpha1.ReasonNoneDraining, ""},
+		{"one drains", []change{drainingPod(5)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
+		{"a finished pod does not drain", []change{drainingPod(5), ended}, isFalse, v1alpha1.ReasonNoneDraining, ""},
+	})
+}
+
+func TestBackplane(t *testing.T) {
+	connecting := podWithBroker(contract.BrokerReport{State: contract.BrokerConnecting})
+	degraded := podWithBroker(contract.BrokerReport{State: contract.BrokerDegraded})
+	checkCondition(t, v1alpha1.ConditionBackplaneReady, []conditionCase{
+		{"connected", nil, isTrue, v1alpha1.ReasonConnected, "not highly available"},
+		{"external connected", []change{externalRedis},
+			isTrue, v1alpha1.ReasonConnected, "every gateway reaches Redis"},
+		{"managed Redis missing", []change{func(o *Observation) { o.Redis = nil }},
+			isFalse, v1alpha1.ReasonRedisStarting, ""},
+		{"managed Redis not ready", []change{func(o *Observation) { o.Redis.Status.AvailableReplicas = 0 }},
+			isFalse, v1alpha1.ReasonRedisStarting, ""},
+		{"no Redis specified",
+			[]change{spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} })},
+			isTrue, v1alpha1.ReasonInMemory, ""},
+		{"one gateway has not connected", []change{externalRedis, connecting}, isFalse, v1alpha1.ReasonUnreachable,
+			"1 of 3 gateways do not reach Redis: check spec.redis.external.addresses"},
+		{"one gateway has lost it", []change{externalRedis, degraded}, isFalse, v1alpha1.ReasonUnreachable, "1 of 3"},
+		{"gateways start with the managed Redis", []change{connecting},
+			isFalse, v1alpha1.ReasonRedisStarting, "1 of 3"},
+		{"managed Redis lost", []change{connecting, degraded}, isFalse, v1alpha1.ReasonUnreachable, "2 of 4"},
+		{"no gateway has reported", []change{noPods}, isUnknown, v1alpha1.ReasonNoReports, ""},
+		{"Secret missing", []change{externalRedis, problem(secretNotFound)},
+			isFalse, v1alpha1.ReasonSecretNotFound, "spec.redis..."},
+	})
+}
+
+func TestBackplaneWithRefusedCredentials(t *testing.T) {
+	refused := podWithBroker(contract.BrokerReport{
+		State:  contract.BrokerConnecting,
+		Reason: contract.BrokerCredentialsRefused,
+	})
+	refusedInOlderVersion := podWithBroker(contract.BrokerReport{
+		State: contract.BrokerConnecting,
+		Error: "NOAUTH Authentication required.",
+	})
+	refusedBefore := podWithBroker(contract.BrokerReport{
+		State:  contract.BrokerReady,
+		Reason: contract.BrokerCredentialsRefused,
+	})
+	withCredentials := spec(func(s *v1alpha1.WebSocketClusterSpec) {
+		s.Redis.External.CredentialsSecretRef = &v1alpha1.LocalReference{Name: "x"}
+	})
+	checkCondition(t, v1alpha1.ConditionBackplaneReady, []conditionCase{
+		{"without credentials", []change{externalRedis, refused},
+			isFalse, v1alpha1.ReasonCredentialsRefused, "name a Secret"},
+		{"with credentials", []change{externalRedis, withCredentials, refused},
+			isFalse, v1alpha1.ReasonCredentialsRefused, "spec.redis.external.credentialsSecretRef names"},
+		{"reported by a gateway of an older version", []change{externalRedis, refusedInOlderVersion},
+			isFalse, v1alpha1.ReasonUnreachable, "1 of 3 gateways do not reach Redis"},
+		{"the old reason of a broker that is ready", []change{externalRedis, refusedBefore},
+			isTrue, v1alpha1.ReasonConnected, ""},
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	served := func(o *Observation) { o.MetricsServed = true }
+	checkCondition(t, v1alpha1.ConditionMetricsAvailable, []conditionCase{
+		{"not autoscaled", nil, isTrue, v1alpha1.ReasonNotNeeded, ""},
+		{"no metrics API", []change{autoscaled}, isFalse, v1alpha1.ReasonNoMetricsAPI, "install"},
+		{"metrics API", []change{autoscaled, served}, isTrue, v1alpha1.ReasonMetricsServed, ""},
+	})
+}
+
+func TestExposed(t *testing.T) {
+	nginx := IngressClass{Found: true, Controller: "k8s.io/ingress-nginx", Profile: v1alpha1.IngressProfileNginx}
+	other := IngressClass{Found: true, Controller: "example.com/c", Profile: v1alpha1.IngressProfileNone}
+	missing := IngressClass{Profile: v1alpha1.IngressProfileNone}
+	byName := func(i *v1alpha1.IngressSpec) { i.ClassName = new("nginx") }
+	byDefault := func(*v1alpha1.IngressSpec) {}
+	withoutProfile := func(i *v1alpha1.IngressSpec) { i.Profile = v1alpha1.IngressProfileNone }
+	address := corev1.LoadBalancerIngress{IP: "192.0.2.1"}
+	checkCondition(t, v1alpha1.ConditionExposed, []conditionCase{
+		{"by Service", nil, isTrue, v1alpha1.ReasonServiceReady, ""},
+		{"no Service", []change{func(o *Observation) { o.Service = nil }}, isFalse, v1alpha1.ReasonServicePending, ""},
+		{"load balancer pending", []change{loadBalancer()},
+			isFalse, v1alpha1.ReasonLoadBalancerPending, "spec.service.loadBalancerClass"},
+		{"load balancer", []change{loadBalancer(address)}, isTrue, v1alpha1.ReasonServiceReady, ""},
+		{"nginx", []change{ingress(byName, nginx)}, isTrue, v1alpha1.ReasonProfileApplied, "the profile nginx"},
+		{"unknown controller", []change{ingress(byName, other)},
+			isTrue, v1alpha1.ReasonNoProfile, "example.com/c: set cookie affinity"},
+		{"profile none", []change{ingress(withoutProfile, other)},
+			isTrue, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none"},
+		{"class missing", []change{ingress(byName, missing)},
+			isFalse, v1alpha1.ReasonIngressClassNotFound, "does not exist"},
+		{"no default class", []change{ingress(byDefault, missing)},
+			isFalse, v1alpha1.ReasonIngressClassNotFound, "no default IngressClass"},
+		{"Ingress pending", []change{ingress(byName, nginx), func(o *Observation) { o.Ingress = nil }},
+			isFalse, v1alpha1.ReasonIngressPending, ""},
+	})
+}
+
+func TestAccepted(t *testing.T) {
+	checkCondition(t, v1alpha1.ConditionSpecAccepted, []conditionCase{
+		{"accepted", nil, isTrue, v1alpha1.ReasonAccepted, ""},
+		{"paused", []change{paused}, isTrue, v1alpha1.ReasonAccepted, "spec.paused"},
+		{"the message has all problems", []change{problem(foreignObject), problem(secretNotFound)},
+			isFalse, v1alpha1.ReasonForeignObject, "ConfigMap x; spec.redis..."},
+	})
+}
