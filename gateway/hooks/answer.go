@@ -7,58 +7,58 @@ import (
 	"unicode/utf8"
 )
 
-// ConnectResult is who a client is, as its backend says.
+// ConnectResult describes a client that may connect.
 type ConnectResult struct {
 	User string
-	// ExpireAt is when the connection ends, in Unix seconds; 0 is never.
+	// ExpireAt is when the connection expires, in Unix seconds. 0 is never.
 	ExpireAt int64
-	// Info is JSON that others see of the client, or empty.
+	// Info is JSON that other clients see in presence, or empty.
 	Info json.RawMessage
-	// Data goes to the client with the answer to its connect.
+	// Data is sent to the client with the reply to its connect command.
 	Data Payload
-	// Channels are subscribed to on the client's behalf.
+	// Channels are the channels that the client is subscribed to at once.
 	Channels []string
-	// Caps are what the client may do in channels whose rules ask for it.
+	// Caps are the capabilities of the client, for channels whose rules require one.
 	Caps []Cap
 }
 
-// Cap lets a client do things in channels.
+// Cap is a capability: what a client may do in some channels.
 type Cap struct {
 	Channels []string `json:"channels"`
-	// Match is empty for names, MatchWildcard for patterns with *.
+	// Match is empty when Channels are names, and MatchWildcard when they are patterns with "*".
 	Match string `json:"match,omitempty"`
-	// Allow holds sub, pub, prs (presence) and hst (history).
+	// Allow contains any of sub (subscribe), pub (publish), prs (presence) and hst (history).
 	Allow []string `json:"allow"`
 }
 
 // MatchWildcard is the Match of a Cap whose channels are patterns.
 const MatchWildcard = "wildcard"
 
-// SubscribeResult is what a backend adds to a subscription.
+// SubscribeResult describes a subscription that the client may have.
 type SubscribeResult struct {
-	// Info is JSON that others see of the client in this channel, or empty.
+	// Info is JSON that other clients see in the presence of this channel, or empty.
 	Info json.RawMessage
-	// Data goes to the client with the answer to its subscribe.
+	// Data is sent to the client with the reply to its subscribe command.
 	Data Payload
-	// ExpireAt is when the subscription ends, in Unix seconds; 0 is never.
+	// ExpireAt is when the subscription expires, in Unix seconds. 0 is never.
 	ExpireAt int64
 }
 
-// PublishResult may hold a message that takes the place of the client's; without bytes it does not.
+// PublishResult contains the message that replaces the client's. A Payload without bytes replaces nothing.
 type PublishResult struct{ Data Payload }
 
-// RPCResult is what a call returns.
+// RPCResult is the result of a client's call.
 type RPCResult struct{ Data Payload }
 
-// envelope is every answer. Its members are read one by one: a refusal that cannot be read must not
-// pass for no answer at all.
+// envelope is the body of every answer. Its members are decoded one by one, so that a refusal with a wrong type is not
+// taken for no answer.
 type envelope struct {
 	Result     json.RawMessage `json:"result"`
 	Error      json.RawMessage `json:"error"`
 	Disconnect json.RawMessage `json:"disconnect"`
 }
 
-// result is every hook's; each uses a part of it.
+// result has the members of the results of all callbacks.
 type result struct {
 	User     string          `json:"user"`
 	ExpireAt int64           `json:"expire_at"`
@@ -68,46 +68,48 @@ type result struct {
 	Channels []string        `json:"channels"`
 	Caps     []Cap           `json:"caps"`
 
-	// payload is Data or B64Data.
+	// payload is the decoded Data or B64Data.
 	payload Payload
 }
 
-// parse reads an answer. The error is an *Error or a *Disconnect when the backend says so, and a
-// *failure when it says nothing that counts.
+// parse decodes the body of an answer. It returns the backend's *Error or *Disconnect as the error, and a *failure when
+// the answer cannot be used.
 func parse(body []byte) (*result, error) {
 	var e envelope
 	switch {
 	case json.Unmarshal(body, &e) != nil:
 		return nil, down("the answer is not JSON with result, error or disconnect")
 	case !utf8.Valid(body):
-		// JSON keeps such bytes, and a text frame that holds them makes every browser hang up.
+		// JSON keeps invalid UTF-8, and every browser closes the connection when a text frame contains it (RFC 6455,
+		// section 8.1).
 		return nil, unusable("the answer is not UTF-8; send bytes as b64data")
-	case present(e.Disconnect):
-		return nil, refusal(e.Disconnect, "disconnect", &Disconnect{})
-	case present(e.Error):
-		return nil, refusal(e.Error, "error", &Error{})
-	case !present(e.Result):
+	case isSet(e.Disconnect):
+		return nil, parseRefusal(e.Disconnect, "disconnect", &Disconnect{})
+	case isSet(e.Error):
+		return nil, parseRefusal(e.Error, "error", &Error{})
+	case !isSet(e.Result):
 		return nil, down("the answer has no result, error or disconnect")
 	}
 	r := &result{}
 	if err := json.Unmarshal(e.Result, r); err != nil {
-		return nil, unusable("the answer's result cannot be used: %s", blame(err))
+		return nil, unusable("the answer's result cannot be used: %s", describeError(err))
 	}
 	return r, r.check()
 }
 
-func present(m json.RawMessage) bool { return len(m) > 0 && string(m) != "null" }
+// isSet reports whether a member is there and not null.
+func isSet(m json.RawMessage) bool { return len(m) > 0 && string(m) != "null" }
 
-// checked is a refusal that knows which codes it may have.
-type checked interface {
+// refusal is an *Error or a *Disconnect.
+type refusal interface {
 	error
 	check() error
 }
 
-// refusal reads a backend's no.
-func refusal(m json.RawMessage, member string, to checked) error {
+// parseRefusal decodes a member of the answer into to and returns to, or a *failure when it cannot be used.
+func parseRefusal(m json.RawMessage, member string, to refusal) error {
 	if err := json.Unmarshal(m, to); err != nil {
-		return unusable("the answer's %s cannot be used: %s", member, blame(err))
+		return unusable("the answer's %s cannot be used: %s", member, describeError(err))
 	}
 	if err := to.check(); err != nil {
 		return unusable("the answer's %v", err)
@@ -115,17 +117,17 @@ func refusal(m json.RawMessage, member string, to checked) error {
 	return to
 }
 
-// blame says what is wrong with JSON without repeating any of it.
-func blame(err error) string {
+// describeError says what is wrong with the JSON of an answer without repeating any of it.
+func describeError(err error) string {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return wrong.Field + " has the wrong type"
 	}
 	return "it has the wrong type"
 }
 
-// check refuses what would be understood as something else than it says, and fills payload in.
+// check returns a *failure for members that cannot be used. It sets payload.
 func (r *result) check() error {
-	if !present(r.Info) {
+	if !isSet(r.Info) {
 		r.Info = nil
 	}
 	if r.ExpireAt < 0 {
@@ -135,20 +137,22 @@ func (r *result) check() error {
 		if c.Match != "" && c.Match != MatchWildcard {
 			return unusable("the answer's result.caps has a match that is not %s", MatchWildcard)
 		}
-		if slices.ContainsFunc(c.Allow, func(a string) bool { return !slices.Contains([]string{"sub", "pub", "prs", "hst"}, a) }) {
+		unknown := func(a string) bool { return !slices.Contains([]string{"sub", "pub", "prs", "hst"}, a) }
+		if slices.ContainsFunc(c.Allow, unknown) {
 			return unusable("the answer's result.caps allows something that is not sub, pub, prs or hst")
 		}
 	}
 	return r.readPayload()
 }
 
+// readPayload sets payload from Data or B64Data. It returns a *failure when both are set or B64Data is not base64.
 func (r *result) readPayload() error {
 	switch {
-	case present(r.Data) && present(r.B64Data):
+	case isSet(r.Data) && isSet(r.B64Data):
 		return unusable("the answer's result has data and b64data; send one of them")
-	case present(r.Data):
+	case isSet(r.Data):
 		r.payload = Payload{Bytes: r.Data}
-	case present(r.B64Data):
+	case isSet(r.B64Data):
 		r.payload.Binary = true
 		if json.Unmarshal(r.B64Data, &r.payload.Bytes) != nil {
 			return unusable("the answer's result.b64data is not base64")

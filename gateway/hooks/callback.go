@@ -18,11 +18,12 @@ import (
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
-// callback is one hook: where to ask, and how much of it at once.
+// callback calls one hook.
 type callback struct {
-	name     string
-	url      string
-	timeout  time.Duration
+	name    string
+	url     string
+	timeout time.Duration
+	// allow means that the client goes on when the backend is down.
 	allow    bool
 	client   *http.Client
 	sign     signer
@@ -33,30 +34,39 @@ type callback struct {
 	warnings *ratelog.Limiter
 }
 
-// newCallback is nil for a hook that is not configured.
-func newCallback(name string, c Callback, client *http.Client, sign signer, observer Observer, log *slog.Logger) *callback {
+// newCallback returns nil for a hook that is not configured.
+func newCallback(
+	name string, c Callback, client *http.Client, sign signer, observer Observer, log *slog.Logger,
+) *callback {
 	if c.URL == "" {
 		return nil
 	}
 	return &callback{
-		name: name, url: c.URL, timeout: cmp.Or(c.Timeout, DefaultTimeout), allow: c.WhenDown == Allow,
-		client: client, sign: sign, observer: observer,
-		inFlight: semaphore.NewWeighted(mostInFlight), breaker: newBreaker(name, breakerPause, log),
+		name:     name,
+		url:      c.URL,
+		timeout:  cmp.Or(c.Timeout, DefaultTimeout),
+		allow:    c.WhenDown == Allow,
+		client:   client,
+		sign:     sign,
+		observer: observer,
+		inFlight: semaphore.NewWeighted(maxInFlight),
+		breaker:  newBreaker(name, callbackOpenDuration, log),
 		warnings: ratelog.New(log),
 	}
 }
 
-// call asks, and says what holds: also when there is no answer.
+// call calls the hook and applies its Policy when the backend is down. It returns errNotConfigured for a nil callback,
+// an *Error or a *Disconnect of the backend, an error that wraps ErrDown, or ctx.Err() when ctx was canceled.
 func (c *callback) call(ctx context.Context, request any, headers map[string]string) (*result, error) {
 	if c == nil {
-		return nil, errNone
+		return nil, errNotConfigured
 	}
 	start := time.Now()
-	r, err := c.ask(ctx, request, headers)
+	r, err := c.limitedCall(ctx, request, headers)
 	outcome := outcomeOf(err)
 	if f, failed := errors.AsType[*failure](err); failed {
 		c.warnings.Warn("hook has no answer", slog.String("hook", c.name), slog.String("reason", f.reason))
-		if c.allow && !f.meant {
+		if c.allow && !f.responded {
 			r, err, outcome = &result{}, nil, OutcomeAllowed
 		}
 	}
@@ -64,6 +74,7 @@ func (c *callback) call(ctx context.Context, request any, headers map[string]str
 	return r, err
 }
 
+// outcomeOf returns the Outcome constant of an error of call.
 func outcomeOf(err error) string {
 	if err == nil {
 		return OutcomeOK
@@ -80,18 +91,19 @@ func outcomeOf(err error) string {
 	return OutcomeCanceled
 }
 
-// ask sends a request if there is room for it, and reads the answer.
-func (c *callback) ask(ctx context.Context, request any, headers map[string]string) (r *result, err error) {
+// limitedCall calls the hook unless maxInFlight calls are running or the breaker is open. It returns the errors of
+// call.
+func (c *callback) limitedCall(ctx context.Context, request any, headers map[string]string) (r *result, err error) {
 	if !c.inFlight.TryAcquire(1) {
-		return nil, down("%d requests are on their way: it is crowded", mostInFlight)
+		return nil, down("%d requests are on their way: it is crowded", maxInFlight)
 	}
 	defer c.inFlight.Release(1)
-	err = c.breaker.through(func() error {
-		answer, err := c.exchange(ctx, request, headers)
+	err = c.breaker.do(func() error {
+		body, err := c.roundTrip(ctx, request, headers)
 		if err != nil {
 			return err
 		}
-		r, err = parse(answer)
+		r, err = parse(body)
 		return err
 	})
 	if err != nil {
@@ -100,9 +112,10 @@ func (c *callback) ask(ctx context.Context, request any, headers map[string]stri
 	return r, nil
 }
 
-// exchange is one request and the body of its answer.
-func (c *callback) exchange(parent context.Context, question any, headers map[string]string) ([]byte, error) {
-	body, err := encode(question)
+// roundTrip sends one request and returns the body of the response. It returns a *failure, or parent.Err() when parent
+// was canceled.
+func (c *callback) roundTrip(parent context.Context, requestBody any, headers map[string]string) ([]byte, error) {
+	body, err := encode(requestBody)
 	if err != nil {
 		return nil, unusable("the request could not be written")
 	}
@@ -115,7 +128,7 @@ func (c *callback) exchange(parent context.Context, question any, headers map[st
 	if c.name == HookConnect || c.name == HookSubscribe {
 		replayable(request)
 	}
-	// As headers too, because that is where existing backends look for a cookie.
+	// The headers are in the body too. Existing backends look for a cookie here.
 	for name, value := range headers {
 		request.Header.Set(name, value)
 	}
@@ -124,23 +137,23 @@ func (c *callback) exchange(parent context.Context, question any, headers map[st
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return nil, unreached(parent, err)
+		return nil, requestError(parent, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := understood(response.StatusCode); err != nil {
+	if err := checkStatus(response.StatusCode); err != nil {
 		return nil, err
 	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer+1))
+	responseBody, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes+1))
 	switch {
 	case err != nil:
-		return nil, unreached(parent, err)
-	case len(answer) > mostAnswer:
-		return nil, unusable("the answer is longer than %d bytes", mostAnswer)
+		return nil, requestError(parent, err)
+	case len(responseBody) > maxResponseBytes:
+		return nil, unusable("the answer is longer than %d bytes", maxResponseBytes)
 	}
-	return answer, nil
+	return responseBody, nil
 }
 
-// post is a request to a backend.
+// post returns a POST request to a backend, or a *failure.
 func post(ctx context.Context, to, contentType string, body []byte) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
@@ -151,16 +164,17 @@ func post(ctx context.Context, to, contentType string, body []byte) (*http.Reque
 	return r, nil
 }
 
-// replayable lets the client send a request again whose connection, kept from before, turns out to be
-// closed. The header is not sent.
+// replayable lets the HTTP client repeat a request when the connection that it kept open turns out to be closed. The
+// empty header is not sent.
 func replayable(r *http.Request) { r.Header["Idempotency-Key"] = []string{} }
 
-// understood tells a backend that is down by its status from one that was asked the wrong way.
-func understood(status int) error {
+// checkStatus returns nil for status 200. For other statuses it returns a *failure: that the backend is down, or that
+// it refused the request for good.
+func checkStatus(status int) error {
 	switch {
 	case status == http.StatusOK:
 		return nil
-	case again(status):
+	case temporary(status):
 		return down("it answered status %d", status)
 	case status >= 300 && status < 400:
 		return unusable("it answered with a redirect, status %d, and redirects are not followed", status)
@@ -168,14 +182,14 @@ func understood(status int) error {
 	return unusable("it answered status %d instead of 200", status)
 }
 
-// again says whether the same request may be answered in another way later.
-func again(status int) bool {
+// temporary reports whether the same request may succeed later.
+func temporary(status int) bool {
 	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
 }
 
-// unreached is why a request got no answer. Addresses may be in it, but not the URL, whose query may
-// hold a key, and nothing of what the peer sent.
-func unreached(parent context.Context, err error) error {
+// requestError returns a *failure that says why a request got no response, or parent.Err() when parent was canceled.
+// The text may contain addresses, but neither the URL, whose query may contain a key, nor anything that the peer sent.
+func requestError(parent context.Context, err error) error {
 	if errors.Is(parent.Err(), context.Canceled) {
 		return parent.Err()
 	}

@@ -21,13 +21,13 @@ import (
 
 var alice = Client{ID: "c1", User: "alice", Protocol: "json"}
 
-func js(s string) Payload { return Payload{Bytes: []byte(s)} }
+func jsonPayload(s string) Payload { return Payload{Bytes: []byte(s)} }
 
-func TestRequestsAreThoseOfCentrifugo(t *testing.T) {
+func TestCallbackSendsRequestsOfCentrifugo(t *testing.T) {
 	b, url := listen(t, text(`{"result":{}}`))
-	o := everywhere(Callback{URL: url})
+	o := allCallbacks(Callback{URL: url})
 	o.ForwardHeaders = []string{"cookie"}
-	h, _, _ := hooked(t, o)
+	h, _, _ := newHooks(t, o)
 	ctx := t.Context()
 
 	for name, test := range map[string]struct {
@@ -35,43 +35,70 @@ func TestRequestsAreThoseOfCentrifugo(t *testing.T) {
 		want string
 	}{
 		"connect": {func() error {
-			_, err := h.Connect(ctx, ConnectRequest{Client: alice, Name: "js", Version: "1.2", Data: js(`{"a":"<b>"}`), Channels: []string{"news"}, Header: http.Header{
-				"Origin": {"https://a.example"}, "User-Agent": {"browser"}, "Cookie": {"a=1", "b=2"}, "Authorization": {"Bearer x"},
-			}})
+			_, err := h.Connect(ctx,
+				ConnectRequest{
+					Client:   alice,
+					Name:     "js",
+					Version:  "1.2",
+					Data:     jsonPayload(`{"a":"<b>"}`),
+					Channels: []string{"news"},
+					Header: http.Header{
+						"Origin":        {"https://a.example"},
+						"User-Agent":    {"browser"},
+						"Cookie":        {"a=1", "b=2"},
+						"Authorization": {"Bearer x"},
+					},
+				})
 			return err
-		}, `{"client":"c1","transport":"websocket","protocol":"json","encoding":"json","user":"alice","data":{"a":"<b>"},"name":"js","version":"1.2","channels":["news"],` +
-			`"headers":{"Cookie":"a=1; b=2","Origin":"https://a.example","User-Agent":"browser"}}`},
-		"connect of nobody": {func() error {
+		},
+			`{"client":"c1","transport":"websocket","protocol":"json","encoding":"json","user":"alice",` +
+				`"data":{"a":"<b>"},"name":"js","version":"1.2","channels":["news"],` +
+				`"headers":{"Cookie":"a=1; b=2","Origin":"https://a.example","User-Agent":"browser"}}`},
+		"connect without a user": {func() error {
 			_, err := h.Connect(ctx, ConnectRequest{Client: Client{ID: "c2", Protocol: "plain"}})
 			return err
 		}, `{"client":"c2","transport":"websocket","protocol":"plain","encoding":"json"}`},
 		"subscribe": {func() error {
-			_, err := h.Subscribe(ctx, SubscribeRequest{Client: alice, Channel: "news", Data: js(`1`)})
+			_, err := h.Subscribe(ctx, SubscribeRequest{Client: alice, Channel: "news", Data: jsonPayload(`1`)})
 			return err
-		}, `{"client":"c1","transport":"websocket","protocol":"json","encoding":"json","user":"alice","data":1,"channel":"news"}`},
+		},
+			`{"client":"c1","transport":"websocket","protocol":"json","encoding":"json","user":"alice",` +
+				`"data":1,"channel":"news"}`},
 		"publish": {func() error {
-			_, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "news", Data: js(`"hi"`)})
+			_, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "news", Data: jsonPayload(`"hi"`)})
 			return err
-		}, `{"client":"c1","transport":"websocket","protocol":"json","encoding":"json","user":"alice","data":"hi","channel":"news"}`},
+		},
+			`{"client":"c1","transport":"websocket","protocol":"json","encoding":"json","user":"alice",` +
+				`"data":"hi","channel":"news"}`},
 		"publish of a text that is not JSON": {func() error {
-			_, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "news", Data: js(`hi`)})
+			_, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "news", Data: jsonPayload(`hi`)})
 			return err
-		}, `{"client":"c1","transport":"websocket","protocol":"json","encoding":"binary","user":"alice","b64data":"aGk=","channel":"news"}`},
+		},
+			`{"client":"c1","transport":"websocket","protocol":"json","encoding":"binary","user":"alice",` +
+				`"b64data":"aGk=","channel":"news"}`},
 		"publish of JSON that is not UTF-8": {func() error {
-			_, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "news", Data: js("\"\xff\"")})
+			_, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "news", Data: jsonPayload("\"\xff\"")})
 			return err
-		}, `{"client":"c1","transport":"websocket","protocol":"json","encoding":"binary","user":"alice","b64data":"Iv8i","channel":"news"}`},
+		},
+			`{"client":"c1","transport":"websocket","protocol":"json","encoding":"binary","user":"alice",` +
+				`"b64data":"Iv8i","channel":"news"}`},
 		"rpc with bytes": {func() error {
-			_, err := h.RPC(ctx, RPCRequest{Client: Client{ID: "c1", Protocol: "protobuf"}, Method: "add", Data: Payload{Bytes: []byte(`12`), Binary: true}})
+			_, err := h.RPC(ctx,
+				RPCRequest{
+					Client: Client{ID: "c1", Protocol: "protobuf"},
+					Method: "add",
+					Data:   Payload{Bytes: []byte(`12`), Binary: true},
+				})
 			return err
-		}, `{"client":"c1","transport":"websocket","protocol":"protobuf","encoding":"binary","b64data":"MTI=","method":"add"}`},
+		},
+			`{"client":"c1","transport":"websocket","protocol":"protobuf","encoding":"binary","b64data":"MTI=","method":"add"}`},
 	} {
 		require.NoError(t, test.ask(), name)
 		got := b.got()
 		last := got[len(got)-1]
 		require.Equal(t, test.want, last.body, name)
 		require.Equal(t, "application/json", last.header.Get("Content-Type"))
-		require.Empty(t, last.header.Get("Authorization"), "nobody asked to forward it")
+		require.Empty(t, last.header.Get("Authorization"), "it is not in ForwardHeaders")
 		require.Empty(t, last.header.Get("Idempotency-Key"))
 		if name == "connect" {
 			require.Equal(t, "a=1; b=2", last.header.Get("Cookie"), "where existing backends look")
@@ -81,9 +108,9 @@ func TestRequestsAreThoseOfCentrifugo(t *testing.T) {
 }
 
 // A client must not be able to make its own question fail, where failure lets it in.
-func TestHeaderThatCannotBeSentIsLeftOut(t *testing.T) {
+func TestPickHeadersLeavesOutInvalidValues(t *testing.T) {
 	b, url := listen(t, text(`{"error":{"code":403}}`))
-	h, _, _ := hooked(t, Options{Connect: Callback{URL: url, WhenDown: Allow}})
+	h, _, _ := newHooks(t, Options{Connect: Callback{URL: url, WhenDown: Allow}})
 	for _, value := range []string{"a\x00b", "a\r\nb", "\xff"} {
 		_, err := h.Connect(t.Context(), ConnectRequest{Client: alice, Header: http.Header{"Origin": {value}}})
 		require.Equal(t, &Error{Code: 403}, err)
@@ -91,39 +118,48 @@ func TestHeaderThatCannotBeSentIsLeftOut(t *testing.T) {
 	require.NotContains(t, b.got()[0].body, "headers")
 }
 
-func TestResults(t *testing.T) {
+func TestCallbackDecodesResults(t *testing.T) {
 	b, url := listen(t, text(`{}`))
-	h, s, _ := hooked(t, everywhere(Callback{URL: url}))
+	h, s, _ := newHooks(t, allCallbacks(Callback{URL: url}))
 	ctx := t.Context()
 
-	b.then(text(`{"result":{"user":"bob","expire_at":1700000000,"info":{"name":"Bob"},"data":[1],"channels":["a","b"],"caps":[{"channels":["a*"],"match":"wildcard","allow":["sub","pub"]}],"subs":{}}}`))
+	b.respondWith(
+		text(
+			`{"result":{"user":"bob","expire_at":1700000000,"info":{"name":"Bob"},"data":[1],"channels":["a","b"],` +
+				`"caps":[{"channels":["a*"],"match":"wildcard","allow":["sub","pub"]}],"subs":{}}}`))
 	connected, err := h.Connect(ctx, ConnectRequest{Client: alice})
 	require.NoError(t, err)
 	require.Equal(t, &ConnectResult{
-		User: "bob", ExpireAt: 1700000000, Info: []byte(`{"name":"Bob"}`), Data: js(`[1]`), Channels: []string{"a", "b"},
-		Caps: []Cap{{Channels: []string{"a*"}, Match: MatchWildcard, Allow: []string{"sub", "pub"}}},
+		User:     "bob",
+		ExpireAt: 1700000000,
+		Info:     []byte(`{"name":"Bob"}`),
+		Data:     jsonPayload(`[1]`),
+		Channels: []string{"a", "b"},
+		Caps:     []Cap{{Channels: []string{"a*"}, Match: MatchWildcard, Allow: []string{"sub", "pub"}}},
 	}, connected)
 
-	b.then(text(`{"error":null,"result":{"info":{"x":1},"b64data":"AP8=","expire_at":5}}`))
+	b.respondWith(text(`{"error":null,"result":{"info":{"x":1},"b64data":"AP8=","expire_at":5}}`))
 	subscribed, err := h.Subscribe(ctx, SubscribeRequest{Client: alice, Channel: "a"})
 	require.NoError(t, err)
-	require.Equal(t, &SubscribeResult{Info: []byte(`{"x":1}`), Data: Payload{Bytes: []byte{0, 255}, Binary: true}, ExpireAt: 5}, subscribed)
+	require.Equal(t,
+		&SubscribeResult{Info: []byte(`{"x":1}`), Data: Payload{Bytes: []byte{0, 255}, Binary: true}, ExpireAt: 5},
+		subscribed)
 
-	b.then(text(`{"result":{"data":{"clean":true}}}`))
-	published, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "a", Data: js(`1`)})
+	b.respondWith(text(`{"result":{"data":{"clean":true}}}`))
+	published, err := h.Publish(ctx, PublishRequest{Client: alice, Channel: "a", Data: jsonPayload(`1`)})
 	require.NoError(t, err)
-	require.Equal(t, &PublishResult{Data: js(`{"clean":true}`)}, published)
+	require.Equal(t, &PublishResult{Data: jsonPayload(`{"clean":true}`)}, published)
 
-	b.then(text(`{"result":{"data":null,"info":null}}`))
+	b.respondWith(text(`{"result":{"data":null,"info":null}}`))
 	called, err := h.RPC(ctx, RPCRequest{Client: alice, Method: "m"})
 	require.NoError(t, err)
 	require.Equal(t, &RPCResult{}, called)
 	require.Equal(t, []string{"connect ok", "subscribe ok", "publish ok", "rpc ok"}, s.all())
 }
 
-func TestRefusals(t *testing.T) {
+func TestCallbackReturnsRefusals(t *testing.T) {
 	b, url := listen(t, text(`{}`))
-	h, s, _ := hooked(t, everywhere(Callback{URL: url, WhenDown: Allow}))
+	h, s, _ := newHooks(t, allCallbacks(Callback{URL: url, WhenDown: Allow}))
 	for answer, want := range map[string]error{
 		`{"error":{"code":403,"message":"no","temporary":true}}`:         &Error{Code: 403, Message: "no", Temporary: true},
 		`{"error":{"code":103,"message":"permission denied"}}`:           &Error{Code: 103, Message: "permission denied"},
@@ -131,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		`{"disconnect":{"code":4001,"reason":"bye"},"error":{"code":1}}`: &Disconnect{Code: 4001, Reason: "bye"},
 		`{"disconnect":{"code":3503}}`:                                   &Disconnect{Code: 3503},
 	} {
-		b.then(text(answer))
+		b.respondWith(text(answer))
 		_, err := h.Connect(t.Context(), ConnectRequest{Client: alice})
 		require.Equal(t, want, err, answer)
 		outcome := "connect error"
@@ -144,8 +180,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// downs are backends that nobody can talk to.
-func downs(t *testing.T) map[string]string {
+// downBackends returns the URLs of backends that are down, by what is wrong with them.
+func downBackends(t *testing.T) map[string]string {
 	t.Helper()
 	hang := make(chan struct{})
 	urls := map[string]string{}
@@ -177,17 +213,17 @@ func downs(t *testing.T) map[string]string {
 	return urls
 }
 
-func TestBackendThatIsDown(t *testing.T) {
-	for name, url := range downs(t) {
+func TestCallbackAppliesPolicyWhenDown(t *testing.T) {
+	for name, url := range downBackends(t) {
 		t.Run(name, func(t *testing.T) {
-			refuse, refused, _ := hooked(t, everywhere(Callback{URL: url, Timeout: 50 * time.Millisecond}))
+			refuse, refused, _ := newHooks(t, allCallbacks(Callback{URL: url, Timeout: 50 * time.Millisecond}))
 			_, err := refuse.Connect(t.Context(), ConnectRequest{Client: alice})
 			require.ErrorIs(t, err, ErrDown)
 			_, err = refuse.Subscribe(t.Context(), SubscribeRequest{Client: alice})
 			require.ErrorIs(t, err, ErrDown)
 			require.Equal(t, []string{"connect down", "subscribe down"}, refused.all())
 
-			allow, allowed, _ := hooked(t, everywhere(Callback{URL: url, Timeout: 50 * time.Millisecond, WhenDown: Allow}))
+			allow, allowed, _ := newHooks(t, allCallbacks(Callback{URL: url, Timeout: 50 * time.Millisecond, WhenDown: Allow}))
 			connected, err := allow.Connect(t.Context(), ConnectRequest{Client: alice})
 			require.NoError(t, err)
 			require.Equal(t, &ConnectResult{}, connected)
@@ -199,20 +235,22 @@ func TestBackendThatIsDown(t *testing.T) {
 			require.Equal(t, &PublishResult{}, published)
 			_, err = allow.RPC(t.Context(), RPCRequest{Client: alice})
 			require.ErrorIs(t, err, ErrDown, "a call has no result to make up")
-			require.Equal(t, []string{"connect allowed_while_down", "subscribe allowed_while_down", "publish allowed_while_down", "rpc down"}, allowed.all())
+			require.Equal(t,
+				[]string{"connect allowed_while_down", "subscribe allowed_while_down", "publish allowed_while_down", "rpc down"},
+				allowed.all())
 		})
 	}
 }
 
-// Somebody was there and did not say yes. That must not let anybody in, nor count as a backend that is
-// down: a client could else open the breaker, and the door with it.
-func TestUnusableAnswerIsRefusedEvenWhenDownIsAllowed(t *testing.T) {
+// An unusable answer must neither let the client in nor count as a backend that is down. Otherwise a client could open
+// the breaker and so get in by the policy Allow.
+func TestCallbackRefusesUnusableAnswerInSpiteOfAllow(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"401":      status(http.StatusUnauthorized),
 		"404":      status(http.StatusNotFound),
 		"204":      status(http.StatusNoContent),
 		"redirect": status(http.StatusTemporaryRedirect, "Location", "/elsewhere"),
-		"too long": text(`{"result":{"data":"` + strings.Repeat("x", mostAnswer) + `"}}`),
+		"too long": text(`{"result":{"data":"` + strings.Repeat("x", maxResponseBytes) + `"}}`),
 		"no end": func(w http.ResponseWriter, _ *http.Request) {
 			for err := error(nil); err == nil; {
 				_, err = w.Write(make([]byte, 64<<10))
@@ -235,7 +273,7 @@ func TestUnusableAnswerIsRefusedEvenWhenDownIsAllowed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, url := listen(t, answer)
-			h, s, _ := hooked(t, Options{Connect: Callback{URL: url, WhenDown: Allow}})
+			h, s, _ := newHooks(t, Options{Connect: Callback{URL: url, WhenDown: Allow}})
 			for range 2 * breakerFailures {
 				_, err := h.Connect(t.Context(), ConnectRequest{Client: alice})
 				require.ErrorIs(t, err, ErrDown)
@@ -247,11 +285,11 @@ func TestUnusableAnswerIsRefusedEvenWhenDownIsAllowed(t *testing.T) {
 	}
 }
 
-func TestClientThatLeftIsNotTheBackendsFault(t *testing.T) {
+func TestBreakerIgnoresCanceledCalls(t *testing.T) {
 	hang := make(chan struct{})
 	_, url := listen(t, func(http.ResponseWriter, *http.Request) { <-hang })
 	t.Cleanup(func() { close(hang) })
-	h, s, _ := hooked(t, Options{Connect: Callback{URL: url, WhenDown: Allow}})
+	h, s, _ := newHooks(t, Options{Connect: Callback{URL: url, WhenDown: Allow}})
 	for range 2 * breakerFailures {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -262,33 +300,33 @@ func TestClientThatLeftIsNotTheBackendsFault(t *testing.T) {
 	require.Equal(t, "connect canceled", s.all()[0])
 }
 
-func TestCertificateThatNobodyVouchesFor(t *testing.T) {
+func TestCallbackRefusesUntrustedCertificate(t *testing.T) {
 	server := httptest.NewTLSServer(text(`{"result":{}}`))
 	t.Cleanup(server.Close)
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
-	h, _, log := hooked(t, Options{Connect: Callback{URL: server.URL}})
+	h, _, log := newHooks(t, Options{Connect: Callback{URL: server.URL}})
 	_, err := h.Connect(t.Context(), ConnectRequest{Client: alice})
 	require.ErrorIs(t, err, ErrDown)
 	require.Contains(t, log.String(), "its certificate cannot be trusted")
 }
 
-func TestCrowd(t *testing.T) {
+func TestCallbackBoundsRequestsInFlight(t *testing.T) {
 	b, url := listen(t, text(`{"result":{}}`))
-	h, _, _ := hooked(t, Options{Connect: Callback{URL: url}})
-	require.True(t, h.connect.inFlight.TryAcquire(mostInFlight))
+	h, _, _ := newHooks(t, Options{Connect: Callback{URL: url}})
+	require.True(t, h.connect.inFlight.TryAcquire(maxInFlight))
 	_, err := h.Connect(t.Context(), ConnectRequest{Client: alice})
 	require.ErrorIs(t, err, ErrDown)
 	require.ErrorContains(t, err, "crowded")
 	require.Empty(t, b.got())
-	h.connect.inFlight.Release(mostInFlight)
+	h.connect.inFlight.Release(maxInFlight)
 	_, err = h.Connect(t.Context(), ConnectRequest{Client: alice})
 	require.NoError(t, err)
-	require.True(t, h.connect.inFlight.TryAcquire(mostInFlight), "each request gave its place back")
+	require.True(t, h.connect.inFlight.TryAcquire(maxInFlight), "each request released its slot")
 }
 
-func TestBreaker(t *testing.T) {
+func TestBreakerOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, h, s := bubbled(t, everywhere(Callback{URL: "http://backend"}), status(http.StatusInternalServerError))
+		b, h, s := newSyncHooks(t, allCallbacks(Callback{URL: "http://backend"}), status(http.StatusInternalServerError))
 		ask := func() error {
 			_, err := h.Connect(t.Context(), ConnectRequest{Client: alice})
 			return err
@@ -303,7 +341,7 @@ func TestBreaker(t *testing.T) {
 		require.ErrorIs(t, ask(), ErrDown)
 		require.Len(t, b.got(), breakerFailures, "not asked any more")
 
-		time.Sleep(breakerPause + time.Millisecond)
+		time.Sleep(callbackOpenDuration + time.Millisecond)
 		require.False(t, h.BreakerOpen(HookConnect))
 		gone, leave := context.WithCancel(t.Context())
 		leave()
@@ -313,8 +351,8 @@ func TestBreaker(t *testing.T) {
 		require.True(t, h.BreakerOpen(HookConnect), "one attempt was enough to see that it is still down")
 		require.Len(t, b.got(), breakerFailures+1)
 
-		b.then(text(`{"result":{}}`))
-		time.Sleep(breakerPause + time.Millisecond)
+		b.respondWith(text(`{"result":{}}`))
+		time.Sleep(callbackOpenDuration + time.Millisecond)
 		require.NoError(t, ask())
 		require.NoError(t, ask())
 		require.Equal(t, "connect ok", s.all()[len(s.all())-1])
@@ -322,16 +360,16 @@ func TestBreaker(t *testing.T) {
 }
 
 // One client whose questions the backend stumbles over is not a backend that is down.
-func TestBreakerLooksAtTheShareOfFailures(t *testing.T) {
+func TestBreakerConsidersShareOfFailures(t *testing.T) {
 	b, url := listen(t, text(`{"result":{}}`))
-	h, _, _ := hooked(t, Options{RPC: Callback{URL: url}})
+	h, _, _ := newHooks(t, Options{RPC: Callback{URL: url}})
 	for range 4 * breakerFailures {
-		b.then(text(`{"result":{}}`))
+		b.respondWith(text(`{"result":{}}`))
 		for range 2 {
 			_, err := h.RPC(t.Context(), RPCRequest{Client: alice})
 			require.NoError(t, err)
 		}
-		b.then(status(http.StatusInternalServerError))
+		b.respondWith(status(http.StatusInternalServerError))
 		_, err := h.RPC(t.Context(), RPCRequest{Client: alice})
 		require.ErrorIs(t, err, ErrDown)
 	}
@@ -339,28 +377,28 @@ func TestBreakerLooksAtTheShareOfFailures(t *testing.T) {
 }
 
 // The server closes a kept connection just as the next request is on its way.
-func TestStaleConnection(t *testing.T) {
+func TestCallbackRepeatsRequestOnStaleConnection(t *testing.T) {
 	hangUp := func(w http.ResponseWriter, _ *http.Request) {
 		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			_ = c.Close()
 		}
 	}
 	b, url := listen(t, text(`{"result":{}}`))
-	h, _, _ := hooked(t, everywhere(Callback{URL: url}))
-	b.then(text(`{"result":{}}`), hangUp, text(`{"result":{}}`))
+	h, _, _ := newHooks(t, allCallbacks(Callback{URL: url}))
+	b.respondWith(text(`{"result":{}}`), hangUp, text(`{"result":{}}`))
 	for range 2 {
 		_, err := h.Subscribe(t.Context(), SubscribeRequest{Client: alice})
 		require.NoError(t, err)
 	}
 	require.Len(t, b.got(), 3, "asked again")
-	b.then(hangUp, text(`{"result":{}}`))
+	b.respondWith(hangUp, text(`{"result":{}}`))
 	_, err := h.RPC(t.Context(), RPCRequest{Client: alice})
-	require.ErrorIs(t, err, ErrDown, "nobody knows whether the call was carried out")
+	require.ErrorIs(t, err, ErrDown, "the call may have been carried out")
 	require.Len(t, b.got(), 4)
 }
 
 // verified checks a signature without the library that made it.
-func verified(t *testing.T, r arrived, secret string) bool {
+func verified(t *testing.T, r receivedRequest, secret string) bool {
 	t.Helper()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	require.NoError(t, err)
@@ -380,15 +418,15 @@ func verified(t *testing.T, r arrived, secret string) bool {
 	return false
 }
 
-func TestSignature(t *testing.T) {
+func TestSignerSignsWithEveryKey(t *testing.T) {
 	const second = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	b, url := listen(t, text(`{"result":{}}`))
 	for _, secrets := range []string{secret, " " + second + "\n" + secret + "\n"} {
-		o := everywhere(Callback{URL: url})
+		o := allCallbacks(Callback{URL: url})
 		o.Secret = secrets
-		h, _, _ := hooked(t, o)
+		h, _, _ := newHooks(t, o)
 		for range 2 {
-			_, err := h.Publish(t.Context(), PublishRequest{Client: alice, Channel: "a", Data: js(`{"x":"y"}`)})
+			_, err := h.Publish(t.Context(), PublishRequest{Client: alice, Channel: "a", Data: jsonPayload(`{"x":"y"}`)})
 			require.NoError(t, err)
 		}
 		got := b.got()
@@ -397,51 +435,53 @@ func TestSignature(t *testing.T) {
 		require.Equal(t, secrets != secret, verified(t, last, second))
 		require.NotEqual(t, got[len(got)-2].header.Get("webhook-id"), last.header.Get("webhook-id"))
 	}
-	unsigned, _, _ := hooked(t, everywhere(Callback{URL: url}))
+	unsigned, _, _ := newHooks(t, allCallbacks(Callback{URL: url}))
 	_, err := unsigned.Publish(t.Context(), PublishRequest{Client: alice})
 	require.NoError(t, err)
 	got := b.got()
 	require.Empty(t, got[len(got)-1].header.Get("webhook-signature"))
 }
 
-func TestNothingPrivateIsLoggedOrReturned(t *testing.T) {
+func TestHooksLogNothingPrivate(t *testing.T) {
 	b, url := listen(t, text(`{}`))
-	o := everywhere(Callback{URL: url + "/path?key=query-key", Timeout: time.Second})
+	o := allCallbacks(Callback{URL: url + "/path?key=query-key", Timeout: time.Second})
 	o.Secret, o.WebhookURL, o.ForwardHeaders = secret, url+"/?key=query-key", []string{"Cookie"}
-	h, _, log := hooked(t, o)
+	h, _, log := newHooks(t, o)
 	said := ""
-	for _, answer := range []http.HandlerFunc{
-		text(`{"error":{"code":403,"message":"from-backend"}}`), text(`{"error":{"code":5,"message":"from-backend"}}`), text(`from-backend`),
+	for _, answer := range []http.HandlerFunc{text(`{"error":{"code":403,"message":"from-backend"}}`),
+		text(`{"error":{"code":5,"message":"from-backend"}}`), text(`from-backend`),
 		text(`{"result":{"user":["from-backend"],"b64data":"from-backend"}}`), text(`{"result":{"b64data":"from-backend"}}`),
-		text(`{"disconnect":{"code":1,"reason":"from-backend"}}`), status(http.StatusFound, "Location", "/from-backend"), status(http.StatusBadGateway),
-		func(w http.ResponseWriter, _ *http.Request) {
+		text(`{"disconnect":{"code":1,"reason":"from-backend"}}`), status(http.StatusFound, "Location", "/from-backend"),
+		status(http.StatusBadGateway), func(w http.ResponseWriter, _ *http.Request) {
 			if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
 				_, _ = c.Write([]byte("HTTP/1.1 from-backend\r\n\r\n"))
 				_ = c.Close()
 			}
 		},
 	} {
-		b.then(answer)
+		b.respondWith(answer)
 		h.connect.warnings = ratelog.New(log.logger())
-		_, err := h.Connect(t.Context(), ConnectRequest{Client: alice, Data: js(`"from-client"`), Header: http.Header{"Cookie": {"from-client"}}})
+		_, err := h.Connect(t.Context(),
+			ConnectRequest{Client: alice, Data: jsonPayload(`"from-client"`), Header: http.Header{"Cookie": {"from-client"}}})
 		require.Error(t, err)
 		said += err.Error()
 	}
 	sent := &batch{id: "1", body: []byte("from-client")}
-	h.webhooks.done(sent, h.webhooks.send(t.Context(), sent))
+	h.webhooks.finish(sent, h.webhooks.send(t.Context(), sent))
 	said += log.String()
 	require.Contains(t, said, "hook has no answer")
 	require.Contains(t, said, "webhook batch given up")
-	for _, private := range []string{"from-backend", "from-client", "query-key", strings.TrimPrefix(secret, "whsec_"), "secret-secret", "alice"} {
+	for _, private := range []string{"from-backend", "from-client", "query-key", strings.TrimPrefix(secret, "whsec_"),
+		"secret-secret", "alice"} {
 		require.NotContains(t, said, private)
 	}
 }
 
-func TestHas(t *testing.T) {
-	h, _, _ := hooked(t, Options{})
+func TestHooksWithoutCallbacks(t *testing.T) {
+	h, _, _ := newHooks(t, Options{})
 	require.False(t, h.HasConnect() || h.HasSubscribe() || h.HasPublish() || h.HasRPC())
 	_, err := h.Connect(t.Context(), ConnectRequest{})
-	require.ErrorIs(t, err, errNone, "no hook is not a yes")
+	require.ErrorIs(t, err, errNotConfigured, "a callback that is not configured allows nothing")
 	h.Emit(Event{Kind: Connected})
 	require.Zero(t, h.Queued())
 	require.False(t, h.BreakerOpen(HookConnect) || h.BreakerOpen(HookWebhook))
@@ -449,7 +489,7 @@ func TestHas(t *testing.T) {
 	cancel()
 	require.NoError(t, h.Run(ctx))
 
-	h, err = New(everywhere(Callback{URL: "http://backend"}))
+	h, err = New(allCallbacks(Callback{URL: "http://backend"}))
 	require.NoError(t, err)
 	require.True(t, h.HasConnect() && h.HasSubscribe() && h.HasPublish() && h.HasRPC())
 }

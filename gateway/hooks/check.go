@@ -10,20 +10,27 @@ import (
 	"time"
 )
 
-// Bounds of Callback.Timeout and ForwardHeaders.
 const (
-	mostForwarded = 32
-
-	leastTimeout = 10 * time.Millisecond
-	mostTimeout  = 30 * time.Second
+	// maxForwardedHeaders is the maximum number of Options.ForwardHeaders.
+	maxForwardedHeaders = 32
+	// minTimeout is the minimum of Callback.Timeout.
+	minTimeout = 10 * time.Millisecond
+	// maxTimeout is the maximum of Callback.Timeout.
+	maxTimeout = 30 * time.Second
 )
 
-// FieldError is an option that cannot be used, by the key that sets it.
-type FieldError struct{ Field, Problem, Remedy string }
+// FieldError says what is wrong with an option.
+type FieldError struct {
+	// Field is the configuration key that sets the option.
+	Field   string
+	Problem string
+	Remedy  string
+}
 
+// Error returns field, problem and remedy.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem + "; " + e.Remedy }
 
-// Check says what is wrong with the options, all of it, and nil when they can be used.
+// Check returns an error that joins the Problems, or nil when there are none.
 func Check(o Options) error {
 	problems := Problems(o)
 	errs := make([]error, 0, len(problems))
@@ -33,7 +40,8 @@ func Check(o Options) error {
 	return errors.Join(errs...)
 }
 
-// Problems are what is wrong with the options. They repeat neither secrets nor URLs, which may hold some.
+// Problems returns everything that is wrong with the options. The texts contain neither secrets nor URLs, which may
+// contain a key.
 func Problems(o Options) []*FieldError {
 	c := &checker{}
 	for _, hook := range []struct {
@@ -45,8 +53,9 @@ func Problems(o Options) []*FieldError {
 	if _, err := newSigner(o.Secret); err != nil {
 		c.fail("hook-secret", "make one with: echo whsec_$(openssl rand -base64 32)", "%v", err)
 	}
-	if len(o.ForwardHeaders) > mostForwarded {
-		c.fail("hook-forward-headers", "leave some out", "%d headers are more than %d", len(o.ForwardHeaders), mostForwarded)
+	if len(o.ForwardHeaders) > maxForwardedHeaders {
+		c.fail("hook-forward-headers", "leave some out", "%d headers are more than %d", len(o.ForwardHeaders),
+			maxForwardedHeaders)
 	}
 	for _, name := range o.ForwardHeaders {
 		if !forwardable(name) {
@@ -58,9 +67,10 @@ func Problems(o Options) []*FieldError {
 	return c.problems
 }
 
-// checker collects problems, each once: four hooks may share one.
+// checker collects problems without repetitions: four hooks may share a setting.
 type checker struct{ problems []*FieldError }
 
+// fail adds a problem.
 func (c *checker) fail(field, remedy, problem string, args ...any) {
 	failed := &FieldError{Field: field, Problem: fmt.Sprintf(problem, args...), Remedy: remedy}
 	if !slices.ContainsFunc(c.problems, func(known *FieldError) bool { return *known == *failed }) {
@@ -68,10 +78,12 @@ func (c *checker) fail(field, remedy, problem string, args ...any) {
 	}
 }
 
+// callback checks one hook.
 func (c *checker) callback(name string, hook Callback) {
 	c.url("hook-"+name+"-url", hook.URL)
-	if hook.Timeout != 0 && (hook.Timeout < leastTimeout || hook.Timeout > mostTimeout) {
-		c.fail("hook-timeout", fmt.Sprintf("give a duration from %v to %v", leastTimeout, mostTimeout), "%v is out of range", hook.Timeout)
+	if hook.Timeout != 0 && (hook.Timeout < minTimeout || hook.Timeout > maxTimeout) {
+		c.fail("hook-timeout", fmt.Sprintf("give a duration from %v to %v", minTimeout, maxTimeout), "%v is out of range",
+			hook.Timeout)
 	}
 	switch whenDown := "hook-" + name + "-when-down"; {
 	case !slices.Contains([]Policy{"", Refuse, Allow}, hook.WhenDown):
@@ -81,18 +93,18 @@ func (c *checker) callback(name string, hook Callback) {
 	}
 }
 
-// url takes an empty one: the hook is off.
+// url checks a URL. An empty one is valid and means that the hook is off.
 func (c *checker) url(field, value string) {
 	if value == "" {
 		return
 	}
-	// The error of a URL that cannot be read repeats it.
+	// The text of err contains the URL.
 	u, err := url.Parse(value)
 	switch {
 	case err != nil:
 		c.fail(field, "write http://host/path or https://host/path", "this is no URL")
 	case u.User != nil:
-		c.fail(field, "leave user and password out, and use hook-secret to prove who asks", "the URL holds credentials")
+		c.fail(field, "leave user and password out, and use hook-secret to prove the sender", "the URL holds credentials")
 	case u.Scheme != "http" && u.Scheme != "https":
 		c.fail(field, "write http://host/path or https://host/path", "the URL is neither http nor https")
 	case u.Hostname() == "":
@@ -106,11 +118,13 @@ func (c *checker) url(field, value string) {
 	}
 }
 
+// isPort reports whether text is a port from 1 to 65535.
 func isPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n > 0
 }
 
+// events checks the events of the webhook.
 func (c *checker) events(o Options) {
 	for _, name := range o.WebhookEvents {
 		if !slices.Contains(kinds(), Kind(name)) {
@@ -122,4 +136,5 @@ func (c *checker) events(o Options) {
 	}
 }
 
+// list returns names with spaces between them.
 func list(names []Kind) string { return strings.Trim(fmt.Sprintf("%v", names), "[]") }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCheck(t *testing.T) {
+func TestCheckNamesFields(t *testing.T) {
 	good := "https://backend.example/hook?x=1"
 	for name, test := range map[string]struct {
 		o      Options
@@ -17,9 +17,14 @@ func TestCheck(t *testing.T) {
 	}{
 		"nothing": {Options{}, nil},
 		"everything": {Options{
-			Connect: Callback{URL: good, Timeout: 30 * time.Second, WhenDown: Allow}, Subscribe: Callback{URL: "http://10.0.0.1:80"}, Publish: Callback{URL: "http://[::1]/", WhenDown: Refuse},
-			RPC: Callback{URL: good, WhenDown: Refuse}, Secret: secret, ForwardHeaders: []string{"Cookie", "authorization", "X-Any"},
-			WebhookURL: good, WebhookEvents: []string{"connected", "disconnected", "occupied", "vacated"},
+			Connect:        Callback{URL: good, Timeout: 30 * time.Second, WhenDown: Allow},
+			Subscribe:      Callback{URL: "http://10.0.0.1:80"},
+			Publish:        Callback{URL: "http://[::1]/", WhenDown: Refuse},
+			RPC:            Callback{URL: good, WhenDown: Refuse},
+			Secret:         secret,
+			ForwardHeaders: []string{"Cookie", "authorization", "X-Any"},
+			WebhookURL:     good,
+			WebhookEvents:  []string{"connected", "disconnected", "occupied", "vacated"},
 		}, nil},
 		"credentials":    {Options{Connect: Callback{URL: "http://me:hunter2@backend"}}, []string{"hook-connect-url"}},
 		"scheme":         {Options{Subscribe: Callback{URL: "ftp://hunter2"}}, []string{"hook-subscribe-url"}},
@@ -32,7 +37,7 @@ func TestCheck(t *testing.T) {
 		"33 headers":     {Options{ForwardHeaders: slices.Repeat([]string{"A"}, 33)}, []string{"hook-forward-headers"}},
 		"fragment":       {Options{WebhookURL: "http://a/#hunter2"}, []string{"webhook-url"}},
 		"short timeout":  {Options{Connect: Callback{Timeout: 1}}, []string{"hook-timeout"}},
-		"long timeouts":  {everywhere(Callback{Timeout: time.Hour}), []string{"hook-timeout"}},
+		"long timeouts":  {allCallbacks(Callback{Timeout: time.Hour}), []string{"hook-timeout"}},
 		"policy":         {Options{Connect: Callback{WhenDown: "Maybe"}}, []string{"hook-connect-when-down"}},
 		"policy of rpc":  {Options{RPC: Callback{URL: good, WhenDown: Allow}}, []string{"hook-rpc-when-down"}},
 		"no prefix":      {Options{Secret: "hunter2c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}, []string{"hook-secret"}},
@@ -40,10 +45,15 @@ func TestCheck(t *testing.T) {
 		"short key":      {Options{Secret: "whsec_aHVudGVyMg=="}, []string{"hook-secret"}},
 		"blank key":      {Options{Secret: " "}, []string{"hook-secret"}},
 		"second is bad":  {Options{Secret: secret + " whsec_hunter2"}, []string{"hook-secret"}},
-		"events":         {Options{WebhookURL: good, WebhookEvents: []string{"occupied", "Connected"}}, []string{"webhook-events"}},
+		"events": {Options{WebhookURL: good, WebhookEvents: []string{"occupied", "Connected"}},
+			[]string{"webhook-events"}},
 		"no webhook-url": {Options{WebhookEvents: []string{"occupied"}}, []string{"webhook-events"}},
-		"our header":     {Options{ForwardHeaders: []string{"Host", "content-type", "Webhook-Signature", "Sec-WebSocket-Key", "a b", ""}}, []string{"hook-forward-headers", "hook-forward-headers", "hook-forward-headers", "hook-forward-headers", "hook-forward-headers", "hook-forward-headers"}},
-		"all of it":      {Options{Connect: Callback{URL: "x"}, Secret: "hunter2", WebhookURL: "x"}, []string{"hook-connect-url", "hook-secret", "webhook-url"}},
+		"our header": {
+			Options{ForwardHeaders: []string{"Host", "content-type", "Webhook-Signature", "Sec-WebSocket-Key", "a b", ""}},
+			[]string{"hook-forward-headers", "hook-forward-headers", "hook-forward-headers", "hook-forward-headers",
+				"hook-forward-headers", "hook-forward-headers"}},
+		"all of it": {Options{Connect: Callback{URL: "x"}, Secret: "hunter2", WebhookURL: "x"},
+			[]string{"hook-connect-url", "hook-secret", "webhook-url"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Check(test.o)

@@ -12,56 +12,59 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// How often a batch is tried, and how long.
 const (
-	mostAttempts   = 5
-	mostElapsed    = 5 * time.Minute
-	firstPause     = time.Second
-	pauseFactor    = 3
-	lastPause      = time.Minute
+	// maxAttempts is how often a batch is tried.
+	maxAttempts = 5
+	// maxElapsed is how long a batch is tried.
+	maxElapsed     = 5 * time.Minute
+	initialDelay   = time.Second
+	delayFactor    = 3
+	maxDelay       = time.Minute
 	attemptTimeout = 10 * time.Second
-	// longestRest bounds what a receiver can ask for with Retry-After.
-	longestRest = 5 * time.Minute
-	// mostDiscarded is how much of an answer is read to keep the connection.
-	mostDiscarded = 64 << 10
+	// maxRetryAfter is the maximum delay that a receiver can ask for with Retry-After.
+	maxRetryAfter = 5 * time.Minute
+	// maxDiscardedBytes is how much of a response's body is read, so that the connection can be used again.
+	maxDiscardedBytes = 64 << 10
 )
 
-// deliver tries until a batch is taken or given up. It returns the batch when ctx ended before.
+// deliver tries to deliver a batch until the receiver accepts or rejects it, or until it has failed too often. It
+// returns the batch when ctx ended before that. attempts is the context of the requests.
 func (w *webhooks) deliver(ctx, attempts context.Context, b *batch) *batch {
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = firstPause, pauseFactor, lastPause
+	delays := backoff.NewExponentialBackOff()
+	delays.InitialInterval, delays.Multiplier, delays.MaxInterval = initialDelay, delayFactor, maxDelay
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := w.patient(ctx, attempts, b)
+		err := w.sendWhenAllowed(ctx, attempts, b)
 		if rejected(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(mostAttempts), backoff.WithMaxElapsedTime(mostElapsed))
+	}, backoff.WithBackOff(delays), backoff.WithMaxTries(maxAttempts), backoff.WithMaxElapsedTime(maxElapsed))
 	if err != nil && !rejected(err) && ctx.Err() != nil {
 		return b
 	}
-	w.done(b, err)
+	w.finish(b, err)
 	return nil
 }
 
-// patient is an attempt that waits until it may be made: a batch that was kept back has not been tried.
-func (w *webhooks) patient(ctx, attempts context.Context, b *batch) error {
+// sendWhenAllowed waits for notBefore and for the breaker, and then sends the batch. It returns the error of send, or
+// ctx.Err() when ctx ends first. Waiting for the breaker does not count as an attempt.
+func (w *webhooks) sendWhenAllowed(ctx, attempts context.Context, b *batch) error {
 	for {
 		select {
 		case <-time.After(time.Until(w.notBefore)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		err := w.breaker.through(func() error { return w.send(attempts, b) })
-		if !errors.Is(err, errBreaker) {
+		err := w.breaker.do(func() error { return w.send(attempts, b) })
+		if !errors.Is(err, errBreakerOpen) {
 			return err
 		}
-		w.notBefore = time.Now().Add(webhookPause)
+		w.notBefore = time.Now().Add(webhookOpenDuration)
 	}
 }
 
-// done counts what became of a batch.
-func (w *webhooks) done(b *batch, err error) {
+// finish reports the outcome of a batch and releases its place in the queue.
+func (w *webhooks) finish(b *batch, err error) {
 	outcome := DeliveryOK
 	switch {
 	case rejected(err):
@@ -77,13 +80,13 @@ func (w *webhooks) done(b *batch, err error) {
 	}
 }
 
-// rejected says that a receiver was there and will never take the batch.
+// rejected reports whether the receiver responded and will never accept the batch.
 func rejected(err error) bool {
 	f, failed := errors.AsType[*failure](err)
-	return failed && f.meant
+	return failed && f.responded
 }
 
-// send is one attempt.
+// send makes one attempt. It returns a *failure, or parent.Err() when parent was canceled.
 func (w *webhooks) send(parent context.Context, b *batch) error {
 	ctx, cancel := context.WithTimeout(parent, attemptTimeout)
 	defer cancel()
@@ -97,25 +100,26 @@ func (w *webhooks) send(parent context.Context, b *batch) error {
 	}
 	response, err := w.client.Do(request)
 	if err != nil {
-		return unreached(parent, err)
+		return requestError(parent, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, response.Body, mostDiscarded)
+	_, _ = io.CopyN(io.Discard, response.Body, maxDiscardedBytes)
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
 		return nil
 	}
 	w.notBefore = time.Now().Add(retryAfter(response))
-	return understood(response.StatusCode)
+	return checkStatus(response.StatusCode)
 }
 
-// retryAfter is how long a receiver asks to be left alone, seconds or a date, up to a bound.
+// retryAfter returns the delay of the Retry-After header (RFC 9110, section 10.2.3), at most maxRetryAfter and 0
+// without the header.
 func retryAfter(r *http.Response) time.Duration {
 	value := r.Header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, longestRest)
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return min(time.Until(at), longestRest)
+		return min(time.Until(at), maxRetryAfter)
 	}
 	return 0
 }

@@ -20,76 +20,76 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// secret is a key that no other text of the tests contains.
+// secret is a key that appears in no other text of the tests.
 const secret = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAx"
 
-// seen records what an Observer is told.
-type seen struct {
+// fakeObserver records its calls as "hook outcome" or "outcome events".
+type fakeObserver struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (s *seen) add(format string, args ...any) {
+func (s *fakeObserver) add(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines, fmt.Sprintf(format, args...))
 }
 
-func (s *seen) all() []string {
+func (s *fakeObserver) all() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string{}, s.lines...)
 }
 
-func (s *seen) HookCalled(hook, outcome string, took time.Duration) {
+func (s *fakeObserver) HookCalled(hook, outcome string, took time.Duration) {
 	if took < 0 {
 		outcome = "in no time at all"
 	}
 	s.add("%s %s", hook, outcome)
 }
-func (s *seen) WebhookDelivered(outcome string, events int) { s.add("%s %d", outcome, events) }
-func (s *seen) WebhookDropped(reason string, events int)    { s.add("%s %d", reason, events) }
+func (s *fakeObserver) WebhookDelivered(outcome string, events int) { s.add("%s %d", outcome, events) }
+func (s *fakeObserver) WebhookDropped(reason string, events int)    { s.add("%s %d", reason, events) }
 
-// logged is a log that may be read while it is written.
-type logged struct {
+// logBuffer is a log that is safe for use by many goroutines.
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *logged) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *logged) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-func (l *logged) logger() *slog.Logger {
+func (l *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// arrived is a request as a backend got it.
-type arrived struct {
+// receivedRequest is a request that a backend received.
+type receivedRequest struct {
 	header http.Header
 	body   string
 	at     time.Time
 }
 
-// backend answers each request with the next answer, and with the last one from then on.
+// backend responds to each request with the next of its answers, and with the last one from then on.
 type backend struct {
 	mu       sync.Mutex
-	requests []arrived
+	requests []receivedRequest
 	answers  []http.HandlerFunc
 }
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	b.mu.Lock()
-	b.requests = append(b.requests, arrived{r.Header, string(body), time.Now()})
+	b.requests = append(b.requests, receivedRequest{r.Header, string(body), time.Now()})
 	answer := b.answers[0]
 	if len(b.answers) > 1 {
 		b.answers = b.answers[1:]
@@ -98,16 +98,16 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
-func (b *backend) then(answers ...http.HandlerFunc) {
+func (b *backend) respondWith(answers ...http.HandlerFunc) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answers = answers
 }
 
-func (b *backend) got() []arrived {
+func (b *backend) got() []receivedRequest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]arrived{}, b.requests...)
+	return append([]receivedRequest{}, b.requests...)
 }
 
 func text(body string) http.HandlerFunc {
@@ -132,10 +132,10 @@ func listen(t *testing.T, answers ...http.HandlerFunc) (*backend, string) {
 	return b, server.URL
 }
 
-// hooked makes hooks whose observer and log can be looked at.
-func hooked(t *testing.T, o Options) (*Hooks, *seen, *logged) {
+// newHooks returns Hooks with a fakeObserver and a log.
+func newHooks(t *testing.T, o Options) (*Hooks, *fakeObserver, *logBuffer) {
 	t.Helper()
-	s, l := &seen{}, &logged{}
+	s, l := &fakeObserver{}, &logBuffer{}
 	o.Observer, o.Logger = s, l.logger()
 	h, err := New(o)
 	require.NoError(t, err)
@@ -143,20 +143,20 @@ func hooked(t *testing.T, o Options) (*Hooks, *seen, *logged) {
 	return h, s, l
 }
 
-// everywhere is the same callback for all hooks.
-func everywhere(c Callback) Options {
+// allCallbacks returns Options with the same configuration for all callbacks.
+func allCallbacks(c Callback) Options {
 	rpc := c
 	rpc.WhenDown = Refuse
 	return Options{Connect: c, Subscribe: c, Publish: c, RPC: rpc}
 }
 
-// pipes is a network of one server, for tests with a clock of their own.
-type pipes struct {
+// pipeListener is a listener of net.Pipe connections, for tests in a synctest bubble.
+type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 }
 
-func (p *pipes) Accept() (net.Conn, error) {
+func (p *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
@@ -165,34 +165,34 @@ func (p *pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
-func (p *pipes) Close() error {
+func (p *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipeListener"} }
+func (p *pipeListener) Close() error {
 	close(p.closed)
 	return nil
 }
 
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (p *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case p.conns <- theirs:
 		return ours, nil
 	case <-p.closed:
-		return nil, errors.New("nobody listens")
+		return nil, errors.New("the server is closed")
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// bubbled is listen and hooked within a synctest bubble. Every URL leads to the backend.
-func bubbled(t *testing.T, o Options, answers ...http.HandlerFunc) (*backend, *Hooks, *seen) {
+// newSyncHooks returns a backend and Hooks for a synctest bubble. Every URL leads to the backend.
+func newSyncHooks(t *testing.T, o Options, answers ...http.HandlerFunc) (*backend, *Hooks, *fakeObserver) {
 	t.Helper()
 	b := &backend{answers: answers}
-	network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	network := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: b}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(network) }()
 	o.dial = network.dial
-	h, s, _ := hooked(t, o)
+	h, s, _ := newHooks(t, o)
 	t.Cleanup(func() {
 		h.client.CloseIdleConnections()
 		_ = server.Close()

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// forwarded are the names of the headers that Connect forwards.
-func forwarded(configured []string) []string {
+// forwardedNames returns the names of the headers that Connect forwards.
+func forwardedNames(configured []string) []string {
 	names := []string{"Origin", "User-Agent"}
 	for _, name := range configured {
 		if name = http.CanonicalHeaderKey(name); !slices.Contains(names, name) {
@@ -20,7 +20,8 @@ func forwarded(configured []string) []string {
 	return names
 }
 
-// forwardable refuses names that belong to the connection, or to the request that carries them.
+// forwardable reports whether a header can be forwarded. It is false for headers of the connection, and for those of
+// the request to the backend.
 func forwardable(name string) bool {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return false
@@ -31,12 +32,16 @@ func forwardable(name string) bool {
 			return false
 		}
 	}
-	return !slices.Contains([]string{"Accept-Encoding", "Connection", "Expect", "Host", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}, name)
+	switch name {
+	case "Accept-Encoding", "Connection", "Expect", "Host", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return false
+	}
+	return true
 }
 
-// pick takes the named headers, each as one line. One that could not be sent on is left out: no client
-// shall be able to make its question fail.
-func pick(h http.Header, names []string) map[string]string {
+// pickHeaders returns the named headers of h, each as one line. It leaves out values that cannot be sent, so that a
+// client cannot make the request to the backend fail.
+func pickHeaders(h http.Header, names []string) map[string]string {
 	picked := map[string]string{}
 	for _, name := range names {
 		separator := ", "

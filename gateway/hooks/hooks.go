@@ -1,7 +1,9 @@
-// Package hooks is what the gateway asks of and tells an application's backend over HTTP. Callbacks
-// are questions a client waits for: may it connect, subscribe, publish, and what does its call
-// return. They have the shapes of Centrifugo's proxy, so that backends made for it work. Webhooks
-// are news that nobody waits for: batches of CloudEvents, signed, tried again until they are taken.
+// Package hooks calls an application's backend over HTTP. A callback decides whether a client may connect, subscribe or
+// publish, or returns the result of the client's RPC; the client waits for it. Callbacks have the shapes of
+// Centrifugo's proxy, so that backends made for it work. The webhook sends events in signed batches of CloudEvents and
+// retries them until the receiver accepts them.
+//
+// Package session calls the callbacks, and package gateway emits the events.
 package hooks
 
 import (
@@ -13,107 +15,116 @@ import (
 	"time"
 )
 
-// Policy is what becomes of a client whose hook nobody answers.
+// Policy is what happens to a client when the backend is down.
 type Policy string
 
-// The values of Policy; Refuse is the default.
 const (
+	// Refuse refuses the client. It is the default.
 	Refuse Policy = "Refuse"
-	// Allow lets the client go on as if there was no hook. Whoever can take the backend down gets in.
+	// Allow lets the client go on as if there was no hook. An attacker that can take the backend down gets in.
 	Allow Policy = "Allow"
 )
 
-// Names of the hooks, in metrics and logs.
+// The names of the hooks in metrics and logs.
 const (
 	HookConnect   = "connect"
 	HookSubscribe = "subscribe"
 	HookPublish   = "publish"
 	HookRPC       = "rpc"
-	// HookWebhook is known to BreakerOpen only.
+	// HookWebhook is the name of the webhook. Only BreakerOpen takes it.
 	HookWebhook = "webhook"
 )
 
-// Bounds that nobody has had a reason to change.
+// DefaultTimeout is how long a backend may take to answer a callback.
+const DefaultTimeout = time.Second
+
 const (
-	// DefaultTimeout is how long a backend has for an answer.
-	DefaultTimeout = time.Second
-	mostInFlight   = 512
-	mostAnswer     = 1 << 20
-	mostHeader     = 64 << 10
-	dialTimeout    = 5 * time.Second
-	userAgent      = "wsfleet-gateway"
+	// maxInFlight is the maximum number of running calls of one callback.
+	maxInFlight            = 512
+	maxResponseBytes       = 1 << 20
+	maxResponseHeaderBytes = 64 << 10
+	dialTimeout            = 5 * time.Second
+	userAgent              = "wsfleet-gateway"
 )
 
-// Callback is one hook. Without a URL there is none.
+// Callback configures one callback. It is off when URL is empty.
 type Callback struct {
 	URL string
-	// Timeout is DefaultTimeout when it is 0.
+	// Timeout is how long the backend may take. 0 means DefaultTimeout.
 	Timeout time.Duration
-	// WhenDown is Refuse when it is empty, and nothing else for rpc: nobody can make up a result.
+	// WhenDown is the policy when the backend is down. Empty means Refuse, which is the only policy of the rpc callback:
+	// without the backend there is no result.
 	WhenDown Policy
 }
 
-// Options are what Hooks are made of.
+// Options configure Hooks.
 type Options struct {
 	Connect, Subscribe, Publish, RPC Callback
-	// Secret signs every request, callbacks and webhooks: whsec_ and a key in base64. Several, with
-	// spaces between them, make a signature each, so that a receiver can change over.
+	// Secret signs every request: "whsec_" and a key in base64, as in Standard Webhooks. Several secrets, separated by
+	// spaces, make one signature each, so that they can be rotated.
 	Secret string
-	// ForwardHeaders are names of a client's headers that Connect forwards besides Origin and User-Agent.
+	// ForwardHeaders are the names of headers of the client's handshake that Connect forwards, besides Origin and
+	// User-Agent.
 	ForwardHeaders []string
 
-	// WebhookURL is where events go. Without it there are none.
+	// WebhookURL is where events are sent. The webhook is off when it is empty.
 	WebhookURL string
-	// WebhookEvents are those that are wanted; empty is all.
+	// WebhookEvents are the names of the kinds to send. Empty means all kinds.
 	WebhookEvents []string
-	// Cluster and Node say where events come from.
+	// Cluster and Node are in the source of events: the names of the WebSocketCluster and of the gateway.
 	Cluster, Node string
 
-	// Observer and Logger may be nil.
+	// Observer may be nil.
 	Observer Observer
-	Logger   *slog.Logger
+	// Logger may be nil.
+	Logger *slog.Logger
 
-	// dial replaces the network in tests.
+	// dial, if not nil, opens the connections. Tests set it.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Observer counts what happens. Implementations must not block.
+// Observer counts calls and events. Its methods must not block. Package metrics implements it.
 type Observer interface {
-	// HookCalled has one of the Outcomes.
+	// HookCalled is called after every call of a callback with one of the Outcome constants and the time that it took.
 	HookCalled(hook, outcome string, took time.Duration)
-	// WebhookDelivered has one of the Deliveries: what came of a batch that was sent.
+	// WebhookDelivered is called for every batch that was sent, with one of the Delivery constants and the number of its
+	// events.
 	WebhookDelivered(outcome string, events int)
-	// WebhookDropped has one of the Drops: events that were never sent, or not to the end.
+	// WebhookDropped is called for events that are given up without a result, with one of the Drop constants.
 	WebhookDropped(reason string, events int)
 }
 
-// Outcomes of a callback.
+// The outcomes of a callback.
 const (
-	OutcomeOK         = "ok"
-	OutcomeError      = "error"
+	OutcomeOK = "ok"
+	// OutcomeError means that the backend answered with an Error.
+	OutcomeError = "error"
+	// OutcomeDisconnect means that the backend answered with a Disconnect.
 	OutcomeDisconnect = "disconnect"
-	OutcomeDown       = "down"
-	OutcomeAllowed    = "allowed_while_down"
-	// OutcomeCanceled: the client was gone before there was an answer.
+	// OutcomeDown means that the backend was down and the client was refused.
+	OutcomeDown = "down"
+	// OutcomeAllowed means that the backend was down and the client went on.
+	OutcomeAllowed = "allowed_while_down"
+	// OutcomeCanceled means that the client left before the backend answered.
 	OutcomeCanceled = "canceled"
 )
 
-// Deliveries are outcomes of webhooks.
+// The outcomes of a batch of events.
 const (
 	DeliveryOK = "delivered"
-	// DeliveryRejected: the receiver does not want the batch, ever.
+	// DeliveryRejected means that the receiver responded and will never accept the batch.
 	DeliveryRejected = "rejected"
-	// DeliveryFailed: no attempt found a receiver that could take it.
+	// DeliveryFailed means that all attempts failed.
 	DeliveryFailed = "failed"
 )
 
-// Drops are why events are not sent.
+// The reasons why events are dropped.
 const (
 	DropQueueFull = "queue_full"
 	DropShutdown  = "shutdown"
 )
 
-// Hooks is safe for use by many goroutines.
+// Hooks calls the backend. Run must be running for events to be sent. It is safe for use by many goroutines.
 type Hooks struct {
 	client                           *http.Client
 	forwarded                        []string
@@ -121,13 +132,13 @@ type Hooks struct {
 	webhooks                         *webhooks
 }
 
-// New checks the options and returns hooks. Run them.
+// New returns Hooks, or the error of Check.
 func New(o Options) (*Hooks, error) {
 	if err := Check(o); err != nil {
 		return nil, err
 	}
 	if o.Observer == nil {
-		o.Observer = nobody{}
+		o.Observer = nopObserver{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -138,7 +149,8 @@ func New(o Options) (*Hooks, error) {
 	}
 	client := newClient(o.dial)
 	h := &Hooks{
-		client: client, forwarded: forwarded(o.ForwardHeaders),
+		client:    client,
+		forwarded: forwardedNames(o.ForwardHeaders),
 		connect:   newCallback(HookConnect, o.Connect, client, sign, o.Observer, o.Logger),
 		subscribe: newCallback(HookSubscribe, o.Subscribe, client, sign, o.Observer, o.Logger),
 		publish:   newCallback(HookPublish, o.Publish, client, sign, o.Observer, o.Logger),
@@ -148,22 +160,28 @@ func New(o Options) (*Hooks, error) {
 	return h, nil
 }
 
-// newClient keeps as many connections as may be in use at once, and goes where it was told only.
+// newClient returns an HTTP client that keeps as many connections as can be in use and follows no redirects.
 func newClient(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
 	return &http.Client{
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: dial, ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout,
-			MaxIdleConns: 2 * mostInFlight, MaxIdleConnsPerHost: mostInFlight, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: mostHeader,
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            dial,
+			ForceAttemptHTTP2:      true,
+			TLSHandshakeTimeout:    dialTimeout,
+			MaxIdleConns:           2 * maxInFlight,
+			MaxIdleConnsPerHost:    maxInFlight,
+			IdleConnTimeout:        time.Minute,
+			MaxResponseHeaderBytes: maxResponseHeaderBytes,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// Run delivers webhooks until the context ends, and then tries for a moment to deliver what is left.
-// Callbacks work without it.
+// Run sends events until ctx ends, and then tries for flushTimeout to send the remaining ones. Callbacks work without
+// it. It returns nil.
 func (h *Hooks) Run(ctx context.Context) error {
 	defer h.client.CloseIdleConnections()
 	if h.webhooks == nil {
@@ -174,30 +192,41 @@ func (h *Hooks) Run(ctx context.Context) error {
 	return nil
 }
 
-// HasConnect and the like say whether there is such a hook.
+// HasConnect reports whether the connect callback is configured.
 func (h *Hooks) HasConnect() bool { return h.connect != nil }
 
-// HasSubscribe is HasConnect for subscribe.
+// HasSubscribe reports whether the subscribe callback is configured.
 func (h *Hooks) HasSubscribe() bool { return h.subscribe != nil }
 
-// HasPublish is HasConnect for publish.
+// HasPublish reports whether the publish callback is configured.
 func (h *Hooks) HasPublish() bool { return h.publish != nil }
 
-// HasRPC is HasConnect for rpc.
+// HasRPC reports whether the rpc callback is configured.
 func (h *Hooks) HasRPC() bool { return h.rpc != nil }
 
-// Connect asks whether a client may connect, and as whom. The result is empty when nobody answers
-// and that is allowed: then what the client's token says holds.
+// Connect calls the connect callback, which decides whether a client may connect and as which user. The result is empty
+// when the backend is down and the policy is Allow; then the client's token decides.
+//
+// Connect, Subscribe, Publish and RPC return an *Error or a *Disconnect of the backend, an error that wraps ErrDown,
+// and ctx.Err() when ctx was canceled.
 func (h *Hooks) Connect(ctx context.Context, r ConnectRequest) (*ConnectResult, error) {
-	headers := pick(r.Header, h.forwarded)
+	headers := pickHeaders(r.Header, h.forwarded)
 	got, err := h.connect.call(ctx, r.body(headers), headers)
 	if err != nil {
 		return nil, err
 	}
-	return &ConnectResult{User: got.User, ExpireAt: got.ExpireAt, Info: got.Info, Data: got.payload, Channels: got.Channels, Caps: got.Caps}, nil
+	return &ConnectResult{
+		User:     got.User,
+		ExpireAt: got.ExpireAt,
+		Info:     got.Info,
+		Data:     got.payload,
+		Channels: got.Channels,
+		Caps:     got.Caps,
+	}, nil
 }
 
-// Subscribe asks whether a client may subscribe to a channel.
+// Subscribe calls the subscribe callback, which decides whether a client may subscribe to a channel. It returns the
+// errors of Connect.
 func (h *Hooks) Subscribe(ctx context.Context, r SubscribeRequest) (*SubscribeResult, error) {
 	got, err := h.subscribe.call(ctx, r.body(), nil)
 	if err != nil {
@@ -206,8 +235,8 @@ func (h *Hooks) Subscribe(ctx context.Context, r SubscribeRequest) (*SubscribeRe
 	return &SubscribeResult{Info: got.Info, Data: got.payload, ExpireAt: got.ExpireAt}, nil
 }
 
-// Publish asks whether a client may publish a message to a channel. The result may hold another
-// message, which takes its place.
+// Publish calls the publish callback, which decides whether a client may publish a message. The result may contain a
+// message that replaces the client's. It returns the errors of Connect.
 func (h *Hooks) Publish(ctx context.Context, r PublishRequest) (*PublishResult, error) {
 	got, err := h.publish.call(ctx, r.body(), nil)
 	if err != nil {
@@ -216,7 +245,7 @@ func (h *Hooks) Publish(ctx context.Context, r PublishRequest) (*PublishResult, 
 	return &PublishResult{Data: got.payload}, nil
 }
 
-// RPC hands a client's call to the backend, and returns its answer.
+// RPC calls the rpc callback with a client's call and returns the backend's result. It returns the errors of Connect.
 func (h *Hooks) RPC(ctx context.Context, r RPCRequest) (*RPCResult, error) {
 	got, err := h.rpc.call(ctx, r.body(), nil)
 	if err != nil {
@@ -225,17 +254,17 @@ func (h *Hooks) RPC(ctx context.Context, r RPCRequest) (*RPCResult, error) {
 	return &RPCResult{Data: got.payload}, nil
 }
 
-// Emit queues an event. It never blocks: an event that finds the queue full is dropped and counted.
+// Emit queues an event for the webhook without blocking. It drops and counts the event when the queue is full.
 func (h *Hooks) Emit(e Event) {
 	if h.webhooks != nil {
 		h.webhooks.emit(e)
 	}
 }
 
-// Wants tells whether the receiver of events is to hear of such.
+// Wants reports whether events of this kind are sent.
 func (h *Hooks) Wants(k Kind) bool { return h.webhooks != nil && h.webhooks.wants[k] }
 
-// Queued is how many events wait to be taken by the receiver.
+// Queued returns the number of events that the receiver has not accepted yet.
 func (h *Hooks) Queued() int {
 	if h.webhooks == nil {
 		return 0
@@ -243,7 +272,8 @@ func (h *Hooks) Queued() int {
 	return h.webhooks.queue.pending()
 }
 
-// BreakerOpen says whether a hook is not asked for the moment, because its backend is down.
+// BreakerOpen reports whether a hook is not called for now because its backend is down. hook is one of the Hook
+// constants.
 func (h *Hooks) BreakerOpen(hook string) bool {
 	if hook == HookWebhook {
 		return h.webhooks != nil && h.webhooks.breaker.open()
@@ -256,12 +286,12 @@ func (h *Hooks) BreakerOpen(hook string) bool {
 	return false
 }
 
-// errNone is a call of a hook that is not configured.
-var errNone = errors.New("there is no such hook: ask Has before")
+// errNotConfigured is returned for a callback that is not configured.
+var errNotConfigured = errors.New("there is no such hook: ask Has before")
 
-// nobody observes when there is no Observer.
-type nobody struct{}
+// nopObserver counts nothing.
+type nopObserver struct{}
 
-func (nobody) HookCalled(string, string, time.Duration) {}
-func (nobody) WebhookDelivered(string, int)             {}
-func (nobody) WebhookDropped(string, int)               {}
+func (nopObserver) HookCalled(string, string, time.Duration) {}
+func (nopObserver) WebhookDelivered(string, int)             {}
+func (nopObserver) WebhookDropped(string, int)               {}

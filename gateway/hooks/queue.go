@@ -5,30 +5,33 @@ import (
 	"sync"
 )
 
-// queue is the events that nobody has taken over yet. A full one keeps what it has: what came first
-// explains what comes later.
+// queue holds the events that the receiver has not accepted yet. A full queue refuses new events and keeps the old
+// ones: earlier events explain later ones.
 type queue struct {
-	most int
-	// wake holds one token at most: there is something new.
+	// capacity is the maximum number of events, those that are being sent included.
+	capacity int
+	// wake holds at most one token, which means that there are new events.
 	wake chan struct{}
 
+	// mu guards the fields below.
 	mu     sync.Mutex
 	events []Event
-	// sending counts events that were taken and may still be lost.
+	// sending is the number of events that were taken and not sent yet.
 	sending int
 	closed  bool
 }
 
-func newQueue(most int) *queue { return &queue{most: most, wake: make(chan struct{}, 1)} }
+// newQueue returns an empty queue for up to capacity events.
+func newQueue(capacity int) *queue { return &queue{capacity: capacity, wake: make(chan struct{}, 1)} }
 
-// push returns why an event was not queued, or nothing.
+// push adds an event. It returns one of the Drop constants when it refuses the event, or an empty string.
 func (q *queue) push(e Event) (reason string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
 		return DropShutdown
-	case len(q.events)+q.sending >= q.most:
+	case len(q.events)+q.sending >= q.capacity:
 		return DropQueueFull
 	}
 	q.events = append(q.events, e)
@@ -39,7 +42,7 @@ func (q *queue) push(e Event) (reason string) {
 	return ""
 }
 
-// take moves up to n events to the sender, who says sent when it is through with them.
+// take removes and returns up to n events. The caller must call sent when it has finished with them.
 func (q *queue) take(n int) []Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -50,26 +53,28 @@ func (q *queue) take(n int) []Event {
 	return taken
 }
 
+// sent says that n taken events are finished.
 func (q *queue) sent(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sending -= n
 }
 
+// waiting returns the number of events that were not taken.
 func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.events)
 }
 
+// pending returns the number of events that are not finished.
 func (q *queue) pending() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.events) + q.sending
 }
 
-// close lets nothing more in, and forgets what is there and what was not sent. It returns how many
-// that are.
+// close refuses all events from now on and drops those that are not finished. It returns their number.
 func (q *queue) close() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,59 +7,60 @@ import (
 	"unicode/utf8"
 )
 
-// Payload is what clients and backends send each other: JSON, or any bytes.
+// Payload is a message between clients and backends: JSON, or any bytes.
 type Payload struct {
 	Bytes []byte
-	// Binary travels in base64, as b64data. So do bytes that are no JSON, whatever is said here.
+	// Binary means that Bytes travel as b64data, in base64. Bytes that are not JSON do so in any case.
 	Binary bool
 }
 
-// asJSON says whether a payload can be part of a request as it is.
-func (p Payload) asJSON() bool { return !p.Binary && utf8.Valid(p.Bytes) && json.Valid(p.Bytes) }
+// isJSON reports whether the payload can be embedded in a request as it is.
+func (p Payload) isJSON() bool { return !p.Binary && utf8.Valid(p.Bytes) && json.Valid(p.Bytes) }
 
-// Client is whom a question is about.
+// Client is the client that a request is about.
 type Client struct {
 	ID string
-	// User is empty without a token that names one, and without a connect hook's answer that does.
+	// User is empty unless the client's token or the connect callback named one.
 	User string
 	// Protocol is json, protobuf or plain.
 	Protocol string
 }
 
-// ConnectRequest is a client that wants to connect, and what it says of itself.
+// ConnectRequest is the request of the connect callback.
 type ConnectRequest struct {
 	Client
+	// Name and Version are those that the client sent of its library.
 	Name, Version string
 	Data          Payload
-	// Channels are those that it wants to be subscribed to.
+	// Channels are the channels that the client wants to subscribe to.
 	Channels []string
-	// Header is the handshake's. Only what Options.ForwardHeaders names is forwarded.
+	// Header is the header of the handshake. Only the names in Options.ForwardHeaders are forwarded.
 	Header http.Header
 }
 
-// SubscribeRequest is a client that wants to subscribe.
+// SubscribeRequest is the request of the subscribe callback.
 type SubscribeRequest struct {
 	Client
 	Channel string
 	Data    Payload
 }
 
-// PublishRequest is a client that wants to publish.
+// PublishRequest is the request of the publish callback.
 type PublishRequest struct {
 	Client
 	Channel string
 	Data    Payload
 }
 
-// RPCRequest is a client's call.
+// RPCRequest is the request of the rpc callback.
 type RPCRequest struct {
 	Client
 	Method string
 	Data   Payload
 }
 
-// asked is what all requests have in common.
-type asked struct {
+// commonBody has the members that all requests have.
+type commonBody struct {
 	Client    string          `json:"client"`
 	Transport string          `json:"transport"`
 	Protocol  string          `json:"protocol"`
@@ -69,20 +70,27 @@ type asked struct {
 	B64Data   []byte          `json:"b64data,omitempty"`
 }
 
-func (c Client) asks(data Payload) asked {
-	a := asked{Client: c.ID, Transport: "websocket", Protocol: c.Protocol, Encoding: "json", User: c.User}
+// common returns the members that all requests have.
+func (c Client) common(data Payload) commonBody {
+	b := commonBody{
+		Client:    c.ID,
+		Transport: "websocket",
+		Protocol:  c.Protocol,
+		Encoding:  "json",
+		User:      c.User,
+	}
 	switch {
 	case len(data.Bytes) == 0:
-	case data.asJSON():
-		a.Data = data.Bytes
+	case data.isJSON():
+		b.Data = data.Bytes
 	default:
-		a.Encoding, a.B64Data = "binary", data.Bytes
+		b.Encoding, b.B64Data = "binary", data.Bytes
 	}
-	return a
+	return b
 }
 
 type connectBody struct {
-	asked
+	commonBody
 	Name     string            `json:"name,omitempty"`
 	Version  string            `json:"version,omitempty"`
 	Channels []string          `json:"channels,omitempty"`
@@ -90,30 +98,37 @@ type connectBody struct {
 }
 
 type channelBody struct {
-	asked
+	commonBody
 	Channel string `json:"channel"`
 }
 
 type rpcBody struct {
-	asked
+	commonBody
 	Method string `json:"method"`
 }
 
 func (r ConnectRequest) body(headers map[string]string) connectBody {
-	return connectBody{asked: r.asks(r.Data), Name: r.Name, Version: r.Version, Channels: r.Channels, Headers: headers}
+	return connectBody{
+		commonBody: r.common(r.Data),
+		Name:       r.Name,
+		Version:    r.Version,
+		Channels:   r.Channels,
+		Headers:    headers,
+	}
 }
 
 func (r SubscribeRequest) body() channelBody {
-	return channelBody{asked: r.asks(r.Data), Channel: r.Channel}
+	return channelBody{commonBody: r.common(r.Data), Channel: r.Channel}
 }
 
 func (r PublishRequest) body() channelBody {
-	return channelBody{asked: r.asks(r.Data), Channel: r.Channel}
+	return channelBody{commonBody: r.common(r.Data), Channel: r.Channel}
 }
 
-func (r RPCRequest) body() rpcBody { return rpcBody{asked: r.asks(r.Data), Method: r.Method} }
+func (r RPCRequest) body() rpcBody { return rpcBody{commonBody: r.common(r.Data), Method: r.Method} }
 
-// encode leaves <, > and & in clients' JSON as they are.
+// encode returns v as JSON and leaves <, > and & in clients' JSON as they are. It returns an error when v cannot be
+// encoded.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -11,20 +11,20 @@ import (
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
-// Sizes and times of webhooks.
 const (
-	mostQueued  = 10_000
-	mostInBatch = 100
-	// gather is how long the first event of a batch waits for company.
-	gather = 100 * time.Millisecond
-	// flushTime is for what is left when the gateway ends.
-	flushTime   = 2 * time.Second
-	contentType = "application/cloudevents-batch+json"
-	// webhookPause is longer than that of hooks: nobody waits for an answer.
-	webhookPause = 30 * time.Second
+	maxQueuedEvents = 10_000
+	maxBatchEvents  = 100
+	// batchDelay is how long the first event of a batch waits for more events.
+	batchDelay = 100 * time.Millisecond
+	// flushTimeout is how long the queue is flushed when the gateway ends.
+	flushTimeout = 2 * time.Second
+	contentType  = "application/cloudevents-batch+json"
+	// webhookOpenDuration is how long the webhook's breaker stays open. It is longer than that of callbacks, because no
+	// client waits for a webhook.
+	webhookOpenDuration = 30 * time.Second
 )
 
-// webhooks sends events to one URL, one batch after the other, so that they arrive in order.
+// webhooks sends events to one URL, one batch after another, so that they arrive in order.
 type webhooks struct {
 	url, source string
 	wants       map[Kind]bool
@@ -35,30 +35,36 @@ type webhooks struct {
 	queue    *queue
 	breaker  breaker
 	warnings *ratelog.Limiter
-	// notBefore is when the next attempt may be made.
+	// notBefore is the earliest time of the next attempt.
 	notBefore time.Time
 }
 
-// batch is events that are sent together. Its id stays the same over all attempts.
+// batch is a list of events that are sent together. Its id stays the same for all attempts.
 type batch struct {
 	id     string
 	body   []byte
 	events int
 }
 
-// newWebhooks is nil when there is nowhere to send events to.
+// newWebhooks returns nil when no URL is configured.
 func newWebhooks(o Options, client *http.Client, sign signer) *webhooks {
 	if o.WebhookURL == "" {
 		return nil
 	}
 	return &webhooks{
-		url: o.WebhookURL, source: source(o.Cluster, o.Node), wants: wanted(o.WebhookEvents),
-		client: client, sign: sign, observer: o.Observer,
-		queue: newQueue(mostQueued), breaker: newBreaker(HookWebhook, webhookPause, o.Logger),
+		url:      o.WebhookURL,
+		source:   source(o.Cluster, o.Node),
+		wants:    wantedKinds(o.WebhookEvents),
+		client:   client,
+		sign:     sign,
+		observer: o.Observer,
+		queue:    newQueue(maxQueuedEvents),
+		breaker:  newBreaker(HookWebhook, webhookOpenDuration, o.Logger),
 		warnings: ratelog.New(o.Logger),
 	}
 }
 
+// emit queues an event that is wanted, or drops it.
 func (w *webhooks) emit(e Event) {
 	if !w.wants[e.Kind] {
 		return
@@ -71,75 +77,78 @@ func (w *webhooks) emit(e Event) {
 	}
 }
 
+// dropped reports that events were dropped for a reason, one of the Drop constants.
 func (w *webhooks) dropped(reason string, events int) {
 	w.observer.WebhookDropped(reason, events)
 	w.warnings.Warn("webhook events dropped", slog.String("reason", reason), slog.Int("events", events))
 }
 
-// run delivers until the context ends. An attempt that is under way then may finish.
+// run delivers events until ctx ends, and then flushes the queue for flushTimeout. An attempt that is running when ctx
+// ends may finish.
 func (w *webhooks) run(ctx context.Context) {
 	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushTime, giveUp) })()
-	var left *batch
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushTimeout, giveUp) })()
+	var pending *batch
 	for {
-		events := w.gather(ctx)
+		events := w.nextEvents(ctx)
 		if len(events) == 0 {
 			break
 		}
-		if left = w.deliver(ctx, attempts, w.batch(events)); left != nil {
+		if pending = w.deliver(ctx, attempts, w.newBatch(events)); pending != nil {
 			break
 		}
 	}
-	w.flush(attempts, left)
+	w.flush(attempts, pending)
 }
 
-// gather returns the next events, and none when the context ends before there is a batch.
-func (w *webhooks) gather(ctx context.Context) []Event {
+// nextEvents blocks until there is a full batch of events, or until batchDelay after the first of them. It returns none
+// when ctx ends first.
+func (w *webhooks) nextEvents(ctx context.Context) []Event {
 	var full <-chan time.Time
-	for n := w.queue.waiting(); n < mostInBatch; n = w.queue.waiting() {
+	for n := w.queue.waiting(); n < maxBatchEvents; n = w.queue.waiting() {
 		if n > 0 && full == nil {
-			full = time.After(gather)
+			full = time.After(batchDelay)
 		}
 		select {
 		case <-w.queue.wake:
 		case <-full:
-			return w.queue.take(mostInBatch)
+			return w.queue.take(maxBatchEvents)
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	return w.queue.take(mostInBatch)
+	return w.queue.take(maxBatchEvents)
 }
 
-// batch writes events down, once for all attempts.
-func (w *webhooks) batch(events []Event) *batch {
+// newBatch encodes events, once for all attempts.
+func (w *webhooks) newBatch(events []Event) *batch {
 	out := make([]cloudEvent, 0, len(events))
 	for _, e := range events {
 		out = append(out, e.cloudEvent(w.source))
 	}
-	// Strings, numbers and times can always be written.
+	// Strings, numbers and times can always be encoded.
 	body, _ := encode(out)
 	return &batch{id: uuid.NewString(), body: body, events: len(events)}
 }
 
-// flush tries once to deliver what is left, in order, until an attempt fails. The breaker is not asked:
-// there is no later.
-func (w *webhooks) flush(ctx context.Context, left *batch) {
+// flush tries once to deliver pending, which may be nil, and the queue, in order, until an attempt fails. It ignores
+// the breaker, because there is no later attempt.
+func (w *webhooks) flush(ctx context.Context, pending *batch) {
 	for {
-		if left == nil {
-			events := w.queue.take(mostInBatch)
+		if pending == nil {
+			events := w.queue.take(maxBatchEvents)
 			if len(events) == 0 {
 				break
 			}
-			left = w.batch(events)
+			pending = w.newBatch(events)
 		}
-		err := w.send(ctx, left)
+		err := w.send(ctx, pending)
 		if err != nil && !rejected(err) {
 			break
 		}
-		w.done(left, err)
-		left = nil
+		w.finish(pending, err)
+		pending = nil
 	}
 	if lost := w.queue.close(); lost > 0 {
 		w.dropped(DropShutdown, lost)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// started runs hooks until stop is called, which returns how long they took to end.
-func started(t *testing.T, h *Hooks) (stop func() time.Duration) {
+// runHooks calls Run until stop is called. stop returns how long Run took to end.
+func runHooks(t *testing.T, h *Hooks) (stop func() time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -27,12 +27,12 @@ func started(t *testing.T, h *Hooks) (stop func() time.Duration) {
 	}
 }
 
-func toWebhook() Options {
+func webhookOptions() Options {
 	return Options{WebhookURL: "http://receiver/events", Secret: secret, Cluster: "shop/chat", Node: "pod-1"}
 }
 
-// clients are the events' clients, in order, of all batches.
-func clients(t *testing.T, requests []arrived) (ids []string) {
+// clientIDs returns the clients of the events of all batches, in order.
+func clientIDs(t *testing.T, requests []receivedRequest) (ids []string) {
 	t.Helper()
 	for _, r := range requests {
 		var events []struct{ Data struct{ Client string } }
@@ -44,7 +44,7 @@ func clients(t *testing.T, requests []arrived) (ids []string) {
 	return ids
 }
 
-func emit(h *Hooks, from, to int) (ids []string) {
+func emitEvents(h *Hooks, from, to int) (ids []string) {
 	for i := from; i < to; i++ {
 		ids = append(ids, fmt.Sprint(i))
 		h.Emit(Event{Kind: Connected, Client: fmt.Sprint(i)})
@@ -52,21 +52,21 @@ func emit(h *Hooks, from, to int) (ids []string) {
 	return ids
 }
 
-func TestEventsAreCloudEvents(t *testing.T) {
+func TestWebhooksSendCloudEvents(t *testing.T) {
 	taken := make(chan struct{})
 	b, url := listen(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 		close(taken)
 	})
-	o := toWebhook()
+	o := webhookOptions()
 	o.WebhookURL = url
-	h, s, _ := hooked(t, o)
+	h, s, _ := newHooks(t, o)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("", 3600))
 	h.Emit(Event{Kind: Connected, Time: at, Client: "c1", User: "u", Protocol: "json"})
 	h.Emit(Event{Kind: Disconnected, Client: "c1", User: "u", Protocol: "json", Code: 3001, Reason: "shutdown"})
 	h.Emit(Event{Kind: Occupied, Channel: "news"})
 	h.Emit(Event{Kind: Vacated, Channel: "news"})
-	stop := started(t, h)
+	stop := runHooks(t, h)
 	<-taken
 	stop()
 
@@ -79,7 +79,8 @@ func TestEventsAreCloudEvents(t *testing.T) {
 	ids := map[string]bool{}
 	for i, want := range []struct{ kind, subject, data string }{
 		{"dev.wsfleet.connection.opened", "c1", `{"client":"c1","user":"u","protocol":"json"}`},
-		{"dev.wsfleet.connection.closed", "c1", `{"client":"c1","user":"u","protocol":"json","code":3001,"reason":"shutdown"}`},
+		{"dev.wsfleet.connection.closed", "c1",
+			`{"client":"c1","user":"u","protocol":"json","code":3001,"reason":"shutdown"}`},
 		{"dev.wsfleet.channel.occupied", "news", `{"channel":"news"}`},
 		{"dev.wsfleet.channel.vacated", "news", `{"channel":"news"}`},
 	} {
@@ -100,62 +101,62 @@ func TestEventsAreCloudEvents(t *testing.T) {
 	require.Equal(t, "/wsfleet/standalone/n", source("", "n"))
 }
 
-func TestOnlyWantedEventsAreSent(t *testing.T) {
-	o := toWebhook()
+func TestWebhooksSendWantedEvents(t *testing.T) {
+	o := webhookOptions()
 	o.WebhookEvents = []string{"vacated"}
-	h, _, _ := hooked(t, o)
+	h, _, _ := newHooks(t, o)
 	for _, k := range append(kinds(), "unknown") {
 		h.Emit(Event{Kind: k})
 	}
 	require.Equal(t, []Event{{Kind: Vacated, Time: h.webhooks.queue.events[0].Time}}, h.webhooks.queue.events)
 }
 
-func TestBatches(t *testing.T) {
+func TestWebhooksSendBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, h, _ := bubbled(t, toWebhook(), status(http.StatusOK))
-		stop := started(t, h)
-		want := emit(h, 0, 3)
-		time.Sleep(gather - time.Millisecond)
+		b, h, _ := newSyncHooks(t, webhookOptions(), status(http.StatusOK))
+		stop := runHooks(t, h)
+		want := emitEvents(h, 0, 3)
+		time.Sleep(batchDelay - time.Millisecond)
 		synctest.Wait()
 		require.Empty(t, b.got(), "more may come")
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		require.Len(t, b.got(), 1)
 
-		want = append(want, emit(h, 3, 3+2*mostInBatch+1)...)
+		want = append(want, emitEvents(h, 3, 3+2*maxBatchEvents+1)...)
 		synctest.Wait()
 		require.Len(t, b.got(), 3, "full batches do not wait")
 		require.Equal(t, 1, h.Queued())
-		time.Sleep(gather)
+		time.Sleep(batchDelay)
 		synctest.Wait()
 		require.Len(t, b.got(), 4)
-		require.Equal(t, want, clients(t, b.got()), "in order")
+		require.Equal(t, want, clientIDs(t, b.got()), "in order")
 		require.Zero(t, h.Queued())
 		require.Zero(t, stop())
 	})
 }
 
-func TestRetry(t *testing.T) {
+func TestWebhooksRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, h, s := bubbled(t, toWebhook(), status(503), status(408), status(429), status(200))
-		stop := started(t, h)
-		want := emit(h, 0, 1)
-		time.Sleep(gather)
+		b, h, s := newSyncHooks(t, webhookOptions(), status(503), status(408), status(429), status(200))
+		stop := runHooks(t, h)
+		want := emitEvents(h, 0, 1)
+		time.Sleep(batchDelay)
 		synctest.Wait()
-		emit(h, 1, 2)
+		emitEvents(h, 1, 2)
 		require.Equal(t, 2, h.Queued(), "what is being sent waits too")
 		time.Sleep(time.Minute)
 		got := b.got()
-		require.Equal(t, append(want, "0", "0", "0", "1"), clients(t, got), "the next batch waits for its turn")
+		require.Equal(t, append(want, "0", "0", "0", "1"), clientIDs(t, got), "the next batch waits for its turn")
 		first := got[0].header.Get("webhook-id")
 		for i, r := range got[:4] {
 			require.Equal(t, first, r.header.Get("webhook-id"), "a repetition can be told")
 			require.Equal(t, got[0].body, r.body, "also by the events' ids")
 			require.True(t, verified(t, r, secret), "with the time of the attempt")
 			if i > 0 {
-				mean := firstPause
+				mean := initialDelay
 				for range i - 1 {
-					mean *= pauseFactor
+					mean *= delayFactor
 				}
 				require.InDelta(t, mean.Seconds(), r.at.Sub(got[i-1].at).Seconds(), mean.Seconds()/2+0.01)
 			}
@@ -166,15 +167,19 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHonoured(t *testing.T) {
-	for value, pause := range map[string]time.Duration{"100": 100 * time.Second, "date": 100 * time.Second, "86400": longestRest} {
+func TestWebhooksHonourRetryAfter(t *testing.T) {
+	for value, pause := range map[string]time.Duration{
+		"100":   100 * time.Second,
+		"date":  100 * time.Second,
+		"86400": maxRetryAfter,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			if value == "date" {
-				value = time.Now().Add(gather + pause).UTC().Format(http.TimeFormat)
+				value = time.Now().Add(batchDelay + pause).UTC().Format(http.TimeFormat)
 			}
-			b, h, _ := bubbled(t, toWebhook(), status(429, "Retry-After", value), status(200))
-			stop := started(t, h)
-			emit(h, 0, 1)
+			b, h, _ := newSyncHooks(t, webhookOptions(), status(429, "Retry-After", value), status(200))
+			stop := runHooks(t, h)
+			emitEvents(h, 0, 1)
 			time.Sleep(time.Hour)
 			got := b.got()
 			require.Len(t, got, 2)
@@ -184,12 +189,12 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
-func TestRejectedBatchIsNotTriedAgain(t *testing.T) {
+func TestWebhooksDropRejectedBatch(t *testing.T) {
 	for _, code := range []int{400, 401, 404, 410, 302} {
 		synctest.Test(t, func(t *testing.T) {
-			b, h, s := bubbled(t, toWebhook(), status(code, "Location", "/elsewhere"), status(204))
-			stop := started(t, h)
-			emit(h, 0, mostInBatch+1)
+			b, h, s := newSyncHooks(t, webhookOptions(), status(code, "Location", "/elsewhere"), status(204))
+			stop := runHooks(t, h)
+			emitEvents(h, 0, maxBatchEvents+1)
 			time.Sleep(time.Hour)
 			require.Len(t, b.got(), 2)
 			require.Equal(t, []string{"rejected 100", "delivered 1"}, s.all())
@@ -198,13 +203,13 @@ func TestRejectedBatchIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestBatchIsGivenUpAndTheBreakerRests(t *testing.T) {
+func TestWebhooksGiveUpBatchWithClosedBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, h, s := bubbled(t, toWebhook(), status(500))
-		stop := started(t, h)
-		emit(h, 0, 1)
+		b, h, s := newSyncHooks(t, webhookOptions(), status(500))
+		stop := runHooks(t, h)
+		emitEvents(h, 0, 1)
 		time.Sleep(10 * time.Minute)
-		require.Len(t, b.got(), mostAttempts)
+		require.Len(t, b.got(), maxAttempts)
 		require.Equal(t, []string{"failed 1"}, s.all())
 		require.Zero(t, h.Queued())
 		stop()
@@ -212,22 +217,22 @@ func TestBatchIsGivenUpAndTheBreakerRests(t *testing.T) {
 }
 
 // While the breaker is open no attempts are made, and none are counted: each batch has all of its own.
-func TestBreakerOfTheWebhook(t *testing.T) {
+func TestWebhooksWaitForBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, h, s := bubbled(t, toWebhook(), status(500))
+		b, h, s := newSyncHooks(t, webhookOptions(), status(500))
 		for range breakerFailures {
-			require.Error(t, h.webhooks.breaker.through(func() error { return h.webhooks.send(t.Context(), &batch{}) }))
+			require.Error(t, h.webhooks.breaker.do(func() error { return h.webhooks.send(t.Context(), &batch{}) }))
 		}
 		require.True(t, h.BreakerOpen(HookWebhook))
-		b.then(status(500), status(500), status(500), status(500), status(200))
+		b.respondWith(status(500), status(500), status(500), status(500), status(200))
 		last := time.Now()
-		stop := started(t, h)
-		emit(h, 0, 1)
-		time.Sleep(mostAttempts * 2 * webhookPause)
+		stop := runHooks(t, h)
+		emitEvents(h, 0, 1)
+		time.Sleep(maxAttempts * 2 * webhookOpenDuration)
 		got := b.got()[breakerFailures:]
-		require.Len(t, got, mostAttempts)
+		require.Len(t, got, maxAttempts)
 		for _, r := range got {
-			require.GreaterOrEqual(t, r.at.Sub(last), webhookPause)
+			require.GreaterOrEqual(t, r.at.Sub(last), webhookOpenDuration)
 			last = r.at
 		}
 		require.False(t, h.BreakerOpen(HookWebhook))
@@ -236,49 +241,52 @@ func TestBreakerOfTheWebhook(t *testing.T) {
 	})
 }
 
-func TestFullQueueKeepsTheOldest(t *testing.T) {
+func TestQueueKeepsOldestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, h, s := bubbled(t, toWebhook(), status(200))
-		want := emit(h, 0, mostQueued)
+		b, h, s := newSyncHooks(t, webhookOptions(), status(200))
+		want := emitEvents(h, 0, maxQueuedEvents)
 		require.Empty(t, s.all())
-		emit(h, mostQueued, mostQueued+2)
+		emitEvents(h, maxQueuedEvents, maxQueuedEvents+2)
 		require.Equal(t, []string{"queue_full 1", "queue_full 1"}, s.all())
-		require.Equal(t, mostQueued, h.Queued())
-		stop := started(t, h)
+		require.Equal(t, maxQueuedEvents, h.Queued())
+		stop := runHooks(t, h)
 		time.Sleep(time.Second)
-		require.Equal(t, want, clients(t, b.got()))
+		require.Equal(t, want, clientIDs(t, b.got()))
 		stop()
 	})
 }
 
-func TestFlush(t *testing.T) {
+func TestWebhooksFlushQueue(t *testing.T) {
 	never := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for name, test := range map[string]struct {
-		answers []http.HandlerFunc
-		sent    int
-		seen    []string
-		took    time.Duration
+		answers      []http.HandlerFunc
+		sent         int
+		fakeObserver []string
+		took         time.Duration
 	}{
-		"all of it":           {[]http.HandlerFunc{status(200)}, 250, []string{"delivered 100", "delivered 100", "delivered 50"}, 0},
-		"until it fails":      {[]http.HandlerFunc{status(200), status(400), status(500)}, 250, []string{"delivered 100", "rejected 100", "shutdown 50"}, 0},
-		"until time is up":    {[]http.HandlerFunc{never}, 100, []string{"shutdown 250"}, flushTime},
-		"in the time that is": {[]http.HandlerFunc{status(200), never}, 200, []string{"delivered 100", "shutdown 150"}, flushTime},
+		"all of it": {[]http.HandlerFunc{status(200)}, 250,
+			[]string{"delivered 100", "delivered 100", "delivered 50"}, 0},
+		"until it fails": {[]http.HandlerFunc{status(200), status(400), status(500)}, 250,
+			[]string{"delivered 100", "rejected 100", "shutdown 50"}, 0},
+		"until time is up": {[]http.HandlerFunc{never}, 100, []string{"shutdown 250"}, flushTimeout},
+		"in the time that is": {[]http.HandlerFunc{status(200), never}, 200, []string{"delivered 100", "shutdown 150"},
+			flushTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, h, s := bubbled(t, toWebhook(), test.answers...)
-				emit(h, 0, 250)
+				b, h, s := newSyncHooks(t, webhookOptions(), test.answers...)
+				emitEvents(h, 0, 250)
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				start := time.Now()
 				require.NoError(t, h.Run(ctx))
 				require.Equal(t, test.took, time.Since(start))
-				require.Equal(t, test.seen, s.all())
-				require.Len(t, clients(t, b.got()), test.sent)
+				require.Equal(t, test.fakeObserver, s.all())
+				require.Len(t, clientIDs(t, b.got()), test.sent)
 				require.Zero(t, h.Queued())
 
-				emit(h, 0, 1)
-				require.Equal(t, "shutdown 1", s.all()[len(s.all())-1], "nobody will send it")
+				emitEvents(h, 0, 1)
+				require.Equal(t, "shutdown 1", s.all()[len(s.all())-1], "events after the end are dropped")
 				require.Zero(t, h.Queued())
 			})
 		})
@@ -286,23 +294,23 @@ func TestFlush(t *testing.T) {
 }
 
 // An attempt that is under way when the gateway ends may finish; a pause between two may not.
-func TestFlushOfABatchThatIsBeingSent(t *testing.T) {
+func TestWebhooksFlushBatchInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) }
-		b, h, s := bubbled(t, toWebhook(), slow)
-		stop := started(t, h)
-		emit(h, 0, 1)
-		time.Sleep(gather)
+		b, h, s := newSyncHooks(t, webhookOptions(), slow)
+		stop := runHooks(t, h)
+		emitEvents(h, 0, 1)
+		time.Sleep(batchDelay)
 		synctest.Wait()
 		require.Equal(t, time.Second, stop())
 		require.Len(t, b.got(), 1)
 		require.Equal(t, []string{"delivered 1"}, s.all())
 	})
 	synctest.Test(t, func(t *testing.T) {
-		b, h, s := bubbled(t, toWebhook(), status(503, "Retry-After", "60"), status(200))
-		stop := started(t, h)
-		emit(h, 0, 1)
-		time.Sleep(gather + 10*time.Second)
+		b, h, s := newSyncHooks(t, webhookOptions(), status(503, "Retry-After", "60"), status(200))
+		stop := runHooks(t, h)
+		emitEvents(h, 0, 1)
+		time.Sleep(batchDelay + 10*time.Second)
 		require.Zero(t, stop())
 		got := b.got()
 		require.Len(t, got, 2)
