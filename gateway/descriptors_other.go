@@ -2,5 +2,5 @@
 
 package gateway
 
-// openFiles is not known here.
-func openFiles() (files uint64, known bool) { return 0, false }
+// maxOpenFiles reports that the limit is not known on this system.
+func maxOpenFiles() (files uint64, known bool) { return 0, false }

@@ -4,9 +4,8 @@ package gateway
 
 import "syscall"
 
-// openFiles is how many files the process may open. The Go runtime has raised the soft limit to the
-// hard one.
-func openFiles() (files uint64, known bool) {
+// maxOpenFiles returns how many files the process may open. The Go runtime has raised the soft limit to the hard limit.
+func maxOpenFiles() (files uint64, known bool) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, false

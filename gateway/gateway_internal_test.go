@@ -17,7 +17,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-func TestLimitFollowsTheOpenFiles(t *testing.T) {
+func TestConnectionLimitFollowsTheOpenFiles(t *testing.T) {
 	for _, c := range []struct {
 		configured int
 		files      uint64
@@ -32,24 +32,27 @@ func TestLimitFollowsTheOpenFiles(t *testing.T) {
 		{1, 0, 1},
 		{10_000_000, math.MaxUint64, 10_000_000},
 	} {
-		require.Equal(t, c.want, holdable(c.configured, c.files), "%d of %d files", c.configured, c.files)
+		require.Equal(t, c.want, connectionsWithin(c.configured, c.files), "%d of %d files", c.configured, c.files)
 	}
 
 	var log bytes.Buffer
-	g := &Gateway{cfg: config.Config{MaxConnections: math.MaxInt32}, log: slog.New(slog.NewTextHandler(&log, nil))}
-	files, known := openFiles()
+	b := base{
+		cfg: config.Config{MaxConnections: math.MaxInt32},
+		log: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	files, known := maxOpenFiles()
 	require.True(t, known)
-	require.Equal(t, holdable(math.MaxInt32, files), g.connectionLimit())
+	require.Equal(t, connectionsWithin(math.MaxInt32, files), b.connectionLimit())
 	require.Equal(t, files < math.MaxInt32, bytes.Contains(log.Bytes(), []byte("ulimit -n")))
 }
 
-// pipes is a listener whose connections are in memory, so that time can be a bubble's.
-type pipes struct {
+// pipeListener is a listener whose connections are in memory, so that the test can fake the time.
+type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 }
 
-func (p *pipes) Accept() (net.Conn, error) {
+func (p *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
@@ -58,12 +61,12 @@ func (p *pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *pipes) Close() error { close(p.closed); return nil }
+func (p *pipeListener) Close() error { close(p.closed); return nil }
 
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+func (p *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// Who never finishes a request costs a connection for a moment only, however slowly it trickles in.
-func TestSlowRequestsAreCutOff(t *testing.T) {
+// A client that never finishes a request holds an HTTP connection for a short time only, however slowly it sends.
+func TestHTTPServerCutsOffSlowRequests(t *testing.T) {
 	const arriveWithin = 3 * time.Second
 	for name, c := range map[string]struct {
 		begin, drip string
@@ -77,13 +80,13 @@ func TestSlowRequestsAreCutOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := &Gateway{log: slog.New(slog.DiscardHandler)}
+				b := base{log: slog.New(slog.DiscardHandler)}
 				mux := http.NewServeMux()
 				mux.HandleFunc("/api/", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-				server := g.httpServer(mux, arriveWithin)
-				listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				server := b.httpServer(mux, arriveWithin)
+				listener := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 				served := make(chan error, 1)
-				go func() { served <- serve(server, listener) }()
+				go func() { served <- port{listener, server}.serve() }()
 
 				start := time.Now()
 				client, accepted := net.Pipe()
@@ -97,7 +100,7 @@ func TestSlowRequestsAreCutOff(t *testing.T) {
 						_, err = io.WriteString(client, c.drip)
 					}
 				}()
-				// Whether an answer comes first is up to the server; the end must come.
+				// The server may answer first. It must close the connection.
 				_, err := io.Copy(io.Discard, client)
 				require.True(t, err == nil || errors.Is(err, io.ErrClosedPipe), err)
 				require.LessOrEqual(t, time.Since(start), c.within+time.Second)

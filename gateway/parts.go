@@ -1,13 +1,12 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/drain"
 	"github.com/wsfleet/wsfleet/gateway/fleet/control"
 	"github.com/wsfleet/wsfleet/gateway/fleet/occupancy"
 	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
@@ -18,114 +17,155 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// makeTokens builds what verifies clients' tokens.
-func (g *Gateway) makeTokens() (err error) {
-	o := g.cfg.Tokens()
-	o.Logger = g.log
-	if g.tokens, err = auth.New(o); err != nil {
-		return fmt.Errorf("tokens: %w", err)
-	}
-	return nil
+// parts are the parts of a gateway that do not serve a port. newParts is the order in which they are made: every
+// constructor takes the parts that it needs, so that another order does not compile.
+type parts struct {
+	tokens *auth.Verifier
+	hooks  *hooks.Hooks
+	broker broker.Broker
+	// occupancy is nil unless the webhook wants the events occupied or vacated.
+	occupancy *occupancy.Tracker
+	hub       *hub.Hub
+	presence  *presence.Keeper
+	clients   *control.Clients
+	control   *control.Dispatcher
+	gate      *drain.Gate
+	server    *transport.Server
+	drain     *drain.Machine
 }
 
-// makeHooks builds what asks and tells the backend.
-func (g *Gateway) makeHooks() (err error) {
-	o := g.cfg.Hooks()
-	o.Observer, o.Logger = g.metrics, g.log
-	if g.hooks, err = hooks.New(o); err != nil {
-		return fmt.Errorf("hooks: %w", err)
+// newParts returns the parts of a gateway, or an error that names the setting that one of them cannot use.
+func (b base) newParts() (p parts, err error) {
+	if p.tokens, err = b.newTokens(); err != nil {
+		return parts{}, err
 	}
-	return nil
+	if p.hooks, err = b.newHooks(); err != nil {
+		return parts{}, err
+	}
+	if p.broker, err = b.newBroker(); err != nil {
+		return parts{}, err
+	}
+	p.gate = drain.NewGate()
+	if p.server, err = b.newServer(p.gate); err != nil {
+		return parts{}, err
+	}
+	p.drain = b.newDrain(p.gate, p.server)
+	p.occupancy = b.newOccupancy(p.broker, p.hooks)
+	p.hub = b.newHub(p.broker, p.occupancy)
+	p.presence = b.newPresence(p.broker, p.hub)
+	p.clients = b.newClients(p.broker)
+	p.control = b.newControl(p.broker, p.hub, p.clients)
+	return p, nil
 }
 
-// makeChannels builds what carries messages, and what is kept of clients.
-func (g *Gateway) makeChannels() error {
-	if err := g.makeBroker(); err != nil {
-		return err
+// newTokens returns what verifies the tokens of clients, or the error of auth.New.
+func (b base) newTokens() (*auth.Verifier, error) {
+	o := b.cfg.Tokens()
+	o.Logger = b.log
+	tokens, err := auth.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	o := hub.Options{
-		Broker:            g.broker,
-		UnsubscribeDelay:  channelLinger,
-		SubscribeTimeout:  brokerTimeout,
-		Rules:             g.cfg.Channels,
-		MaxRecoveredBytes: g.cfg.MaxQueuedBytes,
-		GapUnrepaired:     g.metrics.StreamGap,
-		Logger:            g.log,
-	}
-	if g.hooks.Wants(hooks.Occupied) || g.hooks.Wants(hooks.Vacated) {
-		g.occupancy = occupancy.New(occupancy.Options{
-			Directory: g.broker, TTL: g.options.OccupancyTTL, Occupied: g.emitter(hooks.Occupied), Vacated: g.emitter(hooks.Vacated),
-			Backpressure: func() bool { return g.hooks.Queued() > crowd }, Logger: g.log,
-		})
-		o.FirstSubscriber, o.LastUnsubscribed = g.occupancy.FirstSubscriber, g.occupancy.LastUnsubscribed
-	}
-	g.hub = hub.New(o)
-	g.presence = presence.New(presence.Options{Broker: g.broker, Hub: g.hub, TTL: g.cfg.PresenceTTL, Grace: g.cfg.PresenceGrace, Logger: g.log})
-	g.clients = registry.New[protocol.Client](registry.Options{Directory: g.broker, MaxPerUser: g.cfg.MaxConnectionsPerUser, Timeout: brokerTimeout, Logger: g.log})
-	g.control = control.New(control.Options{
-		GatewayID: g.gatewayID, Name: g.cfg.NodeName, Version: g.options.Version, Broker: g.broker, Hub: g.hub, Clients: g.clients,
-		Published: g.metrics.Published, Logger: g.log,
-	})
-	return nil
+	return tokens, nil
 }
 
-// parts are what runs as long as the gateway.
-func (g *Gateway) parts() []func(context.Context) error {
-	parts := []func(context.Context) error{
-		g.runBroker, g.hub.Run, g.presence.Run, g.clients.Run, g.control.Run, g.hooks.Run, g.tokens.Run,
+// newHooks returns what calls the backend, or the error of hooks.New.
+func (b base) newHooks() (*hooks.Hooks, error) {
+	o := b.cfg.Hooks()
+	o.Observer, o.Logger = b.metrics, b.log
+	h, err := hooks.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("hooks: %w", err)
 	}
-	if g.occupancy != nil {
-		parts = append(parts, g.occupancy.Run)
-	}
-	return parts
+	return h, nil
 }
 
-// takeLeave tells the other gateways, as far as that goes quickly, what this one will not do any more.
-func (g *Gateway) takeLeave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	leaving := []func(context.Context) error{g.presence.Flush, g.control.Withdraw, g.clients.Withdraw}
-	if g.occupancy != nil {
-		leaving = append(leaving, g.occupancy.Withdraw)
-	}
-	var group sync.WaitGroup
-	for _, leave := range leaving {
-		group.Go(func() {
-			if err := leave(ctx); err != nil {
-				g.log.Debug("not withdrawn: the others notice after a time", slog.Any("error", err))
-			}
-		})
-	}
-	group.Wait()
-}
+// webhookBacklog is the number of events that wait for the webhook above which the channels of crashed gateways wait in
+// the broker: they are reported all at once, and would take the queue from other events.
+const webhookBacklog = 5_000
 
-// joined takes a client in that said who it is.
-func (g *Gateway) joined(ctx context.Context, c protocol.Client) error {
-	if err := g.clients.Add(ctx, c.Conn().UUID(), c.User(), c); err != nil {
-		return err
+// newOccupancy returns what reports occupied and vacated channels to the webhook, or nil when the webhook wants neither.
+func (b base) newOccupancy(directory broker.Occupancy, h *hooks.Hooks) *occupancy.Tracker {
+	if !h.Wants(hooks.Occupied) && !h.Wants(hooks.Vacated) {
+		return nil
 	}
-	g.hooks.Emit(hooks.Event{Kind: hooks.Connected, Time: time.Now(), Client: c.Conn().ID(), User: c.User(), Protocol: c.Protocol()})
-	return nil
-}
-
-// left is the end of a client that joined.
-func (g *Gateway) left(c protocol.Client, why transport.Close) {
-	g.clients.Remove(c.Conn().UUID())
-	g.hooks.Emit(hooks.Event{
-		Kind: hooks.Disconnected, Time: time.Now(), Client: c.Conn().ID(), User: c.User(), Protocol: c.Protocol(),
-		Code: uint32(why.Code), Reason: why.Reason, //nolint:gosec // a close code
+	return occupancy.New(occupancy.Options{
+		Directory:    directory,
+		TTL:          b.options.OccupancyTTL,
+		Occupied:     emitter(h, hooks.Occupied),
+		Vacated:      emitter(h, hooks.Vacated),
+		Backpressure: func() bool { return h.Queued() > webhookBacklog },
+		Logger:       b.log,
 	})
 }
 
-// crowd is how many events may wait for the webhook before news of gateways that are gone wait in the broker: they
-// come all at once, and must not take the place of others.
-const crowd = 5_000
-
-// emitter tells the webhook of channels.
-func (g *Gateway) emitter(kind hooks.Kind) func(channels []string) {
+// emitter returns a function that sends one event of a kind to the webhook for each channel.
+func emitter(h *hooks.Hooks, kind hooks.Kind) func(channels []string) {
 	return func(channels []string) {
 		for _, channel := range channels {
-			g.hooks.Emit(hooks.Event{Kind: kind, Time: time.Now(), Channel: channel})
+			h.Emit(hooks.Event{Kind: kind, Time: time.Now(), Channel: channel})
 		}
 	}
+}
+
+// newHub returns the hub. tracker may be nil.
+func (b base) newHub(shared hub.Broker, tracker *occupancy.Tracker) *hub.Hub {
+	o := hub.Options{
+		Broker:            shared,
+		UnsubscribeDelay:  unsubscribeDelay,
+		SubscribeTimeout:  brokerTimeout,
+		Rules:             b.cfg.Channels,
+		MaxRecoveredBytes: b.cfg.MaxQueuedBytes,
+		GapUnrepaired:     b.metrics.StreamGap,
+		Logger:            b.log,
+	}
+	if tracker != nil {
+		o.FirstSubscriber, o.LastUnsubscribed = tracker.FirstSubscriber, tracker.LastUnsubscribed
+	}
+	return hub.New(o)
+}
+
+func (b base) newPresence(shared presence.Broker, h *hub.Hub) *presence.Keeper {
+	return presence.New(presence.Options{
+		Broker: shared,
+		Hub:    h,
+		TTL:    b.cfg.PresenceTTL,
+		Grace:  b.cfg.PresenceGrace,
+		Logger: b.log,
+	})
+}
+
+func (b base) newClients(directory broker.UserDirectory) *control.Clients {
+	return registry.New[protocol.Client](registry.Options{
+		Directory:  directory,
+		MaxPerUser: b.cfg.MaxConnectionsPerUser,
+		Timeout:    brokerTimeout,
+		Logger:     b.log,
+	})
+}
+
+func (b base) newControl(shared control.Broker, h *hub.Hub, clients *control.Clients) *control.Dispatcher {
+	return control.New(control.Options{
+		GatewayID: b.gatewayID,
+		Name:      b.cfg.NodeName,
+		Version:   b.options.Version,
+		Broker:    shared,
+		Hub:       h,
+		Clients:   clients,
+		Published: b.metrics.Published,
+		Logger:    b.log,
+	})
+}
+
+func (b base) newDrain(gate *drain.Gate, server *transport.Server) *drain.Machine {
+	return drain.New(drain.Options{
+		Timeout:          b.cfg.DrainTimeout,
+		PropagationDelay: b.cfg.DrainPropagationDelay,
+		MaxPerSecond:     b.cfg.DrainMaxClosesPerSecond,
+		CloseTimeout:     b.options.CloseTimeout,
+		Gate:             gate,
+		Connections:      server,
+		Closed:           b.metrics.DrainClosed,
+		Logger:           b.log,
+	})
 }

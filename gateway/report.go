@@ -7,14 +7,17 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Report is what the operator knows of this gateway.
+// Report returns all that the operator knows of this gateway.
 func (g *Gateway) Report() contract.GatewayReport {
 	status := g.broker.Status()
 	report := contract.GatewayReport{
-		Node: g.cfg.NodeName, Version: g.options.Version, State: g.drain.State(),
-		Connections: g.server.Open(), MaxConnections: g.server.Limit(),
-		Broker: contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
-		Drain:  g.drain.Report(),
+		Node:           g.cfg.NodeName,
+		Version:        g.options.Version,
+		State:          g.drain.State(),
+		Connections:    g.server.Open(),
+		MaxConnections: g.server.Limit(),
+		Broker:         contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
+		Drain:          g.drain.Report(),
 	}
 	if status.Err != nil && status.State != contract.BrokerReady {
 		report.Broker.Error = status.Err.Error()
@@ -22,13 +25,17 @@ func (g *Gateway) Report() contract.GatewayReport {
 	return report
 }
 
-// connections lists clients for the private port.
+// connections returns up to limit connections for the private port.
 func (g *Gateway) connections(limit int) []admin.Connection {
 	out := make([]admin.Connection, 0, limit)
 	g.server.Each(func(name string, c transport.Conn, h transport.Handler) bool {
 		entry := admin.Connection{
-			ID: c.ID(), Protocol: name, RemoteIP: c.RemoteIP().String(),
-			ConnectedAt: c.OpenedAt(), QueuedBytes: c.QueuedBytes(), Channels: []string{},
+			ID:          c.ID(),
+			Protocol:    name,
+			RemoteIP:    c.RemoteIP().String(),
+			ConnectedAt: c.OpenedAt(),
+			QueuedBytes: c.QueuedBytes(),
+			Channels:    []string{},
 		}
 		if client, ok := h.(protocol.Client); ok {
 			entry.Channels, entry.User = client.Channels(), client.User()

@@ -36,6 +36,8 @@ type Options struct {
 	MaxPerSecond int
 	// CloseTimeout is how long a client may take to answer a close frame.
 	CloseTimeout time.Duration
+	// Gate is told from when on no connection is accepted. nil means a gate of the machine's own.
+	Gate *Gate
 	// Connections are what the drain closes.
 	Connections Connections
 	// Closed counts connections that the drain closed. forced reports that the deadline had passed.
@@ -50,8 +52,6 @@ var ErrFinal = errors.New("the process is ending: this drain cannot be undone")
 // while Options.Connections is called.
 type Machine struct {
 	options Options
-	// changed holds at most one token, which means that a connection ended.
-	changed chan struct{}
 	// ended is closed when a final drain is over.
 	ended chan struct{}
 
@@ -83,9 +83,11 @@ type run struct {
 
 // New returns a machine in the state serving.
 func New(o Options) *Machine {
+	if o.Gate == nil {
+		o.Gate = NewGate()
+	}
 	return &Machine{
 		options: o,
-		changed: make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		state:   contract.StateServing,
 	}
@@ -146,6 +148,7 @@ func (m *Machine) begin(r Request) {
 		stopped:         make(chan struct{}),
 	}
 	m.state, m.current = contract.StateDraining, d
+	m.options.Gate.closeAt(d.pace.From)
 	m.options.Logger.Info("drain started",
 		slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()),
 		slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
@@ -175,6 +178,7 @@ func (m *Machine) Undrain() error {
 		return ErrFinal
 	}
 	m.state, m.current = contract.StateServing, nil
+	m.options.Gate.closeAt(time.Time{})
 	d.cancel()
 	m.mu.Unlock()
 	<-d.stopped
@@ -195,27 +199,11 @@ func (m *Machine) Stop() {
 	}
 }
 
-// Notify tells the machine that a connection ended. It does not block.
-func (m *Machine) Notify() {
-	select {
-	case m.changed <- struct{}{}:
-	default:
-	}
-}
-
 // State returns the current state.
 func (m *Machine) State() contract.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.state
-}
-
-// Accepting reports whether new connections are accepted: while the gateway serves and during the
-// propagation delay, when load balancers still send clients.
-func (m *Machine) Accepting() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.current == nil || time.Now().Before(m.current.pace.From)
 }
 
 // Report returns a copy of the current drain's report. It is nil while the gateway serves.
@@ -251,7 +239,7 @@ func (m *Machine) drain(d *run) {
 		case <-d.canceled:
 			return
 		case <-d.updated:
-		case <-m.changed:
+		case <-m.options.Gate.changed:
 		case <-timer.C:
 		}
 		now := time.Now()
@@ -302,7 +290,7 @@ func (m *Machine) finish(d *run, now time.Time) bool {
 	}
 	m.state = contract.StateDrained
 	// Accept no more connections, even if the propagation delay was skipped.
-	d.pace.From = now
+	m.options.Gate.closeAt(now)
 	m.options.Logger.Info("drained",
 		slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed),
 		slog.Int("forced", d.report.Forced), slog.Duration("took", now.Sub(d.report.StartedAt)))

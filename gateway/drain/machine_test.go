@@ -20,7 +20,7 @@ type fakeConnections struct {
 	closing   int
 	// answerDelay is how long a client takes to answer a close frame. If it is negative, it never does.
 	answerDelay time.Duration
-	machine     *drain.Machine
+	gate        *drain.Gate
 	aborted     bool
 }
 
@@ -52,7 +52,7 @@ func (f *fakeConnections) ended(n int) {
 	f.mu.Lock()
 	f.closing -= n
 	f.mu.Unlock()
-	f.machine.Notify()
+	f.gate.Notify()
 }
 
 func (f *fakeConnections) Abort() {
@@ -60,14 +60,14 @@ func (f *fakeConnections) Abort() {
 	f.aborted = true
 	f.closing, f.remaining = 0, 0
 	f.mu.Unlock()
-	f.machine.Notify()
+	f.gate.Notify()
 }
 
 func (f *fakeConnections) disconnect(n int) {
 	f.mu.Lock()
 	f.remaining -= n
 	f.mu.Unlock()
-	f.machine.Notify()
+	f.gate.Notify()
 }
 
 const (
@@ -79,11 +79,12 @@ const (
 // newMachine returns a machine that serves, with some connections.
 func newMachine(connections int, answerDelay time.Duration,
 	change ...func(*drain.Options)) (*drain.Machine, *fakeConnections) {
-	f := &fakeConnections{remaining: connections, answerDelay: answerDelay}
+	f := &fakeConnections{remaining: connections, answerDelay: answerDelay, gate: drain.NewGate()}
 	o := drain.Options{
 		Timeout:          timeout,
 		PropagationDelay: delay,
 		CloseTimeout:     closeTimeout,
+		Gate:             f.gate,
 		Connections:      f,
 		Closed:           func(int, bool) {},
 		Logger:           slog.New(slog.DiscardHandler),
@@ -91,9 +92,7 @@ func newMachine(connections int, answerDelay time.Duration,
 	for _, c := range change {
 		c(&o)
 	}
-	m := drain.New(o)
-	f.machine = m
-	return m, f
+	return drain.New(o), f
 }
 
 // ended reports whether a final drain is over.
@@ -117,11 +116,11 @@ func TestMachineGoesThroughItsStates(t *testing.T) {
 		m.Start(drain.Request{Reason: "preStop"})
 		time.Sleep(delay - time.Millisecond)
 		require.Equal(t, contract.StateDraining, m.State())
-		require.True(t, m.Accepting(), "load balancers still send clients")
+		require.True(t, f.gate.Accepting(), "load balancers still send clients")
 		require.Equal(t, 290, f.Remaining())
 
 		time.Sleep(2 * time.Millisecond)
-		require.False(t, m.Accepting())
+		require.False(t, f.gate.Accepting())
 		time.Sleep(145 * time.Second)
 		require.InDelta(t, 145, f.Remaining(), 3, "half of the time, half of the clients")
 
@@ -193,7 +192,7 @@ func TestMachineUndrainReturnsToServing(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.NoError(t, m.Undrain())
 		require.Equal(t, contract.StateServing, m.State())
-		require.True(t, m.Accepting())
+		require.True(t, f.gate.Accepting())
 		left := f.Remaining()
 		time.Sleep(timeout)
 		require.Equal(t, left, f.Remaining())
@@ -220,13 +219,13 @@ func TestMachineUndrainAfterTheDrain(t *testing.T) {
 
 func TestMachineWaitsForLoadBalancersUnlessTheDelayIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := newMachine(0, 0)
+		m, f := newMachine(0, 0)
 		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
 		time.Sleep(delay - time.Second)
 		require.False(t, ended(m), "load balancers may still send clients")
 		m.Start(drain.Request{Reason: "SIGINT", Final: true, SkipDelayIfIdle: true})
 		require.True(t, ended(m))
-		require.False(t, m.Accepting())
+		require.False(t, f.gate.Accepting())
 	})
 	synctest.Test(t, func(t *testing.T) {
 		m, f := newMachine(1, 0)
@@ -257,5 +256,19 @@ func TestMachineStartWithATimeoutLeavesTimeToClose(t *testing.T) {
 		require.Equal(t, contract.StateDrained, m.State())
 		require.Equal(t, 10, m.Report().Closed)
 		require.Zero(t, m.Report().Forced)
+	})
+}
+
+func TestGateStaysShut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := newMachine(1, 0)
+		require.True(t, f.gate.Accepting())
+		m.Start(drain.Request{Reason: "scale-in"})
+		time.Sleep(delay)
+		require.False(t, f.gate.Accepting())
+		f.gate.Shut()
+		require.NoError(t, m.Undrain())
+		require.False(t, f.gate.Accepting(), "the process ends")
+		m.Stop()
 	})
 }

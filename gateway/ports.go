@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/admin"
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/certwatcher"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
+	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
+	"github.com/wsfleet/wsfleet/gateway/serverapi"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/console"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+const (
+	// idleTimeout is how long an HTTP connection may be without a request.
+	idleTimeout = time.Minute
+	// adminTimeout is how long a request to the private port may take to arrive.
+	adminTimeout = 10 * time.Second
+	// answerTimeout is how long an answer may take after the request.
+	answerTimeout = 10 * time.Second
+	// maxHeaderBytes is the maximum size of a request's header.
+	maxHeaderBytes = 16 << 10
+)
+
+// port is a listener and the server of its requests.
+type port struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// serve serves requests until the server is shut down, and then returns nil.
+func (p port) serve() error {
+	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", p.listener.Addr(), err)
+	}
+	return nil
+}
+
+// Addr returns the public port's address.
+func (g *Gateway) Addr() string { return g.public.listener.Addr().String() }
+
+// AdminAddr returns the private port's address.
+func (g *Gateway) AdminAddr() string { return g.private.listener.Addr().String() }
+
+// listen takes both ports, or neither and returns an error that names the setting.
+func (g *Gateway) listen(ctx context.Context) error {
+	endpoints := g.endpoints()
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", g.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("%s: %w", contract.KeyListen, err)
+	}
+	upgrading, err := g.publicListener(public, endpoints)
+	if err != nil {
+		_ = public.Close()
+		return err
+	}
+	private, err := lc.Listen(ctx, "tcp", g.cfg.AdminListen)
+	if err != nil {
+		_ = upgrading.Close()
+		return fmt.Errorf("%s: %w", contract.KeyAdminListen, err)
+	}
+	g.public = port{upgrading, g.httpServer(g.publicHandler(endpoints), g.cfg.HandshakeTimeout)}
+	g.private = port{private, g.httpServer(g.adminHandler(), adminTimeout)}
+	return nil
+}
+
+// publicListener returns the listener of the public port's HTTP server. With TLS it returns every connection; without,
+// the transport takes handshakes itself and it returns the other requests.
+func (g *Gateway) publicListener(public net.Listener, endpoints map[string]*transport.Endpoint) (net.Listener, error) {
+	if g.cfg.TLSCertFile != "" {
+		source, err := certwatcher.New(certwatcher.Options{
+			CertFile: g.cfg.TLSCertFile,
+			KeyFile:  g.cfg.TLSKeyFile,
+			Logger:   g.log,
+			Failed:   g.metrics.CertificateFailed,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", contract.KeyTLSCertFile, contract.KeyTLSKeyFile, err)
+		}
+		return g.server.TLSListener(public, source.TLSConfig()), nil
+	}
+	l, err := g.server.HandshakeListener(public, endpoints)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", contract.KeyListen, err)
+	}
+	return l, nil
+}
+
+// endpoints returns where clients connect, by path, one for each protocol.
+func (g *Gateway) endpoints() map[string]*transport.Endpoint {
+	o := g.protocolOptions()
+	endpoints := map[string]*transport.Endpoint{}
+	for _, p := range []protocol.Protocol{
+		plain.New(o),
+		centrifuge.New(centrifuge.Options{
+			Options:        o,
+			ConnectTimeout: g.cfg.ConnectTimeout,
+			CommandFailed:  g.metrics.CommandFailed,
+		}),
+	} {
+		endpoints[p.Path()] = new(p.Endpoint())
+	}
+	return endpoints
+}
+
+func (g *Gateway) protocolOptions() protocol.Options {
+	return protocol.Options{
+		Session: session.Options{
+			Hub:             g.hub,
+			Broker:          g.broker,
+			Presence:        g.presence,
+			Anonymous:       g.cfg.Anonymous,
+			Tokens:          g.tokens,
+			Hooks:           g.hooks,
+			MaxChannels:     g.cfg.MaxChannelsPerConnection,
+			MaxHistoryBytes: g.cfg.MaxQueuedBytes,
+			Coalescer:       session.NewCoalescer(g.log),
+			Timeout:         brokerTimeout,
+			Published:       g.metrics.Published,
+		},
+		PingInterval: g.cfg.PingInterval,
+		PongTimeout:  g.cfg.PongTimeout,
+		Node:         g.cfg.NodeName,
+		Version:      g.options.Version,
+		Logger:       g.log,
+		Joined:       g.joined,
+		Left:         g.left,
+	}
+}
+
+func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.Handler {
+	mux := http.NewServeMux()
+	for path, e := range endpoints {
+		mux.Handle(path, g.server.Endpoint(*e))
+	}
+	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
+		Keys:            auth.NewAPIKeys(g.cfg.APIKey, g.cfg.APIPreviousKey),
+		Fleet:           g.control,
+		CheckChannel:    session.CheckChannel,
+		MaxMessageBytes: g.cfg.MaxMessageBytes,
+		Timeout:         brokerTimeout,
+		Served:          g.metrics.APIRequest,
+		Logger:          g.log,
+	}))
+	return mux
+}
+
+func (g *Gateway) adminHandler() http.Handler {
+	return admin.Handler(admin.Options{
+		TokenDir:    g.cfg.AdminTokenDir,
+		Drain:       g.drain,
+		Report:      g.Report,
+		Connections: g.connections,
+		Metrics:     g.metrics.Handler(),
+		LogLevel:    g.options.LogLevel,
+		Console:     console.Files(),
+		Logger:      g.log,
+	})
+}
+
+// httpServer returns a server for requests that arrive completely within a time.
+func (b base) httpServer(h http.Handler, within time.Duration) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: within,
+		ReadTimeout:       within,
+		WriteTimeout:      within + answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+}
