@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,7 +45,7 @@ func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebS
 	if err != nil {
 		return credentials{}, err
 	}
-	if used := append(redis, named...); len(used) > 0 {
+	if used := slices.Concat(redis, named); len(used) > 0 {
 		result.hash = render.HashSecret(result.generated.Salt, used...)
 	}
 	return result, nil
