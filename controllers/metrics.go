@@ -36,8 +36,8 @@ func newOperatorMetrics(registry prometheus.Registerer) (*operatorMetrics, error
 		appliedObjects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "applied_objects_total",
 			Help: "The number of writes and deletions of the objects of fleets. A repaired object had been changed by another " +
-				"client. A refused one needs its user, a failed one is tried again. outcome is one of created, updated, " +
-				"repaired, deleted, refused, failed.",
+				"client. The user has to solve what was refused; the operator tries again what failed. " +
+				"outcome is one of created, updated, repaired, deleted, refused, failed.",
 		}, []string{"kind", "outcome"}),
 		phaseDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    metricPrefix + "reconcile_phase_duration_seconds",
