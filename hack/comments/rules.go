@@ -68,18 +68,23 @@ func checkColumns(path, source string) (findings []finding) {
 	for line := range strings.Lines(source) {
 		number++
 		line = strings.TrimSuffix(line, "\n")
-		if utf8.RuneCountInString(line) > maxColumns {
+		if utf8.RuneCountInString(line) > maxColumns && !isMarker(line) {
 			findings = append(findings, finding{path, ruleColumn, number, strings.TrimSpace(line)})
 		}
 	}
 	return findings
 }
 
+// isMarker reports whether the line is a marker for controller-gen, which cannot span lines.
+func isMarker(line string) bool {
+	return strings.HasPrefix(strings.TrimSpace(line), "// +")
+}
+
 func checkActors(path string, file *ast.File, at func(token.Pos) int) (findings []finding) {
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
 			for i, line := range strings.Split(comment.Text, "\n") {
-				if vagueActor.MatchString(line) {
+				if vagueActor.MatchString(line) && !isMarker(line) {
 					findings = append(findings, finding{path, ruleActor, at(comment.Pos()) + i, strings.TrimSpace(line)})
 				}
 			}
