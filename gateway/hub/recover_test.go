@@ -103,21 +103,21 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 		// insufficient is 1 when the resident is notified of an insufficient state, and 2 when both are.
 		insufficient int
 	}{
-		"published before the look": {
+		"published before the read": {
 			before:    func(h *harness) { h.publishNumbers(11, 12) },
 			since:     at(9, "e1"),
 			at:        at(12, "e1"),
 			recovered: numbers(10, 12),
 			got:       numbers(13, 14),
 		},
-		"published after the look, first of the topic": {
+		"published after the read, first of the channel": {
 			after:     func(h *harness) { h.publishNumbers(11, 12) },
 			since:     at(9, "e1"),
 			at:        at(12, "e1"),
 			recovered: numbers(10, 12),
 			got:       numbers(13, 14),
 		},
-		"published after the look": {
+		"published after the read": {
 			resident:  true,
 			after:     func(h *harness) { h.publishNumbers(11, 12) },
 			since:     at(9, "e1"),
@@ -125,7 +125,7 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 			recovered: numbers(10, 12),
 			got:       numbers(13, 14),
 		},
-		"published after the look, and all of it fits": {
+		"published after the read, and all of it fits": {
 			options:   hub.Options{MaxRecoveredBytes: 18},
 			resident:  true,
 			after:     func(h *harness) { h.publishNumbers(11, 12) },
@@ -134,7 +134,7 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 			recovered: numbers(8, 12),
 			got:       numbers(13, 14),
 		},
-		"published after the look, and what was read fits": {
+		"published after the read, and what was read fits": {
 			options:  hub.Options{MaxRecoveredBytes: 17},
 			resident: true,
 			after:    func(h *harness) { h.publishNumbers(11, 12) },
@@ -142,7 +142,7 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 			at:       at(12, "e1"),
 			got:      numbers(13, 14),
 		},
-		"published after the look, and what was read does not fit": {
+		"published after the read, and what was read does not fit": {
 			options:  hub.Options{MaxRecoveredBytes: 6},
 			resident: true,
 			after:    func(h *harness) { h.publishNumbers(11, 12) },
@@ -150,7 +150,7 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 			at:       at(12, "e1"),
 			got:      numbers(13, 14),
 		},
-		"new epoch before the look": {
+		"new epoch before the read": {
 			resident:     true,
 			before:       func(h *harness) { h.reset("log"); h.publishNumbers(1, 2) },
 			since:        at(9, "e1"),
@@ -158,7 +158,7 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 			got:          numbers(13, 14),
 			insufficient: 1,
 		},
-		"new epoch after the look": {
+		"new epoch after the read": {
 			resident:     true,
 			after:        func(h *harness) { h.reset("log"); h.publishNumbers(1, 2) },
 			since:        at(9, "e1"),
