@@ -54,4 +54,6 @@ var (
 	ErrIdempotencyConflict = errors.New("the idempotency key was used with other data")
 	// ErrTooLarge is returned instead of an answer that would take more bytes than the caller allows.
 	ErrTooLarge = errors.New("the answer is too large")
+	// ErrUnrecoverable is returned by users of a History for a position that the stream cannot be continued from.
+	ErrUnrecoverable = errors.New("unrecoverable position")
 )

@@ -36,9 +36,6 @@ const (
 )
 
 var (
-	// ErrUnrecoverable is returned for AttachOptions.RequireComplete when the stream cannot be continued from the
-	// subscriber's position.
-	ErrUnrecoverable = errors.New("the stream cannot be continued from that position")
 	// errUnstable is returned for a stream that changes faster than it can be read.
 	errUnstable = errors.New("the channel's stream changes too fast")
 	// errPanic is returned for a read that panicked. The log says more.
@@ -52,7 +49,7 @@ var (
 // neither missing nor delivered twice. AttachPositioned calls first with the channel's lock and before anything else
 // can be delivered. first must not block.
 //
-// It returns broker.ErrUnavailable when the stream cannot be read or changes too fast, ErrUnrecoverable for
+// It returns broker.ErrUnavailable when the stream cannot be read or changes too fast, broker.ErrUnrecoverable for
 // AttachOptions.RequireComplete, and an error when the subscription was released meanwhile. After an error nothing is
 // delivered, and the caller still has to release the subscription.
 func (s *Subscription) AttachPositioned(
@@ -98,7 +95,7 @@ func (c *channelState) endRecovery() {
 }
 
 // attachAt attaches the subscriber behind what was read of the stream and what was delivered since, if they fit. It
-// returns ErrUnrecoverable for AttachOptions.RequireComplete.
+// returns broker.ErrUnrecoverable for AttachOptions.RequireComplete.
 func (s *Subscription) attachAt(
 	r streamRead, m Subscriber, o AttachOptions, since *broker.Position, first func(AttachResult),
 ) (found comparison, attached bool, err error) {
@@ -114,7 +111,7 @@ func (s *Subscription) attachAt(
 		result.Publications, result.Recovered = c.hub.recovered(*since, at, r.stream.Publications, missed)
 	}
 	if o.RequireComplete && since != nil && !result.Recovered {
-		return found, false, ErrUnrecoverable
+		return found, false, broker.ErrUnrecoverable
 	}
 	return found, s.attach(m, o, at, func() { first(result) }), nil
 }

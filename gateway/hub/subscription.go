@@ -37,7 +37,7 @@ type AttachOptions struct {
 	JoinLeave bool
 	// InPresence says that the subscriber is a member of the channel's presence, which this gateway has to renew.
 	InPresence bool
-	// RequireComplete makes AttachPositioned return ErrUnrecoverable when it cannot recover all that was published
+	// RequireComplete makes AttachPositioned return broker.ErrUnrecoverable when it cannot recover all that was published
 	// after the subscriber's position.
 	RequireComplete bool
 }

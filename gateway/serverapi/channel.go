@@ -104,7 +104,7 @@ func (a *API) history(ctx context.Context, r *historyRequest) (any, error) {
 		return nil, err
 	}
 	if q.Since != nil && q.Since.Epoch != stream.Top.Epoch {
-		return nil, fmt.Errorf("%w: since.epoch is not the stream's any more; read from the beginning", ErrUnrecoverable)
+		return nil, fmt.Errorf("%w: since.epoch is not the stream's any more; read from the beginning", broker.ErrUnrecoverable)
 	}
 	result := historyResult{Publications: make([]publication, len(stream.Publications)), Offset: stream.Top.Offset, Epoch: stream.Top.Epoch}
 	for i, p := range stream.Publications {

@@ -95,7 +95,7 @@ func (a *API) explain(method string, err error) *fault {
 		return wrong("idempotency_key", "was used with other data in this channel; use a new one for each message")
 	case errors.Is(err, ErrNotAvailable):
 		return said(codeNotAvailable, err.Error())
-	case errors.Is(err, ErrUnrecoverable):
+	case errors.Is(err, broker.ErrUnrecoverable):
 		return said(codeUnrecoverable, err.Error())
 	case errors.Is(err, ErrUnknownConnection):
 		return said(codeNotFound, ErrUnknownConnection.Error())

@@ -40,7 +40,7 @@ func TestBackendErrors(t *testing.T) {
 		"caller left":   {context.Canceled, 100, "not done", true, false},
 		"key used":      {broker.ErrIdempotencyConflict, 107, "idempotency_key: was used with other data", false, false},
 		"not available": {fmt.Errorf("%w: no presence here", serverapi.ErrNotAvailable), 108, "not available: no presence here", false, false},
-		"unrecoverable": {fmt.Errorf("%w: gone", serverapi.ErrUnrecoverable), 112, "unrecoverable position: gone", false, false},
+		"unrecoverable": {fmt.Errorf("%w: gone", broker.ErrUnrecoverable), 112, "unrecoverable position: gone", false, false},
 		"anything else": {errors.New("redis 192.0.2.7 said WRONGTYPE"), 100, "internal error; the gateway's log says more", false, true},
 	} {
 		s := serve(t)

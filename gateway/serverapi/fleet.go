@@ -37,7 +37,7 @@ type Fleet interface {
 	Connection(ctx context.Context, id string) (*Connection, error)
 }
 
-// What a Backend may return. The caller is told what wraps ErrNotAvailable or ErrUnrecoverable, so
+// What a Backend may return. The caller is told what wraps ErrNotAvailable or broker.ErrUnrecoverable, so
 // that must not hold a secret.
 var (
 	// ErrNotAvailable is something that the channel's rule does not have, like history, or that
@@ -45,8 +45,6 @@ var (
 	ErrNotAvailable = errors.New("not available")
 	// ErrUnknownConnection is a Target.Client that is not connected, or not that user's.
 	ErrUnknownConnection = errors.New("no such connection")
-	// ErrUnrecoverable is a position that the channel's stream cannot be continued from.
-	ErrUnrecoverable = errors.New("unrecoverable position")
 )
 
 // Target is which connections are meant: all of a user, or the one of a client's id. With both it is

@@ -192,7 +192,7 @@ func TestCoalescerKeepsDifferentReadsApart(t *testing.T) {
 			for _, q := range queries {
 				answers = append(answers, inBackground(func() (int, error) {
 					_, err := s.History(t.Context(), name, q)
-					if errors.Is(err, session.ErrUnrecoverable) {
+					if errors.Is(err, broker.ErrUnrecoverable) {
 						err = nil
 					}
 					return 0, err

@@ -26,8 +26,6 @@ var (
 	ErrNoBackend = errors.New("not available on this gateway")
 	// ErrInfoTooLarge is returned when a hook answers with an info of more than auth.MaxInfo bytes.
 	ErrInfoTooLarge = errors.New("the backend's info is too large")
-	// ErrUnrecoverable is returned for a position that the channel's stream cannot be continued from.
-	ErrUnrecoverable = errors.New("the stream has no such position")
 	// ErrLimit is returned when a client asks for more than it may get at once.
 	ErrLimit = errors.New("limit exceeded")
 	// ErrTooManyMembers is the ErrLimit of a channel whose presence exceeds Options.MaxHistoryBytes.

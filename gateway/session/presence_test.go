@@ -179,7 +179,7 @@ func TestSubscribePublishesNoJoinWhenItFails(t *testing.T) {
 		want    error
 	}{
 		"from a position that is no more": {func(*harness, *session.Session) {},
-			session.SubscribeRequest{Since: elsewhere, RequireComplete: true}, session.ErrUnrecoverable},
+			session.SubscribeRequest{Since: elsewhere, RequireComplete: true}, broker.ErrUnrecoverable},
 		"its stream cannot be read": {during(func(*session.Session) error { return down }),
 			session.SubscribeRequest{}, down},
 		"unsubscribed meanwhile": {

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
@@ -30,7 +29,7 @@ type SubscribeRequest struct {
 	Positioned bool
 	// JoinLeave asks for the channel's joins and leaves.
 	JoinLeave bool
-	// RequireComplete asks for ErrUnrecoverable instead of a subscription with a gap after Since.
+	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since.
 	RequireComplete bool
 	// NoNotify says that the protocol cannot tell the client about a gap, so that the subscription goes on after one.
 	NoNotify bool
@@ -66,7 +65,7 @@ type SubscribeResult struct {
 //
 // Besides the errors of authorisation (ErrNotAllowed, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable,
 // ErrInfoTooLarge, hooks.ErrDown, *hooks.Error and *hooks.Disconnect) it returns ErrChannelName, ErrSubscribed,
-// ErrTooManyChannels, ErrUnrecoverable, ErrSubscriptionEnded, or an error that wraps broker.ErrUnavailable.
+// ErrTooManyChannels, broker.ErrUnrecoverable, ErrSubscriptionEnded, or an error that wraps broker.ErrUnavailable.
 func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest, begun func(SubscribeResult)) error {
 	hubSub, data, err := s.reserve(ctx, &r)
 	if err != nil {
@@ -269,7 +268,7 @@ func (s *Session) attach(
 ) error {
 	rule := result.Rule
 	if r.RequireComplete && r.Since != nil && !rule.Recovery {
-		return ErrUnrecoverable
+		return broker.ErrUnrecoverable
 	}
 	o := hub.AttachOptions{
 		Positioned:      !r.NoNotify && (rule.Recovery || r.Positioned && rule.History.Size > 0),
@@ -286,14 +285,10 @@ func (s *Session) attach(
 	if !rule.Recovery {
 		since = nil
 	}
-	err := hubSub.AttachPositioned(ctx, r.Subscriber, o, since, func(attached hub.AttachResult) {
+	return hubSub.AttachPositioned(ctx, r.Subscriber, o, since, func(attached hub.AttachResult) {
 		result.AttachResult = attached
 		begun(result)
 	})
-	if errors.Is(err, hub.ErrUnrecoverable) {
-		return ErrUnrecoverable
-	}
-	return err
 }
 
 // Renew takes a new token for a subscription, whose claims hold from then on, and returns when the subscription

@@ -151,12 +151,12 @@ func TestSubscribeRequireComplete(t *testing.T) {
 			func(top broker.Position) *broker.Position { return &broker.Position{Epoch: top.Epoch} }, nil},
 		"nothing was had": {"kept:a", func(broker.Position) *broker.Position { return nil }, nil},
 		"another epoch": {"kept:a", func(broker.Position) *broker.Position { return &broker.Position{Epoch: "x"} },
-			session.ErrUnrecoverable},
+			broker.ErrUnrecoverable},
 		"beyond the end": {"kept:a",
 			func(top broker.Position) *broker.Position { return &broker.Position{Offset: 9, Epoch: top.Epoch} },
-			session.ErrUnrecoverable},
+			broker.ErrUnrecoverable},
 		"without recovery": {"history:a", func(top broker.Position) *broker.Position { return &top },
-			session.ErrUnrecoverable},
+			broker.ErrUnrecoverable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)

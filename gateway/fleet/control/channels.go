@@ -26,14 +26,14 @@ func (d *Dispatcher) Publish(
 }
 
 // History implements serverapi.Fleet. It returns serverapi.ErrNotAvailable for a channel without history,
-// serverapi.ErrUnrecoverable when q.Since is of another epoch, and the broker's error.
+// broker.ErrUnrecoverable when q.Since is of another epoch, and the broker's error.
 func (d *Dispatcher) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
 	if err := d.requireHistory(name); err != nil {
 		return broker.Stream{}, err
 	}
 	stream, err := d.options.Broker.History(ctx, name, q)
 	if err == nil && q.Since != nil && q.Since.Epoch != stream.Top.Epoch {
-		return broker.Stream{}, serverapi.ErrUnrecoverable
+		return broker.Stream{}, broker.ErrUnrecoverable
 	}
 	return stream, err
 }

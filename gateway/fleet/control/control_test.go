@@ -338,7 +338,7 @@ func TestDispatcherUsesChannelRules(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, stream.Publications, 1)
 		_, err = g[1].History(t.Context(), "kept:a", broker.HistoryQuery{Limit: 10, Since: &broker.Position{Epoch: "x"}})
-		require.ErrorIs(t, err, serverapi.ErrUnrecoverable)
+		require.ErrorIs(t, err, broker.ErrUnrecoverable)
 		_, err = g[1].History(t.Context(), "open", broker.HistoryQuery{Limit: 10})
 		require.ErrorIs(t, err, serverapi.ErrNotAvailable)
 		require.ErrorIs(t, g[1].RemoveHistory(t.Context(), "open"), serverapi.ErrNotAvailable)

@@ -49,7 +49,7 @@ func replyError(err error) *cf.Error {
 		{session.ErrNotAllowed, codePermissionDenied},
 		{session.ErrNotAvailable, codeNotAvailable},
 		{session.ErrNoBackend, codeNotAvailable},
-		{session.ErrUnrecoverable, codeUnrecoverable},
+		{broker.ErrUnrecoverable, codeUnrecoverable},
 		{session.ErrUnauthorized, codeUnauthorized},
 		{session.ErrExpiredToken, codeTokenExpired},
 		{broker.ErrIdempotencyConflict, codeBadRequest},
