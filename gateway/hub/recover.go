@@ -38,8 +38,6 @@ const (
 var (
 	// errUnstable is returned for a stream that changes faster than it can be read.
 	errUnstable = errors.New("the channel's stream changes too fast")
-	// errPanic is returned for a read that panicked. The log says more.
-	errPanic = errors.New("a bug in the gateway")
 	// errReleased is returned when a subscription was released while it was being attached.
 	errReleased = errors.New("the subscription was released")
 )
@@ -169,10 +167,10 @@ func (c *channelState) sharedRead(ctx context.Context, since *broker.Position) (
 }
 
 // read reads the stream once. A panic must not end the gateway, and no caller can recover it, because the read has its
-// own goroutine: it becomes errPanic.
+// own goroutine: it becomes recovery.ErrPanic.
 func (c *channelState) read(ctx context.Context, q broker.HistoryQuery) (r streamRead, err error) {
 	channel := slog.String("channel", c.name)
-	defer recovery.ToError(&err, errPanic, c.hub.options.Logger, "read of a channel's stream panicked", channel)
+	defer recovery.ToError(&err, c.hub.options.Logger, "read of a channel's stream panicked", channel)
 	r.before = c.snapshot()
 	r.stream, err = c.history(ctx, q)
 	return r, err

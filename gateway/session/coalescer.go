@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -33,9 +32,6 @@ func NewCoalescer(logger *slog.Logger) *Coalescer {
 	return &Coalescer{logger: logger, latest: map[string]chan struct{}{}}
 }
 
-// errBug is returned for a read that panicked; the log has the details.
-var errBug = errors.New("a read failed")
-
 // coalesce calls read for all callers that ask for the same key, and returns its result, which they must not change.
 // The read has a timeout of its own and outlives the caller that started it. coalesce returns an error that wraps
 // broker.ErrUnavailable when ctx ends first. A nil Coalescer reads for this caller alone.
@@ -65,10 +61,10 @@ func coalesce[T any](
 	}
 }
 
-// readRecovered turns a panic of read into errBug: read runs in a goroutine of its own, where a panic would end the
-// gateway.
+// readRecovered turns a panic of read into recovery.ErrPanic: read runs in a goroutine of its own, where a panic would
+// end the gateway.
 func readRecovered[T any](logger *slog.Logger, read func() (T, error)) (result T, err error) {
-	defer recovery.ToError(&err, errBug, logger, "a client's read failed")
+	defer recovery.ToError(&err, logger, "a client's read failed")
 	return read()
 }
 

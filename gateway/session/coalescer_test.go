@@ -15,6 +15,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // reader returns a session that may read every channel.
@@ -165,7 +166,7 @@ func TestCoalescerReadsThatFail(t *testing.T) {
 
 		r.broker.on(call, func(context.Context) error { panic("5ecre7") })
 		_, err = ask(r.t.Context())
-		require.ErrorContains(r.t, err, "a read failed")
+		require.ErrorIs(r.t, err, recovery.ErrPanic)
 		require.Contains(r.t, r.log.String(), "panic.type=string")
 		require.NotContains(r.t, r.log.String(), "5ecre7")
 

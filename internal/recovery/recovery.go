@@ -3,11 +3,15 @@
 package recovery
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
 )
+
+// ErrPanic is returned in the place of a panic that was recovered. The log says more.
+var ErrPanic = errors.New("a bug in the gateway")
 
 // Attr returns what the log may have of a recovered panic: the type of its value and the stack. Errors of the runtime
 // consist of indexes, lengths and types, so that their text is included. Call Attr where the panic is recovered.
@@ -20,11 +24,12 @@ func Attr(value any) slog.Attr {
 	return slog.Group("panic", append(attrs, slog.String("stack", string(debug.Stack())))...)
 }
 
-// ToError recovers a panic of the deferring function, logs it as message with attrs, and sets *err to bug. Without a panic
-// it does nothing. Defer it where a bug that one client meets must not end the gateway, and a caller waits for an answer.
-func ToError(err *error, bug error, log *slog.Logger, message string, attrs ...any) {
+// ToError recovers a panic of the deferring function, logs it as message with attrs, and sets *err to ErrPanic. Without a
+// panic it does nothing. Defer it where a bug that one client meets must not end the gateway, and a caller waits for an
+// answer.
+func ToError(err *error, log *slog.Logger, message string, attrs ...any) {
 	if p := recover(); p != nil {
 		log.Error(message, append(attrs, Attr(p))...)
-		*err = bug
+		*err = ErrPanic
 	}
 }

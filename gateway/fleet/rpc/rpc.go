@@ -27,9 +27,6 @@ const timeout = 2 * time.Second
 // their callers run into the timeout.
 const maxConcurrent = 256
 
-// errBug is the error that the caller of a handler that panicked gets. The log of the called gateway says more.
-var errBug = errors.New("the gateway met a bug")
-
 // Sender sends messages to other gateways. Package broker implements it.
 type Sender interface {
 	// Send sends message to the gateway with the ID. reached is false when no such gateway receives messages. It returns
@@ -262,10 +259,10 @@ func (p *Peer) handle(m message) {
 	}
 }
 
-// execute calls the method's handler and encodes its result. It returns the handler's error, errBug when the handler
-// panics, and an error for an unknown method.
+// execute calls the method's handler and encodes its result. It returns the handler's error, recovery.ErrPanic when
+// the handler panics, and an error for an unknown method.
 func (p *Peer) execute(ctx context.Context, m message) (encoded json.RawMessage, err error) {
-	defer recovery.ToError(&err, errBug, p.options.Logger, "a request of another gateway failed",
+	defer recovery.ToError(&err, p.options.Logger, "a request of another gateway failed",
 		slog.String("method", m.Method))
 	h := p.options.Handlers[m.Method]
 	if h == nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // fakeConn is a connection without a network.
@@ -181,7 +182,7 @@ func TestRefusals(t *testing.T) {
 		{session.ErrInfoTooLarge, 503, "hook", true},
 		{fmt.Errorf("%w: secret", broker.ErrUnavailable), 503, "broker", true},
 		{errors.New("secret"), 503, "broker", true},
-		{errBug, 500, "internal", false},
+		{recovery.ErrPanic, 500, "internal", false},
 		{bad("what"), 400, "bad_request", false},
 	} {
 		got := refusal(c.err)

@@ -25,6 +25,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/internal/ratelog"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // Name of the protocol in metrics and logs.
@@ -168,7 +169,7 @@ func refusal(err error) *transport.Refusal {
 		return &transport.Refusal{Status: http.StatusUnauthorized, Reason: "token", Message: "send a token: in the Authorization header, or as the parameter token"}
 	case errors.Is(err, session.ErrNotAllowed):
 		return &transport.Refusal{Status: http.StatusForbidden, Reason: "permission", Message: "subscribing to one of the channels is not allowed with this token, or without one"}
-	case errors.Is(err, errBug):
+	case errors.Is(err, recovery.ErrPanic):
 		return &transport.Refusal{Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error"}
 	case errors.Is(err, hooks.ErrDown), errors.Is(err, auth.ErrUnavailable), errors.Is(err, session.ErrInfoTooLarge):
 		return &transport.Refusal{Status: http.StatusServiceUnavailable, Reason: "hook", Message: "the gateway cannot find out who you are; try again", RetryAfter: retryBroker}

@@ -3,7 +3,6 @@ package plain
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -17,9 +16,6 @@ import (
 
 // sideBySide is about how many channels of one handshake the backend is asked at the same time.
 const sideBySide = 8
-
-// errBug is a subscription that met a bug; the log says more.
-var errBug = errors.New("a bug in the gateway")
 
 // reserve makes the gateway receive the channels that the handshake names. Those that are given are the
 // server's wish, the others the client's. The error is that of the first channel that has one.
@@ -69,6 +65,6 @@ func (c *client) reserveTogether(ctx context.Context, wishes []session.Subscribe
 
 // reserveOne keeps a bug met by one channel from ending the gateway: it has a goroutine of its own.
 func (c *client) reserveOne(ctx context.Context, w session.SubscribeRequest) (err error) {
-	defer recovery.ToError(&err, errBug, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
+	defer recovery.ToError(&err, c.plain.options.Logger, "handshake failed", slog.String("protocol", Name))
 	return c.session.Reserve(ctx, w)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -244,7 +245,7 @@ func TestABugInAHandshake(t *testing.T) {
 				require.Panics(t, func() { _ = reserve() })
 				return
 			}
-			require.ErrorIs(t, reserve(), errBug)
+			require.ErrorIs(t, reserve(), recovery.ErrPanic)
 			require.Contains(t, log.String(), "panic.type=string")
 			require.NotContains(t, log.String(), "5ecre7")
 			client.session.Close()
