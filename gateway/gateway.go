@@ -18,6 +18,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/drain"
 	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/metrics"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
 )
 
 const (
@@ -43,6 +44,8 @@ type Options struct {
 	WriteStallTimeout time.Duration
 	// OccupancyTTL is how long the channels of a crashed gateway count as occupied. 0 means the default.
 	OccupancyTTL time.Duration
+	// Protocols makes client protocols that the gateway speaks besides its own.
+	Protocols []protocol.Factory
 }
 
 // base is what every part is made with.

@@ -12,9 +12,6 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/admin"
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/certwatcher"
-	"github.com/wsfleet/wsfleet/gateway/protocol"
-	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
-	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -98,52 +95,10 @@ func (g *Gateway) publicListener(public net.Listener, endpoints map[string]*tran
 	return l, nil
 }
 
-// endpoints returns where clients connect, by path, one for each protocol.
-func (g *Gateway) endpoints() map[string]*transport.Endpoint {
-	o := g.protocolOptions()
-	endpoints := map[string]*transport.Endpoint{}
-	for _, p := range []protocol.Protocol{
-		plain.New(o),
-		centrifuge.New(centrifuge.Options{
-			Options:        o,
-			ConnectTimeout: g.cfg.ConnectTimeout,
-			CommandFailed:  g.metrics.CommandFailed,
-		}),
-	} {
-		endpoints[p.Path()] = new(p.Endpoint())
-	}
-	return endpoints
-}
-
-func (g *Gateway) protocolOptions() protocol.Options {
-	return protocol.Options{
-		Session: session.Options{
-			Hub:             g.hub,
-			Broker:          g.broker,
-			Presence:        g.presence,
-			Anonymous:       g.cfg.Anonymous,
-			Tokens:          g.tokens,
-			Hooks:           g.hooks,
-			MaxChannels:     g.cfg.MaxChannelsPerConnection,
-			MaxHistoryBytes: g.cfg.MaxQueuedBytes,
-			Coalescer:       session.NewCoalescer(g.log),
-			Timeout:         brokerTimeout,
-			Published:       g.metrics.Published,
-		},
-		PingInterval: g.cfg.PingInterval,
-		PongTimeout:  g.cfg.PongTimeout,
-		Node:         g.cfg.NodeName,
-		Version:      g.options.Version,
-		Logger:       g.log,
-		Joined:       g.joined,
-		Left:         g.left,
-	}
-}
-
 func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.Handler {
 	mux := http.NewServeMux()
-	for path, e := range endpoints {
-		mux.Handle(path, g.server.Endpoint(*e))
+	for pattern, e := range endpoints {
+		mux.Handle(pattern, g.server.Endpoint(*e))
 	}
 	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
 		Keys:            auth.NewAPIKeys(g.cfg.APIKey, g.cfg.APIPreviousKey),

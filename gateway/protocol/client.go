@@ -8,32 +8,37 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// Client is a connected client, as the server API sees it. What a protocol cannot say to its clients
-// it does without a word, or reports as not done.
+// Client is a connected client as the server API and reports see it. What a protocol cannot tell its clients it does
+// without telling them, or reports as not done. Base implements most of it.
 type Client interface {
+	// Conn returns the client's connection.
 	Conn() transport.Conn
+	// User returns the client's user, which is empty for a client without one.
 	User() string
-	// Protocol is what the server API and webhooks call it.
+	// Protocol returns the name that the server API and webhooks use for the client's protocol.
 	Protocol() string
+	// Channels returns the names of the client's channels, sorted.
 	Channels() []string
-	// Subscribe lets the client have a channel whatever the channel's rule says.
+	// Subscribe subscribes the client to a channel whatever the channel's rule says. Its errors are those of
+	// session.Session.Subscribe.
 	Subscribe(ctx context.Context, s Subscription) error
-	// Unsubscribe reports whether there was such a subscription.
+	// Unsubscribe ends a subscription, and reports whether there was one.
 	Unsubscribe(channel string) bool
-	// Message reports whether the message was queued for the client.
+	// Message sends data that belongs to no channel, and reports whether it was queued for the client.
 	Message(data []byte, binary bool) bool
+	// Disconnect closes the connection with a close code and a reason.
 	Disconnect(code int, reason string)
-	// Refresh sets when the connection expires; zero is never, expired is now.
+	// Refresh sets when the connection expires; zero means never, and expired means now.
 	Refresh(expireAt time.Time, expired bool)
 }
 
-// Subscription is one that the server makes.
+// Subscription is a subscription that the server makes for a client.
 type Subscription struct {
 	Channel string
-	// Info is JSON that others see in presence, or empty.
+	// Info is JSON that others see about the client in presence, or empty.
 	Info []byte
-	// ExpireAt is when it ends; zero is never.
+	// ExpireAt ends the subscription; zero means never.
 	ExpireAt time.Time
-	// Since makes the client get what came after a position first.
+	// Since makes the client get what came after a position first; nil means from now on.
 	Since *broker.Position
 }

@@ -1,34 +1,64 @@
-// Package protocol says what a client protocol is to the gateway: a path, and an endpoint whose
-// handlers translate between frames and a session. Each protocol is a package of its own.
+// Package protocol defines what a client protocol is to the gateway, and holds the parts that all protocols share. The
+// gateway's table of protocols (gateway/protocols.go) uses it. Each protocol is a package of its own: plain,
+// centrifuge.
+//
+// A protocol consists of a Protocol, which says where its clients connect, and a handler for each connection, which
+// embeds Base, implements transport.Handler, hub.Subscriber and Client, and translates between the protocol's frames
+// and its session. docs/protocols.md has the recipe for a new one; test/echo is the smallest example.
 package protocol
 
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
 // Protocol is one way for clients to speak to the gateway.
 type Protocol interface {
-	Path() string
+	// Patterns returns the paths where clients connect, as patterns of net/http's ServeMux without method and host:
+	// "/ws", or with variables "/app/{key}". The endpoint's Accept reads a variable with Request.PathValue.
+	Patterns() []string
+	// Endpoint returns what accepts the handshakes on these paths.
 	Endpoint() transport.Endpoint
 }
 
+// Factory makes a protocol for a gateway.
+type Factory func(Options) Protocol
+
 // Options are what every protocol is made of.
 type Options struct {
+	// Session holds what the sessions of all clients share.
 	Session session.Options
-	// PingInterval and PongTimeout are the heartbeat's.
+	// PingInterval is the time between two pings, PongTimeout the time that a client has to answer one.
 	PingInterval time.Duration
 	PongTimeout  time.Duration
-	// Node and Version are told to clients that ask.
+	// Node and Version are told to clients that ask for them.
 	Node    string
 	Version string
 	Logger  *slog.Logger
-	// Joined takes a client in that said who it is, before it is told so; an error refuses it. Left is
-	// called once for every client that joined.
+	// Joined registers a client that is identified, before the client is told so; an error refuses the client. Base.Join
+	// calls it.
 	Joined func(ctx context.Context, c Client) error
-	Left   func(c Client, why transport.Close)
+	// Left is called once for every client that joined. Base.Leave calls it.
+	Left func(c Client, why transport.Close)
+}
+
+// IdentifyHandshake finds out a client's identity by the token in its handshake, for protocols whose clients say
+// nothing else about themselves. name is the protocol's and channels those that the client asks for. It returns a
+// *transport.Refusal for a malformed token and otherwise the errors of session.Options.Identify; RefusalFor turns both
+// into an answer.
+func (o *Options) IdentifyHandshake(r *http.Request, name string, channels []string) (session.Identity, error) {
+	token, _, err := auth.BearerToken(r)
+	if err != nil {
+		return session.Identity{}, BadRequest(err.Error())
+	}
+	return o.Session.Identify(r.Context(), session.ConnectRequest{
+		Client: hooks.Client{Protocol: name}, Token: token, Channels: channels, Header: r.Header,
+	})
 }

@@ -8,112 +8,114 @@ import (
 
 	cf "github.com/centrifugal/protocol"
 
-	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
-	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// client is one connection's handler. There are many: a flag in a place of its own takes eight bytes.
+// client is the handler of one connection.
 type client struct {
+	protocol.Base
 	centrifuge *Centrifuge
 	encoding   *encoding
-	session    session.Session
-	conn       transport.Conn
-	connected  bool
+	// handshake is nil after the client connected, and when the handshake said nothing of use.
+	handshake *handshakeInfo
+	// batch gathers the replies to the commands of one frame; nil between frames. batchBytes is their size.
+	batch      cf.DataEncoder
+	batchBytes int
 	// failures counts commands that were answered with an error.
-	failures uint32
-	// hello is there until the client is connected, when the handshake said something of use.
-	hello *hello
-	// replies gathers the answers to the commands of one frame; nil between frames. gathered are their
-	// bytes.
-	replies  cf.DataEncoder
-	gathered int
-	// early is there while the answer to connect is made.
-	early atomic.Pointer[early]
+	failures int
+	// preConnect holds frames back until the connect command is answered; nil before and after.
+	preConnect atomic.Pointer[preConnectBuffer]
 }
+
+// maxBatchBytes is the size of replies from which they are sent in another frame.
+const maxBatchBytes = 64 << 10
 
 // OnOpen implements transport.Handler.
 func (c *client) OnOpen(conn transport.Conn) {
-	c.conn = conn
+	c.Open(conn)
 	conn.CloseAfter(c.centrifuge.options.ConnectTimeout, disconnectStale())
 }
 
 // OnClose implements transport.Handler.
-func (c *client) OnClose(why transport.Close) {
-	c.session.Close()
-	if c.connected {
-		c.centrifuge.options.Left(c, why)
-	}
-}
+func (c *client) OnClose(why transport.Close) { c.Leave(c, why) }
 
-// OnMessage implements transport.Handler: a frame is one or more commands.
+// OnMessage implements transport.Handler. A frame holds one or more commands.
 func (c *client) OnMessage(ctx context.Context, _ transport.Kind, data []byte) {
 	first := true
 	err := c.encoding.commands(data, func(cmd *cf.Command) error {
-		// The first was counted with the frame. SDKs that come back subscribe to all channels in one
-		// frame, and these have a limit of their own.
-		free := !first && cmd.Subscribe != nil
-		if !first && !free && !c.conn.AllowMessage() {
-			return errTooMany
-		}
+		isFirst := first
 		first = false
-		failures := c.failures
-		err := c.do(ctx, cmd)
-		if free && err == nil && c.failures > failures && !c.conn.AllowMessage() {
-			// A subscription that failed takes no place, which would bound them.
-			return errTooMany
-		}
-		return err
+		return c.doLimited(ctx, cmd, isFirst)
 	})
 	if err != nil {
-		c.centrifuge.options.Logger.Debug("client disconnected", slog.String("connection", c.conn.ID()), slog.Any("error", err))
+		c.centrifuge.options.Logger.Debug("client disconnected",
+			slog.String("connection", c.Conn().ID()), slog.Any("error", err))
 		c.flush()
-		c.hangUp(err)
+		c.closeWithError(err)
 		return
 	}
 	c.flush()
 }
 
-// farewell is an error with the close that it means.
-type farewell struct {
-	transport.Close
-	why error
+// doLimited carries out a command and counts it against the message rate. The first one of a frame was counted with the
+// frame. Subscriptions are free, because an SDK that reconnects makes all of them in one frame, and have a limit of
+// their own.
+func (c *client) doLimited(ctx context.Context, cmd *cf.Command, first bool) error {
+	free := !first && cmd.Subscribe != nil
+	if !first && !free && !c.Conn().AllowMessage() {
+		return errRateLimited
+	}
+	failures := c.failures
+	err := c.do(ctx, cmd)
+	if free && err == nil && c.failures > failures && !c.Conn().AllowMessage() {
+		// A subscription that failed takes no slot, so that the limit on slots does not bound them.
+		return errRateLimited
+	}
+	return err
 }
 
-func (f *farewell) Error() string { return f.why.Error() }
-func (f *farewell) Unwrap() error { return f.why }
+// closeError is an error that closes the connection in a certain way.
+type closeError struct {
+	transport.Close
+	cause error
+}
 
-func (c *client) hangUp(err error) {
-	own, isOwn := errors.AsType[*farewell](err)
+func (e *closeError) Error() string { return e.cause.Error() }
+func (e *closeError) Unwrap() error { return e.cause }
+
+// closeWithError closes the connection with the close code for an error.
+func (c *client) closeWithError(err error) {
+	own, isOwn := errors.AsType[*closeError](err)
 	backend, isBackend := errors.AsType[*hooks.Disconnect](err)
 	switch {
 	case errors.Is(err, errGone):
 	case isOwn:
-		c.conn.Close(own.Close)
+		c.Conn().Close(own.Close)
 	case isBackend:
-		c.conn.Close(transport.Close{Code: int(backend.Code), Reason: backend.Reason})
-	case errors.Is(err, errTooMany):
-		c.conn.CloseRateLimited()
+		c.Disconnect(int(backend.Code), backend.Reason)
+	case errors.Is(err, errRateLimited):
+		c.Conn().CloseRateLimited()
 	case errors.Is(err, errEncode):
-		c.conn.Close(disconnectServerError())
+		c.Conn().Close(disconnectServerError())
 	default:
-		c.conn.Close(disconnectBadRequest())
+		c.Conn().Close(disconnectBadRequest())
 	}
 }
 
-// do carries out one command. An error disconnects.
+// do carries out one command. Its error closes the connection.
 func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 	switch {
 	case ctx.Err() != nil:
 		return errGone
 	case cmd.Connect != nil:
-		if c.connected || cmd.Id == 0 {
+		if c.HasJoined() || cmd.Id == 0 {
 			return errOrder
 		}
 		return c.connect(ctx, cmd.Id, cmd.Connect)
-	case !c.connected:
+	case !c.HasJoined():
 		return errOrder
 	case cmd.Send != nil:
 		return c.send(ctx, cmd.Send)
@@ -123,7 +125,7 @@ func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 		return c.subscribe(ctx, cmd.Id, cmd.Subscribe)
 	}
 	if cmd.History != nil || cmd.Presence != nil {
-		if err := c.room(ctx); err != nil {
+		if err := c.waitWritable(ctx); err != nil {
 			return err
 		}
 	}
@@ -137,7 +139,8 @@ func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 	return c.reply(reply)
 }
 
-// call carries out a command whose reply is made when it is done.
+// call carries out a command and sets its result in reply. disconnects tells which of its errors close the connection;
+// the others are answered.
 func (c *client) call(ctx context.Context, cmd *cf.Command, reply *cf.Reply) (err error) {
 	switch {
 	case cmd.Unsubscribe != nil:
@@ -164,9 +167,9 @@ func (c *client) call(ctx context.Context, cmd *cf.Command, reply *cf.Reply) (er
 	return err
 }
 
-// disconnects tells an error that ends the connection from one that is answered.
+// disconnects reports whether an error closes the connection; the others are answered.
 func disconnects(err error) bool {
-	if _, ok := errors.AsType[*farewell](err); ok {
+	if _, ok := errors.AsType[*closeError](err); ok {
 		return true
 	}
 	if _, ok := errors.AsType[*hooks.Disconnect](err); ok {
@@ -180,71 +183,72 @@ func disconnects(err error) bool {
 	return false
 }
 
-// pong is the answer to a ping: a command without anything.
+// pong handles a command without an ID, which must be empty: it is the answer to a ping.
 func (c *client) pong(cmd *cf.Command) error {
-	empty := cmd.Subscribe == nil && cmd.Unsubscribe == nil && cmd.Publish == nil && cmd.Presence == nil && cmd.PresenceStats == nil &&
-		cmd.History == nil && cmd.Ping == nil && cmd.Rpc == nil && cmd.Refresh == nil && cmd.SubRefresh == nil
+	empty := cmd.Subscribe == nil && cmd.Unsubscribe == nil && cmd.Publish == nil && cmd.Presence == nil &&
+		cmd.PresenceStats == nil && cmd.History == nil && cmd.Ping == nil && cmd.Rpc == nil &&
+		cmd.Refresh == nil && cmd.SubRefresh == nil
 	if !empty {
 		return errNoID
 	}
-	if !c.conn.Pong() {
+	if !c.Conn().Pong() {
 		return errStrayPong
 	}
 	return nil
 }
 
+// fail answers a command with an error.
 func (c *client) fail(id uint32, err error) error {
 	e := replyError(err)
 	c.failures++
 	c.centrifuge.options.CommandFailed(e.Code)
 	if e.Code == codeInternal {
-		c.centrifuge.options.Logger.Debug("command failed", slog.String("connection", c.conn.ID()), slog.Any("error", err))
+		c.centrifuge.options.Logger.Debug("command failed",
+			slog.String("connection", c.Conn().ID()), slog.Any("error", err))
 	}
 	return c.reply(&cf.Reply{Id: id, Error: e})
 }
 
-// room waits for the client to have read most of what it was told, before it is told more that may be large.
-func (c *client) room(ctx context.Context) error {
-	if !c.conn.WaitWritable(ctx) {
+// waitWritable waits until the client has read most of what it was sent, before an answer that may be large. It returns
+// errGone when the connection ends.
+func (c *client) waitWritable(ctx context.Context) error {
+	if !c.Conn().WaitWritable(ctx) {
 		return errGone
 	}
 	return nil
 }
 
-// reply adds an answer to those of this frame.
+// reply adds a reply to the batch.
 func (c *client) reply(r *cf.Reply) error {
 	b, err := c.encoding.reply(r)
 	if err != nil {
 		return err
 	}
-	if c.replies == nil {
-		c.replies = c.encoding.batch()
+	if c.batch == nil {
+		c.batch = c.encoding.newBatch()
 	}
-	if err := c.replies.Encode(b); err != nil {
+	if err := c.batch.Encode(b); err != nil {
 		return errors.Join(errEncode, err)
 	}
-	if c.gathered += len(b); c.gathered > mostGathered {
-		c.queue()
+	if c.batchBytes += len(b); c.batchBytes > maxBatchBytes {
+		c.queueBatch()
 	}
 	return nil
 }
 
-// mostGathered is how many bytes of answers share a frame.
-const mostGathered = 64 << 10
-
-// flush sends the answers that were gathered as one frame.
+// flush sends the batch as one frame.
 func (c *client) flush() {
-	c.queue()
-	c.conn.Flush()
+	c.queueBatch()
+	c.Conn().Flush()
 }
 
-// queue makes the answers that were gathered one frame, which goes out with the next flush.
-func (c *client) queue() {
-	if c.replies == nil {
+// queueBatch queues the batch as one frame, which is sent by the next flush.
+func (c *client) queueBatch() {
+	if c.batch == nil {
 		return
 	}
-	c.conn.QueueReply(transport.NewFrame(c.encoding.kind, c.replies.FinishNoCopy()))
-	c.replies, c.gathered = nil, 0
+	c.Conn().QueueReply(transport.NewFrame(c.encoding.kind, c.batch.FinishNoCopy()))
+	c.batch, c.batchBytes = nil, 0
 }
 
 // Encoder implements hub.Subscriber.
@@ -252,29 +256,18 @@ func (c *client) Encoder() hub.Encoder { return c.encoding }
 
 // Send implements hub.Subscriber.
 func (c *client) Send(f transport.Frame) bool {
-	if e := c.early.Load(); e != nil {
-		switch e.keep(f) {
-		case kept:
+	if b := c.preConnect.Load(); b != nil {
+		switch b.add(f) {
+		case buffered:
 			return true
-		case full:
-			c.conn.Close(disconnectSlow())
+		case overflowed:
+			c.Conn().Close(disconnectSlow())
 			return false
-		case passed:
+		case released:
 		}
 	}
-	return c.conn.Send(f)
+	return c.Conn().Send(f)
 }
-
-// PresenceInfo implements presence.Member.
-func (c *client) PresenceInfo(channel string) (broker.ClientInfo, bool) {
-	return c.session.ClientInfo(channel)
-}
-
-// Channels are for reports.
-func (c *client) Channels() []string { return c.session.Channels() }
-
-// User is for reports.
-func (c *client) User() string { return c.session.User() }
 
 // Protocol implements protocol.Client.
 func (c *client) Protocol() string { return string(c.encoding.protocol) }

@@ -30,15 +30,15 @@ import (
 // fakeConn is a connection without a network.
 type fakeConn struct {
 	sent, flushed int
-	// spent counts calls of AllowMessage, of which limit are allowed unless it is 0. exceeded is what was sent
-	// before CloseRateLimited.
+	// spent counts calls of AllowMessage, of which limit are allowed unless it is 0. exceeded is the value of sent at
+	// CloseRateLimited.
 	spent, limit, exceeded int
 
 	closed []transport.Close
 	expiry time.Duration
 	stale  transport.Close
 
-	// waits counts calls of WaitWritable, which say no when the client is gone.
+	// waits counts calls of WaitWritable, which fails when gone is set.
 	waits int
 	gone  bool
 }
@@ -62,11 +62,15 @@ func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)            {}
 func (c *fakeConn) CloseAfter(d time.Duration, cl transport.Close) { c.expiry, c.stale = d, cl }
 func (c *fakeConn) Pong() bool                                     { return false }
 
-// handler returns a client's handler on a hub of its own.
-func handler() *client {
+// newHandler returns the handler of a client on a hub of its own.
+func newHandler() *client {
 	b := memory.New(memory.Options{})
 	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{
-		Pattern: "kept*", History: channel.History{Size: 10, TTL: channel.Duration(time.Minute)}, Recovery: true, Presence: true, JoinLeave: true,
+		Pattern:   "kept*",
+		History:   channel.History{Size: 10, TTL: channel.Duration(time.Minute)},
+		Recovery:  true,
+		Presence:  true,
+		JoinLeave: true,
 	}}})
 	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
@@ -81,29 +85,38 @@ func handler() *client {
 	keeper := presence.New(presence.Options{Broker: b, Hub: h, TTL: time.Minute, Logger: log})
 	o := Options{ConnectTimeout: 10 * time.Second, CommandFailed: func(uint32) {}, Options: protocol.Options{
 		Session: session.Options{
-			Hub: h, Broker: b, Presence: keeper, Hooks: none, Tokens: tokens, Anonymous: true, MaxChannels: 8, Timeout: time.Second, Published: func(time.Duration, error) {},
+			Hub:         h,
+			Broker:      b,
+			Presence:    keeper,
+			Hooks:       none,
+			Tokens:      tokens,
+			Anonymous:   true,
+			MaxChannels: 8,
+			Timeout:     time.Second,
+			Published:   func(time.Duration, error) {},
 		},
 		Logger: log,
 		Joined: func(context.Context, protocol.Client) error { return nil },
 		Left:   func(protocol.Client, transport.Close) {},
 	}}
 	p := New(o)
-	return &client{centrifuge: p, encoding: p.json, session: session.New(&o.Session)}
+	return p.newClient(p.json)
 }
 
-func TestSubscriptionsOfAFrameShareAWrite(t *testing.T) {
-	conn, c := &fakeConn{}, handler()
+func TestClientFlushesAFrameOfSubscriptionsOnce(t *testing.T) {
+	conn, c := &fakeConn{}, newHandler()
 	c.OnOpen(conn)
 	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 	conn.sent, conn.flushed = 0, 0
-	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":2,"subscribe":{"channel":"a"}}`+"\n"+`{"id":3,"subscribe":{"channel":"kept"}}`))
+	c.OnMessage(t.Context(), transport.Text,
+		[]byte(`{"id":2,"subscribe":{"channel":"a"}}`+"\n"+`{"id":3,"subscribe":{"channel":"kept"}}`))
 	require.Equal(t, 2, conn.sent)
 	require.Equal(t, 1, conn.flushed)
 	c.OnClose(transport.Close{})
 }
 
-func TestConnectionWithoutConnectGoesStale(t *testing.T) {
-	conn, c := &fakeConn{}, handler()
+func TestClientWithoutConnectGoesStale(t *testing.T) {
+	conn, c := &fakeConn{}, newHandler()
 	c.OnOpen(conn)
 	require.Equal(t, 10*time.Second, conn.expiry)
 	require.Equal(t, disconnectStale(), conn.stale)
@@ -112,10 +125,10 @@ func TestConnectionWithoutConnectGoesStale(t *testing.T) {
 	c.OnClose(transport.Close{})
 }
 
-// A frame may hold hundreds of commands, and each counts; but for the subscriptions with which SDKs
-// come back.
-func TestEveryCommandCounts(t *testing.T) {
-	const ping, subscribe, last = `{"id":2,"ping":{}}`, `{"id":3,"subscribe":{"channel":"a"}}`, `{"id":9,"subscribe":{"channel":"last"}}`
+// A frame may hold hundreds of commands. Each counts, except for the subscriptions with which SDKs reconnect.
+func TestClientCountsEveryCommand(t *testing.T) {
+	const ping, subscribe = `{"id":2,"ping":{}}`, `{"id":3,"subscribe":{"channel":"a"}}`
+	const last = `{"id":9,"subscribe":{"channel":"last"}}`
 	const other = `{"id":4,"subscribe":{"channel":"b"}}`
 	for name, c := range map[string]struct {
 		frame string
@@ -128,7 +141,7 @@ func TestEveryCommandCounts(t *testing.T) {
 		"failing":       {subscribe + "\n" + subscribe + "\n" + other + "\n" + subscribe, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, c2 := &fakeConn{}, handler()
+			conn, c2 := &fakeConn{}, newHandler()
 			c2.OnOpen(conn)
 			c2.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 			c2.OnMessage(t.Context(), transport.Text, []byte(c.frame))
@@ -137,7 +150,7 @@ func TestEveryCommandCounts(t *testing.T) {
 		})
 	}
 
-	conn, c := &fakeConn{limit: 1}, handler()
+	conn, c := &fakeConn{limit: 1}, newHandler()
 	c.OnOpen(conn)
 	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 	c.OnMessage(t.Context(), transport.Text, []byte(ping+"\n"+ping+"\n"+ping+"\n"+last))
@@ -147,18 +160,19 @@ func TestEveryCommandCounts(t *testing.T) {
 	c.OnClose(transport.Close{})
 }
 
-// FuzzFrames sends anything to a connected client's handler: it answers or disconnects, and no
-// channel stays behind.
+// FuzzFrames sends any frame to the handler of a connected client: it answers or disconnects, and leaves no channel
+// behind.
 func FuzzFrames(f *testing.F) {
-	for _, seed := range []string{
-		`{"id":2,"subscribe":{"channel":"a"}}`, `{"id":2,"publish":{"channel":"a","data":{"x":[1,null]}}}`, `{}`, "{}\n{}", "\n", `null`, `[]`,
-		`{"id":2,"ping":{}}` + "\n" + `{"id":3,"unsubscribe":{"channel":"a"}}`, `{"id":4294967296,"ping":{}}`, `{"id":2,"rpc":{"data":"\ud800"}}`,
+	for _, seed := range []string{`{"id":2,"subscribe":{"channel":"a"}}`,
+		`{"id":2,"publish":{"channel":"a","data":{"x":[1,null]}}}`, `{}`, "{}\n{}", "\n", `null`, `[]`,
+		`{"id":2,"ping":{}}` + "\n" + `{"id":3,"unsubscribe":{"channel":"a"}}`, `{"id":4294967296,"ping":{}}`,
+		`{"id":2,"rpc":{"data":"\ud800"}}`,
 		`{"id":2,"subscribe":{"channel":"a"}}` + "\n" + `{"id":3,"publish":{"channel":"a","data":"b"}}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		conn, c := &fakeConn{}, handler()
+		conn, c := &fakeConn{}, newHandler()
 		c.OnOpen(conn)
 		c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 		c.OnMessage(t.Context(), transport.Text, frame)
@@ -170,12 +184,16 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// FuzzProtobufFrames does the same to a client that speaks Protobuf.
+// FuzzProtobufFrames is FuzzFrames for a client that speaks Protobuf.
 func FuzzProtobufFrames(f *testing.F) {
-	for _, cmd := range []*cf.Command{
-		{}, {Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "kept", Recover: true, Epoch: "e", Offset: 5}}, {Id: 2, Publish: &cf.PublishRequest{Channel: "a", Data: []byte{0, 1}}},
-		{Id: 3, History: &cf.HistoryRequest{Channel: "kept", Limit: -1, Since: &cf.StreamPosition{Epoch: "x"}}}, {Id: 4, Rpc: &cf.RPCRequest{Method: methodPublish, Data: []byte("{}")}},
-		{Send: &cf.SendRequest{}}, {Id: 5, Refresh: &cf.RefreshRequest{Token: "t"}}, {Id: 6, SubRefresh: &cf.SubRefreshRequest{Channel: "a", Token: "t"}}, {Id: 7, Presence: &cf.PresenceRequest{Channel: "kept"}},
+	for _, cmd := range []*cf.Command{{},
+		{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "kept", Recover: true, Epoch: "e", Offset: 5}},
+		{Id: 2, Publish: &cf.PublishRequest{Channel: "a", Data: []byte{0, 1}}},
+		{Id: 3, History: &cf.HistoryRequest{Channel: "kept", Limit: -1, Since: &cf.StreamPosition{Epoch: "x"}}},
+		{Id: 4, Rpc: &cf.RPCRequest{Method: methodPublish, Data: []byte("{}")}}, {Send: &cf.SendRequest{}},
+		{Id: 5, Refresh: &cf.RefreshRequest{Token: "t"}},
+		{Id: 6, SubRefresh: &cf.SubRefreshRequest{Channel: "a", Token: "t"}},
+		{Id: 7, Presence: &cf.PresenceRequest{Channel: "kept"}},
 	} {
 		frame, err := cf.NewProtobufCommandEncoder().Encode(cmd)
 		require.NoError(f, err)
@@ -186,7 +204,7 @@ func FuzzProtobufFrames(f *testing.F) {
 	connect, err := cf.NewProtobufCommandEncoder().Encode(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{}})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		conn, c := &fakeConn{}, handler()
+		conn, c := &fakeConn{}, newHandler()
 		c.encoding = c.centrifuge.protobuf
 		c.OnOpen(conn)
 		c.OnMessage(t.Context(), transport.Binary, connect)
@@ -200,12 +218,14 @@ func FuzzProtobufFrames(f *testing.F) {
 	})
 }
 
-// FuzzCommands decodes anything: what is taken for a command is one, since it survives being encoded and decoded
-// again, and no frame yields more commands than it has lines.
+// FuzzCommands decodes any frame. What is taken for a command survives being encoded and decoded again, and no frame
+// yields more commands than it has lines.
 func FuzzCommands(f *testing.F) {
 	for _, seed := range []string{
-		`{"id":1,"connect":{"token":"t","data":{"a":[1,2]},"subs":{"x":{"recover":true,"offset":5,"epoch":"e"}}}}`, `{"id":2,"subscribe":{"channel":"a"}}` + "\n" + `{}`,
-		`{"id":3,"publish":{"channel":"a","data":"\ud83d\udc4b"}}`, `{"id":4,"rpc":{"method":"m","data":null}}`, `{"send":{"data":1}}`, "\n\n", "{", `{"id":-1}`, `{"id":1e3}`, `{"id":"1"}`, `{"unknown":{}}`, "\x00",
+		`{"id":1,"connect":{"token":"t","data":{"a":[1,2]},"subs":{"x":{"recover":true,"offset":5,"epoch":"e"}}}}`,
+		`{"id":2,"subscribe":{"channel":"a"}}` + "\n" + `{}`, `{"id":3,"publish":{"channel":"a","data":"\ud83d\udc4b"}}`,
+		`{"id":4,"rpc":{"method":"m","data":null}}`, `{"send":{"data":1}}`, "\n\n", "{", `{"id":-1}`, `{"id":1e3}`,
+		`{"id":"1"}`, `{"unknown":{}}`, "\x00",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -222,7 +242,7 @@ func FuzzCommands(f *testing.F) {
 		for _, cmd := range taken {
 			encoded, err := cf.NewJSONCommandEncoder().Encode(cmd)
 			if err != nil {
-				// Data that is no JSON is found when it is sent on.
+				// Invalid JSON in data is found when the data is encoded.
 				continue
 			}
 			again, err := decode(encoded)
@@ -235,10 +255,11 @@ func FuzzCommands(f *testing.F) {
 	})
 }
 
-func TestDecodingStopsAtTheFirstError(t *testing.T) {
+func TestCommandsStopAtTheFirstError(t *testing.T) {
 	wrong := errors.New("wrong")
 	seen := 0
-	err := newJSON(time.Hour, time.Minute).commands([]byte("{\"id\":1}\n{\"id\":2}\n{\"id\":3}"), func(cmd *cf.Command) error {
+	err := newJSON(time.Hour,
+		time.Minute).commands([]byte("{\"id\":1}\n{\"id\":2}\n{\"id\":3}"), func(cmd *cf.Command) error {
 		seen++
 		if cmd.Id == 2 {
 			return wrong
@@ -249,9 +270,9 @@ func TestDecodingStopsAtTheFirstError(t *testing.T) {
 	require.Equal(t, 2, seen)
 }
 
-// What comes before the answer to connect waits for it, up to a bound.
-func TestWhatComesEarlyWaits(t *testing.T) {
-	conn, c := &fakeConn{}, handler()
+// Frames for a client are held back until the answer to its connect command.
+func TestPreConnectBufferHoldsFramesBack(t *testing.T) {
+	conn, c := &fakeConn{}, newHandler()
 	c.OnOpen(conn)
 	c.centrifuge.options.Joined = func(context.Context, protocol.Client) error {
 		require.True(t, c.Message([]byte("1"), false))
@@ -261,22 +282,22 @@ func TestWhatComesEarlyWaits(t *testing.T) {
 	}
 	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 	require.Equal(t, 3, conn.sent)
-	require.Nil(t, c.early.Load())
+	require.Nil(t, c.preConnect.Load())
 	require.True(t, c.Message([]byte("3"), false))
 	require.Equal(t, 4, conn.sent)
 	c.OnClose(transport.Close{})
 }
 
-// What waits for the answer to connect is bounded.
-func TestTooMuchComesEarly(t *testing.T) {
+// Frames that are held back are bounded by number and size.
+func TestPreConnectBufferIsBounded(t *testing.T) {
 	for name, x := range map[string]struct{ bytes, message, fit int }{
-		"messages":        {1 << 20, 1, mostEarly},
+		"messages":        {1 << 20, 1, maxPreConnectFrames},
 		"bytes":           {10_000, 1000, 9},
-		"no bound, bytes": {0, 10_000, mostEarly},
+		"no bound, bytes": {0, 10_000, maxPreConnectFrames},
 		"one too large":   {1000, 5000, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, c := &fakeConn{}, handler()
+			conn, c := &fakeConn{}, newHandler()
 			c.OnOpen(conn)
 			c.centrifuge.options.Session.MaxHistoryBytes = x.bytes
 			c.centrifuge.options.Joined = func(context.Context, protocol.Client) error {
@@ -295,25 +316,29 @@ func TestTooMuchComesEarly(t *testing.T) {
 	}
 }
 
-// The answer to connect holds what was missed in all server-side subscriptions, up to a bound.
-func TestAConnectRecoversUpToABound(t *testing.T) {
-	conn, c := &fakeConn{}, handler()
+// The answer to connect holds what the client missed in all server-side subscriptions, up to a bound.
+func TestSubscribeServerSideRecoversUpToABound(t *testing.T) {
+	conn, c := &fakeConn{}, newHandler()
 	o := &c.centrifuge.options.Session
 	o.MaxHistoryBytes = 1000
 	since := map[string]*cf.SubscribeRequest{}
 	for _, name := range []string{"kept1", "kept2", "kept3"} {
-		at, err := o.Broker.Publish(t.Context(), name, broker.Publication{Data: []byte("1")}, broker.PublishOptions{History: o.Hub.Rule(name).History})
+		at, err := o.Broker.Publish(t.Context(), name, broker.Publication{Data: []byte("1")},
+			broker.PublishOptions{History: o.Hub.Rule(name).History})
 		require.NoError(t, err)
 		since[name] = &cf.SubscribeRequest{Recover: true, Epoch: at.Epoch, Offset: at.Offset}
 		for range 9 {
-			p := broker.Publication{Data: bytes.Repeat([]byte("1"), 100), Info: &broker.ClientInfo{ConnInfo: bytes.Repeat([]byte("1"), 400)}}
+			p := broker.Publication{
+				Data: bytes.Repeat([]byte("1"), 100),
+				Info: &broker.ClientInfo{ConnInfo: bytes.Repeat([]byte("1"), 400)},
+			}
 			_, err := o.Broker.Publish(t.Context(), name, p, broker.PublishOptions{History: o.Hub.Rule(name).History})
 			require.NoError(t, err)
 		}
 	}
 	c.OnOpen(conn)
 	var result cf.ConnectResult
-	require.NoError(t, c.subscribeAll(t.Context(), []string{"kept1", "kept2", "kept3"}, since, &result))
+	require.NoError(t, c.subscribeServerSide(t.Context(), []string{"kept1", "kept2", "kept3"}, since, &result))
 	for name, recovered := range map[string]int{"kept1": 9, "kept2": 9, "kept3": 0} {
 		sub := result.Subs[name]
 		require.True(t, sub.WasRecovering, name)
@@ -324,8 +349,8 @@ func TestAConnectRecoversUpToABound(t *testing.T) {
 	c.OnClose(transport.Close{})
 }
 
-// Who joined leaves, once, however far its connect came.
-func TestWhoJoinedLeavesOnce(t *testing.T) {
+// A client that joined leaves once, however far its connect command came.
+func TestClientThatJoinedLeavesOnce(t *testing.T) {
 	unavailable := errors.New("unavailable")
 	for name, c := range map[string]struct {
 		frame  string
@@ -342,7 +367,7 @@ func TestWhoJoinedLeavesOnce(t *testing.T) {
 		"too many of the user": {`{"id":1,"connect":{}}`, registry.ErrTooManyConnections, 3504, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, client := &fakeConn{}, handler()
+			conn, client := &fakeConn{}, newHandler()
 			joins, leaves := 0, 0
 			client.centrifuge.options.Joined = func(context.Context, protocol.Client) error { joins++; return c.joined }
 			client.centrifuge.options.Left = func(protocol.Client, transport.Close) { leaves++ }
@@ -360,32 +385,33 @@ func TestWhoJoinedLeavesOnce(t *testing.T) {
 	}
 }
 
-// A token's end is the connection's, some time later: clients get another when it is over.
-func TestConnectionsExpire(t *testing.T) {
-	conn, c := &fakeConn{}, handler()
+// The connection ends some time after its token, because clients get another token when it has expired.
+func TestScheduleExpiry(t *testing.T) {
+	conn, c := &fakeConn{}, newHandler()
 	c.OnOpen(conn)
 	for _, at := range []struct {
 		in     time.Duration
 		expiry time.Duration
 		ttl    uint32
-	}{{time.Hour, time.Hour + session.ExpiryGrace, 3600}, {-time.Hour, session.ExpiryGrace, 1}, {300 * time.Millisecond, 300*time.Millisecond + session.ExpiryGrace, 1}} {
-		expires, ttl := c.expire(time.Now().Add(at.in))
+	}{{time.Hour, time.Hour + session.ExpiryGrace, 3600}, {-time.Hour, session.ExpiryGrace, 1},
+		{300 * time.Millisecond, 300*time.Millisecond + session.ExpiryGrace, 1}} {
+		expires, ttl := c.scheduleExpiry(time.Now().Add(at.in))
 		require.True(t, expires)
 		require.Equal(t, at.ttl, ttl)
 		require.InDelta(t, at.expiry.Seconds(), conn.expiry.Seconds(), 1)
 		require.Equal(t, disconnectExpired(), conn.stale)
 	}
-	expires, ttl := c.expire(time.Time{})
+	expires, ttl := c.scheduleExpiry(time.Time{})
 	require.False(t, expires)
 	require.Zero(t, ttl)
 	require.Zero(t, conn.expiry)
 	c.OnClose(transport.Close{})
 }
 
-// known are tokens of users whose names they are.
-type known struct{ session.Tokens }
+// knownTokens accepts every token as that of the user with its text as name.
+type knownTokens struct{ session.Tokens }
 
-func (known) Connection(_ context.Context, token string) (*auth.Claims, error) {
+func (knownTokens) Connection(_ context.Context, token string) (*auth.Claims, error) {
 	return &auth.Claims{User: token, IssuedAt: time.Now().Add(-time.Minute)}, nil
 }
 
@@ -402,12 +428,11 @@ func (k hangUpTokens) Subscription(context.Context, string, string, string) (*au
 
 // A subscription that the end of the connection ended is neither answered nor counted as a failed command.
 func TestSubscribeEndedByDisconnect(t *testing.T) {
-	conn, c := &fakeConn{}, handler()
+	conn, c := &fakeConn{}, newHandler()
 	ctx, cancel := context.WithCancel(t.Context())
 	options := &c.centrifuge.options
 	options.Session.Tokens = hangUpTokens{hangUp: cancel}
 	options.CommandFailed = func(code uint32) { t.Error("counted", code) }
-	c.session = session.New(&options.Session)
 	c.OnOpen(conn)
 	c.OnMessage(ctx, transport.Text, []byte(`{"id":1,"connect":{}}`))
 	conn.sent = 0
@@ -417,8 +442,8 @@ func TestSubscribeEndedByDisconnect(t *testing.T) {
 	c.OnClose(transport.Close{})
 }
 
-// A token may be revoked when it was looked at, and nobody can find its client yet.
-func TestTokensRevokedMeanwhile(t *testing.T) {
+// A token may be revoked after it was verified, and before the revocation can find its client.
+func TestConnectRefusesTokensRevokedMeanwhile(t *testing.T) {
 	for name, c := range map[string]struct {
 		revoked string
 		at      time.Duration
@@ -429,9 +454,9 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 		"an older ones": {"ann", -time.Hour, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, client := &fakeConn{}, handler()
+			conn, client := &fakeConn{}, newHandler()
 			options := &client.centrifuge.options
-			options.Session.Tokens = known{}
+			options.Session.Tokens = knownTokens{}
 			revocations, ok := options.Session.Broker.(broker.Revocations)
 			require.True(t, ok)
 			joins, leaves := 0, 0
@@ -452,23 +477,29 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 	}
 }
 
-// What may be large waits until the client has read what it has, and is not made for who is gone.
-func TestLargeAnswersWaitForRoom(t *testing.T) {
+// Large answers wait until the client has read what it has, and are not made for a client that is gone.
+func TestClientWaitsBeforeLargeAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		frame string
 		waits int
 	}{
-		"small":     {`{"id":2,"ping":{}}` + "\n" + `{"id":3,"subscribe":{"channel":"a"}}` + "\n" + `{"id":4,"presence_stats":{"channel":"kept"}}`, 0},
-		"history":   {`{"id":2,"history":{"channel":"kept"}}` + "\n" + `{"id":3,"history":{"channel":"kept"}}`, 2},
-		"presence":  {`{"id":2,"presence":{"channel":"kept"}}`, 1},
-		"recovery":  {`{"id":2,"subscribe":{"channel":"kept","recover":true}}` + "\n" + `{"id":3,"subscribe":{"channel":"kept2","recover":true}}`, 2},
+		"small": {
+			`{"id":2,"ping":{}}` + "\n" + `{"id":3,"subscribe":{"channel":"a"}}` + "\n" +
+				`{"id":4,"presence_stats":{"channel":"kept"}}`,
+			0},
+		"history":  {`{"id":2,"history":{"channel":"kept"}}` + "\n" + `{"id":3,"history":{"channel":"kept"}}`, 2},
+		"presence": {`{"id":2,"presence":{"channel":"kept"}}`, 1},
+		"recovery": {
+			`{"id":2,"subscribe":{"channel":"kept","recover":true}}` + "\n" +
+				`{"id":3,"subscribe":{"channel":"kept2","recover":true}}`,
+			2},
 		"beginning": {`{"id":2,"subscribe":{"channel":"kept"}}`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, client := &fakeConn{}, handler()
+			conn, client := &fakeConn{}, newHandler()
 			client.OnOpen(conn)
 			client.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
-			require.Equal(t, 1, conn.waits, "what came early comes behind the answer to connect")
+			require.Equal(t, 1, conn.waits, "frames that were held back follow the answer to connect")
 			conn.waits = 0
 			client.OnMessage(t.Context(), transport.Text, []byte(c.frame))
 			require.Equal(t, c.waits, conn.waits)

@@ -2,8 +2,9 @@ package centrifuge
 
 import "github.com/wsfleet/wsfleet/gateway/transport"
 
-// Disconnect codes of the protocol. Clients come back after 3000 to 3499 and 4000 to 4499, later each
-// time, and stay away after 3500 to 3999. Those from 4000 on are a server's own.
+// The functions below return the protocol's disconnect codes as close frames. SDKs reconnect after 3000 to 3499 and
+// 4000 to 4499, with a growing delay, and stay away after 3500 to 3999. Codes from 4000 on are a server's own.
+
 func disconnectShutdown() transport.Close { return transport.Close{Code: 3001, Reason: "shutdown"} }
 func disconnectServerError() transport.Close {
 	return transport.Close{Code: 3004, Reason: "internal server error"}
@@ -31,7 +32,7 @@ func disconnectChannelLimit() transport.Close {
 	return transport.Close{Code: 3505, Reason: "channel limit"}
 }
 
-// Codes of unsubscribe pushes: below 2500 the client stays away, from there on it subscribes again.
+// Codes of unsubscribe pushes: SDKs stay unsubscribed below 2500, and subscribe again from there on.
 const (
 	unsubscribeServer            = 2000
 	unsubscribeInsufficientState = 2500

@@ -15,7 +15,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// encoding is one of the two ways to write the protocol's messages. All clients of a kind share it.
+// encoding is one of the two encodings of the protocol's messages. All clients with it share it.
 type encoding struct {
 	protocol  cf.Type
 	kind      transport.Kind
@@ -27,15 +27,21 @@ func newJSON(interval, timeout time.Duration) *encoding {
 }
 
 func newProtobuf(interval, timeout time.Duration) *encoding {
-	// An empty message, and its length in front.
+	// An empty reply, with its length of zero in front.
 	return newEncoding(cf.TypeProtobuf, transport.Binary, []byte{0}, interval, timeout)
 }
 
 func newEncoding(protocol cf.Type, kind transport.Kind, ping []byte, interval, timeout time.Duration) *encoding {
-	return &encoding{protocol: protocol, kind: kind, heartbeat: &transport.Heartbeat{Ping: transport.NewFrame(kind, ping), Interval: interval, Timeout: timeout}}
+	return &encoding{
+		protocol: protocol, kind: kind,
+		heartbeat: &transport.Heartbeat{
+			Ping: transport.NewFrame(kind, ping), Interval: interval, Timeout: timeout,
+		},
+	}
 }
 
-// commands decodes a frame and hands its commands on one by one.
+// commands decodes a frame of the messages in client.proto: JSON has one command a line, Protobuf has the length before
+// each. It calls do for each command and returns the first error of do, or errMalformed.
 func (e *encoding) commands(frame []byte, do func(*cf.Command) error) error {
 	decoder := cf.GetCommandDecoder(e.protocol, frame)
 	defer cf.PutCommandDecoder(e.protocol, decoder)
@@ -51,15 +57,15 @@ func (e *encoding) commands(frame []byte, do func(*cf.Command) error) error {
 	}
 }
 
-// batch gathers replies for one frame.
-func (e *encoding) batch() cf.DataEncoder {
+// newBatch returns an encoder that gathers replies for one frame.
+func (e *encoding) newBatch() cf.DataEncoder {
 	if e.protocol == cf.TypeProtobuf {
 		return cf.NewProtobufDataEncoder()
 	}
 	return cf.NewJSONDataEncoder()
 }
 
-// reply is one reply as it stands in a batch.
+// reply encodes one reply for a batch, or returns errEncode.
 func (e *encoding) reply(r *cf.Reply) (b []byte, err error) {
 	if e.protocol == cf.TypeProtobuf {
 		b, err = cf.NewProtobufReplyEncoder().Encode(r)
@@ -72,20 +78,21 @@ func (e *encoding) reply(r *cf.Reply) (b []byte, err error) {
 	return b, nil
 }
 
-// frame is one reply by itself.
+// frame returns a frame with one reply, or errEncode.
 func (e *encoding) frame(r *cf.Reply) (transport.Frame, error) {
 	b, err := e.reply(r)
 	if err != nil {
 		return transport.Frame{}, err
 	}
-	batch := e.batch()
+	batch := e.newBatch()
 	if err := batch.Encode(b); err != nil {
 		return transport.Frame{}, errors.Join(errEncode, err)
 	}
 	return transport.NewFrame(e.kind, batch.FinishNoCopy()), nil
 }
 
-// Encode implements hub.Encoder: a publication becomes the push that all subscribers of a channel get.
+// Encode implements hub.Encoder: it returns the push of a publication that all subscribers of a channel get. An error
+// says that the publication cannot be encoded.
 func (e *encoding) Encode(channel string, p broker.Publication) (transport.Frame, error) {
 	push := &cf.Push{Channel: channel}
 	switch p.Kind {
@@ -100,13 +107,13 @@ func (e *encoding) Encode(channel string, p broker.Publication) (transport.Frame
 		}
 		push.Pub = pub
 	default:
-		// Of a newer gateway.
+		// A kind of a newer gateway.
 		return transport.Frame{}, nil
 	}
 	return e.frame(&cf.Reply{Push: push})
 }
 
-// publication is one as clients of this encoding see it.
+// publication returns a publication as clients of this encoding see it.
 func (e *encoding) publication(p broker.Publication) (*cf.Publication, error) {
 	data, err := e.data(p.Data, p.Binary)
 	if err != nil {
@@ -127,7 +134,7 @@ func (e *encoding) publications(ps []broker.Publication) ([]*cf.Publication, err
 	return out, nil
 }
 
-// info is what others see of a client.
+// info returns what others see about a client.
 func (e *encoding) info(i *broker.ClientInfo) *cf.ClientInfo {
 	if i == nil {
 		return nil
@@ -135,8 +142,8 @@ func (e *encoding) info(i *broker.ClientInfo) *cf.ClientInfo {
 	return &cf.ClientInfo{User: i.User, Client: i.Client, ConnInfo: i.ConnInfo, ChanInfo: i.ChanInfo}
 }
 
-// data is a payload as clients of this encoding see it. Protobuf carries bytes. JSON stays what it is,
-// other text becomes a JSON string, bytes become a JSON string in base64.
+// data returns a payload as clients of this encoding see it. Protobuf carries bytes. In JSON, JSON stays as it is,
+// other text becomes a JSON string, and bytes become a JSON string in base64.
 func (e *encoding) data(data []byte, binary bool) (cf.Raw, error) {
 	if e.protocol == cf.TypeProtobuf || !binary && isJSON(data) {
 		return data, nil
@@ -152,12 +159,12 @@ func (e *encoding) data(data []byte, binary bool) (cf.Raw, error) {
 	return b, nil
 }
 
-// isBinary tells whether what a client of this encoding sent is bytes to others. Most that speak
+// isBinary reports whether data that a client of this encoding sent is bytes to others. Most clients that speak
 // Protobuf send JSON in it.
 func (e *encoding) isBinary(data []byte) bool {
 	return e.protocol == cf.TypeProtobuf && !isJSON(data)
 }
 
-// isJSON tells what may stand in a JSON frame as it is. The standard library lets bytes pass that are no
-// UTF-8, and browsers hang up on these.
+// isJSON reports whether data may stand in a JSON frame as it is. The standard library accepts bytes that are no UTF-8,
+// and browsers close the connection at these (RFC 6455, section 8.1).
 func isJSON(data []byte) bool { return utf8.Valid(data) && stdjson.Valid(data) }

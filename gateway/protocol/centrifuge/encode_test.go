@@ -14,25 +14,36 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-func TestWhatIsBytesToOthers(t *testing.T) {
+func TestIsBinary(t *testing.T) {
 	inJSON, inProtobuf := newJSON(time.Hour, time.Minute), newProtobuf(time.Hour, time.Minute)
 	for data, binary := range map[string]bool{
-		`{"a":1}`: false, `"text"`: false, `"é"`: false, `"\ud800"`: false, "\"\xff\"": true, "\"\xed\xa0\x80\"": true, "{\"\xff\":1}": true, "hello": true, "": true, "\x00\xff": true,
+		`{"a":1}`:          false,
+		`"text"`:           false,
+		`"é"`:              false,
+		`"\ud800"`:         false,
+		"\"\xff\"":         true,
+		"\"\xed\xa0\x80\"": true,
+		"{\"\xff\":1}":     true,
+		"hello":            true,
+		"":                 true,
+		"\x00\xff":         true,
 	} {
 		require.Equal(t, binary, inProtobuf.isBinary([]byte(data)), "%q", data)
 		require.False(t, inJSON.isBinary([]byte(data)), "%q: decoding it would have failed", data)
 	}
 }
 
-// FuzzData publishes anything: clients of either encoding get it, as they can read it.
+// FuzzData publishes any data: clients of either encoding get it in a form that they can read.
 func FuzzData(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,null]}`, `"text"`, "\"\xff\"", "{\"\xff\":1}", "{\n}", "\"\u2028\"", `"\ud800"`, "hello", "", "\x00\xff", "\n", "1 2", `"`} {
+	for _, seed := range []string{`{"a":[1,null]}`, `"text"`, "\"\xff\"", "{\"\xff\":1}", "{\n}", "\"\u2028\"", `"\ud800"`,
+		"hello", "", "\x00\xff", "\n", "1 2", `"`} {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)
 	}
 	inJSON, inProtobuf := newJSON(time.Hour, time.Minute), newProtobuf(time.Hour, time.Minute)
 	f.Fuzz(func(t *testing.T, data []byte, binary bool) {
-		for _, p := range []broker.Publication{{Data: data, Binary: binary}, {Data: data, Binary: inProtobuf.isBinary(data)}} {
+		for _, p := range []broker.Publication{{Data: data, Binary: binary},
+			{Data: data, Binary: inProtobuf.isBinary(data)}} {
 			require.True(t, bytes.Equal(data, received(t, inProtobuf, p)))
 			got := received(t, inJSON, p)
 			require.True(t, utf8.Valid(got), "%q", got)
@@ -55,7 +66,7 @@ func FuzzData(f *testing.F) {
 	})
 }
 
-// received is the data of a publication as a client decodes it, from a push and from a history.
+// received returns the data of a publication as a client decodes it from a push and from a history.
 func received(t *testing.T, e *encoding, p broker.Publication) []byte {
 	t.Helper()
 	pushed, err := e.Encode("a", p)
@@ -64,14 +75,15 @@ func received(t *testing.T, e *encoding, p broker.Publication) []byte {
 	publications, err := e.publications([]broker.Publication{p})
 	require.NoError(t, err)
 	var got [][]byte
-	for _, r := range []*cf.Reply{{Push: &cf.Push{Channel: "a", Pub: publications[0]}}, {Id: 1, History: &cf.HistoryResult{Publications: publications}}} {
+	for _, r := range []*cf.Reply{{Push: &cf.Push{Channel: "a", Pub: publications[0]}},
+		{Id: 1, History: &cf.HistoryResult{Publications: publications}}} {
 		b, err := e.reply(r)
 		require.NoError(t, err)
 		if e.protocol == cf.TypeJSON {
 			require.True(t, utf8.Valid(b), "%q", b)
 			require.NotContains(t, string(b), "\n", "it would be two replies")
 		}
-		batch := e.batch()
+		batch := e.newBatch()
 		require.NoError(t, batch.Encode(b))
 		decoded, err := decoder(e, batch.Finish()).Decode()
 		require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 )
 
-// Error codes of the protocol.
+// Error codes of the protocol. docs/protocols.md says when each is used.
 const (
 	codeInternal          = 100
 	codeUnauthorized      = 101
@@ -31,8 +31,8 @@ var (
 	errBadRequest   = errors.New("bad request")
 )
 
-// replyError says what went wrong in the protocol's terms. What is not the client's doing is
-// temporary: SDKs try to subscribe again by themselves, and report a failed publish to their caller.
+// replyError returns the protocol's error for an error of a command. Errors that the client did not cause are
+// temporary: SDKs subscribe again by themselves, and report a failed publish to their caller.
 func replyError(err error) *cf.Error {
 	if backend, ok := errors.AsType[*hooks.Error](err); ok {
 		return &cf.Error{Code: backend.Code, Message: backend.Message, Temporary: backend.Temporary}
@@ -79,27 +79,28 @@ func replyError(err error) *cf.Error {
 	return &cf.Error{Code: codeInternal, Message: text, Temporary: true}
 }
 
-// message is what the client's developer reads: what is ours says all of it.
+// message returns the text for the client's developer: the whole error where it has only our own words, and the known
+// one's text otherwise.
 func message(err, known error) string {
 	for _, detailed := range []error{session.ErrTooManyChannels, session.ErrLimit, errBadRequest} {
-		if known == detailed { //nolint:errorlint // which entry of the table it is
+		if known == detailed { //nolint:errorlint // the entry of the table, not a wrapped error
 			return err.Error()
 		}
 	}
 	return known.Error()
 }
 
-// What a client is disconnected for.
+// Errors that close the connection.
 var (
-	errMalformed = errors.New("malformed command")
-	errOrder     = errors.New("connect must be the first command, and the only connect")
-	errNoID      = errors.New("command without id")
-	errNoCommand = errors.New("command without a request")
-	errNoChannel = errors.New("command without a channel")
-	errNoToken   = errors.New("command without a token")
-	errStrayPong = errors.New("pong without a ping")
-	errEncode    = errors.New("reply not encoded")
-	errTooMany   = errors.New("more messages than allowed")
-	// errGone is no fault: nobody is there any more for the rest of the frame.
+	errMalformed   = errors.New("malformed command")
+	errOrder       = errors.New("connect must be the first command, and the only connect")
+	errNoID        = errors.New("command without id")
+	errNoCommand   = errors.New("command without a request")
+	errNoChannel   = errors.New("command without a channel")
+	errNoToken     = errors.New("command without a token")
+	errStrayPong   = errors.New("pong without a ping")
+	errEncode      = errors.New("reply not encoded")
+	errRateLimited = errors.New("more messages than allowed")
+	// errGone is returned when the connection has ended, so that the rest of the frame has no reader.
 	errGone = errors.New("connection is gone")
 )

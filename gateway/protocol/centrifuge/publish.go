@@ -13,7 +13,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 )
 
-// publish goes on when its sender is gone: the message came.
+// publish carries out the publish command. It goes on when the connection ends meanwhile, because the message has
+// arrived.
 func (c *client) publish(ctx context.Context, r *cf.PublishRequest) (*cf.PublishResult, error) {
 	switch {
 	case r.Channel == "":
@@ -23,8 +24,8 @@ func (c *client) publish(ctx context.Context, r *cf.PublishRequest) (*cf.Publish
 	case len(r.Data) == 0:
 		return nil, errNoData
 	}
-	_, err := c.session.Publish(context.WithoutCancel(ctx), session.Message{
-		Channel: r.Channel, Data: r.Data, Binary: c.encoding.isBinary(r.Data), Protocol: string(c.encoding.protocol),
+	_, err := c.Session.Publish(context.WithoutCancel(ctx), session.Message{
+		Channel: r.Channel, Data: r.Data, Binary: c.encoding.isBinary(r.Data), Protocol: c.Protocol(),
 	})
 	if err != nil {
 		return nil, err
@@ -32,14 +33,14 @@ func (c *client) publish(ctx context.Context, r *cf.PublishRequest) (*cf.Publish
 	return &cf.PublishResult{}, nil
 }
 
-// methodPublish is a call that the gateway answers itself: a publish that is safe to repeat, for which
+// methodPublish is the method of a call that the gateway answers itself: a publish that is safe to repeat, for which
 // the protocol has no command.
 const methodPublish = "wsfleet.publish"
 
-// longestKey is how long an idempotency key may be.
-const longestKey = 128
+// maxIdempotencyKey is the maximum length of an idempotency key, in bytes.
+const maxIdempotencyKey = 128
 
-// publishCall is the data of methodPublish, and publishAnswer its result.
+// publishCall is the data of a call of methodPublish, publishAnswer its result.
 type (
 	publishCall struct {
 		Channel        string          `json:"channel"`
@@ -53,21 +54,23 @@ type (
 	}
 )
 
+// publishOnce carries out a call of methodPublish.
 func (c *client) publishOnce(ctx context.Context, data []byte) (*cf.RPCResult, error) {
 	var call publishCall
 	if err := json.Unmarshal(data, &call); err != nil {
-		return nil, fmt.Errorf("%w: %s takes a JSON object with channel, data and idempotency_key", errBadRequest, methodPublish)
+		return nil, fmt.Errorf("%w: %s takes a JSON object with channel, data and idempotency_key", errBadRequest,
+			methodPublish)
 	}
 	switch {
 	case !utf8.Valid(data):
 		return nil, fmt.Errorf("%w: the data is not UTF-8", errBadRequest)
 	case len(call.Data) == 0:
 		return nil, errNoData
-	case call.IdempotencyKey == "" || len(call.IdempotencyKey) > longestKey:
-		return nil, fmt.Errorf("%w: idempotency_key must have 1 to %d bytes", errBadRequest, longestKey)
+	case call.IdempotencyKey == "" || len(call.IdempotencyKey) > maxIdempotencyKey:
+		return nil, fmt.Errorf("%w: idempotency_key must have 1 to %d bytes", errBadRequest, maxIdempotencyKey)
 	}
-	result, err := c.session.Publish(context.WithoutCancel(ctx), session.Message{
-		Channel: call.Channel, Data: call.Data, IdempotencyKey: call.IdempotencyKey, Protocol: string(c.encoding.protocol),
+	result, err := c.Session.Publish(context.WithoutCancel(ctx), session.Message{
+		Channel: call.Channel, Data: call.Data, IdempotencyKey: call.IdempotencyKey, Protocol: c.Protocol(),
 	})
 	if err != nil {
 		return nil, err
@@ -79,12 +82,13 @@ func (c *client) publishOnce(ctx context.Context, data []byte) (*cf.RPCResult, e
 	return &cf.RPCResult{Data: answer}, nil
 }
 
-// rpc hands a call to the backend.
+// rpc carries out the rpc command: it hands the call to the backend.
 func (c *client) rpc(ctx context.Context, r *cf.RPCRequest) (*cf.RPCResult, error) {
 	if r.Method == methodPublish {
 		return c.publishOnce(ctx, r.Data)
 	}
-	answer, err := c.session.Call(ctx, string(c.encoding.protocol), r.Method, hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
+	answer, err := c.Session.Call(ctx, c.Protocol(), r.Method,
+		hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +99,10 @@ func (c *client) rpc(ctx context.Context, r *cf.RPCRequest) (*cf.RPCResult, erro
 	return &cf.RPCResult{Data: data}, nil
 }
 
-// send is a message to the backend without an answer: a call without a method. Nobody waits for what
-// becomes of it, so what goes wrong is counted.
+// send carries out the send command: a call without a method to the backend. It has no reply, so that its errors are
+// only counted.
 func (c *client) send(ctx context.Context, r *cf.SendRequest) error {
-	_, err := c.session.Call(ctx, string(c.encoding.protocol), "", hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
+	_, err := c.Session.Call(ctx, c.Protocol(), "", hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
 	if err == nil {
 		return nil
 	}
@@ -109,7 +113,7 @@ func (c *client) send(ctx context.Context, r *cf.SendRequest) error {
 	return nil
 }
 
-// history reads the stream of a channel.
+// history carries out the history command: it reads the stream of a channel.
 func (c *client) history(ctx context.Context, r *cf.HistoryRequest) (*cf.HistoryResult, error) {
 	if r.Channel == "" {
 		return nil, errNoChannel
@@ -121,7 +125,7 @@ func (c *client) history(ctx context.Context, r *cf.HistoryRequest) (*cf.History
 		}
 		q.Since = &broker.Position{Offset: r.Since.Offset, Epoch: r.Since.Epoch}
 	}
-	stream, err := c.session.History(ctx, r.Channel, q)
+	stream, err := c.Session.History(ctx, r.Channel, q)
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +134,12 @@ func (c *client) history(ctx context.Context, r *cf.HistoryRequest) (*cf.History
 	return result, err
 }
 
-// presence is who is in a channel.
+// presence carries out the presence command: it returns the members of a channel.
 func (c *client) presence(ctx context.Context, r *cf.PresenceRequest) (*cf.PresenceResult, error) {
 	if r.Channel == "" {
 		return nil, errNoChannel
 	}
-	members, err := c.session.Members(ctx, r.Channel)
+	members, err := c.Session.Members(ctx, r.Channel)
 	if err != nil {
 		return nil, err
 	}
@@ -146,13 +150,17 @@ func (c *client) presence(ctx context.Context, r *cf.PresenceRequest) (*cf.Prese
 	return result, nil
 }
 
+// presenceStats carries out the presence_stats command: it counts the members of a channel.
 func (c *client) presenceStats(ctx context.Context, r *cf.PresenceStatsRequest) (*cf.PresenceStatsResult, error) {
 	if r.Channel == "" {
 		return nil, errNoChannel
 	}
-	clients, users, err := c.session.PresenceStats(ctx, r.Channel)
+	clients, users, err := c.Session.PresenceStats(ctx, r.Channel)
 	if err != nil {
 		return nil, err
 	}
-	return &cf.PresenceStatsResult{NumClients: uint32(clients), NumUsers: uint32(users)}, nil //nolint:gosec // counts of members
+	return &cf.PresenceStatsResult{
+		NumClients: uint32(clients),
+		NumUsers:   uint32(users),
+	}, nil //nolint:gosec // counts of members
 }

@@ -9,12 +9,11 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/session"
-	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// What the server does with a client by itself. These may be called from anywhere.
+// The methods below are what the server does with a client by itself. They may be called from any goroutine.
 
-// push sends something that is no answer, behind what the client is told first.
+// push sends a push, behind the answer to connect, and reports whether it was queued.
 func (c *client) push(p *cf.Push) bool {
 	f, err := c.encoding.frame(&cf.Reply{Push: p})
 	if err != nil {
@@ -28,21 +27,27 @@ func (c *client) pushUnsubscribe(channel string, code uint32, reason string) {
 	c.push(&cf.Push{Channel: channel, Unsubscribe: &cf.Unsubscribe{Code: code, Reason: reason}})
 }
 
-// Conn implements protocol.Client.
-func (c *client) Conn() transport.Conn { return c.conn }
-
-// Subscribe implements protocol.Client.
+// Subscribe implements protocol.Client. Its errors are those of session.Session.Subscribe.
 func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
-	wish := session.SubscribeRequest{
-		Channel: s.Channel, Subscriber: c, ServerSide: true, JoinLeave: true, Info: s.Info, ExpiresAt: s.ExpireAt, Since: s.Since, Expired: c.expired,
+	request := session.SubscribeRequest{
+		Channel:    s.Channel,
+		Subscriber: c,
+		ServerSide: true,
+		JoinLeave:  true,
+		Info:       s.Info,
+		ExpiresAt:  s.ExpireAt,
+		Since:      s.Since,
+		Expired:    c.pushExpired,
 	}
-	return c.session.Subscribe(ctx, wish, func(told session.SubscribeResult) {
-		push := &cf.Subscribe{Positioned: told.Positioned, Recoverable: told.Positioned && told.Rule.Recovery}
-		if told.Positioned {
-			push.Epoch, push.Offset = told.Epoch, start(told)
+	return c.Session.Subscribe(ctx, request, func(result session.SubscribeResult) {
+		push := &cf.Subscribe{
+			Positioned: result.Positioned, Recoverable: result.Positioned && result.Rule.Recovery,
+		}
+		if result.Positioned {
+			push.Epoch, push.Offset = result.Epoch, startOffset(result)
 		}
 		c.push(&cf.Push{Channel: s.Channel, Subscribe: push})
-		for _, p := range told.Publications {
+		for _, p := range result.Publications {
 			if f, err := c.encoding.Encode(s.Channel, p); err == nil {
 				c.Send(f)
 			}
@@ -52,7 +57,7 @@ func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 
 // Unsubscribe implements protocol.Client.
 func (c *client) Unsubscribe(channel string) bool {
-	if !c.session.Unsubscribe(channel) {
+	if !c.Session.Unsubscribe(channel) {
 		return false
 	}
 	c.pushUnsubscribe(channel, unsubscribeServer, "server unsubscribe")
@@ -65,18 +70,13 @@ func (c *client) Message(data []byte, binary bool) bool {
 	return err == nil && c.push(&cf.Push{Message: &cf.Message{Data: encoded}})
 }
 
-// Disconnect implements protocol.Client.
-func (c *client) Disconnect(code int, reason string) {
-	c.conn.Close(transport.Close{Code: code, Reason: reason})
-}
-
 // Refresh implements protocol.Client.
 func (c *client) Refresh(expireAt time.Time, expired bool) {
 	if expired {
-		c.conn.Close(disconnectExpired())
+		c.Conn().Close(disconnectExpired())
 		return
 	}
 	push := &cf.Refresh{}
-	push.Expires, push.Ttl = c.expire(expireAt)
+	push.Expires, push.Ttl = c.scheduleExpiry(expireAt)
 	c.push(&cf.Push{Refresh: push})
 }

@@ -15,8 +15,9 @@ import (
 // flagRejectUnrecovered asks for an error where a subscription would begin with a gap.
 const flagRejectUnrecovered = 1 << 1
 
-// subscribe answers before the first publication can follow, and after the broker confirmed. The answer
-// goes out with those to the other commands of the frame: SDKs that come back have one for each channel.
+// subscribe carries out the subscribe command. The answer is queued before the first publication, and after the broker
+// confirmed the subscription. It goes out with the other answers to the frame: an SDK that reconnects has a command for
+// each channel in one frame.
 func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeRequest) error {
 	switch {
 	case r.Channel == "":
@@ -24,26 +25,32 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	case r.Type != 0 || r.Tf != nil:
 		return c.fail(id, errNotAvailable)
 	}
-	wish := session.SubscribeRequest{
-		Channel: r.Channel, Subscriber: c, Protocol: string(c.encoding.protocol), Token: r.Token,
-		Data:       hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)},
-		Positioned: r.Positioned || r.Recoverable || r.Recover, JoinLeave: r.JoinLeave, RequireComplete: r.Flag&flagRejectUnrecovered != 0,
-		Renewable: true, Expired: c.expired,
+	request := session.SubscribeRequest{
+		Channel:         r.Channel,
+		Subscriber:      c,
+		Protocol:        c.Protocol(),
+		Token:           r.Token,
+		Data:            hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)},
+		Positioned:      r.Positioned || r.Recoverable || r.Recover,
+		JoinLeave:       r.JoinLeave,
+		RequireComplete: r.Flag&flagRejectUnrecovered != 0,
+		Renewable:       true,
+		Expired:         c.pushExpired,
 	}
 	if r.Recover {
-		wish.Since = &broker.Position{Offset: r.Offset, Epoch: r.Epoch}
-		// Each of a frame's subscriptions may bring all that one answer can hold.
-		if err := c.room(ctx); err != nil {
+		request.Since = &broker.Position{Offset: r.Offset, Epoch: r.Epoch}
+		// Every subscription of the frame may bring as much as one answer can hold.
+		if err := c.waitWritable(ctx); err != nil {
 			return err
 		}
 	}
 	var failed error
-	err := c.session.Subscribe(ctx, wish, func(s session.SubscribeResult) {
+	err := c.Session.Subscribe(ctx, request, func(s session.SubscribeResult) {
 		var result *cf.SubscribeResult
-		if result, failed = c.subscribed(s, r.Recover); failed == nil {
+		if result, failed = c.subscribeResult(s, r.Recover); failed == nil {
 			failed = c.reply(&cf.Reply{Id: id, Subscribe: result})
 		}
-		c.queue()
+		c.queueBatch()
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -58,16 +65,16 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	return nil
 }
 
-// subscribed is what a client is told of a subscription.
-func (c *client) subscribed(s session.SubscribeResult, recovering bool) (*cf.SubscribeResult, error) {
+// subscribeResult returns what the client is told about a subscription, or errEncode.
+func (c *client) subscribeResult(s session.SubscribeResult, recovering bool) (*cf.SubscribeResult, error) {
 	r := &cf.SubscribeResult{Positioned: s.Positioned, Recoverable: s.Positioned && s.Rule.Recovery}
 	if s.Positioned {
-		r.Epoch, r.Offset = s.Epoch, start(s)
+		r.Epoch, r.Offset = s.Epoch, startOffset(s)
 	}
 	if r.Recoverable && recovering {
 		r.WasRecovering, r.Recovered = true, s.Recovered
 	}
-	r.Expires, r.Ttl = lasting(s.ExpiresAt)
+	r.Expires, r.Ttl = expiresIn(s.ExpiresAt)
 	var err error
 	if len(s.Publications) > 0 {
 		if r.Publications, err = c.encoding.publications(s.Publications); err != nil {
@@ -78,16 +85,16 @@ func (c *client) subscribed(s session.SubscribeResult, recovering bool) (*cf.Sub
 	return r, err
 }
 
-// start is the offset that the client advances from by applying what it missed. It is not where that
-// ends: a client that is cut off in between must not take the rest for applied.
-func start(s session.SubscribeResult) uint64 {
+// startOffset returns the offset from which the client advances by applying what it missed. It is not the last of
+// these: a client whose connection breaks in between must not take the rest for applied.
+func startOffset(s session.SubscribeResult) uint64 {
 	if len(s.Publications) > 0 {
 		return s.Publications[0].Offset - 1
 	}
 	return s.Offset
 }
 
-// payload is a backend's data as this client sees it.
+// payload returns a backend's data as this client sees it, or errEncode.
 func (c *client) payload(p hooks.Payload) (cf.Raw, error) {
 	if len(p.Bytes) == 0 {
 		return nil, nil
@@ -99,15 +106,16 @@ func (c *client) payload(p hooks.Payload) (cf.Raw, error) {
 	return data, nil
 }
 
+// unsubscribe carries out the unsubscribe command.
 func (c *client) unsubscribe(r *cf.UnsubscribeRequest) (*cf.UnsubscribeResult, error) {
 	if r.Channel == "" {
 		return nil, errNoChannel
 	}
-	c.session.Unsubscribe(r.Channel)
+	c.Session.Unsubscribe(r.Channel)
 	return &cf.UnsubscribeResult{}, nil
 }
 
-// subRefresh takes a subscription's new token.
+// subRefresh carries out the sub_refresh command: it takes a subscription's new token.
 func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.SubRefreshResult, error) {
 	switch {
 	case r.Channel == "":
@@ -117,29 +125,30 @@ func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.S
 	case r.Token == "":
 		return nil, errNoToken
 	}
-	at, err := c.session.Renew(ctx, r.Channel, r.Token, c.expired)
+	at, err := c.Session.Renew(ctx, r.Channel, r.Token, c.pushExpired)
 	if err != nil {
 		return nil, err
 	}
 	result := &cf.SubRefreshResult{}
-	result.Expires, result.Ttl = lasting(at)
+	result.Expires, result.Ttl = expiresIn(at)
 	return result, nil
 }
 
-// expired tells of a subscription that ended because its token was not renewed; the client may come with
-// another.
-func (c *client) expired(channel string) {
+// pushExpired tells the client that a subscription ended because its token was not renewed. The client may subscribe
+// again with another one.
+func (c *client) pushExpired(channel string) {
 	c.pushUnsubscribe(channel, unsubscribeExpired, "subscription expired")
 }
 
-// InsufficientState implements hub.Subscriber: the client comes back for what it missed. It subscribes again to what it
-// has subscribed to; what the server has subscribed it to it has again when it has connected again.
-func (c *client) InsufficientState(o *hub.Subscription) {
-	switch serverSide, lost := c.session.EndInsufficient(o); {
-	case !lost:
+// InsufficientState implements hub.Subscriber: the client comes back for what it missed. An SDK subscribes again to
+// what it subscribed to by itself. It would drop a server-side subscription, which it has again after it has
+// reconnected.
+func (c *client) InsufficientState(s *hub.Subscription) {
+	switch serverSide, ended := c.Session.EndInsufficient(s); {
+	case !ended:
 	case serverSide:
-		c.conn.Close(disconnectInsufficientState())
+		c.Conn().Close(disconnectInsufficientState())
 	default:
-		c.pushUnsubscribe(o.Channel(), unsubscribeInsufficientState, "insufficient state")
+		c.pushUnsubscribe(s.Channel(), unsubscribeInsufficientState, "insufficient state")
 	}
 }

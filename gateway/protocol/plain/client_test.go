@@ -3,7 +3,6 @@ package plain
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +24,6 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/channel"
-	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // fakeConn is a connection without a network.
@@ -44,40 +42,52 @@ func (c *fakeConn) Close(cl transport.Close)                      { c.closed = a
 func (c *fakeConn) CloseAfter(d time.Duration, _ transport.Close) { c.expiry = d }
 func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)           {}
 
-// faulty is a presence that may fail, and knows how many are there.
-type faulty struct {
-	err   error
-	there int
+// fakePresence is a presence that may fail, and counts its members.
+type fakePresence struct {
+	err     error
+	members int
 }
 
-func (f *faulty) Join(context.Context, string, broker.ClientInfo) (settle func(begun bool), err error) {
+func (f *fakePresence) Join(context.Context, string, broker.ClientInfo) (settle func(begun bool), err error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	f.there++
+	f.members++
 	return func(begun bool) {
 		if !begun {
-			f.there--
+			f.members--
 		}
 	}, nil
 }
 
-func (f *faulty) Leave(string, broker.ClientInfo, bool) { f.there-- }
+func (f *fakePresence) Leave(string, broker.ClientInfo, bool) { f.members-- }
 
-// plain is the protocol on a hub of its own, where channels that begin with "seen:" have presence.
-func plain(t *testing.T) (*Plain, *hub.Hub, *faulty) {
+// newPlain returns the protocol on a hub of its own, where channels that begin with "seen:" have presence.
+func newPlain(t *testing.T) (*Plain, *hub.Hub, *fakePresence) {
 	t.Helper()
-	b := &buggy{Broker: memory.New(memory.Options{})}
-	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler), Rules: channel.Rules{{Pattern: "seen:*", Presence: true}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken}}})
+	b := &panickingBroker{Broker: memory.New(memory.Options{})}
+	h := hub.New(hub.Options{
+		Broker: b,
+		Logger: slog.New(slog.DiscardHandler),
+		Rules:  channel.Rules{{Pattern: "seen:*", Presence: true}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken}},
+	})
 	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	require.NoError(t, err)
 	tokens, err := auth.New(auth.Options{})
 	require.NoError(t, err)
-	presence := &faulty{}
+	presence := &fakePresence{}
 	return New(protocol.Options{
 		Session: session.Options{
-			Hub: h, Broker: b, Presence: presence, Hooks: none, Tokens: tokens, Anonymous: true, MaxChannels: 4, Timeout: time.Second, Published: func(time.Duration, error) {},
+			Hub:         h,
+			Broker:      b,
+			Presence:    presence,
+			Hooks:       none,
+			Tokens:      tokens,
+			Anonymous:   true,
+			MaxChannels: 4,
+			Timeout:     time.Second,
+			Published:   func(time.Duration, error) {},
 		},
 		Logger: slog.New(slog.DiscardHandler),
 		Joined: func(context.Context, protocol.Client) error { return nil },
@@ -97,8 +107,8 @@ func subscribers(h *hub.Hub) (n int) {
 	return n
 }
 
-// Whatever went wrong while it opened, who joined leaves once and nothing stays behind.
-func TestOpeningAndItsEnd(t *testing.T) {
+// A client that joined leaves once, whatever failed while its connection opened, and nothing stays behind.
+func TestClientOpensAndCloses(t *testing.T) {
 	down := errors.New("down")
 	for name, c := range map[string]struct {
 		joined, presence error
@@ -116,7 +126,7 @@ func TestOpeningAndItsEnd(t *testing.T) {
 		}, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, h, presence := plain(t)
+			p, h, presence := newPlain(t)
 			left := 0
 			presence.err = c.presence
 			var opening *client
@@ -128,7 +138,7 @@ func TestOpeningAndItsEnd(t *testing.T) {
 			}
 			p.options.Left = func(protocol.Client, transport.Close) { left++ }
 			opening = accept(t, p, "channel=seen:a&channel=b")
-			require.Zero(t, subscribers(h), "nobody is there yet")
+			require.Zero(t, subscribers(h), "nothing is delivered yet")
 			conn := &fakeConn{}
 			opening.OnOpen(conn)
 			if c.code == 0 {
@@ -141,19 +151,19 @@ func TestOpeningAndItsEnd(t *testing.T) {
 			require.Equal(t, c.left, left)
 			require.Zero(t, subscribers(h))
 			if c.presence == nil {
-				require.Zero(t, presence.there)
+				require.Zero(t, presence.members)
 			}
 		})
 	}
 }
 
-func TestWhoNeverOpensWasNeverThere(t *testing.T) {
-	p, h, presence := plain(t)
+func TestClientThatNeverOpens(t *testing.T) {
+	p, h, presence := newPlain(t)
 	p.options.Left = func(protocol.Client, transport.Close) { t.Error("left") }
 	c := accept(t, p, "channel=seen:a")
 	require.Equal(t, 1, h.Channels())
 	c.OnClose(transport.Close{})
-	require.Zero(t, presence.there)
+	require.Zero(t, presence.members)
 	require.Empty(t, c.Channels())
 
 	_, err := p.accept(httptest.NewRequest(http.MethodGet, "/ws?channel=seen:a&channel=closed:a", nil))
@@ -161,40 +171,8 @@ func TestWhoNeverOpensWasNeverThere(t *testing.T) {
 	require.Zero(t, subscribers(h))
 }
 
-// What is wrong with a handshake is said in HTTP, without anything that is a secret.
-func TestRefusals(t *testing.T) {
-	for _, c := range []struct {
-		err    error
-		status int
-		reason string
-		retry  bool
-	}{
-		{session.ErrChannelName, 400, "bad_request", false},
-		{fmt.Errorf("%w: the limit is 4", session.ErrTooManyChannels), 400, "channel_limit", false},
-		{fmt.Errorf("%w: secret", session.ErrInvalidToken), 401, "token", false},
-		{session.ErrExpiredToken, 401, "token", false},
-		{session.ErrUnauthorized, 401, "token", false},
-		{session.ErrNotAllowed, 403, "permission", false},
-		{&hooks.Error{Code: 403, Message: "not yours"}, 403, "hook", false},
-		{&hooks.Disconnect{Code: 4001, Reason: "banned"}, 403, "hook", false},
-		{fmt.Errorf("%w: secret", hooks.ErrDown), 503, "hook", true},
-		{fmt.Errorf("%w: secret", auth.ErrUnavailable), 503, "hook", true},
-		{session.ErrInfoTooLarge, 503, "hook", true},
-		{fmt.Errorf("%w: secret", broker.ErrUnavailable), 503, "broker", true},
-		{errors.New("secret"), 503, "broker", true},
-		{recovery.ErrPanic, 500, "internal", false},
-		{bad("what"), 400, "bad_request", false},
-	} {
-		got := refusal(c.err)
-		require.Equal(t, c.status, got.Status, c.err)
-		require.Equal(t, c.reason, got.Reason, c.err)
-		require.Equal(t, c.retry, got.RetryAfter > 0, c.err)
-		require.NotContains(t, got.Message, "secret")
-	}
-}
-
-func TestTheTimeOfAConnection(t *testing.T) {
-	p, _, _ := plain(t)
+func TestClientRefresh(t *testing.T) {
+	p, _, _ := newPlain(t)
 	c := accept(t, p, "channel=a")
 	conn := &fakeConn{}
 	c.OnOpen(conn)
@@ -207,23 +185,23 @@ func TestTheTimeOfAConnection(t *testing.T) {
 	require.Equal(t, time.Millisecond, conn.expiry)
 	require.Empty(t, conn.closed)
 	c.Refresh(time.Time{}, true)
-	require.Equal(t, []transport.Close{closeExpired()}, conn.closed)
+	require.Equal(t, []transport.Close{protocol.CloseExpired()}, conn.closed)
 	c.OnClose(transport.Close{})
 }
 
-// known are tokens of users whose names they are.
-type known struct{ session.Tokens }
+// knownTokens accepts every token as that of the user with its text as name.
+type knownTokens struct{ session.Tokens }
 
-func (known) Connection(_ context.Context, token string) (*auth.Claims, error) {
+func (knownTokens) Connection(_ context.Context, token string) (*auth.Claims, error) {
 	return &auth.Claims{User: token, IssuedAt: time.Now().Add(-time.Minute)}, nil
 }
 
-// A token may be revoked when it was looked at, and nobody can find its client yet.
-func TestTokensRevokedMeanwhile(t *testing.T) {
+// A token may be revoked after it was verified, and before the revocation can find its client.
+func TestClientWithATokenRevokedMeanwhile(t *testing.T) {
 	for name, revoked := range map[string]string{"its user's": "ann", "another's": "bob"} {
 		t.Run(name, func(t *testing.T) {
-			p, h, presence := plain(t)
-			p.options.Session.Tokens = known{}
+			p, h, presence := newPlain(t)
+			p.options.Session.Tokens = knownTokens{}
 			revocations, ok := p.options.Session.Broker.(broker.Revocations)
 			require.True(t, ok)
 			left := 0
@@ -244,7 +222,7 @@ func TestTokensRevokedMeanwhile(t *testing.T) {
 			c.OnClose(transport.Close{})
 			require.Equal(t, 1, left)
 			require.Zero(t, subscribers(h))
-			require.Zero(t, presence.there)
+			require.Zero(t, presence.members)
 		})
 	}
 }

@@ -18,18 +18,18 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
-	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// backend answers the subscribe hook as a test wants it, and sees what the gateway makes of it.
-type backend struct {
-	// answer is called for every question; it returns what refuses the channel, or nothing.
+// fakeBackend answers the subscribe hook as a test wants it, and observes the hook's outcomes.
+type fakeBackend struct {
+	// answer is called for every hook call; it returns the message that refuses the channel, or nothing.
 	answer func(channel string) (refusal string)
-	// enough questions after the first open it. refused is closed when a refusal has arrived.
+	// open is closed after the first call and enough more. refused is closed when a refusal has arrived.
 	enough        int
 	open, refused chan struct{}
 	once          sync.Once
@@ -39,21 +39,27 @@ type backend struct {
 	askedFor              map[string]bool
 }
 
-// waitFor makes answers, but for the first, wait until there are so many more questions.
-func waitFor(questions int, answer func(channel string) string) *backend {
-	return &backend{answer: answer, enough: questions, open: make(chan struct{}), refused: make(chan struct{}), askedFor: map[string]bool{}}
+// waitFor returns a backend that delays all answers but the first until there are so many more calls.
+func waitFor(questions int, answer func(channel string) string) *fakeBackend {
+	return &fakeBackend{
+		answer:   answer,
+		enough:   questions,
+		open:     make(chan struct{}),
+		refused:  make(chan struct{}),
+		askedFor: map[string]bool{},
+	}
 }
 
 // HookCalled implements hooks.Observer.
-func (b *backend) HookCalled(_, outcome string, _ time.Duration) {
+func (b *fakeBackend) HookCalled(_, outcome string, _ time.Duration) {
 	if outcome == hooks.OutcomeError {
 		b.once.Do(func() { close(b.refused) })
 	}
 }
-func (*backend) WebhookDelivered(string, int) {}
-func (*backend) WebhookDropped(string, int)   {}
+func (*fakeBackend) WebhookDelivered(string, int) {}
+func (*fakeBackend) WebhookDropped(string, int)   {}
 
-func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *fakeBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var question struct{ Channel string }
 	_ = json.NewDecoder(r.Body).Decode(&question)
 	open := b.open
@@ -75,7 +81,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"error":{"code":1000,"message":%q}}`, refusal)
 }
 
-func (b *backend) begin(channel string) (asked int) {
+func (b *fakeBackend) begin(channel string) (asked int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked++
@@ -88,26 +94,29 @@ func (b *backend) begin(channel string) (asked int) {
 	return b.asked
 }
 
-func (b *backend) end() {
+func (b *fakeBackend) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.underWay--
 }
 
-// hooked is the protocol with a backend that is asked about subscriptions.
-func hooked(t *testing.T, b *backend) (*Plain, *hub.Hub, *faulty) {
+// newHookedPlain returns the protocol with a subscribe hook.
+func newHookedPlain(t *testing.T, b *fakeBackend) (*Plain, *hub.Hub, *fakePresence) {
 	t.Helper()
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
-	p, h, presence := plain(t)
-	asks, err := hooks.New(hooks.Options{Subscribe: hooks.Callback{URL: server.URL, Timeout: 10 * time.Second}, Observer: b})
+	p, h, presence := newPlain(t)
+	asks, err := hooks.New(hooks.Options{
+		Subscribe: hooks.Callback{URL: server.URL, Timeout: 10 * time.Second},
+		Observer:  b,
+	})
 	require.NoError(t, err)
 	p.options.Session.Hooks, p.options.Session.MaxChannels = asks, 100
 	return p, h, presence
 }
 
-// named are channels, and the query that names them.
-func named(n int) (channels []string, query string) {
+// channelNames returns n names of channels, and the query that names them.
+func channelNames(n int) (channels []string, query string) {
 	for i := range n {
 		channels = append(channels, fmt.Sprintf("c%02d", i))
 	}
@@ -118,21 +127,21 @@ func handshake(p *Plain, query string) (transport.Handler, error) {
 	return p.accept(httptest.NewRequest(http.MethodGet, "/ws?"+query, nil))
 }
 
-func nobody(string) string { return "" }
+func accepts(string) string { return "" }
 
-// The backend answers the first question, and then none before it has been asked about all other channels,
-// or as many as are asked at once.
-func TestTheBackendIsAskedSideBySide(t *testing.T) {
-	for _, many := range []int{1, 2, sideBySide, 5 * sideBySide} {
+// The backend answers the first call, and then none before it has been called for all other channels, or as many as are
+// open at once.
+func TestReserveAllCallsHooksInParallel(t *testing.T) {
+	for _, many := range []int{1, 2, protocol.MaxParallelHooks, 5 * protocol.MaxParallelHooks} {
 		t.Run(fmt.Sprint(many), func(t *testing.T) {
-			b := waitFor(min(many-1, sideBySide), nobody)
-			p, h, _ := hooked(t, b)
-			channels, query := named(many)
+			b := waitFor(min(many-1, protocol.MaxParallelHooks), accepts)
+			p, h, _ := newHookedPlain(t, b)
+			channels, query := channelNames(many)
 			c := accept(t, p, query)
 			require.Equal(t, channels, c.Channels())
 			require.Equal(t, many, h.Channels())
 			require.Equal(t, many, b.asked)
-			require.LessOrEqual(t, b.most, sideBySide)
+			require.LessOrEqual(t, b.most, protocol.MaxParallelHooks)
 			c.OnOpen(&fakeConn{})
 			require.Equal(t, many, subscribers(h))
 			c.OnClose(transport.Close{})
@@ -140,9 +149,9 @@ func TestTheBackendIsAskedSideBySide(t *testing.T) {
 	}
 }
 
-// Which refusal a client is told does not depend on how fast they come.
-func TestTheFirstChannelsRefusalIsTheAnswer(t *testing.T) {
-	var b *backend
+// The refusal that a client gets does not depend on the order in which the refusals arrive.
+func TestReserveAllReturnsTheFirstChannelsError(t *testing.T) {
+	var b *fakeBackend
 	b = waitFor(3, func(channel string) string {
 		switch channel {
 		case "c01":
@@ -153,25 +162,26 @@ func TestTheFirstChannelsRefusalIsTheAnswer(t *testing.T) {
 		}
 		return ""
 	})
-	p, h, _ := hooked(t, b)
-	_, query := named(4)
+	p, h, _ := newHookedPlain(t, b)
+	_, query := channelNames(4)
 	_, err := handshake(p, query)
 	require.EqualError(t, err, "not this one")
 	require.Zero(t, b.underWay)
-	require.Eventually(t, func() bool { return h.Channels() == 0 }, 10*time.Second, time.Millisecond, "nothing stays reserved")
+	require.Eventually(t, func() bool { return h.Channels() == 0 }, 10*time.Second, time.Millisecond,
+		"nothing stays reserved")
 }
 
-// After a refusal the backend is asked no more than it has to be.
-func TestNoMoreQuestionsAfterARefusal(t *testing.T) {
-	for first, most := range map[string]int{"c00": 1, "c01": 1 + 2*sideBySide} {
+// After a refusal no more hooks are called than necessary.
+func TestReserveAllStopsAfterARefusal(t *testing.T) {
+	for first, most := range map[string]int{"c00": 1, "c01": 1 + 2*protocol.MaxParallelHooks} {
 		b := waitFor(1, func(channel string) string {
 			if channel < first {
 				return ""
 			}
 			return "no"
 		})
-		p, h, _ := hooked(t, b)
-		_, query := named(100)
+		p, h, _ := newHookedPlain(t, b)
+		_, query := channelNames(100)
 		_, err := handshake(p, query)
 		require.EqualError(t, err, "no")
 		require.LessOrEqual(t, b.asked, most)
@@ -180,24 +190,24 @@ func TestNoMoreQuestionsAfterARefusal(t *testing.T) {
 	}
 }
 
-// What the token brings is nothing to ask about, and comes with what the backend allows.
-func TestChannelsOfTheTokenAreNotAskedAbout(t *testing.T) {
-	b := waitFor(1, nobody)
-	p, h, _ := hooked(t, b)
-	c := &client{plain: p, session: session.New(&p.options.Session)}
+// Channels of the token need no hook, and come with those that the backend allows.
+func TestReserveNeedsNoHookForTokenChannels(t *testing.T) {
+	b := waitFor(1, accepts)
+	p, h, _ := newHookedPlain(t, b)
+	c := &client{plain: p, Base: protocol.NewBase(&p.options)}
 	require.NoError(t, c.reserve(t.Context(), []string{"a", "b", "closed:given"}, []string{"closed:given"}))
 	require.Equal(t, map[string]bool{"a": true, "b": true}, b.askedFor)
 	require.Equal(t, 3, h.Channels())
-	c.session.Close()
+	c.Session.Close()
 }
 
-// buggy is a broker that panics when the gateway subscribes to a channel whose name is part of in.
-type buggy struct {
+// panickingBroker is a broker that panics when the gateway subscribes to a channel whose name is part of in.
+type panickingBroker struct {
 	*memory.Broker
 	in string
 }
 
-func (b *buggy) Subscribe(channel string, confirmed func()) {
+func (b *panickingBroker) Subscribe(channel string, confirmed func()) {
 	if strings.Contains(b.in, channel) {
 		panic("5ecre7 " + channel)
 	}
@@ -207,22 +217,22 @@ func (b *buggy) Subscribe(channel string, confirmed func()) {
 // breakIn makes the broker of a protocol panic in some channels.
 func breakIn(t *testing.T, p *Plain, channels string) {
 	t.Helper()
-	b, ok := p.options.Session.Broker.(*buggy)
+	b, ok := p.options.Session.Broker.(*panickingBroker)
 	require.True(t, ok)
 	b.in = channels
 }
 
-// What a handshake had before it met a bug is let go.
-func TestABugKeepsNoOtherChannels(t *testing.T) {
-	p, h, _ := plain(t)
+// A panic releases the channels that the handshake had reserved.
+func TestAcceptReleasesChannelsAfterAPanic(t *testing.T) {
+	p, h, _ := newPlain(t)
 	breakIn(t, p, "b")
 	require.Panics(t, func() { _, _ = handshake(p, "channel=a&channel=b") })
 	require.Eventually(t, func() bool { return h.Channels() == 1 }, 10*time.Second, time.Millisecond, "that of the bug")
 }
 
-// A bug ends the handshake, and not the gateway. Where nothing is asked side by side there is no other
-// goroutine either, and the transport recovers it.
-func TestABugInAHandshake(t *testing.T) {
+// A panic ends the handshake, and not the gateway. Without parallel hooks there is no other goroutine, and the
+// transport recovers the panic.
+func TestReserveAllRecoversAPanic(t *testing.T) {
 	for name, c := range map[string]struct {
 		hook, together bool
 		given          []string
@@ -232,14 +242,14 @@ func TestABugInAHandshake(t *testing.T) {
 		"no hook":              {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, _, _ := hooked(t, waitFor(1, nobody))
+			p, _, _ := newHookedPlain(t, waitFor(1, accepts))
 			if !c.hook {
-				p, _, _ = plain(t)
+				p, _, _ = newPlain(t)
 			}
 			breakIn(t, p, "bc")
 			var log strings.Builder
 			p.options.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			client := &client{plain: p, session: session.New(&p.options.Session)}
+			client := &client{plain: p, Base: protocol.NewBase(&p.options)}
 			reserve := func() error { return client.reserve(context.Background(), []string{"a", "b", "c"}, c.given) }
 			if !c.together {
 				require.Panics(t, func() { _ = reserve() })
@@ -248,7 +258,7 @@ func TestABugInAHandshake(t *testing.T) {
 			require.ErrorIs(t, reserve(), recovery.ErrPanic)
 			require.Contains(t, log.String(), "panic.type=string")
 			require.NotContains(t, log.String(), "5ecre7")
-			client.session.Close()
+			client.Session.Close()
 			require.Empty(t, client.Channels())
 		})
 	}

@@ -1,0 +1,112 @@
+package protocol
+
+import (
+	"context"
+	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// Base is what the handlers of all protocols have in common: the session, the connection, and the bookkeeping of a
+// client that joins and leaves. A handler embeds it, calls Open first in OnOpen, Join when the client is identified,
+// and Leave in OnClose. Base implements the methods of Client whose effect needs no frame of the protocol; a handler
+// that has one for them overrides the method.
+type Base struct {
+	Session session.Session
+	options *Options
+	conn    transport.Conn
+	joined  bool
+}
+
+// NewBase returns the base of a client that has no connection yet. o must stay as it is.
+func NewBase(o *Options) Base { return Base{Session: session.New(&o.Session), options: o} }
+
+// Open sets the client's connection.
+func (b *Base) Open(conn transport.Conn) { b.conn = conn }
+
+// Join registers the client, so that the server API finds it, and then checks once more that its token was not revoked.
+// c is the handler that embeds b. It returns registry.ErrTooManyConnections for a user with too many connections, and
+// the errors of session.Options.CheckNotRevoked; CloseFor turns them into a close frame. After an error the caller
+// closes the connection.
+func (b *Base) Join(ctx context.Context, c Client, identity session.Identity) error {
+	if err := b.options.Joined(ctx, c); err != nil {
+		return err
+	}
+	b.joined = true
+	return b.options.Session.CheckNotRevoked(ctx, identity)
+}
+
+// HasJoined reports whether Join has registered the client.
+func (b *Base) HasJoined() bool { return b.joined }
+
+// Leave ends the client's subscriptions, and unregisters a client that joined. c is the handler that embeds b.
+func (b *Base) Leave(c Client, why transport.Close) {
+	b.Session.Close()
+	if b.joined {
+		b.options.Left(c, why)
+	}
+}
+
+// CloseAt closes the connection at a time, plus a grace period; a zero time takes back an earlier call.
+func (b *Base) CloseAt(at time.Time, grace time.Duration, c transport.Close) {
+	if at.IsZero() {
+		b.conn.CloseAfter(0, transport.Close{})
+		return
+	}
+	b.conn.CloseAfter(max(max(time.Until(at), 0)+grace, time.Millisecond), c)
+}
+
+// Conn implements Client.
+func (b *Base) Conn() transport.Conn { return b.conn }
+
+// User implements Client.
+func (b *Base) User() string { return b.Session.User() }
+
+// Channels implements Client.
+func (b *Base) Channels() []string { return b.Session.Channels() }
+
+// Unsubscribe implements Client, without telling the client.
+func (b *Base) Unsubscribe(channel string) bool { return b.Session.Unsubscribe(channel) }
+
+// Disconnect implements Client.
+func (b *Base) Disconnect(code int, reason string) {
+	b.conn.Close(transport.Close{Code: code, Reason: reason})
+}
+
+// Refresh implements Client, without telling the client: an expired connection is closed with CloseExpired.
+func (b *Base) Refresh(expireAt time.Time, expired bool) {
+	if expired {
+		b.conn.Close(CloseExpired())
+		return
+	}
+	b.CloseAt(expireAt, 0, CloseExpired())
+}
+
+// SubscribeServerSide implements the Subscribe of Client without telling the client. c is the handler that embeds b.
+// Since is ignored. Its errors are those of session.Session.Subscribe.
+func (b *Base) SubscribeServerSide(ctx context.Context, c hub.Subscriber, s Subscription) error {
+	r := session.SubscribeRequest{
+		Channel:    s.Channel,
+		Subscriber: c,
+		ServerSide: true,
+		NoNotify:   true,
+		Info:       s.Info,
+		ExpiresAt:  s.ExpireAt,
+	}
+	return b.Session.Subscribe(ctx, r, func(session.SubscribeResult) {})
+}
+
+// Presence implements presence.Member.
+func (b *Base) Presence(channel string) (broker.ClientInfo, bool) {
+	return b.Session.ClientInfo(channel)
+}
+
+// Send implements hub.Subscriber.
+func (b *Base) Send(f transport.Frame) bool { return b.conn.Send(f) }
+
+// InsufficientState implements hub.Subscriber for protocols that cannot tell the client that it misses something. Their
+// subscriptions have NoNotify, so that the hub does not call it.
+func (b *Base) InsufficientState(s *hub.Subscription) { b.Session.EndInsufficient(s) }

@@ -1,0 +1,61 @@
+package gateway
+
+import (
+	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge"
+	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/transport"
+)
+
+// protocols returns the client protocols that the gateway speaks. A new protocol gets a line here.
+func (g *Gateway) protocols(o protocol.Options) []protocol.Protocol {
+	spoken := []protocol.Protocol{
+		plain.New(o),
+		centrifuge.New(centrifuge.Options{
+			Options: o, ConnectTimeout: g.cfg.ConnectTimeout, CommandFailed: g.metrics.CommandFailed,
+		}),
+	}
+	for _, factory := range g.options.Protocols {
+		spoken = append(spoken, factory(o))
+	}
+	return spoken
+}
+
+// endpoints returns the endpoints of all protocols by their patterns.
+func (g *Gateway) endpoints() map[string]*transport.Endpoint {
+	endpoints := map[string]*transport.Endpoint{}
+	for _, p := range g.protocols(g.protocolOptions()) {
+		e := p.Endpoint()
+		for _, pattern := range p.Patterns() {
+			endpoints[pattern] = &e
+		}
+	}
+	return endpoints
+}
+
+// protocolOptions returns what all protocols are made of.
+func (g *Gateway) protocolOptions() protocol.Options {
+	return protocol.Options{
+		Session: session.Options{
+			Hub:             g.hub,
+			Broker:          g.broker,
+			Presence:        g.presence,
+			Anonymous:       g.cfg.Anonymous,
+			Tokens:          g.tokens,
+			Hooks:           g.hooks,
+			MaxChannels:     g.cfg.MaxChannelsPerConnection,
+			Timeout:         brokerTimeout,
+			MaxHistoryBytes: g.cfg.MaxQueuedBytes,
+			Coalescer:       session.NewCoalescer(g.log),
+			Published:       g.metrics.Published,
+		},
+		PingInterval: g.cfg.PingInterval,
+		PongTimeout:  g.cfg.PongTimeout,
+		Node:         g.cfg.NodeName,
+		Version:      g.options.Version,
+		Logger:       g.log,
+		Joined:       g.joined,
+		Left:         g.left,
+	}
+}
