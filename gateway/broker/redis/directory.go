@@ -13,19 +13,19 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Announce implements broker.Directory.
+// Announce implements broker.GatewayDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Announce(ctx context.Context, about []byte, ttl time.Duration) error {
 	_, err := b.call(ctx, b.rest, "announce", b.scripts.announce, b.names.gateways(), b.options.Instance, about, ttl.Milliseconds())
 	return err
 }
 
-// Withdraw implements broker.Directory.
+// Withdraw implements broker.GatewayDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Withdraw(ctx context.Context) error {
 	_, err := b.call(ctx, b.rest, "withdraw", b.scripts.withdraw, b.names.gateways(), b.options.Instance)
 	return err
 }
 
-// Gateways implements broker.Directory.
+// Gateways implements broker.GatewayDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Gateways(ctx context.Context) (map[string][]byte, error) {
 	reply, err := b.call(ctx, b.rest, "gateways", b.scripts.gateways, b.names.gateways())
 	if err != nil {
@@ -42,7 +42,7 @@ func (b *Broker) Gateways(ctx context.Context) (map[string][]byte, error) {
 	return out, nil
 }
 
-// current reads names and values in turn, without the names whose time is over.
+// current decodes the reply of scripts/gateways.lua: the values by name, without those whose TTL is over.
 func current(reply any) (map[string]string, error) {
 	answer, err := list(reply, 2)
 	if err != nil {
@@ -62,26 +62,26 @@ func current(reply any) (map[string]string, error) {
 	return out, nil
 }
 
-// Send implements broker.Directory.
+// Send implements broker.GatewayDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Send(ctx context.Context, instance string, message []byte) (reached bool, err error) {
 	inbox, _ := b.names.inbox(instance)
 	connections, err := b.publish(ctx, inbox, message)
 	return connections > 0, err
 }
 
-// Register implements broker.Directory.
+// Register implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Register(ctx context.Context, users []string, ttl time.Duration) error {
 	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holderSets, b.options.Instance, ttl.Milliseconds())
 	return err
 }
 
-// Deregister implements broker.Directory.
+// Deregister implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Deregister(ctx context.Context, users []string) error {
 	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.holderSets, b.options.Instance)
 	return err
 }
 
-// Lookup implements broker.Directory.
+// Lookup implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Lookup(ctx context.Context, user string) ([]string, error) {
 	reply, err := b.call(ctx, b.rest, "holders", b.scripts.holders, []string{b.names.holders(user)})
 	if err != nil {
@@ -90,25 +90,22 @@ func (b *Broker) Lookup(ctx context.Context, user string) ([]string, error) {
 	return texts(reply)
 }
 
-// Occupy implements broker.Directory. When part of it fails, what the rest said is returned with the
-// error: nobody else is told.
+// Occupy implements broker.Occupancy. It returns broker.ErrUnavailable.
 func (b *Broker) Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error) {
 	return b.onSets(ctx, "occupy channels", b.scripts.occupy, channels, b.names.occupantSets, b.options.Instance, ttl.Milliseconds())
 }
 
-// Vacate implements broker.Directory, as Occupy. A channel that was not occupied is vacated all the
-// same: who tries again after an error does not lose it.
+// Vacate implements broker.Occupancy. It returns broker.ErrUnavailable.
 func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []string, err error) {
 	return b.onSets(ctx, "vacate channels", b.scripts.vacate, channels, b.names.occupantSets, b.options.Instance)
 }
 
-// VacateExpired implements broker.Directory. What it returns is gone from Redis: an answer that is lost
-// is not given again.
+// VacateExpired implements broker.Occupancy. It returns broker.ErrUnavailable.
 func (b *Broker) VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error) {
 	lapsed := make([][]string, b.names.parts())
 	err = eachOf(len(lapsed), func(part int) error {
-		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part), b.names.watched(part)},
-			largestChunk, (ttl / 2).Milliseconds(), (ttl / 4).Milliseconds())
+		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part), b.names.expiryWatch(part)},
+			maxChunk, (ttl / 2).Milliseconds(), (ttl / 4).Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -118,13 +115,13 @@ func (b *Broker) VacateExpired(ctx context.Context, ttl time.Duration) (vacated 
 	return slices.Concat(lapsed...), err
 }
 
-// onSets runs a script on the sets of many names, and returns those for whose set it said yes. The names
-// that keys gets are of one part.
-func (b *Broker) onSets(ctx context.Context, what string, s script, all []string, keys func([]string) []string, args ...any) ([]string, error) {
+// onSets runs a script on the sets of many names, and returns the names for whose set it replied 1. keys is called with
+// names of one part. When a part of the calls fails, onSets returns broker.ErrUnavailable with the results of the others.
+func (b *Broker) onSets(ctx context.Context, operation string, s script, all []string, keys func([]string) []string, args ...any) ([]string, error) {
 	chunks := b.chunks(all)
 	yes := make([][]string, len(chunks))
 	err := eachOf(len(chunks), func(i int) error {
-		reply, err := b.call(ctx, b.rest, what, s, keys(chunks[i]), args...)
+		reply, err := b.call(ctx, b.rest, operation, s, keys(chunks[i]), args...)
 		if err != nil {
 			return err
 		}
@@ -142,7 +139,7 @@ func (b *Broker) onSets(ctx context.Context, what string, s script, all []string
 	return slices.Concat(yes...), err
 }
 
-// chunks are names that one script may take: not too many, and all of one part.
+// chunks splits names into lists of up to maxChunk names of one part.
 func (b *Broker) chunks(all []string) (chunks [][]string) {
 	byPart := make([][]string, b.names.parts())
 	for _, name := range all {
@@ -150,15 +147,15 @@ func (b *Broker) chunks(all []string) (chunks [][]string) {
 		byPart[part] = append(byPart[part], name)
 	}
 	for _, of := range byPart {
-		chunks = slices.AppendSeq(chunks, slices.Chunk(of, largestChunk))
+		chunks = slices.AppendSeq(chunks, slices.Chunk(of, maxChunk))
 	}
 	return chunks
 }
 
-// Revoke implements broker.Directory. Microseconds are as fine as it gets.
+// Revoke implements broker.Revocations. It returns broker.ErrUnavailable.
 func (b *Broker) Revoke(ctx context.Context, user string, until time.Time) error {
 	if until.UnixMicro() <= 0 {
-		// No token is that old.
+		// No token was issued then.
 		return nil
 	}
 	_, err := b.call(ctx, b.rest, "revoke", b.scripts.revoke, []string{b.names.revoked(user)},
@@ -166,7 +163,7 @@ func (b *Broker) Revoke(ctx context.Context, user string, until time.Time) error
 	return err
 }
 
-// Revoked implements broker.Directory.
+// Revoked implements broker.Revocations. It returns broker.ErrUnavailable.
 func (b *Broker) Revoked(ctx context.Context, user string) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// History implements broker.Broker.
+// History implements broker.HistoryReader. It returns broker.ErrUnavailable, or an error for an unreadable entry.
 func (b *Broker) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
 	stream, position := b.names.stream(channel)
 	var epoch, since string
@@ -25,7 +25,7 @@ func (b *Broker) History(ctx context.Context, channel string, q broker.HistoryQu
 	return readStream(reply)
 }
 
-// readStream reads the script's answer.
+// readStream decodes the reply of scripts/history.lua.
 func readStream(reply any) (broker.Stream, error) {
 	answer, err := list(reply, 3)
 	if err != nil {
@@ -50,7 +50,7 @@ func readStream(reply any) (broker.Stream, error) {
 	return out, nil
 }
 
-// readEntry reads one publication: its id, and a field whose value is the envelope.
+// readEntry decodes one entry of a stream: its ID, and a field whose value is the envelope.
 func readEntry(entry any, epoch string) (broker.Publication, error) {
 	pair, err := list(entry, 2)
 	if err != nil {
@@ -70,7 +70,7 @@ func readEntry(entry any, epoch string) (broker.Publication, error) {
 	return p, err
 }
 
-// RemoveHistory implements broker.Broker.
+// RemoveHistory implements broker.History. It returns broker.ErrUnavailable.
 func (b *Broker) RemoveHistory(ctx context.Context, channel string) error {
 	stream, position := b.names.stream(channel)
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)

@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// LogTo sends what the client library has to say to a log, at debug level: what matters of it comes
-// back as an error anyway. The library has one logger per process, so a command calls this, once.
+// LogTo sends the log of the client library to log at debug level: what matters of it is returned as an error, too. The
+// library has one logger per process, so a command calls LogTo once.
 func LogTo(log *slog.Logger) { redis.SetLogger(libraryLog{log}) }
 
 type libraryLog struct{ log *slog.Logger }

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// parts is how many connections a gateway holds to a Redis Cluster for subscriptions. Each part is
-// one hash tag, hence one slot, hence on one node at a time, which is what sharded Pub/Sub needs.
+// parts is the number of Pub/Sub connections of a gateway to a Redis Cluster. Each part is one hash tag, and so one slot,
+// which is on one node at a time: sharded Pub/Sub needs that.
 const parts = 16
 
-// names are what channels are called in Redis. All gateways of a cluster must agree on them.
+// names returns the names of keys and channels in Redis. They are the same in all gateways of a fleet.
 type names struct {
 	prefix  string
 	sharded bool
@@ -24,19 +24,19 @@ func (n names) parts() int {
 	return 1
 }
 
-// channel is a channel's name in Redis and the part it belongs to.
+// channel returns a channel's name in Redis and its part.
 func (n names) channel(channel string) (key string, part int) {
 	part = n.part(channel)
 	return n.head(part) + "c:" + channel, part
 }
 
-// inbox is where a gateway hears what it is told.
+// inbox returns the name on which a gateway gets messages, and its part.
 func (n names) inbox(instance string) (key string, part int) {
 	part = n.part(instance)
 	return n.head(part) + "n:" + instance, part
 }
 
-// part is where all belongs that is known of a channel, a user or a gateway.
+// part returns the part of a channel, a user or a gateway.
 func (n names) part(name string) int {
 	if !n.sharded {
 		return 0
@@ -46,33 +46,33 @@ func (n names) part(name string) int {
 	return int(h.Sum32() % parts)
 }
 
-// stream is where a channel's publications are, and its epoch and top offset.
+// stream returns the keys of a channel's publications and of its position.
 func (n names) stream(channel string) (publications, position string) {
 	head := n.head(n.part(channel))
 	return head + "s:" + channel, head + "t:" + channel
 }
 
-// idempotency is where the first result of a publication is. The length keeps channel and key apart.
+// idempotency returns the key of the result of a publication. The length separates channel and idempotency key.
 func (n names) idempotency(channel, key string) string {
 	return n.head(n.part(channel)) + "i:" + strconv.Itoa(len(channel)) + ":" + channel + ":" + key
 }
 
-// presence is where a channel's members are, until when, their users, and who of them is away.
+// presence returns the keys of a channel's members, in the order of scripts/presence.lua.
 func (n names) presence(channel string) []string {
 	head := n.head(n.part(channel))
 	return []string{head + "pm:" + channel, head + "pt:" + channel, head + "pu:" + channel, head + "pa:" + channel}
 }
 
-// gateways is where gateways say what they are, and until when.
+// gateways returns the keys of the list of gateways, in the order of scripts/announce.lua.
 func (n names) gateways() []string {
 	head := n.head(0)
 	return []string{head + "ga", head + "gt"}
 }
 
-// holders is where the gateways are that hold a user.
+// holders returns the key of the gateways that have connections of a user.
 func (n names) holders(user string) string { return n.head(n.part(user)) + "u:" + user }
 
-// holderSets are the keys of scripts about holders.
+// holderSets returns the keys of holders for several users.
 func (n names) holderSets(users []string) []string {
 	keys := make([]string, 0, len(users))
 	for _, user := range users {
@@ -81,18 +81,16 @@ func (n names) holderSets(users []string) []string {
 	return keys
 }
 
-// occupants is where the gateways are that have subscribers of a channel.
+// occupants returns the key of the gateways that have subscribers of a channel.
 func (n names) occupants(channel string) string { return n.occupied(n.part(channel)) + ":" + channel }
 
-// occupied is where a part's channels are that have occupants, by when the last of these is over.
+// occupied returns the key of a part's occupied channels.
 func (n names) occupied(part int) string { return n.head(part) + "o" }
 
-// watched is since when gateways have asked for what is over in there. It is gone when nobody did for a
-// while.
-func (n names) watched(part int) string { return n.head(part) + "w" }
+// expiryWatch returns the key that has since when gateways look for expired channels of a part.
+func (n names) expiryWatch(part int) string { return n.head(part) + "w" }
 
-// occupantSets are the keys of scripts about occupants, as scripts/occupied.lua wants them. All channels
-// are of one part.
+// occupantSets returns the keys of scripts/occupied.lua for channels of one part.
 func (n names) occupantSets(channels []string) []string {
 	keys := make([]string, 0, 1+len(channels))
 	keys = append(keys, n.occupied(n.part(channels[0])))
@@ -102,15 +100,15 @@ func (n names) occupantSets(channels []string) []string {
 	return keys
 }
 
-// revoked is where a user's revocation is.
+// revoked returns the key of a user's revocation.
 func (n names) revoked(user string) string { return n.head(n.part(user)) + "r:" + user }
 
-// probe is the name of a gateway's own messages to itself.
+// probe returns the name on which a gateway gets its own probes.
 func (n names) probe(part int, instance string) string {
 	return n.head(part) + "p:" + instance
 }
 
-// channelOf undoes channel.
+// channelOf returns the channel of a name that channel returned; false for other names.
 func (n names) channelOf(key string) (string, bool) {
 	if n.sharded {
 		_, rest, found := strings.Cut(key, "}")
@@ -122,8 +120,8 @@ func (n names) channelOf(key string) (string, bool) {
 	return strings.CutPrefix(key, n.prefix+"c:")
 }
 
-// head begins a name. The hash tag comes first: Redis takes the first one, and a prefix may hold
-// braces of its own.
+// head returns the beginning of all names of a part. The hash tag comes first: Redis uses the first one, and a prefix may
+// contain braces.
 func (n names) head(part int) string {
 	if n.sharded {
 		return fmt.Sprintf("{%02d}%s", part, n.prefix)

@@ -7,40 +7,40 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Commands that come at the same time share a round trip. A few round trips are under way at once, so
-// that a slow one does not hold up all.
+// Commands that are sent at the same time share a round trip. roundTrips of them run at once, so that a slow one does not
+// delay all others. maxRoundTrip is the maximum number of commands of one.
 const (
-	roundTrips       = 4
-	largestRoundTrip = 256
+	roundTrips   = 4
+	maxRoundTrip = 256
 )
 
-// pipeline takes commands to Redis.
+// pipeline sends commands to Redis in batches.
 type pipeline struct {
 	client   redis.UniversalClient
 	requests chan *request
 }
 
-// request is one command on its way to Redis. Its sender reads the command's reply when it is done,
-// and does not look at it any more once it has given up.
+// request is one command on its way to Redis. Its sender reads the reply from cmd after done, and must not read cmd after
+// its context has ended.
 type request struct {
 	ctx context.Context
 	cmd redis.Cmder
-	// done gets the outcome; it has room for it, whoever still waits.
+	// done gets the outcome. It has room for it, so that a sender that has given up blocks nothing.
 	done chan error
 }
 
-// once is a command that the library must not send again by itself: nobody knows whether it was run.
-// Where Redis has said that it was not, as when a slot has moved, the library does.
+// once is a command that the client library must not send again after an error that leaves open whether Redis has run
+// it. The library still repeats a command that Redis has refused to run, as when a slot has moved.
 type once struct{ redis.Cmder }
 
-// NoRetry overrides the library's answer.
+// NoRetry reports true to the library.
 func (once) NoRetry() bool { return true }
 
 func newPipeline(client redis.UniversalClient) *pipeline {
 	return &pipeline{client: client, requests: make(chan *request)}
 }
 
-// send returns when Redis has answered, or when the context ends.
+// send returns when Redis has answered, with the error of the command or the connection, or when the context ends.
 func (p *pipeline) send(ctx context.Context, cmd redis.Cmder) error {
 	r := &request{ctx: ctx, cmd: cmd, done: make(chan error, 1)}
 	select {
@@ -56,7 +56,7 @@ func (p *pipeline) send(ctx context.Context, cmd redis.Cmder) error {
 	}
 }
 
-// run is one goroutine that makes round trips.
+// run makes one round trip after the other until the context ends.
 func (p *pipeline) run(ctx context.Context) error {
 	for {
 		select {
@@ -68,10 +68,10 @@ func (p *pipeline) run(ctx context.Context) error {
 	}
 }
 
-// gather takes what else waits already. Nothing is waited for.
+// gather returns first and the requests that wait already. It does not block.
 func (p *pipeline) gather(first *request) []*request {
 	batch := []*request{first}
-	for len(batch) < largestRoundTrip {
+	for len(batch) < maxRoundTrip {
 		select {
 		case r := <-p.requests:
 			batch = append(batch, r)
@@ -82,7 +82,7 @@ func (p *pipeline) gather(first *request) []*request {
 	return batch
 }
 
-// roundTrip sends a batch and hands the outcomes out. What its sender has given up is not sent.
+// roundTrip sends a batch and distributes the outcomes. It skips requests whose context has ended.
 func (p *pipeline) roundTrip(ctx context.Context, batch []*request) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
@@ -97,12 +97,12 @@ func (p *pipeline) roundTrip(ctx context.Context, batch []*request) {
 	_, failed := pipe.Exec(ctx)
 	for _, r := range sent {
 		if r.cmd.Err() != nil {
-			// Then each command knows its own outcome.
+			// The round trip took place: each command has its own outcome.
 			failed = nil
 		}
 	}
 	for _, r := range sent {
-		// Without a connection the library fails the round trip, but none of its commands.
+		// Without a connection the library returns an error for the round trip and none for its commands.
 		r.done <- errors.Join(failed, r.cmd.Err())
 	}
 }

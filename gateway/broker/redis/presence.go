@@ -13,13 +13,14 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Many names are sent in chunks, several at once: they share round trips, and none holds Redis up.
+// Calls with many names are split into chunks of maxChunk names, so that no script blocks Redis for long. maxChunksAtOnce
+// of them are under way at once and share round trips.
 const (
-	largestChunk = 256
-	mostChunks   = 32
+	maxChunk        = 256
+	maxChunksAtOnce = 32
 )
 
-// encodeMember writes a member as scripts/presence.lua wants it.
+// encodeMember returns a member as scripts/presence.lua has it.
 func encodeMember(m broker.ClientInfo) []byte {
 	b := strconv.AppendInt([]byte{'+'}, int64(len(m.User)), 10)
 	b = append(append(b, ':'), m.User...)
@@ -38,7 +39,7 @@ func decodeMember(s string) (broker.ClientInfo, error) {
 	return broker.ReadInfo([]byte(rest[length:]))
 }
 
-// decodeMembers leaves out what a newer gateway may have written: the others must not be lost with it.
+// decodeMembers decodes a list of members. It skips members that it cannot read, which a newer gateway may have written.
 func decodeMembers(reply any) ([]broker.ClientInfo, error) {
 	encoded, err := texts(reply)
 	if err != nil {
@@ -53,19 +54,19 @@ func decodeMembers(reply any) ([]broker.ClientInfo, error) {
 	return out, nil
 }
 
-// Join implements broker.Presence.
+// Join implements broker.Presence. It returns broker.ErrUnavailable.
 func (b *Broker) Join(ctx context.Context, channel string, m broker.ClientInfo, ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
-	return b.comeOrGo(ctx, "join", b.scripts.join, channel, m.Client, encodeMember(m), m.User, ttl.Milliseconds())
+	return b.changeMember(ctx, "join", b.scripts.join, channel, m.Client, encodeMember(m), m.User, ttl.Milliseconds())
 }
 
-// Leave implements broker.Presence.
+// Leave implements broker.Presence. It returns broker.ErrUnavailable.
 func (b *Broker) Leave(ctx context.Context, channel string, m broker.ClientInfo, grace time.Duration) (left bool, gone []broker.ClientInfo, err error) {
-	return b.comeOrGo(ctx, "leave", b.scripts.leave, channel, m.Client, grace.Milliseconds())
+	return b.changeMember(ctx, "leave", b.scripts.leave, channel, m.Client, grace.Milliseconds())
 }
 
-// comeOrGo runs a script that says yes or no, and who is gone.
-func (b *Broker) comeOrGo(ctx context.Context, what string, s script, channel string, args ...any) (yes bool, gone []broker.ClientInfo, err error) {
-	reply, err := b.call(ctx, b.rest, what, s, b.names.presence(channel), args...)
+// changeMember runs a script that replies with 1 or 0 and the members that have expired.
+func (b *Broker) changeMember(ctx context.Context, operation string, s script, channel string, args ...any) (yes bool, gone []broker.ClientInfo, err error) {
+	reply, err := b.call(ctx, b.rest, operation, s, b.names.presence(channel), args...)
 	if err != nil {
 		return false, nil, err
 	}
@@ -77,14 +78,13 @@ func (b *Broker) comeOrGo(ctx context.Context, what string, s script, channel st
 	return number(answer[0]) == 1, gone, err
 }
 
-// Renew implements broker.Presence. Who is away counts as missing, and keeps its grace. When part of
-// it fails, what the rest said is returned with the error: nobody else is told who is gone.
+// Renew implements broker.Presence. It returns broker.ErrUnavailable.
 func (b *Broker) Renew(ctx context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
 	if len(clients) == 0 {
 		gone, err = b.Sweep(ctx, channel)
 		return nil, gone, err
 	}
-	chunks := slices.Collect(slices.Chunk(clients, largestChunk))
+	chunks := slices.Collect(slices.Chunk(clients, maxChunk))
 	missings, gones := make([][]string, len(chunks)), make([][]broker.ClientInfo, len(chunks))
 	err = eachOf(len(chunks), func(i int) (err error) {
 		missings[i], gones[i], err = b.renew(ctx, channel, chunks[i], ttl)
@@ -114,7 +114,7 @@ func (b *Broker) renew(ctx context.Context, channel string, clients []string, tt
 	return missing, gone, err
 }
 
-// Sweep implements broker.Presence.
+// Sweep implements broker.Presence. It returns broker.ErrUnavailable.
 func (b *Broker) Sweep(ctx context.Context, channel string) (gone []broker.ClientInfo, err error) {
 	reply, err := b.call(ctx, b.rest, "sweep members", b.scripts.sweep, b.names.presence(channel))
 	if err != nil {
@@ -123,7 +123,7 @@ func (b *Broker) Sweep(ctx context.Context, channel string) (gone []broker.Clien
 	return decodeMembers(reply)
 }
 
-// Members implements broker.Presence. Whose time is over is left out, if not yet taken out.
+// Members implements broker.PresenceReader. It returns broker.ErrTooLarge or broker.ErrUnavailable.
 func (b *Broker) Members(ctx context.Context, channel string, bytes int) (map[string]broker.ClientInfo, error) {
 	reply, err := b.call(ctx, b.rest, "members", b.scripts.members, b.names.presence(channel), bytes, broker.MemberOverhead)
 	if err != nil {
@@ -132,7 +132,7 @@ func (b *Broker) Members(ctx context.Context, channel string, bytes int) (map[st
 	return readMembers(reply)
 }
 
-// readMembers reads the script's answer.
+// readMembers decodes the reply of scripts/members.lua.
 func readMembers(reply any) (map[string]broker.ClientInfo, error) {
 	answer, err := list(reply, 2)
 	if err != nil {
@@ -154,8 +154,8 @@ func readMembers(reply any) (map[string]broker.ClientInfo, error) {
 	return out, nil
 }
 
-// PresenceStats implements broker.Presence, and leaves out whom Members does; only when more than a
-// sweep takes out have not been taken out, the others of these count.
+// PresenceStats implements broker.PresenceReader. It returns broker.ErrUnavailable. When more members have expired than
+// one call removes, the others of them still count.
 func (b *Broker) PresenceStats(ctx context.Context, channel string) (clients, users int, err error) {
 	reply, err := b.call(ctx, b.rest, "presence stats", b.scripts.stats, b.names.presence(channel))
 	if err != nil {
@@ -168,10 +168,10 @@ func (b *Broker) PresenceStats(ctx context.Context, channel string) (clients, us
 	return number(answer[0]), number(answer[1]), nil
 }
 
-// eachOf does something for each of so many chunks, several at once.
+// eachOf calls do for 0 to n-1, several at once, and returns the first error after all calls.
 func eachOf(n int, do func(i int) error) error {
 	var group errgroup.Group
-	group.SetLimit(mostChunks)
+	group.SetLimit(maxChunksAtOnce)
 	for i := range n {
 		group.Go(func() error { return do(i) })
 	}

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// patienceIntervals is how many probes may stay away before the connection is given up.
-const patienceIntervals = 3
+// maxMissedProbes is how many probes may stay away before the connection is given up.
+const maxMissedProbes = 3
 
-func (l *link) patience() time.Duration {
-	return patienceIntervals * l.broker.options.ProbeInterval
+func (l *pubSubConn) silenceTimeout() time.Duration {
+	return maxMissedProbes * l.broker.options.ProbeInterval
 }
 
-// probing sends a message through Redis to this very link, again and again. That it comes back is
-// the only proof that messages flow: a connection can be open and useless.
-func (l *link) probing(ctx context.Context) error {
+// sendProbes publishes a message to this connection at every interval. Only a probe that comes back proves that messages
+// flow: an open connection does not. It returns errSilent when too many probes are missing.
+func (l *pubSubConn) sendProbes(ctx context.Context) error {
 	ticker := time.NewTicker(l.broker.options.ProbeInterval)
 	defer ticker.Stop()
 	for {
@@ -25,12 +25,12 @@ func (l *link) probing(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		l.mu.Lock()
-		silent := time.Since(l.echoed) > l.patience()
+		silent := time.Since(l.lastProbe) > l.silenceTimeout()
 		l.mu.Unlock()
 		if silent {
 			return errSilent
 		}
-		// A publication that fails says nothing about the connection that is read: it stays.
+		// A failed publication says nothing about this connection, which stays open.
 		if _, err := l.broker.publish(ctx, l.probe, []byte{0}); err != nil && ctx.Err() == nil {
 			l.set(false, err)
 		}

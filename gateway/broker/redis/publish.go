@@ -11,7 +11,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Publish implements broker.Broker.
+// Publish implements broker.Publisher. It returns broker.ErrUnavailable or broker.ErrIdempotencyConflict.
 func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
 	key, _ := b.names.channel(channel)
 	if o.History.Size > 0 || o.IdempotencyKey != "" {
@@ -21,8 +21,8 @@ func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publicati
 	return broker.PublishResult{}, err
 }
 
-// publish returns when Redis has taken the message, or when the time for it is over: whoever
-// publishes is not held up by a Redis that hangs. It says to how many connections the message went.
+// publish returns when Redis has taken the message, with the number of connections that it sent the message to, or
+// broker.ErrUnavailable after operationTimeout.
 func (b *Broker) publish(ctx context.Context, key string, payload []byte) (reached int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
@@ -40,8 +40,7 @@ func (b *Broker) publishCommand() string {
 	return "publish"
 }
 
-// publishOnce lets a script publish, which gives the publication its place in the stream and remembers
-// the idempotency key.
+// publishOnce publishes by a script, which appends to the stream and keeps the result of the idempotency key.
 func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
 	var keys []string
 	if o.History.Size > 0 {
@@ -63,7 +62,7 @@ func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.
 	return published(reply, fingerprint)
 }
 
-// published reads the script's answer.
+// published decodes the reply of scripts/publish.lua.
 func published(reply any, fingerprint string) (broker.PublishResult, error) {
 	answer, err := list(reply, 4)
 	if err != nil {

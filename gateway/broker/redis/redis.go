@@ -1,6 +1,9 @@
-// Package redis carries publications between gateways through Redis Pub/Sub, and keeps there what they
-// share: a single Redis, one behind sentinels, or a Redis Cluster (with sharded Pub/Sub). A gateway
-// subscribes to a channel in Redis while anybody here wants it.
+// Package redis is the broker of gateways that share a Redis: one server, one behind sentinels, or a Redis Cluster.
+// Publications travel through Pub/Sub, sharded Pub/Sub on a Cluster; scripts keep streams, presence and the directory
+// (scripts/*.lua). Package gateway uses it.
+//
+// pubsub.go keeps the connections that publications arrive on, subscriptions.go compares what they should be subscribed
+// to with what Redis confirmed, pipeline.go sends commands, script.go runs the scripts.
 package redis
 
 import (
@@ -20,7 +23,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
-// Bounds on how long Redis may take before it counts as gone.
+// Timeouts after which Redis counts as unreachable.
 const (
 	dialTimeout      = 2 * time.Second
 	operationTimeout = 3 * time.Second
@@ -28,14 +31,14 @@ const (
 	DefaultProbeInterval = 2 * time.Second
 )
 
-// Delivery is spread over workers, so that the reader of Redis waits for no fan-out. A channel has
-// always the same worker, which keeps its order.
+// Publications are delivered by workers, so that the goroutine that reads from Redis waits for no fan-out. A channel
+// always has the same worker, which keeps its order.
 const (
 	workers     = 8
 	workerQueue = 1024
 )
 
-// Options are what a Broker is made of.
+// Options configure a Broker.
 type Options struct {
 	// Mode is one of contract.RedisStandalone, RedisSentinel, RedisCluster.
 	Mode       string
@@ -43,11 +46,11 @@ type Options struct {
 	MasterName string
 	Username   string
 	Password   string
-	// Prefix begins every name in Redis.
-	Prefix        string
+	// Prefix is the beginning of every name in Redis.
+	Prefix string
+	// ProbeInterval is how often a probe is sent. 0 means DefaultProbeInterval.
 	ProbeInterval time.Duration
-	// Instance is this gateway's name in the directory, another one with every start; one is made up
-	// when it is empty.
+	// Instance is this gateway's name in the directory, which changes with every start. Empty means a random name.
 	Instance string
 	Logger   *slog.Logger
 }
@@ -61,9 +64,10 @@ type Broker struct {
 	// subscribers and messages are the handlers that Run gets; messages may be nil.
 	subscribers broker.PublicationHandler
 	messages    broker.MessageHandler
-	// publications and the rest take ways of their own: those are small, and somebody waits for them.
+	// publications is the pipeline of publications, which are small and must not wait behind larger replies; rest is that
+	// of all other commands.
 	publications, rest *pipeline
-	links              []*link
+	conns              []*pubSubConn
 	seed               maphash.Seed
 	queues             []chan delivery
 	// unreadable limits warnings of messages that no gateway wrote.
@@ -75,13 +79,13 @@ type Broker struct {
 	state contract.BrokerState
 }
 
-// delivery is a message on its way from a link to the subscribers.
+// delivery is a message on its way from a connection to the handler.
 type delivery struct {
 	channel string
 	payload string
 }
 
-// New returns a broker that connects when it runs.
+// New returns a broker, which connects when it runs.
 func New(o Options) *Broker {
 	if o.ProbeInterval == 0 {
 		o.ProbeInterval = DefaultProbeInterval
@@ -97,18 +101,18 @@ func New(o Options) *Broker {
 		state: contract.BrokerConnecting,
 	}
 	for part := range b.names.parts() {
-		b.links = append(b.links, newLink(b, b.names.probe(part, o.Instance)))
+		b.conns = append(b.conns, newPubSubConn(b, b.names.probe(part, o.Instance)))
 	}
 	inbox, part := b.names.inbox(o.Instance)
-	b.links[part].inbox = inbox
+	b.conns[part].inbox = inbox
 	for range workers {
 		b.queues = append(b.queues, make(chan delivery, workerQueue))
 	}
 	return b
 }
 
-// clientOptions turn ours into the library's. Nothing is retried inside: a publication whose fate is
-// unknown would be sent twice, and a probe that fails late tells nothing.
+// clientOptions returns the options of the client library. The library retries nothing: it would send a publication twice
+// whose outcome is unknown, and a probe must fail early.
 func clientOptions(o Options) *redis.UniversalOptions {
 	u := &redis.UniversalOptions{
 		Addrs: o.Addresses, Username: o.Username, Password: o.Password, ClientName: "wsfleet-gateway",
@@ -126,16 +130,16 @@ func clientOptions(o Options) *redis.UniversalOptions {
 // Kind implements broker.Broker.
 func (b *Broker) Kind() string { return contract.BrokerRedis }
 
-// Subscribe implements broker.Broker.
+// Subscribe implements broker.PubSub.
 func (b *Broker) Subscribe(channel string, confirmed func()) {
 	key, part := b.names.channel(channel)
-	b.links[part].subscribe(key, confirmed)
+	b.conns[part].subscribe(key, confirmed)
 }
 
-// Unsubscribe implements broker.Broker.
+// Unsubscribe implements broker.PubSub.
 func (b *Broker) Unsubscribe(channel string) {
 	key, part := b.names.channel(channel)
-	b.links[part].unsubscribe(key)
+	b.conns[part].unsubscribe(key)
 }
 
 // Run implements broker.Broker. It returns nil once the context has ended.
@@ -149,16 +153,16 @@ func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler
 		group.Go(func() error { return b.publications.run(ctx) })
 		group.Go(func() error { return b.rest.run(ctx) })
 	}
-	for _, l := range b.links {
+	for _, l := range b.conns {
 		group.Go(func() error { return l.run(ctx) })
 	}
 	err := group.Wait()
-	// What fails to close now ends with the process.
+	// Connections that cannot be closed end with the process.
 	_ = b.client.Close()
 	return err
 }
 
-// work delivers what one queue holds.
+// work delivers the messages of one queue until the context ends.
 func (b *Broker) work(ctx context.Context, queue <-chan delivery) error {
 	for {
 		select {
@@ -175,7 +179,7 @@ func (b *Broker) work(ctx context.Context, queue <-chan delivery) error {
 	}
 }
 
-// enqueue hands a message to its channel's worker.
+// enqueue hands a message to its channel's worker. It waits while the worker's queue is full.
 func (b *Broker) enqueue(ctx context.Context, d delivery) {
 	select {
 	case b.queues[maphash.String(b.seed, d.channel)%workers] <- d:
@@ -183,7 +187,7 @@ func (b *Broker) enqueue(ctx context.Context, d delivery) {
 	}
 }
 
-// resumed tells of a name that Redis confirmed on a new connection.
+// resumed reports a name that Redis has confirmed on a new connection to the handler.
 func (b *Broker) resumed(name string) {
 	if channel, ok := b.names.channelOf(name); ok {
 		b.subscribers.Resumed(channel)

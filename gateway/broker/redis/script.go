@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -17,10 +18,11 @@ import (
 //go:embed scripts
 var sources embed.FS
 
-// tryAgainPause is how long to wait while the keys of a script are under way between two nodes.
-const tryAgainPause = 20 * time.Millisecond
+// tryAgainDelay is the delay after TRYAGAIN: the keys of a script are moving between two nodes of a Redis Cluster.
+const tryAgainDelay = 20 * time.Millisecond
 
-// script is what Redis runs as one step. Each says what its keys and arguments are.
+// script is a Lua script, which Redis runs as one step. The comment at the top of its file says which files it needs,
+// what its keys and arguments are, and what it replies.
 type script struct{ source, hash string }
 
 type scripts struct {
@@ -33,31 +35,60 @@ type scripts struct {
 
 func newScripts() scripts {
 	return scripts{
-		publish: load("position", "publish"), history: load("position", "history"),
-		join: load("presence", "join"), leave: load("presence", "leave"), renew: load("presence", "renew"),
-		sweep: load("presence", "sweep"), members: load("presence", "members"), stats: load("presence", "stats"),
-		announce: load("directory", "announce"), withdraw: load("withdraw"), gateways: load("directory", "gateways"),
-		take: load("directory", "sets", "take"), drop: load("directory", "sets", "drop"), holders: load("directory", "holders"),
-		occupy: load("directory", "sets", "occupied", "occupy"), vacate: load("directory", "sets", "occupied", "vacate"), lapse: load("directory", "lapse"),
-		revoke: load("revoke"),
+		publish:  load("publish"),
+		history:  load("history"),
+		join:     load("join"),
+		leave:    load("leave"),
+		renew:    load("renew"),
+		sweep:    load("sweep"),
+		members:  load("members"),
+		stats:    load("stats"),
+		announce: load("announce"),
+		withdraw: load("withdraw"),
+		gateways: load("gateways"),
+		take:     load("take"),
+		drop:     load("drop"),
+		holders:  load("holders"),
+		occupy:   load("occupy"),
+		vacate:   load("vacate"),
+		lapse:    load("lapse"),
+		revoke:   load("revoke"),
 	}
 }
 
-// load makes a script of files that follow each other.
-func load(names ...string) script {
-	var source string
-	for _, name := range names {
-		text, err := sources.ReadFile("scripts/" + name + ".lua")
-		if err != nil {
-			panic(fmt.Sprintf("a script that is compiled in: %v", err))
-		}
-		source += string(text)
+var (
+	// loadedAfter matches the line of a script that names the files that it is loaded after.
+	loadedAfter = regexp.MustCompile(`(?m)^-- Loaded after: (.*)$`)
+	luaFile     = regexp.MustCompile(`(\w+)\.lua`)
+)
+
+// load returns a script that consists of the files that it is loaded after, in their order, and its own. It panics when
+// a file is missing or does not say what it is loaded after: the files are compiled in.
+func load(name string) script {
+	own := read(name)
+	line := loadedAfter.FindStringSubmatch(own)
+	if line == nil {
+		panic("redis: script " + name + " does not say what it is loaded after")
 	}
+	var source string
+	for _, file := range luaFile.FindAllStringSubmatch(line[1], -1) {
+		source += read(file[1])
+	}
+	source += own
 	return script{source: source, hash: redis.NewScript(source).Hash()}
 }
 
-// call runs a script. Its reply is nil when the script returns nothing.
-func (b *Broker) call(ctx context.Context, p *pipeline, what string, s script, keys []string, args ...any) (any, error) {
+// read returns the text of a file in scripts, and panics when there is none.
+func read(name string) string {
+	text, err := sources.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(fmt.Sprintf("redis: script: %v", err))
+	}
+	return string(text)
+}
+
+// call runs a script and returns its reply, or ErrUnavailable. operation names the call in the error.
+func (b *Broker) call(ctx context.Context, p *pipeline, operation string, s script, keys []string, args ...any) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	command := append(make([]any, 0, 3+len(keys)+len(args)), "evalsha", s.hash, len(keys))
@@ -72,22 +103,22 @@ func (b *Broker) call(ctx context.Context, p *pipeline, what string, s script, k
 		case err == nil:
 			return cmd.Val(), nil
 		case redis.HasErrorPrefix(err, "NOSCRIPT"):
-			// Redis has not run it, and remembers the script from now on.
+			// Redis has not run it. EVAL makes Redis keep the script.
 			command = append([]any{"eval", s.source}, command[2:]...)
-		case !redis.HasErrorPrefix(err, "TRYAGAIN") || sleep.For(ctx, tryAgainPause) != nil:
-			return nil, unavailable(what, err)
+		case !redis.HasErrorPrefix(err, "TRYAGAIN") || sleep.For(ctx, tryAgainDelay) != nil:
+			return nil, unavailable(operation, err)
 		}
 	}
 }
 
-func unavailable(what string, err error) error {
-	return fmt.Errorf("%w: redis: %s: %w", broker.ErrUnavailable, what, err)
+func unavailable(operation string, err error) error {
+	return fmt.Errorf("%w: redis: %s: %w", broker.ErrUnavailable, operation, err)
 }
 
-// errReply is a reply that no script of ours gives.
-var errReply = errors.New("an answer that cannot be")
+// errReply is returned for a reply of another shape than the script's.
+var errReply = errors.New("unexpected reply")
 
-// list takes a reply, or a part of one, apart: a list of so many, or of any number when that is negative.
+// list returns the items of a list, or errReply. length is the number of items; a negative one means any.
 func list(reply any, length int) ([]any, error) {
 	items, ok := reply.([]any)
 	if !ok || length >= 0 && len(items) != length {
@@ -96,7 +127,7 @@ func list(reply any, length int) ([]any, error) {
 	return items, nil
 }
 
-// texts are a list of texts.
+// texts returns the items of a list of strings, or errReply.
 func texts(reply any) ([]string, error) {
 	items, err := list(reply, -1)
 	if err != nil {
@@ -113,7 +144,7 @@ func texts(reply any) ([]string, error) {
 	return out, nil
 }
 
-// byName are names and values in turn.
+// byName returns the values by name of a list of names and values in turn, or errReply.
 func byName(reply any) (map[string]string, error) {
 	pairs, err := texts(reply)
 	if err != nil {

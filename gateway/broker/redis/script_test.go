@@ -16,7 +16,7 @@ func TestNamesOfOneThingAreInOneSlot(t *testing.T) {
 		key, _ := n.channel(channel)
 		head := key[:strings.Index(key, "}")+1]
 		stream, position := n.stream(channel)
-		for _, name := range append(n.presence(channel), stream, position, n.idempotency(channel, "}{"), n.occupants(channel), n.occupied(n.part(channel)), n.watched(n.part(channel))) {
+		for _, name := range append(n.presence(channel), stream, position, n.idempotency(channel, "}{"), n.occupants(channel), n.occupied(n.part(channel)), n.expiryWatch(n.part(channel))) {
 			require.True(t, strings.HasPrefix(name, head+n.prefix), name)
 		}
 	}
@@ -37,11 +37,11 @@ func TestNamesDiffer(t *testing.T) {
 		for _, key := range []string{"a", "b:a", "a:b"} {
 			all = append(all, n.idempotency(name, key))
 		}
-		for _, key := range append(all, append(n.gateways(), n.occupied(0), n.watched(0))...) {
+		for _, key := range append(all, append(n.gateways(), n.occupied(0), n.expiryWatch(0))...) {
 			require.False(t, seen[key], key)
 			seen[key] = true
 		}
-		for _, key := range append(n.gateways(), n.occupied(0), n.watched(0)) {
+		for _, key := range append(n.gateways(), n.occupied(0), n.expiryWatch(0)) {
 			delete(seen, key)
 		}
 	}
@@ -55,7 +55,7 @@ func TestLargeCallsAreCutUp(t *testing.T) {
 	}
 	var back []string
 	for _, chunk := range b.chunks(all) {
-		require.LessOrEqual(t, len(chunk), largestChunk)
+		require.LessOrEqual(t, len(chunk), maxChunk)
 		for _, name := range chunk {
 			require.Equal(t, b.names.part(chunk[0]), b.names.part(name))
 		}

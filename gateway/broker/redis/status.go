@@ -8,10 +8,10 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// errNoProbe is the reason before there is any other.
+// errNoProbe is the error before the first probe has come back.
 var errNoProbe = errors.New("no message has come back from Redis yet")
 
-// Status implements broker.Broker: ready while messages come back on every link.
+// Status implements broker.Broker: it is ready while probes come back on every connection.
 func (b *Broker) Status() broker.Status {
 	b.mu.Lock()
 	state := b.state
@@ -19,17 +19,17 @@ func (b *Broker) Status() broker.Status {
 	if state == contract.BrokerReady {
 		return broker.Status{State: state}
 	}
-	err := b.linkError()
+	err := b.connError()
 	if err == nil {
-		// The connections came back between the two looks, or have no error yet.
+		// The connections have come back since state was read.
 		err = errNoProbe
 	}
 	return broker.Status{State: state, Reason: reasonOf(err), Err: err}
 }
 
-// linkError is why the first link that is down is down.
-func (b *Broker) linkError() error {
-	for _, l := range b.links {
+// connError returns the error of the first connection that is down, or nil.
+func (b *Broker) connError() error {
+	for _, l := range b.conns {
 		if up, err := l.status(); !up {
 			return err
 		}
@@ -37,9 +37,9 @@ func (b *Broker) linkError() error {
 	return nil
 }
 
-// unreached says why there is no Redis yet. Whoever set up a gateway by hand sees nothing else of a
-// wrong address or password.
-func (b *Broker) unreached(err error) {
+// warnUnreached logs why Redis has not been reached yet. A user that runs a gateway by hand learns of a wrong address or
+// password only here.
+func (b *Broker) warnUnreached(err error) {
 	b.mu.Lock()
 	never := b.state == contract.BrokerConnecting
 	b.mu.Unlock()
@@ -51,12 +51,12 @@ func (b *Broker) unreached(err error) {
 		slog.Any("addresses", b.options.Addresses), slog.Any("error", err))
 }
 
-// review decides the state anew after a link changed.
+// review computes the state after a connection has changed.
 func (b *Broker) review() {
-	// Locked before the links are asked, so that the latest review has the latest answers.
+	// Locked before the connections are read, so that the latest review has the latest states.
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err := b.linkError()
+	err := b.connError()
 	was := b.state
 	switch {
 	case err == nil:

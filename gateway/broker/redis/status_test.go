@@ -26,7 +26,7 @@ func TestStateFollowsItsLinks(t *testing.T) {
 	for round := range 2000 {
 		up := round%2 == 0
 		var wg sync.WaitGroup
-		for _, l := range b.links {
+		for _, l := range b.conns {
 			wg.Go(func() {
 				l.set(!up, errSilent)
 				l.set(up, errSilent)
@@ -52,20 +52,20 @@ func TestUnreachedRedisIsLoggedUntilItIsReady(t *testing.T) {
 		refused := errors.New("connection refused")
 		warnings := func() int { return strings.Count(log.String(), "level=WARN msg=\"broker not reached yet") }
 
-		b.links[0].set(false, refused)
-		b.links[0].set(false, refused)
+		b.conns[0].set(false, refused)
+		b.conns[0].set(false, refused)
 		require.Equal(t, 1, warnings(), "one line for all attempts of a while")
 		for _, says := range []string{"redis-addresses", "redis-username", "redis-password", "127.0.0.1:1", "connection refused"} {
 			require.Contains(t, log.String(), says)
 		}
 		require.NotContains(t, log.String(), "hunter2")
 		time.Sleep(ratelog.Interval)
-		b.links[0].set(false, refused)
+		b.conns[0].set(false, refused)
 		require.Equal(t, 2, warnings())
 
-		b.links[0].set(true, nil)
+		b.conns[0].set(true, nil)
 		time.Sleep(ratelog.Interval)
-		b.links[0].set(false, refused)
+		b.conns[0].set(false, refused)
 		require.Equal(t, 2, warnings(), "a lost broker has a line of its own")
 		require.Contains(t, log.String(), "broker lost")
 	})

@@ -1,5 +1,8 @@
--- Takes an instance out of sets. KEYS: the sets. ARGV: the instance. Returns, for each set, whether
--- nobody is in it.
+-- Removes a gateway from sets.
+-- Loaded after: directory.lua, sets.lua.
+-- KEYS: the sets.
+-- ARGV: 1 the gateway.
+-- Reply: for each set 1 when it is empty now, else 0.
 local last = {}
 for i, key in ipairs(KEYS) do
   last[i] = drop(key, ARGV[1])

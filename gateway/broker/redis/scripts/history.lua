@@ -1,30 +1,31 @@
--- Reads part of a stream, and gives it an epoch if it has none.
--- KEYS: the stream and its position.
--- ARGV: the epoch, should there be none yet, and the ttl of one without a publication; the limit; the epoch and offset
--- to read on from, empty for an end of the stream; 1 for in reverse; how many bytes the entries may have, 0 for any
--- number.
--- Returns the top offset, the epoch and the entries.
+-- Reads a part of a stream. A stream that has no epoch gets one.
+-- Loaded after: position.lua.
+-- KEYS: 1 the stream, 2 its position.
+-- ARGV: 1 the epoch of a stream that has none, 2 the TTL in milliseconds of a position without a publication, 3 the
+-- limit, negative for none, 4 the epoch and 5 the offset to read on from, both empty to read from an end, 6 '1' to read
+-- in reverse, 7 the maximum number of bytes of the entries, 0 for no bound.
+-- Reply: 1 the top offset, 2 the epoch, 3 the entries as XRANGE returns them. An error on a replica.
 local stream, position = KEYS[1], KEYS[2]
 local limit, sinceEpoch, since, reverse = tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6] == '1'
 local bytes = tonumber(ARGV[7])
 
 local info = redis.call('INFO', 'replication')
 if not string.find(info, 'role:master', 1, true) then
-  -- A replica, and so a master that was made one, has its master's id, and less in its streams.
+  -- A replica has its master's replication ID and may lack the end of its streams. So does a former master.
   return redis.error_reply("READONLY a replica does not know where a stream is")
 end
-local era, epoch, top = current(info, position)
+local replicationID, epoch, top = current(info, position)
 if not epoch then
   epoch, top = ARGV[1], '0'
   redis.call('DEL', stream)
-  redis.call('SET', position, era .. epoch .. top, 'PX', ARGV[2])
+  redis.call('SET', position, replicationID .. epoch .. top, 'PX', ARGV[2])
 elseif top == '0' then
   redis.call('PEXPIRE', position, ARGV[2])
 end
 
 local read = {reverse and 'XREVRANGE' or 'XRANGE', stream, reverse and '+' or '-', reverse and '-' or '+'}
 if since ~= '' then
-  -- There is nothing before the first offset, and Redis knows no such range.
+  -- Before offset 0 there is nothing, and Redis refuses such a range.
   if sinceEpoch ~= epoch or reverse and since == '0' then
     return {top, epoch, {}}
   end
@@ -40,7 +41,7 @@ if bytes <= 0 then
   return {top, epoch, redis.call(unpack(read))}
 end
 
--- As many again as there are already, so that Redis reads little that does not fit.
+-- Reads as many entries again as were read before, so that Redis reads few that do not fit.
 local entries, count = {}, 1
 while true do
   if limit > 0 then

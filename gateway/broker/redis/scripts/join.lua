@@ -1,8 +1,12 @@
--- ARGV: the client, the member, its user, its ttl. Returns 1 if it is fresh, and who is gone.
+-- Adds or renews a member.
+-- Loaded after: presence.lua.
+-- KEYS: those of presence.lua.
+-- ARGV: 1 the client, 2 the member as presence.lua has it, 3 its user or '', 4 the TTL in milliseconds.
+-- Reply: 1 whether a join is to be published, 1 or 0, 2 the members that have expired.
 local client, member, user, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local known = redis.call('HGET', members, client)
 if known then
-  -- Also when its time was over: nobody has been told yet. Its user could be another one now.
+  -- Even if it has expired: its leave has not been published. Its user may be another one now.
   remove(client, known)
 end
 local gone = purge()

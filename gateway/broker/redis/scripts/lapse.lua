@@ -1,7 +1,10 @@
--- Takes out channels whose occupants' time is over, and returns them, or nothing while those who are there may not
--- have renewed theirs: whatever kept them from that kept others from asking as well.
--- KEYS: the occupied channels; since when gateways ask. ARGV: how many at most; how long they must have asked; the
--- longest break that counts as none.
+-- Removes channels whose TTL is over. It returns none while the gateways that are alive may not have renewed theirs:
+-- what kept them from renewing kept all gateways from calling this script, too.
+-- Loaded after: directory.lua.
+-- KEYS: 1 the sorted set of occupied channels by when their TTL is over, 2 since when gateways call this script.
+-- ARGV: 1 the maximum number of channels, 2 how long gateways must have called it, 3 the longest pause between two
+-- calls, both in milliseconds.
+-- Reply: the channels.
 redis.call('SET', KEYS[2], now, 'NX')
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 if now - redis.call('GET', KEYS[2]) < tonumber(ARGV[2]) then

@@ -1,4 +1,8 @@
--- ARGV: the client, its grace. Returns 1 if it left, and who is gone.
+-- Removes a member, or lets it be absent for a grace.
+-- Loaded after: presence.lua.
+-- KEYS: those of presence.lua.
+-- ARGV: 1 the client, 2 the grace in milliseconds.
+-- Reply: 1 whether the member has left, 1 or 0, 2 the members that have expired.
 local client, grace = ARGV[1], tonumber(ARGV[2])
 local member = redis.call('HGET', members, client)
 local left = 0

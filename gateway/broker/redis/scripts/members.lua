@@ -1,5 +1,8 @@
--- ARGV: how many bytes the members may take, 0 for any number, and how many each takes beside what is written.
--- Returns 1 if they take more, and else 0 and all members by client, without those whose time is over.
+-- Reads the members, without those that have expired.
+-- Loaded after: presence.lua.
+-- KEYS: those of presence.lua.
+-- ARGV: 1 the maximum number of bytes of the members, 0 for no bound, 2 how many bytes each takes besides its text.
+-- Reply: 1 whether they take more bytes, 1 or 0, 2 the members, as client and member in turn; none if they take more.
 local bytes, beside = tonumber(ARGV[1]), tonumber(ARGV[2])
 local over, count = {}, redis.call('HLEN', members)
 for _, client in ipairs(redis.call('ZRANGEBYSCORE', untils, '-inf', now)) do

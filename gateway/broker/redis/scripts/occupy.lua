@@ -1,5 +1,8 @@
--- Puts an instance into the sets of channels. ARGV: the instance, the ttl. Returns, for each channel,
--- whether nobody was in its set.
+-- Adds a gateway to the sets of channels.
+-- Loaded after: directory.lua, sets.lua, occupied.lua.
+-- KEYS: those of occupied.lua.
+-- ARGV: 1 the gateway, 2 the TTL in milliseconds.
+-- Reply: for each channel 1 when its set was empty, else 0.
 local ttl = tonumber(ARGV[2])
 local first, lasting = {}, {}
 for i = 2, #KEYS do
@@ -8,6 +11,6 @@ for i = 2, #KEYS do
   lasting[#lasting + 1] = channelOf(KEYS[i])
 end
 redis.call('ZADD', occupied, 'GT', unpack(lasting))
--- Should all gateways be gone, the next to start is told what they had, within a day.
+-- If all gateways crash, the next gateway that starts within a day gets their channels.
 extend(occupied, ttl + 86400000)
 return first

@@ -1,7 +1,8 @@
--- What the scripts about members share.
--- KEYS: members by client; clients by when their time is over; how many clients each user has; who is
--- away. A member is written as + or, when it is away, -, the length of its user, a colon, the user,
--- and what the script does not read. The clock is that of Redis: those of gateways may differ.
+-- Shared by the scripts of presence. Needs no other file.
+-- KEYS: 1 the hash of members by client, 2 the sorted set of clients by when they expire, 3 the hash of how many
+-- clients each user has, 4 the sorted set of absent members by user. A member is written as '+', or '-' while it is absent, the
+-- length of its user, a colon, the user, and what the scripts do not read.
+-- now is the time in milliseconds of Redis's clock: the clocks of gateways may differ.
 local members, untils, users, away = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -12,7 +13,7 @@ local function userOf(member)
   return string.sub(member, start, start + length - 1)
 end
 
--- Who is away is found by its user: all of one user follow each other.
+-- place returns the member of KEYS[4] for a client. All clients of one user are next to each other.
 local function place(user, client)
   return #user .. ':' .. user .. ':' .. client
 end
@@ -29,7 +30,7 @@ local function remove(client, member)
   end
 end
 
--- Takes out whose time is over, and returns them.
+-- purge removes members that have expired, and returns them.
 local function purge()
   local gone = {}
   for _, client in ipairs(redis.call('ZRANGEBYSCORE', untils, '-inf', now, 'LIMIT', 0, most)) do
@@ -44,7 +45,7 @@ local function purge()
   return gone
 end
 
--- Lets all of it be over some time after the last member, for somebody to take that one out.
+-- keep makes the keys expire some time after the last member, so that a call can still remove and return that one.
 local function keep()
   local last = redis.call('ZRANGE', untils, -1, -1, 'WITHSCORES')[2]
   if last then

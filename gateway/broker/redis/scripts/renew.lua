@@ -1,5 +1,8 @@
--- ARGV: the ttl, the clients. Returns who is missing, and who is gone. Who is away is missing, and
--- keeps its grace.
+-- Gives members another TTL. A member that is absent counts as missing, and keeps its grace.
+-- Loaded after: presence.lua.
+-- KEYS: those of presence.lua.
+-- ARGV: 1 the TTL in milliseconds, 2... the clients.
+-- Reply: 1 the clients that are missing, 2 the members that have expired.
 local ttl = tonumber(table.remove(ARGV, 1))
 local missing, renewed = {}, {}
 for i, member in ipairs(redis.call('HMGET', members, unpack(ARGV))) do

@@ -1,5 +1,8 @@
--- Keeps the latest time. KEYS: the user's revocation. ARGV: the time, of as many digits as any; the
--- ttl.
+-- Sets the time up to which a user's tokens are revoked, unless a later time is set.
+-- Loaded after: no other file.
+-- KEYS: 1 the user's revocation.
+-- ARGV: 1 the time, padded to 20 digits, 2 the TTL in milliseconds.
+-- Reply: 1.
 local before = redis.call('GET', KEYS[1])
 if before and before > ARGV[1] then
   return redis.call('PEXPIRE', KEYS[1], ARGV[2])

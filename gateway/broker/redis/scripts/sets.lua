@@ -1,6 +1,6 @@
--- What the scripts share that put gateways into sets. An instance is in a set until its time is over.
+-- Shared by the scripts that keep sets of gateways. Needs directory.lua. A gateway is in a set until its TTL is over.
 
--- take puts an instance in, and returns 1 if nobody was in it.
+-- take adds a gateway, and returns 1 if the set was empty.
 local function take(set, instance, ttl)
   redis.call('ZREMRANGEBYSCORE', set, '-inf', now)
   local first = redis.call('ZCARD', set) == 0 and 1 or 0
@@ -9,7 +9,7 @@ local function take(set, instance, ttl)
   return first
 end
 
--- drop takes an instance out, and returns 1 if nobody is in it.
+-- drop removes a gateway, and returns 1 if the set is empty now.
 local function drop(set, instance)
   redis.call('ZREM', set, instance)
   redis.call('ZREMRANGEBYSCORE', set, '-inf', now)

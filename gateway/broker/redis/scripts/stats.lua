@@ -1,5 +1,9 @@
--- Returns how many clients there are, and how many users. Only those whose time is over are looked at,
--- and no more of them than a sweep takes out.
+-- Counts the members and their users, without those that have expired. It reads expired members only, and at most as
+-- many as one call removes.
+-- Loaded after: presence.lua.
+-- KEYS: those of presence.lua.
+-- ARGV: none.
+-- Reply: 1 the number of clients, 2 the number of users.
 local clients, distinct = redis.call('HLEN', members), redis.call('HLEN', users)
 local over = {}
 for _, client in ipairs(redis.call('ZRANGEBYSCORE', untils, '-inf', now, 'LIMIT', 0, most)) do

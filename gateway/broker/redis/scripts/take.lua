@@ -1,5 +1,8 @@
--- Puts an instance into sets. KEYS: the sets. ARGV: the instance, the ttl. Returns, for each set,
--- whether nobody was in it.
+-- Adds a gateway to sets.
+-- Loaded after: directory.lua, sets.lua.
+-- KEYS: the sets.
+-- ARGV: 1 the gateway, 2 the TTL in milliseconds.
+-- Reply: for each set 1 when it was empty, else 0.
 local first = {}
 for i, key in ipairs(KEYS) do
   first[i] = take(key, ARGV[1], ARGV[2])

@@ -1,5 +1,8 @@
--- Takes an instance out of the sets of channels. ARGV: the instance. Returns, for each channel, whether
--- nobody is in its set.
+-- Removes a gateway from the sets of channels.
+-- Loaded after: directory.lua, sets.lua, occupied.lua.
+-- KEYS: those of occupied.lua.
+-- ARGV: 1 the gateway.
+-- Reply: for each channel 1 when its set is empty now, else 0.
 local last, vacated, lasting = {}, {}, {}
 for i = 2, #KEYS do
   last[i - 1] = drop(KEYS[i], ARGV[1])

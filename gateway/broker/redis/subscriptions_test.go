@@ -8,33 +8,33 @@ import (
 
 // A confirmation that Redis sends for an earlier subscribe must not be taken for a later one's.
 func TestEarlierConfirmationDoesNotCount(t *testing.T) {
-	w := newWishes(func(string) {})
+	w := newSubscriptions(func(string) {})
 	confirmed := 0
-	w.want("a", func() { t.Fatal("this wish was given up") })
+	w.subscribe("a", func() { t.Fatal("this wish was given up") })
 	subscribe, _, _ := w.next(batch)
 	require.Equal(t, []string{"a"}, subscribe)
-	w.unwant("a")
+	w.unsubscribe("a")
 	_, unsubscribe, _ := w.next(batch)
 	require.Equal(t, []string{"a"}, unsubscribe)
-	w.want("a", func() { confirmed++ })
+	w.subscribe("a", func() { confirmed++ })
 	subscribe, _, _ = w.next(batch)
 	require.Equal(t, []string{"a"}, subscribe)
 
 	require.Nil(t, w.confirm("a"), "the answer to the first subscribe")
-	require.True(t, w.left("a"), "the answer to the unsubscribe")
+	require.True(t, w.unsubscribed("a"), "the answer to the unsubscribe")
 	w.confirm("a")()
 	require.Equal(t, 1, confirmed)
 }
 
 func TestWishThatReturnsBeforeItWasTold(t *testing.T) {
-	w := newWishes(func(string) {})
-	w.want("a", func() {})
+	w := newSubscriptions(func(string) {})
+	w.subscribe("a", func() {})
 	w.next(batch)
 	w.confirm("a")()
 
 	confirmed := false
-	w.unwant("a")
-	w.want("a", func() { confirmed = true })
+	w.unsubscribe("a")
+	w.subscribe("a", func() { confirmed = true })
 	subscribe, unsubscribe, ready := w.next(batch)
 	require.Empty(t, subscribe)
 	require.Empty(t, unsubscribe)
@@ -45,13 +45,13 @@ func TestWishThatReturnsBeforeItWasTold(t *testing.T) {
 
 func TestNewConnectionIsToldEverythingInBatches(t *testing.T) {
 	var resumed []string
-	w := newWishes(func(name string) { resumed = append(resumed, name) })
+	w := newSubscriptions(func(name string) { resumed = append(resumed, name) })
 	for _, name := range []string{"a", "b", "c"} {
-		w.want(name, func() {})
+		w.subscribe(name, func() {})
 	}
 	w.next(batch)
 	w.confirm("a")
-	w.forget()
+	w.reset()
 	first, _, _ := w.next(2)
 	second, _, _ := w.next(2)
 	require.Len(t, first, 2)
@@ -62,13 +62,13 @@ func TestNewConnectionIsToldEverythingInBatches(t *testing.T) {
 }
 
 func TestLostSubscriptionIsNoticed(t *testing.T) {
-	w := newWishes(func(string) {})
-	w.want("a", func() {})
+	w := newSubscriptions(func(string) {})
+	w.subscribe("a", func() {})
 	w.next(batch)
 	w.confirm("a")
-	require.False(t, w.left("a"), "nobody asked for this")
-	w.unwant("a")
-	require.True(t, w.left("a"))
+	require.False(t, w.unsubscribed("a"), "nobody asked for this")
+	w.unsubscribe("a")
+	require.True(t, w.unsubscribed("a"))
 }
 
 func TestNamesReturnToTheirChannel(t *testing.T) {
