@@ -50,6 +50,7 @@ func TestHubLogLinesNameTheChannel(t *testing.T) {
 				h.publishNumbers(10, 10)
 				happens(h)
 				time.Sleep(40 * time.Second)
+				synctest.Wait()
 				require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 				require.Contains(t, log.String(), line)
 				require.Contains(t, log.String(), "channel=log ")
