@@ -20,7 +20,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/golden"
 )
 
-// asCommand is an environment variable that makes this test binary the gateway, so that signals and exit codes are real.
+// asCommand is an environment variable that makes this test binary the gateway, so that signals and exit codes are
+// real.
 const asCommand = "WSFLEET_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {

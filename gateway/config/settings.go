@@ -97,7 +97,8 @@ func channelSettings(s *schema, c *Config) {
 // publicPortSettings declares what stands in front of the public port: TLS, browsers and proxies.
 func publicPortSettings(s *schema, c *Config) {
 	s.text(&c.TLSCertFile, contract.KeyTLSCertFile, "", "The PEM `file` with the certificate chain of the public port. "+
-		"The gateway reads it again when it changes. Needs "+contract.KeyTLSKeyFile+". When it is not set, the port has no TLS.")
+		"The gateway reads it again when it changes. Needs "+contract.KeyTLSKeyFile+
+		". When it is not set, the port has no TLS.")
 	s.text(&c.TLSKeyFile, contract.KeyTLSKeyFile, "", "The PEM `file` with the private key of that certificate.")
 	s.list(&c.AllowedOrigins, contract.KeyAllowedOrigins, "The `origins` that browsers may connect from, besides the "+
 		"gateway's own: https://app.example.com, https://*.example.com, or * for all.")

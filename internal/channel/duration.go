@@ -15,8 +15,8 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // MarshalJSON returns the duration as a JSON string. The error is always nil.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
-// UnmarshalJSON sets d to the duration of a JSON string. It returns an error, and leaves d as it is, when b is something
-// else.
+// UnmarshalJSON sets d to the duration of a JSON string. It returns an error, and leaves d as it is, when b is
+// something else.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {

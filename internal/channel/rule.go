@@ -96,8 +96,8 @@ const (
 // Rules is an ordered list: the first rule that matches the name of a channel applies.
 type Rules []Rule
 
-// For returns the rule that applies to a channel, with its defaults filled in. A channel that no rule matches has a rule
-// of defaults.
+// For returns the rule that applies to a channel, with its defaults filled in. A channel that no rule matches has a
+// rule of defaults.
 func (rs Rules) For(channel string) Rule {
 	for _, r := range rs {
 		if Matches(r.Pattern, channel) {
@@ -173,8 +173,8 @@ func (r Rule) check(number int) (errs []error) {
 	return errs
 }
 
-// Matches reports whether a name matches a pattern. When a comparison fails after a *, that * takes one byte more and the
-// comparison starts again behind it. The * before it need no second try, so the time is at most the product of both
+// Matches reports whether a name matches a pattern. When a comparison fails after a *, that * takes one byte more and
+// the comparison starts again behind it. The * before it need no second try, so the time is at most the product of both
 // lengths.
 func Matches(pattern, name string) bool {
 	star, taken := -1, 0

@@ -13,7 +13,8 @@ import (
 // The private port serves the page with a policy that allows only files of its own: the page must work without
 // foreign resources, inline scripts and inline styles.
 func TestFilesNeedNoForeignResources(t *testing.T) {
-	forbidden := regexp.MustCompile(`(?i)(src|href)="(https?:)?//|<script>|<style|\sstyle="|\son[a-z]+="|@import|url\(|eval\(|innerHTML`)
+	forbidden := regexp.MustCompile(
+		`(?i)(src|href)="(https?:)?//|<script>|<style|\sstyle="|\son[a-z]+="|@import|url\(|eval\(|innerHTML`)
 	var names []string
 	require.NoError(t, fs.WalkDir(console.Files(), ".", func(path string, entry fs.DirEntry, err error) error {
 		require.NoError(t, err)

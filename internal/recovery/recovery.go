@@ -1,5 +1,5 @@
-// Package recovery turns recovered panics into errors and log attributes. A panic's value may hold a client's payload or
-// a token, so the log gets its type and the stack, never the value. All packages of the gateway use it.
+// Package recovery turns recovered panics into errors and log attributes. A panic's value may hold a client's payload
+// or a token, so the log gets its type and the stack, never the value. All packages of the gateway use it.
 package recovery
 
 import (
@@ -24,9 +24,9 @@ func Attr(value any) slog.Attr {
 	return slog.Group("panic", append(attrs, slog.String("stack", string(debug.Stack())))...)
 }
 
-// ToError recovers a panic of the deferring function, logs it as message with attrs, and sets *err to ErrPanic. Without a
-// panic it does nothing. Defer it where a bug that one client meets must not end the gateway, and a caller waits for an
-// answer.
+// ToError recovers a panic of the deferring function, logs it as message with attrs, and sets *err to ErrPanic. Without
+// a panic it does nothing. Defer it where a bug that one client meets must not end the gateway, and a caller waits for
+// an answer.
 func ToError(err *error, log *slog.Logger, message string, attrs ...any) {
 	if p := recover(); p != nil {
 		log.Error(message, append(attrs, Attr(p))...)

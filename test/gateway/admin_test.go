@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-func TestAdminPortWantsOneOfTheTokens(t *testing.T) {
+func TestAdminPortNeedsAToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put := func(name, content string) {
@@ -46,11 +46,11 @@ func TestAdminPortWantsOneOfTheTokens(t *testing.T) {
 	require.Equal(t, contract.StateServing, g.Report().State)
 
 	require.NoError(t, os.RemoveAll(dir))
-	require.Equal(t, http.StatusUnauthorized, status("first"), "without tokens nobody is known")
+	require.Equal(t, http.StatusUnauthorized, status("first"), "without tokens no caller is allowed")
 	require.NotContains(t, g.log.String(), "second")
 }
 
-func TestAdminPortWithoutTokensAnswersThisMachineOnly(t *testing.T) {
+func TestAdminPortWithoutTokensAnswersLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/fleet").status)
@@ -59,7 +59,7 @@ func TestAdminPortWithoutTokensAnswersThisMachineOnly(t *testing.T) {
 	require.Equal(t, contract.StateServing, g.Report().State)
 }
 
-func TestReportAndConnections(t *testing.T) {
+func TestAdminPortReportsConnections(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) { cfg.MaxConnections = 100 })
 	g.dial(t, "/ws?channel=b&channel=a")

@@ -16,12 +16,12 @@ const key = "the-key"
 
 func withKey(cfg *config.Config) { cfg.APIKey = key; cfg.MaxMessageBytes = 1000 }
 
-func (r *running) api(t *testing.T, method, name, body string, header ...string) answer {
+func (r *testGateway) api(t *testing.T, method, name, body string, header ...string) answer {
 	t.Helper()
 	return request(t, method, "http://"+r.Addr()+"/api/"+name, body, header...)
 }
 
-func TestBackendsPublish(t *testing.T) {
+func TestServerAPIPublishes(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey)
 	plain, centrifuge := g.dial(t, "/ws?channel=news"), g.connect(t)
@@ -35,7 +35,8 @@ func TestBackendsPublish(t *testing.T) {
 		plain.expect(data)
 		centrifuge.expect(`{"push":{"channel":"news","pub":{"data":` + data + `}}}`)
 	}
-	got := g.api(t, "POST", "publish", `{"channel":"news","b64data":"`+base64.StdEncoding.EncodeToString([]byte("\x00\xff"))+`"}`, "X-API-Key", key)
+	got := g.api(t, "POST", "publish",
+		`{"channel":"news","b64data":"`+base64.StdEncoding.EncodeToString([]byte("\x00\xff"))+`"}`, "X-API-Key", key)
 	require.JSONEq(t, `{"result":{}}`, got.body)
 	kind, data, err := plain.read()
 	require.NoError(t, err)
@@ -44,7 +45,7 @@ func TestBackendsPublish(t *testing.T) {
 	g.awaitMetric(t, 5, "websocket_api_requests_total", "method", "publish", "outcome", "ok")
 }
 
-func TestAPIRefusals(t *testing.T) {
+func TestServerAPIRefuses(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey)
 	cases := map[string]struct {
@@ -52,19 +53,20 @@ func TestAPIRefusals(t *testing.T) {
 		status, code            int
 		says                    string
 	}{
-		"no key":            {"POST", "publish", `{}`, "", 401, 101, "X-API-Key"},
-		"wrong key":         {"POST", "publish", `{}`, "the-kez", 401, 101, "X-API-Key"},
-		"GET":               {"GET", "publish", ``, key, 405, 107, "POST"},
-		"unknown method":    {"POST", "dance", `{}`, key, 404, 104, "method not found"},
-		"no JSON":           {"POST", "publish", `hello`, key, 400, 107, "JSON"},
-		"no text":           {"POST", "publish", "{\"channel\":\"a\",\"data\":\"\xff\"}", key, 400, 107, "b64data"},
-		"wrong type":        {"POST", "publish", `{"channel":5}`, key, 400, 107, "channel"},
-		"no channel":        {"POST", "publish", `{"data":1}`, key, 200, 107, "channel"},
-		"no data":           {"POST", "publish", `{"channel":"a"}`, key, 200, 107, "data is missing"},
-		"both kinds":        {"POST", "publish", `{"channel":"a","data":1,"b64data":"AA=="}`, key, 200, 107, "not both"},
-		"no base64":         {"POST", "publish", `{"channel":"a","b64data":"?"}`, key, 200, 107, "base64"},
-		"message too large": {"POST", "publish", `{"channel":"a","data":"` + strings.Repeat("x", 1000) + `"}`, key, 200, 106, "max-message-bytes is 1000"},
-		"body too large":    {"POST", "publish", strings.Repeat("x", 10_000), key, 413, 106, "max-message-bytes"},
+		"no key":         {"POST", "publish", `{}`, "", 401, 101, "X-API-Key"},
+		"wrong key":      {"POST", "publish", `{}`, "the-kez", 401, 101, "X-API-Key"},
+		"GET":            {"GET", "publish", ``, key, 405, 107, "POST"},
+		"unknown method": {"POST", "dance", `{}`, key, 404, 104, "method not found"},
+		"no JSON":        {"POST", "publish", `hello`, key, 400, 107, "JSON"},
+		"no text":        {"POST", "publish", "{\"channel\":\"a\",\"data\":\"\xff\"}", key, 400, 107, "b64data"},
+		"wrong type":     {"POST", "publish", `{"channel":5}`, key, 400, 107, "channel"},
+		"no channel":     {"POST", "publish", `{"data":1}`, key, 200, 107, "channel"},
+		"no data":        {"POST", "publish", `{"channel":"a"}`, key, 200, 107, "data is missing"},
+		"both kinds":     {"POST", "publish", `{"channel":"a","data":1,"b64data":"AA=="}`, key, 200, 107, "not both"},
+		"no base64":      {"POST", "publish", `{"channel":"a","b64data":"?"}`, key, 200, 107, "base64"},
+		"message too large": {"POST", "publish", `{"channel":"a","data":"` + strings.Repeat("x", 1000) + `"}`, key, 200, 106,
+			"max-message-bytes is 1000"},
+		"body too large": {"POST", "publish", strings.Repeat("x", 10_000), key, 413, 106, "max-message-bytes"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 
 const path = "/connection/websocket"
 
-// connect dials and sends the connect command.
-func (r *running) connect(t *testing.T) *client {
+// connect returns an anonymous client that uses the JSON protocol and has sent its connect command.
+func (r *testGateway) connect(t *testing.T) *client {
 	t.Helper()
 	c := r.dial(t, path)
 	c.text(`{"id":1,"connect":{}}`)
@@ -26,7 +26,7 @@ func (r *running) connect(t *testing.T) *client {
 	return c
 }
 
-func TestConnectReply(t *testing.T) {
+func TestCentrifugeConnectReply(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, path, &websocket.DialOptions{Subprotocols: []string{"centrifuge-json"}})
@@ -51,30 +51,39 @@ func TestConnectReply(t *testing.T) {
 	require.True(t, reply.Connect.Pong)
 }
 
-func TestCommandsAndTheirReplies(t *testing.T) {
+func TestCentrifugeCommandsAndReplies(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) { cfg.MaxChannelsPerConnection = 2 })
 	c := g.connect(t)
 	long := strings.Repeat("c", 256)
 	for _, step := range []struct{ send, want string }{
-		{`{"id":2,"publish":{"channel":"a","data":{}}}`, `{"id":2,"error":{"code":103,"message":"only subscribers may do that in this channel"}}`},
+		{`{"id":2,"publish":{"channel":"a","data":{}}}`,
+			`{"id":2,"error":{"code":103,"message":"only subscribers may do that in this channel"}}`},
 		{`{"id":3,"subscribe":{"channel":"a"}}`, `{"id":3,"subscribe":{}}`},
 		{`{"id":4,"subscribe":{"channel":"a"}}`, `{"id":4,"error":{"code":105,"message":"already subscribed"}}`},
-		{`{"id":5,"subscribe":{"channel":"` + long + `"}}`, `{"id":5,"error":{"code":107,"message":"channel name must be 1 to 255 bytes of UTF-8 without control characters"}}`},
-		{`{"id":6,"subscribe":{"channel":"a\u0000"}}`, `{"id":6,"error":{"code":107,"message":"channel name must be 1 to 255 bytes of UTF-8 without control characters"}}`},
+		{`{"id":5,"subscribe":{"channel":"` + long + `"}}`,
+			`{"id":5,"error":{"code":107,"message":"channel name must be 1 to 255 bytes of UTF-8 without control characters"}}`},
+		{`{"id":6,"subscribe":{"channel":"a\u0000"}}`,
+			`{"id":6,"error":{"code":107,"message":"channel name must be 1 to 255 bytes of UTF-8 without control characters"}}`},
 		{`{"id":7,"subscribe":{"channel":"b"}}`, `{"id":7,"subscribe":{}}`},
-		{`{"id":8,"subscribe":{"channel":"c"}}`, `{"id":8,"error":{"code":106,"message":"too many channels on one connection: the limit is 2"}}`},
+		{`{"id":8,"subscribe":{"channel":"c"}}`,
+			`{"id":8,"error":{"code":106,"message":"too many channels on one connection: the limit is 2"}}`},
 		{`{"id":9,"unsubscribe":{"channel":"b"}}`, `{"id":9,"unsubscribe":{}}`},
 		{`{"id":10,"unsubscribe":{"channel":"never"}}`, `{"id":10,"unsubscribe":{}}`},
 		{`{"id":11,"subscribe":{"channel":"c"}}`, `{"id":11,"subscribe":{}}`},
 		{`{"id":12,"publish":{"channel":"c"}}`, `{"id":12,"error":{"code":107,"message":"data is missing"}}`},
 		{`{"id":13,"ping":{}}`, `{"id":13,"ping":{}}`},
-		{`{"id":14,"presence":{"channel":"a"}}`, `{"id":14,"error":{"code":108,"message":"not available in this channel: its rule does not say so"}}`},
-		{`{"id":15,"presence_stats":{"channel":"a"}}`, `{"id":15,"error":{"code":108,"message":"not available in this channel: its rule does not say so"}}`},
-		{`{"id":16,"history":{"channel":"a"}}`, `{"id":16,"error":{"code":108,"message":"not available in this channel: its rule does not say so"}}`},
+		{`{"id":14,"presence":{"channel":"a"}}`,
+			`{"id":14,"error":{"code":108,"message":"not available in this channel: its rule does not say so"}}`},
+		{`{"id":15,"presence_stats":{"channel":"a"}}`,
+			`{"id":15,"error":{"code":108,"message":"not available in this channel: its rule does not say so"}}`},
+		{`{"id":16,"history":{"channel":"a"}}`,
+			`{"id":16,"error":{"code":108,"message":"not available in this channel: its rule does not say so"}}`},
 		{`{"id":17,"rpc":{"method":"x"}}`, `{"id":17,"error":{"code":108,"message":"not available on this gateway"}}`},
-		{`{"id":20,"subscribe":{"channel":"m","type":1}}`, `{"id":20,"error":{"code":108,"message":"not available on this gateway"}}`},
-		{`{"id":21,"publish":{"channel":"a","type":1,"key":"k","data":{}}}`, `{"id":21,"error":{"code":108,"message":"not available on this gateway"}}`},
+		{`{"id":20,"subscribe":{"channel":"m","type":1}}`,
+			`{"id":20,"error":{"code":108,"message":"not available on this gateway"}}`},
+		{`{"id":21,"publish":{"channel":"a","type":1,"key":"k","data":{}}}`,
+			`{"id":21,"error":{"code":108,"message":"not available on this gateway"}}`},
 		{`{"send":{"data":{}}}` + "\n" + `{"id":22,"ping":{}}`, `{"id":22,"ping":{}}`},
 	} {
 		c.text(step.send)
@@ -84,11 +93,14 @@ func TestCommandsAndTheirReplies(t *testing.T) {
 	g.awaitMetric(t, 1, "websocket_command_errors_total", "code", "103")
 }
 
-func TestCommandsShareFrames(t *testing.T) {
+func TestCentrifugeFrameHoldsSeveralCommands(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, path)
-	c.text(`{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"a"}}` + "\n" + `{"id":3,"ping":{}}` + "\n" + `{"id":4,"unsubscribe":{"channel":"a"}}` + "\n")
+	c.text(`{"id":1,"connect":{}}` + "\n" +
+		`{"id":2,"subscribe":{"channel":"a"}}` + "\n" +
+		`{"id":3,"ping":{}}` + "\n" +
+		`{"id":4,"unsubscribe":{"channel":"a"}}` + "\n")
 	var got []string
 	for len(got) < 4 {
 		_, data, err := c.read()
@@ -99,7 +111,7 @@ func TestCommandsShareFrames(t *testing.T) {
 	require.Equal(t, []string{`{"id":2,"subscribe":{}}`, `{"id":3,"ping":{}}`, `{"id":4,"unsubscribe":{}}`}, got[1:])
 }
 
-func TestPublicationsPassBetweenProtocols(t *testing.T) {
+func TestProtocolsShareChannels(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c, other := g.connect(t), g.connect(t)
@@ -129,8 +141,8 @@ func TestPublicationsPassBetweenProtocols(t *testing.T) {
 	other.expect(push(`"AP8="`))
 }
 
-// Each gets a code that tells SDKs not to come back with the same.
-func TestProtocolViolationsDisconnect(t *testing.T) {
+// The close codes tell SDKs not to reconnect with the same command.
+func TestCentrifugeProtocolViolationsDisconnect(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	neighbour := g.connect(t)
@@ -156,14 +168,18 @@ func TestProtocolViolationsDisconnect(t *testing.T) {
 			c.closed(3501, "bad request")
 		})
 	}
-	for name, send := range map[string]string{"subscribe first": `{"id":1,"subscribe":{"channel":"a"}}`, "pong first": `{}`, "connect without id": `{"connect":{}}`} {
+	for name, send := range map[string]string{
+		"subscribe first":    `{"id":1,"subscribe":{"channel":"a"}}`,
+		"pong first":         `{}`,
+		"connect without id": `{"connect":{}}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := g.dial(t, path)
 			c.text(send)
 			c.closed(3501, "bad request")
 		})
 	}
-	// What a binary frame carries is not checked as text, and must not reach others as text.
+	// A binary frame is not checked for UTF-8, so its content must not reach other clients in a text frame.
 	binary := g.connect(t)
 	binary.send(websocket.MessageBinary, `{"id":2,"subscribe":{"channel":"a"}}`)
 	binary.expect(`{"id":2,"subscribe":{}}`)
@@ -174,7 +190,7 @@ func TestProtocolViolationsDisconnect(t *testing.T) {
 	g.awaitMetric(t, 18, "websocket_closed_total", "protocol", "centrifuge", "code", "3501")
 }
 
-func TestServerPings(t *testing.T) {
+func TestCentrifugePings(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) {
 		cfg.PingInterval, cfg.PongTimeout = 2*time.Second, 1800*time.Millisecond
@@ -192,15 +208,15 @@ func TestServerPings(t *testing.T) {
 	answering.expect(`{"id":2,"ping":{}}`)
 }
 
-func TestSlowCentrifugeClientIsTold(t *testing.T) {
+func TestCentrifugeSlowClientGetsACloseFrame(t *testing.T) {
 	t.Parallel()
-	// It reads everything that is under way before it reads why it has to go.
-	g := startPatient(t, patience, func(cfg *config.Config) { cfg.MaxQueuedBytes = 128 << 10 })
+	// The client reads everything that is in the sockets' buffers before it reads the close frame.
+	g := startWithCloseTimeout(t, waitTimeout, func(cfg *config.Config) { cfg.MaxQueuedBytes = 128 << 10 })
 	slow := g.connect(t)
 	slow.text(`{"id":2,"subscribe":{"channel":"a"}}`)
 	slow.expect(`{"id":2,"subscribe":{}}`)
 	slow.SetReadLimit(1 << 20)
 	quick := g.dial(t, "/ws?channel=a")
-	quick.talkUntil(func() bool { return g.metric(t, "websocket_dropped_clients_total", "reason", "slow") > 0 })
+	quick.sendUntil(func() bool { return g.metric(t, "websocket_dropped_clients_total", "reason", "slow") > 0 })
 	slow.closed(3008, "slow")
 }

@@ -13,18 +13,18 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// A frame holds several commands, and several replies; in Protobuf each has its length in front.
-func TestProtobufFromEndToEnd(t *testing.T) {
+// A frame holds several commands, and several replies. In Protobuf each is prefixed by its length.
+func TestCentrifugeProtobuf(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey, withRules)
-	c, result := g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+	c, result := g.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
 	require.Equal(t, "centrifuge-protobuf", c.Subprotocol())
 	require.True(t, result.Pong)
 	require.Equal(t, "node-1", result.Node)
 
-	c.write(
-		&cf.Command{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "a"}}, &cf.Command{Id: 3, Ping: &cf.PingRequest{}},
-		&cf.Command{Id: 4, PresenceStats: &cf.PresenceStatsRequest{Channel: "a"}}, &cf.Command{Id: 5, Unsubscribe: &cf.UnsubscribeRequest{Channel: "never"}},
+	c.write(&cf.Command{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "a"}}, &cf.Command{Id: 3, Ping: &cf.PingRequest{}},
+		&cf.Command{Id: 4, PresenceStats: &cf.PresenceStatsRequest{Channel: "a"}},
+		&cf.Command{Id: 5, Unsubscribe: &cf.UnsubscribeRequest{Channel: "never"}},
 	)
 	var got []string
 	frames := 0
@@ -40,8 +40,8 @@ func TestProtobufFromEndToEnd(t *testing.T) {
 	require.Equal(t, []string{"2", "3", "4", "5"}, got)
 	require.Equal(t, 2, frames, "the subscription's answer goes out before its publications, the others together")
 
-	other := g.anybody(t)
-	other.to("a")
+	other := g.connectAnonymous(t)
+	other.subscribeTo("a")
 	require.Equal(t, uint32(107), c.code(&cf.Command{Publish: &cf.PublishRequest{Channel: "a"}}), "no data")
 	for sent, want := range map[string]string{`{"x":1}`: `{"x":1}`, "\x00\xff": `"AP8="`, "text": `"dGV4dA=="`} {
 		require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "a", Data: []byte(sent)}}).Publish)
@@ -52,18 +52,24 @@ func TestProtobufFromEndToEnd(t *testing.T) {
 		d := &sdk{client: g.dial(t, path+query), encoding: cf.TypeProtobuf}
 		require.NotNil(t, d.call(&cf.Command{Connect: &cf.ConnectRequest{}}).Connect, query)
 	}
-	for name, frame := range map[string]string{"empty": "", "cut off": "\x05\x08", "no length": "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "JSON": `{"id":1,"connect":{}}`, "huge": "\xff\xff\xff\xff\x0f\x00"} {
-		broken := g.speak(t, cf.TypeProtobuf)
+	for name, frame := range map[string]string{
+		"empty":     "",
+		"cut off":   "\x05\x08",
+		"no length": "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+		"JSON":      `{"id":1,"connect":{}}`,
+		"huge":      "\xff\xff\xff\xff\x0f\x00",
+	} {
+		broken := g.dialCentrifuge(t, cf.TypeProtobuf)
 		t.Log(name)
 		broken.send(websocket.MessageBinary, frame)
 		broken.closed(3501, "bad request")
 	}
 }
 
-func TestPingsInProtobuf(t *testing.T) {
+func TestCentrifugePingsInProtobuf(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) { cfg.PingInterval, cfg.PongTimeout = 2*time.Second, 1800*time.Millisecond })
-	c, _ := g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+	c, _ := g.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
 	for range 2 {
 		require.Empty(t, c.next().String(), "an empty reply")
 		c.write(&cf.Command{})
@@ -71,13 +77,13 @@ func TestPingsInProtobuf(t *testing.T) {
 	c.closed(3012, "no pong")
 }
 
-// Each code that ends a connection or a subscription, and what brings it about.
-func TestDisconnectCodes(t *testing.T) {
+// Each case is a code that ends a connection or a subscription, and what causes it.
+func TestCentrifugeDisconnectCodes(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey, withRules, func(cfg *config.Config) { cfg.ConnectTimeout = time.Second })
-	stale := g.speak(t, cf.TypeJSON)
+	stale := g.dialCentrifuge(t, cf.TypeJSON)
 	client := func() (*sdk, string) {
-		c, result := g.join(t, cf.TypeJSON, &cf.ConnectRequest{})
+		c, result := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{})
 		return c, result.Client
 	}
 	for name, c := range map[string]struct {
@@ -85,14 +91,16 @@ func TestDisconnectCodes(t *testing.T) {
 		code         int
 		reason       string
 	}{
-		"the backend's default":  {"disconnect", `{"client":"%s"}`, 3503, "force disconnect"},
-		"the backend's own":      {"disconnect", `{"client":"%s","disconnect":{"code":4321,"reason":"banned"}}`, 4321, "banned"},
-		"a shutdown of its own":  {"disconnect", `{"client":"%s","disconnect":{"code":3001,"reason":"moved"}}`, 3001, "moved"},
+		"the backend's default": {"disconnect", `{"client":"%s"}`, 3503, "force disconnect"},
+		"the backend's own": {"disconnect", `{"client":"%s","disconnect":{"code":4321,"reason":"banned"}}`, 4321,
+			"banned"},
+		"a shutdown of its own": {"disconnect", `{"client":"%s","disconnect":{"code":3001,"reason":"moved"}}`, 3001,
+			"moved"},
 		"the backend expires it": {"refresh", `{"client":"%s","expired":true}`, 3005, "connection expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, id := client()
-			g.does(t, c.method, fmt.Sprintf(c.body, id))
+			g.callAPI(t, c.method, fmt.Sprintf(c.body, id))
 			s.closed(c.code, c.reason)
 			require.Contains(t, g.api(t, "GET", "connections/"+id, "", "X-API-Key", key).body, "no such connection")
 		})
@@ -100,27 +108,28 @@ func TestDisconnectCodes(t *testing.T) {
 	stale.closed(3502, "stale")
 
 	s, id := client()
-	g.does(t, "subscribe", `{"client":"`+id+`","channel":"a"}`)
+	g.callAPI(t, "subscribe", `{"client":"`+id+`","channel":"a"}`)
 	require.NotNil(t, s.push().Subscribe)
-	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"a"}`)
+	g.callAPI(t, "unsubscribe", `{"client":"`+id+`","channel":"a"}`)
 	require.Equal(t, uint32(2000), s.unsubscribed("a"))
-	s.to("b")
-	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"b"}`)
+	s.subscribeTo("b")
+	g.callAPI(t, "unsubscribe", `{"client":"`+id+`","channel":"b"}`)
 	require.Equal(t, uint32(2000), s.unsubscribed("b"))
-	g.does(t, "subscribe", fmt.Sprintf(`{"client":"%s","channel":"c","expire_at":%d}`, id, time.Now().Add(time.Second).Unix()))
+	g.callAPI(t, "subscribe",
+		fmt.Sprintf(`{"client":"%s","channel":"c","expire_at":%d}`, id, time.Now().Add(time.Second).Unix()))
 	require.NotNil(t, s.push().Subscribe)
 	require.Equal(t, uint32(2501), s.unsubscribed("c"), "at its time: the client could not renew it")
-	g.does(t, "refresh", fmt.Sprintf(`{"client":"%s","expire_at":%d}`, id, time.Now().Add(time.Hour).Unix()))
+	g.callAPI(t, "refresh", fmt.Sprintf(`{"client":"%s","expire_at":%d}`, id, time.Now().Add(time.Hour).Unix()))
 	refresh := s.push().Refresh
 	require.NotNil(t, refresh)
 	require.True(t, refresh.Expires)
 	require.InDelta(t, time.Hour.Seconds(), refresh.Ttl, 10)
-	g.does(t, "send", `{"client":"`+id+`","data":{"x":1}}`)
+	g.callAPI(t, "send", `{"client":"`+id+`","data":{"x":1}}`)
 	require.JSONEq(t, `{"x":1}`, string(s.push().Message.Data))
 	s.quiet()
 }
 
-func TestPlainClientsAndTheServerAPI(t *testing.T) {
+func TestServerAPIReachesPlainClients(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey, withRules, withTokens)
 	connect := func() (*client, string) {
@@ -128,36 +137,36 @@ func TestPlainClientsAndTheServerAPI(t *testing.T) {
 		var listed struct {
 			Result struct{ Connections []struct{ ID string } }
 		}
-		g.does(t, "connections", `{"user":"ann"}`).json(t, &listed)
+		g.callAPI(t, "connections", `{"user":"ann"}`).json(t, &listed)
 		return c, listed.Result.Connections[len(listed.Result.Connections)-1].ID
 	}
 	c, id := connect()
-	g.does(t, "subscribe", `{"client":"`+id+`","channel":"closed:b"}`)
+	g.callAPI(t, "subscribe", `{"client":"`+id+`","channel":"closed:b"}`)
 	g.publishTo(t, "closed:b", `1`)
 	c.expect("1")
-	g.does(t, "send", `{"client":"`+id+`","data":{"x":1}}`)
+	g.callAPI(t, "send", `{"client":"`+id+`","data":{"x":1}}`)
 	c.expect(`{"x":1}`)
-	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"closed:b"}`)
+	g.callAPI(t, "unsubscribe", `{"client":"`+id+`","channel":"closed:b"}`)
 	g.publishTo(t, "closed:b", `2`)
 	g.publishTo(t, "a", `3`)
 	c.expect("3")
-	g.does(t, "refresh", `{"client":"`+id+`","expired":true}`)
+	g.callAPI(t, "refresh", `{"client":"`+id+`","expired":true}`)
 	c.closed(1008, "token expired")
 
 	g.awaitMetric(t, 0, "websocket_connections")
 	c, id = connect()
-	g.does(t, "refresh", fmt.Sprintf(`{"client":"%s","expire_at":%d}`, id, time.Now().Add(time.Second).Unix()))
+	g.callAPI(t, "refresh", fmt.Sprintf(`{"client":"%s","expire_at":%d}`, id, time.Now().Add(time.Second).Unix()))
 	c.closed(1008, "token expired")
 	g.awaitMetric(t, 0, "websocket_connections")
 	c, id = connect()
-	g.does(t, "unsubscribe", `{"client":"`+id+`","channel":"a"}`)
+	g.callAPI(t, "unsubscribe", `{"client":"`+id+`","channel":"a"}`)
 	c.text("to where it was subscribed")
 	c.closed(1008, "not allowed")
 }
 
-func TestPresenceOverTheWire(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
-		watcher := one.as(t, "watcher")
+func TestPresenceOfClients(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		watcher := one.connectAs(t, "watcher")
 		watcher.subscribe(&cf.SubscribeRequest{Channel: "seen:a", JoinLeave: true})
 		told := func() string {
 			p := watcher.push()
@@ -168,12 +177,12 @@ func TestPresenceOverTheWire(t *testing.T) {
 			return "-" + p.Leave.Info.User
 		}
 		require.Equal(t, "+watcher", told(), "it hears itself come")
-		ann := two.as(t, "ann")
-		ann.to("seen:a")
+		ann := two.connectAs(t, "ann")
+		ann.subscribeTo("seen:a")
 		require.Equal(t, "+ann", told())
 		require.NotNil(t, ann.call(&cf.Command{Unsubscribe: &cf.UnsubscribeRequest{Channel: "seen:a"}}).Unsubscribe)
 		require.Equal(t, "-ann", told())
-		ann.to("seen:a")
+		ann.subscribeTo("seen:a")
 		require.Equal(t, "+ann", told())
 
 		members := watcher.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: "seen:a"}}).Presence.Presence
@@ -181,60 +190,61 @@ func TestPresenceOverTheWire(t *testing.T) {
 		stats := watcher.call(&cf.Command{PresenceStats: &cf.PresenceStatsRequest{Channel: "seen:a"}}).PresenceStats
 		require.Equal(t, []uint32{2, 2}, []uint32{stats.NumClients, stats.NumUsers})
 
-		ann.hangUp()
-		again := one.as(t, "ann")
-		again.to("seen:a")
-		bob := two.as(t, "bob")
-		bob.to("seen:a")
+		ann.abort()
+		again := one.connectAs(t, "ann")
+		again.subscribeTo("seen:a")
+		bob := two.connectAs(t, "bob")
+		bob.subscribeTo("seen:a")
 		require.Equal(t, "+bob", told(), "ann was not away for anybody")
-		again.hangUp()
+		again.abort()
 		require.Equal(t, "-ann", told(), "she is now")
 		plain := two.dial(t, "/ws?channel=seen:a&token="+signed(t, user("eve")))
-		require.Equal(t, "+eve", told(), "who cannot be told is seen all the same")
+		require.Equal(t, "+eve", told(), "members that get no events are listed all the same")
 		require.NoError(t, plain.CloseNow())
 		require.Equal(t, "-eve", told())
-		watcher.to("open")
+		watcher.subscribeTo("open")
 		require.Equal(t, uint32(108), watcher.code(&cf.Command{Presence: &cf.PresenceRequest{Channel: "open"}}))
 	}, withRules, withTokens)
 }
 
-// A client that changes its mind quickly is there in the end.
-func TestSubscribingAgainAtOnce(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
-		c := one.as(t, "ann")
-		c.to("seen:a")
+// A client that unsubscribes and subscribes again in one frame is a member afterwards.
+func TestPresenceOfAClientThatSubscribesAgain(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		c := one.connectAs(t, "ann")
+		c.subscribeTo("seen:a")
 		for range 50 {
-			c.write(&cf.Command{Id: 1, Unsubscribe: &cf.UnsubscribeRequest{Channel: "seen:a"}}, &cf.Command{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "seen:a"}})
+			c.write(&cf.Command{Id: 1, Unsubscribe: &cf.UnsubscribeRequest{Channel: "seen:a"}},
+				&cf.Command{Id: 2, Subscribe: &cf.SubscribeRequest{Channel: "seen:a"}})
 			c.reply()
 			require.Nil(t, c.reply().Error)
 		}
 		var got struct {
 			Result struct{ Presence map[string]any }
 		}
-		// Whatever is still under way comes before a join of somebody else on the same gateway is told.
-		watcher := one.as(t, "watcher")
-		watcher.to("seen:a")
-		require.NoError(t, json.Unmarshal([]byte(two.does(t, "presence", `{"channel":"seen:a"}`).body), &got))
+		// Events come in order: all earlier ones come before the join of another client of the same gateway.
+		watcher := one.connectAs(t, "watcher")
+		watcher.subscribeTo("seen:a")
+		require.NoError(t, json.Unmarshal([]byte(two.callAPI(t, "presence", `{"channel":"seen:a"}`).body), &got))
 		require.Len(t, got.Result.Presence, 2)
 	}, withRules, withTokens)
 }
 
-func TestRevocation(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
+func TestServerAPIRevokesTokens(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
 		old := signed(t, user("ann"))
-		c, _ := one.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: old})
-		two.does(t, "disconnect", `{"user":"ann","revoke":true}`)
+		c, _ := one.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: old})
+		two.callAPI(t, "disconnect", `{"user":"ann","revoke":true}`)
 		c.closed(3503, "force disconnect")
-		again := two.speak(t, cf.TypeJSON)
+		again := two.dialCentrifuge(t, cf.TypeJSON)
 		again.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: old}})
 		again.closed(3500, "invalid token")
-		_, response, err := two.try(t, "/ws?channel=a&token="+old)
+		_, response, err := two.tryDial(t, "/ws?channel=a&token="+old)
 		require.Error(t, err)
 		require.Equal(t, 401, response.StatusCode)
-		one.as(t, "bob")
+		one.connectAs(t, "bob")
 		later := user("ann")
-		// Times of issue are in seconds.
+		// Tokens have their time of issue in whole seconds.
 		later["iat"] = time.Now().Add(2 * time.Second).Unix()
-		one.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, later)})
+		one.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, later)})
 	}, withTokens)
 }

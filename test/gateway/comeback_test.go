@@ -18,29 +18,34 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// missed is how many messages of missedBytes a channel has for a client that was away: 0.9 MiB, where one
-// that is slow may have 1 MiB waiting.
+// missed is the number of messages of missedBytes each that a client misses in each channel while it is away: 0.9 MiB,
+// where a client's queue may hold 1 MiB.
 const (
 	missed      = 15
 	missedBytes = 63_000
 )
 
-// withBigChannels sets a rule for channels that may hold what a client can just recover.
+// withBigChannels sets a rule for channels whose history is about as large as a client's queue.
 func withBigChannels(cfg *config.Config) {
 	cfg.MaxMessageBytes = 64 << 10
-	cfg.Channels = channel.Rules{{Pattern: "big:*", History: channel.History{Size: 100, TTL: channel.Duration(time.Minute)}, Recovery: true}}
+	cfg.Channels = channel.Rules{{
+		Pattern:  "big:*",
+		History:  channel.History{Size: 100, TTL: channel.Duration(time.Minute)},
+		Recovery: true,
+	}}
 }
 
-// fill publishes what a client misses that is away from here on, and returns where it was in each channel.
-func (r *running) fill(t *testing.T, channels ...string) map[string]*cf.SubscribeRequest {
+// fill publishes the messages that a client misses in each channel. It returns the requests with which the client
+// recovers from its position before them.
+func (r *testGateway) fill(t *testing.T, channels ...string) map[string]*cf.SubscribeRequest {
 	t.Helper()
-	before, _ := r.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+	before, _ := r.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user("ann"))})
 	was := map[string]*cf.SubscribeRequest{}
 	for _, name := range channels {
-		at := before.to(name)
+		at := before.subscribeTo(name)
 		was[name] = &cf.SubscribeRequest{Channel: name, Recover: true, Epoch: at.Epoch, Offset: at.Offset}
 	}
-	before.hangUp()
+	before.abort()
 	data := `"` + strings.Repeat("x", missedBytes) + `"`
 	for _, name := range channels {
 		for range missed {
@@ -50,17 +55,17 @@ func (r *running) fill(t *testing.T, channels ...string) map[string]*cf.Subscrib
 	return was
 }
 
-// strolling is a connection with a small buffer whose reader pauses.
-type strolling struct {
+// pausingConn is a connection with a small buffer whose reader can pause.
+type pausingConn struct {
 	net.Conn
-	// pause is called once for every stride bytes, when it is there.
+	// pause is called once for every stride bytes, unless it is nil.
 	pause func()
 	read  int
 }
 
 const stride = 256 << 10
 
-func (c *strolling) Read(b []byte) (int, error) {
+func (c *pausingConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b[:min(len(b), 1500)])
 	if c.pause != nil {
 		if c.read += n; c.read >= stride {
@@ -71,16 +76,16 @@ func (c *strolling) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// stroll is a client that has not connected yet, on such a connection.
-func (r *running) stroll(t *testing.T) (*sdk, *strolling) {
+// dialPausing returns a client on a pausingConn, before its connect command.
+func (r *testGateway) dialPausing(t *testing.T) (*sdk, *pausingConn) {
 	t.Helper()
-	var slow *strolling
+	var slow *pausingConn
 	dialer := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		slow = &strolling{Conn: c}
+		slow = &pausingConn{Conn: c}
 		return slow, c.(*net.TCPConn).SetReadBuffer(16 << 10)
 	}}
 	c := r.dial(t, path, &websocket.DialOptions{HTTPClient: &http.Client{Transport: dialer}})
@@ -88,27 +93,27 @@ func (r *running) stroll(t *testing.T) (*sdk, *strolling) {
 	return &sdk{client: c, encoding: cf.TypeJSON}, slow
 }
 
-// diary is what a client got of each channel.
-type diary map[string][]*cf.Publication
+// received holds the publications that a client got, by channel.
+type received map[string][]*cf.Publication
 
-// replied adds the answer to one resubscription.
-func (d diary) replied(t *testing.T, name string, got *cf.SubscribeResult) {
+// replied adds the publications in the reply to a subscribe command.
+func (d received) replied(t *testing.T, name string, got *cf.SubscribeResult) {
 	t.Helper()
 	require.True(t, got.Recovered, name)
 	require.Empty(t, d[name], "nothing goes ahead of the answer")
 	d[name] = got.Publications
 }
 
-// pushed adds a push, and reports whether it was the last of all.
-func (d diary) pushed(t *testing.T, p *cf.Push) bool {
+// pushed adds a push and reports whether it was the last one of the test.
+func (d received) pushed(t *testing.T, p *cf.Push) bool {
 	t.Helper()
 	require.NotNil(t, p.Pub, "%v", p)
 	d[p.Channel] = append(d[p.Channel], p.Pub)
 	return string(p.Pub.Data) == `"the end"`
 }
 
-// check compares with how many there were of each.
-func (d diary) check(t *testing.T, want map[string]int) {
+// check asserts the number of publications of each channel, and that they are in order.
+func (d received) check(t *testing.T, want map[string]int) {
 	t.Helper()
 	for name, n := range want {
 		require.Len(t, d[name], n, name)
@@ -118,9 +123,9 @@ func (d diary) check(t *testing.T, want map[string]int) {
 	}
 }
 
-// Who comes back to several channels may have missed more than may wait for a client. It has the time that
-// it needs to read that, and what is published meanwhile comes behind.
-func TestComingBackToMuch(t *testing.T) {
+// A client that comes back to several channels may have missed more than its queue holds. The gateway sends it at the
+// client's pace, and sends what is published meanwhile after it.
+func TestRecoveryOfMoreThanAQueueHolds(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withKey, withBigChannels)
 	channels := []string{"big:0", "big:1", "big:2", "big:3", "big:4"}
@@ -130,14 +135,14 @@ func TestComingBackToMuch(t *testing.T) {
 		frame = append(frame, &cf.Command{Id: uint32(i + 2), Subscribe: was[name]})
 		want[name] = missed
 	}
-	c, slow := g.stroll(t)
+	c, slow := g.dialPausing(t)
 	require.NotNil(t, c.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect)
 	slow.pause = func() {
 		want["big:0"]++
 		g.publishTo(t, "big:0", `"`+strings.Repeat("live", 12_000)+`"`)
 	}
 	c.write(frame...)
-	got := diary{}
+	got := received{}
 	for range channels {
 		r := c.next()
 		for ; r.Push != nil; r = c.next() {
@@ -156,8 +161,8 @@ func TestComingBackToMuch(t *testing.T) {
 	require.Zero(t, g.metric(t, "websocket_dropped_clients_total"))
 }
 
-// What the server has subscribed a client to comes with the one answer to its connect.
-func TestComingBackToMuchOfTheServers(t *testing.T) {
+// The missed messages of server-side subscriptions are all in the reply to the connect command.
+func TestRecoveryOfServerSideSubscriptionsWithMuchHistory(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withKey, withBigChannels)
 	channels := []string{"big:0", "big:1", "big:2", "big:3", "big:4", "big:5"}
@@ -167,14 +172,14 @@ func TestComingBackToMuchOfTheServers(t *testing.T) {
 	}
 	claims := user("ann")
 	claims["channels"] = channels
-	c, slow := g.stroll(t)
+	c, slow := g.dialPausing(t)
 	slow.pause = func() {
 		want["big:0"]++
 		g.publishTo(t, "big:0", `"`+strings.Repeat("live", 12_000)+`"`)
 	}
 	connected := c.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, claims), Subs: was}})
 	require.Nil(t, connected.Error)
-	got := diary{}
+	got := received{}
 	for _, name := range channels {
 		got.replied(t, name, connected.Connect.Subs[name])
 	}
@@ -188,8 +193,8 @@ func TestComingBackToMuchOfTheServers(t *testing.T) {
 	require.Zero(t, g.metric(t, "websocket_dropped_clients_total"))
 }
 
-// askMuch has a client ask for more than sockets hold, in one frame.
-func (s *sdk) askMuch(was *cf.SubscribeRequest) {
+// requestMuch sends commands in one frame whose replies are larger than the sockets' buffers.
+func (s *sdk) requestMuch(was *cf.SubscribeRequest) {
 	s.t.Helper()
 	frame := []*cf.Command{{Id: 2, Subscribe: was}}
 	for id := range uint32(100) {
@@ -198,14 +203,15 @@ func (s *sdk) askMuch(was *cf.SubscribeRequest) {
 	s.write(frame...)
 }
 
-// Who asks for much and does not read is slow in the end, and is told so when it does read.
-func TestAskingForMuchAndReadingNothing(t *testing.T) {
+// A client that requests much and does not read is disconnected as slow. It gets the close frame when it reads.
+func TestSlowClientIsDisconnectedWhileItRecovers(t *testing.T) {
 	t.Parallel()
-	g := startWith(t, gateway.Options{CloseTimeout: patience, WriteStallTimeout: 200 * time.Millisecond}, withTokens, withKey, withBigChannels)
+	g := startWith(t, gateway.Options{CloseTimeout: waitTimeout, WriteStallTimeout: 200 * time.Millisecond}, withTokens,
+		withKey, withBigChannels)
 	was := g.fill(t, "big:0")
-	c, _ := g.stroll(t)
+	c, _ := g.dialPausing(t)
 	require.NotNil(t, c.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect)
-	c.askMuch(was["big:0"])
+	c.requestMuch(was["big:0"])
 	g.awaitMetric(t, 1, "websocket_dropped_clients_total", "reason", "slow")
 	c.closed(3008, "slow")
 	g.awaitMetric(t, 1, "websocket_closed_total", "code", "3008")
@@ -214,23 +220,23 @@ func TestAskingForMuchAndReadingNothing(t *testing.T) {
 	require.Zero(t, g.metric(t, "websocket_queued_bytes"), "all given back")
 }
 
-// However much clients ask for, what waits for each is half of what may, and one answer.
-func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
+// However much clients request, the queue of each holds at most half of its maximum and one reply.
+func TestQueuesOfUnreadRepliesAreBounded(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withKey, withBigChannels)
 	was := g.fill(t, "big:0")
 	const clients, half = 3, 512 << 10
 	for i := range clients {
-		c, _ := g.stroll(t)
+		c, _ := g.dialPausing(t)
 		require.NotNil(t, c.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user(fmt.Sprint(i)))}}).Connect)
-		c.askMuch(was["big:0"])
-		defer c.hangUp()
+		c.requestMuch(was["big:0"])
+		defer c.abort()
 	}
-	for deadline := time.Now().Add(patience); g.metric(t, "websocket_queued_bytes") < clients*half; time.Sleep(tick) {
-		require.True(t, time.Now().Before(deadline), "nobody asks for enough")
+	for deadline := time.Now().Add(waitTimeout); g.metric(t, "websocket_queued_bytes") < clients*half; time.Sleep(tick) {
+		require.True(t, time.Now().Before(deadline), "the replies do not fill the queues")
 	}
-	// What the others do, and what is published, takes time in which more could come.
-	other := g.as(t, "bob")
+	// Wait a moment in which the queues could grow further.
+	other := g.connectAs(t, "bob")
 	for range 50 {
 		other.quiet()
 		require.Less(t, g.metric(t, "websocket_queued_bytes"), float64(clients*(half+(missed+1)*missedBytes)))

@@ -10,8 +10,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// Clients with and without compression share a channel, and only the bytes differ.
-func TestCompression(t *testing.T) {
+// Clients with and without compression share a channel and get the same messages.
+func TestCompressionIsPerClient(t *testing.T) {
 	r := start(t, func(cfg *config.Config) { cfg.Compression = true })
 	offer := &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover}
 	plain := r.dial(t, "/ws?channel=a")

@@ -9,16 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is JSON but for bytes that are no UTF-8 is bytes: in a text frame it would end the connection of
-// every browser that gets it, now or from a channel's history.
-func TestDataThatIsAlmostJSON(t *testing.T) {
+// JSON with bytes that are not UTF-8 must be treated as binary data. In a text frame it would end the connection of
+// every browser that gets it, at once or from the history of the channel.
+func TestDataThatIsNotUTF8IsBinary(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, one, two *running) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
 		const almost, base64 = "\"\xff\"", `"Iv8i"`
-		json, plain := two.anybody(t), two.dial(t, "/ws?channel=kept:a")
-		since := json.to("kept:a")
-		protobuf, _ := one.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
-		protobuf.to("kept:a")
+		json, plain := two.connectAnonymous(t), two.dial(t, "/ws?channel=kept:a")
+		since := json.subscribeTo("kept:a")
+		protobuf, _ := one.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+		protobuf.subscribeTo("kept:a")
 		publish := func(data string) *cf.Command {
 			return &cf.Command{Publish: &cf.PublishRequest{Channel: "kept:a", Data: []byte(data)}}
 		}
@@ -35,16 +35,27 @@ func TestDataThatIsAlmostJSON(t *testing.T) {
 		plain.expect(`"é"`)
 
 		const both = "1:" + base64 + ` 2:"é"`
-		back := one.anybody(t)
-		recovered := back.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Epoch: since.Epoch, Offset: since.Offset})
+		back := one.connectAnonymous(t)
+		recovered := back.subscribe(&cf.SubscribeRequest{
+			Channel: "kept:a",
+			Recover: true,
+			Epoch:   since.Epoch,
+			Offset:  since.Offset,
+		})
 		require.True(t, recovered.Recovered)
 		require.Equal(t, both, datas(recovered.Publications))
-		require.Equal(t, both, datas(back.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a", Limit: -1}}).History.Publications))
-		backInProtobuf, _ := two.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
-		recovered = backInProtobuf.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Epoch: since.Epoch, Offset: since.Offset})
+		require.Equal(t, both,
+			datas(back.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a", Limit: -1}}).History.Publications))
+		backInProtobuf, _ := two.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+		recovered = backInProtobuf.subscribe(&cf.SubscribeRequest{
+			Channel: "kept:a",
+			Recover: true,
+			Epoch:   since.Epoch,
+			Offset:  since.Offset,
+		})
 		require.Equal(t, "1:"+almost+` 2:"é"`, datas(recovered.Publications))
 
-		api := one.does(t, "history", `{"channel":"kept:a","limit":10}`)
+		api := one.callAPI(t, "history", `{"channel":"kept:a","limit":10}`)
 		require.True(t, utf8.ValidString(api.body), "%q", api.body)
 		var history struct {
 			Result struct {
@@ -60,8 +71,13 @@ func TestDataThatIsAlmostJSON(t *testing.T) {
 		require.Equal(t, "Iv8i", history.Result.Publications[0].B64Data)
 		require.Equal(t, "é", history.Result.Publications[1].Data)
 
-		// It carries JSON, which this is not.
-		once := &cf.Command{Rpc: &cf.RPCRequest{Method: "wsfleet.publish", Data: []byte(`{"channel":"kept:a","data":` + almost + `,"idempotency_key":"k"}`)}}
+		// The JSON protocol carries JSON only, and this is none.
+		once := &cf.Command{
+			Rpc: &cf.RPCRequest{
+				Method: "wsfleet.publish",
+				Data:   []byte(`{"channel":"kept:a","data":` + almost + `,"idempotency_key":"k"}`),
+			},
+		}
 		require.Equal(t, uint32(107), protobuf.code(once))
 		json.quiet()
 	}, withRules)

@@ -17,13 +17,14 @@ func quickDrain(cfg *config.Config) {
 	cfg.AffinityCookie, cfg.AffinityCookiePath = "wsc-abc", "/chat"
 }
 
-func TestDrainTellsClientsToComeBackAndEnds(t *testing.T) {
+func TestDrainClosesConnectionsAndEnds(t *testing.T) {
 	t.Parallel()
-	// Room for a late handshake before the door shuts, and for a refused one before the end.
-	g := start(t, quickDrain, func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainPropagationDelay = 8*time.Second, 3*time.Second })
+	// Time for a late handshake before the gateway refuses handshakes, and for a refused one before the end.
+	g := start(t, quickDrain,
+		func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainPropagationDelay = 8*time.Second, 3*time.Second })
 	plain, centrifuge := g.dial(t, "/ws?channel=a"), g.connect(t)
-	stubborn := g.raw(t, "/ws?channel=a")
-	require.NoError(t, stubborn.SetDeadline(time.Now().Add(2*patience)))
+	stubborn := g.dialTCP(t, "/ws?channel=a")
+	require.NoError(t, stubborn.SetDeadline(time.Now().Add(2*waitTimeout)))
 	g.Terminate("SIGTERM", false)
 	require.Equal(t, http.StatusServiceUnavailable, g.admin(t, "GET", "/readyz").status)
 	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/livez").status)
@@ -31,20 +32,21 @@ func TestDrainTellsClientsToComeBackAndEnds(t *testing.T) {
 	late.text("still works")
 	late.expect("still works")
 
-	// After the delay the door is shut, and the cookie that leads here is taken away.
+	// After the delay the gateway refuses handshakes and expires the affinity cookie.
 	require.Eventually(t, func() bool {
-		_, response, err := g.try(t, "/ws?channel=a")
+		_, response, err := g.tryDial(t, "/ws?channel=a")
 		if err == nil || response == nil {
 			return false
 		}
 		cookie := response.Header.Get("Set-Cookie")
 		return response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == "1" &&
-			strings.HasPrefix(cookie, "wsc-abc=;") && strings.Contains(cookie, "Path=/chat") && strings.Contains(cookie, "Max-Age=0")
-	}, patience, 500*time.Millisecond)
+			strings.HasPrefix(cookie,
+				"wsc-abc=;") && strings.Contains(cookie, "Path=/chat") && strings.Contains(cookie, "Max-Age=0")
+	}, waitTimeout, 500*time.Millisecond)
 	plain.closed(1012, "service restart")
 	centrifuge.closed(3001, "shutdown")
 	late.closed(1012, "service restart")
-	// This one never answers its close frame. The others did not wait for it, nor does the process for long.
+	// This client never answers its close frame. The drain of the others did not wait for it.
 	for {
 		first, payload := stubborn.frame()
 		if first == 0x88 {
@@ -58,12 +60,12 @@ func TestDrainTellsClientsToComeBackAndEnds(t *testing.T) {
 	require.Zero(t, g.Report().Drain.Forced)
 }
 
-func TestPeerThatNeverReadsDoesNotHoldTheDrain(t *testing.T) {
+func TestDrainDoesNotWaitForAClientThatNeverReads(t *testing.T) {
 	t.Parallel()
 	g := start(t, quickDrain, func(cfg *config.Config) { cfg.MaxQueuedBytes = 64 << 20 })
-	full := g.raw(t, "/ws?channel=a")
+	full := g.dialTCP(t, "/ws?channel=a")
 	quick := g.dial(t, "/ws?channel=a")
-	quick.talkUntil(func() bool {
+	quick.sendUntil(func() bool {
 		var list struct{ Connections []struct{ QueuedBytes int } }
 		g.admin(t, "GET", "/connections").json(t, &list)
 		for _, c := range list.Connections {
@@ -79,7 +81,7 @@ func TestPeerThatNeverReadsDoesNotHoldTheDrain(t *testing.T) {
 	_ = full
 }
 
-func TestOperatorDrainsAndUndrains(t *testing.T) {
+func TestDrainAndUndrainOverTheAdminPort(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, "/ws?channel=a")
@@ -102,7 +104,11 @@ func TestOperatorDrainsAndUndrains(t *testing.T) {
 	c.text("x")
 	c.expect("x")
 
-	for body, says := range map[string]string{`{"timeoutSeconds":-1}`: "timeoutSeconds", `{"timeoutSeconds":86401}`: "timeoutSeconds", `{`: "JSON"} {
+	for body, says := range map[string]string{
+		`{"timeoutSeconds":-1}`:    "timeoutSeconds",
+		`{"timeoutSeconds":86401}`: "timeoutSeconds",
+		`{`:                        "JSON",
+	} {
 		got := request(t, "POST", base+"/drain", body)
 		require.Equal(t, http.StatusBadRequest, got.status)
 		require.Contains(t, got.body, says)
@@ -115,18 +121,18 @@ func TestOperatorDrainsAndUndrains(t *testing.T) {
 	require.Contains(t, got.body, "process is ending")
 }
 
-func TestInterruptedEmptyGatewayEndsAtOnce(t *testing.T) {
+func TestTerminateEndsAnIdleGatewayAtOnce(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	g.Terminate("SIGINT", true)
 	g.ended(t)
 }
 
-func TestSecondSignalEndsAtOnceWithCloseFrames(t *testing.T) {
+func TestRunClosesConnectionsWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, "/ws?channel=a")
-	stubborn := g.raw(t, "/ws?channel=a")
+	stubborn := g.dialTCP(t, "/ws?channel=a")
 	g.Terminate("SIGTERM", false)
 	g.stop()
 	c.closed(1012, "service restart")
@@ -134,16 +140,16 @@ func TestSecondSignalEndsAtOnceWithCloseFrames(t *testing.T) {
 	_ = stubborn
 }
 
-// Whoever is told to come back must not find the door of the gateway that sent it away still open.
-func TestEndWithoutADrainLetsNobodyIn(t *testing.T) {
+// A client that reconnects must not reach the gateway that has just closed its connection.
+func TestRunRefusesHandshakesWhileItEnds(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, "/ws?channel=a")
-	// This one does not answer its close frame, which keeps the gateway here for a moment.
-	g.raw(t, "/ws?channel=a")
+	// This client does not answer its close frame, which keeps the gateway running for a moment.
+	g.dialTCP(t, "/ws?channel=a")
 	g.stop()
 	c.closed(1012, "service restart")
-	_, response, err := g.try(t, "/ws?channel=a")
+	_, response, err := g.tryDial(t, "/ws?channel=a")
 	require.Error(t, err)
 	if response != nil {
 		require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)

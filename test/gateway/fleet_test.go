@@ -19,23 +19,23 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
 
-// caller calls the server API, and holds every call against its description.
-type caller struct {
+// apiClient calls the server API and checks every request and response against the OpenAPI description.
+type apiClient struct {
 	t      *testing.T
 	client *http.Client
 	url    string
 }
 
-func (r *running) caller(t *testing.T) *caller {
+func (r *testGateway) apiClient(t *testing.T) *apiClient {
 	t.Helper()
 	document := request(t, "GET", "http://"+r.Addr()+"/api/openapi.json", "")
 	d, err := serverapitest.ReadDescription([]byte(document.body))
 	require.NoError(t, err)
-	return &caller{t: t, client: &http.Client{Transport: d, Timeout: patience}, url: "http://" + r.Addr() + "/api/"}
+	return &apiClient{t: t, client: &http.Client{Transport: d, Timeout: waitTimeout}, url: "http://" + r.Addr() + "/api/"}
 }
 
-// do is an exchange as it is, with its HTTP status.
-func (c *caller) do(method, path, body string) (int, string) {
+// do sends a request and returns the HTTP status and the body.
+func (c *apiClient) do(method, path, body string) (int, string) {
 	c.t.Helper()
 	r, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
 	require.NoError(c.t, err)
@@ -51,8 +51,8 @@ func (c *caller) do(method, path, body string) (int, string) {
 	return response.StatusCode, string(answer)
 }
 
-// post calls a method, which must do it, and returns its result.
-func (c *caller) post(method, body string) (result map[string]any) {
+// post calls a method that must succeed and returns its result.
+func (c *apiClient) post(method, body string) (result map[string]any) {
 	c.t.Helper()
 	status, answer := c.do("POST", method, body)
 	require.Equal(c.t, http.StatusOK, status, answer)
@@ -62,8 +62,8 @@ func (c *caller) post(method, body string) (result map[string]any) {
 	return a.Result
 }
 
-// refused is the code of the error that a method is answered with.
-func (c *caller) refused(method, body string) int {
+// refused calls a method that must fail and returns the code of its error.
+func (c *apiClient) refused(method, body string) int {
 	c.t.Helper()
 	_, answer := c.do("POST", method, body)
 	var a struct{ Error struct{ Code int } }
@@ -72,23 +72,23 @@ func (c *caller) refused(method, body string) int {
 	return a.Error.Code
 }
 
-// Every method, on one gateway, for clients of another.
-func TestServerAPIOfAFleet(t *testing.T) {
+// Every method is called on one gateway, for clients of another gateway.
+func TestServerAPIReachesTheFleet(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	change := []func(*config.Config){onRedis(s, ""), withTokens, withRules}
 	one, two := start(t, change...), start(t, change...)
-	for _, g := range []*running{one, two} {
+	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	}
-	api := one.caller(t)
-	ann, annIs := two.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user("ann"))})
-	tab, tabIs := one.join(t, cf.TypeProtobuf, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+	api := one.apiClient(t)
+	ann, annIs := two.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+	tab, tabIs := one.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{Token: signed(t, user("ann"))})
 	plain := two.dial(t, "/ws?channel=news&token="+signed(t, user("bob")))
 	for _, c := range []*sdk{ann, tab} {
-		c.to("kept:a")
-		c.to("seen:a")
-		c.to("news")
+		c.subscribeTo("kept:a")
+		c.subscribeTo("seen:a")
+		c.subscribeTo("news")
 	}
 
 	step := func(methods string, do func()) {
@@ -111,7 +111,8 @@ func TestServerAPIOfAFleet(t *testing.T) {
 			require.Equal(t, []byte("2"), []byte(c.publication().Data))
 			require.Equal(t, []byte("2"), []byte(c.publication().Data))
 		}
-		_, answer := api.do("POST", "batch", `{"commands":[{"publish":{"channel":"news","data":3}},{"channels":{"pattern":"news"}}]}`)
+		_, answer := api.do("POST", "batch",
+			`{"commands":[{"publish":{"channel":"news","data":3}},{"channels":{"pattern":"news"}}]}`)
 		require.Contains(t, answer, `"num_clients":3`)
 		plain.expect("3")
 		for _, c := range []*sdk{ann, tab} {
@@ -136,7 +137,7 @@ func TestServerAPIOfAFleet(t *testing.T) {
 		require.Equal(t, 108, api.refused("presence", `{"channel":"news"}`))
 		channels := api.post("channels", `{"pattern":"seen:*"}`)["channels"].(map[string]any)
 		require.Equal(t, map[string]any{"seen:a": map[string]any{"num_clients": 2.0}}, channels)
-		require.Eventually(t, func() bool { return len(api.post("info", `{}`)["nodes"].([]any)) == 2 }, patience, tick)
+		require.Eventually(t, func() bool { return len(api.post("info", `{}`)["nodes"].([]any)) == 2 }, waitTimeout, tick)
 	})
 	step("connections", func() {
 		require.Len(t, api.post("connections", `{"user":"ann"}`)["connections"], 2)
@@ -175,7 +176,8 @@ func TestServerAPIOfAFleet(t *testing.T) {
 			two.publishTo(t, "kept:b", fmt.Sprint(i))
 		}
 		epoch := api.post("history", `{"channel":"kept:b"}`)["epoch"]
-		api.post("subscribe", fmt.Sprintf(`{"user":"ann","channel":"kept:b","info":{"seat":1},"recover_since":{"offset":1,"epoch":%q}}`, epoch))
+		api.post("subscribe",
+			fmt.Sprintf(`{"user":"ann","channel":"kept:b","info":{"seat":1},"recover_since":{"offset":1,"epoch":%q}}`, epoch))
 		for _, c := range []*sdk{ann, tab} {
 			p := c.until(func(p *cf.Push) bool { return p.Subscribe != nil })
 			require.Equal(t, uint64(1), p.Subscribe.Offset, "it goes on from there with each that it applies")
@@ -185,7 +187,9 @@ func TestServerAPIOfAFleet(t *testing.T) {
 		require.Equal(t, "closed:a", ann.until(func(p *cf.Push) bool { return p.Subscribe != nil }).Channel)
 		require.Equal(t, 108, func() int {
 			for i := range 200 {
-				if _, answer := api.do("POST", "subscribe", fmt.Sprintf(`{"client":"%s","channel":"many:%d"}`, tabIs.Client, i)); strings.Contains(answer, "max-channels-per-connection") {
+				if _, answer := api.do("POST", "subscribe",
+					fmt.Sprintf(`{"client":"%s","channel":"many:%d"}`, tabIs.Client,
+						i)); strings.Contains(answer, "max-channels-per-connection") {
 					return 108
 				}
 			}
@@ -213,13 +217,13 @@ func TestServerAPIOfAFleet(t *testing.T) {
 	})
 }
 
-// message is the next message of the backend.
+// message returns the next message that a backend sent to the client.
 func (s *sdk) message() *cf.Message {
 	s.t.Helper()
 	return s.until(func(p *cf.Push) bool { return p.Message != nil }).Message
 }
 
-// until skips pushes before the one that is meant.
+// until reads pushes until meant returns true, and returns the last one.
 func (s *sdk) until(meant func(p *cf.Push) bool) *cf.Push {
 	s.t.Helper()
 	for {
@@ -229,49 +233,50 @@ func (s *sdk) until(meant func(p *cf.Push) bool) *cf.Push {
 	}
 }
 
-// A user that goes back and forth between gateways while messages are sent to it: whoever is reached has
-// it, and nobody is asked in vain.
-func TestUsersThatMoveWhileTheyAreSentMessages(t *testing.T) {
+// A user moves between gateways while a backend sends messages to it. Every message that the server API counts as
+// delivered must arrive, and the API must ask only gateways that are registered for the user.
+func TestServerAPISendReachesUsersThatMove(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	one, two := start(t, onRedis(s, ""), withTokens), start(t, onRedis(s, ""), withTokens)
-	for _, g := range []*running{one, two} {
+	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	}
-	api := one.caller(t)
-	c := one.as(t, "ann")
+	api := one.apiClient(t)
+	c := one.connectAs(t, "ann")
 	for i := range 20 {
-		to := []*running{two, one}[i%2]
-		next := to.as(t, "ann")
+		to := []*testGateway{two, one}[i%2]
+		next := to.connectAs(t, "ann")
 		require.InDelta(t, 2, api.post("send", `{"user":"ann","data":"both"}`)["reached"], 0)
 		require.JSONEq(t, `"both"`, string(c.message().Data))
 		require.JSONEq(t, `"both"`, string(next.message().Data))
 		require.NoError(t, c.Close(websocket.StatusNormalClosure, ""))
-		require.Eventually(t, func() bool { return one.Report().Connections+two.Report().Connections == 1 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return one.Report().Connections+two.Report().Connections == 1 }, waitTimeout,
+			time.Millisecond)
 		require.InDelta(t, 1, api.post("send", `{"user":"ann","data":"one"}`)["reached"], 0)
 		require.JSONEq(t, `"one"`, string(next.message().Data))
 		c = next
 	}
 }
 
-// A gateway that is gone is nobody's holder any more, also when it could not say so.
-func TestGatewaysThatGo(t *testing.T) {
+// A gateway that ended is asked for no user any more, also when it could not remove its registrations.
+func TestServerAPIWithoutAGatewayThatEnded(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	one, two := start(t, onRedis(s, ""), withTokens), start(t, quickDrain, onRedis(s, ""), withTokens)
-	for _, g := range []*running{one, two} {
+	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	}
-	api := one.caller(t)
-	_, gone := two.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user("ann"))})
-	require.Eventually(t, func() bool { return len(api.post("info", `{}`)["nodes"].([]any)) == 2 }, patience, tick)
+	api := one.apiClient(t)
+	_, gone := two.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+	require.Eventually(t, func() bool { return len(api.post("info", `{}`)["nodes"].([]any)) == 2 }, waitTimeout, tick)
 	two.Terminate("SIGTERM", false)
 	two.ended(t)
 	require.Len(t, api.post("info", `{}`)["nodes"], 1, "it said so")
 	require.InDelta(t, 0, api.post("send", `{"user":"ann","data":1}`)["reached"], 0)
 	require.InDelta(t, 0, api.post("send", `{"client":"`+gone.Client+`","data":1}`)["reached"], 0)
 
-	// As if it had been killed: it is still in the lists.
+	// The gateway seems to be killed: its registrations are still there.
 	redis := s.Client()
 	t.Cleanup(func() { _ = redis.Close() })
 	instance := strings.ReplaceAll(gone.Client, "-", "")[:12]
@@ -283,10 +288,10 @@ func TestGatewaysThatGo(t *testing.T) {
 	require.Empty(t, api.post("connections", `{"user":"ann"}`)["connections"])
 	require.NotNil(t, api.post("channels", `{}`)["channels"])
 
-	// One that hears and does not answer is another matter: nobody knows.
+	// A gateway that gets the request and does not answer leaves the result unknown, which is an error.
 	deaf := redis.Subscribe(t.Context(), "wsfleet:n:"+instance)
 	t.Cleanup(func() { _ = deaf.Close() })
-	_, err := deaf.Receive(within(t))
+	_, err := deaf.Receive(timeoutContext(t))
 	require.NoError(t, err)
 	require.Equal(t, 100, api.refused("send", `{"user":"ann","data":1}`))
 	require.Equal(t, 100, api.refused("connections", `{"user":"ann"}`))

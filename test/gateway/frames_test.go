@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// masked is a frame as clients send it, with a mask of zeros.
+// masked returns a frame as clients send it (RFC 6455 section 5.2), with a mask of zeros.
 func masked(first byte, payload string) string {
 	if len(payload) > 125 {
 		return string([]byte{first, 0x80 | 126, byte(len(payload) >> 8), byte(len(payload))}) + "\x00\x00\x00\x00" + payload
@@ -20,8 +20,8 @@ func masked(first byte, payload string) string {
 	return string([]byte{first, 0x80 | byte(len(payload))}) + "\x00\x00\x00\x00" + payload
 }
 
-// A broken frame closes its connection with the code that RFC 6455 names, and touches no other.
-func TestBrokenFrames(t *testing.T) {
+// A broken frame closes its connection with the code of RFC 6455 section 7.4.1. Other connections stay open.
+func TestFramesThatAreBrokenCloseTheConnection(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		bytes string
@@ -50,9 +50,9 @@ func TestBrokenFrames(t *testing.T) {
 	neighbour := g.dial(t, "/ws?channel=neighbour")
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			raw := g.raw(t, "/ws?channel=a")
+			raw := g.dialTCP(t, "/ws?channel=a")
 			raw.write(c.bytes)
-			// More comes in while nobody parses it any more: it must not turn the close into a reset.
+			// The gateway does not parse what comes after the broken frame. It must not reset the connection.
 			raw.write(masked(0x82, strings.Repeat("y", 3000)))
 			first, payload := raw.frame()
 			require.Equal(t, byte(0x88), first)
@@ -68,10 +68,10 @@ func TestBrokenFrames(t *testing.T) {
 	g.awaitMetric(t, 13, "websocket_closed_total", "code", "1002")
 }
 
-func TestFragmentsAndControlFramesBetweenThem(t *testing.T) {
+func TestFramesFragmentedWithControlFramesBetween(t *testing.T) {
 	t.Parallel()
 	g := start(t)
-	raw := g.raw(t, "/ws?channel=a")
+	raw := g.dialTCP(t, "/ws?channel=a")
 	raw.write(masked(0x01, "hel") + masked(0x89, "ping") + masked(0x80, "lo"))
 	first, payload := raw.frame()
 	require.Equal(t, "\x8aping", string([]byte{first})+string(payload), "the pong comes first")
@@ -81,7 +81,7 @@ func TestFragmentsAndControlFramesBetweenThem(t *testing.T) {
 	raw.expectClose(1000)
 }
 
-func TestLargestMessagePasses(t *testing.T) {
+func TestFramesUpToTheMaximumSizePass(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, "/ws?channel=a")
@@ -93,28 +93,28 @@ func TestLargestMessagePasses(t *testing.T) {
 	c.closed(1009, "limit")
 }
 
-func TestSlowClientIsDroppedAndDelaysNobody(t *testing.T) {
+func TestSlowClientIsDisconnectedWithoutDelayingOthers(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) { cfg.MaxQueuedBytes = 256 << 10 })
-	slow := g.raw(t, "/ws?channel=a")
+	slow := g.dialTCP(t, "/ws?channel=a")
 	quick := g.dial(t, "/ws?channel=a")
-	quick.talkUntil(func() bool { return g.metric(t, "websocket_dropped_clients_total", "reason", "slow") > 0 })
+	quick.sendUntil(func() bool { return g.metric(t, "websocket_dropped_clients_total", "reason", "slow") > 0 })
 	g.awaitMetric(t, 1, "websocket_connections")
 	require.Contains(t, g.log.String(), "client dropped")
 	g.awaitMetric(t, 1, "websocket_closed_total", "code", "1008")
 	_ = slow
 }
 
-func TestDeadClientsAreFoundByHeartbeat(t *testing.T) {
+func TestHeartbeatDisconnectsDeadClients(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) {
 		cfg.PingInterval, cfg.PongTimeout = 2*time.Second, 1800*time.Millisecond
 	})
 	alive := g.dial(t, "/ws?channel=a")
-	dead := g.raw(t, "/ws?channel=a")
+	dead := g.dialTCP(t, "/ws?channel=a")
 	ended := make(chan error, 1)
 	go func() {
-		// A read whose context ends takes the connection with it: this one waits as long as the test.
+		// A read whose context ends closes the connection, so this one has the context of the test.
 		_, _, err := alive.Read(t.Context())
 		ended <- err
 	}()
@@ -127,7 +127,7 @@ func TestDeadClientsAreFoundByHeartbeat(t *testing.T) {
 	g.awaitMetric(t, 1, "websocket_connections")
 	require.Contains(t, g.log.String(), "reason=heartbeat")
 
-	answering := g.raw(t, "/ws?channel=a")
+	answering := g.dialTCP(t, "/ws?channel=a")
 	for range 3 {
 		first, _ := answering.frame()
 		require.Equal(t, byte(0x89), first, "only pings as long as they are answered")

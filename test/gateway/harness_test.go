@@ -26,37 +26,37 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is for what should happen at once.
-const patience = 10 * time.Second
+// waitTimeout is the maximum time that a test waits for something that should happen at once.
+const waitTimeout = 10 * time.Second
 
-// tick is how often something outside this process is asked again.
+// tick is the interval in which a test polls.
 const tick = 10 * time.Millisecond
 
-// pingInterval keeps pings out of what tests expect. The first one comes at a random moment within it.
+// pingInterval is so long that no ping comes during a test. The gateway sends the first one at a random time within it.
 const pingInterval = 1000 * time.Hour
 
 // running is a gateway under test.
-type running struct {
+type testGateway struct {
 	*gateway.Gateway
 	log  *lockedBuffer
 	stop context.CancelFunc
 	done chan error
 }
 
-// start runs a gateway on free ports; change sets what the test is about.
-func start(t *testing.T, change ...func(*config.Config)) *running {
+// start runs a gateway on free ports until the test ends. change sets what the test is about.
+func start(t *testing.T, change ...func(*config.Config)) *testGateway {
 	t.Helper()
-	return startPatient(t, time.Second, change...)
+	return startWithCloseTimeout(t, time.Second, change...)
 }
 
-// startPatient is start with the time that peers have to answer a close frame.
-func startPatient(t *testing.T, closeTimeout time.Duration, change ...func(*config.Config)) *running {
+// startWithCloseTimeout is start with the maximum time until clients have answered a close frame.
+func startWithCloseTimeout(t *testing.T, closeTimeout time.Duration, change ...func(*config.Config)) *testGateway {
 	t.Helper()
 	return startWith(t, gateway.Options{CloseTimeout: closeTimeout}, change...)
 }
 
 // startWith is start with options.
-func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) *running {
+func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) *testGateway {
 	t.Helper()
 	cfg := config.Default()
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
@@ -66,7 +66,7 @@ func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) 
 	for _, c := range change {
 		c(&cfg)
 	}
-	r := &running{log: &lockedBuffer{}, done: make(chan error, 1)}
+	r := &testGateway{log: &lockedBuffer{}, done: make(chan error, 1)}
 	o.Version, o.Logger = "v0.0.0-test", slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	g, err := gateway.New(t.Context(), cfg, o)
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) 
 		select {
 		case err := <-r.done:
 			require.NoError(t, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			t.Error("the gateway did not end")
 		}
 		if t.Failed() {
@@ -89,37 +89,40 @@ func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) 
 	return r
 }
 
-// ended waits until Run returned by itself.
-func (r *running) ended(t *testing.T) {
+// ended waits until Run has returned by itself.
+func (r *testGateway) ended(t *testing.T) {
 	t.Helper()
 	select {
 	case err := <-r.done:
 		require.NoError(t, err)
 		r.done <- nil
-	case <-time.After(patience):
+	case <-time.After(waitTimeout):
 		t.Fatal("the gateway did not end")
 	}
 }
 
-func (r *running) url(path string) string { return "ws://" + r.Addr() + path }
+// url returns the URL of a path of the public port.
+func (r *testGateway) url(path string) string { return "ws://" + r.Addr() + path }
 
-// client is a WebSocket of an implementation that is not the gateway's.
+// client is a WebSocket client of another implementation than the gateway's.
 type client struct {
 	*websocket.Conn
 	t *testing.T
 }
 
-func (r *running) dial(t *testing.T, path string, o ...*websocket.DialOptions) *client {
+// dial connects to a path of the public port.
+func (r *testGateway) dial(t *testing.T, path string, o ...*websocket.DialOptions) *client {
 	t.Helper()
-	c, response, err := r.try(t, path, o...)
+	c, response, err := r.tryDial(t, path, o...)
 	require.NoError(t, err)
 	require.Equal(t, "node-1", response.Header.Get("Wsfleet-Node"))
 	return c
 }
 
-func (r *running) try(t *testing.T, path string, o ...*websocket.DialOptions) (*client, *http.Response, error) {
+// tryDial is dial for a handshake that may be refused.
+func (r *testGateway) tryDial(t *testing.T, path string, o ...*websocket.DialOptions) (*client, *http.Response, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	c, response, err := websocket.Dial(ctx, r.url(path), append(o, nil)[0])
 	if err != nil {
@@ -131,7 +134,7 @@ func (r *running) try(t *testing.T, path string, o ...*websocket.DialOptions) (*
 
 func (c *client) send(kind websocket.MessageType, data string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), waitTimeout)
 	defer cancel()
 	require.NoError(c.t, c.Write(ctx, kind, []byte(data)))
 }
@@ -142,7 +145,7 @@ func (c *client) text(data string) {
 }
 
 func (c *client) read() (websocket.MessageType, string, error) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), waitTimeout)
 	defer cancel()
 	kind, data, err := c.Read(ctx)
 	return kind, string(data), err
@@ -155,19 +158,19 @@ func (c *client) expect(want string) {
 	require.Equal(c.t, want, data)
 }
 
-// talkUntil sends messages of 60 KiB to the channel of c until they have had their effect on others.
-func (c *client) talkUntil(done func() bool) {
+// sendUntil publishes messages of 60 KiB to the channel of c and awaits each of them, until done returns true.
+func (c *client) sendUntil(done func() bool) {
 	c.t.Helper()
 	c.SetReadLimit(1 << 20)
 	message := strings.Repeat("x", 60<<10)
-	for deadline := time.Now().Add(3 * patience); !done(); {
+	for deadline := time.Now().Add(3 * waitTimeout); !done(); {
 		require.True(c.t, time.Now().Before(deadline), "still no effect")
 		c.text(message)
 		c.expect(message)
 	}
 }
 
-// closed reads until the close frame and checks what it says.
+// closed reads until the close frame and asserts its code and a part of its reason.
 func (c *client) closed(code int, reason string) {
 	c.t.Helper()
 	for {
@@ -183,21 +186,22 @@ func (c *client) closed(code int, reason string) {
 	}
 }
 
-// rawClient speaks TCP, for frames that no library would send.
+// rawClient writes bytes to a TCP connection, for frames that no library sends.
 type rawClient struct {
 	net.Conn
 	in *bufio.Reader
 	t  *testing.T
 }
 
-func (r *running) raw(t *testing.T, path string) *rawClient {
+func (r *testGateway) dialTCP(t *testing.T, path string) *rawClient {
 	t.Helper()
 	conn, err := net.Dial("tcp", r.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
 	c := &rawClient{conn, bufio.NewReader(conn), t}
-	c.write("GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	c.write("GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 	response, err := http.ReadResponse(c.in, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
@@ -210,7 +214,7 @@ func (c *rawClient) write(data string) {
 	require.NoError(c.t, err)
 }
 
-// frame reads one short frame from the gateway.
+// frame reads one frame of at most 125 bytes from the gateway.
 func (c *rawClient) frame() (first byte, payload []byte) {
 	c.t.Helper()
 	header := make([]byte, 2)
@@ -222,7 +226,7 @@ func (c *rawClient) frame() (first byte, payload []byte) {
 	return header[0], payload
 }
 
-// expectClose reads a close frame, then the end of the stream: a reset would be an error.
+// expectClose reads a close frame, then the end of the stream. A reset of the connection fails the test.
 func (c *rawClient) expectClose(code int) {
 	c.t.Helper()
 	first, payload := c.frame()
@@ -252,7 +256,7 @@ func request(t *testing.T, method, url, body string, header ...string) answer {
 		r.Header.Add(header[i], header[i+1])
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport, Timeout: patience}).Do(r)
+	response, err := (&http.Client{Transport: transport, Timeout: waitTimeout}).Do(r)
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
@@ -260,13 +264,14 @@ func request(t *testing.T, method, url, body string, header ...string) answer {
 	return answer{response.StatusCode, response.Header, string(content)}
 }
 
-func (r *running) admin(t *testing.T, method, path string, header ...string) answer {
+// admin sends a request to the private port.
+func (r *testGateway) admin(t *testing.T, method, path string, header ...string) answer {
 	t.Helper()
 	return request(t, method, "http://"+r.AdminAddr()+path, "", header...)
 }
 
-// metric sums a metric's samples whose labels contain all given pairs.
-func (r *running) metric(t *testing.T, name string, labels ...string) float64 {
+// metric returns the sum of a metric's samples whose labels contain all given pairs.
+func (r *testGateway) metric(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(r.admin(t, http.MethodGet, "/metrics").body))
@@ -288,10 +293,10 @@ func (r *running) metric(t *testing.T, name string, labels ...string) float64 {
 	return sum
 }
 
-func (r *running) awaitMetric(t *testing.T, want float64, name string, labels ...string) {
+func (r *testGateway) awaitMetric(t *testing.T, want float64, name string, labels ...string) {
 	t.Helper()
 	var got float64
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(tick) {
+	for deadline := time.Now().Add(waitTimeout); time.Now().Before(deadline); time.Sleep(tick) {
 		if got = r.metric(t, name, labels...); got == want {
 			return
 		}
@@ -299,7 +304,7 @@ func (r *running) awaitMetric(t *testing.T, want float64, name string, labels ..
 	require.FailNow(t, "the metric is not what it should be", "%s%v: %v, want %v", name, labels, got, want)
 }
 
-// lockedBuffer is a log that a test can read while it is written.
+// lockedBuffer holds a log that a test reads while the gateway writes it.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

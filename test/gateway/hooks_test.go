@@ -22,17 +22,17 @@ import (
 
 const hookSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
-// backend is an application that gateways ask and tell. It checks the signature of each request.
+// backend is the application that gets requests of hooks and of the webhook. It checks the signature of each request.
 type backend struct {
 	url      string
 	verifier *standardwebhooks.Webhook
 
 	mu sync.Mutex
-	// answers are by hook; a function of the request.
+	// answers holds, by hook, the function that makes the answer to a request.
 	answers map[string]func(request map[string]any) string
 	asked   []map[string]any
 	headers []http.Header
-	// events are of the webhook.
+	// events gets the events of the webhook.
 	events chan map[string]any
 	forged int
 }
@@ -41,7 +41,11 @@ func newBackend(t *testing.T) *backend {
 	t.Helper()
 	verifier, err := standardwebhooks.NewWebhook(hookSecret)
 	require.NoError(t, err)
-	b := &backend{verifier: verifier, answers: map[string]func(map[string]any) string{}, events: make(chan map[string]any, 1000)}
+	b := &backend{
+		verifier: verifier,
+		answers:  map[string]func(map[string]any) string{},
+		events:   make(chan map[string]any, 1000),
+	}
 	server := httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(server.Close)
 	b.url = server.URL
@@ -76,18 +80,19 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, b.answers[hook](request))
 }
 
-// answer sets what a hook is answered.
+// answer sets the answer to all requests of a hook.
 func (b *backend) answer(hook, answer string) {
 	b.decide(hook, func(map[string]any) string { return answer })
 }
 
+// decide sets the function that makes the answers to the requests of a hook.
 func (b *backend) decide(hook string, answer func(request map[string]any) string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answers[hook] = answer
 }
 
-// last is the latest request of a hook.
+// last returns the latest request of a hook.
 func (b *backend) last(t *testing.T, hook string) map[string]any {
 	t.Helper()
 	b.mu.Lock()
@@ -107,13 +112,17 @@ func (b *backend) count() int {
 	return len(b.asked)
 }
 
-// with has gateways ask some hooks, or tell the webhook.
+// with configures a gateway to call these hooks, or the webhook with "events".
 func (b *backend) with(hooks ...string) func(cfg *config.Config) {
 	return func(cfg *config.Config) {
-		cfg.HookSecret, cfg.HookTimeout = hookSecret, patience
+		cfg.HookSecret, cfg.HookTimeout = hookSecret, waitTimeout
 		for _, hook := range hooks {
 			*map[string]*string{
-				"connect": &cfg.HookConnectURL, "subscribe": &cfg.HookSubscribeURL, "publish": &cfg.HookPublishURL, "rpc": &cfg.HookRPCURL, "events": &cfg.WebhookURL,
+				"connect":   &cfg.HookConnectURL,
+				"subscribe": &cfg.HookSubscribeURL,
+				"publish":   &cfg.HookPublishURL,
+				"rpc":       &cfg.HookRPCURL,
+				"events":    &cfg.WebhookURL,
 			}[hook] = b.url + "/" + hook
 		}
 	}
@@ -125,9 +134,22 @@ func TestConnectHook(t *testing.T) {
 	g := start(t, withRules, withKey, b.with("connect"), func(cfg *config.Config) {
 		cfg.Anonymous, cfg.HookForwardHeaders = false, []string{"Cookie"}
 	})
-	b.answer("connect", `{"result":{"user":"ann","info":{"n":1},"data":{"motd":"hi"},"channels":["kept:given"],"caps":[{"channels":["read-only:*"],"match":"wildcard","allow":["pub"]}],"expire_at":`+fmt.Sprint(time.Now().Add(time.Hour).Unix())+`}}`)
-	c := &sdk{client: g.dial(t, path, &websocket.DialOptions{HTTPHeader: http.Header{"Cookie": {"session=of-ann"}, "User-Agent": {"a test"}}}), encoding: cf.TypeJSON}
-	result := c.call(&cf.Command{Connect: &cf.ConnectRequest{Name: "js", Version: "1.2", Data: []byte(`{"room":1}`), Subs: map[string]*cf.SubscribeRequest{"b": {}, "a": {}}}}).Connect
+	expiry := time.Now().Add(time.Hour).Unix()
+	b.answer("connect", `{"result":{"user":"ann","info":{"n":1},"data":{"motd":"hi"},"channels":["kept:given"],`+
+		`"caps":[{"channels":["read-only:*"],"match":"wildcard","allow":["pub"]}],"expire_at":`+fmt.Sprint(expiry)+`}}`)
+	c := &sdk{
+		client: g.dial(t, path,
+			&websocket.DialOptions{HTTPHeader: http.Header{"Cookie": {"session=of-ann"}, "User-Agent": {"a test"}}}),
+		encoding: cf.TypeJSON,
+	}
+	result := c.call(&cf.Command{
+		Connect: &cf.ConnectRequest{
+			Name:    "js",
+			Version: "1.2",
+			Data:    []byte(`{"room":1}`),
+			Subs:    map[string]*cf.SubscribeRequest{"b": {}, "a": {}},
+		},
+	}).Connect
 	require.JSONEq(t, `{"motd":"hi"}`, string(result.Data))
 	require.Contains(t, result.Subs, "kept:given")
 	require.True(t, result.Expires)
@@ -139,12 +161,14 @@ func TestConnectHook(t *testing.T) {
 	headers := asked["headers"].(map[string]any)
 	require.Equal(t, "session=of-ann", headers["Cookie"])
 	require.Equal(t, "a test", headers["User-Agent"])
-	require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "read-only:a", Data: []byte(`1`)}}).Publish, "the backend allowed it")
-	require.Contains(t, g.does(t, "connections", `{"user":"ann"}`).body, result.Client)
+	require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "read-only:a", Data: []byte(`1`)}}).Publish,
+		"the backend allowed it")
+	require.Contains(t, g.callAPI(t, "connections", `{"user":"ann"}`).body, result.Client)
 
-	// What a page says that cannot set headers.
+	// Web pages cannot set headers, so they send them in the connect command.
 	b.answer("connect", `{"result":{"user":"bob"}}`)
-	g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{Headers: map[string]string{"cookie": "session=of-bob"}, Data: []byte("\x00\xff")})
+	g.connectWith(t, cf.TypeProtobuf,
+		&cf.ConnectRequest{Headers: map[string]string{"cookie": "session=of-bob"}, Data: []byte("\x00\xff")})
 	asked = b.last(t, "connect")
 	require.Equal(t, "session=of-bob", asked["headers"].(map[string]any)["Cookie"])
 	require.Equal(t, "AP8=", asked["b64data"])
@@ -170,14 +194,14 @@ func TestConnectHook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.answer("connect", answer.text)
-			c := g.speak(t, cf.TypeJSON)
+			c := g.dialCentrifuge(t, cf.TypeJSON)
 			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{}})
 			if answer.closed != 0 {
 				c.closed(answer.closed, "")
 			} else {
 				require.Equal(t, answer.code, c.reply().Error.Code)
 			}
-			_, response, err := g.try(t, "/ws?channel=a")
+			_, response, err := g.tryDial(t, "/ws?channel=a")
 			require.Error(t, err)
 			require.Equal(t, answer.status, response.StatusCode)
 		})
@@ -188,24 +212,42 @@ func TestConnectHook(t *testing.T) {
 	}
 }
 
-// What the handshake said, maybe by a proxy, is not for the page to say.
-func TestHeadersOfTheConnectCommand(t *testing.T) {
+// Headers of the handshake, which a proxy may have set, win over those of the connect command.
+func TestConnectHookGetsHeadersOfTheCommand(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	b.answer("connect", `{"result":{"user":"ann"}}`)
 	g := start(t, b.with("connect"), func(cfg *config.Config) {
-		cfg.HookForwardHeaders, cfg.AllowedOrigins = []string{"X-User", "X-Added", "Cookie"}, []string{"https://app.example.com"}
+		cfg.HookForwardHeaders, cfg.AllowedOrigins = []string{"X-User", "X-Added",
+			"Cookie"}, []string{"https://app.example.com"}
 	})
 	said := map[string]string{
-		"x-user": "admin", "X-USER": "admin", "origin": "https://app.example.com", "Origin": "https://evil.example.com", "x-added": "by-the-page", "user-agent": "by-the-page", "x-more": "more",
+		"x-user":     "admin",
+		"X-USER":     "admin",
+		"origin":     "https://app.example.com",
+		"Origin":     "https://evil.example.com",
+		"x-added":    "by-the-page",
+		"user-agent": "by-the-page",
+		"x-more":     "more",
 	}
 	for name, c := range map[string]struct {
 		handshake http.Header
 		want      map[string]any
 	}{
 		"all there": {
-			http.Header{"X-User": {"by-the-proxy"}, "Origin": {"https://app.example.com"}, "User-Agent": {"a browser"}, "Cookie": {"a=b"}},
-			map[string]any{"X-User": "by-the-proxy", "Origin": "https://app.example.com", "User-Agent": "a browser", "X-Added": "by-the-page", "Cookie": "a=b"},
+			http.Header{
+				"X-User":     {"by-the-proxy"},
+				"Origin":     {"https://app.example.com"},
+				"User-Agent": {"a browser"},
+				"Cookie":     {"a=b"},
+			},
+			map[string]any{
+				"X-User":     "by-the-proxy",
+				"Origin":     "https://app.example.com",
+				"User-Agent": "a browser",
+				"X-Added":    "by-the-page",
+				"Cookie":     "a=b",
+			},
 		},
 		"as little as can be": {
 			http.Header{"User-Agent": {"a program"}},
@@ -224,8 +266,8 @@ func TestHeadersOfTheConnectCommand(t *testing.T) {
 	}
 }
 
-// The end that the backend has set comes, whatever tokens the client brings.
-func TestTheBackendsEnds(t *testing.T) {
+// The expiry that the backend has set holds, whatever tokens the client sends later.
+func TestConnectHookLimitsTheSession(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	g := start(t, withRules, withTokens, b.with("connect", "subscribe"))
@@ -245,17 +287,20 @@ func TestTheBackendsEnds(t *testing.T) {
 		require.True(t, expires)
 		require.InDelta(t, d.Seconds(), ttl, 10)
 	}
-	c, connected := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: token(time.Hour, "")})
+	c, connected := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: token(time.Hour, "")})
 	in(30*time.Minute, connected.Expires, connected.Ttl)
 	subscribed := c.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: token(time.Hour, "closed:a")})
 	in(30*time.Minute, subscribed.Expires, subscribed.Ttl)
-	for _, d := range []struct{ token, want time.Duration }{{2 * time.Hour, 30 * time.Minute}, {10 * time.Minute, 10 * time.Minute}, {time.Hour, 30 * time.Minute}} {
+	for _, d := range []struct{ token, want time.Duration }{{2 * time.Hour, 30 * time.Minute},
+		{10 * time.Minute, 10 * time.Minute}, {time.Hour, 30 * time.Minute}} {
 		refreshed := c.call(&cf.Command{Refresh: &cf.RefreshRequest{Token: token(d.token, "")}}).Refresh
 		in(d.want, refreshed.Expires, refreshed.Ttl)
-		renewed := c.call(&cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: token(d.token, "closed:a")}}).SubRefresh
+		renewed := c.call(&cf.Command{
+			SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: token(d.token, "closed:a")},
+		}).SubRefresh
 		in(d.want, renewed.Expires, renewed.Ttl)
 	}
-	short, connected := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: token(10*time.Minute, "")})
+	short, connected := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: token(10*time.Minute, "")})
 	in(10*time.Minute, connected.Expires, connected.Ttl)
 	subscribed = short.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: token(10*time.Minute, "closed:a")})
 	in(10*time.Minute, subscribed.Expires, subscribed.Ttl)
@@ -274,7 +319,7 @@ func TestSubscribeHook(t *testing.T) {
 		}
 		return `{"result":{"info":{"seat":3},"data":{"topic":"tea"}}}`
 	})
-	c := g.as(t, "ann")
+	c := g.connectAs(t, "ann")
 	got := c.subscribe(&cf.SubscribeRequest{Channel: "seen:a", Data: []byte(`{"since":5}`)})
 	require.JSONEq(t, `{"topic":"tea"}`, string(got.Data))
 	require.Equal(t, map[string]any{"since": 5.0}, b.last(t, "subscribe")["data"])
@@ -285,11 +330,11 @@ func TestSubscribeHook(t *testing.T) {
 	reply := c.call(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "private"}})
 	require.Equal(t, "not yours", reply.Error.Message)
 
-	// Plain clients name their channels in the handshake. They are asked about there.
+	// Plain clients name their channels in the handshake. The gateway calls the hook during the handshake.
 	g.dial(t, "/ws?channel=seen:a&token="+signed(t, user("bob")))
 	require.Equal(t, "bob", b.last(t, "subscribe")["user"])
 	for channel, says := range map[string]string{"private": "not yours", "trap": "go away"} {
-		_, response, err := g.try(t, "/ws?channel="+channel+"&token="+signed(t, user("bob")))
+		_, response, err := g.tryDial(t, "/ws?channel="+channel+"&token="+signed(t, user("bob")))
 		require.Error(t, err)
 		require.Equal(t, http.StatusForbidden, response.StatusCode)
 		body, err := io.ReadAll(response.Body)
@@ -317,13 +362,13 @@ func TestSubscribeHookThatUnsubscribesBeforeItsAnswer(t *testing.T) {
 	b.decide("subscribe", func(request map[string]any) string {
 		if unsubscribe {
 			body := fmt.Sprintf(`{"client":%q,"channel":%q}`, request["client"], request["channel"])
-			g.does(t, "unsubscribe", body)
-			g.does(t, "unsubscribe", body)
+			g.callAPI(t, "unsubscribe", body)
+			g.callAPI(t, "unsubscribe", body)
 		}
 		return `{"result":{}}`
 	})
 	for name, encoding := range encodings() {
-		c, _ := g.join(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+		c, _ := g.connectWith(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
 		for _, channel := range []string{"seen:a", "kept:a", "plain"} {
 			unsubscribe = true
 			reply := c.call(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: channel}})
@@ -334,7 +379,7 @@ func TestSubscribeHookThatUnsubscribesBeforeItsAnswer(t *testing.T) {
 			require.Equal(t, uint32(2000), c.unsubscribed(channel), name)
 			c.quiet()
 			unsubscribe = false
-			c.to(channel)
+			c.subscribeTo(channel)
 		}
 	}
 }
@@ -354,8 +399,8 @@ func TestPublishHook(t *testing.T) {
 		}
 		return `{"result":{}}`
 	})
-	c, plain := g.anybody(t), g.dial(t, "/ws?channel=a")
-	c.to("a")
+	c, plain := g.connectAnonymous(t), g.dial(t, "/ws?channel=a")
+	c.subscribeTo("a")
 	publish := func(text string) *cf.Command {
 		return &cf.Command{Publish: &cf.PublishRequest{Channel: "a", Data: []byte(text)}}
 	}
@@ -372,7 +417,9 @@ func TestPublishHook(t *testing.T) {
 	require.NotNil(t, c.publication())
 	reply := c.call(publish(`"spam"`))
 	require.Equal(t, uint32(403), reply.Error.Code)
-	once := c.call(&cf.Command{Rpc: &cf.RPCRequest{Method: "wsfleet.publish", Data: []byte(`{"channel":"a","data":"curse","idempotency_key":"k"}`)}})
+	once := c.call(&cf.Command{
+		Rpc: &cf.RPCRequest{Method: "wsfleet.publish", Data: []byte(`{"channel":"a","data":"curse","idempotency_key":"k"}`)},
+	})
 	require.NotNil(t, once.Rpc, "%v", once.Error)
 	require.Equal(t, `"c***e"`, string(c.publication().Data))
 	plain.expect(`"c***e"`)
@@ -387,8 +434,8 @@ func TestPublishHook(t *testing.T) {
 	flooding.closed(4002, "enough")
 	c.write(publish(`"flood"`))
 	c.closed(3501, "")
-	other := g.anybody(t)
-	other.to("a")
+	other := g.connectAnonymous(t)
+	other.subscribeTo("a")
 	flood := publish(`"flood"`)
 	flood.Id = 99
 	other.write(flood)
@@ -396,17 +443,22 @@ func TestPublishHook(t *testing.T) {
 	require.Zero(t, b.forged)
 }
 
-// A publish that is said again is the same, though the backend makes something else of it each time.
-func TestPublishingAgainPastTheBackend(t *testing.T) {
+// A publish that is repeated with its idempotency key is published once, though the backend changes the data each time.
+func TestPublishHookWithIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	b, n := newBackend(t), 0
 	b.decide("publish", func(map[string]any) string { n++; return fmt.Sprintf(`{"result":{"data":{"n":%d}}}`, n) })
-	everywhere(t, func(t *testing.T, one, two *running) {
-		first, second := one.anybody(t), two.anybody(t)
-		first.to("kept:a")
-		second.to("kept:a")
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		first, second := one.connectAnonymous(t), two.connectAnonymous(t)
+		first.subscribeTo("kept:a")
+		second.subscribeTo("kept:a")
 		publish := func(data string) *cf.Command {
-			return &cf.Command{Rpc: &cf.RPCRequest{Method: "wsfleet.publish", Data: []byte(`{"channel":"kept:a","data":` + data + `,"idempotency_key":"k"}`)}}
+			return &cf.Command{
+				Rpc: &cf.RPCRequest{
+					Method: "wsfleet.publish",
+					Data:   []byte(`{"channel":"kept:a","data":` + data + `,"idempotency_key":"k"}`),
+				},
+			}
 		}
 		type result struct {
 			Offset   uint64
@@ -425,7 +477,8 @@ func TestPublishingAgainPastTheBackend(t *testing.T) {
 			c.quiet()
 		}
 		for _, c := range []*sdk{first, second} {
-			require.Equal(t, "1:"+published, datas(c.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a", Limit: -1}}).History.Publications))
+			require.Equal(t, "1:"+published,
+				datas(c.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a", Limit: -1}}).History.Publications))
 		}
 	}, withRules, b.with("publish"))
 }
@@ -445,7 +498,7 @@ func TestRPCHook(t *testing.T) {
 		}
 		return `{"result":{"data":{"id":17}}}`
 	})
-	c := g.as(t, "ann")
+	c := g.connectAs(t, "ann")
 	call := func(method string) *cf.Command {
 		return &cf.Command{Rpc: &cf.RPCRequest{Method: method, Data: []byte(`{"x":1}`)}}
 	}
@@ -453,13 +506,14 @@ func TestRPCHook(t *testing.T) {
 	require.Equal(t, "ann", b.last(t, "rpc")["user"])
 	require.Equal(t, `"AP8="`, string(c.call(call("bytes")).Rpc.Data))
 	failed := c.call(call("fail")).Error
-	require.Equal(t, cf.Error{Code: 1999, Message: "it failed", Temporary: true}, cf.Error{Code: failed.Code, Message: failed.Message, Temporary: failed.Temporary})
+	require.Equal(t, cf.Error{Code: 1999, Message: "it failed", Temporary: true},
+		cf.Error{Code: failed.Code, Message: failed.Message, Temporary: failed.Temporary})
 	c.write(&cf.Command{Send: &cf.SendRequest{Data: []byte(`{"seen":4}`)}}, &cf.Command{Id: 98, Ping: &cf.PingRequest{}})
 	require.Equal(t, uint32(98), c.reply().Id, "a message has no answer")
 	require.Equal(t, map[string]any{"seen": 4.0}, b.last(t, "rpc")["data"])
 	require.Empty(t, b.last(t, "rpc")["method"])
 
-	protobuf, _ := g.join(t, cf.TypeProtobuf, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+	protobuf, _ := g.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{Token: signed(t, user("ann"))})
 	require.Equal(t, "\x00\xff", string(protobuf.call(call("bytes")).Rpc.Data))
 	end := call("end")
 	end.Id = 99
@@ -468,54 +522,54 @@ func TestRPCHook(t *testing.T) {
 	require.Zero(t, b.forged)
 }
 
-// What happens to connections and channels is told, signed: a channel is occupied and vacated once for
-// the whole fleet.
-func TestWebhooks(t *testing.T) {
+// The webhook gets signed events of connections and channels. A channel is occupied and vacated once in the whole
+// fleet.
+func TestWebhookGetsEvents(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	s := redistest.Standalone(t, "")
 	change := []func(*config.Config){onRedis(s, ""), withTokens, withRules, b.with("events")}
 	one, two := start(t, change...), start(t, change...)
-	for _, g := range []*running{one, two} {
+	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	}
 	next := func() string {
 		select {
 		case e := <-b.events:
 			data := e["data"].(map[string]any)
-			return strings.TrimSpace(fmt.Sprint(strings.TrimPrefix(e["type"].(string), "dev.wsfleet."), " ", or(data["user"], data["channel"]), " ", or(data["code"], "")))
-		case <-time.After(patience):
+			return strings.TrimSpace(fmt.Sprint(strings.TrimPrefix(e["type"].(string), "dev.wsfleet."), " ",
+				or(data["user"], data["channel"]), " ", or(data["code"], "")))
+		case <-time.After(waitTimeout):
 			require.Fail(t, "no event")
 			return ""
 		}
 	}
-	ann := one.as(t, "ann")
+	ann := one.connectAs(t, "ann")
 	require.Equal(t, "connection.opened ann", next())
-	ann.to("room")
+	ann.subscribeTo("room")
 	require.Equal(t, "channel.occupied room", next())
 	bob := two.dial(t, "/ws?channel=room&token="+signed(t, user("bob")))
-	require.Equal(t, "connection.opened bob", next(), "the channel had somebody already")
-	two.does(t, "disconnect", `{"user":"ann"}`)
+	require.Equal(t, "connection.opened bob", next(), "the channel was occupied already")
+	two.callAPI(t, "disconnect", `{"user":"ann"}`)
 	ann.closed(3503, "")
-	require.Equal(t, "connection.closed ann 3503", next(), "the channel has somebody still")
+	require.Equal(t, "connection.closed ann 3503", next(), "the channel is still occupied")
 
-	// Who is not let in was never there.
-	refused := one.speak(t, cf.TypeJSON)
+	// A client that is refused causes no event.
+	refused := one.dialCentrifuge(t, cf.TypeJSON)
 	refused.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: "forged"}})
 	refused.closed(3500, "")
 	claims := user("eve")
 	claims["channels"] = []string{"1", "2", "3"}
-	half := one.speak(t, cf.TypeJSON)
+	half := one.dialCentrifuge(t, cf.TypeJSON)
 	half.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
 	require.NotNil(t, half.reply().Connect)
-	half.hangUp()
+	half.abort()
 	var seen []string
 	for range 8 {
 		seen = append(seen, next())
 	}
-	require.ElementsMatch(t, []string{
-		"connection.opened eve", "connection.closed eve 1006",
-		"channel.occupied 1", "channel.occupied 2", "channel.occupied 3", "channel.vacated 1", "channel.vacated 2", "channel.vacated 3",
+	require.ElementsMatch(t, []string{"connection.opened eve", "connection.closed eve 1006", "channel.occupied 1",
+		"channel.occupied 2", "channel.occupied 3", "channel.vacated 1", "channel.vacated 2", "channel.vacated 3",
 	}, seen)
 
 	require.NoError(t, bob.Close(websocket.StatusNormalClosure, ""))
@@ -532,13 +586,13 @@ func or(a, b any) any {
 	return a
 }
 
-// A gateway that ends tells of all its connections and channels.
-func TestWebhooksAtTheEnd(t *testing.T) {
+// A gateway that ends sends events for all its connections and channels.
+func TestWebhookGetsEventsOfAGatewayThatEnds(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	g := start(t, quickDrain, b.with("events"))
-	c := g.anybody(t)
-	c.to("room")
+	c := g.connectAnonymous(t)
+	c.subscribeTo("room")
 	g.Terminate("SIGTERM", false)
 	c.closed(3001, "shutdown")
 	g.ended(t)
@@ -546,26 +600,29 @@ func TestWebhooksAtTheEnd(t *testing.T) {
 	for range 4 {
 		kinds = append(kinds, (<-b.events)["type"].(string))
 	}
-	require.ElementsMatch(t, []string{"dev.wsfleet.connection.opened", "dev.wsfleet.channel.occupied", "dev.wsfleet.connection.closed", "dev.wsfleet.channel.vacated"}, kinds)
+	require.ElementsMatch(t,
+		[]string{"dev.wsfleet.connection.opened", "dev.wsfleet.channel.occupied", "dev.wsfleet.connection.closed",
+			"dev.wsfleet.channel.vacated"},
+		kinds)
 }
 
-// A connection that fails half way, after it was let in, is told of twice and leaves nothing behind.
-func TestConnectThatFailsHalfWay(t *testing.T) {
+// A connection that fails after the hook accepted it causes both events of its channel and leaves nothing behind.
+func TestWebhookOfAConnectThatFails(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	g := start(t, withTokens, withRules, b.with("events"), func(cfg *config.Config) { cfg.MaxChannelsPerConnection = 2 })
 	claims := user("ann")
 	claims["channels"] = []string{"seen:1", "seen:2", "seen:3"}
-	c := g.speak(t, cf.TypeJSON)
+	c := g.dialCentrifuge(t, cf.TypeJSON)
 	c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
 	c.closed(3505, "channel limit")
 	var kinds []string
 	for range 6 {
 		kinds = append(kinds, (<-b.events)["type"].(string))
 	}
-	require.ElementsMatch(t, []string{
-		"dev.wsfleet.connection.opened", "dev.wsfleet.connection.closed",
-		"dev.wsfleet.channel.occupied", "dev.wsfleet.channel.vacated", "dev.wsfleet.channel.occupied", "dev.wsfleet.channel.vacated",
+	require.ElementsMatch(t, []string{"dev.wsfleet.connection.opened", "dev.wsfleet.connection.closed",
+		"dev.wsfleet.channel.occupied", "dev.wsfleet.channel.vacated", "dev.wsfleet.channel.occupied",
+		"dev.wsfleet.channel.vacated",
 	}, kinds)
 	g.awaitMetric(t, 0, "websocket_channels")
 	g.awaitMetric(t, 0, "websocket_users")

@@ -14,15 +14,15 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// burst is a limit per second that a test can pass on any machine.
+// burst is a limit per second that a test can exceed on any machine.
 const burst = 3
 
-func TestNewConnectionsPerSecond(t *testing.T) {
+func TestConnectRateLimit(t *testing.T) {
 	g := start(t, func(c *config.Config) { c.ConnectRate = burst })
 	for let := 0; ; let++ {
-		_, response, err := g.try(t, "/ws?channel=a")
+		_, response, err := g.tryDial(t, "/ws?channel=a")
 		if err == nil {
-			require.Less(t, let, 100*burst, "nobody is refused")
+			require.Less(t, let, 100*burst, "the gateway refuses no client")
 			continue
 		}
 		require.GreaterOrEqual(t, let, burst)
@@ -37,14 +37,15 @@ func TestNewConnectionsPerSecond(t *testing.T) {
 	}
 }
 
-func TestMessagesPerSecond(t *testing.T) {
+func TestMessageRateLimit(t *testing.T) {
 	for path, want := range map[string]struct {
 		first, more string
 		code        int
 	}{
-		"/ws?channel=a":          {"x", "x", 1008},
-		"/connection/websocket":  {`{"id":1,"connect":{}}`, `{"id":2,"ping":{}}`, 4008},
-		"/connection/websocket?": {`{"id":1,"connect":{}}`, strings.Repeat(`{"id":2,"ping":{}}`+"\n", 10*burst) + `{"id":3,"ping":{}}`, 4008},
+		"/ws?channel=a":         {"x", "x", 1008},
+		"/connection/websocket": {`{"id":1,"connect":{}}`, `{"id":2,"ping":{}}`, 4008},
+		"/connection/websocket?": {`{"id":1,"connect":{}}`,
+			strings.Repeat(`{"id":2,"ping":{}}`+"\n", 10*burst) + `{"id":3,"ping":{}}`, 4008},
 	} {
 		t.Run(path, func(t *testing.T) {
 			g := start(t, func(c *config.Config) { c.MessageRate = burst })
@@ -67,18 +68,18 @@ func TestMessagesPerSecond(t *testing.T) {
 	}
 }
 
-func TestNoConnectInTime(t *testing.T) {
+func TestConnectTimeout(t *testing.T) {
 	g := start(t, func(c *config.Config) { c.ConnectTimeout = 100 * time.Millisecond })
 	g.dial(t, "/connection/websocket").closed(3502, "stale")
 	g.awaitMetric(t, 1, "websocket_closed_total", "code", "3502")
 }
 
-func TestHandshakeNotCompleteInTime(t *testing.T) {
+func TestHandshakeTimeout(t *testing.T) {
 	g := start(t, func(c *config.Config) { c.HandshakeTimeout = 100 * time.Millisecond })
 	conn, err := net.Dial("tcp", g.Addr())
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
 	_, err = io.WriteString(conn, "GET /ws?channel=a HTTP/1.1\r\nHost: x\r\n")
 	require.NoError(t, err)
 	_, err = io.ReadAll(conn)
@@ -86,20 +87,20 @@ func TestHandshakeNotCompleteInTime(t *testing.T) {
 	g.awaitMetric(t, 1, "websocket_refused_total", "reason", "handshake_timeout")
 }
 
-func TestWhatWaitsForAllClients(t *testing.T) {
+func TestMetricsOfQueuedBytes(t *testing.T) {
 	g := start(t)
 	require.InDelta(t, 256<<20, g.metric(t, "websocket_queued_bytes_limit"), 0)
 	require.Zero(t, g.metric(t, "websocket_queued_bytes"))
-	slow := g.raw(t, "/ws?channel=a")
+	slow := g.dialTCP(t, "/ws?channel=a")
 	quick := g.dial(t, "/ws?channel=a")
-	quick.talkUntil(func() bool { return g.metric(t, "websocket_queued_bytes") > 0 })
+	quick.sendUntil(func() bool { return g.metric(t, "websocket_queued_bytes") > 0 })
 	require.NoError(t, slow.Close())
 	g.awaitMetric(t, 0, "websocket_queued_bytes")
 }
 
-// Subscriptions of a frame are free for who comes back. Those that fail bring nobody back, and may each be
-// a question to the backend.
-func TestFailingSubscriptionsPerSecond(t *testing.T) {
+// Subscriptions in one frame count once against the rate, so that an SDK can reconnect. Those that fail count each:
+// each may be a request to the backend.
+func TestMessageRateLimitCountsFailedSubscriptions(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	b.answer("subscribe", `{"error":{"code":403,"message":"no"}}`)
@@ -111,7 +112,7 @@ func TestFailingSubscriptionsPerSecond(t *testing.T) {
 	c.text(strings.TrimSuffix(strings.Repeat(command, (60<<10)/len(command)), "\n"))
 	c.closed(4008, "message rate")
 	g.awaitMetric(t, 1, "websocket_dropped_clients_total", "reason", "rate")
-	// One that is one too many has been asked about.
+	// The gateway may have called the hook for the one that exceeded the limit.
 	most := burst*(1+time.Since(began).Seconds()) + 1
 	require.LessOrEqual(t, float64(b.count()), most)
 	require.Positive(t, b.count())

@@ -17,12 +17,11 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// occupancyTTL leaves a busy machine time to renew.
+// occupancyTTL is long enough for a busy machine to renew its leases.
 const occupancyTTL = 3 * time.Second
 
-// wire is the way of one gateway to Redis, which can be cut: to all others that is as if the gateway had
-// been killed.
-type wire struct {
+// redisProxy is a TCP proxy between one gateway and Redis. When it is cut, the gateway looks killed to all others.
+type redisProxy struct {
 	listener net.Listener
 	to       string
 	work     sync.WaitGroup
@@ -32,11 +31,11 @@ type wire struct {
 	conns []net.Conn
 }
 
-func newWire(t *testing.T, s *redistest.Server) *wire {
+func newRedisProxy(t *testing.T, s *redistest.Server) *redisProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	w := &wire{listener: l, to: s.Addr()}
+	w := &redisProxy{listener: l, to: s.Addr()}
 	w.work.Go(w.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -46,21 +45,21 @@ func newWire(t *testing.T, s *redistest.Server) *wire {
 	return w
 }
 
-func (w *wire) accept() {
+func (w *redisProxy) accept() {
 	for {
 		in, err := w.listener.Accept()
 		if err != nil {
 			return
 		}
 		out, err := net.Dial("tcp", w.to)
-		if err != nil || !w.join(in, out) {
+		if err != nil || !w.relay(in, out) {
 			_ = in.Close()
 		}
 	}
 }
 
-// join carries bytes both ways, unless the wire is cut.
-func (w *wire) join(in, out net.Conn) bool {
+// relay copies bytes in both directions until one side ends. It reports false when the proxy is cut.
+func (w *redisProxy) relay(in, out net.Conn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cut {
@@ -77,8 +76,8 @@ func (w *wire) join(in, out net.Conn) bool {
 	return true
 }
 
-// set cuts the wire or mends it.
-func (w *wire) set(cut bool) {
+// set cuts the proxy, or lets new connections pass again.
+func (w *redisProxy) set(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = cut
@@ -88,14 +87,14 @@ func (w *wire) set(cut bool) {
 	w.conns = nil
 }
 
-// news are the next events of the backend, without an order.
-func (b *backend) news(t *testing.T, count int) (news []string) {
+// channelEvents returns the next count events of channels that the backend got, sorted.
+func (b *backend) channelEvents(t *testing.T, count int) (news []string) {
 	t.Helper()
 	for range count {
 		select {
 		case e := <-b.events:
 			news = append(news, strings.TrimPrefix(e["type"].(string), "dev.wsfleet.channel.")+" "+e["subject"].(string))
-		case <-time.After(2 * patience):
+		case <-time.After(2 * waitTimeout):
 			require.Fail(t, "no more events", "only %v", news)
 		}
 	}
@@ -103,87 +102,92 @@ func (b *backend) news(t *testing.T, count int) (news []string) {
 	return news
 }
 
-// begin starts a gateway that tells of channels, on a Redis at an address.
-func (b *backend) begin(t *testing.T, s *redistest.Server, address string) *running {
+// startOnRedis starts a gateway that sends the events of channels, with Redis at address.
+func (b *backend) startOnRedis(t *testing.T, s *redistest.Server, address string) *testGateway {
 	t.Helper()
-	g := startWith(t, gateway.Options{CloseTimeout: time.Second, OccupancyTTL: occupancyTTL}, onRedis(s, ""), b.with("events"), func(cfg *config.Config) {
-		cfg.RedisAddresses, cfg.WebhookEvents = []string{address}, []string{contract.WebhookOccupied, contract.WebhookVacated}
-	})
+	g := startWith(t, gateway.Options{CloseTimeout: time.Second, OccupancyTTL: occupancyTTL}, onRedis(s, ""),
+		b.with("events"), func(cfg *config.Config) {
+			cfg.RedisAddresses, cfg.WebhookEvents = []string{address}, []string{contract.WebhookOccupied,
+				contract.WebhookVacated}
+		})
 	g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	return g
 }
 
-// Channels that only a gateway had that is gone without a word are vacated, once, by one of those that
-// are left. When it was not gone but only cut off, it occupies them again.
-func TestChannelsOfAGatewayThatIsGone(t *testing.T) {
+// When a gateway is killed, one of the others reports the channels that only it had as vacated, once. When the gateway
+// was only cut off from Redis, it reports them as occupied again.
+func TestOccupancyAfterAGatewayWasKilled(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	s := redistest.Standalone(t, "")
-	w := newWire(t, s)
-	one, _, gone := b.begin(t, s, s.Addr()), b.begin(t, s, s.Addr()), b.begin(t, s, w.listener.Addr().String())
+	w := newRedisProxy(t, s)
+	one, _, gone := b.startOnRedis(t, s,
+		s.Addr()), b.startOnRedis(t, s, s.Addr()), b.startOnRedis(t, s, w.listener.Addr().String())
 
 	lost := gone.dial(t, "/ws?channel=alone&channel=both&publish=both")
-	require.Equal(t, []string{"occupied alone", "occupied both"}, b.news(t, 2))
+	require.Equal(t, []string{"occupied alone", "occupied both"}, b.channelEvents(t, 2))
 	stays := one.dial(t, "/ws?channel=both&channel=fence&publish=both")
-	require.Equal(t, []string{"occupied fence"}, b.news(t, 1), "both are known to be occupied")
+	require.Equal(t, []string{"occupied fence"}, b.channelEvents(t, 1), "both are known to be occupied")
 
 	w.set(true)
-	require.Equal(t, []string{"vacated alone"}, b.news(t, 1))
-	// The hub lets channels go after a while, in which the others ask for what is gone many times.
+	require.Equal(t, []string{"vacated alone"}, b.channelEvents(t, 1))
+	// The hub keeps a channel for a while, in which the other gateways check for expired leases many times.
 	require.NoError(t, stays.CloseNow())
-	require.Equal(t, []string{"vacated both", "vacated fence"}, b.news(t, 2))
+	require.Equal(t, []string{"vacated both", "vacated fence"}, b.channelEvents(t, 2))
 
 	w.set(false)
-	require.Equal(t, []string{"occupied alone", "occupied both"}, b.news(t, 2))
+	require.Equal(t, []string{"occupied alone", "occupied both"}, b.channelEvents(t, 2))
 	require.NoError(t, lost.CloseNow())
-	require.Equal(t, []string{"vacated alone", "vacated both"}, b.news(t, 2))
+	require.Equal(t, []string{"vacated alone", "vacated both"}, b.channelEvents(t, 2))
 	require.Empty(t, b.events)
 	require.Zero(t, b.forged)
 }
 
-// While Redis is away nobody can renew. When it is back, all that were there are heard before anything
-// is vacated.
-func TestAnOutageVacatesNothing(t *testing.T) {
+// While Redis is away no gateway can renew its leases. When it is back, every gateway renews before a channel is
+// reported as vacated.
+func TestOccupancySurvivesARedisOutage(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	s := redistest.Standalone(t, "")
-	wires := []*wire{newWire(t, s), newWire(t, s)}
-	one, two := b.begin(t, s, wires[0].listener.Addr().String()), b.begin(t, s, wires[1].listener.Addr().String())
+	proxies := []*redisProxy{newRedisProxy(t, s), newRedisProxy(t, s)}
+	one, two := b.startOnRedis(t, s,
+		proxies[0].listener.Addr().String()), b.startOnRedis(t, s, proxies[1].listener.Addr().String())
 	clients := []*client{one.dial(t, "/ws?channel=one"), two.dial(t, "/ws?channel=two")}
-	require.Equal(t, []string{"occupied one", "occupied two"}, b.news(t, 2))
+	require.Equal(t, []string{"occupied one", "occupied two"}, b.channelEvents(t, 2))
 	redis := s.Client()
 	t.Cleanup(func() { _ = redis.Close() })
 	for range 3 {
-		for _, w := range wires {
+		for _, w := range proxies {
 			w.set(true)
 		}
 		require.Eventually(t, func() bool {
 			return redis.Exists(t.Context(), "wsfleet:o:one", "wsfleet:o:two", "wsfleet:w").Val() == 0
-		}, patience, tick)
-		for _, w := range wires {
+		}, waitTimeout, tick)
+		for _, w := range proxies {
 			w.set(false)
 		}
-		require.Equal(t, []string{"occupied one", "occupied two"}, b.news(t, 2))
+		require.Equal(t, []string{"occupied one", "occupied two"}, b.channelEvents(t, 2))
 	}
 	for _, c := range clients {
 		require.NoError(t, c.CloseNow())
 	}
-	require.Equal(t, []string{"vacated one", "vacated two"}, b.news(t, 2))
+	require.Equal(t, []string{"vacated one", "vacated two"}, b.channelEvents(t, 2))
 	require.Empty(t, b.events)
 }
 
-// When no gateway is left, the next to start tells what the last had.
-func TestChannelsOfTheLastGatewayThatIsGone(t *testing.T) {
+// When no gateway is left, the next one that starts reports the channels of the last as vacated.
+func TestOccupancyAfterTheLastGatewayWasKilled(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	s := redistest.Standalone(t, "")
-	w := newWire(t, s)
-	b.begin(t, s, w.listener.Addr().String()).dial(t, "/ws?channel=alone")
-	require.Equal(t, []string{"occupied alone"}, b.news(t, 1))
+	w := newRedisProxy(t, s)
+	b.startOnRedis(t, s, w.listener.Addr().String()).dial(t, "/ws?channel=alone")
+	require.Equal(t, []string{"occupied alone"}, b.channelEvents(t, 1))
 	w.set(true)
 	redis := s.Client()
 	t.Cleanup(func() { _ = redis.Close() })
-	require.Eventually(t, func() bool { return redis.Exists(t.Context(), "wsfleet:o:alone").Val() == 0 }, patience, tick)
-	b.begin(t, s, s.Addr())
-	require.Equal(t, []string{"vacated alone"}, b.news(t, 1))
+	require.Eventually(t, func() bool { return redis.Exists(t.Context(), "wsfleet:o:alone").Val() == 0 }, waitTimeout,
+		tick)
+	b.startOnRedis(t, s, s.Addr())
+	require.Equal(t, []string{"vacated alone"}, b.channelEvents(t, 1))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-func TestPlainClientsTalk(t *testing.T) {
+func TestPlainClientsExchangeMessages(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	a, b := g.dial(t, "/ws?channel=lobby"), g.dial(t, "/ws?channel=lobby")
@@ -35,7 +35,7 @@ func TestPlainClientsTalk(t *testing.T) {
 	g.awaitMetric(t, 3, "websocket_publish_seconds")
 }
 
-func TestPlainWithSeveralChannels(t *testing.T) {
+func TestPlainClientWithSeveralChannels(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	both := g.dial(t, "/ws?channel=in&channel=out&publish=out")
@@ -50,7 +50,7 @@ func TestPlainWithSeveralChannels(t *testing.T) {
 	listener.closed(1008, "?publish=NAME")
 }
 
-func TestGoodbyeIsAnswered(t *testing.T) {
+func TestPlainCloseFrameIsAnswered(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c := g.dial(t, "/ws?channel=a")
@@ -58,15 +58,16 @@ func TestGoodbyeIsAnswered(t *testing.T) {
 	g.awaitMetric(t, 1, "websocket_closed_total", "protocol", "plain", "code", "1000")
 	g.awaitMetric(t, 0, "websocket_connections")
 
-	gone := g.raw(t, "/ws?channel=a")
+	gone := g.dialTCP(t, "/ws?channel=a")
 	require.NoError(t, gone.Close())
 	g.awaitMetric(t, 1, "websocket_closed_total", "code", "1006")
 }
 
-// Every refusal says what to do and is counted.
-func TestRefusedHandshakes(t *testing.T) {
+// Every refusal names a remedy and is counted.
+func TestHandshakeRefusals(t *testing.T) {
 	t.Parallel()
-	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}
+	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
+		"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}
 	with := func(extra ...string) []string { return append(extra, upgrade...) }
 	long := strings.Repeat("c", 256)
 	cases := map[string]struct {
@@ -75,18 +76,23 @@ func TestRefusedHandshakes(t *testing.T) {
 		status       int
 		says, reason string
 	}{
-		"no upgrade":            {"GET", "/ws?channel=a", nil, 426, "WebSocket client", "not_websocket"},
-		"POST":                  {"POST", "/ws?channel=a", upgrade, 405, "GET", "malformed"},
-		"no version":            {"GET", "/ws?channel=a", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}, 400, "Version must be 13", "malformed"},
-		"bad key":               {"GET", "/ws?channel=a", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "x"}, 400, "Key", "malformed"},
-		"no channel":            {"GET", "/ws", upgrade, 400, "?channel=NAME", "bad_request"},
-		"empty channel":         {"GET", "/ws?channel=", upgrade, 400, "channel name", "bad_request"},
-		"long channel":          {"GET", "/ws?channel=" + long, upgrade, 400, "255 bytes", "bad_request"},
-		"control character":     {"GET", "/ws?channel=a%0ab", upgrade, 400, "control", "bad_request"},
-		"publish elsewhere":     {"GET", "/ws?channel=a&publish=b", upgrade, 400, "publish", "bad_request"},
-		"publish twice":         {"GET", "/ws?channel=a&publish=a&publish=a", upgrade, 400, "one channel", "bad_request"},
-		"too many channels":     {"GET", "/ws?channel=a&channel=b&channel=c", upgrade, 400, "limit is 2", "channel_limit"},
-		"foreign page":          {"GET", "/ws?channel=a", with("Origin", "https://evil.example"), 403, "allowed-origins", "origin"},
+		"no upgrade": {"GET", "/ws?channel=a", nil, 426, "WebSocket client", "not_websocket"},
+		"POST":       {"POST", "/ws?channel=a", upgrade, 405, "GET", "malformed"},
+		"no version": {"GET", "/ws?channel=a",
+			[]string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}, 400,
+			"Version must be 13", "malformed"},
+		"bad key": {"GET", "/ws?channel=a",
+			[]string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "x"},
+			400, "Key", "malformed"},
+		"no channel":        {"GET", "/ws", upgrade, 400, "?channel=NAME", "bad_request"},
+		"empty channel":     {"GET", "/ws?channel=", upgrade, 400, "channel name", "bad_request"},
+		"long channel":      {"GET", "/ws?channel=" + long, upgrade, 400, "255 bytes", "bad_request"},
+		"control character": {"GET", "/ws?channel=a%0ab", upgrade, 400, "control", "bad_request"},
+		"publish elsewhere": {"GET", "/ws?channel=a&publish=b", upgrade, 400, "publish", "bad_request"},
+		"publish twice":     {"GET", "/ws?channel=a&publish=a&publish=a", upgrade, 400, "one channel", "bad_request"},
+		"too many channels": {"GET", "/ws?channel=a&channel=b&channel=c", upgrade, 400, "limit is 2", "channel_limit"},
+		"foreign page": {"GET", "/ws?channel=a", with("Origin", "https://evil.example"), 403, "allowed-origins",
+			"origin"},
 		"unknown path is a 404": {"GET", "/wss", upgrade, 404, "not found", ""},
 	}
 	for name, c := range cases {
@@ -106,12 +112,12 @@ func TestRefusedHandshakes(t *testing.T) {
 	}
 }
 
-func TestFullGatewayRefusesAndStaysReady(t *testing.T) {
+func TestHandshakeIsRefusedByAFullGateway(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) { cfg.MaxConnections = 2 })
 	a := g.dial(t, "/ws?channel=a")
 	g.dial(t, "/connection/websocket")
-	_, response, err := g.try(t, "/ws?channel=a")
+	_, response, err := g.tryDial(t, "/ws?channel=a")
 	require.Error(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
 	require.NotEmpty(t, response.Header.Get("Retry-After"))
@@ -123,7 +129,7 @@ func TestFullGatewayRefusesAndStaysReady(t *testing.T) {
 	g.dial(t, "/ws?channel=a")
 }
 
-func TestLimitPerIP(t *testing.T) {
+func TestHandshakeLimitPerIP(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) {
 		cfg.MaxConnectionsPerIP = 1
@@ -134,7 +140,7 @@ func TestLimitPerIP(t *testing.T) {
 	}
 	first := g.dial(t, "/ws?channel=a", from("198.51.100.1"))
 	g.dial(t, "/ws?channel=a", from("198.51.100.2"))
-	_, response, err := g.try(t, "/ws?channel=a", from("6.6.6.6, 198.51.100.1"))
+	_, response, err := g.tryDial(t, "/ws?channel=a", from("6.6.6.6, 198.51.100.1"))
 	require.Error(t, err)
 	require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
 	require.NotEmpty(t, response.Header.Get("Retry-After"))

@@ -14,7 +14,7 @@ import (
 )
 
 // startEcho runs a gateway that speaks one more protocol.
-func startEcho(t *testing.T) *running {
+func startEcho(t *testing.T) *testGateway {
 	t.Helper()
 	o := gateway.Options{CloseTimeout: time.Second, Protocols: []protocol.Factory{echo.New}}
 	noDelay := func(cfg *config.Config) { cfg.DrainPropagationDelay = 0 }
@@ -36,18 +36,18 @@ func TestProtocolsOfOptions(t *testing.T) {
 	g.publishTo(t, "a/b", `"news"`)
 	other.expect(`server: "news"`)
 
-	require.Contains(t, g.does(t, "presence", `{"channel":"seen:tea"}`).body, `"user":"bob"`)
-	require.Contains(t, g.does(t, "connections", `{"user":"ann"}`).body, `"protocol":"echo"`)
-	g.does(t, "send", `{"user":"bob","data":{"n":1}}`)
+	require.Contains(t, g.callAPI(t, "presence", `{"channel":"seen:tea"}`).body, `"user":"bob"`)
+	require.Contains(t, g.callAPI(t, "connections", `{"user":"ann"}`).body, `"protocol":"echo"`)
+	g.callAPI(t, "send", `{"user":"bob","data":{"n":1}}`)
 	bob.expect(`{"n":1}`)
 	require.InDelta(t, 3, g.metric(t, "websocket_accepted_total", "protocol", "echo"), 0)
 
-	g.does(t, "unsubscribe", `{"user":"ann","channel":"seen:tea"}`)
+	g.callAPI(t, "unsubscribe", `{"user":"ann","channel":"seen:tea"}`)
 	bob.text("still here?")
 	bob.expect("bob: still here?")
 	ann.text("no")
 	ann.closed(1008, "not allowed")
-	g.does(t, "disconnect", `{"user":"bob","disconnect":{"code":4100,"reason":"enough"}}`)
+	g.callAPI(t, "disconnect", `{"user":"bob","disconnect":{"code":4100,"reason":"enough"}}`)
 	bob.closed(4100, "enough")
 	g.Terminate("the test ends", true)
 	other.closed(1012, "service restart")
@@ -67,7 +67,7 @@ func TestProtocolsOfOptionsRefuseHandshakes(t *testing.T) {
 		"/echo?token=" + token:          http.StatusNotFound,
 		"/other/a?token=" + token:       http.StatusNotFound,
 	} {
-		_, response, err := g.try(t, path)
+		_, response, err := g.tryDial(t, path)
 		require.Error(t, err, path)
 		require.Equal(t, status, response.StatusCode, path)
 	}

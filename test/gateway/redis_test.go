@@ -15,11 +15,12 @@ import (
 
 func onRedis(s *redistest.Server, password string) func(*config.Config) {
 	return func(cfg *config.Config) {
-		cfg.Broker, cfg.RedisAddresses, cfg.RedisPassword, cfg.APIKey = contract.BrokerRedis, []string{s.Addr()}, password, key
+		cfg.Broker, cfg.RedisAddresses, cfg.RedisPassword, cfg.APIKey = contract.BrokerRedis, []string{
+			s.Addr()}, password, key
 	}
 }
 
-func TestGatewaysTalkThroughRedisAndOutliveItsLoss(t *testing.T) {
+func TestRedisConnectsGatewaysThatSurviveItsLoss(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "secret")
 	one, two := start(t, onRedis(s, "secret")), start(t, onRedis(s, "secret"))
@@ -40,7 +41,7 @@ func TestGatewaysTalkThroughRedisAndOutliveItsLoss(t *testing.T) {
 	talk("hello")
 
 	s.Stop()
-	for _, g := range []*running{one, two} {
+	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "degraded")
 		require.Equal(t, http.StatusOK, g.admin(t, "GET", "/readyz").status, "clients must stay where they are")
 		require.Equal(t, http.StatusOK, g.admin(t, "GET", "/livez").status)
@@ -53,10 +54,10 @@ func TestGatewaysTalkThroughRedisAndOutliveItsLoss(t *testing.T) {
 	a.text("lost")
 	one.awaitMetric(t, 1, "websocket_publish_errors_total", "reason", "unavailable")
 	require.Contains(t, one.api(t, "POST", "publish", `{"channel":"lobby","data":1}`, "X-API-Key", key).body, `"code":100`)
-	require.InDelta(t, 2, two.metric(t, "websocket_connections"), 0, "nobody was disconnected")
+	require.InDelta(t, 2, two.metric(t, "websocket_connections"), 0, "no client was disconnected")
 
 	s.Start()
-	for _, g := range []*running{one, two} {
+	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	}
 	subscribed(t, s, "wsfleet:c:lobby", 2)
@@ -64,7 +65,7 @@ func TestGatewaysTalkThroughRedisAndOutliveItsLoss(t *testing.T) {
 	require.NotContains(t, one.log.String(), "secret")
 }
 
-// subscribed waits until so many gateways hold a channel again.
+// subscribed waits until a number of gateways are subscribed to a channel in Redis.
 func subscribed(t *testing.T, s *redistest.Server, name string, gateways int64) {
 	t.Helper()
 	client := s.Client()
@@ -72,37 +73,37 @@ func subscribed(t *testing.T, s *redistest.Server, name string, gateways int64) 
 	require.Eventually(t, func() bool {
 		n, err := client.PubSubNumSub(t.Context(), name).Result()
 		return err == nil && n[name] == gateways
-	}, patience, tick)
+	}, waitTimeout, tick)
 }
 
-func TestGatewayWithoutRedisIsNotReady(t *testing.T) {
+func TestRedisIsNeededForReadinessAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "secret")
 	g := start(t, onRedis(s, "wrong"))
 	require.Eventually(t, func() bool {
 		return g.Report().Broker.Reason == contract.BrokerCredentialsRefused
-	}, patience, tick)
+	}, waitTimeout, tick)
 	require.NotEmpty(t, g.Report().Broker.Error)
 	require.Equal(t, contract.BrokerConnecting, g.Report().Broker.State)
 	require.NotContains(t, g.Report().Broker.Error, "wrong")
 	require.Eventually(t, func() bool {
 		return strings.Contains(g.log.String(), "check redis-addresses, redis-username and redis-password")
-	}, patience, tick)
+	}, waitTimeout, tick)
 	got := g.admin(t, "GET", "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, got.status)
 	require.Contains(t, got.body, "waiting for the broker")
 	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/livez").status)
 
-	_, response, err := g.try(t, "/ws?channel=a")
+	_, response, err := g.tryDial(t, "/ws?channel=a")
 	require.Error(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
 	require.NotEmpty(t, response.Header.Get("Retry-After"))
 	g.awaitMetric(t, 1, "websocket_refused_total", "reason", "broker")
 }
 
-// A frame of many commands waits for the broker many times. The connection's end ends that too, or
-// the process could not end.
-func TestCommandsOfAClosedConnectionHoldNothingUp(t *testing.T) {
+// A frame of many commands waits for the broker many times. The end of the connection must end this, or the process
+// could not end.
+func TestRedisCommandsEndWithTheirConnection(t *testing.T) {
 	t.Parallel()
 	g := start(t, quickDrain, func(cfg *config.Config) {
 		cfg.Broker, cfg.RedisAddresses = contract.BrokerRedis, []string{"127.0.0.1:1"}
@@ -119,7 +120,7 @@ func TestCommandsOfAClosedConnectionHoldNothingUp(t *testing.T) {
 	g.ended(t)
 }
 
-func TestChannelIsGivenUpAfterItsLastSubscriber(t *testing.T) {
+func TestRedisSubscriptionEndsAfterTheLastSubscriber(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	g := start(t, onRedis(s, ""))

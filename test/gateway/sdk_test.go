@@ -19,7 +19,7 @@ import (
 // jwtKey signs the tests' tokens.
 const jwtKey = "a key of thirty-two bytes or more"
 
-// signed is a token with some claims.
+// signed returns a token with these claims.
 func signed(t *testing.T, claims jwt.MapClaims) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(jwtKey))
@@ -27,14 +27,14 @@ func signed(t *testing.T, claims jwt.MapClaims) string {
 	return token
 }
 
-// user is the claims of a token that was issued a minute ago.
+// user returns the claims of a token that was issued a minute ago.
 func user(name string) jwt.MapClaims {
 	return jwt.MapClaims{"sub": name, "iat": time.Now().Add(-time.Minute).Unix(), "exp": time.Now().Add(time.Hour).Unix()}
 }
 
 func withTokens(cfg *config.Config) { cfg.JWTKey, cfg.Anonymous = jwtKey, false }
 
-// withRules sets rules for channels of all kinds.
+// withRules sets rules for channels with and without history, presence and permissions.
 func withRules(cfg *config.Config) {
 	history := channel.History{Size: 100, TTL: channel.Duration(time.Minute)}
 	cfg.Channels = channel.Rules{
@@ -46,48 +46,52 @@ func withRules(cfg *config.Config) {
 	cfg.PresenceGrace = 300 * time.Millisecond
 }
 
-// sdk is a client of the Centrifuge protocol that speaks it with the protocol's own module.
+// sdk is a client of the Centrifuge protocol that encodes with the module of the protocol's authors.
 type sdk struct {
 	*client
 	encoding cf.Type
 	id       uint32
-	// waiting are replies and pushes of a frame that were not looked at yet.
+	// waiting holds replies and pushes that were received and not yet returned.
 	waiting []*cf.Reply
 	pushes  []*cf.Push
 }
 
-// encodings are both, by name.
+// encodings returns both encodings of the protocol, by name.
 func encodings() map[string]cf.Type {
 	return map[string]cf.Type{"json": cf.TypeJSON, "protobuf": cf.TypeProtobuf}
 }
 
-// speak dials without a connect command.
-func (r *running) speak(t *testing.T, encoding cf.Type) *sdk {
+// dialCentrifuge connects without a connect command.
+func (r *testGateway) dialCentrifuge(t *testing.T, encoding cf.Type) *sdk {
 	t.Helper()
-	return &sdk{client: r.dial(t, path, &websocket.DialOptions{Subprotocols: []string{"centrifuge-" + string(encoding)}}), encoding: encoding}
+	return &sdk{
+		client:   r.dial(t, path, &websocket.DialOptions{Subprotocols: []string{"centrifuge-" + string(encoding)}}),
+		encoding: encoding,
+	}
 }
 
-// join is a connected client, and what its connect was answered.
-func (r *running) join(t *testing.T, encoding cf.Type, connect *cf.ConnectRequest) (*sdk, *cf.ConnectResult) {
+// connectWith returns a client that has sent a connect command, and the result of the command.
+func (r *testGateway) connectWith(t *testing.T, encoding cf.Type,
+	connect *cf.ConnectRequest) (*sdk, *cf.ConnectResult) {
 	t.Helper()
-	s := r.speak(t, encoding)
+	s := r.dialCentrifuge(t, encoding)
 	reply := s.call(&cf.Command{Connect: connect})
 	require.Nil(t, reply.Error)
 	require.NotNil(t, reply.Connect)
 	return s, reply.Connect
 }
 
-// as is a connected client of a user.
-func (r *running) as(t *testing.T, name string) *sdk {
+// connectAs returns a connected client of a user.
+func (r *testGateway) connectAs(t *testing.T, name string) *sdk {
 	t.Helper()
-	s, _ := r.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user(name))})
+	s, _ := r.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, user(name))})
 	return s
 }
 
-// anybody is a connected client.
-func (r *running) anybody(t *testing.T) *sdk {
+// connectAnonymous returns a connected client without a user.
+func (r *testGateway) connectAnonymous(t *testing.T) *sdk {
 	t.Helper()
-	s, _ := r.join(t, cf.TypeJSON, &cf.ConnectRequest{})
+	s, _ := r.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{})
 	return s
 }
 
@@ -97,7 +101,7 @@ func (s *sdk) write(cmds ...*cf.Command) {
 	frame, kind := []byte(nil), websocket.MessageText
 	for i, cmd := range cmds {
 		if s.encoding == cf.TypeProtobuf {
-			// With its length in front.
+			// In Protobuf every command is prefixed by its length.
 			b, err := cf.NewProtobufCommandEncoder().Encode(cmd)
 			require.NoError(s.t, err)
 			frame, kind = append(frame, b...), websocket.MessageBinary
@@ -113,7 +117,7 @@ func (s *sdk) write(cmds ...*cf.Command) {
 	s.send(kind, string(frame))
 }
 
-// next is the next reply or push.
+// next returns the next reply or push.
 func (s *sdk) next() *cf.Reply {
 	s.t.Helper()
 	for len(s.waiting) == 0 {
@@ -142,7 +146,7 @@ func (s *sdk) decode(frame []byte) (replies []*cf.Reply) {
 	}
 }
 
-// call sends a command and waits for its reply; pushes that come before are kept.
+// call sends a command and returns its reply. Pushes that come before it are kept for push.
 func (s *sdk) call(cmd *cf.Command) *cf.Reply {
 	s.t.Helper()
 	s.id++
@@ -151,7 +155,7 @@ func (s *sdk) call(cmd *cf.Command) *cf.Reply {
 	return s.reply()
 }
 
-// reply is the next one that is no push.
+// reply returns the next reply. Pushes that come before it are kept for push.
 func (s *sdk) reply() *cf.Reply {
 	s.t.Helper()
 	for {
@@ -163,7 +167,7 @@ func (s *sdk) reply() *cf.Reply {
 	}
 }
 
-// push is the next one, kept or to come.
+// push returns the next push.
 func (s *sdk) push() *cf.Push {
 	s.t.Helper()
 	if len(s.pushes) > 0 {
@@ -176,7 +180,7 @@ func (s *sdk) push() *cf.Push {
 	return r.Push
 }
 
-// publication is the next push, which must be one.
+// publication returns the next push, which must be a publication.
 func (s *sdk) publication() *cf.Publication {
 	s.t.Helper()
 	p := s.push()
@@ -184,7 +188,7 @@ func (s *sdk) publication() *cf.Publication {
 	return p.Pub
 }
 
-// quiet checks that nothing was pushed: whatever had been would come before the answer to a ping.
+// quiet asserts that there is no push. A push would come before the reply to a ping.
 func (s *sdk) quiet() {
 	s.t.Helper()
 	require.NotNil(s.t, s.call(&cf.Command{Ping: &cf.PingRequest{}}).Ping)
@@ -198,12 +202,12 @@ func (s *sdk) subscribe(r *cf.SubscribeRequest) *cf.SubscribeResult {
 	return reply.Subscribe
 }
 
-func (s *sdk) to(channel string) *cf.SubscribeResult {
+func (s *sdk) subscribeTo(channel string) *cf.SubscribeResult {
 	s.t.Helper()
 	return s.subscribe(&cf.SubscribeRequest{Channel: channel})
 }
 
-// code is the code of the error that a command is answered with.
+// code returns the code of the error in the reply to a command.
 func (s *sdk) code(cmd *cf.Command) uint32 {
 	s.t.Helper()
 	reply := s.call(cmd)
@@ -211,7 +215,7 @@ func (s *sdk) code(cmd *cf.Command) uint32 {
 	return reply.Error.Code
 }
 
-// unsubscribed is the code of the next push, which must end a subscription.
+// unsubscribed returns the code of the next push, which must end the subscription to a channel.
 func (s *sdk) unsubscribed(channel string) uint32 {
 	s.t.Helper()
 	p := s.push()
@@ -220,18 +224,18 @@ func (s *sdk) unsubscribed(channel string) uint32 {
 	return p.Unsubscribe.Code
 }
 
-// hangUp ends the connection without a word and waits until it is gone.
-func (s *sdk) hangUp() { _ = s.CloseNow() }
+// abort closes the connection without a close frame.
+func (s *sdk) abort() { _ = s.CloseNow() }
 
-// publishTo publishes over the server API.
-func (r *running) publishTo(t *testing.T, channel, data string) {
+// publishTo publishes through the server API.
+func (r *testGateway) publishTo(t *testing.T, channel, data string) {
 	t.Helper()
 	got := r.api(t, "POST", "publish", `{"channel":"`+channel+`","data":`+data+`}`, "X-API-Key", key)
 	require.NotContains(t, got.body, "error")
 }
 
-// does calls the server API, which must do it.
-func (r *running) does(t *testing.T, method, body string) answer {
+// callAPI calls a method of the server API that must succeed.
+func (r *testGateway) callAPI(t *testing.T, method, body string) answer {
 	t.Helper()
 	got := r.api(t, "POST", method, body, "X-API-Key", key)
 	require.Equal(t, 200, got.status, got.body)
@@ -239,10 +243,10 @@ func (r *running) does(t *testing.T, method, body string) answer {
 	return got
 }
 
-// within is a context that ends with the tests' patience.
-func within(t *testing.T) context.Context {
+// timeoutContext returns a context that ends after waitTimeout.
+func timeoutContext(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }

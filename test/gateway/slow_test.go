@@ -10,9 +10,9 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// A client that does not read stays, misses what its channel's rule lets it miss, and has the latest
-// in the end. Nobody else misses anything: talkUntil awaits each of its messages.
-func TestSlowClientMissesWhatItsChannelAllows(t *testing.T) {
+// A client that does not read stays connected, misses the messages that the rule of its channel allows to be dropped,
+// and gets the latest one in the end. The sender misses nothing: sendUntil awaits each of its messages.
+func TestSlowClientMissesOnlyWhatItsChannelAllows(t *testing.T) {
 	for _, policy := range []channel.SlowConsumer{channel.DropOldest, channel.LatestOnly} {
 		t.Run(string(policy), func(t *testing.T) {
 			g := start(t, func(cfg *config.Config) {
@@ -20,7 +20,7 @@ func TestSlowClientMissesWhatItsChannelAllows(t *testing.T) {
 				cfg.Channels = channel.Rules{{Pattern: "price:*", SlowConsumer: policy}}
 			})
 			slow, quick := g.dial(t, "/ws?channel=price:x"), g.dial(t, "/ws?channel=price:x")
-			quick.talkUntil(func() bool { return g.metric(t, "websocket_dropped_messages_total", "policy", string(policy)) > 5 })
+			quick.sendUntil(func() bool { return g.metric(t, "websocket_dropped_messages_total", "policy", string(policy)) > 5 })
 			sent := g.metric(t, "websocket_messages_received_total")
 			quick.text("the end")
 			quick.expect("the end")
@@ -41,14 +41,14 @@ func TestSlowClientMissesWhatItsChannelAllows(t *testing.T) {
 	}
 }
 
-// The budget of all queues is a bound above each one's.
-func TestBacklogsShareABudget(t *testing.T) {
+// The maximum of all queues together applies besides the maximum of each queue.
+func TestQueuesShareABudget(t *testing.T) {
 	g := start(t, func(cfg *config.Config) {
 		cfg.MaxQueuedBytes, cfg.MaxTotalQueuedBytes = 1<<30, 1<<20
 	})
-	slow, quick := g.raw(t, "/ws?channel=a"), g.dial(t, "/ws?channel=a")
+	slow, quick := g.dialTCP(t, "/ws?channel=a"), g.dial(t, "/ws?channel=a")
 	require.Zero(t, g.metric(t, "websocket_queued_bytes"))
-	quick.talkUntil(func() bool { return g.metric(t, "websocket_dropped_clients_total", "reason", "slow") > 0 })
+	quick.sendUntil(func() bool { return g.metric(t, "websocket_dropped_clients_total", "reason", "slow") > 0 })
 	_ = slow
 	g.awaitMetric(t, 1, "websocket_connections")
 	require.Zero(t, g.metric(t, "websocket_queued_bytes"), "all given back")

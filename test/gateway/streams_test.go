@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// everywhere runs a test on one gateway with the memory broker, and on two with a real Redis.
-func everywhere(t *testing.T, test func(t *testing.T, one, two *running), change ...func(*config.Config)) {
+// onEveryBroker runs a test on one gateway with the memory broker, and on two gateways with a real Redis.
+func onEveryBroker(t *testing.T, test func(t *testing.T, one, two *testGateway), change ...func(*config.Config)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
@@ -24,7 +24,7 @@ func everywhere(t *testing.T, test func(t *testing.T, one, two *running), change
 		t.Parallel()
 		s := redistest.Standalone(t, "")
 		one, two := start(t, append(change, onRedis(s, ""))...), start(t, append(change, onRedis(s, ""))...)
-		for _, g := range []*running{one, two} {
+		for _, g := range []*testGateway{one, two} {
 			g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 		}
 		test(t, one, two)
@@ -39,29 +39,29 @@ func datas(ps []*cf.Publication) string {
 	return strings.Join(out, " ")
 }
 
-// A client that was away gets what it missed, each once and in order, or is told that it cannot.
-func TestRecovery(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
+// A client that was away gets what it missed, each message once and in order, or is told that it cannot recover.
+func TestRecoveryOfMissedMessages(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
 		for name, encoding := range encodings() {
 			t.Run(name, func(t *testing.T) {
 				kept, short := "kept:"+name, "short:"+name
-				first, _ := one.join(t, encoding, &cf.ConnectRequest{})
-				at := first.to(kept)
+				first, _ := one.connectWith(t, encoding, &cf.ConnectRequest{})
+				at := first.subscribeTo(kept)
 				require.True(t, at.Recoverable)
 				require.True(t, at.Positioned)
 				require.NotEmpty(t, at.Epoch)
 				require.Zero(t, at.Offset)
 				require.False(t, at.WasRecovering)
-				atShort := first.to(short)
+				atShort := first.subscribeTo(short)
 				two.publishTo(t, kept, "1")
 				require.Equal(t, "1:1", datas([]*cf.Publication{first.publication()}))
-				first.hangUp()
+				first.abort()
 				for i := 2; i <= 4; i++ {
 					two.publishTo(t, kept, fmt.Sprint(i))
 					two.publishTo(t, short, fmt.Sprint(i))
 				}
 
-				back, _ := two.join(t, encoding, &cf.ConnectRequest{})
+				back, _ := two.connectWith(t, encoding, &cf.ConnectRequest{})
 				recover := func(channel string, offset uint64, epoch string) *cf.SubscribeResult {
 					t.Helper()
 					got := back.subscribe(&cf.SubscribeRequest{Channel: channel, Recover: true, Offset: offset, Epoch: epoch})
@@ -103,11 +103,15 @@ func TestRecovery(t *testing.T) {
 	}, withRules)
 }
 
-func TestRulesDecideWhatSubscriptionsHave(t *testing.T) {
+func TestRulesDecideRecoveryOfSubscriptions(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey, withRules)
-	c := g.anybody(t)
-	for channel, want := range map[string]struct{ positioned, recoverable bool }{"open": {}, "history:a": {true, false}, "kept:a": {true, true}} {
+	c := g.connectAnonymous(t)
+	for channel, want := range map[string]struct{ positioned, recoverable bool }{
+		"open":      {},
+		"history:a": {true, false},
+		"kept:a":    {true, true},
+	} {
 		got := c.subscribe(&cf.SubscribeRequest{Channel: channel, Positioned: true, Recoverable: true})
 		require.Equal(t, want.positioned, got.Positioned, channel)
 		require.Equal(t, want.recoverable, got.Recoverable, channel)
@@ -117,34 +121,34 @@ func TestRulesDecideWhatSubscriptionsHave(t *testing.T) {
 	require.False(t, got.Positioned, "it did not ask")
 }
 
-// Who counts on the stream is told that it is another one: the client of a subscription of its own
-// subscribes again, and one that the server subscribed connects again.
-func TestLostStreams(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
-		own, casual := one.anybody(t), one.anybody(t)
-		own.to("kept:a")
-		casual.to("history:a")
-		positioned := one.anybody(t)
+// When the stream of a channel is lost, clients that rely on it are told: they subscribe again, or connect again when
+// the server had subscribed them.
+func TestRecoveryFromALostStream(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		own, plainSubscriber := one.connectAnonymous(t), one.connectAnonymous(t)
+		own.subscribeTo("kept:a")
+		plainSubscriber.subscribeTo("history:a")
+		positioned := one.connectAnonymous(t)
 		positioned.subscribe(&cf.SubscribeRequest{Channel: "history:a", Positioned: true})
-		served, result := one.join(t, cf.TypeProtobuf, &cf.ConnectRequest{})
-		two.does(t, "subscribe", `{"client":"`+result.Client+`","channel":"kept:a"}`)
+		served, result := one.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+		two.callAPI(t, "subscribe", `{"client":"`+result.Client+`","channel":"kept:a"}`)
 		push := served.push()
 		require.NotNil(t, push.Subscribe)
 		require.True(t, push.Subscribe.Recoverable)
 		for _, channel := range []string{"kept:a", "history:a"} {
 			two.publishTo(t, channel, `"before"`)
 		}
-		for _, c := range []*sdk{own, casual, positioned, served} {
+		for _, c := range []*sdk{own, plainSubscriber, positioned, served} {
 			require.JSONEq(t, `"before"`, string(c.publication().Data))
 		}
 
 		for _, channel := range []string{"kept:a", "history:a"} {
-			two.does(t, "history_remove", `{"channel":"`+channel+`"}`)
+			two.callAPI(t, "history_remove", `{"channel":"`+channel+`"}`)
 			two.publishTo(t, channel, `"after"`)
 		}
 		require.Equal(t, uint32(2500), own.unsubscribed("kept:a"))
 		require.Equal(t, uint32(2500), positioned.unsubscribed("history:a"))
-		require.JSONEq(t, `"after"`, string(casual.publication().Data), "who counts on nothing goes on")
+		require.JSONEq(t, `"after"`, string(plainSubscriber.publication().Data), "a client without recovery stays subscribed")
 		served.closed(3010, "insufficient state")
 
 		got := own.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Offset: 1, Epoch: "gone"})
@@ -155,15 +159,15 @@ func TestLostStreams(t *testing.T) {
 	}, withRules)
 }
 
-// What Redis did not pass on is read from the stream: nobody notices.
-func TestMessagesThatRedisDidNotPassOn(t *testing.T) {
+// Messages that Redis Pub/Sub lost are read from the stream. The clients notice nothing.
+func TestRecoveryOfMessagesThatPubSubLost(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	g, other := start(t, onRedis(s, ""), withRules), start(t, onRedis(s, ""), withRules)
 	g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	other.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
-	c := g.anybody(t)
-	c.to("kept:a")
+	c := g.connectAnonymous(t)
+	c.subscribeTo("kept:a")
 	redis := s.Client()
 	t.Cleanup(func() { _ = redis.Close() })
 	sent := 0
@@ -180,47 +184,52 @@ func TestMessagesThatRedisDidNotPassOn(t *testing.T) {
 	c.quiet()
 }
 
-func TestServerSideSubscriptions(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
+func TestServerSideSubscriptionsRecover(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
 		for name, encoding := range encodings() {
 			t.Run(name, func(t *testing.T) {
 				kept, open := "kept:"+name, "open:"+name
 				claims := user("ann")
 				claims["channels"] = []string{open, kept, open}
 				two.publishTo(t, kept, "1")
-				c, result := one.join(t, encoding, &cf.ConnectRequest{Token: signed(t, claims)})
+				c, result := one.connectWith(t, encoding, &cf.ConnectRequest{Token: signed(t, claims)})
 				require.Len(t, result.Subs, 2)
 				require.False(t, result.Subs[open].Recoverable)
 				at := result.Subs[kept]
 				require.True(t, at.Recoverable)
 				require.Equal(t, uint64(1), at.Offset)
+				// One after the other: there is no order between channels.
 				two.publishTo(t, kept, "2")
-				two.publishTo(t, open, "3")
 				require.Equal(t, "2:2", datas([]*cf.Publication{c.publication()}))
+				two.publishTo(t, open, "3")
 				require.Equal(t, "0:3", datas([]*cf.Publication{c.publication()}))
 				require.Equal(t, uint32(105), c.code(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: open}}))
-				c.hangUp()
+				c.abort()
 				two.publishTo(t, kept, "4")
 
-				_, result = two.join(t, encoding, &cf.ConnectRequest{Token: signed(t, claims), Subs: map[string]*cf.SubscribeRequest{kept: {Recover: true, Offset: 1, Epoch: at.Epoch}}})
+				_, result = two.connectWith(t, encoding,
+					&cf.ConnectRequest{
+						Token: signed(t, claims),
+						Subs:  map[string]*cf.SubscribeRequest{kept: {Recover: true, Offset: 1, Epoch: at.Epoch}},
+					})
 				require.True(t, result.Subs[kept].Recovered)
 				require.True(t, result.Subs[kept].WasRecovering)
 				require.Equal(t, "2:2 3:4", datas(result.Subs[kept].Publications))
 
 				claims["channels"] = []string{"1", "2", "3", "4", "5"}
-				many := one.speak(t, encoding)
+				many := one.dialCentrifuge(t, encoding)
 				many.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
 				many.closed(3505, "channel limit")
 			})
 		}
 		one.awaitMetric(t, 0, "websocket_connections")
-		require.Contains(t, one.does(t, "connections", `{"user":"ann"}`).body, `"connections":[`)
+		require.Contains(t, one.callAPI(t, "connections", `{"user":"ann"}`).body, `"connections":[`)
 	}, withRules, withTokens, func(cfg *config.Config) { cfg.MaxChannelsPerConnection = 4 })
 }
 
-// The answer to connect comes before anything that the new channels have for the client.
-func TestNothingComesBeforeTheAnswerToConnect(t *testing.T) {
-	everywhere(t, func(t *testing.T, one, two *running) {
+// The reply to the connect command comes before publications in the channels that the server subscribes the client to.
+func TestConnectReplyComesBeforePublications(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
 		claims := user("ann")
 		claims["channels"] = []string{"open:a", "kept:a", "kept:b"}
 		token := signed(t, claims)
@@ -240,7 +249,7 @@ func TestNothingComesBeforeTheAnswerToConnect(t *testing.T) {
 			}
 		}()
 		for range 30 {
-			c := one.speak(t, cf.TypeJSON)
+			c := one.dialCentrifuge(t, cf.TypeJSON)
 			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
 			first := c.next()
 			require.NotNil(t, first.Connect, "%v", first)
@@ -252,14 +261,14 @@ func TestNothingComesBeforeTheAnswerToConnect(t *testing.T) {
 					seen++
 				}
 			}
-			c.hangUp()
+			c.abort()
 		}
 		close(stop)
 		<-done
 	}, withRules, withTokens)
 }
 
-func TestHistoryOverTheWire(t *testing.T) {
+func TestHistoryOfAChannel(t *testing.T) {
 	t.Parallel()
 	g := start(t, withKey, withRules)
 	for i := range 5 {
@@ -267,9 +276,9 @@ func TestHistoryOverTheWire(t *testing.T) {
 	}
 	for name, encoding := range encodings() {
 		t.Run(name, func(t *testing.T) {
-			c, _ := g.join(t, encoding, &cf.ConnectRequest{})
+			c, _ := g.connectWith(t, encoding, &cf.ConnectRequest{})
 			require.Equal(t, uint32(103), c.code(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a"}}))
-			epoch := c.to("kept:a").Epoch
+			epoch := c.subscribeTo("kept:a").Epoch
 			for _, step := range []struct {
 				request *cf.HistoryRequest
 				want    string
@@ -302,21 +311,21 @@ func TestHistoryOverTheWire(t *testing.T) {
 	}
 }
 
-// Plain clients cannot be told that they miss something, so they go on with what comes.
-func TestPlainClientsGoOn(t *testing.T) {
+// The plain protocol cannot report missed messages, so plain clients stay and get what comes next.
+func TestPlainClientsSurviveALostStream(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, one, two *running) {
-		plain, sdk := one.dial(t, "/ws?channel=kept:a"), one.anybody(t)
-		sdk.to("kept:a")
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		plain, sdk := one.dial(t, "/ws?channel=kept:a"), one.connectAnonymous(t)
+		sdk.subscribeTo("kept:a")
 		two.publishTo(t, "kept:a", "1")
 		plain.expect("1")
 		require.NotNil(t, sdk.publication())
-		two.does(t, "history_remove", `{"channel":"kept:a"}`)
+		two.callAPI(t, "history_remove", `{"channel":"kept:a"}`)
 		for _, data := range []string{"2", "3"} {
 			two.publishTo(t, "kept:a", data)
 			plain.expect(data)
 		}
-		require.Equal(t, uint32(2500), sdk.unsubscribed("kept:a"), "who can be told comes back by itself")
+		require.Equal(t, uint32(2500), sdk.unsubscribed("kept:a"), "an SDK subscribes again by itself")
 		plain.text("4")
 		plain.expect("4")
 	}, withRules)

@@ -21,7 +21,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// certificates are the files of a gateway's certificate.
+// certificates names the two files of a gateway's certificate.
 type certificates struct {
 	t   *testing.T
 	dir string
@@ -31,7 +31,7 @@ func (c certificates) configure(cfg *config.Config) {
 	cfg.TLSCertFile, cfg.TLSKeyFile = filepath.Join(c.dir, "tls.crt"), filepath.Join(c.dir, "tls.key")
 }
 
-// put replaces both files, the certificate last.
+// put writes both files, the certificate last.
 func (c certificates) put(cert, key []byte) {
 	c.t.Helper()
 	for _, f := range []struct {
@@ -44,10 +44,10 @@ func (c certificates) put(cert, key []byte) {
 	}
 }
 
-// secure connects over TLS and tells whose certificate the gateway showed.
-func (r *running) secure(t *testing.T, path string, trusted *tls.Config) (c *client, name string) {
+// secure connects over TLS. It returns the common name of the certificate that the gateway presented.
+func (r *testGateway) secure(t *testing.T, path string, trusted *tls.Config) (c *client, name string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	trusted = trusted.Clone()
 	trusted.VerifyConnection = func(s tls.ConnectionState) error {
@@ -61,7 +61,7 @@ func (r *running) secure(t *testing.T, path string, trusted *tls.Config) (c *cli
 	return &client{conn, t}, name
 }
 
-func TestTLS(t *testing.T) {
+func TestTLSServesBothProtocols(t *testing.T) {
 	pair, files := certtest.New(t, "one"), certificates{t, t.TempDir()}
 	files.put(pair.Cert, pair.Key)
 	r := start(t, files.configure, func(cfg *config.Config) { cfg.APIKey, cfg.DrainPropagationDelay = "secret", 0 })
@@ -87,14 +87,14 @@ func TestTLS(t *testing.T) {
 	r.ended(t)
 }
 
-func TestHandshakeTimeoutHoldsBehindTLS(t *testing.T) {
+func TestTLSHandshakeTimeout(t *testing.T) {
 	pair, files := certtest.New(t, "one"), certificates{t, t.TempDir()}
 	files.put(pair.Cert, pair.Key)
 	r := start(t, files.configure, func(cfg *config.Config) { cfg.HandshakeTimeout = 100 * time.Millisecond })
 	for name, words := range map[string]string{"silent": "", "half a record": "\x16\x03\x01\x02"} {
 		nc, err := net.Dial("tcp", r.Addr())
 		require.NoError(t, err)
-		require.NoError(t, nc.SetDeadline(time.Now().Add(patience)))
+		require.NoError(t, nc.SetDeadline(time.Now().Add(waitTimeout)))
 		_, err = io.WriteString(nc, words)
 		require.NoError(t, err)
 		_, err = io.Copy(io.Discard, nc)
@@ -104,8 +104,8 @@ func TestHandshakeTimeoutHoldsBehindTLS(t *testing.T) {
 	r.awaitMetric(t, 2, "websocket_refused_total", "reason", "handshake_timeout")
 }
 
-// A new certificate is for new clients. The others talk on as if nothing were.
-func TestCertificateIsRenewedUnderLoad(t *testing.T) {
+// New clients get the new certificate. Connections that are open stay.
+func TestTLSCertificateIsRenewedUnderLoad(t *testing.T) {
 	one, two, files := certtest.New(t, "one"), certtest.New(t, "two"), certificates{t, t.TempDir()}
 	files.put(one.Cert, one.Key)
 	r := start(t, files.configure)
@@ -138,8 +138,8 @@ func TestCertificateIsRenewedUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	// newcomer is whose certificate a new client gets. Only handshakes look at the files.
-	newcomer := func() string {
+	// presentedName returns the name in the certificate that a new client gets. Only handshakes read the files.
+	presentedName := func() string {
 		t.Helper()
 		c, name := r.secure(t, "/ws?channel=new", trusted)
 		require.NoError(t, c.CloseNow())
@@ -147,23 +147,23 @@ func TestCertificateIsRenewedUnderLoad(t *testing.T) {
 	}
 	await := func(done func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); !done(); time.Sleep(tick) {
-			require.True(t, time.Now().Before(deadline), "nobody looks at the files")
+		for deadline := time.Now().Add(waitTimeout); !done(); time.Sleep(tick) {
+			require.True(t, time.Now().Before(deadline), "the gateway does not read the files")
 		}
 	}
 	files.put(two.Cert, one.Key)
 	await(func() bool {
-		require.Equal(t, "one", newcomer(), "half of a pair is none")
+		require.Equal(t, "one", presentedName(), "a certificate without its key is not used")
 		return r.metric(t, "websocket_certificate_errors_total") == 1
 	})
 	files.put(two.Cert, two.Key)
-	await(func() bool { return newcomer() == "two" })
+	await(func() bool { return presentedName() == "two" })
 	ended()
 	talking.Wait()
 	require.Equal(t, 1.0, r.metric(t, "websocket_certificate_errors_total"))
 }
 
-func TestWrongCertificateAtTheStart(t *testing.T) {
+func TestTLSRefusesAWrongCertificateAtTheStart(t *testing.T) {
 	one, two, files := certtest.New(t, "one"), certtest.New(t, "two"), certificates{t, t.TempDir()}
 	files.put(one.Cert, two.Key)
 	cfg := config.Default()

@@ -16,13 +16,14 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// tokens are good and bad ones, by what is with them.
+// tokens returns a valid token and invalid ones, by what is wrong with them.
 func tokens(t *testing.T) map[string]string {
 	t.Helper()
 	now := time.Now()
 	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, user("ann")).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	require.NoError(t, err)
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, user("ann")).SignedString([]byte("another key of thirty-two bytes.."))
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256,
+		user("ann")).SignedString([]byte("another key of thirty-two bytes.."))
 	require.NoError(t, err)
 	good := signed(t, user("ann"))
 	return map[string]string{
@@ -36,7 +37,8 @@ func tokens(t *testing.T) map[string]string {
 		"future":    signed(t, jwt.MapClaims{"sub": "ann", "nbf": now.Add(time.Hour).Unix()}),
 		"other use": signed(t, jwt.MapClaims{"sub": "ann", "channel": "a"}),
 		"much info": signed(t, jwt.MapClaims{"sub": "ann", "info": strings.Repeat("x", auth.MaxInfo)}),
-		"bad caps":  signed(t, jwt.MapClaims{"sub": "ann", "caps": []any{map[string]any{"channels": []string{"a"}, "allow": []string{"fly"}}}}),
+		"bad caps": signed(t,
+			jwt.MapClaims{"sub": "ann", "caps": []any{map[string]any{"channels": []string{"a"}, "allow": []string{"fly"}}}}),
 	}
 }
 
@@ -46,7 +48,7 @@ func TestTokensOfCentrifugeClients(t *testing.T) {
 	all := tokens(t)
 	for name, token := range all {
 		t.Run(name, func(t *testing.T) {
-			c := g.speak(t, cf.TypeProtobuf)
+			c := g.dialCentrifuge(t, cf.TypeProtobuf)
 			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
 			switch name {
 			case "good":
@@ -54,16 +56,17 @@ func TestTokensOfCentrifugeClients(t *testing.T) {
 				require.True(t, got.Expires)
 				require.InDelta(t, time.Hour.Seconds(), got.Ttl, 10)
 			case "expired":
-				// SDKs get another token after this one, and connect again.
+				// After this code SDKs get another token and connect again.
 				require.Equal(t, uint32(109), c.next().Error.Code)
 			default:
 				c.closed(3500, "invalid token")
 			}
 		})
 	}
-	nobody := g.speak(t, cf.TypeJSON)
+	nobody := g.dialCentrifuge(t, cf.TypeJSON)
 	require.Equal(t, uint32(101), nobody.code(&cf.Command{Connect: &cf.ConnectRequest{}}), "no token")
-	require.NotNil(t, nobody.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect, "it may try again")
+	require.NotNil(t, nobody.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect,
+		"it may try again")
 	g.awaitMetric(t, float64(len(all)-2), "websocket_closed_total", "protocol", "centrifuge", "code", "3500")
 	g.awaitMetric(t, 1, "websocket_command_errors_total", "code", "109")
 	for name, token := range all {
@@ -72,8 +75,8 @@ func TestTokensOfCentrifugeClients(t *testing.T) {
 	}
 }
 
-// A token may come with the handshake, too. The connect command's wins.
-func TestTokensInTheHandshake(t *testing.T) {
+// A token may also come with the handshake. The token of the connect command wins.
+func TestTokensOfHandshakes(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens)
 	good, other := signed(t, user("ann")), signed(t, user("bob"))
@@ -89,7 +92,7 @@ func TestTokensInTheHandshake(t *testing.T) {
 	g.awaitMetric(t, 1, "websocket_users")
 	require.NotNil(t, dial("", bearer).call(&cf.Command{Connect: &cf.ConnectRequest{Token: other}}).Connect)
 	g.awaitMetric(t, 2, "websocket_users")
-	_, response, err := g.try(t, path+"?token="+other, &websocket.DialOptions{HTTPHeader: bearer})
+	_, response, err := g.tryDial(t, path+"?token="+other, &websocket.DialOptions{HTTPHeader: bearer})
 	require.Error(t, err)
 	require.Equal(t, http.StatusBadRequest, response.StatusCode)
 	for _, secret := range []string{good, other, "token=", "Bearer"} {
@@ -103,10 +106,11 @@ func TestTokensOfPlainClients(t *testing.T) {
 	for name, token := range tokens(t) {
 		for way, try := range map[string]func() (*client, *http.Response, error){
 			"header": func() (*client, *http.Response, error) {
-				return g.try(t, "/ws?channel=a", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
+				return g.tryDial(t, "/ws?channel=a",
+					&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
 			},
 			"query": func() (*client, *http.Response, error) {
-				return g.try(t, "/ws?channel=a&token="+url.QueryEscape(token))
+				return g.tryDial(t, "/ws?channel=a&token="+url.QueryEscape(token))
 			},
 		} {
 			t.Run(name+" in the "+way, func(t *testing.T) {
@@ -134,7 +138,7 @@ func TestTokensOfPlainClients(t *testing.T) {
 		"token=" + signed(t, user("ann")):                            http.StatusBadRequest,
 		"channel=a&publish=closed:b&token=" + signed(t, user("ann")): http.StatusBadRequest,
 	} {
-		_, response, err := g.try(t, "/ws?"+query)
+		_, response, err := g.tryDial(t, "/ws?"+query)
 		require.Error(t, err, query)
 		require.Equal(t, status, response.StatusCode, query)
 	}
@@ -156,7 +160,7 @@ func TestTokensOfPlainClients(t *testing.T) {
 	require.NotContains(t, g.log.String(), "token=")
 }
 
-func TestPlainConnectionsEndWithTheirToken(t *testing.T) {
+func TestTokensEndPlainConnections(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens)
 	claims := user("ann")
@@ -165,12 +169,12 @@ func TestPlainConnectionsEndWithTheirToken(t *testing.T) {
 	c.closed(1008, "token expired")
 }
 
-func TestRefreshing(t *testing.T) {
+func TestTokensAreRefreshed(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withKey)
 	for name, encoding := range encodings() {
 		t.Run(name, func(t *testing.T) {
-			c, _ := g.join(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+			c, _ := g.connectWith(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
 			got := c.call(&cf.Command{Refresh: &cf.RefreshRequest{Token: signed(t, user("ann"))}})
 			require.NotNil(t, got.Refresh, "%v", got.Error)
 			require.True(t, got.Refresh.Expires)
@@ -183,105 +187,115 @@ func TestRefreshing(t *testing.T) {
 			c.closed(3500, "invalid token")
 		})
 	}
-	forged := g.as(t, "ann")
+	forged := g.connectAs(t, "ann")
 	forged.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{Token: tokens(t)["forged"]}})
 	forged.closed(3500, "invalid token")
-	empty := g.as(t, "ann")
+	empty := g.connectAs(t, "ann")
 	empty.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{}})
 	empty.closed(3501, "bad request")
 }
 
-func TestSubscriptionTokensOverTheWire(t *testing.T) {
+func TestTokensOfSubscriptions(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withRules)
-	ticket := func(claims jwt.MapClaims) string {
+	subToken := func(claims jwt.MapClaims) string {
 		all := jwt.MapClaims{"sub": "ann", "channel": "closed:a"}
 		for name, value := range claims {
 			all[name] = value
 		}
 		return signed(t, all)
 	}
-	c := g.as(t, "ann")
+	c := g.connectAs(t, "ann")
 	subscribe := func(token string) *cf.Command {
 		return &cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "closed:a", Token: token}}
 	}
 	for name, token := range map[string]string{
-		"none": "", "forged": tokens(t)["forged"], "a connection's": signed(t, user("ann")), "another user's": ticket(jwt.MapClaims{"sub": "bob"}),
-		"another channel's": ticket(jwt.MapClaims{"channel": "closed:b"}), "oversized": strings.Repeat("x", 17<<10),
+		"none":              "",
+		"forged":            tokens(t)["forged"],
+		"a connection's":    signed(t, user("ann")),
+		"another user's":    subToken(jwt.MapClaims{"sub": "bob"}),
+		"another channel's": subToken(jwt.MapClaims{"channel": "closed:b"}),
+		"oversized":         strings.Repeat("x", 17<<10),
 	} {
 		require.Equal(t, uint32(103), c.code(subscribe(token)), name)
 	}
 	past, future := time.Now().Add(-time.Minute).Unix(), time.Now().Add(time.Hour).Unix()
-	require.Equal(t, uint32(109), c.code(subscribe(ticket(jwt.MapClaims{"exp": past}))))
-	got := c.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: ticket(jwt.MapClaims{"exp": future, "allow": []string{"pub"}})})
+	require.Equal(t, uint32(109), c.code(subscribe(subToken(jwt.MapClaims{"exp": past}))))
+	got := c.subscribe(&cf.SubscribeRequest{
+		Channel: "closed:a",
+		Token:   subToken(jwt.MapClaims{"exp": future, "allow": []string{"pub"}}),
+	})
 	require.True(t, got.Expires)
 	require.InDelta(t, time.Hour.Seconds(), got.Ttl, 10)
 
 	refresh := func(channel, token string) *cf.Command {
 		return &cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: channel, Token: token}}
 	}
-	renewed := c.call(refresh("closed:a", ticket(jwt.MapClaims{"exp": future})))
+	renewed := c.call(refresh("closed:a", subToken(jwt.MapClaims{"exp": future})))
 	require.NotNil(t, renewed.SubRefresh, "%v", renewed.Error)
 	require.True(t, renewed.SubRefresh.Expires)
-	require.False(t, c.call(refresh("closed:a", ticket(nil))).SubRefresh.Expires)
-	require.Equal(t, uint32(109), c.code(refresh("closed:a", ticket(jwt.MapClaims{"exp": past}))))
+	require.False(t, c.call(refresh("closed:a", subToken(nil))).SubRefresh.Expires)
+	require.Equal(t, uint32(109), c.code(refresh("closed:a", subToken(jwt.MapClaims{"exp": past}))))
 	require.Equal(t, uint32(103), c.code(refresh("closed:a", "forged")))
-	require.Equal(t, uint32(103), c.code(refresh("closed:b", ticket(nil))), "not subscribed")
-	require.Equal(t, uint32(108), c.code(&cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: "x", Type: 1}}))
+	require.Equal(t, uint32(103), c.code(refresh("closed:b", subToken(nil))), "not subscribed")
+	require.Equal(t, uint32(108),
+		c.code(&cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: "x", Type: 1}}))
 	c.write(&cf.Command{Id: 99, SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a"}})
 	c.closed(3501, "bad request")
 }
 
-// Permissions of a token add to what the channels' rules allow.
-func TestCapsOverTheWire(t *testing.T) {
+// The capabilities of a token are added to the permissions of the channels' rules.
+func TestTokensWithCapabilities(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withRules, withKey)
 	claims := user("ann")
-	claims["caps"] = []any{map[string]any{"channels": []string{"closed:*", "read-only:*"}, "allow": []string{"sub", "pub"}}, map[string]any{"channels": []string{"kept:*"}, "allow": []string{"hst"}}}
-	ann, _ := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, claims)})
-	bob := g.as(t, "bob")
+	claims["caps"] = []any{
+		map[string]any{"channels": []string{"closed:*", "read-only:*"}, "allow": []string{"sub", "pub"}},
+		map[string]any{"channels": []string{"kept:*"}, "allow": []string{"hst"}}}
+	ann, _ := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, claims)})
+	bob := g.connectAs(t, "bob")
 	publish := func(channel string) *cf.Command {
 		return &cf.Command{Publish: &cf.PublishRequest{Channel: channel, Data: []byte(`1`)}}
 	}
-	bob.to("read-only:a")
+	bob.subscribeTo("read-only:a")
 	require.Equal(t, uint32(103), bob.code(publish("read-only:a")))
 	require.Equal(t, uint32(103), bob.code(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "closed:a"}}))
 	require.Equal(t, uint32(103), bob.code(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a"}}))
 	require.NotNil(t, ann.call(publish("read-only:a")).Publish)
 	require.Equal(t, "ann", bob.publication().Info.User)
-	ann.to("closed:a")
+	ann.subscribeTo("closed:a")
 	require.NotNil(t, ann.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:a"}}).History)
 	require.Equal(t, uint32(103), ann.code(publish("open")))
 }
 
-func TestConnectionsPerUser(t *testing.T) {
+func TestTokensLimitConnectionsPerUser(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, func(cfg *config.Config) { cfg.MaxConnectionsPerUser = 2 })
 	token := signed(t, user("ann"))
-	first := g.as(t, "ann")
+	first := g.connectAs(t, "ann")
 	g.dial(t, "/ws?channel=a&token="+token)
-	third := g.speak(t, cf.TypeJSON)
+	third := g.dialCentrifuge(t, cf.TypeJSON)
 	third.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
 	third.closed(3504, "connection limit")
 	g.dial(t, "/ws?channel=a&token="+token).closed(1008, "connection limit")
-	g.as(t, "bob")
-	first.hangUp()
+	g.connectAs(t, "bob")
+	first.abort()
 	g.awaitMetric(t, 2, "websocket_connections")
-	g.as(t, "ann")
+	g.connectAs(t, "ann")
 }
 
-// A revocation is also of tokens for one channel.
-func TestRevokedSubscriptionTokens(t *testing.T) {
+// A revocation also applies to subscription tokens.
+func TestTokensOfSubscriptionsAreRevoked(t *testing.T) {
 	t.Parallel()
 	g := start(t, withTokens, withRules, withKey)
 	claims := user("ann")
 	claims["channel"] = "closed:a"
 	before := signed(t, claims)
-	g.as(t, "ann").subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: before})
-	g.does(t, "disconnect", `{"user":"ann","revoke":true}`)
+	g.connectAs(t, "ann").subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: before})
+	g.callAPI(t, "disconnect", `{"user":"ann","revoke":true}`)
 	later := user("ann")
 	later["iat"] = time.Now().Add(2 * time.Second).Unix()
-	c, _ := g.join(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, later)})
+	c, _ := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, later)})
 	subscribe := func(token string) *cf.Command {
 		return &cf.Command{Subscribe: &cf.SubscribeRequest{Channel: "closed:a", Token: token}}
 	}
@@ -296,8 +310,8 @@ func TestRevokedSubscriptionTokens(t *testing.T) {
 	require.NotNil(t, c.call(refresh(after)).SubRefresh)
 }
 
-// Who revokes tokens finds all connections that have one, also those that are about to be.
-func TestTokensRevokedWhileTheBackendIsAsked(t *testing.T) {
+// A revocation finds all connections that have such a token, also those whose hook has not answered yet.
+func TestTokensAreRevokedDuringAHook(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
 	g := start(t, withTokens, withRules, withKey, b.with("connect"))
@@ -310,21 +324,21 @@ func TestTokensRevokedWhileTheBackendIsAsked(t *testing.T) {
 	revoke := func(user string) {
 		t.Helper()
 		<-asked
-		g.does(t, "disconnect", `{"user":"`+user+`","revoke":true}`)
+		g.callAPI(t, "disconnect", `{"user":"`+user+`","revoke":true}`)
 		revoked <- struct{}{}
 	}
 	claims := user("ann")
 	claims["channels"] = []string{"seen:a"}
-	c := g.speak(t, cf.TypeJSON)
+	c := g.dialCentrifuge(t, cf.TypeJSON)
 	c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: signed(t, claims)}})
 	revoke("ann")
 	c.closed(3500, "invalid token")
 
-	// The handshake of a plain client is as good as answered when others can find it.
+	// A plain client is connected as soon as the registry lists it.
 	dialled, bob := make(chan *client, 1), signed(t, user("bob"))
 	go func() {
 		defer close(dialled)
-		if c, _, err := g.try(t, "/ws?channel=seen:a&token="+bob); err == nil {
+		if c, _, err := g.tryDial(t, "/ws?channel=seen:a&token="+bob); err == nil {
 			dialled <- c
 		}
 	}()
