@@ -5,15 +5,14 @@ import (
 	"crypto/subtle"
 )
 
-// APIKeys are the keys with which backends come: one, and the one before it while keys change. Only
-// their hashes are kept.
+// APIKeys holds the hashes of the server API's keys: the current one, and the previous one during a rotation.
 type APIKeys struct {
 	hashes [2][sha256.Size]byte
-	// set is 1 for a key that is there, so that the empty one is nobody's.
+	// set is 1 for a configured key, so that an empty key never matches.
 	set [2]int
 }
 
-// NewAPIKeys takes keys that may be empty.
+// NewAPIKeys returns the keys; an empty one is not configured.
 func NewAPIKeys(current, previous string) *APIKeys {
 	a := &APIKeys{}
 	for i, key := range []string{current, previous} {
@@ -25,10 +24,11 @@ func NewAPIKeys(current, previous string) *APIKeys {
 	return a
 }
 
-// On reports whether there is a key.
+// On reports whether a key is configured.
 func (a *APIKeys) On() bool { return a.set[0]|a.set[1] == 1 }
 
-// Match compares with both keys in a time that tells nothing about them, their lengths included.
+// Match reports whether a key is the current or the previous one. Its duration does not depend on the keys or their
+// lengths.
 func (a *APIKeys) Match(presented string) bool {
 	hash := sha256.Sum256([]byte(presented))
 	matched := 0

@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// What can be wrong with the way in which a request carries its token.
+// Errors of BearerToken. Their texts are shown to the client's developer.
 var (
-	errManyTokens = errors.New("the request holds different tokens; send one, in the Authorization header or as the parameter token")
-	errNoToken    = errors.New("the request has a place for a token and none in it; send one, or leave the place out")
+	errManyTokens = errors.New(
+		"the request holds different tokens; send one, in the Authorization header or as the parameter token")
+	errNoToken = errors.New("the request has a place for a token and none in it; send one, or leave the place out")
 )
 
-// BearerToken finds the token of a request: in the Authorization header (RFC 6750), or in the query
-// as token, for browsers, whose WebSockets set no headers. Both may be there when they are the same. A
-// header of another scheme is not for the gateway.
+// BearerToken returns the token of a request: that of the Authorization header (RFC 6750, section 2.1), or of the query
+// parameter token, because browsers cannot set headers on a WebSocket. A header of another scheme is ignored. It
+// returns an error for an empty token, and for two tokens that differ.
 func BearerToken(r *http.Request) (token string, ok bool, err error) {
 	tokens := append(headerTokens(r), r.URL.Query()["token"]...)
 	for i, t := range tokens {

@@ -11,18 +11,19 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Bounds of what a token says.
+// Bounds of a token's claims.
 const (
-	// MaxInfo is in bytes, without needless spaces.
+	// MaxInfo is the maximum size of info as compact JSON, in bytes.
 	MaxInfo = 4 << 10
-	// MaxUser is in bytes. OpenID Connect has the same bound.
-	MaxUser     = 255
+	// MaxUser is the maximum length of sub, in bytes: that of OpenID Connect Core 1.0, section 2.
+	MaxUser = 255
+	// MaxChannels is the maximum number of channels, and of patterns of one capability.
 	MaxChannels = 128
-	// MaxCaps bounds the list, and MaxChannels the patterns of each.
+	// MaxCaps is the maximum number of capabilities.
 	MaxCaps = 64
 )
 
-// Permission is something that a client may do in a channel.
+// Permission is a permission in a channel, as it is written in tokens.
 type Permission string
 
 // The permissions, as they are written in tokens.
@@ -37,11 +38,11 @@ func (p Permission) known() bool {
 	return slices.Contains([]Permission{Subscribe, Publish, Presence, History}, p)
 }
 
-// Capability is what a client may do in the channels whose names match one of some patterns.
+// Capability gives permissions in the channels whose names match one of its patterns.
 type Capability struct {
 	Channels []string     `json:"channels"`
 	Allow    []Permission `json:"allow"`
-	// Exact: they are names, and a * in one stands for itself. Those of tokens never are.
+	// Exact makes Channels names, in which a * stands for itself. Tokens have patterns only.
 	Exact bool `json:"-"`
 }
 
@@ -52,21 +53,23 @@ func (c Capability) covers(name string) bool {
 	return slices.ContainsFunc(c.Channels, func(pattern string) bool { return channel.Matches(pattern, name) })
 }
 
-// Claims are what a connection token says.
+// Claims are the claims of a connection token.
 type Claims struct {
 	// User is empty for a client without one.
 	User string
 	// Info is JSON in one line, or nil.
 	Info json.RawMessage
-	// Channels are those that the client is subscribed to when it connects.
+	// Channels are the channels that the client is subscribed to when it connects.
 	Channels []string
 	Caps     []Capability
-	// IssuedAt is zero when the token does not say it, and ExpiresAt when the token does not end.
-	IssuedAt, ExpiresAt time.Time
+	// IssuedAt is zero when the token has no iat.
+	IssuedAt time.Time
+	// ExpiresAt is zero when the token has no exp.
+	ExpiresAt time.Time
 }
 
-// Allows reports whether the token gives a permission: by a capability, or to subscribe to one of its
-// Channels. Without Claims nothing is given.
+// Allows reports whether the claims give a permission in a channel: by a capability, or to subscribe to one of
+// Channels. Nil claims give none.
 func (c *Claims) Allows(p Permission, name string) bool {
 	if c == nil {
 		return false
@@ -79,19 +82,20 @@ func (c *Claims) Allows(p Permission, name string) bool {
 	})
 }
 
-// SubscriptionClaims are what a subscription token says.
+// SubscriptionClaims are the claims of a subscription token.
 type SubscriptionClaims struct {
 	User, Channel string
 	// Info is JSON in one line, or nil.
 	Info json.RawMessage
-	// Allow is what the client may do in the channel besides what the token is for. It is nil when the
-	// token does not say it.
+	// Allow are permissions in the channel besides subscribing; nil when the token has none.
 	Allow []Permission
-	// IssuedAt is zero when the token does not say it, and ExpiresAt when the token does not end.
-	IssuedAt, ExpiresAt time.Time
+	// IssuedAt is zero when the token has no iat.
+	IssuedAt time.Time
+	// ExpiresAt is zero when the token has no exp.
+	ExpiresAt time.Time
 }
 
-// connection reads the claims of a connection token.
+// connection returns the claims of a connection token, or an ErrInvalid.
 func (p *payload) connection() (*Claims, error) {
 	if err := p.checkUser(); err != nil {
 		return nil, err
@@ -117,8 +121,8 @@ func (p *payload) connection() (*Claims, error) {
 	return c, nil
 }
 
-// caps reads capabilities. Centrifugo's may say how to compare; what would be compared in another way
-// than here must not pass for a pattern.
+// caps returns the capabilities, or an ErrInvalid. Those of Centrifugo may say how names are compared; one that would
+// be compared in another way than here is refused.
 func (p *payload) caps() ([]Capability, error) {
 	var written []struct {
 		Capability
@@ -147,7 +151,7 @@ func (p *payload) caps() ([]Capability, error) {
 	return caps, nil
 }
 
-// subscription reads the claims of a subscription token.
+// subscription returns the claims of a subscription token, or an ErrInvalid.
 func (p *payload) subscription() (*SubscriptionClaims, error) {
 	if err := p.checkUser(); err != nil {
 		return nil, err
@@ -173,7 +177,7 @@ func (p *payload) subscription() (*SubscriptionClaims, error) {
 	return s, nil
 }
 
-// checkUser refuses names that could not be stored or logged.
+// checkUser returns an ErrInvalid for a user that could not be stored or logged.
 func (p *payload) checkUser() error {
 	if len(p.user) > MaxUser || strings.ContainsFunc(p.user, unicode.IsControl) {
 		return invalid("its sub is longer than %d bytes, or holds control characters", MaxUser)

@@ -14,8 +14,16 @@ import (
 
 func TestConnectionClaims(t *testing.T) {
 	c, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, map[string]any{
-		"sub": "ann", "iat": at(-60), "nbf": at(-60), "exp": at(60), "info": map[string]string{"name": "Ann"}, "channels": []string{"news", "user:ann"},
-		"caps": []any{map[string]any{"channels": []string{"chat:*"}, "allow": []string{"sub", "pub"}, "match": "wildcard"}}, "jti": "1", "meta": map[string]int{"a": 1},
+		"sub":      "ann",
+		"iat":      at(-60),
+		"nbf":      at(-60),
+		"exp":      at(60),
+		"info":     map[string]string{"name": "Ann"},
+		"channels": []string{"news", "user:ann"},
+		"caps": []any{
+			map[string]any{"channels": []string{"chat:*"}, "allow": []string{"sub", "pub"}, "match": "wildcard"}},
+		"jti":  "1",
+		"meta": map[string]int{"a": 1},
 	}))
 	require.NoError(t, err)
 	require.Equal(t, &Claims{
@@ -26,7 +34,8 @@ func TestConnectionClaims(t *testing.T) {
 }
 
 func TestConnectionClaimsMayAllBeAbsent(t *testing.T) {
-	for _, claims := range []string{`{}`, `{"sub":""}`, `{"info":null,"b64info":null,"channels":null,"caps":null,"channel":null}`, `{"channels":[],"caps":[],"aud":[]}`} {
+	for _, claims := range []string{`{}`, `{"sub":""}`,
+		`{"info":null,"b64info":null,"channels":null,"caps":null,"channel":null}`, `{"channels":[],"caps":[],"aud":[]}`} {
 		c, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, claims))
 		require.NoError(t, err, claims)
 		require.Empty(t, c.User)
@@ -37,7 +46,7 @@ func TestConnectionClaimsMayAllBeAbsent(t *testing.T) {
 	}
 }
 
-func TestTimes(t *testing.T) {
+func TestConnectionTimes(t *testing.T) {
 	claim := func(name string, seconds int64) string { return fmt.Sprintf(`{"%s":%d}`, name, seconds) }
 	for _, test := range []struct {
 		claims string
@@ -64,15 +73,18 @@ func TestTimes(t *testing.T) {
 			require.NotErrorIs(t, err, ErrInvalid)
 		}
 	}
-	_, err := verifier(t, nil).Connection(t.Context(), signer{algorithm: "HS256", key: []byte(otherSecret)}.token(t, claim("exp", at(-1))))
+	token := signer{algorithm: "HS256", key: []byte(otherSecret)}.token(t, claim("exp", at(-1)))
+	_, err := verifier(t, nil).Connection(t.Context(), token)
 	require.ErrorIs(t, err, ErrInvalid, "who did not sign is not told what has expired")
-	_, err = verifier(t, func(o *Options) { o.Leeway = time.Minute }).Connection(t.Context(), hs256().token(t, claim("nbf", at(60))))
+	token = hs256().token(t, claim("nbf", at(60)))
+	_, err = verifier(t, func(o *Options) { o.Leeway = time.Minute }).Connection(t.Context(), token)
 	require.NoError(t, err)
-	_, err = verifier(t, func(o *Options) { o.Leeway = time.Minute }).Connection(t.Context(), hs256().token(t, claim("exp", at(-1))))
+	token = hs256().token(t, claim("exp", at(-1)))
+	_, err = verifier(t, func(o *Options) { o.Leeway = time.Minute }).Connection(t.Context(), token)
 	require.ErrorIs(t, err, ErrExpired, "exp has no leeway")
 }
 
-func TestIssuerAndAudience(t *testing.T) {
+func TestConnectionIssuerAndAudience(t *testing.T) {
 	v := verifier(t, func(o *Options) { o.Issuer, o.Audience = "https://id.example", "wsfleet" })
 	for claims, reason := range map[string]string{
 		`{"iss":"https://id.example","aud":"wsfleet"}`:           "",
@@ -100,7 +112,7 @@ func TestIssuerAndAudience(t *testing.T) {
 	}
 }
 
-func TestOddClaims(t *testing.T) {
+func TestConnectionRefusesOddClaims(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	list := func(n int, item string) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
@@ -131,12 +143,16 @@ func TestOddClaims(t *testing.T) {
 		"iat is a list":          {jsonWith("iat", `[1]`), "its iat is no number"},
 		"iss is a number":        {jsonWith("iss", `1`), "its iss is no string"},
 		"aud is a number":        {jsonWith("aud", `1`), "its aud is neither"},
-		"info is large":          {jsonWith("info", `"`+strings.Repeat("i", MaxInfo-1)+`"`), "its info is larger than 4096 bytes"},
-		"b64info is large":       {jsonWith("b64info", `"`+base64.StdEncoding.EncodeToString([]byte(`"`+strings.Repeat("i", MaxInfo-1)+`"`))+`"`), "its info is larger than 4096 bytes"},
-		"b64info is no base64":   {jsonWith("b64info", `"?"`), "not in base64"},
-		"b64info is no string":   {jsonWith("b64info", `1`), "its b64info is no string"},
-		"b64info holds bytes":    {jsonWith("b64info", `"AAEC"`), "holds no JSON"},
-		"b64info is not UTF-8":   {jsonWith("b64info", `"`+base64.StdEncoding.EncodeToString([]byte("\"\xff\""))+`"`), "holds no JSON"},
+		"info is large": {jsonWith("info", `"`+strings.Repeat("i", MaxInfo-1)+`"`),
+			"its info is larger than 4096 bytes"},
+		"b64info is large": {
+			jsonWith("b64info", `"`+base64.StdEncoding.EncodeToString([]byte(`"`+strings.Repeat("i", MaxInfo-1)+`"`))+`"`),
+			"its info is larger than 4096 bytes"},
+		"b64info is no base64": {jsonWith("b64info", `"?"`), "not in base64"},
+		"b64info is no string": {jsonWith("b64info", `1`), "its b64info is no string"},
+		"b64info holds bytes":  {jsonWith("b64info", `"AAEC"`), "holds no JSON"},
+		"b64info is not UTF-8": {jsonWith("b64info", `"`+base64.StdEncoding.EncodeToString([]byte("\"\xff\""))+`"`),
+			"holds no JSON"},
 		"channels is a string":   {jsonWith("channels", `"news"`), "its channels is not what it should be"},
 		"channels of numbers":    {jsonWith("channels", `[1]`), "its channels is not what it should be"},
 		"a channel without name": {jsonWith("channels", `["news",""]`), "no name of a channel"},
@@ -146,9 +162,11 @@ func TestOddClaims(t *testing.T) {
 		"many channels":          {jsonWith("channels", list(129, `"c"`)), "its channels are more than 128"},
 		"caps is an object":      {jsonWith("caps", `{}`), "its caps is not what it should be"},
 		"caps of strings":        {jsonWith("caps", `["news"]`), "its caps is not what it should be"},
-		"caps with a string":     {jsonWith("caps", `[{"channels":"news","allow":["sub"]}]`), "its caps is not what it should be"},
-		"caps with all":          {jsonWith("caps", `[{"channels":["news"],"allow":["all"]}]`), "unknown permission"},
-		"caps with regexps":      {jsonWith("caps", `[{"channels":["news"],"allow":["sub"],"match":"regex"}]`), "match other than wildcard"},
+		"caps with a string": {jsonWith("caps", `[{"channels":"news","allow":["sub"]}]`),
+			"its caps is not what it should be"},
+		"caps with all": {jsonWith("caps", `[{"channels":["news"],"allow":["all"]}]`), "unknown permission"},
+		"caps with regexps": {jsonWith("caps", `[{"channels":["news"],"allow":["sub"],"match":"regex"}]`),
+			"match other than wildcard"},
 		"an empty pattern":       {jsonWith("caps", `[{"channels":[""],"allow":["sub"]}]`), "no pattern of channels"},
 		"a long pattern":         {jsonWith("caps", `[{"channels":["`+long+`"],"allow":["sub"]}]`), "no pattern of channels"},
 		"many caps":              {jsonWith("caps", list(65, `{}`)), "its caps are more than 64"},
@@ -168,31 +186,34 @@ func TestOddClaims(t *testing.T) {
 	}
 }
 
-// What is at a bound passes.
-func TestBounds(t *testing.T) {
+// Claims at their bounds are accepted.
+func TestConnectionBounds(t *testing.T) {
 	list := func(n int, item string) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
 	}
 	name := strings.Repeat("n", 255)
-	for _, claims := range []string{
-		jsonWith("info", `"`+strings.Repeat("i", MaxInfo-2)+`"`), jsonWith("channels", list(128, `"c"`)), jsonWith("channels", `["`+name+`"]`),
-		jsonWith("caps", list(64, `{"channels":["`+strings.Repeat("é", 8)+`"]}`)), jsonWith("caps", `[{"channels":["`+strings.Repeat("é", 255)+`"]}]`),
-		`{"sub":"` + name + `"}`, jsonWith("exp", "253402300799"),
+	for _, claims := range []string{jsonWith("info", `"`+strings.Repeat("i", MaxInfo-2)+`"`),
+		jsonWith("channels", list(128, `"c"`)), jsonWith("channels", `["`+name+`"]`),
+		jsonWith("caps", list(64, `{"channels":["`+strings.Repeat("é", 8)+`"]}`)),
+		jsonWith("caps", `[{"channels":["`+strings.Repeat("é", 255)+`"]}]`), `{"sub":"` + name + `"}`,
+		jsonWith("exp", "253402300799"),
 	} {
 		_, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, claims))
 		require.NoError(t, err)
 	}
 }
 
-// encoding/json takes names in any case for a field's; a JWT's names are case-sensitive.
-func TestNamesOfClaimsAreCaseSensitive(t *testing.T) {
-	c, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, fmt.Sprintf(`{"sub":"ann","SUB":"bob","exp":%d,"Exp":1,"Channel":"news"}`, at(60))))
+// encoding/json matches names of fields in any case; the names of claims are case-sensitive.
+func TestConnectionClaimNamesAreCaseSensitive(t *testing.T) {
+	c, err := verifier(t,
+		nil).Connection(t.Context(),
+		hs256().token(t, fmt.Sprintf(`{"sub":"ann","SUB":"bob","exp":%d,"Exp":1,"Channel":"news"}`, at(60))))
 	require.NoError(t, err)
 	require.Equal(t, "ann", c.User)
 	require.Equal(t, time.Unix(at(60), 0), c.ExpiresAt)
 }
 
-func TestInfo(t *testing.T) {
+func TestConnectionInfo(t *testing.T) {
 	for claims, info := range map[string]string{
 		`{"info":{"name": "Ann",` + "\n" + `"age":5}}`: `{"name":"Ann","age":5}`,
 		`{"info":"Ann"}`: `"Ann"`,
@@ -207,18 +228,19 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAllows(t *testing.T) {
+func TestClaimsAllows(t *testing.T) {
 	c := &Claims{
 		Channels: []string{"news"},
-		Caps:     []Capability{{Channels: []string{"chat:*", "lobby"}, Allow: []Permission{Subscribe, Publish}}, {Channels: []string{"*"}, Allow: []Permission{History}}, {Channels: []string{"x"}}},
+		Caps: []Capability{{Channels: []string{"chat:*", "lobby"}, Allow: []Permission{Subscribe, Publish}},
+			{Channels: []string{"*"}, Allow: []Permission{History}}, {Channels: []string{"x"}}},
 	}
 	for _, test := range []struct {
 		permission Permission
 		channel    string
 		allowed    bool
-	}{
-		{Subscribe, "chat:1", true}, {Publish, "chat:1", true}, {Presence, "chat:1", false}, {History, "chat:1", true}, {Publish, "lobby", true},
-		{Publish, "lobby2", false}, {Subscribe, "chat", false}, {Subscribe, "news", true}, {Publish, "news", false}, {Subscribe, "x", false}, {History, "anything", true}, {"", "lobby", false},
+	}{{Subscribe, "chat:1", true}, {Publish, "chat:1", true}, {Presence, "chat:1", false}, {History, "chat:1", true},
+		{Publish, "lobby", true}, {Publish, "lobby2", false}, {Subscribe, "chat", false}, {Subscribe, "news", true},
+		{Publish, "news", false}, {Subscribe, "x", false}, {History, "anything", true}, {"", "lobby", false},
 	} {
 		require.Equal(t, test.allowed, c.Allows(test.permission, test.channel), "%s %s", test.permission, test.channel)
 	}
@@ -234,7 +256,12 @@ func TestSubscriptionClaims(t *testing.T) {
 	}), "ann", "news")
 	require.NoError(t, err)
 	require.Equal(t, &SubscriptionClaims{
-		User: "ann", Channel: "news", Info: json.RawMessage(`1`), Allow: []Permission{Publish, Presence}, IssuedAt: time.Unix(at(-1), 0), ExpiresAt: time.Unix(at(60), 0),
+		User:      "ann",
+		Channel:   "news",
+		Info:      json.RawMessage(`1`),
+		Allow:     []Permission{Publish, Presence},
+		IssuedAt:  time.Unix(at(-1), 0),
+		ExpiresAt: time.Unix(at(60), 0),
 	}, s)
 	s, err = v.Subscription(t.Context(), hs256().token(t, `{"channel":"news"}`), "", "news")
 	require.NoError(t, err)
@@ -245,7 +272,7 @@ func TestSubscriptionClaims(t *testing.T) {
 	require.Empty(t, s.Allow)
 }
 
-func TestSubscriptionRefusals(t *testing.T) {
+func TestSubscriptionRefuses(t *testing.T) {
 	for _, test := range []struct {
 		claims, user, channel string
 		err                   error

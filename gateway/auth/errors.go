@@ -5,20 +5,20 @@ import (
 	"fmt"
 )
 
-// What can be wrong with a token. What wraps them says why, for a log at debug level: it holds
-// nothing of the token or of a key.
+// Errors of verifying a token. The errors that wrap them say why, for a log at debug level: they hold nothing of the
+// token or of a key.
 var (
-	// ErrOff says that no key is configured.
+	// ErrOff is returned when no key is configured.
 	ErrOff = errors.New("tokens are not configured")
-	// ErrInvalid is final: the same token will not get better.
+	// ErrInvalid is returned for a token that will never be accepted.
 	ErrInvalid = errors.New("invalid token")
-	// ErrExpired says that a token was valid and is over: the client should get another.
+	// ErrExpired is returned for a token that was valid: the client should get another.
 	ErrExpired = errors.New("token expired")
-	// ErrUnavailable is temporary: the key that the token names could not be fetched.
+	// ErrUnavailable is returned when the key that the token names cannot be fetched now.
 	ErrUnavailable = errors.New("token keys unavailable")
 )
 
-// refusal is one of the errors above and the reason for it.
+// refusal wraps one of the errors above and adds the reason.
 type refusal struct {
 	kind   error
 	reason string

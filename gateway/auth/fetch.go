@@ -17,12 +17,12 @@ import (
 
 const (
 	fetchTimeout = 5 * time.Second
-	// mostAnswer and mostKeys bound what an endpoint may make a gateway hold.
-	mostAnswer = 256 << 10
-	mostKeys   = 100
+	// maxAnswerBytes and maxKeys bound the memory that an endpoint's answer can take.
+	maxAnswerBytes = 256 << 10
+	maxKeys        = 100
 )
 
-// download asks the endpoint for its keys. Errors do not repeat the URL or the answer.
+// download returns the keys of the endpoint's JWK Set. Its errors hold neither the URL nor the answer.
 func (s *keySet) download(ctx context.Context) ([]key, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -42,18 +42,18 @@ func (s *keySet) download(ctx context.Context) ([]key, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the JWK Set was answered with status %d", response.StatusCode)
 	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the JWK Set was not read: %w", err)
-	case len(answer) > mostAnswer:
-		return nil, fmt.Errorf("the JWK Set is larger than %d bytes", mostAnswer)
+	case len(answer) > maxAnswerBytes:
+		return nil, fmt.Errorf("the JWK Set is larger than %d bytes", maxAnswerBytes)
 	}
 	return s.read(answer)
 }
 
-// read finds the keys of a JWK Set that verify signatures. One that is of no use here costs the others
-// nothing; a set without any that is of use is taken for a mistake.
+// read returns the keys of a JWK Set (RFC 7517, section 5) that verify signatures, and skips the others. It returns an
+// error for a set without such a key, which must be a mistake.
 func (s *keySet) read(answer []byte) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -61,14 +61,15 @@ func (s *keySet) read(answer []byte) ([]key, error) {
 	if err := json.Unmarshal(answer, &set); err != nil {
 		return nil, errors.New("the answer is no JWK Set")
 	}
-	if len(set.Keys) > mostKeys {
-		return nil, fmt.Errorf("the JWK Set has more than %d keys", mostKeys)
+	if len(set.Keys) > maxKeys {
+		return nil, fmt.Errorf("the JWK Set has more than %d keys", maxKeys)
 	}
 	var keys []key
 	for i, written := range set.Keys {
 		k, err := readJWK(written)
 		if err != nil {
-			s.logger.Debug("key of the JWK Set not used", slog.Int("number", i+1), slog.String("kid", k.id), slog.Any("error", err))
+			s.logger.Debug("key of the JWK Set not used", slog.Int("number", i+1), slog.String("kid", k.id),
+				slog.Any("error", err))
 			continue
 		}
 		keys = append(keys, k)
@@ -79,8 +80,8 @@ func (s *keySet) read(answer []byte) ([]key, error) {
 	return keys, nil
 }
 
-// readJWK reads one public key. The library is not asked for private parts, so it refuses secrets: a set that
-// anybody can fetch makes them everybody's. Nor does it fetch the certificates behind an x5u.
+// readJWK parses one public key (RFC 7517, section 4). The library is not asked for private parts, so that it refuses
+// secret keys, which a public set must not have. It does not fetch the certificates of an x5u.
 func readJWK(written json.RawMessage) (key, error) {
 	var m jwkset.JWKMarshal
 	if err := json.Unmarshal(written, &m); err != nil {

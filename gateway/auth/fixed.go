@@ -6,7 +6,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// fixedKeys are the configured key and the one before it. What a token calls its key does not matter.
+// fixedKeys are the configured key and the previous one. A token's kid is ignored.
 type fixedKeys []key
 
 func newFixedKeys(texts ...string) (fixedKeys, error) {
@@ -24,6 +24,7 @@ func newFixedKeys(texts ...string) (fixedKeys, error) {
 	return keys, nil
 }
 
+// find implements source. It returns an ErrInvalid when no key is for the algorithm.
 func (f fixedKeys) find(_ context.Context, _, algorithm string) ([]jwt.VerificationKey, error) {
 	found := make([]jwt.VerificationKey, 0, len(f))
 	for _, k := range f {

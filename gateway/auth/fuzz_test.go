@@ -12,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Any text may come where a token should. What passes is signed, judged here by another way than the
-// gateway's; what does not has one of the errors, which repeats nothing of it.
+// FuzzConnection verifies any text. An accepted one is signed, which is checked here in another way than the gateway's;
+// a refused one has one of the errors, which repeats nothing of the text.
 func FuzzConnection(f *testing.F) {
-	good := hs256().token(f, `{"sub":"ann","info":{"a":1},"channels":["news"],"caps":[{"channels":["*"],"allow":["sub"]}]}`)
+	good := hs256().token(f,
+		`{"sub":"ann","info":{"a":1},"channels":["news"],"caps":[{"channels":["*"],"allow":["sub"]}]}`)
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Add(segment([]byte(`{"alg":"none"}`)) + ".e30.")
@@ -39,11 +40,13 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
-// Any bytes may be signed. What comes of them is within bounds, and can be written as JSON in one line.
+// FuzzClaims verifies tokens with any signed claims. The result is within its bounds, and JSON in one line.
 func FuzzClaims(f *testing.F) {
 	for _, claims := range []string{
-		`{"sub":"ann","exp":1900000000,"iat":1,"nbf":1.5,"iss":"i","aud":["a"],"info":{"a":[1, 2]},"channels":["news"],"caps":[{"channels":["chat:*"],"allow":["sub","hst"]}]}`,
-		`{"b64info":"eyJhIjogMX0=","aud":"a","caps":[{"match":"wildcard"}]}`, `{"channel":"news","sub":"","allow":["pub"]}`, `{"sub":"a","sub":"b"}`, `null`, `[]`, `{"exp":1e400}`,
+		`{"sub":"ann","exp":1900000000,"iat":1,"nbf":1.5,"iss":"i","aud":["a"],"info":{"a":[1, 2]},` +
+			`"channels":["news"],"caps":[{"channels":["chat:*"],"allow":["sub","hst"]}]}`,
+		`{"b64info":"eyJhIjogMX0=","aud":"a","caps":[{"match":"wildcard"}]}`, `{"channel":"news","sub":"","allow":["pub"]}`,
+		`{"sub":"a","sub":"b"}`, `null`, `[]`, `{"exp":1e400}`,
 	} {
 		f.Add(claims)
 	}
@@ -85,7 +88,7 @@ func requireBounded(t *testing.T, c *Claims) {
 	c.Allows(Publish, "news")
 }
 
-// Any bytes may be the answer of an endpoint. The keys in it are public ones, each for algorithms.
+// FuzzJWKS reads any answer of an endpoint. Its keys are public ones, each with algorithms.
 func FuzzJWKS(f *testing.F) {
 	f.Add([]byte(jwks(jwk(f, "p256", nil), jwk(f, "ed25519", nil), jwk(f, "rsa", nil))))
 	f.Add([]byte(jwks(`{"kty":"oct","k":"AAAA"}`, `{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}`)))
@@ -94,7 +97,7 @@ func FuzzJWKS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		keys, err := s.read(answer)
 		require.Equal(t, err != nil, len(keys) == 0)
-		require.LessOrEqual(t, len(keys), mostKeys)
+		require.LessOrEqual(t, len(keys), maxKeys)
 		for _, k := range keys {
 			require.NotEmpty(t, k.algorithms)
 			require.True(t, k.equal(k))

@@ -30,13 +30,13 @@ const (
 	otherSecret = "fedcba9876543210fedcba9876543210"
 )
 
-// noon is when tests without a clock of their own happen.
+// noon is the time of tests without a clock of their own.
 func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
-// at is seconds since 1970, some seconds from noon.
+// at returns the Unix seconds of some seconds after noon.
 func at(seconds int64) int64 { return noon().Unix() + seconds }
 
-// pairs are signing keys by name; they are made once, for RSA takes its time.
+// pairs are signing keys by name. They are made once, because RSA keys take long to make.
 var pairs = sync.OnceValue(func() map[string]crypto.Signer {
 	made := map[string]crypto.Signer{}
 	for name, bits := range map[string]int{"rsa": 2048, "rsa other": 2048} {
@@ -47,7 +47,11 @@ var pairs = sync.OnceValue(func() map[string]crypto.Signer {
 		made[name] = k
 	}
 	for name, curve := range map[string]elliptic.Curve{
-		"p224": elliptic.P224(), "p256": elliptic.P256(), "p256 other": elliptic.P256(), "p384": elliptic.P384(), "p521": elliptic.P521(),
+		"p224":       elliptic.P224(),
+		"p256":       elliptic.P256(),
+		"p256 other": elliptic.P256(),
+		"p384":       elliptic.P384(),
+		"p521":       elliptic.P521(),
 	} {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
 		if err != nil {
@@ -60,7 +64,7 @@ var pairs = sync.OnceValue(func() map[string]crypto.Signer {
 	return made
 })
 
-// publicPEM is the public key of a pair as it is configured.
+// publicPEM returns the public key of a pair in PEM.
 func publicPEM(t testing.TB, pair string) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(pairs()[pair].Public())
@@ -72,7 +76,7 @@ func block(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// signer is how a test signs.
+// signer signs the tokens of a test.
 type signer struct {
 	algorithm string
 	key       any
@@ -90,7 +94,7 @@ func (s signer) with(name string, value any) signer {
 	return s
 }
 
-// token signs claims, which are JSON text or something that becomes it.
+// token returns a token with claims, which are JSON text or a value that is encoded as JSON.
 func (s signer) token(t testing.TB, claims any) string {
 	t.Helper()
 	text, ok := claims.(string)
@@ -115,10 +119,10 @@ func (s signer) sign(t testing.TB, parts string) string {
 
 func segment(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// jsonWith is an object with one member more: what tests of one claim need.
+// jsonWith returns a JSON object with one more member.
 func jsonWith(name, value string) string { return fmt.Sprintf(`{"sub":"ann",%q:%s}`, name, value) }
 
-// verifier is one with the secret, at noon.
+// verifier returns a Verifier with the secret, at noon.
 func verifier(t testing.TB, change func(*Options)) *Verifier {
 	t.Helper()
 	o := Options{Key: secret, Now: noon}
@@ -130,8 +134,8 @@ func verifier(t testing.TB, change func(*Options)) *Verifier {
 	return v
 }
 
-// requireSecretive holds an error against what must not be in it: the parts of a token, short ones left
-// out that could be a word of ours, and the keys.
+// requireSecretive requires that an error holds neither the keys nor a part of the token, except for parts so short
+// that they could be one of our words.
 func requireSecretive(t testing.TB, err error, token string) {
 	t.Helper()
 	if err == nil {

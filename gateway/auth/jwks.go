@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// refreshEvery is for how long a key may be unknown that no token names yet.
+	// refreshEvery is the interval between two fetches.
 	refreshEvery = 5 * time.Minute
-	// retryEvery is how soon a fetch that failed is tried again, and how often tokens with unknown keys
-	// may lead to one.
+	// retryEvery is the interval between a fetch that failed and the next, and the minimum time between two fetches for
+	// tokens with unknown keys.
 	retryEvery = 10 * time.Second
 )
 
-// keySet are the keys of a JWK Set and, for a while, those that were in it.
+// keySet holds the keys of a JWK Set and, for Options.PreviousKeyWindow, those that have left it.
 type keySet struct {
 	url    string
 	client *http.Client
@@ -31,23 +31,24 @@ type keySet struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	// held is nil until the first fetch succeeds.
+	// held are the keys; nil until the first fetch succeeds.
 	held atomic.Pointer[[]heldKey]
-	// flight makes fetches one at a time; what they find is stored within.
+	// flight runs one fetch at a time, which stores its result in held.
 	flight singleflight.Group
 	limit  *rate.Limiter
 	failed atomic.Bool
 }
 
-// heldKey is a key and since when it is not in the set any more: zero while it is.
+// heldKey is a key of the set, or one that has left it.
 type heldKey struct {
 	key
-	gone time.Time
+	// removedAt is when the key left the set; zero while it is in it.
+	removedAt time.Time
 }
 
 func newKeySet(o Options) *keySet {
 	client := *o.HTTPClient
-	// The URL is the operator's word; where it leads to is not.
+	// The URL is configured; where it redirects to is not.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &keySet{
 		url: o.JWKSURL, client: &client, window: o.PreviousKeyWindow, now: o.Now, logger: o.Logger,
@@ -55,19 +56,19 @@ func newKeySet(o Options) *keySet {
 	}
 }
 
-// find returns what is held. For a key that is not it asks the endpoint; when that could not be asked,
-// nobody knows whether the token is good.
+// find implements source. For a key that is not held it fetches the set. It returns an ErrInvalid when no key has the
+// name or is for the algorithm, and an ErrUnavailable when the set could not be fetched.
 func (s *keySet) find(ctx context.Context, id, algorithm string) ([]jwt.VerificationKey, error) {
 	found, known := s.lookup(id, algorithm)
 	if known {
-		return found, misfit(found, algorithm)
+		return found, checkFound(found, algorithm)
 	}
 	err := s.refresh(ctx)
-	// Another's fetch may have brought it, whatever became of ours.
+	// Another fetch may have brought the key although this one failed.
 	found, known = s.lookup(id, algorithm)
 	switch {
 	case known:
-		return found, misfit(found, algorithm)
+		return found, checkFound(found, algorithm)
 	case err != nil:
 		return nil, unavailable(err.Error())
 	default:
@@ -75,15 +76,16 @@ func (s *keySet) find(ctx context.Context, id, algorithm string) ([]jwt.Verifica
 	}
 }
 
-func misfit(found []jwt.VerificationKey, algorithm string) error {
+// checkFound returns an ErrInvalid when no key of the name is for the algorithm.
+func checkFound(found []jwt.VerificationKey, algorithm string) error {
 	if len(found) == 0 {
 		return invalid("the key that its header names is not for its algorithm %s", algorithm)
 	}
 	return nil
 }
 
-// lookup returns the keys of a name that are for an algorithm, and whether there is any of that name.
-// A token that names no key may be signed by each.
+// lookup returns the held keys with a name that are for an algorithm. known reports whether any key has the name.
+// Without a name every key is tried.
 func (s *keySet) lookup(id, algorithm string) (found []jwt.VerificationKey, known bool) {
 	held := s.held.Load()
 	if held == nil {
@@ -91,7 +93,7 @@ func (s *keySet) lookup(id, algorithm string) (found []jwt.VerificationKey, know
 	}
 	now := s.now()
 	for _, k := range *held {
-		if id != "" && k.id != id || k.over(now, s.window) {
+		if id != "" && k.id != id || k.expired(now, s.window) {
 			continue
 		}
 		known = true
@@ -102,15 +104,15 @@ func (s *keySet) lookup(id, algorithm string) (found []jwt.VerificationKey, know
 	return found, known
 }
 
-// over reports whether a key has been out of the set for too long.
-func (k heldKey) over(now time.Time, window time.Duration) bool {
-	return !k.gone.IsZero() && now.Sub(k.gone) >= window
+// expired reports whether a key has been out of the set for longer than the window.
+func (k heldKey) expired(now time.Time, window time.Duration) bool {
+	return !k.removedAt.IsZero() && now.Sub(k.removedAt) >= window
 }
 
 var errTooSoon = errors.New("the JWK Set was asked for a moment ago")
 
-// refresh fetches on behalf of a token. All who ask at the same time wait for one fetch, which
-// outlives each of them.
+// refresh fetches the set for a token. Concurrent callers wait for one fetch, which outlives each of them. It returns
+// an error when the fetch fails, comes too soon after another, or ctx ends.
 func (s *keySet) refresh(ctx context.Context) error {
 	done := s.flight.DoChan(s.url, func() (any, error) {
 		if !s.limit.AllowN(s.now(), 1) {
@@ -126,24 +128,25 @@ func (s *keySet) refresh(ctx context.Context) error {
 	}
 }
 
-// run fetches now and then. Gateways that started together do not ask together for long.
+// run implements source: it fetches at random times within the interval, so that gateways that started together spread
+// out.
 func (s *keySet) run(ctx context.Context) error {
 	for {
 		_, err, _ := s.flight.Do(s.url, func() (any, error) { return nil, s.fetch(ctx) })
-		pause := refreshEvery
+		interval := refreshEvery
 		if err != nil {
-			pause = retryEvery
+			interval = retryEvery
 		}
 		select {
-		case <-time.After(pause - rand.N(pause/10)):
+		case <-time.After(interval - rand.N(interval/10)):
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// fetch replaces what is held when the endpoint answers with keys, and leaves it when it does not. It
-// tells the log about the first of several failures, and about the end of them.
+// fetch replaces the held keys when the endpoint answers with keys, and keeps them otherwise. It logs the first of
+// several failures, and the end of them.
 func (s *keySet) fetch(ctx context.Context) error {
 	fresh, err := s.download(ctx)
 	if err != nil {
@@ -171,7 +174,7 @@ func (s *keySet) count() int {
 	return 0
 }
 
-// merge is the new set, and of what was held the keys that have left it not too long ago.
+// merge returns the keys of the new set, and those of before that have left it within the window.
 func merge(before []heldKey, fresh []key, now time.Time, window time.Duration) []heldKey {
 	held := make([]heldKey, 0, len(before)+len(fresh))
 	for _, k := range fresh {
@@ -181,10 +184,10 @@ func merge(before []heldKey, fresh []key, now time.Time, window time.Duration) [
 		if slices.ContainsFunc(fresh, k.equal) {
 			continue
 		}
-		if k.gone.IsZero() {
-			k.gone = now
+		if k.removedAt.IsZero() {
+			k.removedAt = now
 		}
-		if !k.over(now, window) {
+		if !k.expired(now, window) {
 			held = append(held, k)
 		}
 	}

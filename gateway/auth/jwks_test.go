@@ -20,10 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// jwk is the public key of a pair, named after it unless there is another name.
+// jwk returns the JWK of a pair's public key, named after the pair unless another name is given.
 func jwk(t testing.TB, pair string, change func(*jwkset.JWKMarshal)) string {
 	t.Helper()
-	k, err := jwkset.NewJWKFromKey(pairs()[pair].Public(), jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: pair}})
+	k, err := jwkset.NewJWKFromKey(pairs()[pair].Public(),
+		jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: pair}})
 	require.NoError(t, err)
 	m := k.Marshal()
 	if change != nil {
@@ -36,7 +37,7 @@ func jwk(t testing.TB, pair string, change func(*jwkset.JWKMarshal)) string {
 
 func jwks(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
 
-// endpoint serves a JWK Set that a test may change, and counts who asks.
+// endpoint serves a JWK Set that a test may change, and counts requests.
 type endpoint struct {
 	*httptest.Server
 	asked atomic.Int64
@@ -75,13 +76,13 @@ func (e *endpoint) say(status int, answer string) {
 	e.status, e.answer = status, answer
 }
 
-// clock is one that a test sets.
+// clock is a clock that a test sets.
 type clock struct{ passed atomic.Int64 }
 
 func (c *clock) now() time.Time          { return noon().Add(time.Duration(c.passed.Load())) }
 func (c *clock) advance(d time.Duration) { c.passed.Add(int64(d)) }
 
-// follower is a verifier of an endpoint's keys with a clock.
+// follower returns a verifier with an endpoint's keys, and its clock.
 func follower(t *testing.T, url string) (*Verifier, *clock) {
 	c := &clock{}
 	return verifier(t, func(o *Options) { o.Key, o.JWKSURL, o.Now = "", url, c.now }), c
@@ -100,18 +101,26 @@ func connect(t *testing.T, v *Verifier, s signer) error {
 }
 
 func TestJWKSIsFetchedOnceForManyTokens(t *testing.T) {
-	e := serve(t, jwks(jwk(t, "p256", nil), jwk(t, "rsa", nil), jwk(t, "p384", nil), jwk(t, "p521", nil), jwk(t, "ed25519", nil)))
+	e := serve(t,
+		jwks(jwk(t, "p256", nil), jwk(t, "rsa", nil), jwk(t, "p384", nil), jwk(t, "p521", nil), jwk(t, "ed25519", nil)))
 	v, _ := follower(t, e.URL)
 	require.True(t, v.On())
 	for range 3 {
-		for algorithm, pair := range map[string]string{"ES256": "p256", "ES384": "p384", "ES512": "p521", "RS256": "rsa", "PS512": "rsa", "EdDSA": "ed25519"} {
+		for algorithm, pair := range map[string]string{
+			"ES256": "p256",
+			"ES384": "p384",
+			"ES512": "p521",
+			"RS256": "rsa",
+			"PS512": "rsa",
+			"EdDSA": "ed25519",
+		} {
 			require.NoError(t, connect(t, v, signer{algorithm: algorithm, key: pairs()[pair]}.with("kid", pair)))
 		}
 	}
 	require.EqualValues(t, 1, e.asked.Load())
 }
 
-func TestManyAtOnceWaitForOneFetch(t *testing.T) {
+func TestJWKSIsFetchedOnceForConcurrentTokens(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil)))
 	e.entered, e.leave = make(chan struct{}), make(chan struct{})
 	v, _ := follower(t, e.URL)
@@ -132,8 +141,8 @@ func TestManyAtOnceWaitForOneFetch(t *testing.T) {
 	require.EqualValues(t, 1, e.asked.Load())
 }
 
-// A client that goes away takes the fetch from nobody else.
-func TestAFetchOutlivesWhoAskedFirst(t *testing.T) {
+// A client that goes away does not end the fetch that others wait for.
+func TestJWKSFetchOutlivesItsFirstCaller(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil)))
 	e.entered, e.leave = make(chan struct{}), make(chan struct{})
 	v, _ := follower(t, e.URL)
@@ -157,7 +166,7 @@ func TestAFetchOutlivesWhoAskedFirst(t *testing.T) {
 	require.EqualValues(t, 1, e.asked.Load())
 }
 
-func TestANewKeyIsFetchedForTheFirstTokenWithIt(t *testing.T) {
+func TestJWKSNewKeyIsFetchedForItsFirstToken(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil)))
 	v, c := follower(t, e.URL)
 	require.NoError(t, connect(t, v, es256("p256")))
@@ -168,14 +177,15 @@ func TestANewKeyIsFetchedForTheFirstTokenWithIt(t *testing.T) {
 	require.EqualValues(t, 2, e.asked.Load())
 }
 
-func TestUnknownKeysAskSeldom(t *testing.T) {
+func TestJWKSUnknownKeysFetchSeldom(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil)))
 	v, c := follower(t, e.URL)
 	stranger := es256("p256 other")
 	require.ErrorIs(t, connect(t, v, stranger), ErrInvalid, "the keys are fresh, and this one is not among them")
 	require.EqualValues(t, 1, e.asked.Load())
 	for i := range 20 {
-		require.ErrorIs(t, connect(t, v, stranger.with("kid", strings.Repeat("x", i+1))), ErrUnavailable, "the key may have come since")
+		require.ErrorIs(t, connect(t, v, stranger.with("kid", strings.Repeat("x", i+1))), ErrUnavailable,
+			"the key may have come since")
 		require.NoError(t, connect(t, v, es256("p256")), "known keys have nothing to wait for")
 	}
 	require.EqualValues(t, 1, e.asked.Load())
@@ -187,8 +197,8 @@ func TestUnknownKeysAskSeldom(t *testing.T) {
 	require.EqualValues(t, 2, e.asked.Load())
 }
 
-// The key is known: nothing that the endpoint says would make a token good that it did not sign.
-func TestForgeriesWithKnownKeysAskNobody(t *testing.T) {
+// A token with a known key that did not sign it needs no fetch.
+func TestJWKSForgeriesWithKnownKeysDoNotFetch(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil), jwk(t, "rsa", nil)))
 	v, c := follower(t, e.URL)
 	require.NoError(t, connect(t, v, es256("p256")))
@@ -207,7 +217,7 @@ func TestForgeriesWithKnownKeysAskNobody(t *testing.T) {
 	require.EqualValues(t, 1, e.asked.Load())
 }
 
-func TestATokenThatNamesNoKeyMayBeSignedByEach(t *testing.T) {
+func TestJWKSTokenWithoutKid(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil), jwk(t, "p256 other", nil), jwk(t, "rsa", nil)))
 	v, _ := follower(t, e.URL)
 	require.NoError(t, connect(t, v, signer{algorithm: "ES256", key: pairs()["p256 other"]}))
@@ -215,7 +225,7 @@ func TestATokenThatNamesNoKeyMayBeSignedByEach(t *testing.T) {
 	require.EqualValues(t, 1, e.asked.Load())
 }
 
-func TestKeysOfOneName(t *testing.T) {
+func TestJWKSKeysWithTheSameKid(t *testing.T) {
 	named := func(m *jwkset.JWKMarshal) { m.KID = "same" }
 	e := serve(t, jwks(jwk(t, "p256", named), jwk(t, "p256 other", named), jwk(t, "rsa", named)))
 	v, _ := follower(t, e.URL)
@@ -224,7 +234,7 @@ func TestKeysOfOneName(t *testing.T) {
 	}
 }
 
-func TestAKeyThatLeftIsGoodForTheWindow(t *testing.T) {
+func TestJWKSRemovedKeyIsAcceptedForTheWindow(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil), jwk(t, "rsa", nil)))
 	v, c := follower(t, e.URL)
 	fetch := func() { require.NoError(t, v.keys.(*keySet).fetch(t.Context())) }
@@ -251,7 +261,7 @@ func TestAKeyThatLeftIsGoodForTheWindow(t *testing.T) {
 	require.Equal(t, 2, v.keys.(*keySet).count(), "once, whatever was fetched")
 }
 
-func TestAKeyThatChangedUnderItsName(t *testing.T) {
+func TestJWKSKeyThatChangedUnderItsKid(t *testing.T) {
 	named := func(m *jwkset.JWKMarshal) { m.KID = "key" }
 	e := serve(t, jwks(jwk(t, "p256", named)))
 	v, c := follower(t, e.URL)
@@ -265,16 +275,18 @@ func TestAKeyThatChangedUnderItsName(t *testing.T) {
 	require.NoError(t, connect(t, v, es256("p256 other").with("kid", "key")))
 }
 
-// The name and the algorithm that tokens were signed under are as good as the key.
-func TestAKeyThatGotAnotherNameOrAlgorithm(t *testing.T) {
+// A key that gets another name or algorithm counts as another key.
+func TestJWKSKeyWithANewKidOrAlgorithm(t *testing.T) {
 	algorithm := func(a jwkset.ALG) func(*jwkset.JWKMarshal) { return func(m *jwkset.JWKMarshal) { m.ALG = a } }
 	e := serve(t, jwks(jwk(t, "p256", nil), jwk(t, "rsa", algorithm(jwkset.AlgRS256))))
 	v, c := follower(t, e.URL)
 	require.NoError(t, connect(t, v, es256("p256")))
-	e.say(http.StatusOK, jwks(jwk(t, "p256", func(m *jwkset.JWKMarshal) { m.KID = "renamed" }), jwk(t, "rsa", algorithm(jwkset.AlgPS256))))
+	e.say(http.StatusOK,
+		jwks(jwk(t, "p256", func(m *jwkset.JWKMarshal) { m.KID = "renamed" }), jwk(t, "rsa", algorithm(jwkset.AlgPS256))))
 	require.NoError(t, v.keys.(*keySet).fetch(t.Context()))
 	before := []signer{es256("p256"), {algorithm: "RS256", key: pairs()["rsa"], header: map[string]any{"kid": "rsa"}}}
-	after := []signer{es256("p256").with("kid", "renamed"), {algorithm: "PS256", key: pairs()["rsa"], header: map[string]any{"kid": "rsa"}}}
+	after := []signer{es256("p256").with("kid", "renamed"),
+		{algorithm: "PS256", key: pairs()["rsa"], header: map[string]any{"kid": "rsa"}}}
 	for _, s := range append(before, after...) {
 		require.NoError(t, connect(t, v, s))
 	}
@@ -285,27 +297,28 @@ func TestAKeyThatGotAnotherNameOrAlgorithm(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNoKeys(t *testing.T) {
+func TestJWKSRefusesAnswersWithoutKeys(t *testing.T) {
 	good := jwks(jwk(t, "p256", nil))
 	for name, test := range map[string]struct {
 		status int
 		answer string
 		reason string
 	}{
-		"down":         {http.StatusServiceUnavailable, good, "status 503"},
-		"missing":      {http.StatusNotFound, good, "status 404"},
-		"elsewhere":    {http.StatusFound, good, "status 302"},
-		"no content":   {http.StatusNoContent, "", "status 204"},
-		"HTML":         {http.StatusOK, "<html>", "is no JWK Set"},
-		"half":         {http.StatusOK, good[:len(good)/2], "is no JWK Set"},
-		"two":          {http.StatusOK, good + good, "is no JWK Set"},
-		"a list":       {http.StatusOK, "[]", "is no JWK Set"},
-		"null":         {http.StatusOK, "null", "has no key"},
-		"an error":     {http.StatusOK, `{"error":"later"}`, "has no key"},
-		"no keys":      {http.StatusOK, jwks(), "has no key"},
-		"a secret":     {http.StatusOK, jwks(`{"kty":"oct","k":"` + segment([]byte(secret)) + `"}`), "has no key"},
-		"many keys":    {http.StatusOK, jwks(strings.TrimSuffix(strings.Repeat("{},", mostKeys+1), ",")), "more than 100 keys"},
-		"large":        {http.StatusOK, good + strings.Repeat(" ", mostAnswer), "larger than 262144 bytes"},
+		"down":       {http.StatusServiceUnavailable, good, "status 503"},
+		"missing":    {http.StatusNotFound, good, "status 404"},
+		"elsewhere":  {http.StatusFound, good, "status 302"},
+		"no content": {http.StatusNoContent, "", "status 204"},
+		"HTML":       {http.StatusOK, "<html>", "is no JWK Set"},
+		"half":       {http.StatusOK, good[:len(good)/2], "is no JWK Set"},
+		"two":        {http.StatusOK, good + good, "is no JWK Set"},
+		"a list":     {http.StatusOK, "[]", "is no JWK Set"},
+		"null":       {http.StatusOK, "null", "has no key"},
+		"an error":   {http.StatusOK, `{"error":"later"}`, "has no key"},
+		"no keys":    {http.StatusOK, jwks(), "has no key"},
+		"a secret":   {http.StatusOK, jwks(`{"kty":"oct","k":"` + segment([]byte(secret)) + `"}`), "has no key"},
+		"many keys": {http.StatusOK, jwks(strings.TrimSuffix(strings.Repeat("{},", maxKeys+1), ",")),
+			"more than 100 keys"},
+		"large":        {http.StatusOK, good + strings.Repeat(" ", maxAnswerBytes), "larger than 262144 bytes"},
 		"only useless": {http.StatusOK, jwks("1", "{}", "null"), "has no key"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -330,7 +343,7 @@ func TestAnswersThatAreNoKeys(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatIsNotThere(t *testing.T) {
+func TestJWKSUnreachable(t *testing.T) {
 	e := serve(t, "")
 	e.Close()
 	v, _ := follower(t, e.URL+"/jwks?key=hunter2")
@@ -339,11 +352,12 @@ func TestAnEndpointThatIsNotThere(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
-func TestOneBadKeySpoilsNoSet(t *testing.T) {
+func TestJWKSSkipsBadKeys(t *testing.T) {
 	weak := `{"kty":"RSA","kid":"weak","n":"` + strings.Repeat("A", 20) + `","e":"AQAB"}`
-	e := serve(t, jwks(
-		weak, `{"kty":"oct","kid":"oct","k":"`+segment([]byte(secret))+`"}`, `{"kty":"EC","kid":"off","crv":"P-256","x":"AAAA","y":"AAAA"}`,
-		`{"kty":"OKP","crv":"X25519","kid":"x","x":"`+segment(make([]byte, 32))+`"}`, `{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}`, `{"kty":1}`, `7`,
+	e := serve(t, jwks(weak, `{"kty":"oct","kid":"oct","k":"`+segment([]byte(secret))+`"}`,
+		`{"kty":"EC","kid":"off","crv":"P-256","x":"AAAA","y":"AAAA"}`,
+		`{"kty":"OKP","crv":"X25519","kid":"x","x":"`+segment(make([]byte, 32))+`"}`,
+		`{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}`, `{"kty":1}`, `7`,
 		jwk(t, "p384", func(m *jwkset.JWKMarshal) { m.USE = jwkset.UseEnc }),
 		jwk(t, "p521", func(m *jwkset.JWKMarshal) { m.KEYOPS = []jwkset.KEYOPS{jwkset.KeyOpsEncrypt} }),
 		jwk(t, "p256 other", func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgES384 }),
@@ -363,7 +377,7 @@ func TestOneBadKeySpoilsNoSet(t *testing.T) {
 	}
 }
 
-// roundTripper answers without a network, so that time may stand still.
+// roundTripper answers without a network, so that a test can run in a synctest bubble.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (r roundTripper) RoundTrip(q *http.Request) (*http.Response, error) { return r(q) }
@@ -372,7 +386,7 @@ func answered(status int, body string) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
 }
 
-func TestRunFetchesNowAndThen(t *testing.T) {
+func TestJWKSRunFetchesPeriodically(t *testing.T) {
 	pairs() // not in the bubble
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
@@ -417,12 +431,15 @@ func TestRunFetchesNowAndThen(t *testing.T) {
 	})
 }
 
-func TestASlowEndpointIsGivenUp(t *testing.T) {
+func TestJWKSFetchTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, err := New(Options{JWKSURL: "https://id.example/jwks", HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})}})
+		v, err := New(Options{
+			JWKSURL: "https://id.example/jwks",
+			HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})},
+		})
 		require.NoError(t, err)
 		start := time.Now()
 		require.ErrorIs(t, connect(t, v, es256("p256")), ErrUnavailable)
@@ -430,13 +447,17 @@ func TestASlowEndpointIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestRunEndsInTheMiddleOfAFetch(t *testing.T) {
+func TestJWKSRunEndsDuringAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &bytes.Buffer{}
-		v, err := New(Options{JWKSURL: "https://id.example/jwks", Logger: slog.New(slog.NewTextHandler(log, nil)), HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})}})
+		v, err := New(Options{
+			JWKSURL: "https://id.example/jwks",
+			Logger:  slog.New(slog.NewTextHandler(log, nil)),
+			HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})},
+		})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
@@ -448,8 +469,8 @@ func TestRunEndsInTheMiddleOfAFetch(t *testing.T) {
 	})
 }
 
-// The caller's client stays as it is.
-func TestRedirectsAreNotFollowed(t *testing.T) {
+// The caller's HTTP client is not changed.
+func TestJWKSDoesNotFollowRedirects(t *testing.T) {
 	e := serve(t, jwks(jwk(t, "p256", nil)))
 	e.say(http.StatusFound, jwks(jwk(t, "p256", nil)))
 	client := &http.Client{Transport: transport()}

@@ -16,15 +16,16 @@ import (
 )
 
 const (
-	leastSecret = 32
-	leastRSA    = 2048
-	// mostRSA bounds what one signature costs.
-	mostRSA = 8192
+	// minSecretBytes is the length of a SHA-256 hash (RFC 7518, section 3.2), minRSABits that of RFC 7518, section 3.3.
+	minSecretBytes = 32
+	minRSABits     = 2048
+	// maxRSABits bounds the CPU time of one verification.
+	maxRSABits = 8192
 )
 
-// key verifies signatures: a secret, or a public key, with the algorithms that belong to it.
+// key is a secret or a public key that verifies signatures, with the algorithms that belong to it.
 type key struct {
-	// id is its name in a JWK Set.
+	// id is the key's kid in a JWK Set; empty for a configured key.
 	id         string
 	value      any
 	algorithms []string
@@ -32,28 +33,30 @@ type key struct {
 
 func (k key) fits(algorithm string) bool { return slices.Contains(k.algorithms, algorithm) }
 
-// equal reports whether two keys, also those of different sets, are the same.
+// equal reports whether two public keys have the same value, name and algorithms. Secrets are never equal.
 func (k key) equal(other key) bool {
 	public, ok := k.value.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.id == other.id && public.Equal(other.value) && slices.Equal(k.algorithms, other.algorithms)
 }
 
-// newKey finds the algorithms of a key. They depend on nothing that a token says.
+// newKey returns a key with its algorithms, which depend on the key alone and never on a token (RFC 8725, section 3.1).
+// It returns an error for a key of another kind, or one that is too short.
 func newKey(id string, value any) (key, error) {
 	algorithms, err := algorithmsOf(value)
 	return key{id: id, value: value, algorithms: algorithms}, err
 }
 
+// algorithmsOf returns the names of RFC 7518, section 3.1, and RFC 8037, section 3.1.
 func algorithmsOf(value any) ([]string, error) {
 	switch k := value.(type) {
 	case []byte:
-		if len(k) < leastSecret {
-			return nil, fmt.Errorf("%d bytes are fewer than the %d of a secret", len(k), leastSecret)
+		if len(k) < minSecretBytes {
+			return nil, fmt.Errorf("%d bytes are fewer than the %d of a secret", len(k), minSecretBytes)
 		}
 		return []string{"HS256", "HS384", "HS512"}, nil
 	case *rsa.PublicKey:
-		if bits := k.N.BitLen(); bits < leastRSA || bits > mostRSA {
-			return nil, fmt.Errorf("an RSA key of %d bits is not from %d to %d", bits, leastRSA, mostRSA)
+		if bits := k.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return nil, fmt.Errorf("an RSA key of %d bits is not from %d to %d", bits, minRSABits, maxRSABits)
 		}
 		return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, nil
 	case *ecdsa.PublicKey:
@@ -78,8 +81,8 @@ func algorithmOfCurve(name string) ([]string, error) {
 	}
 }
 
-// parseKey reads a configured key. Whatever looks like a public key is one or an error: taken for a
-// secret, it would be a secret that everybody knows.
+// parseKey parses a configured key. A text that looks like a public key is never taken for a secret, because a public
+// key is known to others. It returns an error for such a text in a format that is not supported, and those of newKey.
 func parseKey(text string) (key, error) {
 	value, err := verificationKey(text)
 	if err != nil {
@@ -92,14 +95,15 @@ func verificationKey(text string) (any, error) {
 	switch {
 	case strings.Contains(text, "-----BEGIN "):
 		return publicKey(text)
-	case disguised(text):
+	case looksLikeKey(text):
 		return nil, errors.New("is a key of another format than PEM")
 	default:
 		return []byte(text), nil
 	}
 }
 
-// publicKey reads the one block of a PEM text.
+// publicKey parses a text with one PEM block (RFC 7468). Its errors complete a sentence that begins with the option's
+// name.
 func publicKey(text string) (any, error) {
 	block, rest := pem.Decode([]byte(text))
 	if block == nil {
@@ -136,9 +140,9 @@ func certified(der []byte) (any, error) {
 	return certificate.PublicKey, nil
 }
 
-// disguised reports whether a text that is not PEM is a key nevertheless: a JWK, an SSH key, or
-// PEM without its first and last line, as some identity providers show it.
-func disguised(text string) bool {
+// looksLikeKey reports whether a text that is not PEM is a key nevertheless: a JWK, an SSH key, or PEM without its
+// first and last line, as some identity providers show it.
+func looksLikeKey(text string) bool {
 	text = strings.TrimSpace(text)
 	for _, start := range []string{"ssh-", "ecdsa-sha2-", "---- BEGIN "} {
 		if strings.HasPrefix(text, start) {

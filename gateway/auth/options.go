@@ -18,28 +18,30 @@ const (
 )
 
 const (
-	mostLeeway = 5 * time.Minute
-	mostWindow = 24 * time.Hour
+	maxLeeway            = 5 * time.Minute
+	maxPreviousKeyWindow = 24 * time.Hour
 )
 
-// Options are what a Verifier is made of. With neither Key nor JWKSURL tokens are off.
+// Options are what a Verifier is made of. Without Key and JWKSURL tokens are off.
 type Options struct {
-	// Key is an HMAC secret of at least 32 bytes, taken byte by byte, or a public key in PEM: PKIX,
-	// PKCS1 or a certificate, of which only the key counts.
+	// Key is an HMAC secret of at least 32 bytes, taken byte by byte, or a public key in PEM: PKIX, PKCS #1 or a
+	// certificate, of which only the key counts.
 	Key string
-	// PreviousKey is as good as Key, so that tokens signed before keys were changed still pass.
+	// PreviousKey is accepted like Key, so that tokens signed before a rotation pass.
 	PreviousKey string
-	// JWKSURL is where a JWK Set is, instead of Key. It may be http, for what is on loopback or inside
-	// a cluster: whoever can answer in its place can sign tokens.
+	// JWKSURL is the URL of a JWK Set (RFC 7517), instead of Key. Its scheme may be http for an endpoint on loopback or
+	// inside a cluster: whatever answers in its place can sign tokens.
 	JWKSURL string
-	// PreviousKeyWindow is for how long a key that is no longer in the JWK Set is still good.
+	// PreviousKeyWindow is how long a key that has left the JWK Set is accepted.
 	PreviousKeyWindow time.Duration
-	// Issuer and Audience, where they are not empty, must be in a token as iss and aud.
-	Issuer, Audience string
-	// Leeway is by how much the clock of whoever issues tokens may be ahead: it holds for iat and nbf.
-	// exp has none, because the end of a token is also the end of the connection.
+	// Issuer must be a token's iss, unless it is empty.
+	Issuer string
+	// Audience must be in a token's aud, unless it is empty.
+	Audience string
+	// Leeway is how far the issuer's clock may be ahead. It holds for iat and nbf, and not for exp, because the end of a
+	// token is also the end of the connection.
 	Leeway time.Duration
-	// HTTPClient fetches the JWK Set. Redirects are not followed, whatever it says.
+	// HTTPClient fetches the JWK Set. Its CheckRedirect is ignored: redirects are not followed.
 	HTTPClient *http.Client
 	Logger     *slog.Logger
 	Now        func() time.Time
@@ -52,8 +54,7 @@ func (e *OptionError) Error() string {
 	return fmt.Sprintf("%s: %s; %s", e.Option, e.Problem, e.Remedy)
 }
 
-// Check says what is wrong with the options, all of it, and nil when New can use them. It fetches
-// nothing.
+// Check returns an error that joins all Problems of the options, and nil when there is none. It fetches nothing.
 func Check(o Options) error {
 	problems := Problems(o)
 	errs := make([]error, 0, len(problems))
@@ -63,13 +64,14 @@ func Check(o Options) error {
 	return errors.Join(errs...)
 }
 
-// Problems are what Check puts in one error.
+// Problems returns everything that is wrong with the options.
 func Problems(o Options) []*OptionError {
-	return slices.Concat(checkSource(o), checkKey("Key", o.Key), checkKey("PreviousKey", o.PreviousKey), checkURL(o.JWKSURL),
-		checkDuration("Leeway", o.Leeway, mostLeeway), checkDuration("PreviousKeyWindow", o.PreviousKeyWindow, mostWindow))
+	return slices.Concat(checkSource(o), checkKey("Key", o.Key), checkKey("PreviousKey", o.PreviousKey),
+		checkURL(o.JWKSURL), checkDuration("Leeway", o.Leeway, maxLeeway),
+		checkDuration("PreviousKeyWindow", o.PreviousKeyWindow, maxPreviousKeyWindow))
 }
 
-// checkSource holds the options against each other.
+// checkSource checks the options that exclude or need each other.
 func checkSource(o Options) (problems []*OptionError) {
 	fail := func(option, problem, remedy string) {
 		problems = append(problems, &OptionError{option, problem, remedy})
@@ -108,16 +110,19 @@ func checkURL(text string) []*OptionError {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.Fragment != "":
-		return []*OptionError{{"JWKSURL", "is not the URL of a JWK Set", "write https://host/path, or http://host/path on loopback or inside the cluster"}}
+		return []*OptionError{{"JWKSURL", "is not the URL of a JWK Set",
+			"write https://host/path, or http://host/path on loopback or inside the cluster"}}
 	case u.User != nil:
-		return []*OptionError{{"JWKSURL", "holds a user or a password", "give a URL that needs none: public keys are no secret"}}
+		return []*OptionError{{"JWKSURL", "holds a user or a password",
+			"give a URL that needs none: public keys are no secret"}}
 	}
 	return nil
 }
 
-func checkDuration(option string, value, most time.Duration) []*OptionError {
-	if value < 0 || value > most {
-		return []*OptionError{{option, fmt.Sprintf("%v is out of range", value), fmt.Sprintf("give a duration up to %v", most)}}
+func checkDuration(option string, value, limit time.Duration) []*OptionError {
+	if value < 0 || value > limit {
+		return []*OptionError{{option, fmt.Sprintf("%v is out of range", value),
+			fmt.Sprintf("give a duration up to %v", limit)}}
 	}
 	return nil
 }
@@ -135,7 +140,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// transport keeps no connection: minutes lie between two requests.
+// transport returns an HTTP transport that keeps no connections open, because minutes lie between two requests.
 func transport() http.RoundTripper {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,

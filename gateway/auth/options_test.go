@@ -20,26 +20,29 @@ func TestCheckNamesTheOption(t *testing.T) {
 		option  string
 		problem string
 	}{
-		"short secret":             {Options{Key: secret[1:]}, "Key", "31 bytes are fewer than the 32"},
-		"short previous secret":    {Options{Key: secret, PreviousKey: "x"}, "PreviousKey", "1 bytes are fewer"},
-		"previous key alone":       {Options{PreviousKey: secret}, "PreviousKey", "without the key"},
-		"two sources":              {Options{Key: secret, JWKSURL: "https://id.example/jwks"}, "JWKSURL", "although a key"},
-		"URL without a scheme":     {Options{JWKSURL: "id.example/jwks"}, "JWKSURL", "not the URL"},
-		"URL of a file":            {Options{JWKSURL: "file:///etc/passwd"}, "JWKSURL", "not the URL"},
-		"URL without a host":       {Options{JWKSURL: "https:///jwks"}, "JWKSURL", "not the URL"},
-		"URL with only a port":     {Options{JWKSURL: "https://:443/jwks"}, "JWKSURL", "not the URL"},
-		"URL with a fragment":      {Options{JWKSURL: "https://id.example/#a"}, "JWKSURL", "not the URL"},
-		"URL that is none":         {Options{JWKSURL: "https://hunter2:%zz@x"}, "JWKSURL", "not the URL"},
-		"URL with a password":      {Options{JWKSURL: "https://me:hunter2@id.example/"}, "JWKSURL", "a password"},
-		"issuer of nothing":        {Options{Issuer: "x"}, "Issuer", "no token is verified"},
-		"audience of nothing":      {Options{Audience: "x"}, "Audience", "no token is verified"},
-		"negative leeway":          {Options{Key: secret, Leeway: -1}, "Leeway", "out of range"},
-		"long leeway":              {Options{Key: secret, Leeway: time.Hour}, "Leeway", "out of range"},
-		"negative window":          {Options{Key: secret, PreviousKeyWindow: -1}, "PreviousKeyWindow", "out of range"},
-		"long window":              {Options{Key: secret, PreviousKeyWindow: 25 * time.Hour}, "PreviousKeyWindow", "out of range"},
-		"previous key is no key":   {Options{Key: secret, PreviousKey: "-----BEGIN PUBLIC KEY-----"}, "PreviousKey", "looks like PEM and is none"},
-		"issuer, previous key":     {Options{PreviousKey: secret, Issuer: "x"}, "Issuer", "no token is verified"},
-		"key of an unknown format": {Options{Key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH5m me@example"}, "Key", "another format than PEM"},
+		"short secret":          {Options{Key: secret[1:]}, "Key", "31 bytes are fewer than the 32"},
+		"short previous secret": {Options{Key: secret, PreviousKey: "x"}, "PreviousKey", "1 bytes are fewer"},
+		"previous key alone":    {Options{PreviousKey: secret}, "PreviousKey", "without the key"},
+		"two sources":           {Options{Key: secret, JWKSURL: "https://id.example/jwks"}, "JWKSURL", "although a key"},
+		"URL without a scheme":  {Options{JWKSURL: "id.example/jwks"}, "JWKSURL", "not the URL"},
+		"URL of a file":         {Options{JWKSURL: "file:///etc/passwd"}, "JWKSURL", "not the URL"},
+		"URL without a host":    {Options{JWKSURL: "https:///jwks"}, "JWKSURL", "not the URL"},
+		"URL with only a port":  {Options{JWKSURL: "https://:443/jwks"}, "JWKSURL", "not the URL"},
+		"URL with a fragment":   {Options{JWKSURL: "https://id.example/#a"}, "JWKSURL", "not the URL"},
+		"URL that is none":      {Options{JWKSURL: "https://hunter2:%zz@x"}, "JWKSURL", "not the URL"},
+		"URL with a password":   {Options{JWKSURL: "https://me:hunter2@id.example/"}, "JWKSURL", "a password"},
+		"issuer of nothing":     {Options{Issuer: "x"}, "Issuer", "no token is verified"},
+		"audience of nothing":   {Options{Audience: "x"}, "Audience", "no token is verified"},
+		"negative leeway":       {Options{Key: secret, Leeway: -1}, "Leeway", "out of range"},
+		"long leeway":           {Options{Key: secret, Leeway: time.Hour}, "Leeway", "out of range"},
+		"negative window":       {Options{Key: secret, PreviousKeyWindow: -1}, "PreviousKeyWindow", "out of range"},
+		"long window": {Options{Key: secret, PreviousKeyWindow: 25 * time.Hour}, "PreviousKeyWindow",
+			"out of range"},
+		"previous key is no key": {Options{Key: secret, PreviousKey: "-----BEGIN PUBLIC KEY-----"}, "PreviousKey",
+			"looks like PEM and is none"},
+		"issuer, previous key": {Options{PreviousKey: secret, Issuer: "x"}, "Issuer", "no token is verified"},
+		"key of an unknown format": {Options{Key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH5m me@example"}, "Key",
+			"another format than PEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Check(test.options)
@@ -61,25 +64,30 @@ func TestCheckNamesTheOption(t *testing.T) {
 }
 
 func TestCheckAccepts(t *testing.T) {
-	for _, o := range []Options{
-		{}, {Key: secret}, {Key: secret, PreviousKey: otherSecret, Issuer: "i", Audience: "a", Leeway: time.Minute},
-		{JWKSURL: "https://id.example/.well-known/jwks.json"}, {JWKSURL: "http://127.0.0.1:8080/jwks", Issuer: "i", PreviousKeyWindow: time.Hour}, {JWKSURL: "http://id.default.svc/jwks?set=1"},
+	for _, o := range []Options{{}, {Key: secret},
+		{Key: secret, PreviousKey: otherSecret, Issuer: "i", Audience: "a", Leeway: time.Minute},
+		{JWKSURL: "https://id.example/.well-known/jwks.json"},
+		{JWKSURL: "http://127.0.0.1:8080/jwks", Issuer: "i", PreviousKeyWindow: time.Hour},
+		{JWKSURL: "http://id.default.svc/jwks?set=1"},
 	} {
 		require.NoError(t, Check(o))
 	}
 }
 
-func TestKeysThatCanBeConfigured(t *testing.T) {
+func TestCheckKeyFormats(t *testing.T) {
 	rsaKey := pairs()["rsa"].(*rsa.PrivateKey)
-	certificate, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "id"}}, &x509.Certificate{SerialNumber: big.NewInt(1)}, rsaKey.Public(), rsaKey)
+	certificate, err := x509.CreateCertificate(rand.Reader,
+		&x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "id"}},
+		&x509.Certificate{SerialNumber: big.NewInt(1)}, rsaKey.Public(), rsaKey)
 	require.NoError(t, err)
 	for name, test := range map[string]struct {
 		text  string
 		value any
 	}{
-		"secret":               {secret, []byte(secret)},
-		"secret with spaces":   {" " + secret + "\n", []byte(" " + secret + "\n")},
-		"secret in base64":     {base64.StdEncoding.EncodeToString([]byte(secret)), []byte(base64.StdEncoding.EncodeToString([]byte(secret)))},
+		"secret":             {secret, []byte(secret)},
+		"secret with spaces": {" " + secret + "\n", []byte(" " + secret + "\n")},
+		"secret in base64": {base64.StdEncoding.EncodeToString([]byte(secret)),
+			[]byte(base64.StdEncoding.EncodeToString([]byte(secret)))},
 		"secret like JSON":     {"{" + secret, []byte("{" + secret)},
 		"RSA, PKIX":            {publicPEM(t, "rsa"), rsaKey.Public()},
 		"RSA, PKCS1":           {block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)), rsaKey.Public()},
@@ -96,8 +104,8 @@ func TestKeysThatCanBeConfigured(t *testing.T) {
 	}
 }
 
-// A public key that is taken for a secret lets everybody who knows it sign.
-func TestNoOtherKeyIsTakenForASecret(t *testing.T) {
+// A public key that is taken for a secret would let everyone with that key sign.
+func TestCheckRefusesKeysThatLookLikeSecrets(t *testing.T) {
 	rsaKey := pairs()["rsa"].(*rsa.PrivateKey)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	require.NoError(t, err)
@@ -125,11 +133,13 @@ func TestNoOtherKeyIsTakenForASecret(t *testing.T) {
 		"in one line":         {strings.Join(lines[1:len(lines)-1], ""), "another format"},
 		"in base64url":        {base64.RawURLEncoding.EncodeToString(pkix), "another format"},
 		"DER":                 {string(pkix), "another format"},
-		"PKCS1 in base64":     {base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)), "another format"},
-		"private in base64":   {base64.StdEncoding.EncodeToString(private), "another format"},
-		"JWK":                 {`{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}`, "another format"},
-		"SSH":                 {"ssh-rsa " + base64.StdEncoding.EncodeToString(pkix), "another format"},
-		"SSH2":                {"---- BEGIN SSH2 PUBLIC KEY ----\n" + base64.StdEncoding.EncodeToString(pkix), "another format"},
+		"PKCS1 in base64": {base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)),
+			"another format"},
+		"private in base64": {base64.StdEncoding.EncodeToString(private), "another format"},
+		"JWK":               {`{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}`, "another format"},
+		"SSH":               {"ssh-rsa " + base64.StdEncoding.EncodeToString(pkix), "another format"},
+		"SSH2": {"---- BEGIN SSH2 PUBLIC KEY ----\n" + base64.StdEncoding.EncodeToString(pkix),
+			"another format"},
 	} {
 		_, err := parseKey(test.text)
 		require.ErrorContains(t, err, test.problem, name)
@@ -137,7 +147,7 @@ func TestNoOtherKeyIsTakenForASecret(t *testing.T) {
 	}
 }
 
-// x25519 is a key that signs nothing.
+// x25519 returns a key that cannot sign.
 func x25519() []byte {
 	return append([]byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x03, 0x21, 0x00}, make([]byte, 32)...)
 }

@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// lastDate is the end of the year 9999, the last that RFC 3339 can name.
+// lastDate is the end of the year 9999 in Unix seconds, the last that RFC 3339 can write.
 const lastDate = 253402300799
 
-// Names of claims.
+// Names of claims: those of RFC 7519, section 4.1, and our own.
 const (
 	claimUser     = "sub"
 	claimExpires  = "exp"
@@ -28,15 +28,15 @@ const (
 	claimAllow    = "allow"
 )
 
-// payload is what a token says, claim by claim. encoding/json would find the fields of a struct whatever
-// the case of their names, and let the last of two win.
+// payload holds the claims of a token by name. A struct would not do: encoding/json matches names in any case, and lets
+// the last of two claims win (RFC 7519, section 4, allows only the last or an error).
 type payload struct {
 	registered
 	claims map[string]json.RawMessage
 }
 
-// UnmarshalJSON implements json.Unmarshaler for the JWT library. It comes before the signature is
-// checked, so it does no more than it must.
+// UnmarshalJSON implements json.Unmarshaler for the JWT library. It runs before the signature is verified, so that it
+// only splits the object into claims. It returns an ErrInvalid.
 func (p *payload) UnmarshalJSON(b []byte) error {
 	if !utf8.Valid(b) {
 		return invalid("its claims are not UTF-8")
@@ -64,13 +64,13 @@ func (p *payload) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// has reports whether a claim of ours is there. Encoders write null for what is not.
+// has reports whether a claim is there. Encoders write null for a claim that is not.
 func (p *payload) has(claim string) bool {
 	value, ok := p.claims[claim]
 	return ok && string(value) != "null"
 }
 
-// text reads a string.
+// text returns a claim that is a string, empty when it is absent, or an ErrInvalid.
 func (p *payload) text(claim string) (s string, err error) {
 	value, ok := p.claims[claim]
 	if !ok {
@@ -82,7 +82,7 @@ func (p *payload) text(claim string) (s string, err error) {
 	return s, nil
 }
 
-// oneOrMore reads a string or a list of them.
+// oneOrMore returns a claim that is a string or a list of strings, or an ErrInvalid.
 func (p *payload) oneOrMore(claim string) (list []string, err error) {
 	value, ok := p.claims[claim]
 	switch {
@@ -97,7 +97,8 @@ func (p *payload) oneOrMore(claim string) (list []string, err error) {
 	return list, nil
 }
 
-// date reads seconds since 1970, parts of them cut off.
+// date returns a NumericDate (RFC 7519, section 2), truncated to seconds, or an ErrInvalid. It is zero for an absent
+// claim.
 func (p *payload) date(claim string) (time.Time, error) {
 	value, ok := p.claims[claim]
 	if !ok {
@@ -110,7 +111,7 @@ func (p *payload) date(claim string) (time.Time, error) {
 	return time.Unix(int64(seconds), 0), nil
 }
 
-// decode reads a claim of ours into a list.
+// decode decodes a claim, unless it is absent, or returns an ErrInvalid.
 func (p *payload) decode(claim string, into any) error {
 	if p.has(claim) && json.Unmarshal(p.claims[claim], into) != nil {
 		return invalid("its %s is not what it should be", claim)
@@ -118,8 +119,8 @@ func (p *payload) decode(claim string, into any) error {
 	return nil
 }
 
-// info is the JSON of info or b64info in one line: protocols put it in frames where a line break has
-// a meaning.
+// info returns the JSON of info or b64info in one line, because protocols put it into frames in which a line break
+// separates messages. It returns an ErrInvalid.
 func (p *payload) info() (json.RawMessage, error) {
 	value := []byte(p.claims[claimInfo])
 	if p.has(claimB64Info) {

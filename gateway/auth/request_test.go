@@ -51,8 +51,9 @@ func TestBearerToken(t *testing.T) {
 }
 
 func TestAPIKeys(t *testing.T) {
-	for _, test := range []struct{ current, previous, presented string }{
-		{"new", "old", "new"}, {"new", "old", "old"}, {"new", "", "new"}, {"", "old", "old"}, {"same", "same", "same"}, {strings.Repeat("k", 10_000), "", strings.Repeat("k", 10_000)},
+	for _, test := range []struct{ current, previous, presented string }{{"new", "old", "new"}, {"new", "old", "old"},
+		{"new", "", "new"}, {"", "old", "old"}, {"same", "same", "same"},
+		{strings.Repeat("k", 10_000), "", strings.Repeat("k", 10_000)},
 	} {
 		k := NewAPIKeys(test.current, test.previous)
 		require.True(t, k.On())

@@ -9,10 +9,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// MaxToken bounds a token before anything is read of it.
+// MaxToken is the maximum length of a token, in bytes. A longer one is refused before it is parsed.
 const MaxToken = 16 << 10
 
-// Verifier verifies tokens. It is safe for concurrent use.
+// Verifier verifies tokens. It is safe for use by many goroutines.
 type Verifier struct {
 	keys      source
 	parser    *jwt.Parser
@@ -20,15 +20,17 @@ type Verifier struct {
 	now       func() time.Time
 }
 
-// source is where keys come from.
+// source holds the keys that verify tokens.
 type source interface {
-	// find returns the keys that may have signed a token with this key id and algorithm, at least one.
+	// find returns the keys, at least one, that may have signed a token with this kid and algorithm, or an error that
+	// wraps ErrInvalid or ErrUnavailable.
 	find(ctx context.Context, id, algorithm string) ([]jwt.VerificationKey, error)
-	// run keeps the keys fresh until the context ends.
+	// run keeps the keys up to date until ctx ends, and then returns nil.
 	run(ctx context.Context) error
 }
 
-// New makes a Verifier and fetches nothing yet: a JWK Set is fetched by Run, or for the first token.
+// New returns a Verifier. It fetches nothing yet: a JWK Set is fetched by Run, or for the first token. It returns the
+// error of Check.
 func New(o Options) (*Verifier, error) {
 	if err := Check(o); err != nil {
 		return nil, err
@@ -59,17 +61,17 @@ func New(o Options) (*Verifier, error) {
 	return v, nil
 }
 
-// algorithms are all that there are here; which of them a key is for is up to the key.
+// algorithms returns the names of all algorithms. The key decides which of them it verifies.
 func algorithms() []string {
 	return []string{
 		"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 	}
 }
 
-// On reports whether there is a source of keys.
+// On reports whether a key or a JWK Set is configured.
 func (v *Verifier) On() bool { return v.keys != nil }
 
-// Run keeps the keys of a JWK Set fresh until the context ends. Without one it returns at once.
+// Run keeps the keys of a JWK Set up to date until ctx ends. Without one it returns at once. It never returns an error.
 func (v *Verifier) Run(ctx context.Context) error {
 	if v.keys == nil {
 		return nil
@@ -77,9 +79,9 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return v.keys.run(ctx)
 }
 
-// Connection verifies a connection token.
+// Connection verifies a connection token. Its errors wrap ErrOff, ErrInvalid, ErrExpired or ErrUnavailable.
 func (v *Verifier) Connection(ctx context.Context, token string) (*Claims, error) {
-	p, err := v.signed(ctx, token)
+	p, err := v.verifySignature(ctx, token)
 	switch {
 	case err != nil:
 		return nil, err
@@ -90,16 +92,16 @@ func (v *Verifier) Connection(ctx context.Context, token string) (*Claims, error
 	if err != nil {
 		return nil, err
 	}
-	if err := v.judge(p); err != nil {
+	if err := v.validate(p); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// Subscription verifies a token for the subscription of a connection's user, who may be empty, to a
-// channel.
+// Subscription verifies a token for the subscription of a connection's user, which may be empty, to a channel. Its
+// errors wrap ErrOff, ErrInvalid, ErrExpired or ErrUnavailable.
 func (v *Verifier) Subscription(ctx context.Context, token, user, channel string) (*SubscriptionClaims, error) {
-	p, err := v.signed(ctx, token)
+	p, err := v.verifySignature(ctx, token)
 	switch {
 	case err != nil:
 		return nil, err
@@ -115,14 +117,15 @@ func (v *Verifier) Subscription(ctx context.Context, token, user, channel string
 	case c.User != user:
 		return nil, invalid("it is for another user than the connection's")
 	}
-	if err := v.judge(p); err != nil {
+	if err := v.validate(p); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// signed returns what a token says when its signature is right.
-func (v *Verifier) signed(ctx context.Context, token string) (*payload, error) {
+// verifySignature returns the claims of a token (RFC 7519, section 7.2) with a valid signature (RFC 7515, section 5.2).
+// Its errors wrap ErrOff, ErrInvalid or ErrUnavailable.
+func (v *Verifier) verifySignature(ctx context.Context, token string) (*payload, error) {
 	switch {
 	case v.keys == nil:
 		return nil, ErrOff
@@ -131,7 +134,7 @@ func (v *Verifier) signed(ctx context.Context, token string) (*payload, error) {
 	case len(token) > MaxToken:
 		return nil, invalid("it is longer than %d bytes", MaxToken)
 	case strings.ContainsAny(token, "\r\n"):
-		// The decoder of base64 would skip them.
+		// The decoder of base64 would skip line breaks.
 		return nil, invalid("it holds a line break")
 	}
 	p := &payload{}
@@ -140,13 +143,13 @@ func (v *Verifier) signed(ctx context.Context, token string) (*payload, error) {
 		return nil, reason(err)
 	}
 	if p.claims == nil {
-		// null is JSON too, and asks no UnmarshalJSON.
+		// null is JSON too, and does not call UnmarshalJSON.
 		return nil, invalid("its claims are no JSON object")
 	}
 	return p, p.read(p)
 }
 
-// keysOf returns the keys that a token's header asks for.
+// keysOf returns the keys for a token's JOSE header (RFC 7515, section 4).
 func (v *Verifier) keysOf(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, ok := t.Header["crit"]; ok {
 		return nil, invalid("its header demands an extension (crit)")
@@ -160,7 +163,7 @@ func (v *Verifier) keysOf(ctx context.Context, t *jwt.Token) (any, error) {
 	return jwt.VerificationKeySet{Keys: keys}, err
 }
 
-// reason puts the library's errors in words that repeat nothing of the token.
+// reason returns an error for one of the library's that repeats nothing of the token.
 func reason(err error) error {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
@@ -175,9 +178,9 @@ func reason(err error) error {
 	}
 }
 
-// judge holds the registered claims against the options and the clock. exp comes last: a client that is
-// told to get another token should have had a good one.
-func (v *Verifier) judge(p *payload) error {
+// validate checks the registered claims against the options and the clock (RFC 7519, section 4.1). exp comes last, so
+// that only the holder of a token that was valid learns that it has expired.
+func (v *Verifier) validate(p *payload) error {
 	switch err := v.validator.Validate(p); {
 	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return invalid("its iat is in the future")
