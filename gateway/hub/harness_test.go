@@ -151,6 +151,7 @@ func newHub(o hub.Options) (*hub.Hub, *fakeBroker) {
 }
 
 func newHarness(t *testing.T, o hub.Options) *harness {
+	t.Helper()
 	h := &harness{t: t, encoder: &fakeEncoder{}}
 	o.GapUnrepaired = func() {
 		h.mu.Lock()

@@ -139,6 +139,7 @@ type simChannel struct {
 }
 
 func newSimulation(t *testing.T, seed uint64, sum *totals) *simulation {
+	t.Helper()
 	sim := &simulation{
 		t:       t,
 		seed:    seed,
