@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// batchRequest holds its commands unread, so that one which cannot be read is that one's error.
+// batchRequest leaves its commands encoded, so that a malformed one fails alone.
 type batchRequest struct {
 	Commands []json.RawMessage `json:"commands"`
-	// Parallel commands are done in any order.
+	// Parallel means that the commands may run in any order.
 	Parallel bool `json:"parallel"`
 }
 
-// batchReply has a reply for each command, in their order: {METHOD: RESULT} or {"error": ERROR}.
+// batchReply has a reply for each command in their order: {METHOD: RESULT} or {"error": ERROR}.
 type batchReply struct {
 	Replies []map[string]any `json:"replies"`
 }
 
-// batch does many commands. One that fails does not keep the others from it.
+// batch executes many commands. One that fails does not prevent the others. It returns an *apiError.
 func (a *API) batch(ctx context.Context, r *batchRequest) (any, error) {
 	switch n := len(r.Commands); {
 	case r.Commands == nil:
-		return nil, wrong("commands", "is missing")
+		return nil, invalidField("commands", "is missing")
 	case n > MaxBatchCommands:
-		return nil, tooMuch("commands", "%d are more than %d", n, MaxBatchCommands)
+		return nil, limitExceeded("commands", "%d are more than %d", n, MaxBatchCommands)
 	}
 	replies := make([]map[string]any, len(r.Commands))
 	do := func(i int) { replies[i] = a.command(ctx, r.Commands[i]) }
 	if r.Parallel {
-		inParallel(len(replies), do)
+		parallel(len(replies), do)
 	} else {
 		for i := range replies {
 			do(i)
@@ -41,14 +41,14 @@ func (a *API) batch(ctx context.Context, r *batchRequest) (any, error) {
 	return &batchReply{Replies: replies}, nil
 }
 
-// command does one of a batch's commands, and counts it.
+// command executes one command of a batch and reports it to Options.Served.
 func (a *API) command(ctx context.Context, raw json.RawMessage) map[string]any {
 	start := time.Now()
 	name, body, f := a.readCommand(raw)
 	var result any
 	if f == nil {
-		result, f = a.attempt(name, func() (any, error) {
-			// A command that was not begun is known not to have been done.
+		result, f = a.guard(name, func() (any, error) {
+			// A command that has not begun is certainly not executed.
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -62,15 +62,15 @@ func (a *API) command(ctx context.Context, raw json.RawMessage) map[string]any {
 	return map[string]any{name: result}
 }
 
-// readCommand takes {METHOD: REQUEST} apart. Libraries send the other methods as null.
-func (a *API) readCommand(raw json.RawMessage) (name string, body []byte, f *fault) {
+// readCommand decodes {METHOD: REQUEST}. Some libraries send the other methods as null.
+func (a *API) readCommand(raw json.RawMessage) (name string, body []byte, f *apiError) {
 	var fields map[string]json.RawMessage
 	if err := decode(raw, &fields); err != nil {
-		return methodUnknown, nil, unreadable(`a command is not an object: give {"METHOD": {…}}`)
+		return methodUnknown, nil, malformed(`a command is not an object: give {"METHOD": {…}}`)
 	}
 	maps.DeleteFunc(fields, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
 	if len(fields) != 1 {
-		return methodUnknown, nil, unreadable("a command with %d methods: give exactly one", len(fields))
+		return methodUnknown, nil, malformed("a command with %d methods: give exactly one", len(fields))
 	}
 	name = slices.Collect(maps.Keys(fields))[0]
 	if _, known := a.methods[name]; !known || name == methodBatch {

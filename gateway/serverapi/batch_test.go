@@ -17,7 +17,9 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
 
-func TestBatchFailsInPart(t *testing.T) {
+func TestBatchReportsPartialFailure(t *testing.T) {
+	const notFound = "method not found; there are batch, broadcast, channels, connections, disconnect, history, " +
+		"history_remove, info, presence, presence_stats, publish, refresh, send, subscribe, unsubscribe"
 	for _, parallel := range []string{"false", "true"} {
 		t.Run("parallel "+parallel, func(t *testing.T) {
 			s := serve(t)
@@ -38,8 +40,8 @@ func TestBatchFailsInPart(t *testing.T) {
 				{"publish":{"offset":1,"epoch":"epoch-1"}},
 				{"error":{"code":107,"message":"channel: want a string, not number"}},
 				{"error":{"code":108,"message":"not available: the rule of this channel keeps no history"}},
-				{"error":{"code":104,"message":"method not found; there are batch, broadcast, channels, connections, disconnect, history, history_remove, info, presence, presence_stats, publish, refresh, send, subscribe, unsubscribe"}},
-				{"error":{"code":104,"message":"method not found; there are batch, broadcast, channels, connections, disconnect, history, history_remove, info, presence, presence_stats, publish, refresh, send, subscribe, unsubscribe"}},
+				{"error":{"code":104,"message":"`+notFound+`"}},
+				{"error":{"code":104,"message":"`+notFound+`"}},
 				{"error":{"code":107,"message":"a command with 0 methods: give exactly one"}},
 				{"error":{"code":107,"message":"a command is not an object: give {\"METHOD\": {…}}"}},
 				{"error":{"code":107,"message":"a command with 2 methods: give exactly one"}},
@@ -57,66 +59,72 @@ func TestBatchFailsInPart(t *testing.T) {
 	}
 }
 
-func TestBatchKeepsItsOrder(t *testing.T) {
+func TestBatchRunsInOrder(t *testing.T) {
 	s := serve(t)
 	var commands, calls []string
 	for i := range 100 {
 		commands = append(commands, fmt.Sprintf(`{"publish":{"channel":"kept:a","data":%d}}`, i))
-		calls = append(calls, fmt.Sprintf(`Publish kept:a "%d" binary=false tags=map[] {IdempotencyKey: SkipHistory:false}`, i))
+		calls = append(calls,
+			fmt.Sprintf(`Publish kept:a "%d" binary=false tags=map[] {IdempotencyKey: SkipHistory:false}`, i))
 	}
-	s.call(t, "batch", `{"commands":[`+strings.Join(commands, ",")+`]}`).refusesNothing(t)
+	s.call(t, "batch", `{"commands":[`+strings.Join(commands, ",")+`]}`).requireOK(t)
 	require.Equal(t, calls, s.fleet.Calls())
 }
 
-// meeting is a Backend whose publications wait until a number of them are under way.
-type meeting struct {
+// meetingFleet is a Fleet whose calls of Publish wait for each other.
+type meetingFleet struct {
 	*serverapitest.FakeFleet
 	all sync.WaitGroup
 }
 
-func (m *meeting) Publish(context.Context, string, broker.Publication, serverapi.PublishOptions) (broker.PublishResult, error) {
+func (m *meetingFleet) Publish(
+	context.Context, string, broker.Publication, serverapi.PublishOptions,
+) (broker.PublishResult, error) {
 	m.all.Done()
 	m.all.Wait()
 	return broker.PublishResult{}, nil
 }
 
-func TestParallelIsAtOnce(t *testing.T) {
+func TestParallelRunsConcurrently(t *testing.T) {
 	for method, body := range map[string]string{
 		"broadcast": `{"data":1,"channels":["a","b"]}`,
-		"batch":     `{"parallel":true,"commands":[{"publish":{"channel":"a","data":1}},{"publish":{"channel":"a","data":2}}]}`,
+		"batch": `{"parallel":true,"commands":[{"publish":{"channel":"a","data":1}},` +
+			`{"publish":{"channel":"a","data":2}}]}`,
 	} {
 		t.Run(method, func(t *testing.T) {
-			m := &meeting{FakeFleet: serverapitest.NewFakeFleet()}
+			m := &meetingFleet{FakeFleet: serverapitest.NewFakeFleet()}
 			m.all.Add(2)
 			s := serve(t, func(o *serverapi.Options) { o.Fleet = m })
-			s.call(t, method, body).refusesNothing(t)
+			s.call(t, method, body).requireOK(t)
 		})
 	}
 }
 
-// stuck is a Backend that answers a publication when its time is over.
-type stuck struct{ *serverapitest.FakeFleet }
+// stuckFleet is a Fleet whose Publish blocks until its context ends.
+type stuckFleet struct{ *serverapitest.FakeFleet }
 
-func (stuck) Publish(ctx context.Context, _ string, _ broker.Publication, _ serverapi.PublishOptions) (broker.PublishResult, error) {
+func (stuckFleet) Publish(
+	ctx context.Context, _ string, _ broker.Publication, _ serverapi.PublishOptions,
+) (broker.PublishResult, error) {
 	<-ctx.Done()
 	return broker.PublishResult{}, ctx.Err()
 }
 
-func TestTimeout(t *testing.T) {
+func TestAPIReportsTimeout(t *testing.T) {
 	s := serve(t)
-	fleet := stuck{s.fleet}
+	fleet := stuckFleet{s.fleet}
 	slow := serve(t, func(o *serverapi.Options) { o.Fleet, o.Timeout = fleet, 10*time.Millisecond })
-	slow.call(t, "publish", `{"channel":"a","data":1}`).refuses(t, 200, 100, "not done within 10ms; try again")
+	slow.call(t, "publish", `{"channel":"a","data":1}`).requireError(t, 200, 100, "not done within 10ms; try again")
 	require.Contains(t, slow.call(t, "publish", `{"channel":"a","data":1}`).body, `"temporary":true`)
 
-	// All of a batch has one time, and what comes after it is not begun.
+	// The commands of a batch share one timeout, and those after it do not begin.
 	got := slow.call(t, "batch", `{"commands":[{"publish":{"channel":"a","data":1}},{"info":{}},{"info":{}}]}`)
 	require.Equal(t, 3, strings.Count(got.body, "not done within 10ms"), got.body)
 	require.Empty(t, s.fleet.Calls())
 	require.Empty(t, slow.log.String())
 }
 
-func TestBroadcastFailsInPart(t *testing.T) {
+func TestBroadcastReportsPartialFailure(t *testing.T) {
 	s := serve(t)
 	s.fleet.Fail = func(_, channel string) error {
 		if channel == "away" {
@@ -126,7 +134,8 @@ func TestBroadcastFailsInPart(t *testing.T) {
 	}
 	require.JSONEq(t, `{"responses":[
 		{"result":{"offset":1,"epoch":"epoch-1"}},
-		{"error":{"code":100,"message":"the broker is away; try again, with the same idempotency_key where a message must not come twice","temporary":true}},
+		{"error":{"code":100,"message":"the broker is away; try again, `+
+		`with the same idempotency_key where a message must not come twice","temporary":true}},
 		{"error":{"code":107,"message":"channel: name must be 1 to 255 bytes"}},
 		{"result":{}}
 	]}`, s.result(t, "broadcast", `{"channels":["kept:a","away","","b"],"data":{"x":1}}`))

@@ -11,11 +11,12 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
+// channelRequest is the request of methods that only need a channel.
 type channelRequest struct {
 	Channel string `json:"channel"`
 }
 
-// clientInfo is who a client is.
+// clientInfo describes a client.
 type clientInfo struct {
 	Client   string          `json:"client"`
 	User     string          `json:"user"`
@@ -23,7 +24,8 @@ type clientInfo struct {
 	ChanInfo json.RawMessage `json:"chan_info,omitempty"`
 }
 
-func describe(i broker.ClientInfo) clientInfo {
+// toClientInfo returns i in the form of the API.
+func toClientInfo(i broker.ClientInfo) clientInfo {
 	c := clientInfo{Client: i.Client, User: i.User}
 	if len(i.ConnInfo) > 0 {
 		c.ConnInfo = asJSON(i.ConnInfo)
@@ -34,11 +36,12 @@ func describe(i broker.ClientInfo) clientInfo {
 	return c
 }
 
+// presenceResult has the clients by their ids.
 type presenceResult struct {
 	Presence map[string]clientInfo `json:"presence"`
 }
 
-// presence is who is in a channel.
+// presence returns the clients in a channel. It returns an *apiError or the Fleet's error.
 func (a *API) presence(ctx context.Context, r *channelRequest) (any, error) {
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
@@ -49,17 +52,18 @@ func (a *API) presence(ctx context.Context, r *channelRequest) (any, error) {
 	}
 	result := presenceResult{Presence: make(map[string]clientInfo, len(members))}
 	for id, m := range members {
-		result.Presence[id] = describe(m)
+		result.Presence[id] = toClientInfo(m)
 	}
 	return result, nil
 }
 
+// presenceStatsResult is the result of presence_stats.
 type presenceStatsResult struct {
 	Clients int `json:"num_clients"`
 	Users   int `json:"num_users"`
 }
 
-// presenceStats is how many are in a channel.
+// presenceStats counts the clients in a channel. It returns an *apiError or the Fleet's error.
 func (a *API) presenceStats(ctx context.Context, r *channelRequest) (any, error) {
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
@@ -68,6 +72,7 @@ func (a *API) presenceStats(ctx context.Context, r *channelRequest) (any, error)
 	return presenceStatsResult{Clients: clients, Users: users}, err
 }
 
+// historyRequest is the request of history.
 type historyRequest struct {
 	Channel string    `json:"channel"`
 	Limit   int       `json:"limit"`
@@ -75,7 +80,7 @@ type historyRequest struct {
 	Reverse bool      `json:"reverse"`
 }
 
-// publication is one message of a channel's history; data or b64data, as it was published.
+// publication is a message of a channel's history. It has Data or B64Data, as it was published.
 type publication struct {
 	Data    json.RawMessage   `json:"data,omitempty"`
 	B64Data *string           `json:"b64data,omitempty"`
@@ -84,13 +89,15 @@ type publication struct {
 	Tags    map[string]string `json:"tags,omitempty"`
 }
 
+// historyResult is the result of history. Offset and Epoch are those of the latest publication.
 type historyResult struct {
 	Publications []publication `json:"publications"`
 	Offset       uint64        `json:"offset"`
 	Epoch        string        `json:"epoch"`
 }
 
-// history reads a channel's stream.
+// history reads a channel's stream. It returns an *apiError, the Fleet's error, or one that wraps
+// broker.ErrUnrecoverable.
 func (a *API) history(ctx context.Context, r *historyRequest) (any, error) {
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
@@ -104,22 +111,27 @@ func (a *API) history(ctx context.Context, r *historyRequest) (any, error) {
 		return nil, err
 	}
 	if q.Since != nil && q.Since.Epoch != stream.Top.Epoch {
-		return nil, fmt.Errorf("%w: since.epoch is not the stream's any more; read from the beginning", broker.ErrUnrecoverable)
+		return nil, fmt.Errorf("%w: since.epoch is not the stream's any more; read from the beginning",
+			broker.ErrUnrecoverable)
 	}
-	result := historyResult{Publications: make([]publication, len(stream.Publications)), Offset: stream.Top.Offset, Epoch: stream.Top.Epoch}
+	result := historyResult{
+		Publications: make([]publication, len(stream.Publications)),
+		Offset:       stream.Top.Offset,
+		Epoch:        stream.Top.Epoch,
+	}
 	for i, p := range stream.Publications {
-		result.Publications[i] = published(p)
+		result.Publications[i] = toPublication(p)
 	}
 	return result, nil
 }
 
-// query is what to read: without a limit the position only, with a negative one as much as one
-// request may.
+// query returns the query of the Fleet. A limit of 0 reads only the position, a negative limit as much as one request
+// may. It returns an *apiError.
 func (r *historyRequest) query() (broker.HistoryQuery, error) {
 	q := broker.HistoryQuery{Limit: r.Limit, Reverse: r.Reverse}
 	switch {
 	case r.Limit > MaxHistory:
-		return q, tooMuch("limit", "%d is more than %d; read on with since", r.Limit, MaxHistory)
+		return q, limitExceeded("limit", "%d is more than %d; read on with since", r.Limit, MaxHistory)
 	case r.Limit < 0:
 		q.Limit = MaxHistory
 	}
@@ -128,7 +140,8 @@ func (r *historyRequest) query() (broker.HistoryQuery, error) {
 	return q, err
 }
 
-func published(p broker.Publication) publication {
+// toPublication returns p in the form of the API.
+func toPublication(p broker.Publication) publication {
 	out := publication{Offset: p.Offset, Tags: p.Tags}
 	if p.Binary {
 		out.B64Data = new(base64.StdEncoding.EncodeToString(p.Data))
@@ -136,12 +149,12 @@ func published(p broker.Publication) publication {
 		out.Data = asJSON(p.Data)
 	}
 	if p.Info != nil {
-		out.Info = new(describe(*p.Info))
+		out.Info = new(toClientInfo(*p.Info))
 	}
 	return out
 }
 
-// removeHistory forgets a channel's publications.
+// removeHistory deletes a channel's publications. It returns an *apiError or the Fleet's error.
 func (a *API) removeHistory(ctx context.Context, r *channelRequest) (any, error) {
 	if err := a.checkChannel(r.Channel); err != nil {
 		return nil, err
@@ -149,23 +162,26 @@ func (a *API) removeHistory(ctx context.Context, r *channelRequest) (any, error)
 	return struct{}{}, a.options.Fleet.RemoveHistory(ctx, r.Channel)
 }
 
+// channelsRequest is the request of channels.
 type channelsRequest struct {
-	// Pattern is as in channel rules; without one all match.
+	// Pattern has the syntax of channel rules. An empty one matches all channels.
 	Pattern string `json:"pattern"`
 }
 
+// channelInfo describes a channel.
 type channelInfo struct {
 	Clients int `json:"num_clients"`
 }
 
+// channelsResult has the channels by their names.
 type channelsResult struct {
 	Channels map[string]channelInfo `json:"channels"`
 }
 
-// channels are those that have subscribers.
+// channels lists the channels that have subscribers. It returns an *apiError or the Fleet's error.
 func (a *API) channels(ctx context.Context, r *channelsRequest) (any, error) {
 	if n := utf8.RuneCountInString(r.Pattern); n > channel.MaxPatternChars {
-		return nil, tooMuch("pattern", "%d characters are more than %d", n, channel.MaxPatternChars)
+		return nil, limitExceeded("pattern", "%d characters are more than %d", n, channel.MaxPatternChars)
 	}
 	pattern := r.Pattern
 	if pattern == "" {
@@ -182,7 +198,8 @@ func (a *API) channels(ctx context.Context, r *channelsRequest) (any, error) {
 	return result, nil
 }
 
-type node struct {
+// nodeInfo describes a gateway.
+type nodeInfo struct {
 	UID      string `json:"uid"`
 	Name     string `json:"name"`
 	Version  string `json:"version"`
@@ -193,21 +210,27 @@ type node struct {
 	Uptime int64 `json:"uptime"`
 }
 
+// infoResult is the result of info.
 type infoResult struct {
-	Nodes []node `json:"nodes"`
+	Nodes []nodeInfo `json:"nodes"`
 }
 
-// info is about all gateways.
+// info describes all gateways. It returns the Fleet's error.
 func (a *API) info(ctx context.Context, _ *struct{}) (any, error) {
 	gateways, err := a.options.Fleet.Gateways(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result := infoResult{Nodes: make([]node, len(gateways))}
+	result := infoResult{Nodes: make([]nodeInfo, len(gateways))}
 	for i, g := range gateways {
-		result.Nodes[i] = node{
-			UID: g.UID, Name: g.Name, Version: g.Version,
-			Clients: g.Clients, Users: g.Users, Channels: g.Channels, Uptime: int64(g.Uptime.Seconds()),
+		result.Nodes[i] = nodeInfo{
+			UID:      g.UID,
+			Name:     g.Name,
+			Version:  g.Version,
+			Clients:  g.Clients,
+			Users:    g.Users,
+			Channels: g.Channels,
+			Uptime:   int64(g.Uptime.Seconds()),
 		}
 	}
 	return result, nil

@@ -10,63 +10,67 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// lastSecond is the end of the year 9999. What is later was meant as milliseconds.
-const lastSecond = 253402300799
+// maxSeconds is the end of the year 9999 in Unix seconds. A caller that sends more has sent milliseconds.
+const maxSeconds = 253402300799
 
-// The disconnect that clients get when the request does not say which.
+// The content of the close frame unless the request sets it.
 const (
 	defaultDisconnectCode   = 3503
 	defaultDisconnectReason = "force disconnect"
 )
 
-// targetRequest is which connections a request means.
+// targetRequest has the fields that select connections.
 type targetRequest struct {
 	User   string `json:"user"`
 	Client string `json:"client"`
-	// Session and LabelFilter would mean fewer connections.
+	// Session and LabelFilter would select fewer connections. They are refused, because ignoring them would reach too
+	// many.
 	Session     string          `json:"session"`
 	LabelFilter json.RawMessage `json:"label_filter"`
 }
 
+// target returns the selected connections. It returns an *apiError when none are selected.
 func (t *targetRequest) target() (Target, error) {
 	switch {
 	case t.Session != "":
-		return Target{}, unavailable("session", "is not supported; name one connection with client")
+		return Target{}, notSupported("session", "is not supported; name one connection with client")
 	case t.LabelFilter != nil && string(t.LabelFilter) != "null":
-		return Target{}, unavailable("label_filter", "is not supported; name one connection with client")
+		return Target{}, notSupported("label_filter", "is not supported; name one connection with client")
 	case t.User == "" && t.Client == "":
-		return Target{}, wrong("user", "is missing: give user or client")
+		return Target{}, invalidField("user", "is missing: give user or client")
 	}
 	return Target{User: t.User, Client: t.Client}, nil
 }
 
-// position is a place in a stream. Libraries send zeros for none.
+// position is a position in a stream. Some libraries send zeros for none.
 type position struct {
 	Offset uint64 `json:"offset"`
 	Epoch  string `json:"epoch"`
 }
 
+// read returns the position, and nil for none. It returns an *apiError when the epoch is missing.
 func (p *position) read(field string) (*broker.Position, error) {
 	switch {
 	case p == nil || *p == position{}:
 		return nil, nil
 	case p.Epoch == "":
-		return nil, wrong(field+".epoch", "is missing: give the one that came with the offset")
+		return nil, invalidField(field+".epoch", "is missing: give the one that came with the offset")
 	}
 	return &broker.Position{Offset: p.Offset, Epoch: p.Epoch}, nil
 }
 
-// moment reads a time in seconds; 0 is none.
-func moment(field string, seconds int64) (time.Time, error) {
+// readTime decodes a time in Unix seconds. 0 is the zero time. It returns an *apiError.
+func readTime(field string, seconds int64) (time.Time, error) {
 	switch {
-	case seconds < 0 || seconds > lastSecond:
-		return time.Time{}, wrong(field, "is no time in seconds since 1970")
+	case seconds < 0 || seconds > maxSeconds:
+		return time.Time{}, invalidField(field, "is no time in seconds since 1970")
 	case seconds == 0:
 		return time.Time{}, nil
 	}
 	return time.Unix(seconds, 0), nil
 }
 
+// subscribeRequest is the request of subscribe.
 type subscribeRequest struct {
 	targetRequest
 	Channel      string          `json:"channel"`
@@ -75,7 +79,7 @@ type subscribeRequest struct {
 	RecoverSince *position       `json:"recover_since"`
 }
 
-// subscribe makes connections subscribers of a channel.
+// subscribe subscribes connections to a channel. It returns an *apiError or the Fleet's error.
 func (a *API) subscribe(ctx context.Context, r *subscribeRequest) (any, error) {
 	t, err := r.target()
 	if err != nil {
@@ -91,8 +95,9 @@ func (a *API) subscribe(ctx context.Context, r *subscribeRequest) (any, error) {
 	return struct{}{}, a.options.Fleet.Subscribe(ctx, t, r.Channel, o)
 }
 
+// options returns the options of the subscription. It returns an *apiError.
 func (r *subscribeRequest) options() (SubscribeOptions, error) {
-	until, err := moment("expire_at", r.ExpireAt)
+	until, err := readTime("expire_at", r.ExpireAt)
 	if err != nil {
 		return SubscribeOptions{}, err
 	}
@@ -102,7 +107,7 @@ func (r *subscribeRequest) options() (SubscribeOptions, error) {
 	}
 	o := SubscribeOptions{ExpireAt: until, RecoverSince: since}
 	if len(r.Info) > auth.MaxInfo {
-		return o, tooMuch("info", "at most %d bytes are shown to others", auth.MaxInfo)
+		return o, limitExceeded("info", "at most %d bytes are shown to others", auth.MaxInfo)
 	}
 	if string(r.Info) != "null" {
 		o.Info = r.Info
@@ -110,12 +115,14 @@ func (r *subscribeRequest) options() (SubscribeOptions, error) {
 	return o, nil
 }
 
+// unsubscribeRequest is the request of unsubscribe.
 type unsubscribeRequest struct {
 	targetRequest
 	Channel string `json:"channel"`
 }
 
-// unsubscribe ends subscriptions. Who is not there has none.
+// unsubscribe ends subscriptions. It succeeds for a connection that does not exist. It returns an *apiError or the
+// Fleet's error.
 func (a *API) unsubscribe(ctx context.Context, r *unsubscribeRequest) (any, error) {
 	t, err := r.target()
 	if err == nil {
@@ -124,17 +131,19 @@ func (a *API) unsubscribe(ctx context.Context, r *unsubscribeRequest) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, gone(a.options.Fleet.Unsubscribe(ctx, t, r.Channel))
+	return struct{}{}, ignoreUnknown(a.options.Fleet.Unsubscribe(ctx, t, r.Channel))
 }
 
-// gone makes it a success that a connection which should lose something is not there.
-func gone(err error) error {
+// ignoreUnknown returns nil for ErrUnknownConnection, and err otherwise. It is for methods that take something away
+// from a connection.
+func ignoreUnknown(err error) error {
 	if errors.Is(err, ErrUnknownConnection) {
 		return nil
 	}
 	return err
 }
 
+// disconnectRequest is the request of disconnect.
 type disconnectRequest struct {
 	targetRequest
 	Disconnect struct {
@@ -145,25 +154,26 @@ type disconnectRequest struct {
 	Revoke    bool     `json:"revoke"`
 }
 
-// disconnect closes connections. Who is not there is disconnected.
+// disconnect closes connections. It succeeds for a connection that does not exist. It returns an *apiError or the
+// Fleet's error.
 func (a *API) disconnect(ctx context.Context, r *disconnectRequest) (any, error) {
 	t, err := r.target()
 	if err != nil {
 		return nil, err
 	}
 	if r.Revoke && r.User == "" {
-		return nil, wrong("revoke", "needs user: tokens are a user's")
+		return nil, invalidField("revoke", "needs user: tokens are a user's")
 	}
-	d, err := goodbye("disconnect.code", r.Disconnect.Code, "disconnect.reason", r.Disconnect.Reason)
+	d, err := readDisconnect("disconnect.code", r.Disconnect.Code, "disconnect.reason", r.Disconnect.Reason)
 	if err != nil {
 		return nil, err
 	}
 	o := DisconnectOptions{Whitelist: r.Whitelist, Revoke: r.Revoke}
-	return struct{}{}, gone(a.options.Fleet.Disconnect(ctx, t, d, o))
+	return struct{}{}, ignoreUnknown(a.options.Fleet.Disconnect(ctx, t, d, o))
 }
 
-// goodbye checks what clients will be told.
-func goodbye(codeField string, code int, reasonField, reason string) (Disconnect, error) {
+// readDisconnect checks the content of the close frame and sets its defaults. It returns an *apiError.
+func readDisconnect(codeField string, code int, reasonField, reason string) (Disconnect, error) {
 	d := Disconnect{Code: code, Reason: reason}
 	if code == 0 {
 		d.Code = defaultDisconnectCode
@@ -173,42 +183,48 @@ func goodbye(codeField string, code int, reasonField, reason string) (Disconnect
 	}
 	switch {
 	case d.Code < MinDisconnectCode || d.Code > MaxDisconnectCode:
-		return d, wrong(codeField, "%d is not from %d to %d", code, MinDisconnectCode, MaxDisconnectCode)
+		return d, invalidField(codeField, "%d is not from %d to %d", code, MinDisconnectCode, MaxDisconnectCode)
 	case len(reason) > MaxReasonBytes:
-		return d, tooMuch(reasonField, "%d bytes are more than the %d that a close frame has room for", len(reason), MaxReasonBytes)
+		return d, limitExceeded(reasonField, "%d bytes are more than the %d that a close frame has room for", len(reason),
+			MaxReasonBytes)
 	}
 	return d, nil
 }
 
+// refreshRequest is the request of refresh.
 type refreshRequest struct {
 	targetRequest
 	Expired  bool  `json:"expired"`
 	ExpireAt int64 `json:"expire_at"`
 }
 
-// refresh changes when connections expire.
+// refresh changes when connections expire. It returns an *apiError or the Fleet's error.
 func (a *API) refresh(ctx context.Context, r *refreshRequest) (any, error) {
 	t, err := r.target()
 	if err != nil {
 		return nil, err
 	}
-	until, err := moment("expire_at", r.ExpireAt)
+	until, err := readTime("expire_at", r.ExpireAt)
 	if err != nil {
 		return nil, err
 	}
 	return struct{}{}, a.options.Fleet.Refresh(ctx, t, RefreshOptions{ExpireAt: until, Expired: r.Expired})
 }
 
+// sendRequest is the request of send.
 type sendRequest struct {
 	targetRequest
-	content
+	payload
 }
 
+// sendResult is the result of send.
 type sendResult struct {
+	// Reached is the number of connections that got the message.
 	Reached int `json:"reached"`
 }
 
-// send gives a message to connections, in no channel. Who is not there is not reached.
+// send sends a message to connections outside of channels. It succeeds for a connection that does not exist. It returns
+// an *apiError or the Fleet's error.
 func (a *API) send(ctx context.Context, r *sendRequest) (any, error) {
 	t, err := r.target()
 	if err != nil {
@@ -219,5 +235,5 @@ func (a *API) send(ctx context.Context, r *sendRequest) (any, error) {
 		return nil, err
 	}
 	reached, err := a.options.Fleet.Send(ctx, t, data, binary)
-	return sendResult{Reached: reached}, gone(err)
+	return sendResult{Reached: reached}, ignoreUnknown(err)
 }

@@ -9,22 +9,24 @@ import (
 	"strings"
 )
 
-// pathConnection is followed by a connection's id.
+// pathConnection is the path of a single connection. Its id follows.
 const pathConnection = "connections/"
 
+// connectionsRequest is the request of connections.
 type connectionsRequest struct {
 	User    string `json:"user"`
 	Channel string `json:"channel"`
 	Limit   int    `json:"limit"`
-	// Expression would list fewer.
+	// Expression would select fewer connections. It is refused.
 	Expression string `json:"expression"`
 }
 
+// connectionsResult is the result of connections.
 type connectionsResult struct {
 	Connections []Connection `json:"connections"`
 }
 
-// connections lists a user's connections, or a channel's.
+// connections lists the connections of a user or of a channel. It returns an *apiError or the Fleet's error.
 func (a *API) connections(ctx context.Context, r *connectionsRequest) (any, error) {
 	if err := a.checkConnections(r); err != nil {
 		return nil, err
@@ -37,72 +39,87 @@ func (a *API) connections(ctx context.Context, r *connectionsRequest) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	// Lists are lists, and never null.
+	// Lists are never null in JSON.
 	list = append([]Connection{}, list...)
 	for i := range list {
-		list[i] = list[i].listed()
+		list[i] = list[i].withChannels()
 	}
 	return connectionsResult{Connections: list}, nil
 }
 
+// checkConnections returns an *apiError when the request is invalid.
 func (a *API) checkConnections(r *connectionsRequest) error {
 	switch {
 	case r.Expression != "":
-		return unavailable("expression", "is not supported; give user or channel")
+		return notSupported("expression", "is not supported; give user or channel")
 	case (r.User == "") == (r.Channel == ""):
-		return wrong("user", "give either user or channel")
+		return invalidField("user", "give either user or channel")
 	case r.Limit < 0:
-		return wrong("limit", "%d is less than 0", r.Limit)
+		return invalidField("limit", "%d is less than 0", r.Limit)
 	case r.Limit > MaxConnections:
-		return tooMuch("limit", "%d is more than %d", r.Limit, MaxConnections)
+		return limitExceeded("limit", "%d is more than %d", r.Limit, MaxConnections)
 	case r.Channel != "":
 		return a.checkChannel(r.Channel)
 	}
 	return nil
 }
 
-func (c Connection) listed() Connection {
+// withChannels returns c with a list of channels that is not null in JSON.
+func (c Connection) withChannels() Connection {
 	c.Channels = append([]string{}, c.Channels...)
 	return c
 }
 
-// connectionRoute is what can be done to one connection: look, send, close.
+// connectionRoute returns the route of one connection: GET describes it, POST sends it a message, DELETE closes it.
 func (a *API) connectionRoute(r *http.Request, id string) route {
 	to := route{name: methodUnknown, allow: r.Method, limit: a.options.singleLimit()}
 	if id == "" || strings.Contains(id, "/") {
 		return to
 	}
-	one := func(serve method) method {
-		return func(ctx context.Context, body []byte) (any, error) {
-			result, err := serve(ctx, body)
-			if errors.Is(err, ErrUnknownConnection) {
-				return nil, &fault{Code: codeNotFound, Message: ErrUnknownConnection.Error(), status: http.StatusNotFound}
-			}
-			return result, err
-		}
-	}
 	switch r.Method {
 	case http.MethodGet:
-		to.name, to.serve = "connection", one(func(ctx context.Context, _ []byte) (any, error) { return a.inspect(ctx, id) })
+		to.name = "connection"
+		to.serve = func(ctx context.Context, _ []byte) (any, error) { return a.getConnection(ctx, id) }
 	case http.MethodPost:
-		to.name, to.serve = "connection_send", one(reading(func(ctx context.Context, c *content) (any, error) { return a.sendTo(ctx, id, c) }))
+		to.name = "connection_send"
+		to.serve = withRequest(func(ctx context.Context, p *payload) (any, error) {
+			return a.sendToConnection(ctx, id, p)
+		})
 	case http.MethodDelete:
-		to.name, to.serve = "connection_close", one(func(ctx context.Context, _ []byte) (any, error) { return a.closeOne(ctx, id, r.URL.Query()) })
+		to.name = "connection_close"
+		to.serve = func(ctx context.Context, _ []byte) (any, error) {
+			return a.closeConnection(ctx, id, r.URL.Query())
+		}
 	default:
-		to.serve, to.allow = one(nil), "GET, POST, DELETE"
+		to.allow = "GET, POST, DELETE"
 	}
+	to.serve = withNotFound(to.serve)
 	return to
 }
 
-func (a *API) inspect(ctx context.Context, id string) (any, error) {
+// withNotFound returns a method that calls serve and answers ErrUnknownConnection with status 404.
+func withNotFound(serve method) method {
+	return func(ctx context.Context, body []byte) (any, error) {
+		result, err := serve(ctx, body)
+		if errors.Is(err, ErrUnknownConnection) {
+			return nil, &apiError{Code: codeNotFound, Message: ErrUnknownConnection.Error(), status: http.StatusNotFound}
+		}
+		return result, err
+	}
+}
+
+// getConnection describes a connection. It returns the Fleet's error.
+func (a *API) getConnection(ctx context.Context, id string) (any, error) {
 	c, err := a.options.Fleet.Connection(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return c.listed(), nil
+	return c.withChannels(), nil
 }
 
-func (a *API) sendTo(ctx context.Context, id string, c *content) (any, error) {
+// sendToConnection sends a message to one connection. It returns an *apiError, the Fleet's error, or
+// ErrUnknownConnection when the connection did not get the message.
+func (a *API) sendToConnection(ctx context.Context, id string, c *payload) (any, error) {
 	data, binary, err := c.message(a.options.MaxMessageBytes)
 	if err != nil {
 		return nil, err
@@ -114,16 +131,18 @@ func (a *API) sendTo(ctx context.Context, id string, c *content) (any, error) {
 	return sendResult{Reached: reached}, err
 }
 
-func (a *API) closeOne(ctx context.Context, id string, query url.Values) (any, error) {
+// closeConnection closes a connection with the code and reason of the query. It returns an *apiError or the Fleet's
+// error.
+func (a *API) closeConnection(ctx context.Context, id string, query url.Values) (any, error) {
 	code := 0
 	if text := query.Get("code"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return nil, unreadable("code: want a whole number")
+			return nil, malformed("code: want a whole number")
 		}
 		code = n
 	}
-	d, err := goodbye("code", code, "reason", query.Get("reason"))
+	d, err := readDisconnect("code", code, "reason", query.Get("reason"))
 	if err != nil {
 		return nil, err
 	}

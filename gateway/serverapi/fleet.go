@@ -8,92 +8,112 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Fleet is what the API needs of the gateway, which does it for the whole fleet. Besides the errors
-// below it may return broker.ErrUnavailable and, from Publish, broker.ErrIdempotencyConflict. Any
-// other error is logged, and the caller told no more than that there was one.
+// Fleet is what the API can do with the fleet. Package control implements it. Its methods are called from many
+// goroutines and must return soon after ctx ends.
 //
-// Calls come from many goroutines and end with their context.
+// All methods may return errors that wrap broker.ErrUnavailable. An error that is not named here is logged, and the
+// caller of the API only learns that there was one.
 type Fleet interface {
+	// Publish publishes p to a channel. It returns broker.ErrIdempotencyConflict when the idempotency key was used for
+	// other data.
 	Publish(ctx context.Context, channel string, p broker.Publication, o PublishOptions) (broker.PublishResult, error)
+	// History returns a part of a channel's stream. It returns ErrNotAvailable for a channel without history, and
+	// broker.ErrUnrecoverable when q.Since is of another epoch.
 	History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error)
+	// RemoveHistory deletes the publications of a channel's stream. It returns ErrNotAvailable for a channel without
+	// history.
 	RemoveHistory(ctx context.Context, channel string) error
+	// Presence returns the clients in a channel by their ids. It returns ErrNotAvailable for a channel without presence.
 	Presence(ctx context.Context, channel string) (map[string]broker.ClientInfo, error)
+	// PresenceStats returns the numbers of clients and different users in a channel. It returns ErrNotAvailable for a
+	// channel without presence.
 	PresenceStats(ctx context.Context, channel string) (clients, users int, err error)
-	// Channels are the channels that match a pattern of channel.Matches and have subscribers, with the
-	// number of these.
+	// Channels returns the channels that have subscribers and match a pattern of channel.Matches, with the number of
+	// subscribers.
 	Channels(ctx context.Context, pattern string) (map[string]int, error)
+	// Gateways returns all gateways of the fleet.
 	Gateways(ctx context.Context) ([]GatewayInfo, error)
 
-	// Subscribe, Unsubscribe, Disconnect, Refresh and Send do it to each connection that the target
-	// means. A user without connections is no error.
+	// Subscribe subscribes the target's connections to a channel. Like the methods below, it returns ErrUnknownConnection
+	// when Target.Client is not connected, and ErrNotAvailable when a client's protocol or the channel does not allow it.
+	// A user without connections is no error.
 	Subscribe(ctx context.Context, t Target, channel string, o SubscribeOptions) error
+	// Unsubscribe ends the subscriptions of the target's connections to a channel. It returns the errors of Subscribe.
 	Unsubscribe(ctx context.Context, t Target, channel string) error
+	// Disconnect closes the target's connections. It returns the errors of Subscribe.
 	Disconnect(ctx context.Context, t Target, d Disconnect, o DisconnectOptions) error
+	// Refresh changes when the target's connections expire. It returns the errors of Subscribe.
 	Refresh(ctx context.Context, t Target, o RefreshOptions) error
-	// Send returns how many connections it reached.
+	// Send sends a message to the target's connections outside of channels. It returns the number of connections that got
+	// the message, and the errors of Subscribe.
 	Send(ctx context.Context, t Target, data []byte, binary bool) (reached int, err error)
 
+	// Connections lists connections of the fleet, the oldest first.
 	Connections(ctx context.Context, q ConnectionQuery) ([]Connection, error)
+	// Connection returns one connection by its id, or ErrUnknownConnection.
 	Connection(ctx context.Context, id string) (*Connection, error)
 }
 
-// What a Backend may return. The caller is told what wraps ErrNotAvailable or broker.ErrUnrecoverable, so
-// that must not hold a secret.
+// The errors of a Fleet. The caller of the API sees the text of errors that wrap ErrNotAvailable or
+// broker.ErrUnrecoverable, so it must not contain secrets.
 var (
-	// ErrNotAvailable is something that the channel's rule does not have, like history, or that
-	// the client's protocol cannot do.
+	// ErrNotAvailable means that the channel's rule does not allow it, for example history, or that a client's protocol
+	// cannot do it.
 	ErrNotAvailable = errors.New("not available")
-	// ErrUnknownConnection is a Target.Client that is not connected, or not that user's.
+	// ErrUnknownConnection means that Target.Client is not connected, or does not belong to Target.User.
 	ErrUnknownConnection = errors.New("no such connection")
 )
 
-// Target is which connections are meant: all of a user, or the one of a client's id. With both it is
-// the client's, if it is the user's. One of them is given.
+// Target selects connections by user, by client id, or by both. At least one of the fields is set.
 type Target struct {
-	User, Client string
+	// User selects all connections of a user.
+	User string
+	// Client selects one connection. With User, it selects the connection only if it belongs to the user.
+	Client string
 }
 
-// PublishOptions are how a publication is kept.
+// PublishOptions say how a publication is stored.
 type PublishOptions struct {
-	// IdempotencyKey makes it safe to publish again when nobody knows what became of the first time.
+	// IdempotencyKey makes it safe to publish again when the outcome of the first attempt is unknown.
 	IdempotencyKey string
-	// SkipHistory keeps the publication out of the channel's stream.
+	// SkipHistory means that the publication is not added to the channel's stream.
 	SkipHistory bool
 }
 
-// SubscribeOptions are what a subscription made by a backend has.
+// SubscribeOptions describe a subscription that the API makes.
 type SubscribeOptions struct {
-	// Info is JSON that others see in presence, or empty.
+	// Info is JSON that other clients see in presence, or empty.
 	Info []byte
-	// ExpireAt is when the subscription ends; zero is never.
+	// ExpireAt is when the subscription expires. Zero is never.
 	ExpireAt time.Time
-	// RecoverSince makes the client get what came after a position first.
+	// RecoverSince, if not nil, is the position after which the client first gets the stream.
 	RecoverSince *broker.Position
 }
 
-// Disconnect is what a client is told at the end.
+// Disconnect is the content of the close frame.
 type Disconnect struct {
 	Code   int
 	Reason string
 }
 
-// DisconnectOptions are whom a Disconnect spares, and for how long it holds.
+// DisconnectOptions say which connections stay and what else happens.
 type DisconnectOptions struct {
-	// Whitelist are the clients that stay.
+	// Whitelist are the ids of the connections that stay.
 	Whitelist []string
-	// Revoke refuses the user's tokens that were issued until now.
+	// Revoke revokes the user's tokens that were issued before now.
 	Revoke bool
 }
 
-// RefreshOptions are what becomes of connections' expiry.
+// RefreshOptions say when connections expire.
 type RefreshOptions struct {
-	// ExpireAt is the new time; zero is never.
+	// ExpireAt is the new time of expiry. Zero is never.
 	ExpireAt time.Time
-	// Expired ends them now, as if their time were over.
+	// Expired means that the connections expire now.
 	Expired bool
 }
 
-// GatewayInfo describes one gateway of the fleet. Gateways of other versions read its JSON, so its keys must not change.
+// GatewayInfo describes one gateway of the fleet. Gateways of other versions read its JSON, so its keys must not
+// change.
 type GatewayInfo struct {
 	// UID is the ID of the process. It changes with every start, and Name does not.
 	UID     string `json:"UID"`
@@ -108,22 +128,24 @@ type GatewayInfo struct {
 	Uptime   time.Duration `json:"Uptime"`
 }
 
-// ConnectionQuery asks for the connections of a user or of a channel's subscribers: one of them is given.
+// ConnectionQuery selects the connections of a user or those of a channel's subscribers. One of the two is set.
 type ConnectionQuery struct {
-	User, Channel string
-	Limit         int
+	User    string
+	Channel string
+	// Limit is the maximum number of connections.
+	Limit int
 }
 
-// Connection is one client's.
+// Connection describes a connection. Callers of the API and gateways of other versions read its JSON.
 type Connection struct {
 	ID          string    `json:"id"`
 	User        string    `json:"user"`
 	Protocol    string    `json:"protocol"`
 	RemoteIP    string    `json:"remoteIP"`
 	ConnectedAt time.Time `json:"connectedAt"`
-	// QueuedBytes wait for the client to read.
+	// QueuedBytes is the number of bytes that the client has yet to read.
 	QueuedBytes int      `json:"queuedBytes"`
 	Channels    []string `json:"channels"`
-	// Node is the name of the gateway that holds it.
+	// Node is the name of the gateway.
 	Node string `json:"node"`
 }

@@ -27,28 +27,30 @@ const (
 	newKey = "the-next-key"
 )
 
-// served is a server API under test, and a client that holds every call against the description.
-type served struct {
+// harness is a running API with a fake fleet, and a client that checks every call against the OpenAPI document.
+type harness struct {
 	*httptest.Server
 	t      *testing.T
 	fleet  *serverapitest.FakeFleet
 	client *http.Client
 	log    *bytes.Buffer
 
-	mu      sync.Mutex
+	// mu guards counted.
+	mu sync.Mutex
+	// counted are the calls of Options.Served, as "METHOD OUTCOME".
 	counted []string
 }
 
-// serve runs the API; change sets what the test is about.
-func serve(t *testing.T, change ...func(*serverapi.Options)) *served {
+// serve starts an API whose options change can modify.
+func serve(t *testing.T, change ...func(*serverapi.Options)) *harness {
 	t.Helper()
-	s := &served{t: t, fleet: serverapitest.NewFakeFleet(), log: &bytes.Buffer{}}
+	s := &harness{t: t, fleet: serverapitest.NewFakeFleet(), log: &bytes.Buffer{}}
 	o := s.options()
 	for _, c := range change {
 		c(&o)
 	}
 	s.Server = httptest.NewServer(serverapi.New(o))
-	s.client = &http.Client{Transport: describedBy(t, s.URL)}
+	s.client = &http.Client{Transport: readDescription(t, s.URL)}
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		s.Close()
@@ -56,15 +58,21 @@ func serve(t *testing.T, change ...func(*serverapi.Options)) *served {
 	return s
 }
 
-func (s *served) options() serverapi.Options {
+// options returns the options of the API.
+func (s *harness) options() serverapi.Options {
 	return serverapi.Options{
-		Keys: auth.NewAPIKeys(key, newKey), Fleet: s.fleet, MaxMessageBytes: 1000, Timeout: 10 * time.Second,
-		CheckChannel: serverapitest.CheckChannel, Served: s.count,
-		Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Keys:            auth.NewAPIKeys(key, newKey),
+		Fleet:           s.fleet,
+		MaxMessageBytes: 1000,
+		Timeout:         10 * time.Second,
+		CheckChannel:    serverapitest.CheckChannel,
+		Served:          s.count,
+		Logger:          slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
 
-func (s *served) count(method, outcome string, took time.Duration) {
+// count implements Options.Served.
+func (s *harness) count(method, outcome string, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counted = append(s.counted, method+" "+outcome)
@@ -73,8 +81,8 @@ func (s *served) count(method, outcome string, took time.Duration) {
 	}
 }
 
-// counts are the calls since the last time, as METHOD OUTCOME.
-func (s *served) counts() []string {
+// counts returns counted since it was last called.
+func (s *harness) counts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counted := s.counted
@@ -82,7 +90,8 @@ func (s *served) counts() []string {
 	return counted
 }
 
-func describedBy(t *testing.T, url string) *serverapitest.Description {
+// readDescription returns the OpenAPI document of a running API.
+func readDescription(t *testing.T, url string) *serverapitest.Description {
 	t.Helper()
 	response, err := http.Get(url + "/api/openapi.json")
 	require.NoError(t, err)
@@ -96,15 +105,15 @@ func describedBy(t *testing.T, url string) *serverapitest.Description {
 	return description
 }
 
-// answered is a response.
-type answered struct {
+// apiResponse is a response of the API.
+type apiResponse struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// do makes any request; headers are NAME, VALUE and so on.
-func (s *served) do(t *testing.T, method, path, body string, header ...string) answered {
+// do sends a request. header is a list of names and values.
+func (s *harness) do(t *testing.T, method, path, body string, header ...string) apiResponse {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -118,17 +127,17 @@ func (s *served) do(t *testing.T, method, path, body string, header ...string) a
 	got, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	require.Equal(t, "application/json", response.Header.Get("Content-Type"))
-	return answered{response.StatusCode, response.Header, string(got)}
+	return apiResponse{response.StatusCode, response.Header, string(got)}
 }
 
-// call is a call of a method with the key.
-func (s *served) call(t *testing.T, method, body string) answered {
+// call calls a method with the key.
+func (s *harness) call(t *testing.T, method, body string) apiResponse {
 	t.Helper()
 	return s.do(t, http.MethodPost, "/api/"+method, body, "X-API-Key", key)
 }
 
-// result is that of a call that succeeds.
-func (s *served) result(t *testing.T, method, body string) string {
+// result calls a method that must succeed and returns its result.
+func (s *harness) result(t *testing.T, method, body string) string {
 	t.Helper()
 	got := s.call(t, method, body)
 	require.Equal(t, http.StatusOK, got.status, got.body)
@@ -138,8 +147,8 @@ func (s *served) result(t *testing.T, method, body string) string {
 	return string(a.Result)
 }
 
-// refuses checks a refusal: its status, its code, and what its message says.
-func (got answered) refuses(t *testing.T, status, code int, says string) {
+// requireError requires an error with a status, a code and a text in its message.
+func (got apiResponse) requireError(t *testing.T, status, code int, says string) {
 	t.Helper()
 	require.Equal(t, status, got.status, got.body)
 	var a struct {

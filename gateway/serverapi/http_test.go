@@ -14,7 +14,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
 
-func TestKeys(t *testing.T) {
+func TestAPIChecksKeys(t *testing.T) {
 	s := serve(t)
 	for name, c := range map[string]struct {
 		header []string
@@ -34,28 +34,28 @@ func TestKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := s.do(t, http.MethodPost, "/api/info", `{}`, c.header...)
 			if c.status == http.StatusOK {
-				got.refusesNothing(t)
+				got.requireOK(t)
 				return
 			}
-			got.refuses(t, c.status, 101, "X-API-Key")
+			got.requireError(t, c.status, 101, "X-API-Key")
 		})
 	}
 	for _, path := range []string{"/api/dance", "/api/connections/c1", "/api/batch"} {
-		s.do(t, http.MethodPost, path, `{}`).refuses(t, 401, 101, "X-API-Key")
+		s.do(t, http.MethodPost, path, `{}`).requireError(t, 401, 101, "X-API-Key")
 	}
-	s.do(t, http.MethodDelete, "/api/connections/c1", ``, "X-API-Key", "wrong").refuses(t, 401, 101, "X-API-Key")
+	s.do(t, http.MethodDelete, "/api/connections/c1", ``, "X-API-Key", "wrong").requireError(t, 401, 101, "X-API-Key")
 	for _, call := range s.fleet.Calls() {
-		require.Equal(t, "Gateways ", call, "nothing but what had a key")
+		require.Equal(t, "Gateways ", call, "only calls with a key")
 	}
 }
 
-func TestWithoutKeysTheAPIIsOff(t *testing.T) {
+func TestAPIWithoutKeysRefusesAll(t *testing.T) {
 	s := serve(t, func(o *serverapi.Options) { o.Keys = auth.NewAPIKeys("", "") })
-	s.do(t, http.MethodPost, "/api/publish", `{}`, "X-API-Key", "").refuses(t, 403, 103, "WSFLEET_API_KEY")
+	s.do(t, http.MethodPost, "/api/publish", `{}`, "X-API-Key", "").requireError(t, 403, 103, "WSFLEET_API_KEY")
 	require.Equal(t, []string{"publish refused"}, s.counts())
 }
 
-func TestHTTPRefusals(t *testing.T) {
+func TestAPIRefusesHTTPRequests(t *testing.T) {
 	s := serve(t)
 	for name, c := range map[string]struct {
 		method, path string
@@ -63,19 +63,21 @@ func TestHTTPRefusals(t *testing.T) {
 		says, allow  string
 		counted      []string
 	}{
-		"GET":                    {"GET", "publish", 405, 107, "use POST", "POST", []string{"publish refused"}},
-		"PUT":                    {"PUT", "connections", 405, 107, "use POST", "POST", []string{"connections refused"}},
-		"unknown method":         {"POST", "dance", 404, 104, "there are batch, broadcast, channels,", "", []string{"unknown refused"}},
+		"GET": {"GET", "publish", 405, 107, "use POST", "POST", []string{"publish refused"}},
+		"PUT": {"PUT", "connections", 405, 107, "use POST", "POST", []string{"connections refused"}},
+		"unknown method": {"POST", "dance", 404, 104, "there are batch, broadcast, channels,", "",
+			[]string{"unknown refused"}},
 		"no method":              {"POST", "", 404, 104, "method not found", "", []string{"unknown refused"}},
 		"a method below another": {"POST", "publish/it", 404, 104, "method not found", "", []string{"unknown refused"}},
 		"no connection's id":     {"GET", "connections/", 404, 104, "method not found", "", []string{"unknown refused"}},
 		"below a connection":     {"GET", "connections/c1/x", 404, 104, "method not found", "", []string{"unknown refused"}},
-		"PUT a connection":       {"PUT", "connections/c1", 405, 107, "use GET, POST, DELETE", "GET, POST, DELETE", []string{"unknown refused"}},
+		"PUT a connection": {"PUT", "connections/c1", 405, 107, "use GET, POST, DELETE", "GET, POST, DELETE",
+			[]string{"unknown refused"}},
 		"change the description": {"POST", "openapi.json", 405, 107, "use GET", "GET, HEAD", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.do(t, c.method, "/api/"+c.path, ``, "X-API-Key", key)
-			got.refuses(t, c.status, c.code, c.says)
+			got.requireError(t, c.status, c.code, c.says)
 			require.Equal(t, c.allow, got.header.Get("Allow"))
 			require.Equal(t, c.counted, s.counts())
 		})
@@ -83,24 +85,30 @@ func TestHTTPRefusals(t *testing.T) {
 	require.Empty(t, s.fleet.Calls())
 }
 
-func TestOneConnection(t *testing.T) {
+func TestAPIServesConnection(t *testing.T) {
 	s := serve(t)
 	for name, c := range map[string]struct {
 		method, path, body, result string
 		calls, counted             []string
 	}{
-		"look": {
-			"GET", "c1", ``, `{"id":"c1","user":"42","protocol":"centrifuge","remoteIP":"192.0.2.1","connectedAt":"2027-01-15T08:00:00Z","queuedBytes":7,"channels":["kept:news"],"node":"gateway-0"}`,
+		"look": {"GET", "c1", ``,
+			`{"id":"c1","user":"42","protocol":"centrifuge","remoteIP":"192.0.2.1",` +
+				`"connectedAt":"2027-01-15T08:00:00Z","queuedBytes":7,"channels":["kept:news"],"node":"gateway-0"}`,
 			[]string{"Connection c1"}, []string{"connection ok"},
 		},
-		"look, no channels": {
-			"GET", "c2", ``, `{"id":"c2","user":"42","protocol":"plain","remoteIP":"192.0.2.1","connectedAt":"2027-01-15T08:00:00Z","queuedBytes":7,"channels":[],"node":"gateway-0"}`,
+		"look, no channels": {"GET", "c2", ``,
+			`{"id":"c2","user":"42","protocol":"plain","remoteIP":"192.0.2.1",` +
+				`"connectedAt":"2027-01-15T08:00:00Z","queuedBytes":7,"channels":[],"node":"gateway-0"}`,
 			[]string{"Connection c2"}, []string{"connection ok"},
 		},
-		"send":       {"POST", "c1", `{"data":{"x": 1}}`, `{"reached":1}`, []string{`Send /c1 "{\"x\": 1}" binary=false`}, []string{"connection_send ok"}},
-		"send bytes": {"POST", "c1", `{"b64data":"AP8="}`, `{"reached":1}`, []string{`Send /c1 "\x00\xff" binary=true`}, []string{"connection_send ok"}},
-		"close":      {"DELETE", "c1", ``, `{}`, []string{`Disconnect /c1 3503 "force disconnect" whitelist=[] revoke=false`}, []string{"connection_close ok"}},
-		"close with": {"DELETE", "c1?code=4000&reason=come%20back", ``, `{}`, []string{`Disconnect /c1 4000 "come back" whitelist=[] revoke=false`}, []string{"connection_close ok"}},
+		"send": {"POST", "c1", `{"data":{"x": 1}}`, `{"reached":1}`, []string{`Send /c1 "{\"x\": 1}" binary=false`},
+			[]string{"connection_send ok"}},
+		"send bytes": {"POST", "c1", `{"b64data":"AP8="}`, `{"reached":1}`, []string{`Send /c1 "\x00\xff" binary=true`},
+			[]string{"connection_send ok"}},
+		"close": {"DELETE", "c1", ``, `{}`, []string{`Disconnect /c1 3503 "force disconnect" whitelist=[] revoke=false`},
+			[]string{"connection_close ok"}},
+		"close with": {"DELETE", "c1?code=4000&reason=come%20back", ``, `{}`,
+			[]string{`Disconnect /c1 4000 "come back" whitelist=[] revoke=false`}, []string{"connection_close ok"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.do(t, c.method, "/api/connections/"+c.path, c.body, "X-API-Key", key)
@@ -112,7 +120,7 @@ func TestOneConnection(t *testing.T) {
 	}
 }
 
-func TestOneConnectionRefusals(t *testing.T) {
+func TestAPIRefusesConnectionRequests(t *testing.T) {
 	s := serve(t)
 	for name, c := range map[string]struct {
 		method, path, body string
@@ -131,7 +139,7 @@ func TestOneConnectionRefusals(t *testing.T) {
 		"reason is too long": {"DELETE", "c1?reason=" + strings.Repeat("x", 124), ``, 200, 106, "reason: 124 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.do(t, c.method, "/api/connections/"+c.path, c.body, "X-API-Key", key).refuses(t, c.status, c.code, c.says)
+			s.do(t, c.method, "/api/connections/"+c.path, c.body, "X-API-Key", key).requireError(t, c.status, c.code, c.says)
 			if c.code != 104 {
 				require.Empty(t, s.fleet.Calls())
 			}
@@ -139,16 +147,17 @@ func TestOneConnectionRefusals(t *testing.T) {
 		})
 	}
 	s.fleet.Fail = func(string, string) error { return errors.New("down") }
-	s.do(t, http.MethodGet, "/api/connections/c1", ``, "X-API-Key", key).refuses(t, 200, 100, "internal error")
+	s.do(t, http.MethodGet, "/api/connections/c1", ``, "X-API-Key", key).requireError(t, 200, 100, "internal error")
 }
 
-// leaving is a Backend whose connections are gone when a message comes.
-type leaving struct{ *serverapitest.FakeFleet }
+// leavingFleet is a Fleet whose connections close before a message reaches them.
+type leavingFleet struct{ *serverapitest.FakeFleet }
 
-func (leaving) Send(context.Context, serverapi.Target, []byte, bool) (int, error) { return 0, nil }
+func (leavingFleet) Send(context.Context, serverapi.Target, []byte, bool) (int, error) { return 0, nil }
 
-func TestAConnectionThatJustLeftIsNotThere(t *testing.T) {
-	s := serve(t, func(o *serverapi.Options) { o.Fleet = leaving{serverapitest.NewFakeFleet()} })
-	s.do(t, http.MethodPost, "/api/connections/c1", `{"data":1}`, "X-API-Key", key).refuses(t, 404, 104, "no such connection")
+func TestAPIReportsConnectionThatLeft(t *testing.T) {
+	s := serve(t, func(o *serverapi.Options) { o.Fleet = leavingFleet{serverapitest.NewFakeFleet()} })
+	got := s.do(t, http.MethodPost, "/api/connections/c1", `{"data":1}`, "X-API-Key", key)
+	got.requireError(t, 404, 104, "no such connection")
 	require.JSONEq(t, `{"reached":0}`, s.result(t, "send", `{"client":"c1","data":1}`))
 }

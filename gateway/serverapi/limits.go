@@ -1,40 +1,42 @@
 package serverapi
 
-// What one request may ask for. Messages have the gateway's own limit on top.
+// The limits of one request. Options.MaxMessageBytes limits messages.
 const (
-	// MaxListBytes is how large the body of a batch or a broadcast may be.
+	// MaxListBytes is the maximum size of the body of a batch or a broadcast.
 	MaxListBytes = 1 << 20
-	// MaxBatchCommands and MaxBroadcastChannels are how many of them one request may hold.
-	MaxBatchCommands     = 1000
+	// MaxBatchCommands is the maximum number of commands in a batch.
+	MaxBatchCommands = 1000
+	// MaxBroadcastChannels is the maximum number of channels in a broadcast.
 	MaxBroadcastChannels = 1000
-	// MaxHistory is how many publications one request reads.
+	// MaxHistory is the maximum number of publications that one request reads.
 	MaxHistory = 10_000
-	// DefaultConnections is how many connections are listed unless the request says it, MaxConnections
-	// how many it may say.
+	// DefaultConnections is the maximum number of connections in a list unless the request sets it.
 	DefaultConnections = 100
-	MaxConnections     = 1000
+	// MaxConnections is the maximum number of connections that a request can set.
+	MaxConnections = 1000
 
 	MaxIdempotencyKeyBytes = 128
 	MaxTags                = 16
 	MaxTagKeyBytes         = 64
 	MaxTagValueBytes       = 256
-	// MaxReasonBytes is what a close frame has room for.
+	// MaxReasonBytes is the room for a reason in a close frame (RFC 6455, section 5.5).
 	MaxReasonBytes = 123
 
-	// MinDisconnectCode to MaxDisconnectCode are the codes that an application may close with.
+	// MinDisconnectCode and MaxDisconnectCode are the range of close codes that an application may use (RFC 6455, section
+	// 7.4.2).
 	MinDisconnectCode = 3000
 	MaxDisconnectCode = 4999
 )
 
-// envelope is what a request may be larger than its data: names, tags, quotes.
-const envelope = 7 << 10
+// bodyOverhead is how much larger than its message a body may be: names, tags and quotes.
+const bodyOverhead = 7 << 10
 
-// workers is how many commands of a parallel batch, or publications of a broadcast, are under way at
-// once.
-const workers = 16
+// maxConcurrent is the maximum number of commands of a parallel batch, or publications of a broadcast, that run at the
+// same time.
+const maxConcurrent = 16
 
-// singleLimit is how large a body with one message may be; base64 takes a third more than its bytes.
-func (o *Options) singleLimit() int64 { return int64(o.MaxMessageBytes)*4/3 + envelope }
+// singleLimit returns the maximum size of a body with one message. Base64 takes a third more than its bytes.
+func (o *Options) singleLimit() int64 { return int64(o.MaxMessageBytes)*4/3 + bodyOverhead }
 
-// listLimit is how large a body with many of them may be: one of any size fits.
+// listLimit returns the maximum size of a body with many messages. One message of the maximum size fits.
 func (o *Options) listLimit() int64 { return max(MaxListBytes, o.singleLimit()) }

@@ -9,16 +9,18 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// documentPath is where the description is served, to anybody.
+// documentPath is the path of the OpenAPI document. It needs no key.
 const documentPath = "openapi.json"
 
+// source is the OpenAPI document as YAML.
+//
 //go:embed openapi.yaml
-var description []byte
+var source []byte
 
-// document is the description as JSON. It is part of the program, so that a bad one is a bug.
+// document returns the OpenAPI document as JSON. It panics when openapi.yaml is invalid, which the tests rule out.
 func document() []byte {
 	var tree any
-	err := yaml.Unmarshal(description, &tree)
+	err := yaml.Unmarshal(source, &tree)
 	if err == nil {
 		var text []byte
 		if text, err = json.Marshal(tree); err == nil {
@@ -28,12 +30,12 @@ func document() []byte {
 	panic(fmt.Sprintf("openapi.yaml: %v", err))
 }
 
-// serveDocument needs no key: the description is public.
+// serveDocument serves the OpenAPI document without a key.
 func (a *API) serveDocument(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		answer(w, nil, &fault{Code: codeBadRequest, Message: "use GET", status: http.StatusMethodNotAllowed})
+		writeResponse(w, nil, &apiError{Code: codeBadRequest, Message: "use GET", status: http.StatusMethodNotAllowed})
 		return
 	}
 	_, _ = w.Write(a.document)

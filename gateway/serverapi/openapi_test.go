@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func described(t *testing.T) *openapi3.T {
+// loadDocument returns the OpenAPI document after it was validated.
+func loadDocument(t *testing.T) *openapi3.T {
 	t.Helper()
 	d, err := openapi3.NewLoader().LoadFromData(document())
 	require.NoError(t, err)
@@ -21,9 +22,10 @@ func described(t *testing.T) *openapi3.T {
 	return d
 }
 
-func TestTheDescriptionHasEveryMethod(t *testing.T) {
-	d, a := described(t), New(Options{})
-	want := []string{"GET /api/openapi.json", "GET /api/connections/{id}", "POST /api/connections/{id}", "DELETE /api/connections/{id}"}
+func TestOpenAPIHasEveryMethod(t *testing.T) {
+	d, a := loadDocument(t), New(Options{})
+	want := []string{"GET /api/openapi.json", "GET /api/connections/{id}", "POST /api/connections/{id}",
+		"DELETE /api/connections/{id}"}
 	for name := range a.methods {
 		want = append(want, "POST /api/"+name)
 	}
@@ -49,17 +51,38 @@ func TestTheDescriptionHasEveryMethod(t *testing.T) {
 	require.Len(t, schemas["Reply"].Value.Properties, len(commands)+1)
 }
 
-func TestTheDescriptionHasEveryField(t *testing.T) {
-	schemas := described(t).Components.Schemas
+func TestOpenAPIHasEveryField(t *testing.T) {
+	schemas := loadDocument(t).Components.Schemas
 	for name, v := range map[string]any{
-		"PublishRequest": publishRequest{}, "BroadcastRequest": broadcastRequest{}, "SendRequest": sendRequest{}, "Content": content{},
-		"SubscribeRequest": subscribeRequest{}, "UnsubscribeRequest": unsubscribeRequest{}, "DisconnectRequest": disconnectRequest{},
-		"RefreshRequest": refreshRequest{}, "ConnectionsRequest": connectionsRequest{}, "ChannelRequest": channelRequest{},
-		"HistoryRequest": historyRequest{}, "ChannelsRequest": channelsRequest{}, "BatchRequest": batchRequest{}, "Position": position{},
-		"PublishResult": publishResult{}, "PublishResponse": publishResponse{}, "BroadcastResult": broadcastResult{}, "SendResult": sendResult{},
-		"ConnectionsResult": connectionsResult{}, "Connection": Connection{}, "PresenceResult": presenceResult{}, "ClientInfo": clientInfo{},
-		"PresenceStatsResult": presenceStatsResult{}, "HistoryResult": historyResult{}, "Publication": publication{},
-		"ChannelsResult": channelsResult{}, "InfoResult": infoResult{}, "Node": node{}, "Error": fault{},
+		"PublishRequest":      publishRequest{},
+		"BroadcastRequest":    broadcastRequest{},
+		"SendRequest":         sendRequest{},
+		"Content":             payload{},
+		"SubscribeRequest":    subscribeRequest{},
+		"UnsubscribeRequest":  unsubscribeRequest{},
+		"DisconnectRequest":   disconnectRequest{},
+		"RefreshRequest":      refreshRequest{},
+		"ConnectionsRequest":  connectionsRequest{},
+		"ChannelRequest":      channelRequest{},
+		"HistoryRequest":      historyRequest{},
+		"ChannelsRequest":     channelsRequest{},
+		"BatchRequest":        batchRequest{},
+		"Position":            position{},
+		"PublishResult":       publishResult{},
+		"PublishResponse":     publishResponse{},
+		"BroadcastResult":     broadcastResult{},
+		"SendResult":          sendResult{},
+		"ConnectionsResult":   connectionsResult{},
+		"Connection":          Connection{},
+		"PresenceResult":      presenceResult{},
+		"ClientInfo":          clientInfo{},
+		"PresenceStatsResult": presenceStatsResult{},
+		"HistoryResult":       historyResult{},
+		"Publication":         publication{},
+		"ChannelsResult":      channelsResult{},
+		"InfoResult":          infoResult{},
+		"Node":                nodeInfo{},
+		"Error":               apiError{},
 	} {
 		require.Contains(t, schemas, name)
 		var have []string
@@ -70,7 +93,7 @@ func TestTheDescriptionHasEveryField(t *testing.T) {
 	}
 }
 
-// fields are the JSON names of a struct's fields.
+// fields returns the JSON names of a struct's fields, those of embedded structs included.
 func fields(t reflect.Type) (names []string) {
 	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -84,25 +107,26 @@ func fields(t reflect.Type) (names []string) {
 	return names
 }
 
-func TestTheDescriptionHasTheLimits(t *testing.T) {
-	schemas := described(t).Components.Schemas
-	most := func(schema, field string) *openapi3.Schema { return schemas[schema].Value.Properties[field].Value }
-	require.EqualValues(t, MaxBatchCommands, *most("BatchRequest", "commands").MaxItems)
-	require.EqualValues(t, MaxBroadcastChannels, *most("BroadcastRequest", "channels").MaxItems)
-	require.EqualValues(t, MaxHistory, *most("HistoryRequest", "limit").Max)
-	require.EqualValues(t, MaxConnections, *most("ConnectionsRequest", "limit").Max)
+func TestOpenAPIHasTheLimits(t *testing.T) {
+	schemas := loadDocument(t).Components.Schemas
+	field := func(schema, name string) *openapi3.Schema { return schemas[schema].Value.Properties[name].Value }
+	require.EqualValues(t, MaxBatchCommands, *field("BatchRequest", "commands").MaxItems)
+	require.EqualValues(t, MaxBroadcastChannels, *field("BroadcastRequest", "channels").MaxItems)
+	require.EqualValues(t, MaxHistory, *field("HistoryRequest", "limit").Max)
+	require.EqualValues(t, MaxConnections, *field("ConnectionsRequest", "limit").Max)
 	require.EqualValues(t, MaxIdempotencyKeyBytes, *schemas["IdempotencyKey"].Value.MaxLength)
 	require.EqualValues(t, MaxTags, *schemas["Tags"].Value.MaxProps)
 	require.EqualValues(t, MaxTagValueBytes, *schemas["Tags"].Value.AdditionalProperties.Schema.Value.MaxLength)
 	require.EqualValues(t, MaxReasonBytes, *schemas["DisconnectReason"].Value.MaxLength)
 	require.EqualValues(t, MaxDisconnectCode, *schemas["DisconnectCode"].Value.Max)
-	require.EqualValues(t, lastSecond, *schemas["ExpireAt"].Value.Max)
+	require.EqualValues(t, maxSeconds, *schemas["ExpireAt"].Value.Max)
 
-	codes := []any{float64(codeInternal), float64(codeUnauthorized), float64(codeForbidden), float64(codeNotFound), float64(codeLimitExceeded), float64(codeBadRequest), float64(codeNotAvailable), float64(codeUnrecoverable)}
-	require.ElementsMatch(t, codes, most("Error", "code").Enum)
+	codes := []any{float64(codeInternal), float64(codeUnauthorized), float64(codeForbidden), float64(codeNotFound),
+		float64(codeLimitExceeded), float64(codeBadRequest), float64(codeNotAvailable), float64(codeUnrecoverable)}
+	require.ElementsMatch(t, codes, field("Error", "code").Enum)
 }
 
-func TestTheDescriptionNeedsNoKey(t *testing.T) {
+func TestOpenAPINeedsNoKey(t *testing.T) {
 	a := New(Options{})
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		w := httptest.NewRecorder()

@@ -8,73 +8,77 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// message is what publish and broadcast have in common.
+// message has the fields that publish and broadcast have in common.
 type message struct {
-	content
+	payload
 	Tags           map[string]string `json:"tags"`
 	IdempotencyKey string            `json:"idempotency_key"`
 	SkipHistory    bool              `json:"skip_history"`
-	// Version would keep older versions back.
+	// Version would drop publications of older versions. It is refused.
 	Version uint64 `json:"version"`
 }
 
+// publishRequest is the request of publish.
 type publishRequest struct {
 	Channel string `json:"channel"`
 	message
 }
 
+// broadcastRequest is the request of broadcast.
 type broadcastRequest struct {
 	Channels []string `json:"channels"`
 	message
 }
 
-// publishResult has no position in a channel without history.
+// publishResult is the result of publish. It has no position in a channel without history.
 type publishResult struct {
 	Offset   uint64 `json:"offset,omitempty"`
 	Epoch    string `json:"epoch,omitempty"`
 	Repeated bool   `json:"repeated,omitempty"`
 }
 
-// publishResponse is one channel's part of a broadcast.
+// publishResponse is the outcome of a broadcast in one channel.
 type publishResponse struct {
-	Error  *fault `json:"error,omitempty"`
-	Result any    `json:"result,omitempty"`
+	Error  *apiError `json:"error,omitempty"`
+	Result any       `json:"result,omitempty"`
 }
 
+// broadcastResult has the outcomes in the order of the channels.
 type broadcastResult struct {
 	Responses []publishResponse `json:"responses"`
 }
 
-// publish sends a message into a channel.
+// publish publishes a message to a channel. It returns an *apiError or the Fleet's error.
 func (a *API) publish(ctx context.Context, r *publishRequest) (any, error) {
-	p, o, err := a.publication(&r.message)
+	p, o, err := a.readMessage(&r.message)
 	if err != nil {
 		return nil, err
 	}
 	return a.publishTo(ctx, r.Channel, p, o)
 }
 
-// broadcast sends a message into many channels. One that fails does not keep the others from it.
+// broadcast publishes a message to many channels. A channel that fails does not prevent the others. It returns an
+// *apiError.
 func (a *API) broadcast(ctx context.Context, r *broadcastRequest) (any, error) {
 	switch n := len(r.Channels); {
 	case n == 0:
-		return nil, wrong("channels", "is missing")
+		return nil, invalidField("channels", "is missing")
 	case n > MaxBroadcastChannels:
-		return nil, tooMuch("channels", "%d are more than %d", n, MaxBroadcastChannels)
+		return nil, limitExceeded("channels", "%d are more than %d", n, MaxBroadcastChannels)
 	}
-	p, o, err := a.publication(&r.message)
+	p, o, err := a.readMessage(&r.message)
 	if err != nil {
 		return nil, err
 	}
 	responses := make([]publishResponse, len(r.Channels))
-	inParallel(len(responses), func(i int) {
-		result, f := a.attempt(methodBroadcast, func() (any, error) { return a.publishTo(ctx, r.Channels[i], p, o) })
+	parallel(len(responses), func(i int) {
+		result, f := a.guard(methodBroadcast, func() (any, error) { return a.publishTo(ctx, r.Channels[i], p, o) })
 		responses[i] = publishResponse{Error: f, Result: result}
 	})
 	return broadcastResult{Responses: responses}, nil
 }
 
-// publishTo is publish for one channel.
+// publishTo publishes to one channel. It returns an *apiError, the Fleet's error, or ctx.Err() when ctx has ended.
 func (a *API) publishTo(ctx context.Context, channel string, p broker.Publication, o PublishOptions) (any, error) {
 	if err := a.checkChannel(channel); err != nil {
 		return nil, err
@@ -82,15 +86,15 @@ func (a *API) publishTo(ctx context.Context, channel string, p broker.Publicatio
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	done, err := a.options.Fleet.Publish(ctx, channel, p, o)
+	result, err := a.options.Fleet.Publish(ctx, channel, p, o)
 	if err != nil {
 		return nil, err
 	}
-	return publishResult{Offset: done.Offset, Epoch: done.Epoch, Repeated: done.Repeated}, nil
+	return publishResult{Offset: result.Offset, Epoch: result.Epoch, Repeated: result.Repeated}, nil
 }
 
-// publication checks all of a message.
-func (a *API) publication(m *message) (broker.Publication, PublishOptions, error) {
+// readMessage checks a message. It returns an *apiError.
+func (a *API) readMessage(m *message) (broker.Publication, PublishOptions, error) {
 	data, binary, err := m.message(a.options.MaxMessageBytes)
 	if err == nil {
 		err = m.check()
@@ -98,49 +102,54 @@ func (a *API) publication(m *message) (broker.Publication, PublishOptions, error
 	if err != nil {
 		return broker.Publication{}, PublishOptions{}, err
 	}
-	return broker.Publication{Data: data, Binary: binary, Tags: m.Tags}, PublishOptions{IdempotencyKey: m.IdempotencyKey, SkipHistory: m.SkipHistory}, nil
+	return broker.Publication{
+		Data:   data,
+		Binary: binary,
+		Tags:   m.Tags,
+	}, PublishOptions{IdempotencyKey: m.IdempotencyKey, SkipHistory: m.SkipHistory}, nil
 }
 
-// check looks at all but the content.
+// check returns an *apiError for fields other than the payload.
 func (m *message) check() error {
 	switch {
 	case m.Version != 0:
-		return unavailable("version", "is not supported: publications are not compared by version")
+		return notSupported("version", "is not supported: publications are not compared by version")
 	case len(m.IdempotencyKey) > MaxIdempotencyKeyBytes:
-		return tooMuch("idempotency_key", "%d bytes are more than %d", len(m.IdempotencyKey), MaxIdempotencyKeyBytes)
+		return limitExceeded("idempotency_key", "%d bytes are more than %d", len(m.IdempotencyKey), MaxIdempotencyKeyBytes)
 	case len(m.Tags) > MaxTags:
-		return tooMuch("tags", "%d are more than %d", len(m.Tags), MaxTags)
+		return limitExceeded("tags", "%d are more than %d", len(m.Tags), MaxTags)
 	}
 	for key, value := range m.Tags {
 		switch {
 		case key == "":
-			return wrong("tags", "a key is empty")
+			return invalidField("tags", "a key is empty")
 		case len(key) > MaxTagKeyBytes:
-			return tooMuch("tags", "a key of %d bytes is longer than %d", len(key), MaxTagKeyBytes)
+			return limitExceeded("tags", "a key of %d bytes is longer than %d", len(key), MaxTagKeyBytes)
 		case len(value) > MaxTagValueBytes:
-			return tooMuch("tags", "a value of %d bytes is longer than %d", len(value), MaxTagValueBytes)
+			return limitExceeded("tags", "a value of %d bytes is longer than %d", len(value), MaxTagValueBytes)
 		}
 	}
 	return nil
 }
 
+// checkChannel returns an *apiError for a name that no channel can have.
 func (a *API) checkChannel(name string) error {
 	if err := a.options.CheckChannel(name); err != nil {
-		return wrong("channel", "%v", err)
+		return invalidField("channel", "%v", err)
 	}
 	return nil
 }
 
-// inParallel does n things, some of them at once, and returns when all are done.
-func inParallel(n int, do func(i int)) {
+// parallel calls do for 0 to n-1, up to maxConcurrent at the same time, and returns when all have returned.
+func parallel(n int, do func(i int)) {
 	var g errgroup.Group
-	g.SetLimit(workers)
+	g.SetLimit(maxConcurrent)
 	for i := range n {
 		g.Go(func() error {
 			do(i)
 			return nil
 		})
 	}
-	// None of them fails.
+	// The functions return no error.
 	_ = g.Wait()
 }

@@ -11,47 +11,49 @@ import (
 	"unicode/utf8"
 )
 
-// read is a request's body.
-func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// readBody returns the body of a request. It returns an *apiError when it is larger than limit bytes or not UTF-8.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, a.bodyTooLarge(large.Limit)
 		}
-		return nil, unreadable("the request body could not be read")
+		return nil, malformed("the request body could not be read")
 	}
-	// JSON keeps such bytes, and a text frame that holds them makes every browser hang up.
+	// JSON keeps invalid UTF-8, and every browser closes the connection when a text frame contains it (RFC 6455,
+	// section 8.1).
 	if !utf8.Valid(body) {
-		return nil, unreadable("the request body is not UTF-8; send bytes as b64data")
+		return nil, malformed("the request body is not UTF-8; send bytes as b64data")
 	}
 	return body, nil
 }
 
-// decode reads a request. An empty body is one without fields.
+// decode decodes a body. An empty body is a request without fields. It returns an *apiError that contains no values of
+// the body.
 func decode(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
 	err := json.Unmarshal(body, into)
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		// What was found begins with its kind; the value behind that may be a secret.
+		// Value begins with the kind of the JSON value. The value that follows may be a secret.
 		found, _, _ := strings.Cut(mismatch.Value, " ")
 		if mismatch.Field == "" {
-			return unreadable("the request body: want %s, not %s", words(mismatch.Type), found)
+			return malformed("the request body: want %s, not %s", typeName(mismatch.Type), found)
 		}
-		return unreadable("%s: want %s, not %s", mismatch.Field, words(mismatch.Type), found)
+		return malformed("%s: want %s, not %s", mismatch.Field, typeName(mismatch.Type), found)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return unreadable("the request body is not JSON: it goes wrong at byte %d", syntax.Offset)
+		return malformed("the request body is not JSON: it goes wrong at byte %d", syntax.Offset)
 	}
 	if err != nil {
-		return unreadable("the request body is not the JSON of a request")
+		return malformed("the request body is not the JSON of a request")
 	}
 	return nil
 }
 
-// words say what a field takes.
-func words(t reflect.Type) string {
+// typeName returns what a field takes.
+func typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
 		return "a string"

@@ -1,6 +1,8 @@
-// Package serverapi is the HTTP API for backends, in the shapes of Centrifugo's HTTP API so that
-// existing server libraries work: POST /api/publish with an X-API-Key header. It checks and translates
-// requests; what they ask for is a Backend's business. openapi.yaml describes it.
+// Package serverapi is the HTTP API for backends. It has the shapes of Centrifugo's HTTP API, so that existing server
+// libraries work: POST /api/publish with an X-API-Key header. The package checks requests and translates them into
+// calls of a Fleet. openapi.yaml describes the API.
+//
+// Package gateway serves it on the public port, with the Fleet of package control.
 package serverapi
 
 import (
@@ -17,60 +19,60 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Options are what the API is made of.
+// Options configure an API.
 type Options struct {
 	Keys            *auth.APIKeys
 	Fleet           Fleet
 	MaxMessageBytes int
-	// Timeout bounds a request, a batch with all its commands too.
+	// Timeout is the maximum time of a request. A batch has it for all its commands together.
 	Timeout time.Duration
-	// CheckChannel says what is wrong with a channel's name.
+	// CheckChannel returns an error that says what is wrong with a channel's name, or nil.
 	CheckChannel func(name string) error
-	// Served counts requests, and a batch's commands, by method, outcome and time. The outcome is ok,
-	// error for what was understood and not done, or refused.
+	// Served is called after every request and every command of a batch with the method, the outcome and the time that it
+	// took. The outcome is "ok", "error" for a request that was understood and not executed, or "refused".
 	Served func(method, outcome string, took time.Duration)
 	Logger *slog.Logger
 }
 
-// API serves contract.PathAPI.
+// API is the HTTP handler of contract.PathAPI. It is safe for use by many goroutines.
 type API struct {
 	options  Options
 	methods  map[string]method
 	document []byte
 }
 
-// method takes a request's body and returns the result, or a *fault, or an error of the Backend.
+// method executes a request with this body. It returns the result, or an *apiError or an error of the Fleet.
 type method func(ctx context.Context, body []byte) (any, error)
 
-// New returns the API.
+// New returns an API.
 func New(o Options) *API {
 	a := &API{options: o, document: document()}
 	a.methods = a.commands()
-	a.methods[methodBatch] = reading(a.batch)
+	a.methods[methodBatch] = withRequest(a.batch)
 	return a
 }
 
-// commands are the methods that a batch may hold.
+// commands returns the methods that a batch may contain.
 func (a *API) commands() map[string]method {
 	return map[string]method{
-		methodPublish:    reading(a.publish),
-		methodBroadcast:  reading(a.broadcast),
-		"subscribe":      reading(a.subscribe),
-		"unsubscribe":    reading(a.unsubscribe),
-		"disconnect":     reading(a.disconnect),
-		"refresh":        reading(a.refresh),
-		"presence":       reading(a.presence),
-		"presence_stats": reading(a.presenceStats),
-		"history":        reading(a.history),
-		"history_remove": reading(a.removeHistory),
-		"channels":       reading(a.channels),
-		"info":           reading(a.info),
-		"send":           reading(a.send),
-		"connections":    reading(a.connections),
+		methodPublish:    withRequest(a.publish),
+		methodBroadcast:  withRequest(a.broadcast),
+		"subscribe":      withRequest(a.subscribe),
+		"unsubscribe":    withRequest(a.unsubscribe),
+		"disconnect":     withRequest(a.disconnect),
+		"refresh":        withRequest(a.refresh),
+		"presence":       withRequest(a.presence),
+		"presence_stats": withRequest(a.presenceStats),
+		"history":        withRequest(a.history),
+		"history_remove": withRequest(a.removeHistory),
+		"channels":       withRequest(a.channels),
+		"info":           withRequest(a.info),
+		"send":           withRequest(a.send),
+		"connections":    withRequest(a.connections),
 	}
 }
 
-// Names that more than the table needs.
+// The names of methods that are treated in a special way.
 const (
 	methodPublish   = "publish"
 	methodBroadcast = "broadcast"
@@ -78,8 +80,8 @@ const (
 	methodUnknown   = "unknown"
 )
 
-// reading is a method that begins with decoding its request.
-func reading[Request any](serve func(context.Context, *Request) (any, error)) method {
+// withRequest returns a method that decodes its request and calls serve.
+func withRequest[Request any](serve func(context.Context, *Request) (any, error)) method {
 	return func(ctx context.Context, body []byte) (any, error) {
 		r := new(Request)
 		if err := decode(body, r); err != nil {
@@ -89,17 +91,19 @@ func reading[Request any](serve func(context.Context, *Request) (any, error)) me
 	}
 }
 
-// route is where a request goes.
+// route says how a request is served.
 type route struct {
-	// name is counted; it is one of few.
+	// name is the name of the method for Options.Served. It is never taken from the request unchecked.
 	name string
-	// serve is nil where there is nothing.
+	// serve is nil for an unknown path.
 	serve method
-	// allow is the HTTP method it takes, or a list of them when the request's is none of them.
+	// allow is the HTTP method that the path takes, or a list of them when the request's is not among them.
 	allow string
+	// limit is the maximum size of the body in bytes.
 	limit int64
 }
 
+// ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, contract.PathAPI)
 	if path == documentPath {
@@ -109,10 +113,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start, to := time.Now(), a.route(r, path)
 	result, f := a.serve(w, r, to)
 	a.options.Served(to.name, f.outcome(), time.Since(start))
-	answer(w, result, f)
+	writeResponse(w, result, f)
 }
 
-// route finds what a path means.
+// route returns the route of a path below contract.PathAPI.
 func (a *API) route(r *http.Request, path string) route {
 	if id, ok := strings.CutPrefix(path, pathConnection); ok {
 		return a.connectionRoute(r, id)
@@ -127,9 +131,9 @@ func (a *API) route(r *http.Request, path string) route {
 	return to
 }
 
-// serve checks what all methods have in common.
-func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) (any, *fault) {
-	if f := a.admit(r); f != nil {
+// serve checks the key, the HTTP method and the body, and executes the method.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) (any, *apiError) {
+	if f := a.authorise(r); f != nil {
 		return nil, f
 	}
 	switch {
@@ -137,39 +141,43 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) (any, *fau
 		return nil, a.notFound(http.StatusNotFound)
 	case r.Method != to.allow:
 		w.Header().Set("Allow", to.allow)
-		return nil, &fault{Code: codeBadRequest, Message: "use " + to.allow, status: http.StatusMethodNotAllowed}
+		return nil, &apiError{Code: codeBadRequest, Message: "use " + to.allow, status: http.StatusMethodNotAllowed}
 	}
-	body, err := a.read(w, r, to.limit)
+	body, err := a.readBody(w, r, to.limit)
 	if err != nil {
-		return nil, a.explain(to.name, err)
+		return nil, a.toAPIError(to.name, err)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.options.Timeout)
 	defer cancel()
-	return a.attempt(to.name, func() (any, error) { return to.serve(ctx, body) })
+	return a.guard(to.name, func() (any, error) { return to.serve(ctx, body) })
 }
 
-// notFound says which methods there are.
-func (a *API) notFound(status int) *fault {
+// notFound returns an error that names all methods.
+func (a *API) notFound(status int) *apiError {
 	names := slices.Sorted(maps.Keys(a.methods))
-	return &fault{Code: codeNotFound, Message: "method not found; there are " + strings.Join(names, ", "), status: status}
+	return &apiError{
+		Code:    codeNotFound,
+		Message: "method not found; there are " + strings.Join(names, ", "),
+		status:  status,
+	}
 }
 
-// answer writes a result, or what came instead of it. A batch's replies stand by themselves.
-func answer(w http.ResponseWriter, result any, f *fault) {
+// writeResponse writes a result or an error. The replies of a batch are not wrapped in a result.
+func writeResponse(w http.ResponseWriter, result any, f *apiError) {
 	w.Header().Set("Content-Type", "application/json")
 	if f != nil {
 		w.WriteHeader(f.status)
-		write(w, map[string]any{"error": f})
+		writeJSON(w, map[string]any{"error": f})
 		return
 	}
 	if _, whole := result.(*batchReply); !whole {
 		result = map[string]any{"result": result}
 	}
-	write(w, result)
+	writeJSON(w, result)
 }
 
-// write leaves messages as they are; a client that is gone cannot be told anything.
-func write(w http.ResponseWriter, v any) {
+// writeJSON writes v and leaves <, > and & as they are. It ignores write errors: the caller of the API has gone.
+func writeJSON(w http.ResponseWriter, v any) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v)

@@ -21,7 +21,7 @@ type Description struct {
 	router routers.Router
 }
 
-// ReadDescription reads a document and checks that it is a good one, its examples too.
+// ReadDescription decodes and validates a document with its examples. It returns an error when the document is invalid.
 func ReadDescription(document []byte) (*Description, error) {
 	loader := openapi3.NewLoader()
 	t, err := loader.LoadFromData(document)
@@ -35,19 +35,24 @@ func ReadDescription(document []byte) (*Description, error) {
 	return &Description{T: t, router: router}, err
 }
 
-// Check holds an exchange against the description. What was answered must be described. A request that
-// was done must be described as a good one, and one that could not be read must not.
+// Check checks a request and its response against the document. It returns an error when the document does not allow
+// the response, does not allow a request that was executed, or allows a request that could not be decoded.
 func (d *Description) Check(r *http.Request, body []byte, status int, header http.Header, answer []byte) error {
 	ctx := r.Context()
-	again := r.Clone(ctx)
-	again.Body = io.NopCloser(bytes.NewReader(body))
-	route, params, err := d.router.FindRoute(again)
+	copied := r.Clone(ctx)
+	copied.Body = io.NopCloser(bytes.NewReader(body))
+	route, params, err := d.router.FindRoute(copied)
 	if err != nil {
 		return undescribed(status, answer)
 	}
 	request := &openapi3filter.RequestValidationInput{
-		Request: again, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
+		Request:    copied,
+		PathParams: params,
+		Route:      route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
+			IncludeResponseStatus: true,
+		},
 	}
 	bad := openapi3filter.ValidateRequest(ctx, request)
 	switch {
@@ -56,11 +61,16 @@ func (d *Description) Check(r *http.Request, body []byte, status int, header htt
 	case status == http.StatusBadRequest && bad == nil && utf8.Valid(body) && json.Valid(body):
 		return errors.New("the description allows what could not be read")
 	}
-	response := &openapi3filter.ResponseValidationInput{RequestValidationInput: request, Status: status, Header: header, Options: request.Options}
+	response := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: request,
+		Status:                 status,
+		Header:                 header,
+		Options:                request.Options,
+	}
 	return openapi3filter.ValidateResponse(ctx, response.SetBodyBytes(answer))
 }
 
-// failed says whether an answer has an error, or a batch one among its replies.
+// failed reports whether a response is an error or a batch with an error among its replies.
 func failed(answer []byte) bool {
 	var a struct {
 		Error   json.RawMessage
@@ -77,16 +87,20 @@ func failed(answer []byte) bool {
 	return false
 }
 
-// undescribed is for paths and HTTP methods that are not in the document: they are refused.
+// undescribed returns an error unless a path or HTTP method that is not in the document was refused.
 func undescribed(status int, answer []byte) error {
-	refused := status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusMethodNotAllowed
+	var refused bool
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
+		refused = true
+	}
 	if !refused || !failed(answer) {
 		return fmt.Errorf("answered %d, and is not described", status)
 	}
 	return nil
 }
 
-// RoundTrip makes of a description an http.RoundTripper that fails where Check does.
+// RoundTrip implements http.RoundTripper. It returns the errors of http.DefaultTransport and of Check.
 func (d *Description) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {

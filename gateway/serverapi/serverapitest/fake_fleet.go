@@ -1,5 +1,5 @@
-// Package serverapitest is for tests of the server API and of its callers: a Backend of one process's
-// memory, and a client's transport that holds every call against the API's description.
+// Package serverapitest helps to test the server API and its callers. FakeFleet is a serverapi.Fleet in memory.
+// Description is the API's OpenAPI document and an http.RoundTripper that checks every call against it.
 package serverapitest
 
 import (
@@ -16,102 +16,119 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Epoch is that of all streams of a Backend.
+// Epoch is the epoch of all streams of a FakeFleet.
 const Epoch = "epoch-1"
 
-// FakeFleet keeps publications of channels that begin with "kept:" and remembers what it was asked for.
+// FakeFleet records its calls and stores the publications of channels that begin with "kept:".
 type FakeFleet struct {
-	// Fail returns the error of a call, by its name as in the interface and its channel; nil is none.
+	// Fail, if not nil, returns the error of a call of a method of serverapi.Fleet with a channel, which may be empty.
 	Fail func(call, channel string) error
-	// Clients are who is connected.
+	// Clients are the connections.
 	Clients []serverapi.Connection
 
+	// mu guards the fields below.
 	mu      sync.Mutex
 	calls   []string
 	streams map[string][]broker.Publication
 	results map[string]broker.PublishResult
 }
 
-// NewFakeFleet returns one with two connections of the user "42", c1 and c2, in the channel "kept:news".
+// NewFakeFleet returns a FakeFleet with two connections of the user "42": c1, which has subscribed to "kept:news", and
+// c2.
 func NewFakeFleet() *FakeFleet {
 	one := serverapi.Connection{
-		ID: "c1", User: "42", Protocol: "centrifuge", RemoteIP: "192.0.2.1", ConnectedAt: time.Unix(1800000000, 0).UTC(),
-		QueuedBytes: 7, Channels: []string{"kept:news"}, Node: "gateway-0",
+		ID:          "c1",
+		User:        "42",
+		Protocol:    "centrifuge",
+		RemoteIP:    "192.0.2.1",
+		ConnectedAt: time.Unix(1800000000, 0).UTC(),
+		QueuedBytes: 7,
+		Channels:    []string{"kept:news"},
+		Node:        "gateway-0",
 	}
 	two := one
 	two.ID, two.Protocol, two.Channels = "c2", "plain", nil
-	return &FakeFleet{Clients: []serverapi.Connection{one, two}, streams: map[string][]broker.Publication{}, results: map[string]broker.PublishResult{}}
+	return &FakeFleet{
+		Clients: []serverapi.Connection{one, two},
+		streams: map[string][]broker.Publication{},
+		results: map[string]broker.PublishResult{},
+	}
 }
 
-// Calls are what was asked for since the last time, in order.
-func (b *FakeFleet) Calls() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	calls := b.calls
-	b.calls = nil
+// Calls returns the recorded calls since it was last called, in order.
+func (f *FakeFleet) Calls() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	calls := f.calls
+	f.calls = nil
 	return calls
 }
 
-// begin remembers a call and returns the error it shall have.
-func (b *FakeFleet) begin(ctx context.Context, call, channel, format string, args ...any) error {
-	b.mu.Lock()
-	b.calls = append(b.calls, call+" "+fmt.Sprintf(format, args...))
-	b.mu.Unlock()
-	if b.Fail != nil {
-		if err := b.Fail(call, channel); err != nil {
+// begin records a call and returns the error of Fail or of ctx.
+func (f *FakeFleet) begin(ctx context.Context, call, channel, format string, args ...any) error {
+	f.mu.Lock()
+	f.calls = append(f.calls, call+" "+fmt.Sprintf(format, args...))
+	f.mu.Unlock()
+	if f.Fail != nil {
+		if err := f.Fail(call, channel); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
 
-// Publish keeps a publication where channels are kept.
-func (b *FakeFleet) Publish(ctx context.Context, channel string, p broker.Publication, o serverapi.PublishOptions) (broker.PublishResult, error) {
-	if err := b.begin(ctx, "Publish", channel, "%s %q binary=%t tags=%v %+v", channel, p.Data, p.Binary, p.Tags, o); err != nil {
+// Publish implements serverapi.Fleet. It returns the errors of begin, like all methods.
+func (f *FakeFleet) Publish(ctx context.Context, channel string, p broker.Publication,
+	o serverapi.PublishOptions) (broker.PublishResult, error) {
+	if err := f.begin(ctx, "Publish", channel, "%s %q binary=%t tags=%v %+v", channel, p.Data, p.Binary, p.Tags,
+		o); err != nil {
 		return broker.PublishResult{}, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	id := channel + " " + o.IdempotencyKey
-	if known, ok := b.results[id]; ok && o.IdempotencyKey != "" {
+	if known, ok := f.results[id]; ok && o.IdempotencyKey != "" {
 		known.Repeated = true
 		return known, nil
 	}
 	result := broker.PublishResult{}
 	if kept(channel) && !o.SkipHistory {
-		result.Position = broker.Position{Offset: uint64(len(b.streams[channel]) + 1), Epoch: Epoch}
+		result.Position = broker.Position{Offset: uint64(len(f.streams[channel]) + 1), Epoch: Epoch}
 		p.Position = result.Position
-		b.streams[channel] = append(b.streams[channel], p)
+		f.streams[channel] = append(f.streams[channel], p)
 	}
-	b.results[id] = result
+	f.results[id] = result
 	return result, nil
 }
 
-// Keep adds a publication as a client makes it.
-func (b *FakeFleet) Keep(channel string, p broker.Publication) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p.Position = broker.Position{Offset: uint64(len(b.streams[channel]) + 1), Epoch: Epoch}
-	b.streams[channel] = append(b.streams[channel], p)
+// Keep adds a publication to a stream as if a client had published it.
+func (f *FakeFleet) Keep(channel string, p broker.Publication) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.Position = broker.Position{Offset: uint64(len(f.streams[channel]) + 1), Epoch: Epoch}
+	f.streams[channel] = append(f.streams[channel], p)
 }
 
+// kept reports whether a channel has history.
 func kept(name string) bool { return channel.Matches("kept:*", name) }
 
-// History reads forward from Since, and ignores Reverse.
-func (b *FakeFleet) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
+// History implements serverapi.Fleet. It ignores Reverse. It returns serverapi.ErrNotAvailable for a channel without
+// history.
+func (f *FakeFleet) History(ctx context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
 	since := broker.Position{}
 	if q.Since != nil {
 		since = *q.Since
 	}
-	if err := b.begin(ctx, "History", channel, "%s limit=%d since=%+v reverse=%t", channel, q.Limit, since, q.Reverse); err != nil {
+	if err := f.begin(ctx, "History", channel, "%s limit=%d since=%+v reverse=%t", channel, q.Limit, since,
+		q.Reverse); err != nil {
 		return broker.Stream{}, err
 	}
 	if !kept(channel) {
 		return broker.Stream{}, fmt.Errorf("%w: the rule of this channel keeps no history", serverapi.ErrNotAvailable)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := b.streams[channel]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.streams[channel]
 	stream := broker.Stream{Top: broker.Position{Offset: uint64(len(all)), Epoch: Epoch}}
 	if since.Epoch == "" || since.Epoch == Epoch {
 		rest := all[min(int(since.Offset), len(all)):]
@@ -120,37 +137,38 @@ func (b *FakeFleet) History(ctx context.Context, channel string, q broker.Histor
 	return stream, nil
 }
 
-// RemoveHistory forgets a stream.
-func (b *FakeFleet) RemoveHistory(ctx context.Context, channel string) error {
-	err := b.begin(ctx, "RemoveHistory", channel, "%s", channel)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.streams, channel)
+// RemoveHistory implements serverapi.Fleet. It returns the errors of begin.
+func (f *FakeFleet) RemoveHistory(ctx context.Context, channel string) error {
+	err := f.begin(ctx, "RemoveHistory", channel, "%s", channel)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.streams, channel)
 	return err
 }
 
-// Presence is the same in every channel: c1 with information, c2 without.
-func (b *FakeFleet) Presence(ctx context.Context, channel string) (map[string]broker.ClientInfo, error) {
+// Presence implements serverapi.Fleet. Every channel has c1 with information and c2 without. It returns the errors of
+// begin.
+func (f *FakeFleet) Presence(ctx context.Context, channel string) (map[string]broker.ClientInfo, error) {
 	return map[string]broker.ClientInfo{
 		"c1": {Client: "c1", User: "42", ConnInfo: []byte(`{"name": "Ada"}`), ChanInfo: []byte(`1`)},
 		"c2": {Client: "c2"},
-	}, b.begin(ctx, "Presence", channel, "%s", channel)
+	}, f.begin(ctx, "Presence", channel, "%s", channel)
 }
 
-// PresenceStats are those of Presence.
-func (b *FakeFleet) PresenceStats(ctx context.Context, channel string) (clients, users int, err error) {
-	return 2, 1, b.begin(ctx, "PresenceStats", channel, "%s", channel)
+// PresenceStats implements serverapi.Fleet. It returns the errors of begin.
+func (f *FakeFleet) PresenceStats(ctx context.Context, channel string) (clients, users int, err error) {
+	return 2, 1, f.begin(ctx, "PresenceStats", channel, "%s", channel)
 }
 
-// Channels are those with a stream, each with two subscribers.
-func (b *FakeFleet) Channels(ctx context.Context, pattern string) (map[string]int, error) {
-	if err := b.begin(ctx, "Channels", "", "%s", pattern); err != nil {
+// Channels implements serverapi.Fleet. Every channel with a stream has two subscribers. It returns the errors of begin.
+func (f *FakeFleet) Channels(ctx context.Context, pattern string) (map[string]int, error) {
+	if err := f.begin(ctx, "Channels", "", "%s", pattern); err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	found := map[string]int{}
-	for name := range maps.Keys(b.streams) {
+	for name := range maps.Keys(f.streams) {
 		if channel.Matches(pattern, name) {
 			found[name] = 2
 		}
@@ -158,54 +176,66 @@ func (b *FakeFleet) Channels(ctx context.Context, pattern string) (map[string]in
 	return found, nil
 }
 
-// Gateways is one.
-func (b *FakeFleet) Gateways(ctx context.Context) ([]serverapi.GatewayInfo, error) {
+// Gateways implements serverapi.Fleet. There is one. It returns the errors of begin.
+func (f *FakeFleet) Gateways(ctx context.Context) ([]serverapi.GatewayInfo, error) {
 	return []serverapi.GatewayInfo{{
-		UID: "i-1", Name: "gateway-0", Version: "v1.0.0", Clients: 2, Users: 1, Channels: 3, Uptime: 90 * time.Second,
-	}}, b.begin(ctx, "Gateways", "", "")
+		UID:      "i-1",
+		Name:     "gateway-0",
+		Version:  "v1.0.0",
+		Clients:  2,
+		Users:    1,
+		Channels: 3,
+		Uptime:   90 * time.Second,
+	}}, f.begin(ctx, "Gateways", "", "")
 }
 
-// Subscribe is remembered.
-func (b *FakeFleet) Subscribe(ctx context.Context, t serverapi.Target, channel string, o serverapi.SubscribeOptions) error {
+// Subscribe implements serverapi.Fleet. It returns the errors of toClients.
+func (f *FakeFleet) Subscribe(ctx context.Context, t serverapi.Target, channel string,
+	o serverapi.SubscribeOptions) error {
 	since := broker.Position{}
 	if o.RecoverSince != nil {
 		since = *o.RecoverSince
 	}
-	return b.toClients(ctx, t, "Subscribe", channel, "%s info=%s until=%d since=%+v", channel, o.Info, seconds(o.ExpireAt), since)
+	return f.toClients(ctx, t, "Subscribe", channel, "%s info=%s until=%d since=%+v", channel, o.Info, seconds(o.ExpireAt),
+		since)
 }
 
-// Unsubscribe is remembered.
-func (b *FakeFleet) Unsubscribe(ctx context.Context, t serverapi.Target, channel string) error {
-	return b.toClients(ctx, t, "Unsubscribe", channel, "%s", channel)
+// Unsubscribe implements serverapi.Fleet. It returns the errors of toClients.
+func (f *FakeFleet) Unsubscribe(ctx context.Context, t serverapi.Target, channel string) error {
+	return f.toClients(ctx, t, "Unsubscribe", channel, "%s", channel)
 }
 
-// Disconnect is remembered.
-func (b *FakeFleet) Disconnect(ctx context.Context, t serverapi.Target, d serverapi.Disconnect, o serverapi.DisconnectOptions) error {
-	return b.toClients(ctx, t, "Disconnect", "", "%d %q whitelist=%v revoke=%t", d.Code, d.Reason, o.Whitelist, o.Revoke)
+// Disconnect implements serverapi.Fleet. It returns the errors of toClients.
+func (f *FakeFleet) Disconnect(ctx context.Context, t serverapi.Target, d serverapi.Disconnect,
+	o serverapi.DisconnectOptions) error {
+	return f.toClients(ctx, t, "Disconnect", "", "%d %q whitelist=%v revoke=%t", d.Code, d.Reason, o.Whitelist, o.Revoke)
 }
 
-// Refresh is remembered.
-func (b *FakeFleet) Refresh(ctx context.Context, t serverapi.Target, o serverapi.RefreshOptions) error {
-	return b.toClients(ctx, t, "Refresh", "", "until=%d expired=%t", seconds(o.ExpireAt), o.Expired)
+// Refresh implements serverapi.Fleet. It returns the errors of toClients.
+func (f *FakeFleet) Refresh(ctx context.Context, t serverapi.Target, o serverapi.RefreshOptions) error {
+	return f.toClients(ctx, t, "Refresh", "", "until=%d expired=%t", seconds(o.ExpireAt), o.Expired)
 }
 
-// Send reaches whom the target means.
-func (b *FakeFleet) Send(ctx context.Context, t serverapi.Target, data []byte, binary bool) (int, error) {
-	err := b.toClients(ctx, t, "Send", "", "%q binary=%t", data, binary)
-	return len(b.meant(t)), err
+// Send implements serverapi.Fleet. It returns the number of selected connections, and the errors of toClients.
+func (f *FakeFleet) Send(ctx context.Context, t serverapi.Target, data []byte, binary bool) (int, error) {
+	err := f.toClients(ctx, t, "Send", "", "%q binary=%t", data, binary)
+	return len(f.selected(t)), err
 }
 
-// toClients remembers a call; one connection must exist.
-func (b *FakeFleet) toClients(ctx context.Context, t serverapi.Target, call, channel, format string, args ...any) error {
-	err := b.begin(ctx, call, channel, "%s/%s "+format, append([]any{t.User, t.Client}, args...)...)
-	if err == nil && t.Client != "" && len(b.meant(t)) == 0 {
+// toClients records a call. It returns the errors of begin, and serverapi.ErrUnknownConnection when t.Client does not
+// exist.
+func (f *FakeFleet) toClients(ctx context.Context, t serverapi.Target, call, channel, format string,
+	args ...any) error {
+	err := f.begin(ctx, call, channel, "%s/%s "+format, append([]any{t.User, t.Client}, args...)...)
+	if err == nil && t.Client != "" && len(f.selected(t)) == 0 {
 		return serverapi.ErrUnknownConnection
 	}
 	return err
 }
 
-func (b *FakeFleet) meant(t serverapi.Target) (found []serverapi.Connection) {
-	for _, c := range b.Clients {
+// selected returns the connections that t selects.
+func (f *FakeFleet) selected(t serverapi.Target) (found []serverapi.Connection) {
+	for _, c := range f.Clients {
 		if (t.User == "" || c.User == t.User) && (t.Client == "" || c.ID == t.Client) {
 			found = append(found, c)
 		}
@@ -213,23 +243,24 @@ func (b *FakeFleet) meant(t serverapi.Target) (found []serverapi.Connection) {
 	return found
 }
 
-// Connections are a user's; a channel has all.
-func (b *FakeFleet) Connections(ctx context.Context, q serverapi.ConnectionQuery) ([]serverapi.Connection, error) {
-	found := b.meant(serverapi.Target{User: q.User})
-	return found[:min(q.Limit, len(found))], b.begin(ctx, "Connections", q.Channel, "%+v", q)
+// Connections implements serverapi.Fleet. All connections are in every channel. It returns the errors of begin.
+func (f *FakeFleet) Connections(ctx context.Context, q serverapi.ConnectionQuery) ([]serverapi.Connection, error) {
+	found := f.selected(serverapi.Target{User: q.User})
+	return found[:min(q.Limit, len(found))], f.begin(ctx, "Connections", q.Channel, "%+v", q)
 }
 
-// Connection is one of Clients.
-func (b *FakeFleet) Connection(ctx context.Context, id string) (*serverapi.Connection, error) {
-	if err := b.begin(ctx, "Connection", "", "%s", id); err != nil {
+// Connection implements serverapi.Fleet. It returns the errors of begin, or serverapi.ErrUnknownConnection.
+func (f *FakeFleet) Connection(ctx context.Context, id string) (*serverapi.Connection, error) {
+	if err := f.begin(ctx, "Connection", "", "%s", id); err != nil {
 		return nil, err
 	}
-	if found := b.meant(serverapi.Target{Client: id}); len(found) == 1 {
+	if found := f.selected(serverapi.Target{Client: id}); len(found) == 1 {
 		return &found[0], nil
 	}
 	return nil, serverapi.ErrUnknownConnection
 }
 
+// seconds returns t in Unix seconds, and 0 for the zero time.
 func seconds(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -237,7 +268,7 @@ func seconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// CheckChannel is a stand-in for the gateway's.
+// CheckChannel is a simple serverapi.Options.CheckChannel. It returns an error for a name that is empty or too long.
 func CheckChannel(name string) error {
 	if name == "" || len(name) > 255 {
 		return errors.New("name must be 1 to 255 bytes")
