@@ -10,8 +10,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// brokers are the constructors of the brokers that contract.KeyBroker selects. They do no I/O: a broker connects when it
-// runs. The package comment of broker says how to add one.
+// brokers are the constructors of the brokers that contract.KeyBroker selects. They do no I/O: a broker connects when
+// it runs. The package comment of broker says how to add one.
 var brokers = map[string]func(base) broker.Broker{
 	contract.BrokerMemory: base.memoryBroker,
 	contract.BrokerRedis:  base.redisBroker,

@@ -1,8 +1,8 @@
 // Package gateway is the data plane: one process that holds WebSocket connections and fans messages out between them
 // and the connections of all other gateways of the fleet. The command gateway uses it.
 //
-// New makes the parts (parts.go) and takes the ports (ports.go); Run lets them work until a drain is over. clients.go is
-// what happens when a client connects and disconnects, report.go what the private port shows.
+// New makes the parts (parts.go) and takes the ports (ports.go); Run lets them work until a drain is over. clients.go
+// is what happens when a client connects and disconnects, report.go what the private port shows.
 package gateway
 
 import (
@@ -104,8 +104,8 @@ func (g *Gateway) watch() {
 	})
 }
 
-// Terminate drains the gateway and then lets Run return. With skipDelayIfIdle the drain does not wait for load balancers
-// while there are no connections.
+// Terminate drains the gateway and then lets Run return. With skipDelayIfIdle the drain does not wait for load
+// balancers while there are no connections.
 func (g *Gateway) Terminate(reason string, skipDelayIfIdle bool) {
 	g.drain.Start(drain.Request{Reason: reason, Final: true, SkipDelayIfIdle: skipDelayIfIdle})
 }
@@ -186,7 +186,8 @@ func (g *Gateway) stopListening(ctx context.Context) {
 	}
 }
 
-// withdraw removes from the broker what it keeps of this gateway, as far as that takes a short time. What stays expires.
+// withdraw removes from the broker what it keeps of this gateway, as far as that takes a short time. What stays
+// expires.
 func (g *Gateway) withdraw(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()

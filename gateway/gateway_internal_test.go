@@ -75,8 +75,9 @@ func TestHTTPServerCutsOffSlowRequests(t *testing.T) {
 		"says nothing":               {"", "", arriveWithin},
 		"half a request line":        {"GET /ws?chan", "", arriveWithin},
 		"one header after the other": {"GET /ws?channel=a HTTP/1.1\r\nHost: x\r\n", "X-A: b\r\n", arriveWithin},
-		"a byte of body at a time":   {"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "{", arriveWithin},
-		"says no more":               {"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "", idleTimeout},
+		"a byte of body at a time": {"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "{",
+			arriveWithin},
+		"says no more": {"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "", idleTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

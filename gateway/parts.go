@@ -84,7 +84,8 @@ func (b base) newHooks() (*hooks.Hooks, error) {
 // the broker: they are reported all at once, and would take the queue from other events.
 const webhookBacklog = 5_000
 
-// newOccupancy returns what reports occupied and vacated channels to the webhook, or nil when the webhook wants neither.
+// newOccupancy returns what reports occupied and vacated channels to the webhook, or nil when the webhook wants
+// neither.
 func (b base) newOccupancy(directory broker.Occupancy, h *hooks.Hooks) *occupancy.Tracker {
 	if !h.Wants(hooks.Occupied) && !h.Wants(hooks.Vacated) {
 		return nil

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// A publication travels between gateways, and is kept, as two bytes of header, what the flags say, and
-// its data. The version comes first, so that gateways of two releases notice each other during a
-// rollout. One that has a position has that in front: who appends it to the stream puts it there.
+// The envelope of a publication is two bytes, version and flags, the info and tags if the flags say so, and the data.
+// The version lets gateways of two releases notice each other during a rollout. A publication with a position has the
+// position in front of the envelope, where the broker puts it when it appends to the stream.
 const (
 	envelopeVersion      = 2
 	positionVersion      = 3
@@ -24,10 +24,10 @@ const (
 	flagsKnown           = flagBinary | kindMask | flagInfo | flagTags
 )
 
-// ErrEnvelope is a message in a gateway's channel that no gateway wrote, or a newer one.
+// ErrEnvelope is returned for bytes that no gateway wrote, or a gateway of a newer version.
 var ErrEnvelope = errors.New("unreadable envelope")
 
-// Encode wraps a publication, without its position.
+// Encode returns the envelope of a publication, without its position.
 func Encode(p Publication) []byte {
 	flags := byte(p.Kind) << kindShift
 	if p.Binary {
@@ -49,7 +49,8 @@ func Encode(p Publication) []byte {
 	return append(b, p.Data...)
 }
 
-// Decode reads what Encode wrote, with a position in front or not. The data is not copied.
+// Decode decodes an envelope, with a position in front or not. The publication's Data is part of b. It returns
+// ErrEnvelope.
 func Decode(b []byte) (p Publication, err error) {
 	if len(b) > 0 && b[0] == positionVersion {
 		if p.Position, b, err = readPosition(b); err != nil {
@@ -93,7 +94,7 @@ func readPosition(b []byte) (Position, []byte, error) {
 	return Position{Offset: binary.BigEndian.Uint64(b[1:]), Epoch: string(b[positionHeader:end])}, b[end:], nil
 }
 
-// AppendInfo writes who a client is.
+// AppendInfo appends an encoded ClientInfo.
 func AppendInfo(b []byte, i ClientInfo) []byte {
 	b = appendText(b, i.Client)
 	b = appendText(b, i.User)
@@ -101,7 +102,7 @@ func AppendInfo(b []byte, i ClientInfo) []byte {
 	return appendText(b, i.ChanInfo)
 }
 
-// ReadInfo reads what AppendInfo wrote.
+// ReadInfo decodes what AppendInfo has appended, or returns ErrEnvelope.
 func ReadInfo(b []byte) (ClientInfo, error) {
 	r := reader{rest: b}
 	i := r.info()
@@ -123,7 +124,7 @@ func appendText[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// reader takes fields off the front of bytes. Once they are too short, there are no more fields.
+// reader decodes fields from the front of rest. short reports that rest was too short; then all fields are empty.
 type reader struct {
 	rest  []byte
 	short bool
@@ -139,7 +140,7 @@ func (r *reader) number() uint64 {
 	return n
 }
 
-// text is nil when it is empty.
+// text returns nil for an empty text.
 func (r *reader) text() []byte {
 	n := r.number()
 	if n > uint64(len(r.rest)) {
@@ -159,7 +160,7 @@ func (r *reader) info() ClientInfo {
 
 func (r *reader) tags() map[string]string {
 	n := r.number()
-	// No more than fit: a number that somebody made up costs no memory.
+	// No more than fit, so that a forged number costs no memory.
 	tags := make(map[string]string, min(n, uint64(len(r.rest)/2)))
 	for range n {
 		if r.short {

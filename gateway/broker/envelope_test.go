@@ -38,12 +38,17 @@ func TestEnvelopeKeepsPublications(t *testing.T) {
 func TestSizesAreThoseOfWhatIsWritten(t *testing.T) {
 	all := publications()
 	for _, length := range []int{127, 128, 16_383, 16_384, 1 << 21} {
-		all = append(all, broker.Publication{Info: &broker.ClientInfo{ConnInfo: make([]byte, length)}, Tags: map[string]string{"k": strings.Repeat("v", length)}})
+		all = append(all,
+			broker.Publication{
+				Info: &broker.ClientInfo{ConnInfo: make([]byte, length)},
+				Tags: map[string]string{"k": strings.Repeat("v", length)},
+			})
 	}
 	for _, p := range all {
 		require.Len(t, broker.Encode(p), broker.Size(p))
 		if p.Info != nil {
-			require.Equal(t, len(broker.AppendInfo(nil, *p.Info))+len(p.Info.Client)+broker.MemberOverhead, broker.SizeOfMember(*p.Info))
+			require.Equal(t, len(broker.AppendInfo(nil, *p.Info))+len(p.Info.Client)+broker.MemberOverhead,
+				broker.SizeOfMember(*p.Info))
 		}
 	}
 }
@@ -59,10 +64,20 @@ func TestPositionStandsInFront(t *testing.T) {
 
 func TestUnreadableEnvelopes(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"empty": nil, "short": {2}, "older version": {1, 0, 'x'}, "newer version": {4, 0, 'x'}, "unknown flag": {2, 32, 'x'},
-		"unknown kind": {2, 6}, "half a position": {3, 0, 0}, "half an epoch": {3, 0, 0, 0, 0, 0, 0, 0, 1, 8, 'e'},
-		"position alone": {3, 0, 0, 0, 0, 0, 0, 0, 1, 1, 'e'}, "two positions": broker.AppendPosition(broker.AppendPosition(nil, broker.Position{}), broker.Position{}),
-		"no info": {2, 8}, "half an info": {2, 8, 5, 'a'}, "more tags than bytes": {2, 16, 255, 255, 255, 255, 15}, "endless number": {2, 16, 255},
+		"empty":                nil,
+		"short":                {2},
+		"older version":        {1, 0, 'x'},
+		"newer version":        {4, 0, 'x'},
+		"unknown flag":         {2, 32, 'x'},
+		"unknown kind":         {2, 6},
+		"half a position":      {3, 0, 0},
+		"half an epoch":        {3, 0, 0, 0, 0, 0, 0, 0, 1, 8, 'e'},
+		"position alone":       {3, 0, 0, 0, 0, 0, 0, 0, 1, 1, 'e'},
+		"two positions":        broker.AppendPosition(broker.AppendPosition(nil, broker.Position{}), broker.Position{}),
+		"no info":              {2, 8},
+		"half an info":         {2, 8, 5, 'a'},
+		"more tags than bytes": {2, 16, 255, 255, 255, 255, 15},
+		"endless number":       {2, 16, 255},
 	} {
 		_, err := broker.Decode(b)
 		require.ErrorIs(t, err, broker.ErrEnvelope, name)
@@ -89,7 +104,10 @@ func TestPlainEnvelopeIsReadWithoutAllocations(t *testing.T) {
 }
 
 func TestPositionOutlivesPublications(t *testing.T) {
-	for ttl, want := range map[time.Duration]time.Duration{time.Minute: 24 * time.Hour, 30 * 24 * time.Hour: 60 * 24 * time.Hour} {
+	for ttl, want := range map[time.Duration]time.Duration{
+		time.Minute:         24 * time.Hour,
+		30 * 24 * time.Hour: 60 * 24 * time.Hour,
+	} {
 		require.Equal(t, want, broker.PositionTTL(channel.History{Size: 1, TTL: channel.Duration(ttl)}))
 	}
 }

@@ -61,8 +61,8 @@ func NewEpoch() string {
 // minPositionTTL is the minimum time that a stream's position is kept.
 const minPositionTTL = 24 * time.Hour
 
-// EmptyTTL is how long the epoch of a stream without a publication is kept after a read. It is short because clients can
-// read as many channels as they can invent names for.
+// EmptyTTL is how long the epoch of a stream without a publication is kept after a read. It is short because clients
+// can read as many channels as they can invent names for.
 const EmptyTTL = 10 * time.Minute
 
 // PositionTTL returns how long a stream's epoch and top offset are kept after the latest publication. They outlive the

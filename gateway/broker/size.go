@@ -2,10 +2,10 @@ package broker
 
 import "math/bits"
 
-// MemberOverhead is about how much the answer to a client takes for each member besides what it says.
+// MemberOverhead is about how many bytes the answer to a client takes for each member besides its text.
 const MemberOverhead = 32
 
-// Size is how long Encode makes a publication: what counts of it where bytes are bounded.
+// Size returns the length of what Encode returns. It counts where bytes are bounded.
 func Size(p Publication) int {
 	size := envelopeHeader + len(p.Data)
 	if p.Info != nil {
@@ -20,15 +20,16 @@ func Size(p Publication) int {
 	return size
 }
 
-// SizeOfMember is what counts of a member where bytes are bounded. The answer has its client twice.
+// SizeOfMember returns the bytes of a member that count where bytes are bounded. An answer contains the client ID
+// twice.
 func SizeOfMember(m ClientInfo) int { return len(m.Client) + sizeOfInfo(m) + MemberOverhead }
 
-// sizeOfInfo is how long AppendInfo makes it.
+// sizeOfInfo returns how many bytes AppendInfo appends.
 func sizeOfInfo(i ClientInfo) int {
 	return sizeOfText(len(i.Client)) + sizeOfText(len(i.User)) + sizeOfText(len(i.ConnInfo)) + sizeOfText(len(i.ChanInfo))
 }
 
 func sizeOfText(length int) int { return sizeOfNumber(length) + length }
 
-// sizeOfNumber is how long a varint is: seven bits of it are in each byte.
+// sizeOfNumber returns the length of a varint, which has seven bits in each byte.
 func sizeOfNumber(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }

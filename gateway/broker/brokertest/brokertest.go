@@ -1,4 +1,5 @@
-// Package brokertest says in tests what a broker promises, whatever it is made of.
+// Package brokertest is the conformance suite of brokers: Run tests what the interfaces of package broker promise. The
+// tests of each broker run it.
 package brokertest
 
 import (
@@ -12,13 +13,13 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// patience bounds how long anything may take.
-const patience = 30 * time.Second
+// timeout bounds how long anything may take.
+const timeout = 30 * time.Second
 
-// room is how much a node may have to show that nobody has looked at.
-const room = 10_000
+// backlog is how many deliveries a node keeps until the test reads them.
+const backlog = 10_000
 
-// Node is a broker that runs, as one gateway holds it, and what it was given.
+// Node is a running broker of one gateway, and what it delivered.
 type Node struct {
 	broker.Broker
 	Instance string
@@ -35,7 +36,7 @@ type Delivery struct {
 
 // NewNode returns a node without a broker. It is the handler that its broker's Run gets.
 func NewNode(instance string) *Node {
-	return &Node{Instance: instance, Got: make(chan Delivery, room), Messages: make(chan []byte, room)}
+	return &Node{Instance: instance, Got: make(chan Delivery, backlog), Messages: make(chan []byte, backlog)}
 }
 
 // Deliver implements broker.PublicationHandler.
@@ -49,6 +50,7 @@ func (n *Node) OnMessage(message []byte) { n.Messages <- message }
 
 // Runner is a broker that runs.
 type Runner interface {
+	// Run is that of broker.Broker and returns its error.
 	Run(ctx context.Context, publications broker.PublicationHandler, messages broker.MessageHandler) error
 }
 
@@ -67,18 +69,18 @@ func (n *Node) Listen(t testing.TB, channel string) {
 	n.Subscribe(channel, func() { close(confirmed) })
 	select {
 	case <-confirmed:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatalf("subscription to %s not confirmed", channel)
 	}
 }
 
-// Next is what the node delivers next.
+// Next returns what the node delivers next.
 func (n *Node) Next(t testing.TB) Delivery {
 	t.Helper()
 	select {
 	case d := <-n.Got:
 		return d
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("nothing was delivered")
 		return Delivery{}
 	}
@@ -94,10 +96,10 @@ func Run(t *testing.T, a, b *Node) {
 	}
 }
 
-// eventually asks until the answer is yes: what ends by itself can only be asked for.
+// eventually calls ask until it returns true, and fails the test after timeout.
 func eventually(t testing.TB, what string, ask func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()

@@ -66,7 +66,7 @@ func told(t *testing.T, a, b *Node) {
 		select {
 		case m := <-b.Messages:
 			require.Equal(t, []byte{byte(i), 0}, m)
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatal("nothing was heard")
 		}
 	}
@@ -159,12 +159,13 @@ func lapsed(t *testing.T, a, b *Node) {
 	if a != b {
 		require.NoError(t, a.Register(t.Context(), []string{"lapsed 2"}, long))
 		require.NoError(t, b.Register(t.Context(), []string{"lapsed 2"}, short))
-		eventually(t, "one hold to be over", func() bool { return slices.Equal(holders(t, b, "lapsed 2"), []string{a.Instance}) })
+		eventually(t, "one hold to be over",
+			func() bool { return slices.Equal(holders(t, b, "lapsed 2"), []string{a.Instance}) })
 	}
 }
 
-// watch is the time to live that gateways say they have when they ask for what lapsed: half of it nobody is
-// told anything, unless somebody asked in the quarter before.
+// watch is the TTL that gateways pass to VacateExpired: it returns nothing for half of it, unless a gateway has
+// called it in the quarter before.
 const watch = 2 * time.Second
 
 // vacateLapsed asks all nodes at the same time until they have nothing more, and returns what they said
@@ -241,7 +242,8 @@ func stays(t *testing.T, a, b *Node) {
 	occupy(t, b, long, "kept 2")
 	if a != b {
 		occupy(t, b, short, "kept 1")
-		eventually(t, "what was not kept to be over", func() bool { return slices.Equal([]string{"kept 3"}, vacateLapsed(t, "kept", a, b)) })
+		eventually(t, "what was not kept to be over",
+			func() bool { return slices.Equal([]string{"kept 3"}, vacateLapsed(t, "kept", a, b)) })
 	}
 	require.Empty(t, occupy(t, b, long, "kept 1", "kept 2"))
 }

@@ -89,7 +89,8 @@ func atOnce(t *testing.T, a, b *Node) {
 	for i := range 20 {
 		n := []*Node{a, b}[i%2]
 		wg.Go(func() {
-			result, err := n.Publish(t.Context(), "at once", broker.Publication{Data: []byte("x")}, broker.PublishOptions{History: kept, IdempotencyKey: "key"})
+			result, err := n.Publish(t.Context(), "at once", broker.Publication{Data: []byte("x")},
+				broker.PublishOptions{History: kept, IdempotencyKey: "key"})
 			if err != nil || result.Offset != 1 {
 				t.Errorf("%+v, %v", result, err)
 			}

@@ -69,7 +69,7 @@ func present(t testing.TB, n *Node, channel string) []string {
 	return ids
 }
 
-// over waits until somebody is not seen any more.
+// over waits until a member is not seen any more.
 func over(t testing.TB, n *Node, channel, id string) {
 	t.Helper()
 	eventually(t, id+" to be over", func() bool {
@@ -330,7 +330,7 @@ func boundedPurge(t *testing.T, a, b *Node) {
 	for i := range 20 {
 		wg.Go(func() {
 			for k := range count / 20 {
-				// Not so short that joins take out who joined before.
+				// Not so short that joins remove members that joined before.
 				if _, gone, err := a.Join(t.Context(), room, client(fmt.Sprint(i, k), "u"), long); err != nil || len(gone) > 0 {
 					t.Error(err, gone)
 				}
@@ -356,7 +356,12 @@ func boundedPurge(t *testing.T, a, b *Node) {
 }
 
 func boundedMembers(t *testing.T, a, b *Node) {
-	for what, c := range map[string]struct{ count, info int }{"few": {2, 10}, "large": {3, 5_000}, "many": {1_200, 100}, "many small": {1_200, 0}} {
+	for what, c := range map[string]struct{ count, info int }{
+		"few":        {2, 10},
+		"large":      {3, 5_000},
+		"many":       {1_200, 100},
+		"many small": {1_200, 0},
+	} {
 		room, size := "bounded "+what, 0
 		var wg sync.WaitGroup
 		chunk := (c.count + 19) / 20

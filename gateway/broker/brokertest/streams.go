@@ -108,7 +108,7 @@ func wholePublications(t *testing.T, a, b *Node) {
 		require.NoError(t, err)
 		p.Position = result.Position
 		require.Equal(t, Delivery{"whole", p}, b.Next(t))
-		// Whoever published uses its memory for something else now.
+		// The publisher reuses its memory.
 		clear(data)
 		last := history(t, b, "whole", broker.HistoryQuery{Limit: 1, Reverse: true}).Publications
 		require.Equal(t, []broker.Publication{p}, last)
@@ -186,31 +186,41 @@ func boundedParts(t *testing.T, a, b *Node) {
 	for _, size := range []int{1_000, 1_000, 5_000, 1_000, 1} {
 		top = publish(t, a, name, strings.Repeat("x", size), kept)
 	}
-	each, large := broker.Size(broker.Publication{Data: []byte("x")}), broker.Size(broker.Publication{Data: make([]byte, 1_000)})
+	each, large := broker.Size(broker.Publication{
+		Data: []byte("x"),
+	}), broker.Size(broker.Publication{Data: make([]byte, 1_000)})
 	at := func(offset uint64) *broker.Position { return &broker.Position{Offset: offset, Epoch: top.Epoch} }
 	for what, c := range map[string]struct {
 		query    broker.HistoryQuery
 		from, to int
 	}{
-		"no bound":                      {broker.HistoryQuery{Limit: -1}, 1, small + 5},
-		"a bound that nothing meets":    {broker.HistoryQuery{Limit: -1, MaxBytes: 1 << 30}, 1, small + 5},
-		"as many as fit":                {broker.HistoryQuery{Limit: -1, MaxBytes: 10 * each}, 1, 10},
-		"almost one more":               {broker.HistoryQuery{Limit: -1, MaxBytes: 11*each - 1}, 1, 10},
-		"one that does not fit":         {broker.HistoryQuery{Limit: -1, MaxBytes: 1}, 1, 1},
-		"many":                          {broker.HistoryQuery{Limit: -1, MaxBytes: 150 * each}, 1, 150},
-		"fewer than fit":                {broker.HistoryQuery{Limit: 70, MaxBytes: 150 * each}, 1, 70},
-		"as many as are wanted":         {broker.HistoryQuery{Limit: 150, MaxBytes: 150 * each}, 1, 150},
-		"more than fit":                 {broker.HistoryQuery{Limit: 151, MaxBytes: 150 * each}, 1, 150},
-		"up to a large one":             {broker.HistoryQuery{Limit: -1, MaxBytes: small*each + large - 1}, 1, small},
-		"two large ones":                {broker.HistoryQuery{Limit: -1, Since: at(small), MaxBytes: 2 * large}, small + 1, small + 2},
-		"one that does not fit, since":  {broker.HistoryQuery{Limit: -1, Since: at(small + 2), MaxBytes: 3_000}, small + 3, small + 3},
-		"up to the end":                 {broker.HistoryQuery{Limit: -1, Since: at(small + 3), MaxBytes: large + each}, small + 4, small + 5},
-		"the latest":                    {broker.HistoryQuery{Limit: -1, MaxBytes: large + each, Reverse: true}, small + 5, small + 4},
-		"the latest but one, in part":   {broker.HistoryQuery{Limit: -1, Since: at(small + 5), MaxBytes: 5_000, Reverse: true}, small + 4, small + 4},
-		"one that does not fit, before": {broker.HistoryQuery{Limit: -1, Since: at(small + 4), MaxBytes: 3_000, Reverse: true}, small + 3, small + 3},
-		"many before":                   {broker.HistoryQuery{Limit: -1, Since: at(small + 1), MaxBytes: 150 * each, Reverse: true}, small, small - 149},
-		"down to the beginning":         {broker.HistoryQuery{Limit: -1, Since: at(100), MaxBytes: 1_000 * each, Reverse: true}, 99, 1},
-		"the first, in reverse":         {broker.HistoryQuery{Limit: -1, Since: at(2), MaxBytes: 1, Reverse: true}, 1, 1},
+		"no bound":                   {broker.HistoryQuery{Limit: -1}, 1, small + 5},
+		"a bound that nothing meets": {broker.HistoryQuery{Limit: -1, MaxBytes: 1 << 30}, 1, small + 5},
+		"as many as fit":             {broker.HistoryQuery{Limit: -1, MaxBytes: 10 * each}, 1, 10},
+		"almost one more":            {broker.HistoryQuery{Limit: -1, MaxBytes: 11*each - 1}, 1, 10},
+		"one that does not fit":      {broker.HistoryQuery{Limit: -1, MaxBytes: 1}, 1, 1},
+		"many":                       {broker.HistoryQuery{Limit: -1, MaxBytes: 150 * each}, 1, 150},
+		"fewer than fit":             {broker.HistoryQuery{Limit: 70, MaxBytes: 150 * each}, 1, 70},
+		"as many as are wanted":      {broker.HistoryQuery{Limit: 150, MaxBytes: 150 * each}, 1, 150},
+		"more than fit":              {broker.HistoryQuery{Limit: 151, MaxBytes: 150 * each}, 1, 150},
+		"up to a large one":          {broker.HistoryQuery{Limit: -1, MaxBytes: small*each + large - 1}, 1, small},
+		"two large ones": {broker.HistoryQuery{Limit: -1, Since: at(small), MaxBytes: 2 * large}, small + 1,
+			small + 2},
+		"one that does not fit, since": {broker.HistoryQuery{Limit: -1, Since: at(small + 2), MaxBytes: 3_000}, small + 3,
+			small + 3},
+		"up to the end": {broker.HistoryQuery{Limit: -1, Since: at(small + 3), MaxBytes: large + each},
+			small + 4, small + 5},
+		"the latest": {broker.HistoryQuery{Limit: -1, MaxBytes: large + each, Reverse: true}, small + 5,
+			small + 4},
+		"the latest but one, in part": {
+			broker.HistoryQuery{Limit: -1, Since: at(small + 5), MaxBytes: 5_000, Reverse: true}, small + 4, small + 4},
+		"one that does not fit, before": {
+			broker.HistoryQuery{Limit: -1, Since: at(small + 4), MaxBytes: 3_000, Reverse: true}, small + 3, small + 3},
+		"many before": {broker.HistoryQuery{Limit: -1, Since: at(small + 1), MaxBytes: 150 * each, Reverse: true},
+			small, small - 149},
+		"down to the beginning": {broker.HistoryQuery{Limit: -1, Since: at(100), MaxBytes: 1_000 * each, Reverse: true}, 99,
+			1},
+		"the first, in reverse": {broker.HistoryQuery{Limit: -1, Since: at(2), MaxBytes: 1, Reverse: true}, 1, 1},
 	} {
 		got := history(t, b, name, c.query)
 		want := []int{c.from}
@@ -222,8 +232,10 @@ func boundedParts(t *testing.T, a, b *Node) {
 		require.Equal(t, top, got.Top, what)
 	}
 	for what, q := range map[string]broker.HistoryQuery{
-		"position only": {MaxBytes: 100}, "since the top": {Limit: -1, Since: at(top.Offset), MaxBytes: 100}, "before the first": {Limit: -1, Since: at(1), MaxBytes: 100, Reverse: true},
-		"another epoch": {Limit: -1, Since: &broker.Position{Offset: 1, Epoch: "elsewhere"}, MaxBytes: 100},
+		"position only":    {MaxBytes: 100},
+		"since the top":    {Limit: -1, Since: at(top.Offset), MaxBytes: 100},
+		"before the first": {Limit: -1, Since: at(1), MaxBytes: 100, Reverse: true},
+		"another epoch":    {Limit: -1, Since: &broker.Position{Offset: 1, Epoch: "elsewhere"}, MaxBytes: 100},
 	} {
 		require.Equal(t, top, history(t, b, name, q).Top, what)
 		require.Empty(t, history(t, b, name, q).Publications, what)
@@ -242,7 +254,8 @@ func wholeSizes(t *testing.T, a, b *Node) {
 		require.NoError(t, err)
 	}
 	for bytes, want := range map[int][]int{3 * broker.Size(p): {1, 2, 3}, 3*broker.Size(p) - 1: {1, 2}} {
-		require.Equal(t, want, offsets(history(t, b, "whole sizes", broker.HistoryQuery{Limit: -1, MaxBytes: bytes}).Publications))
+		require.Equal(t, want,
+			offsets(history(t, b, "whole sizes", broker.HistoryQuery{Limit: -1, MaxBytes: bytes}).Publications))
 	}
 	forget(a)
 }
@@ -260,7 +273,8 @@ func emptyStream(t *testing.T, a, b *Node) {
 func lapsedStream(t *testing.T, a, b *Node) {
 	short := channel.History{Size: 10, TTL: channel.Duration(100 * time.Millisecond)}
 	top := publish(t, a, "lapsed", "x", short)
-	eventually(t, "the publications to be over", func() bool { return len(history(t, b, "lapsed", all).Publications) == 0 })
+	eventually(t, "the publications to be over",
+		func() bool { return len(history(t, b, "lapsed", all).Publications) == 0 })
 	require.Equal(t, broker.Stream{Top: top}, history(t, b, "lapsed", broker.HistoryQuery{Limit: -1, Since: &top}))
 	next := publish(t, b, "lapsed", "y", kept)
 	require.Equal(t, broker.Position{Offset: 2, Epoch: top.Epoch}, next)

@@ -8,19 +8,19 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Announce implements broker.Directory.
+// Announce implements broker.GatewayDirectory. It never returns an error.
 func (b *Broker) Announce(_ context.Context, about []byte, ttl time.Duration) error {
 	b.about.put(b.instance, bytes.Clone(about), ttl)
 	return nil
 }
 
-// Withdraw implements broker.Directory.
+// Withdraw implements broker.GatewayDirectory. It never returns an error.
 func (b *Broker) Withdraw(context.Context) error {
 	b.about.remove(b.instance)
 	return nil
 }
 
-// Gateways implements broker.Directory.
+// Gateways implements broker.GatewayDirectory. It never returns an error.
 func (b *Broker) Gateways(context.Context) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	if about, ok := b.about.get(b.instance); ok {
@@ -29,7 +29,7 @@ func (b *Broker) Gateways(context.Context) (map[string][]byte, error) {
 	return out, nil
 }
 
-// Send implements broker.Directory: there is nobody else to tell.
+// Send implements broker.GatewayDirectory. This gateway is the only one. It never returns an error.
 func (b *Broker) Send(_ context.Context, instance string, message []byte) (reached bool, err error) {
 	if instance != b.instance {
 		return false, nil
@@ -38,7 +38,7 @@ func (b *Broker) Send(_ context.Context, instance string, message []byte) (reach
 	return true, nil
 }
 
-// Register implements broker.Directory.
+// Register implements broker.UserDirectory. It never returns an error.
 func (b *Broker) Register(_ context.Context, users []string, ttl time.Duration) error {
 	for _, user := range users {
 		b.users.put(user, struct{}{}, ttl)
@@ -46,7 +46,7 @@ func (b *Broker) Register(_ context.Context, users []string, ttl time.Duration) 
 	return nil
 }
 
-// Deregister implements broker.Directory.
+// Deregister implements broker.UserDirectory. It never returns an error.
 func (b *Broker) Deregister(_ context.Context, users []string) error {
 	for _, user := range users {
 		b.users.remove(user)
@@ -54,7 +54,7 @@ func (b *Broker) Deregister(_ context.Context, users []string) error {
 	return nil
 }
 
-// Lookup implements broker.Directory.
+// Lookup implements broker.UserDirectory. It never returns an error.
 func (b *Broker) Lookup(_ context.Context, user string) ([]string, error) {
 	if _, ok := b.users.get(user); ok {
 		return []string{b.instance}, nil
@@ -62,7 +62,7 @@ func (b *Broker) Lookup(_ context.Context, user string) ([]string, error) {
 	return nil, nil
 }
 
-// Revoke implements broker.Directory.
+// Revoke implements broker.Revocations. It never returns an error.
 func (b *Broker) Revoke(_ context.Context, user string, until time.Time) error {
 	b.revoked.mu.Lock()
 	defer b.revoked.mu.Unlock()
@@ -70,17 +70,17 @@ func (b *Broker) Revoke(_ context.Context, user string, until time.Time) error {
 	if before, ok := b.revoked.at(user, now); ok && before.After(until) {
 		until = before
 	}
-	b.revoked.all[user] = lapse[time.Time]{until, now.Add(broker.RevocationTTL)}
+	b.revoked.all[user] = expiring[time.Time]{until, now.Add(broker.RevocationTTL)}
 	return nil
 }
 
-// Revoked implements broker.Directory.
+// Revoked implements broker.Revocations. It never returns an error.
 func (b *Broker) Revoked(_ context.Context, user string) (time.Time, error) {
 	until, _ := b.revoked.get(user)
 	return until, nil
 }
 
-// Occupy implements broker.Directory.
+// Occupy implements broker.Occupancy. It never returns an error.
 func (b *Broker) Occupy(_ context.Context, channels []string, ttl time.Duration) (occupied []string, err error) {
 	for _, channel := range channels {
 		if !b.occupied.put(channel, struct{}{}, ttl) {
@@ -90,8 +90,8 @@ func (b *Broker) Occupy(_ context.Context, channels []string, ttl time.Duration)
 	return occupied, nil
 }
 
-// Vacate implements broker.Directory. Nobody else has any, so all are vacated, also those that were
-// not occupied.
+// Vacate implements broker.Occupancy. No other gateway has subscribers: it returns all channels. It never returns an
+// error.
 func (b *Broker) Vacate(_ context.Context, channels []string) (vacated []string, err error) {
 	for _, channel := range channels {
 		b.occupied.remove(channel)
@@ -99,7 +99,7 @@ func (b *Broker) Vacate(_ context.Context, channels []string) (vacated []string,
 	return channels, nil
 }
 
-// VacateExpired implements broker.Directory: a gateway that is gone has taken everything along.
+// VacateExpired implements broker.Occupancy. No other gateway could have crashed: it returns no channels and no error.
 func (b *Broker) VacateExpired(context.Context, time.Duration) (vacated []string, err error) {
 	return nil, nil
 }

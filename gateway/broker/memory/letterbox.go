@@ -6,14 +6,14 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// letterbox hands messages over in their order, and on a goroutine of its own: who posts one may hold
-// a lock that who hears it wants.
+// letterbox delivers messages in their order, in a goroutine of its own: the sender may hold a lock that the handler
+// takes.
 type letterbox struct {
 	mu sync.Mutex
 	// handler takes the messages; nil before Run, and for a gateway that listens to none.
 	handler broker.MessageHandler
 	waiting [][]byte
-	// emptying is true while a goroutine does.
+	// emptying is true while a goroutine delivers waiting messages.
 	emptying bool
 }
 

@@ -1,4 +1,4 @@
-// Package memory is the broker of a gateway that is alone: nothing leaves the process.
+// Package memory is the broker of a single gateway: all state is in this process. Package gateway uses it, and tests.
 package memory
 
 import (
@@ -12,35 +12,35 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// stripes bounds how many channels wait for each other's lock.
+// stripes is the number of locks that channels share.
 const stripes = 64
 
-// sweepInterval is how often what is over is thrown away, if nobody asked for it before.
+// sweepInterval is how often expired entries are removed. Reads skip them in any case.
 const sweepInterval = 30 * time.Second
 
-// Options are what a Broker is made of.
+// Options configure a Broker.
 type Options struct {
-	// Instance is this gateway's name in the directory; one is made up when it is empty.
+	// Instance is this gateway's name in the directory. Empty means a random name.
 	Instance string
 }
 
-// Broker delivers where it was published.
+// Broker implements broker.Broker. It delivers a publication in the goroutine that publishes it.
 type Broker struct {
 	instance string
 	start    start
 	seed     maphash.Seed
-	// begun is where the clock of the rooms begins.
+	// begun is time zero of the rooms' clock.
 	begun   time.Time
 	streams [stripes]streams
 	rooms   [stripes]rooms
-	// The directory of a gateway that is alone has one gateway in it.
-	about           lapsing[[]byte]
-	users, occupied lapsing[struct{}]
-	revoked         lapsing[time.Time]
+	// The fields below are the directory, which has one gateway.
+	about           expiringMap[[]byte]
+	users, occupied expiringMap[struct{}]
+	revoked         expiringMap[time.Time]
 	letterbox       letterbox
 }
 
-// New returns a broker that is ready at once.
+// New returns a broker. It is ready at once and confirms subscriptions once Run is called.
 func New(o Options) *Broker {
 	if o.Instance == "" {
 		o.Instance = uuid.NewString()
@@ -48,13 +48,13 @@ func New(o Options) *Broker {
 	b := &Broker{instance: o.Instance, seed: maphash.MakeSeed(), begun: time.Now()}
 	for i := range stripes {
 		b.streams[i].open = map[string]*stream{}
-		b.streams[i].published.all = map[string]lapse[published]{}
+		b.streams[i].published.all = map[string]expiring[published]{}
 		b.rooms[i].open = map[string]*room{}
 	}
-	b.about.all = map[string]lapse[[]byte]{}
-	b.users.all = map[string]lapse[struct{}]{}
-	b.occupied.all = map[string]lapse[struct{}]{}
-	b.revoked.all = map[string]lapse[time.Time]{}
+	b.about.all = map[string]expiring[[]byte]{}
+	b.users.all = map[string]expiring[struct{}]{}
+	b.occupied.all = map[string]expiring[struct{}]{}
+	b.revoked.all = map[string]expiring[time.Time]{}
 	return b
 }
 
@@ -63,19 +63,20 @@ func (b *Broker) stripe(channel string) uint64 { return maphash.String(b.seed, c
 // Kind implements broker.Broker.
 func (b *Broker) Kind() string { return contract.BrokerMemory }
 
-// Subscribe implements broker.Broker. Every channel is delivered, subscribed or not: all that there is to wait for is
+// Subscribe implements broker.PubSub. Every channel is delivered, subscribed or not: all that there is to wait for is
 // Run.
 func (b *Broker) Subscribe(channel string, confirmed func()) { b.start.await(channel, confirmed) }
 
-// Unsubscribe implements broker.Broker.
+// Unsubscribe implements broker.PubSub.
 func (b *Broker) Unsubscribe(channel string) { b.start.forget(channel) }
 
 // Status implements broker.Broker.
 func (b *Broker) Status() broker.Status { return broker.Status{State: contract.BrokerReady} }
 
 // Run implements broker.Broker. It removes what has expired until the context ends. The handlers stay connected after
-// that. Run always returns nil.
-func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler, messages broker.MessageHandler) error {
+// that. Run never returns an error.
+func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler,
+	messages broker.MessageHandler) error {
 	b.letterbox.listen(messages)
 	b.start.run(publications)
 	ticker := time.NewTicker(sweepInterval)

@@ -62,7 +62,7 @@ func TestMemoryConfirmsSubscriptionsOnceItRuns(t *testing.T) {
 }
 
 // Two subscribers must see concurrent publications to their channel in one order.
-func TestDeliveriesOfAChannelDoNotOverlap(t *testing.T) {
+func TestMemoryDeliversOnePublicationOfAChannelAtATime(t *testing.T) {
 	var inside sync.Mutex
 	delivered := 0
 	b := memory.New(memory.Options{})
@@ -94,7 +94,7 @@ func TestMemoryIsABroker(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-func TestInstancesDiffer(t *testing.T) {
+func TestNewNamesInstancesDifferently(t *testing.T) {
 	first, second := memory.New(memory.Options{}), memory.New(memory.Options{})
 	for _, b := range []*memory.Broker{first, second} {
 		require.NoError(t, b.Announce(t.Context(), nil, time.Minute))
@@ -112,8 +112,8 @@ func TestInstancesDiffer(t *testing.T) {
 	}
 }
 
-// Whoever tells may hold a lock that whoever hears wants.
-func TestTellingIsNotHearing(t *testing.T) {
+// The sender may hold a lock that the handler takes.
+func TestSendDoesNotWaitForTheHandler(t *testing.T) {
 	var mu sync.Mutex
 	heard := make(chan struct{})
 	b := memory.New(memory.Options{Instance: "only"})
@@ -131,14 +131,15 @@ func TestTellingIsNotHearing(t *testing.T) {
 	<-heard
 }
 
-func TestWhatIsOverTakesNoMemory(t *testing.T) {
+func TestRunRemovesWhatHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := memory.New(memory.Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- b.Run(ctx, handler{}, nil) }()
 		h := channel.History{Size: 5, TTL: channel.Duration(time.Minute)}
-		first, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
+		first, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")},
+			broker.PublishOptions{History: h, IdempotencyKey: "k"})
 		require.NoError(t, err)
 		_, _, err = b.Join(ctx, "x", broker.ClientInfo{Client: "c"}, time.Minute)
 		require.NoError(t, err)
@@ -146,7 +147,8 @@ func TestWhatIsOverTakesNoMemory(t *testing.T) {
 		require.NoError(t, b.Revoke(ctx, "u", time.Now()))
 
 		time.Sleep(broker.IdempotencyTTL - time.Second)
-		again, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
+		again, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")},
+			broker.PublishOptions{History: h, IdempotencyKey: "k"})
 		require.NoError(t, err)
 		require.True(t, again.Repeated, "the key is remembered that long")
 		time.Sleep(2 * time.Second)
@@ -156,7 +158,8 @@ func TestWhatIsOverTakesNoMemory(t *testing.T) {
 		gone, err := b.Sweep(ctx, "x")
 		require.NoError(t, err)
 		require.Len(t, gone, 1, "somebody wants to know, for a while")
-		next, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")}, broker.PublishOptions{History: h, IdempotencyKey: "k"})
+		next, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")},
+			broker.PublishOptions{History: h, IdempotencyKey: "k"})
 		require.NoError(t, err)
 		require.Equal(t, broker.PublishResult{Position: broker.Position{Offset: 2, Epoch: first.Epoch}}, next)
 
@@ -205,7 +208,7 @@ func TestNamesDoNotKeepWhatTheyWereCutFrom(t *testing.T) {
 }
 
 // Clients can look at as many channels as they can think of: what is kept of a look is soon forgotten.
-func TestALookIsForgotten(t *testing.T) {
+func TestHistoryOfAnEmptyStreamExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := memory.New(memory.Options{})
 		look := func() string {

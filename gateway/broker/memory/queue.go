@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// queue implements heap.Interface over members, by when their time is over.
+// queue implements heap.Interface over members, by when they expire.
 type queue []*member
 
 func (q queue) Len() int           { return len(q) }
@@ -13,12 +13,12 @@ func (q queue) Less(i, j int) bool { return q[i].until < q[j].until }
 
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = int32(i), int32(j) //nolint:gosec // a gateway has fewer members
+	q[i].index, q[j].index = int32(i), int32(j) //nolint:gosec // a gateway has fewer members
 }
 
 func (q *queue) Push(x any) {
 	m, _ := x.(*member)
-	m.place = int32(len(*q)) //nolint:gosec // see Swap
+	m.index = int32(len(*q)) //nolint:gosec // see Swap
 	*q = append(*q, m)
 }
 
@@ -30,7 +30,7 @@ func (q *queue) Pop() any {
 	return m
 }
 
-// over are the members whose time is over. Below one whose time is not there are none.
+// over returns the members that have expired. In a heap there is none below a member that has not.
 func (q queue) over(now time.Duration) iter.Seq[*member] {
 	return func(yield func(*member) bool) {
 		q.overFrom(0, now, yield)

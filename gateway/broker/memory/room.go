@@ -8,35 +8,35 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// mostGone bounds how many members one call takes out.
-const mostGone = 512
+// maxExpired is the maximum number of expired members that one call removes.
+const maxExpired = 512
 
-// room is who is in one channel.
+// room keeps the members of one channel.
 type room struct {
 	members map[string]*member
 	users   map[string]*user
-	// queue has first whose time is over first.
+	// queue is a heap: the member that expires first is its first.
 	queue queue
 }
 
-// member is there until a time on the broker's clock. There are many, so they are kept small.
+// member expires at a time on the broker's clock. There are many members, so the type is small.
 type member struct {
 	info  broker.ClientInfo
 	until time.Duration
-	// place is where the queue has it.
-	place int32
-	// away has left, and is waited for.
+	// index is the member's index in the queue.
+	index int32
+	// away reports that the member has left and that its grace is not over.
 	away bool
 }
 
-// user is what a room knows of one user, or of all clients without one. It has a list of those who are
-// away while there are any.
+// user keeps the clients of one user, or of all clients without a user.
 type user struct {
 	clients int
-	away    map[string]*member
+	// away are the members that have left and whose grace is not over. It is nil without any.
+	away map[string]*member
 }
 
-// wait notes that a member is away.
+// wait adds a member to away.
 func (u *user) wait(m *member) {
 	if u.away == nil {
 		u.away = map[string]*member{}
@@ -47,11 +47,12 @@ func (u *user) wait(m *member) {
 func newRoom() *room { return &room{members: map[string]*member{}, users: map[string]*user{}} }
 
 // join adds a member or renews it.
-func (r *room) join(info broker.ClientInfo, now time.Duration, ttl time.Duration) (fresh bool, gone []broker.ClientInfo) {
+func (r *room) join(info broker.ClientInfo, now time.Duration,
+	ttl time.Duration) (fresh bool, gone []broker.ClientInfo) {
 	info.ConnInfo, info.ChanInfo = slices.Clone(info.ConnInfo), slices.Clone(info.ChanInfo)
 	known := r.members[info.Client]
 	if known != nil {
-		// Also when its time was over: nobody has been told yet. Its user could be another one now.
+		// Even if it has expired: its leave has not been published. Its user may be another one now.
 		r.remove(known)
 	}
 	gone = r.purge(now)
@@ -66,7 +67,7 @@ func (r *room) join(info broker.ClientInfo, now time.Duration, ttl time.Duration
 	return fresh, gone
 }
 
-// leave takes a member out, or lets it be away for a while.
+// leave removes a member, or lets it be away for the grace.
 func (r *room) leave(client string, now time.Duration, grace time.Duration) (left bool, gone []broker.ClientInfo) {
 	if m := r.members[client]; m != nil {
 		left = grace <= 0 || m.info.User == ""
@@ -83,10 +84,10 @@ func (r *room) leave(client string, now time.Duration, grace time.Duration) (lef
 
 func (r *room) renew(m *member, until time.Duration) {
 	m.until = until
-	heap.Fix(&r.queue, int(m.place))
+	heap.Fix(&r.queue, int(m.index))
 }
 
-// awaited is a member of the user that is away: the one that has the least time left.
+// awaited returns the member of the user that is away and expires first, or nil.
 func (r *room) awaited(name string, now time.Duration) (found *member) {
 	u := r.users[name]
 	if u == nil {
@@ -100,9 +101,9 @@ func (r *room) awaited(name string, now time.Duration) (found *member) {
 	return found
 }
 
-// purge takes out whose time is over.
+// purge removes up to maxExpired members that have expired, and returns them.
 func (r *room) purge(now time.Duration) (gone []broker.ClientInfo) {
-	for len(r.queue) > 0 && len(gone) < mostGone && r.queue[0].until <= now {
+	for len(r.queue) > 0 && len(gone) < maxExpired && r.queue[0].until <= now {
 		m := r.queue[0]
 		r.remove(m)
 		gone = append(gone, m.info)
@@ -123,7 +124,7 @@ func (r *room) add(m *member) {
 
 func (r *room) remove(m *member) {
 	delete(r.members, m.info.Client)
-	heap.Remove(&r.queue, int(m.place))
+	heap.Remove(&r.queue, int(m.index))
 	u := r.users[m.info.User]
 	delete(u.away, m.info.Client)
 	if u.clients--; u.clients == 0 {
@@ -131,7 +132,7 @@ func (r *room) remove(m *member) {
 	}
 }
 
-// all leaves out whose time is over, and names nobody when they take more than so many bytes.
+// all returns the members that have not expired, or ErrTooLarge when they take more than bytes; 0 is no bound.
 func (r *room) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, error) {
 	out, size := map[string]broker.ClientInfo{}, 0
 	for client, m := range r.members {
@@ -146,7 +147,7 @@ func (r *room) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, 
 	return out, nil
 }
 
-// count leaves out whose time is over, and looks at nobody else.
+// count returns the numbers of clients and users without expired members. It reads expired members only.
 func (r *room) count(now time.Duration) (clients, users int) {
 	clients, users = len(r.members), len(r.users)
 	over := map[string]int{}

@@ -15,22 +15,22 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// streams are those of one stripe's channels. Its lock is held while a publication is delivered, which
-// makes concurrent publications to a channel reach every subscriber in one order.
+// streams are the streams of one stripe's channels. mu is held while a publication is delivered, so that concurrent
+// publications to a channel reach every subscriber in one order.
 type streams struct {
 	mu   sync.Mutex
 	open map[string]*stream
-	// published are by channel and idempotency key.
-	published lapsing[published]
+	// published holds the results of publications by channel and idempotency key.
+	published expiringMap[published]
 }
 
-// published is what an idempotency key was used for, and what came of it.
+// published is the use of an idempotency key and its result.
 type published struct {
 	fingerprint broker.Fingerprint
 	position    broker.Position
 }
 
-// stream is what is kept of one channel. The publications are over before the position is.
+// stream is one channel's stream. The publications expire at until, the position at positionUntil or later.
 type stream struct {
 	publications  []broker.Publication
 	top           broker.Position
@@ -38,15 +38,17 @@ type stream struct {
 	positionUntil time.Time
 }
 
-// Publish implements broker.Broker. Info and Tags of what is kept are not copied.
-func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+// Publish implements broker.Publisher. It copies Data, and neither Info nor Tags. It returns
+// broker.ErrIdempotencyConflict.
+func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication,
+	o broker.PublishOptions) (broker.PublishResult, error) {
 	s := &b.streams[b.stripe(channel)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var mark published
 	var key string
 	if o.IdempotencyKey != "" {
-		// The length keeps channel and key apart.
+		// The length separates channel and key.
 		key = strconv.Itoa(len(channel)) + ":" + channel + o.IdempotencyKey
 		mark.fingerprint = o.KeyFingerprint(p)
 		if first, ok := s.published.get(key); ok {
@@ -65,7 +67,7 @@ func (b *Broker) Publish(_ context.Context, channel string, p broker.Publication
 	return broker.PublishResult{Position: p.Position}, nil
 }
 
-// again is the result of another publication with the key.
+// again returns the result of another publication with the key, or broker.ErrIdempotencyConflict.
 func (p published) again(f broker.Fingerprint) (broker.PublishResult, error) {
 	if p.fingerprint != f {
 		return broker.PublishResult{}, broker.ErrIdempotencyConflict
@@ -73,7 +75,7 @@ func (p published) again(f broker.Fingerprint) (broker.PublishResult, error) {
 	return broker.PublishResult{Position: p.position, Repeated: true}, nil
 }
 
-// History implements broker.Broker.
+// History implements broker.HistoryReader. It never returns an error.
 func (b *Broker) History(_ context.Context, channel string, q broker.HistoryQuery) (broker.Stream, error) {
 	s := &b.streams[b.stripe(channel)]
 	s.mu.Lock()
@@ -81,7 +83,7 @@ func (b *Broker) History(_ context.Context, channel string, q broker.HistoryQuer
 	return s.of(channel, time.Now()).read(q), nil
 }
 
-// RemoveHistory implements broker.Broker.
+// RemoveHistory implements broker.History. It never returns an error.
 func (b *Broker) RemoveHistory(_ context.Context, channel string) error {
 	s := &b.streams[b.stripe(channel)]
 	s.mu.Lock()
@@ -90,12 +92,12 @@ func (b *Broker) RemoveHistory(_ context.Context, channel string) error {
 	return nil
 }
 
-// of is a channel's stream, a new one if it has none.
+// of returns a channel's stream, a new one if it has none. The caller holds mu.
 func (s *streams) of(channel string, now time.Time) *stream {
 	st := s.open[channel]
 	if st == nil || !st.positionUntil.After(now) {
 		st = &stream{top: broker.Position{Epoch: broker.NewEpoch()}}
-		// The caller's string may be a piece of a message, all of which would be kept with it.
+		// A copy, because the caller's string may be a part of a large message.
 		s.open[strings.Clone(channel)] = st
 	}
 	if st.top.Offset == 0 {
@@ -107,7 +109,7 @@ func (s *streams) of(channel string, now time.Time) *stream {
 	return st
 }
 
-// sweep throws away what is over.
+// sweep removes what has expired.
 func (s *streams) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,8 +123,7 @@ func (s *streams) sweep(now time.Time) {
 	s.published.sweep(now)
 }
 
-// add appends a publication, and returns it with its position. Whoever published may use the data's
-// memory again.
+// add appends a copy of a publication, and returns it with its position. The publisher may reuse the data.
 func (st *stream) add(p broker.Publication, h channel.History) broker.Publication {
 	now := time.Now()
 	st.top.Offset++
@@ -136,7 +137,7 @@ func (st *stream) add(p broker.Publication, h channel.History) broker.Publicatio
 	return p
 }
 
-// read returns the part that is asked for.
+// read returns the part that q asks for.
 func (st *stream) read(q broker.HistoryQuery) broker.Stream {
 	out := broker.Stream{Top: st.top}
 	if q.Limit == 0 || q.Since != nil && q.Since.Epoch != st.top.Epoch {
@@ -155,7 +156,7 @@ func (st *stream) read(q broker.HistoryQuery) broker.Stream {
 	return out
 }
 
-// fitting is how many publications are asked for and fit.
+// fitting returns how many of the publications are within the bounds of q.
 func fitting(all iter.Seq2[int, broker.Publication], q broker.HistoryQuery) (n int) {
 	bytes := 0
 	for _, p := range all {
@@ -167,7 +168,7 @@ func fitting(all iter.Seq2[int, broker.Publication], q broker.HistoryQuery) (n i
 	return n
 }
 
-// beside is what is after a position, or before it.
+// beside returns the publications after a position, or before it.
 func (st *stream) beside(since broker.Position, before bool) []broker.Publication {
 	i, found := slices.BinarySearchFunc(st.publications, since.Offset, func(p broker.Publication, offset uint64) int {
 		return cmp.Compare(p.Offset, offset)

@@ -39,7 +39,8 @@ func TestWhatDoesNotFitStaysInRedis(t *testing.T) {
 	n.await(t, contract.BrokerReady)
 	large := make([]byte, size)
 	for i := range count {
-		_, err := n.Publish(t.Context(), "large", broker.Publication{Data: large}, broker.PublishOptions{History: channel.History{Size: count, TTL: channel.Duration(time.Minute)}})
+		_, err := n.Publish(t.Context(), "large", broker.Publication{Data: large},
+			broker.PublishOptions{History: channel.History{Size: count, TTL: channel.Duration(time.Minute)}})
 		require.NoError(t, err)
 		_, _, err = n.Join(t.Context(), "large", broker.ClientInfo{Client: fmt.Sprint(i), ConnInfo: large}, time.Minute)
 		require.NoError(t, err)

@@ -15,7 +15,8 @@ import (
 
 // Announce implements broker.GatewayDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Announce(ctx context.Context, about []byte, ttl time.Duration) error {
-	_, err := b.call(ctx, b.rest, "announce", b.scripts.announce, b.names.gateways(), b.options.Instance, about, ttl.Milliseconds())
+	_, err := b.call(ctx, b.rest, "announce", b.scripts.announce, b.names.gateways(), b.options.Instance, about,
+		ttl.Milliseconds())
 	return err
 }
 
@@ -71,7 +72,8 @@ func (b *Broker) Send(ctx context.Context, instance string, message []byte) (rea
 
 // Register implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Register(ctx context.Context, users []string, ttl time.Duration) error {
-	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holderSets, b.options.Instance, ttl.Milliseconds())
+	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holderSets, b.options.Instance,
+		ttl.Milliseconds())
 	return err
 }
 
@@ -92,7 +94,8 @@ func (b *Broker) Lookup(ctx context.Context, user string) ([]string, error) {
 
 // Occupy implements broker.Occupancy. It returns broker.ErrUnavailable.
 func (b *Broker) Occupy(ctx context.Context, channels []string, ttl time.Duration) (occupied []string, err error) {
-	return b.onSets(ctx, "occupy channels", b.scripts.occupy, channels, b.names.occupantSets, b.options.Instance, ttl.Milliseconds())
+	return b.onSets(ctx, "occupy channels", b.scripts.occupy, channels, b.names.occupantSets, b.options.Instance,
+		ttl.Milliseconds())
 }
 
 // Vacate implements broker.Occupancy. It returns broker.ErrUnavailable.
@@ -104,8 +107,9 @@ func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []strin
 func (b *Broker) VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error) {
 	lapsed := make([][]string, b.names.parts())
 	err = eachOf(len(lapsed), func(part int) error {
-		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse, []string{b.names.occupied(part), b.names.expiryWatch(part)},
-			maxChunk, (ttl / 2).Milliseconds(), (ttl / 4).Milliseconds())
+		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse,
+			[]string{b.names.occupied(part), b.names.expiryWatch(part)}, maxChunk, (ttl / 2).Milliseconds(),
+			(ttl / 4).Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -116,8 +120,10 @@ func (b *Broker) VacateExpired(ctx context.Context, ttl time.Duration) (vacated 
 }
 
 // onSets runs a script on the sets of many names, and returns the names for whose set it replied 1. keys is called with
-// names of one part. When a part of the calls fails, onSets returns broker.ErrUnavailable with the results of the others.
-func (b *Broker) onSets(ctx context.Context, operation string, s script, all []string, keys func([]string) []string, args ...any) ([]string, error) {
+// names of one part. When a part of the calls fails, onSets returns broker.ErrUnavailable with the results of the
+// others.
+func (b *Broker) onSets(ctx context.Context, operation string, s script, all []string, keys func([]string) []string,
+	args ...any) ([]string, error) {
 	chunks := b.chunks(all)
 	yes := make([][]string, len(chunks))
 	err := eachOf(len(chunks), func(i int) error {

@@ -181,7 +181,8 @@ func TestForgottenScriptsAreSentAgain(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
-				_, err := a.Publish(t.Context(), "lobby", broker.Publication{Data: fmt.Append(nil, round, i)}, broker.PublishOptions{History: kept})
+				_, err := a.Publish(t.Context(), "lobby", broker.Publication{Data: fmt.Append(nil, round, i)},
+					broker.PublishOptions{History: kept})
 				if err != nil {
 					t.Error(err)
 				}
@@ -290,9 +291,14 @@ func TestEverythingIsOverInTheEnd(t *testing.T) {
 		require.Positive(t, ttl, key)
 	}
 	for key, least := range map[string]time.Duration{
-		"test:t:kept": 24*time.Hour - time.Minute, "test:t:read": broker.EmptyTTL - time.Minute, "test:pm:there": 5 * time.Minute,
-		"test:pa:away": time.Hour, "test:pm:away": time.Hour, "test:r:u": broker.RevocationTTL - time.Minute,
-		"test:i:1:x:k": broker.IdempotencyTTL - time.Minute, "test:o": 24 * time.Hour,
+		"test:t:kept":   24*time.Hour - time.Minute,
+		"test:t:read":   broker.EmptyTTL - time.Minute,
+		"test:pm:there": 5 * time.Minute,
+		"test:pa:away":  time.Hour,
+		"test:pm:away":  time.Hour,
+		"test:r:u":      broker.RevocationTTL - time.Minute,
+		"test:i:1:x:k":  broker.IdempotencyTTL - time.Minute,
+		"test:o":        24 * time.Hour,
 	} {
 		ttl, err := client.PTTL(t.Context(), key).Result()
 		require.NoError(t, err)
@@ -417,7 +423,8 @@ func TestScriptsWaitForTheirKeys(t *testing.T) {
 	published := make(chan error, 1)
 	c.MoveDuring(t, fmt.Sprintf("{%02d}", part), func() {
 		go func() {
-			_, err := a.Publish(t.Context(), "lobby", broker.Publication{Data: []byte("second")}, broker.PublishOptions{History: kept})
+			_, err := a.Publish(t.Context(), "lobby", broker.Publication{Data: []byte("second")},
+				broker.PublishOptions{History: kept})
 			published <- err
 		}()
 		redistest.Await(t, "the script to be refused", func(ctx context.Context) error {
@@ -437,7 +444,7 @@ func TestScriptsWaitForTheirKeys(t *testing.T) {
 	require.Equal(t, []string{"second"}, data, "the node that took the slot began an epoch")
 }
 
-// A command whose answer was lost may have been run: nobody but its sender decides to send it again.
+// A command whose answer was lost may have been run: only its sender decides to send it again.
 func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
@@ -461,7 +468,8 @@ func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
 	for i := range 10 {
 		publishing.Go(func() {
 			for k := range 50 {
-				_, _ = a.Publish(t.Context(), fmt.Sprint("lobby ", i), broker.Publication{Data: fmt.Append(nil, k)}, broker.PublishOptions{History: kept})
+				_, _ = a.Publish(t.Context(), fmt.Sprint("lobby ", i), broker.Publication{Data: fmt.Append(nil, k)},
+					broker.PublishOptions{History: kept})
 			}
 		})
 	}
@@ -492,7 +500,7 @@ func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
 // watchTTL is the time to live that is said when what lapsed is asked for.
 const watchTTL = 2 * time.Second
 
-// What could not be renewed, because nobody reached Redis, has not lapsed at once when Redis is back.
+// A TTL that could not be renewed while Redis was unreachable does not expire as soon as Redis is back.
 func TestNothingLapsesRightAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
@@ -521,7 +529,7 @@ func TestNothingLapsesRightAfterAnOutage(t *testing.T) {
 	}
 }
 
-// Nothing of a channel stays in Redis that nobody has, whoever has said so.
+// Nothing of a channel without subscribers stays in Redis, whichever gateway has vacated it.
 func TestVacatedChannelsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// parts is the number of Pub/Sub connections of a gateway to a Redis Cluster. Each part is one hash tag, and so one slot,
-// which is on one node at a time: sharded Pub/Sub needs that.
+// parts is the number of Pub/Sub connections of a gateway to a Redis Cluster. Each part is one hash tag, and so one
+// slot, which is on one node at a time: sharded Pub/Sub needs that.
 const parts = 16
 
 // names returns the names of keys and channels in Redis. They are the same in all gateways of a fleet.
@@ -120,8 +120,8 @@ func (n names) channelOf(key string) (string, bool) {
 	return strings.CutPrefix(key, n.prefix+"c:")
 }
 
-// head returns the beginning of all names of a part. The hash tag comes first: Redis uses the first one, and a prefix may
-// contain braces.
+// head returns the beginning of all names of a part. The hash tag comes first: Redis uses the first one, and a prefix
+// may contain braces.
 func (n names) head(part int) string {
 	if n.sharded {
 		return fmt.Sprintf("{%02d}%s", part, n.prefix)

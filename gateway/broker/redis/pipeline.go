@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Commands that are sent at the same time share a round trip. roundTrips of them run at once, so that a slow one does not
-// delay all others. maxRoundTrip is the maximum number of commands of one.
+// Commands that are sent at the same time share a round trip. roundTrips of them run at once, so that a slow one does
+// not delay all others. maxRoundTrip is the maximum number of commands of one.
 const (
 	roundTrips   = 4
 	maxRoundTrip = 256
@@ -20,8 +20,8 @@ type pipeline struct {
 	requests chan *request
 }
 
-// request is one command on its way to Redis. Its sender reads the reply from cmd after done, and must not read cmd after
-// its context has ended.
+// request is one command on its way to Redis. Its sender reads the reply from cmd after done, and must not read cmd
+// after its context has ended.
 type request struct {
 	ctx context.Context
 	cmd redis.Cmder

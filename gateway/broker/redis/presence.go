@@ -13,8 +13,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
 
-// Calls with many names are split into chunks of maxChunk names, so that no script blocks Redis for long. maxChunksAtOnce
-// of them are under way at once and share round trips.
+// Calls with many names are split into chunks of maxChunk names, so that no script blocks Redis for long.
+// maxChunksAtOnce of them are under way at once and share round trips.
 const (
 	maxChunk        = 256
 	maxChunksAtOnce = 32
@@ -39,7 +39,8 @@ func decodeMember(s string) (broker.ClientInfo, error) {
 	return broker.ReadInfo([]byte(rest[length:]))
 }
 
-// decodeMembers decodes a list of members. It skips members that it cannot read, which a newer gateway may have written.
+// decodeMembers decodes a list of members. It skips members that it cannot read, which a newer gateway may have
+// written.
 func decodeMembers(reply any) ([]broker.ClientInfo, error) {
 	encoded, err := texts(reply)
 	if err != nil {
@@ -55,17 +56,20 @@ func decodeMembers(reply any) ([]broker.ClientInfo, error) {
 }
 
 // Join implements broker.Presence. It returns broker.ErrUnavailable.
-func (b *Broker) Join(ctx context.Context, channel string, m broker.ClientInfo, ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
+func (b *Broker) Join(ctx context.Context, channel string, m broker.ClientInfo,
+	ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
 	return b.changeMember(ctx, "join", b.scripts.join, channel, m.Client, encodeMember(m), m.User, ttl.Milliseconds())
 }
 
 // Leave implements broker.Presence. It returns broker.ErrUnavailable.
-func (b *Broker) Leave(ctx context.Context, channel string, m broker.ClientInfo, grace time.Duration) (left bool, gone []broker.ClientInfo, err error) {
+func (b *Broker) Leave(ctx context.Context, channel string, m broker.ClientInfo,
+	grace time.Duration) (left bool, gone []broker.ClientInfo, err error) {
 	return b.changeMember(ctx, "leave", b.scripts.leave, channel, m.Client, grace.Milliseconds())
 }
 
 // changeMember runs a script that replies with 1 or 0 and the members that have expired.
-func (b *Broker) changeMember(ctx context.Context, operation string, s script, channel string, args ...any) (yes bool, gone []broker.ClientInfo, err error) {
+func (b *Broker) changeMember(ctx context.Context, operation string, s script, channel string,
+	args ...any) (yes bool, gone []broker.ClientInfo, err error) {
 	reply, err := b.call(ctx, b.rest, operation, s, b.names.presence(channel), args...)
 	if err != nil {
 		return false, nil, err
@@ -79,7 +83,8 @@ func (b *Broker) changeMember(ctx context.Context, operation string, s script, c
 }
 
 // Renew implements broker.Presence. It returns broker.ErrUnavailable.
-func (b *Broker) Renew(ctx context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
+func (b *Broker) Renew(ctx context.Context, channel string, clients []string,
+	ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
 	if len(clients) == 0 {
 		gone, err = b.Sweep(ctx, channel)
 		return nil, gone, err
@@ -93,7 +98,8 @@ func (b *Broker) Renew(ctx context.Context, channel string, clients []string, tt
 	return slices.Concat(missings...), slices.Concat(gones...), err
 }
 
-func (b *Broker) renew(ctx context.Context, channel string, clients []string, ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
+func (b *Broker) renew(ctx context.Context, channel string, clients []string,
+	ttl time.Duration) (missing []string, gone []broker.ClientInfo, err error) {
 	args := make([]any, 0, 1+len(clients))
 	args = append(args, ttl.Milliseconds())
 	for _, client := range clients {
@@ -125,7 +131,8 @@ func (b *Broker) Sweep(ctx context.Context, channel string) (gone []broker.Clien
 
 // Members implements broker.PresenceReader. It returns broker.ErrTooLarge or broker.ErrUnavailable.
 func (b *Broker) Members(ctx context.Context, channel string, bytes int) (map[string]broker.ClientInfo, error) {
-	reply, err := b.call(ctx, b.rest, "members", b.scripts.members, b.names.presence(channel), bytes, broker.MemberOverhead)
+	reply, err := b.call(ctx, b.rest, "members", b.scripts.members, b.names.presence(channel), bytes,
+		broker.MemberOverhead)
 	if err != nil {
 		return nil, err
 	}

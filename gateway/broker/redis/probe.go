@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// maxMissedProbes is how many probes may stay away before the connection is given up.
+// maxMissedProbes is how many probes may be missing before the connection is given up.
 const maxMissedProbes = 3
 
 func (l *pubSubConn) silenceTimeout() time.Duration {
 	return maxMissedProbes * l.broker.options.ProbeInterval
 }
 
-// sendProbes publishes a message to this connection at every interval. Only a probe that comes back proves that messages
-// flow: an open connection does not. It returns errSilent when too many probes are missing.
+// sendProbes publishes a message to this connection at every interval. Only a probe that comes back proves that
+// messages flow: an open connection does not. It returns errSilent when too many probes are missing.
 func (l *pubSubConn) sendProbes(ctx context.Context) error {
 	ticker := time.NewTicker(l.broker.options.ProbeInterval)
 	defer ticker.Stop()

@@ -12,7 +12,8 @@ import (
 )
 
 // Publish implements broker.Publisher. It returns broker.ErrUnavailable or broker.ErrIdempotencyConflict.
-func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+func (b *Broker) Publish(ctx context.Context, channel string, p broker.Publication,
+	o broker.PublishOptions) (broker.PublishResult, error) {
 	key, _ := b.names.channel(channel)
 	if o.History.Size > 0 || o.IdempotencyKey != "" {
 		return b.publishOnce(ctx, channel, key, p, o)
@@ -41,7 +42,8 @@ func (b *Broker) publishCommand() string {
 }
 
 // publishOnce publishes by a script, which appends to the stream and keeps the result of the idempotency key.
-func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.Publication, o broker.PublishOptions) (broker.PublishResult, error) {
+func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.Publication,
+	o broker.PublishOptions) (broker.PublishResult, error) {
 	var keys []string
 	if o.History.Size > 0 {
 		stream, position := b.names.stream(channel)
@@ -53,9 +55,9 @@ func (b *Broker) publishOnce(ctx context.Context, channel, key string, p broker.
 		f := o.KeyFingerprint(p)
 		fingerprint = string(f[:])
 	}
-	reply, err := b.call(ctx, b.publications, "publish", b.scripts.publish, keys, b.publishCommand(), key, broker.Encode(p),
-		o.History.Size, time.Duration(o.History.TTL).Milliseconds(), broker.PositionTTL(o.History).Milliseconds(), broker.NewEpoch(),
-		fingerprint, broker.IdempotencyTTL.Milliseconds())
+	reply, err := b.call(ctx, b.publications, "publish", b.scripts.publish, keys, b.publishCommand(), key,
+		broker.Encode(p), o.History.Size, time.Duration(o.History.TTL).Milliseconds(),
+		broker.PositionTTL(o.History).Milliseconds(), broker.NewEpoch(), fingerprint, broker.IdempotencyTTL.Milliseconds())
 	if err != nil {
 		return broker.PublishResult{}, err
 	}

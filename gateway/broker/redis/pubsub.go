@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Bounds of the delay between two attempts to connect. It doubles, with a random part that keeps the gateways of a fleet
-// from reconnecting at the same moment.
+// Bounds of the delay between two attempts to connect. It doubles, with a random part that keeps the gateways of a
+// fleet from reconnecting at the same moment.
 const (
 	minReconnectDelay = 100 * time.Millisecond
 	maxReconnectDelay = 2 * time.Second
@@ -33,8 +33,10 @@ type pubSubConn struct {
 	probe  string
 	// inbox is the name on which other gateways send messages to this one. One pubSubConn has it; it is empty in others.
 	inbox string
-	// wake says that wishes changed, due that a probe should go out now. They hold one token at most.
-	wake, due chan struct{}
+	// wake holds at most one token, which means that subscriptions changed.
+	wake chan struct{}
+	// due holds at most one token, which means that a probe should be sent now.
+	due chan struct{}
 
 	mu            sync.Mutex
 	subscriptions subscriptions
@@ -44,7 +46,14 @@ type pubSubConn struct {
 }
 
 func newPubSubConn(b *Broker, probe string) *pubSubConn {
-	return &pubSubConn{broker: b, probe: probe, wake: make(chan struct{}, 1), due: make(chan struct{}, 1), subscriptions: newSubscriptions(b.resumed), err: errNoProbe}
+	return &pubSubConn{
+		broker:        b,
+		probe:         probe,
+		wake:          make(chan struct{}, 1),
+		due:           make(chan struct{}, 1),
+		subscriptions: newSubscriptions(b.resumed),
+		err:           errNoProbe,
+	}
 }
 
 func (l *pubSubConn) subscribe(key string, confirmed func()) {
@@ -140,7 +149,8 @@ func (l *pubSubConn) connect(ctx context.Context) error {
 	return err
 }
 
-// own returns the names that are always subscribed. The probe is last: once it comes back, the inbox is subscribed, too.
+// own returns the names that are always subscribed. The probe is last: once it comes back, the inbox is subscribed,
+// too.
 func (l *pubSubConn) own() []string {
 	if l.inbox == "" {
 		return []string{l.probe}

@@ -111,13 +111,22 @@ func New(o Options) *Broker {
 	return b
 }
 
-// clientOptions returns the options of the client library. The library retries nothing: it would send a publication twice
-// whose outcome is unknown, and a probe must fail early.
+// clientOptions returns the options of the client library. The library retries nothing: it would send a publication
+// twice whose outcome is unknown, and a probe must fail early.
 func clientOptions(o Options) *redis.UniversalOptions {
 	u := &redis.UniversalOptions{
-		Addrs: o.Addresses, Username: o.Username, Password: o.Password, ClientName: "wsfleet-gateway",
-		DialTimeout: dialTimeout, ReadTimeout: operationTimeout, WriteTimeout: operationTimeout, PoolTimeout: operationTimeout,
-		DialerRetries: 1, MaxRetries: -1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		Addrs:                    o.Addresses,
+		Username:                 o.Username,
+		Password:                 o.Password,
+		ClientName:               "wsfleet-gateway",
+		DialTimeout:              dialTimeout,
+		ReadTimeout:              operationTimeout,
+		WriteTimeout:             operationTimeout,
+		PoolTimeout:              operationTimeout,
+		DialerRetries:            1,
+		MaxRetries:               -1,
+		ContextTimeoutEnabled:    true,
+		DisableIdentity:          true,
 		IsClusterMode:            o.Mode == contract.RedisCluster,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
@@ -142,8 +151,9 @@ func (b *Broker) Unsubscribe(channel string) {
 	b.conns[part].unsubscribe(key)
 }
 
-// Run implements broker.Broker. It returns nil once the context has ended.
-func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler, messages broker.MessageHandler) error {
+// Run implements broker.Broker. It returns nil, and no error, once the context has ended.
+func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler,
+	messages broker.MessageHandler) error {
 	b.subscribers, b.messages = publications, messages
 	group, ctx := errgroup.WithContext(ctx)
 	for _, queue := range b.queues {

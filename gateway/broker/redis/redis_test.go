@@ -179,10 +179,12 @@ func TestUnreachableRedis(t *testing.T) {
 		options redis.Options
 		says    string
 	}{
-		"wrong password": {redis.Options{Mode: contract.RedisStandalone, Addresses: []string{secured.Addr()}, Password: "guess"}, "WRONGPASS"},
-		"no password":    {redis.Options{Mode: contract.RedisStandalone, Addresses: []string{secured.Addr()}}, "NOAUTH"},
-		"nobody there":   {redis.Options{Mode: contract.RedisStandalone, Addresses: []string{"127.0.0.1:1"}}, "127.0.0.1:1"},
-		"no sentinel":    {redis.Options{Mode: contract.RedisSentinel, Addresses: []string{"127.0.0.1:1"}, MasterName: "main"}, "sentinel"},
+		"wrong password": {
+			redis.Options{Mode: contract.RedisStandalone, Addresses: []string{secured.Addr()}, Password: "guess"}, "WRONGPASS"},
+		"no password":  {redis.Options{Mode: contract.RedisStandalone, Addresses: []string{secured.Addr()}}, "NOAUTH"},
+		"nobody there": {redis.Options{Mode: contract.RedisStandalone, Addresses: []string{"127.0.0.1:1"}}, "127.0.0.1:1"},
+		"no sentinel": {redis.Options{Mode: contract.RedisSentinel, Addresses: []string{"127.0.0.1:1"}, MasterName: "main"},
+			"sentinel"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

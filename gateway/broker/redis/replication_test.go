@@ -63,7 +63,8 @@ func over(t *testing.T, a, b *node, old ...map[string]broker.Position) {
 			require.Equal(t, top, same, name)
 			require.NotContains(t, data, "old", name)
 		}
-		require.Equal(t, broker.Position{Offset: top.Offset + 1, Epoch: top.Epoch}, b.keep(t, name, "next").Position, "the new epoch stays")
+		require.Equal(t, broker.Position{Offset: top.Offset + 1, Epoch: top.Epoch}, b.keep(t, name, "next").Position,
+			"the new epoch stays")
 	}
 }
 
@@ -93,7 +94,7 @@ func TestFailoverToReplicaThatIsBehindEndsEpochs(t *testing.T) {
 	watching.Wait()
 }
 
-// watch reads all the time. While the epoch lasts, nobody answers with less of it than there was.
+// watch reads all the time. While the epoch lasts, no answer has less of it than an earlier one.
 func watch(t *testing.T, n *node, at broker.Position, stop <-chan struct{}) {
 	every := time.NewTicker(5 * time.Millisecond)
 	defer every.Stop()
@@ -197,7 +198,7 @@ func follow(t *testing.T, replica *goredis.Client, master *redistest.Server) {
 	})
 }
 
-// What is no failover costs nobody a reload: connections break, gateways come and go, and so do replicas.
+// Without a failover no epoch ends, while connections break, and gateways and replicas come and go.
 func TestEpochsStayWithoutFailover(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]func(*testing.T) (redis.Options, []*redistest.Server, func()){

@@ -88,7 +88,8 @@ func read(name string) string {
 }
 
 // call runs a script and returns its reply, or ErrUnavailable. operation names the call in the error.
-func (b *Broker) call(ctx context.Context, p *pipeline, operation string, s script, keys []string, args ...any) (any, error) {
+func (b *Broker) call(ctx context.Context, p *pipeline, operation string, s script, keys []string,
+	args ...any) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	command := append(make([]any, 0, 3+len(keys)+len(args)), "evalsha", s.hash, len(keys))

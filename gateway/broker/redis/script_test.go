@@ -16,7 +16,8 @@ func TestNamesOfOneThingAreInOneSlot(t *testing.T) {
 		key, _ := n.channel(channel)
 		head := key[:strings.Index(key, "}")+1]
 		stream, position := n.stream(channel)
-		for _, name := range append(n.presence(channel), stream, position, n.idempotency(channel, "}{"), n.occupants(channel), n.occupied(n.part(channel)), n.expiryWatch(n.part(channel))) {
+		for _, name := range append(n.presence(channel), stream, position, n.idempotency(channel, "}{"), n.occupants(channel),
+			n.occupied(n.part(channel)), n.expiryWatch(n.part(channel))) {
 			require.True(t, strings.HasPrefix(name, head+n.prefix), name)
 		}
 	}
@@ -33,7 +34,8 @@ func TestNamesDiffer(t *testing.T) {
 		channel, _ := n.channel(name)
 		inbox, _ := n.inbox(name)
 		stream, position := n.stream(name)
-		all := append(n.presence(name), channel, inbox, stream, position, n.occupants(name), n.holders(name), n.revoked(name), n.probe(0, name))
+		all := append(n.presence(name), channel, inbox, stream, position, n.occupants(name), n.holders(name), n.revoked(name),
+			n.probe(0, name))
 		for _, key := range []string{"a", "b:a", "a:b"} {
 			all = append(all, n.idempotency(name, key))
 		}
@@ -67,20 +69,22 @@ func TestLargeCallsAreCutUp(t *testing.T) {
 
 // Replies that no script of ours gives are errors, and no panics.
 func TestAnswersThatCannotBe(t *testing.T) {
-	for _, reply := range []any{
-		nil, "x", int64(1), []any{}, []any{int64(0), "", "x", "e"}, []any{"1", "e", "x"}, []any{"1", "e", []any{"x"}},
-		[]any{"1", "e", []any{[]any{"1-0", []any{"p"}}}}, []any{"1", "e", []any{[]any{"x", []any{"p", ""}}}}, []any{"x", "e", []any{}},
+	for _, reply := range []any{nil, "x", int64(1), []any{}, []any{int64(0), "", "x", "e"}, []any{"1", "e", "x"},
+		[]any{"1", "e", []any{"x"}}, []any{"1", "e", []any{[]any{"1-0", []any{"p"}}}},
+		[]any{"1", "e", []any{[]any{"x", []any{"p", ""}}}}, []any{"x", "e", []any{}},
 	} {
 		_, err := published(reply, "")
 		require.Error(t, err, "%v", reply)
 		_, err = readStream(reply)
 		require.Error(t, err, "%v", reply)
 	}
-	for _, reply := range []any{nil, []any{}, []any{"x", "y"}, []any{[]any{int64(1)}, []any{}}, []any{[]any{}, []any{nil}}} {
+	for _, reply := range []any{nil, []any{}, []any{"x", "y"}, []any{[]any{int64(1)}, []any{}},
+		[]any{[]any{}, []any{nil}}} {
 		_, err := current(reply)
 		require.Error(t, err, "%v", reply)
 	}
-	for _, reply := range []any{nil, "x", int64(1), []any{}, []any{int64(0)}, []any{int64(0), "x"}, []any{int64(0), []any{nil}}} {
+	for _, reply := range []any{nil, "x", int64(1), []any{}, []any{int64(0)}, []any{int64(0), "x"},
+		[]any{int64(0), []any{nil}}} {
 		_, err := readMembers(reply)
 		require.Error(t, err, "%v", reply)
 	}

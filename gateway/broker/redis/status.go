@@ -37,8 +37,8 @@ func (b *Broker) connError() error {
 	return nil
 }
 
-// warnUnreached logs why Redis has not been reached yet. A user that runs a gateway by hand learns of a wrong address or
-// password only here.
+// warnUnreached logs why Redis has not been reached yet. A user that runs a gateway by hand learns of a wrong address
+// or password only here.
 func (b *Broker) warnUnreached(err error) {
 	b.mu.Lock()
 	never := b.state == contract.BrokerConnecting

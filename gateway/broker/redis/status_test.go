@@ -55,7 +55,8 @@ func TestUnreachedRedisIsLoggedUntilItIsReady(t *testing.T) {
 		b.conns[0].set(false, refused)
 		b.conns[0].set(false, refused)
 		require.Equal(t, 1, warnings(), "one line for all attempts of a while")
-		for _, says := range []string{"redis-addresses", "redis-username", "redis-password", "127.0.0.1:1", "connection refused"} {
+		for _, says := range []string{"redis-addresses", "redis-username", "redis-password", "127.0.0.1:1",
+			"connection refused"} {
 			require.Contains(t, log.String(), says)
 		}
 		require.NotContains(t, log.String(), "hunter2")

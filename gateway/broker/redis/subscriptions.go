@@ -1,7 +1,7 @@
 package redis
 
-// subscriptions compares the names that a Pub/Sub connection should be subscribed to with those that it has been asked to
-// subscribe to. Redis confirms each later, in order. The caller of its methods holds the lock of the pubSubConn.
+// subscriptions compares the names that a Pub/Sub connection should be subscribed to with those that it has been asked
+// to subscribe to. Redis confirms each later, in order. The caller of its methods holds the lock of the pubSubConn.
 type subscriptions struct {
 	desired      map[string]func()
 	acknowledged map[string]*acknowledged
@@ -22,7 +22,12 @@ type acknowledged struct {
 }
 
 func newSubscriptions(resumed func(name string)) subscriptions {
-	return subscriptions{desired: map[string]func(){}, acknowledged: map[string]*acknowledged{}, dirty: map[string]struct{}{}, resumed: resumed}
+	return subscriptions{
+		desired:      map[string]func(){},
+		acknowledged: map[string]*acknowledged{},
+		dirty:        map[string]struct{}{},
+		resumed:      resumed,
+	}
 }
 
 // subscribe adds a name. confirmed is called once, when Redis delivers it.

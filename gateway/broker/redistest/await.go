@@ -15,7 +15,7 @@ import (
 // Await asks another process until it says yes, which is the only way to know.
 func Await(t testing.TB, what string, ask func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
@@ -27,7 +27,7 @@ func Await(t testing.TB, what string, ask func(context.Context) error) {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %v for %s: %v", patience, what, err)
+			t.Fatalf("waited %v for %s: %v", timeout, what, err)
 		}
 	}
 }
@@ -62,7 +62,8 @@ func FreePort(t testing.TB) int {
 			continue
 		}
 		var l net.Listener
-		if l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+		if l, err = new(net.ListenConfig).Listen(t.Context(), "tcp",
+			net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			_ = l.Close()
 			return port
 		}

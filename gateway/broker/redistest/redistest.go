@@ -22,8 +22,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// patience bounds how long a server may take to start or a topology to form.
-const patience = 20 * time.Second
+// timeout bounds how long a server may take to start or a topology to form.
+const timeout = 20 * time.Second
 
 // Server is one redis-server process.
 type Server struct {
@@ -54,9 +54,9 @@ func newServer(t testing.TB, password string) *Server {
 	t.Helper()
 	port := FreePort(t)
 	dir := t.TempDir()
-	s := &Server{t: t, port: port, dir: dir, password: password, args: []string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
-		"--repl-diskless-sync-delay", "0",
+	s := &Server{t: t, port: port, dir: dir, password: password, args: []string{"--port", strconv.Itoa(port), "--bind",
+		"127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no", "--daemonize", "no", "--repl-diskless-sync-delay",
+		"0",
 	}}
 	t.Cleanup(s.Stop)
 	return s
@@ -127,7 +127,13 @@ func (s *Server) signal(sig syscall.Signal) {
 
 // Client returns a client for a test's own commands.
 func (s *Server) Client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password, DialTimeout: time.Second, DialerRetries: 1, MaxRetries: -1})
+	return redis.NewClient(&redis.Options{
+		Addr:          s.Addr(),
+		Password:      s.password,
+		DialTimeout:   time.Second,
+		DialerRetries: 1,
+		MaxRetries:    -1,
+	})
 }
 
 // Sentinel is a master, its replica and the sentinel that watches them.
@@ -149,8 +155,11 @@ func WithSentinel(t testing.TB) *Sentinel {
 
 	watcher := newServer(t, "")
 	config := filepath.Join(watcher.dir, "sentinel.conf")
-	write(t, config, fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 2000\n",
-		watcher.port, watcher.dir, name, master.port, name, name))
+	write(t, config,
+		fmt.Sprintf(
+			"port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s 127.0.0.1 %d 1\n"+
+				"sentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 2000\n",
+			watcher.port, watcher.dir, name, master.port, name, name))
 	watcher.args = []string{config, "--sentinel"}
 	watcher.Start()
 
@@ -197,7 +206,8 @@ func offset(ctx context.Context, client *redis.Client) (int, error) {
 	}
 	for line := range strings.Lines(info) {
 		// Of a replica that has no link this is not there, or not the master's.
-		if value, found := strings.CutPrefix(line, "master_repl_offset:"); found && !strings.Contains(info, "master_link_status:down") {
+		if value, found := strings.CutPrefix(line,
+			"master_repl_offset:"); found && !strings.Contains(info, "master_link_status:down") {
 			return strconv.Atoi(strings.TrimSpace(value))
 		}
 	}
@@ -240,7 +250,8 @@ func WithCluster(t testing.TB) *Cluster {
 	c := &Cluster{}
 	for range 3 {
 		s := newServer(t, "")
-		s.args = append(s.args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(FreePort(t)), "--cluster-node-timeout", "2000")
+		s.args = append(s.args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(FreePort(t)),
+			"--cluster-node-timeout", "2000")
 		s.Start()
 		c.Nodes = append(c.Nodes, s)
 	}
@@ -337,7 +348,7 @@ func carry(t testing.TB, from *redis.Client, slot int64, to *Server, most int) i
 	if len(keys) == 0 {
 		return 0
 	}
-	args := []any{"migrate", "127.0.0.1", to.port, "", 0, patience.Milliseconds(), "keys"}
+	args := []any{"migrate", "127.0.0.1", to.port, "", 0, timeout.Milliseconds(), "keys"}
 	for _, key := range keys {
 		args = append(args, key)
 	}
