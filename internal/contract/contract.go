@@ -241,8 +241,9 @@ type GatewayReport struct {
 	Drain *DrainReport `json:"drain,omitempty"`
 }
 
-// BrokerReport is the broker as one gateway sees it.
+// BrokerReport describes the connection of one gateway to its broker.
 type BrokerReport struct {
+	// Kind is BrokerMemory or BrokerRedis.
 	Kind  string      `json:"kind"`
 	State BrokerState `json:"state"`
 	// Reason says why State is not ready. It is empty when State is ready, and in reports of gateways of older versions,

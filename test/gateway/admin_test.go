@@ -59,6 +59,19 @@ func TestAdminPortWithoutTokensAnswersLoopbackOnly(t *testing.T) {
 	require.Equal(t, contract.StateServing, g.Report().State)
 }
 
+func TestAdminPortServesTheConsoleAndGuardsProfiles(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) { cfg.AdminTokenDir = t.TempDir() })
+	page := g.admin(t, "GET", "/console/")
+	require.Equal(t, http.StatusOK, page.status)
+	require.Contains(t, page.body, `<script src="console.js" defer>`)
+	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
+	for _, file := range []string{"console.js", "console.css", "icon.svg"} {
+		require.Equal(t, http.StatusOK, g.admin(t, "GET", "/console/"+file).status, file)
+	}
+	require.Equal(t, http.StatusUnauthorized, g.admin(t, "GET", "/debug/pprof/goroutine").status)
+}
+
 func TestAdminPortReportsConnections(t *testing.T) {
 	t.Parallel()
 	g := start(t, func(cfg *config.Config) { cfg.MaxConnections = 100 })
