@@ -205,9 +205,8 @@ func TestConnectionBounds(t *testing.T) {
 
 // encoding/json matches names of fields in any case; the names of claims are case-sensitive.
 func TestConnectionClaimNamesAreCaseSensitive(t *testing.T) {
-	c, err := verifier(t,
-		nil).Connection(t.Context(),
-		hs256().token(t, fmt.Sprintf(`{"sub":"ann","SUB":"bob","exp":%d,"Exp":1,"Channel":"news"}`, at(60))))
+	claims := fmt.Sprintf(`{"sub":"ann","SUB":"bob","exp":%d,"Exp":1,"Channel":"news"}`, at(60))
+	c, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, claims))
 	require.NoError(t, err)
 	require.Equal(t, "ann", c.User)
 	require.Equal(t, time.Unix(at(60), 0), c.ExpiresAt)
