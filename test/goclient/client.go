@@ -9,24 +9,27 @@ import (
 	"net/http"
 )
 
-// Client is for one fleet.
+// Client calls the server API of one fleet.
 type Client struct {
-	// URL is the API's, like https://ws.example.com/api.
-	URL, Key string
-	HTTP     *http.Client
+	// URL is the URL of the API, for example https://ws.example.com/api.
+	URL  string
+	Key  string
+	HTTP *http.Client
 }
 
-// Error is what the API answered instead of a result.
+// Error is an error of the API.
 type Error struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
-	// Temporary: the same call may succeed later.
+	// Temporary means that the same call may succeed later.
 	Temporary bool `json:"temporary"`
 }
 
+// Error implements error.
 func (e *Error) Error() string { return fmt.Sprintf("%s (code %d)", e.Message, e.Code) }
 
-// Call calls a method. A result that nobody wants is nil.
+// Call calls a method with a request that is encoded as JSON, and decodes the result into result, unless that is nil. It
+// returns an *Error of the API, or an error when there is no answer in JSON.
 func (c *Client) Call(ctx context.Context, method string, request, result any) error {
 	body, err := json.Marshal(request)
 	if err != nil {

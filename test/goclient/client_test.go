@@ -140,6 +140,6 @@ func TestClientIsTheOneInTheDocumentation(t *testing.T) {
 	require.NoError(t, err)
 	documentation, err := os.ReadFile("../../docs/server-api.md")
 	require.NoError(t, err)
-	_, code, _ := strings.Cut(string(source), "// Client is for one fleet.")
+	_, code, _ := strings.Cut(string(source), "// Client calls the server API of one fleet.")
 	require.Contains(t, string(documentation), strings.TrimSpace(code))
 }
