@@ -35,7 +35,7 @@ func TestEnvelopeKeepsPublications(t *testing.T) {
 	}
 }
 
-func TestSizesAreThoseOfWhatIsWritten(t *testing.T) {
+func TestSizeIsTheLengthOfTheEnvelope(t *testing.T) {
 	all := publications()
 	for _, length := range []int{127, 128, 16_383, 16_384, 1 << 21} {
 		all = append(all,
@@ -53,7 +53,7 @@ func TestSizesAreThoseOfWhatIsWritten(t *testing.T) {
 	}
 }
 
-func TestPositionStandsInFront(t *testing.T) {
+func TestDecodeReadsAPositionInFront(t *testing.T) {
 	for _, p := range publications() {
 		p.Position = broker.Position{Offset: 1<<53 - 1, Epoch: "k3j9x0ab"}
 		got, err := broker.Decode(append(broker.AppendPosition(nil, p.Position), broker.Encode(p)...))
@@ -62,7 +62,7 @@ func TestPositionStandsInFront(t *testing.T) {
 	}
 }
 
-func TestUnreadableEnvelopes(t *testing.T) {
+func TestDecodeRejectsUnreadableEnvelopes(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"empty":                nil,
 		"short":                {2},
@@ -84,7 +84,7 @@ func TestUnreadableEnvelopes(t *testing.T) {
 	}
 }
 
-func TestInfoIsKept(t *testing.T) {
+func TestReadInfoReturnsWhatWasAppended(t *testing.T) {
 	for _, i := range []broker.ClientInfo{{}, {Client: "c", User: "ü", ConnInfo: []byte("{}")}} {
 		got, err := broker.ReadInfo(broker.AppendInfo(nil, i))
 		require.NoError(t, err)
@@ -97,13 +97,13 @@ func TestInfoIsKept(t *testing.T) {
 }
 
 // What most publications are is read without anything but their memory.
-func TestPlainEnvelopeIsReadWithoutAllocations(t *testing.T) {
+func TestDecodeOfAPlainEnvelopeAllocatesNothing(t *testing.T) {
 	b := broker.Encode(broker.Publication{Data: []byte("hello")})
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = broker.Decode(b) }))
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { broker.Encode(broker.Publication{Data: b}) }), 1.0)
 }
 
-func TestPositionOutlivesPublications(t *testing.T) {
+func TestPositionTTLOutlivesPublications(t *testing.T) {
 	for ttl, want := range map[time.Duration]time.Duration{
 		time.Minute:         24 * time.Hour,
 		30 * 24 * time.Hour: 60 * 24 * time.Hour,
@@ -112,14 +112,14 @@ func TestPositionOutlivesPublications(t *testing.T) {
 	}
 }
 
-func TestFingerprintsTellPublicationsApart(t *testing.T) {
+func TestFingerprintOfDistinguishesPublications(t *testing.T) {
 	text := broker.FingerprintOf(broker.Publication{Data: []byte("a")})
 	require.Equal(t, text, broker.FingerprintOf(broker.Publication{Data: []byte("a"), Tags: map[string]string{"a": "b"}}))
 	require.NotEqual(t, text, broker.FingerprintOf(broker.Publication{Data: []byte("a"), Binary: true}))
 	require.NotEqual(t, text, broker.FingerprintOf(broker.Publication{Data: []byte("b")}))
 }
 
-func TestEpochsDoNotRepeat(t *testing.T) {
+func TestNewEpochDoesNotRepeat(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
 		epoch := broker.NewEpoch()

@@ -83,7 +83,7 @@ func TestMemoryDeliversOnePublicationOfAChannelAtATime(t *testing.T) {
 	require.Equal(t, 8000, delivered)
 }
 
-func TestMemoryIsABroker(t *testing.T) {
+func TestMemoryConforms(t *testing.T) {
 	n := brokertest.NewNode("only")
 	n.Broker = memory.New(memory.Options{Instance: n.Instance})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -181,7 +181,7 @@ func TestRunRemovesWhatHasExpired(t *testing.T) {
 }
 
 // A channel's name that was cut out of a message does not keep all of the message.
-func TestNamesDoNotKeepWhatTheyWereCutFrom(t *testing.T) {
+func TestMemoryCopiesChannelNames(t *testing.T) {
 	b := memory.New(memory.Options{})
 	h := channel.History{Size: 1, TTL: channel.Duration(time.Minute)}
 	for what, use := range map[string]func(name string) error{

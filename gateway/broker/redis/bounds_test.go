@@ -16,8 +16,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// told is a number that Redis tells of itself.
-func told(t *testing.T, s *redistest.Server, section, name string) int {
+// infoNumber returns a number of a section of INFO.
+func infoNumber(t *testing.T, s *redistest.Server, section, name string) int {
 	t.Helper()
 	client := s.Client()
 	defer func() { require.NoError(t, client.Close()) }()
@@ -31,7 +31,7 @@ func told(t *testing.T, s *redistest.Server, section, name string) int {
 }
 
 // What does not fit is not sent, and Redis reads little of it.
-func TestWhatDoesNotFitStaysInRedis(t *testing.T) {
+func TestReadsLeaveInRedisWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	const bytes, size, count = 100_000, 10_000, 200
 	s := redistest.Standalone(t, "")
@@ -67,10 +67,10 @@ func TestWhatDoesNotFitStaysInRedis(t *testing.T) {
 	} {
 		// Probes, and this question, take some too.
 		const others = 30_000
-		before := told(t, s, "stats", "total_net_output_bytes")
+		before := infoNumber(t, s, "stats", "total_net_output_bytes")
 		require.NoError(t, c.read(), what)
-		require.Less(t, told(t, s, "stats", "total_net_output_bytes")-before, c.most+others, what)
+		require.Less(t, infoNumber(t, s, "stats", "total_net_output_bytes")-before, c.most+others, what)
 	}
-	require.Less(t, told(t, s, "commandstats", "cmdstat_xrange:calls"), 8)
-	require.Less(t, told(t, s, "commandstats", "cmdstat_xrevrange:calls"), 8)
+	require.Less(t, infoNumber(t, s, "commandstats", "cmdstat_xrange:calls"), 8)
+	require.Less(t, infoNumber(t, s, "commandstats", "cmdstat_xrevrange:calls"), 8)
 }

@@ -58,7 +58,7 @@ func standalone(t *testing.T) (*redistest.Server, redis.Options) {
 	return s, redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
 }
 
-func TestRedisThatLostItsMemoryBeginsAnEpoch(t *testing.T) {
+func TestEpochsEndWhenRedisLosesItsMemory(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	a, b := pair(t, o)
@@ -138,7 +138,7 @@ func everyCall(n *node) map[string]error {
 }
 
 // A call that comes too late may have been made all the same. A key tells.
-func TestHangingRedisAndKeys(t *testing.T) {
+func TestPublishWithAKeyAndAHangingRedis(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	n := start(t, o)
@@ -169,7 +169,7 @@ func TestHangingRedisAndKeys(t *testing.T) {
 	require.Equal(t, []string{"first", "second"}, data)
 }
 
-func TestForgottenScriptsAreSentAgain(t *testing.T) {
+func TestCallSendsForgottenScriptsAgain(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	a, b := pair(t, o)
@@ -202,7 +202,7 @@ func TestForgottenScriptsAreSentAgain(t *testing.T) {
 }
 
 // Redis may throw keys away when its memory is full.
-func TestStreamWithoutItsPositionBeginsAnEpoch(t *testing.T) {
+func TestEpochsEndWithALostPosition(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	n := start(t, o)
@@ -229,7 +229,7 @@ func TestStreamWithoutItsPositionBeginsAnEpoch(t *testing.T) {
 	require.EqualValues(t, 3, top.Offset)
 }
 
-func TestForeignEntryIsNoPublication(t *testing.T) {
+func TestHistoryRejectsAForeignEntry(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	n := start(t, o)
@@ -250,7 +250,7 @@ func TestForeignEntryIsNoPublication(t *testing.T) {
 }
 
 // Nothing stays in Redis for ever, and every name is this fleet's.
-func TestEverythingIsOverInTheEnd(t *testing.T) {
+func TestRedisKeysExpire(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	n := start(t, o)
@@ -308,7 +308,7 @@ func TestEverythingIsOverInTheEnd(t *testing.T) {
 
 // While a slot moves nothing is published twice, and none of what it holds is lost but the beginning of its
 // streams: the other node cannot know that it has all of them. An epoch ends once, for everybody.
-func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
+func TestRedisFollowsSlotsWithTheirStreams(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
 	a, b := pair(t, redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses()})
@@ -397,7 +397,7 @@ func TestClusterSlotsMoveWithTheirStreams(t *testing.T) {
 }
 
 // Redis runs no script whose keys are partly here and partly there. Their way is short.
-func TestScriptsWaitForTheirKeys(t *testing.T) {
+func TestCallWaitsForKeysThatMove(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
 	a := start(t, redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses()})
@@ -445,7 +445,7 @@ func TestScriptsWaitForTheirKeys(t *testing.T) {
 }
 
 // A command whose answer was lost may have been run: only its sender decides to send it again.
-func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
+func TestPublishIsNotSentAgainAfterALostReply(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
 	a, b := pair(t, redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses()})
@@ -501,7 +501,7 @@ func TestLostAnswersAreNotAskedForTwice(t *testing.T) {
 const watchTTL = 2 * time.Second
 
 // A TTL that could not be renewed while Redis was unreachable does not expire as soon as Redis is back.
-func TestNothingLapsesRightAfterAnOutage(t *testing.T) {
+func TestVacateExpiredReturnsNothingRightAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	a, b := pair(t, o)
@@ -530,7 +530,7 @@ func TestNothingLapsesRightAfterAnOutage(t *testing.T) {
 }
 
 // Nothing of a channel without subscribers stays in Redis, whichever gateway has vacated it.
-func TestVacatedChannelsLeaveNothing(t *testing.T) {
+func TestVacateLeavesNoKeys(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	a, b := pair(t, o)

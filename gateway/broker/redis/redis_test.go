@@ -105,7 +105,7 @@ var modes = map[string]func(*testing.T) redis.Options{
 	},
 }
 
-func TestRedisIsABrokerInEveryMode(t *testing.T) {
+func TestRedisConformsInEveryMode(t *testing.T) {
 	t.Parallel()
 	for name, options := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestRedisIsABrokerInEveryMode(t *testing.T) {
 	}
 }
 
-func TestPublicationsReachEveryNodeInEveryMode(t *testing.T) {
+func TestPublishReachesEveryNodeInEveryMode(t *testing.T) {
 	t.Parallel()
 	for name, options := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestPublicationsReachEveryNodeInEveryMode(t *testing.T) {
 	}
 }
 
-func TestLostRedisComesBack(t *testing.T) {
+func TestRedisReconnectsAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	o := redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
@@ -172,7 +172,7 @@ func TestLostRedisComesBack(t *testing.T) {
 	}
 }
 
-func TestUnreachableRedis(t *testing.T) {
+func TestRedisUnreachableIsReported(t *testing.T) {
 	t.Parallel()
 	secured := redistest.Standalone(t, "secret")
 	cases := map[string]struct {
@@ -201,12 +201,12 @@ func TestUnreachableRedis(t *testing.T) {
 	}
 }
 
-func TestConfirmedMeansDelivered(t *testing.T) {
+func TestSubscribeConfirmsWhatIsDelivered(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	o := redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
 	a, b := pair(t, o)
-	// The same channel comes and goes, so that confirmations of different wishes are under way at once.
+	// The same channel comes and goes, so that confirmations of different subscriptions are under way at once.
 	for i := range 200 {
 		b.Unsubscribe("lobby")
 		b.join(t, "lobby")
@@ -216,7 +216,7 @@ func TestConfirmedMeansDelivered(t *testing.T) {
 	}
 }
 
-func TestOrderPerChannelHolds(t *testing.T) {
+func TestPublishKeepsTheOrderOfAChannel(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	o := redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}}
@@ -240,7 +240,7 @@ func TestOrderPerChannelHolds(t *testing.T) {
 	}
 }
 
-func TestForeignMessagesAreIgnored(t *testing.T) {
+func TestRedisIgnoresForeignMessages(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	n := start(t, redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}})
@@ -255,7 +255,7 @@ func TestForeignMessagesAreIgnored(t *testing.T) {
 	require.Equal(t, message{"lobby", "ours", false}, n.next(t))
 }
 
-func TestSentinelFailover(t *testing.T) {
+func TestRedisSurvivesASentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.WithSentinel(t)
 	o := redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName}
@@ -280,7 +280,7 @@ func TestSentinelFailover(t *testing.T) {
 }
 
 // A slot that moves takes its channels to another node, and their subscriptions with them.
-func TestClusterSlotsMove(t *testing.T) {
+func TestRedisFollowsSlotsThatMove(t *testing.T) {
 	t.Parallel()
 	c := redistest.WithCluster(t)
 	o := redis.Options{Mode: contract.RedisCluster, Addresses: c.Addresses()}
@@ -314,7 +314,7 @@ func TestClusterSlotsMove(t *testing.T) {
 }
 
 // A Redis that hangs is worse than one that is gone: connections stay open, and nothing comes.
-func TestHangingRedisHoldsNobody(t *testing.T) {
+func TestPublishDoesNotWaitForAHangingRedis(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	n := start(t, redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}})

@@ -69,7 +69,7 @@ func over(t *testing.T, a, b *node, old ...map[string]broker.Position) {
 }
 
 // A replica that lacks the latest gives their offsets away again.
-func TestFailoverToReplicaThatIsBehindEndsEpochs(t *testing.T) {
+func TestEpochsEndWithAFailoverToAReplicaThatIsBehind(t *testing.T) {
 	t.Parallel()
 	s := redistest.WithSentinel(t)
 	a, b := pair(t, redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName})
@@ -112,7 +112,7 @@ func watch(t *testing.T, n *node, at broker.Position, stop <-chan struct{}) {
 }
 
 // That nothing was lost is more than the new master can know.
-func TestFailoverEndsEpochs(t *testing.T) {
+func TestEpochsEndWithAFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.WithSentinel(t)
 	a, b := pair(t, redis.Options{Mode: contract.RedisSentinel, Addresses: s.Addresses, MasterName: s.MasterName})
@@ -126,7 +126,7 @@ func TestFailoverEndsEpochs(t *testing.T) {
 }
 
 // A Redis starts with what it has on disk, and that may be old.
-func TestRestartFromDiskEndsEpochs(t *testing.T) {
+func TestEpochsEndWithARestartFromDisk(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]int{"an old copy": 3, "all of it": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestRestartFromDiskEndsEpochs(t *testing.T) {
 
 // A master that follows another one for a while loses what that one did not have. Connections to it may
 // live through all of it, and its process does.
-func TestMasterThatWasReplicaEndsEpochs(t *testing.T) {
+func TestEpochsEndWithAMasterThatWasAReplica(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	a, b := pair(t, o)
@@ -199,7 +199,7 @@ func follow(t *testing.T, replica *goredis.Client, master *redistest.Server) {
 }
 
 // Without a failover no epoch ends, while connections break, and gateways and replicas come and go.
-func TestEpochsStayWithoutFailover(t *testing.T) {
+func TestEpochsStayWithoutAFailover(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]func(*testing.T) (redis.Options, []*redistest.Server, func()){
 		"standalone": func(t *testing.T) (redis.Options, []*redistest.Server, func()) {

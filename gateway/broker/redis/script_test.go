@@ -10,7 +10,7 @@ import (
 )
 
 // A script's keys must be in one slot of a Redis Cluster, and a script publishes where its keys are.
-func TestNamesOfOneThingAreInOneSlot(t *testing.T) {
+func TestNamesOfOneChannelAreInOneSlot(t *testing.T) {
 	n := names{prefix: "wsfleet:{ns/name}:", sharded: true}
 	for _, channel := range []string{"lobby", "{a}", "", "x}y", "user#5"} {
 		key, _ := n.channel(channel)
@@ -49,7 +49,7 @@ func TestNamesDiffer(t *testing.T) {
 	}
 }
 
-func TestLargeCallsAreCutUp(t *testing.T) {
+func TestChunksSplitLargeCalls(t *testing.T) {
 	b := &Broker{names: names{sharded: true}}
 	var all []string
 	for i := range 5000 {
@@ -68,7 +68,7 @@ func TestLargeCallsAreCutUp(t *testing.T) {
 }
 
 // Replies that no script of ours gives are errors, and no panics.
-func TestAnswersThatCannotBe(t *testing.T) {
+func TestDecodersRejectUnexpectedReplies(t *testing.T) {
 	for _, reply := range []any{nil, "x", int64(1), []any{}, []any{int64(0), "", "x", "e"}, []any{"1", "e", "x"},
 		[]any{"1", "e", []any{"x"}}, []any{"1", "e", []any{[]any{"1-0", []any{"p"}}}},
 		[]any{"1", "e", []any{[]any{"x", []any{"p", ""}}}}, []any{"x", "e", []any{}},

@@ -17,7 +17,7 @@ import (
 )
 
 // Links come and go at once; what is reported in the end is what they are in the end.
-func TestStateFollowsItsLinks(t *testing.T) {
+func TestStatusFollowsTheConnections(t *testing.T) {
 	b := New(Options{
 		Mode: contract.RedisCluster, Addresses: []string{"127.0.0.1:1"},
 		Logger: slog.New(slog.DiscardHandler),
@@ -41,7 +41,7 @@ func TestStateFollowsItsLinks(t *testing.T) {
 	}
 }
 
-func TestUnreachedRedisIsLoggedUntilItIsReady(t *testing.T) {
+func TestStatusLogsAnUnreachedRedisUntilItIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		b := New(Options{

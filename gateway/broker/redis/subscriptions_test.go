@@ -7,10 +7,10 @@ import (
 )
 
 // A confirmation that Redis sends for an earlier subscribe must not be taken for a later one's.
-func TestEarlierConfirmationDoesNotCount(t *testing.T) {
+func TestSubscriptionsIgnoreAnEarlierConfirmation(t *testing.T) {
 	w := newSubscriptions(func(string) {})
 	confirmed := 0
-	w.subscribe("a", func() { t.Fatal("this wish was given up") })
+	w.subscribe("a", func() { t.Fatal("this subscription was ended") })
 	subscribe, _, _ := w.next(batch)
 	require.Equal(t, []string{"a"}, subscribe)
 	w.unsubscribe("a")
@@ -26,7 +26,7 @@ func TestEarlierConfirmationDoesNotCount(t *testing.T) {
 	require.Equal(t, 1, confirmed)
 }
 
-func TestWishThatReturnsBeforeItWasTold(t *testing.T) {
+func TestSubscriptionsConfirmANameThatReturnsBeforeItIsUnsubscribed(t *testing.T) {
 	w := newSubscriptions(func(string) {})
 	w.subscribe("a", func() {})
 	w.next(batch)
@@ -43,7 +43,7 @@ func TestWishThatReturnsBeforeItWasTold(t *testing.T) {
 	require.True(t, confirmed)
 }
 
-func TestNewConnectionIsToldEverythingInBatches(t *testing.T) {
+func TestSubscriptionsOfANewConnectionComeInBatches(t *testing.T) {
 	var resumed []string
 	w := newSubscriptions(func(name string) { resumed = append(resumed, name) })
 	for _, name := range []string{"a", "b", "c"} {
@@ -61,7 +61,7 @@ func TestNewConnectionIsToldEverythingInBatches(t *testing.T) {
 	require.Equal(t, []string{"a"}, resumed, "confirmed before: what was published meanwhile is missing")
 }
 
-func TestLostSubscriptionIsNoticed(t *testing.T) {
+func TestSubscriptionsReportALostOne(t *testing.T) {
 	w := newSubscriptions(func(string) {})
 	w.subscribe("a", func() {})
 	w.next(batch)
