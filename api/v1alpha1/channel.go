@@ -80,8 +80,8 @@ type ChannelRule struct {
 	// +optional
 	JoinLeave bool `json:"joinLeave,omitempty"`
 
-	// publish is which clients may publish to the channel: Nobody (only backends), Subscribers of the channel, or
-	// Anybody. Backends may publish to every channel. Defaults to Subscribers.
+	// publish is which clients may publish to the channel: none of them, only its Subscribers, or Anybody. Backends may
+	// publish to every channel. Defaults to Subscribers.
 	// +optional
 	// +kubebuilder:default=Subscribers
 	Publish ChannelPublish `json:"publish,omitempty"`
