@@ -63,9 +63,9 @@ func TestTokensOfCentrifugeClients(t *testing.T) {
 			}
 		})
 	}
-	nobody := g.dialCentrifuge(t, cf.TypeJSON)
-	require.Equal(t, uint32(101), nobody.code(&cf.Command{Connect: &cf.ConnectRequest{}}), "no token")
-	require.NotNil(t, nobody.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect,
+	anonymous := g.dialCentrifuge(t, cf.TypeJSON)
+	require.Equal(t, uint32(101), anonymous.code(&cf.Command{Connect: &cf.ConnectRequest{}}), "no token")
+	require.NotNil(t, anonymous.call(&cf.Command{Connect: &cf.ConnectRequest{Token: signed(t, user("ann"))}}).Connect,
 		"it may try again")
 	g.awaitMetric(t, float64(len(all)-2), "websocket_closed_total", "protocol", "centrifuge", "code", "3500")
 	g.awaitMetric(t, 1, "websocket_command_errors_total", "code", "109")
