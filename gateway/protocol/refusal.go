@@ -41,7 +41,9 @@ var refusals = []struct {
 		Status: http.StatusForbidden, Reason: "permission",
 		Message: "subscribing to one of the channels is not allowed with this token, or without one",
 	}},
-	{recovery.ErrPanic, transport.Refusal{Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error"}},
+	{recovery.ErrPanic, transport.Refusal{
+		Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error",
+	}},
 	{hooks.ErrDown, unidentified()},
 	{auth.ErrUnavailable, unidentified()},
 	{session.ErrInfoTooLarge, unidentified()},

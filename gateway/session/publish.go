@@ -74,8 +74,8 @@ func (s *Session) askPublishHook(ctx context.Context, m Message, p *broker.Publi
 }
 
 // History reads a channel's stream: at most maxHistoryLimit publications and Options.MaxHistoryBytes. The result must
-// not be changed. It returns ErrChannelName, ErrNotSubscribed, ErrNotAvailable, ErrLimit, broker.ErrUnrecoverable, or an
-// error that wraps broker.ErrUnavailable.
+// not be changed. It returns ErrChannelName, ErrNotSubscribed, ErrNotAvailable, ErrLimit, broker.ErrUnrecoverable, or
+// an error that wraps broker.ErrUnavailable.
 func (s *Session) History(ctx context.Context, name string, q broker.HistoryQuery) (broker.Stream, error) {
 	rule, err := s.readableRule(name, auth.History)
 	switch {
