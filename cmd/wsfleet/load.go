@@ -19,19 +19,21 @@ import (
 	"github.com/wsfleet/wsfleet/internal/load"
 )
 
-// loadFlags are the flags that are not options of a run as they stand.
+// loadFlags holds the flags that load.Options does not hold in the same form.
 type loadFlags struct {
 	protocol, sources, output, outputFile string
 	header                                []string
 	quiet                                 bool
 }
 
-func newLoad() *cobra.Command {
+func newLoadCommand() *cobra.Command {
 	o, f := load.Defaults(), &loadFlags{}
 	cmd := &cobra.Command{
 		Use:   "load SCENARIO URL",
-		Short: "Put load on a gateway and say what arrived, when, and what it cost",
-		Long:  "Open many connections to a gateway, publish through some of them, and say what arrived, when, and\nwhat it cost the server. A URL without a path gets that of the protocol.\n\nScenarios:\n" + scenarios(),
+		Short: "Test a gateway under load and report deliveries, latency and cost",
+		Long: "Open many connections to a gateway, publish through some of them, and report what arrived, when, and how\n" +
+			"much CPU time and memory the server used. A URL without a path gets the path of the protocol.\n\n" +
+			"Scenarios:\n" + scenarioList(),
 		Example: `  wsfleet load idle ws://127.0.0.1:8080 --clients 10000 --channels 1000 --server-pid 4242
   wsfleet load fanout ws://127.0.0.1:8080 --clients 5000 --window 16
   wsfleet load storm ws://127.0.0.1:8080 --clients 5000 --channels 500 --recover --rate 500
@@ -53,21 +55,21 @@ func newLoad() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Scenario, o.URL = load.Scenario(args[0]), args[1]
-			return run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o, f)
+			return runLoad(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o, f)
 		},
 	}
-	bind(cmd.Flags(), &o, f)
+	addFlags(cmd.Flags(), &o, f)
 	for flag, values := range map[string][]string{
 		"protocol": {"plain", "centrifuge"},
 		"output":   {"text", "json", "html"},
 	} {
-		// It fails for an unknown flag only.
+		// It fails only for a flag that is not defined.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	return cmd
 }
 
-func scenarios() string {
+func scenarioList() string {
 	var b strings.Builder
 	for _, s := range load.Scenarios() {
 		fmt.Fprintf(&b, "  %-8s %s\n", s[0], s[1])
@@ -75,49 +77,50 @@ func scenarios() string {
 	return b.String()
 }
 
-func bind(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
+func addFlags(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.SortFlags = false
-	fs.StringVar(&f.protocol, "protocol", string(o.Protocol), "what the clients `speak`: plain, centrifuge")
+	fs.StringVar(&f.protocol, "protocol", string(o.Protocol), "`protocol` of the clients: plain, centrifuge")
 	fs.IntVar(&o.Clients, "clients", o.Clients, "`count` of clients")
 	fs.IntVar(&o.Channels, "channels", o.Channels,
-		"`count` of channels; each client is subscribed to one, in turn (direct: a channel per pair)")
-	fs.StringVar(&o.ChannelPrefix, "channel-prefix", o.ChannelPrefix, "what channel names begin with, a `text`")
+		"`count` of channels; clients are spread over them evenly (direct: one channel per pair)")
+	fs.StringVar(&o.ChannelPrefix, "channel-prefix", o.ChannelPrefix, "`text` that the channel names begin with")
 	fs.Float64Var(&o.Rate, "rate", o.Rate,
-		"`messages` per second offered in all: an open loop (10 when --window is not given either)")
+		"`messages` per second over all publishers, in an open loop (10 when --window is not given either)")
 	fs.IntVar(&o.Window, "window", o.Window,
-		"`messages` in flight in all: a closed loop; one is done when every subscriber has it")
+		"`messages` in flight over all publishers, in a closed loop; one is complete when every subscriber has it")
 	fs.IntVar(&o.MessageBytes, "message-bytes", o.MessageBytes, "size of a message's data in `bytes`")
-	fs.DurationVar(&o.Duration, "duration", o.Duration, "`time` that is measured, of each step in a ramp")
-	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` before it, which is not")
-	fs.DurationVar(&o.Hold, "hold", o.Hold, "idle: `time` to hold the connections and measure")
+	fs.DurationVar(&o.Duration, "duration", o.Duration, "measured `time`; ramp: of each step")
+	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of publishing before the measured time")
+	fs.DurationVar(&o.Hold, "hold", o.Hold, "idle: measured `time` with open connections")
 	fs.Float64Var(&o.ConnectRate, "connect-rate", o.ConnectRate,
 		"`connections` per second; 0 = as fast as --connect-concurrency allows")
 	fs.IntVar(&o.ConnectConcurrency, "connect-concurrency", o.ConnectConcurrency,
-		"`handshakes` under way at once; 0 = 64, and when a storm comes back as many as there are clients")
+		"maximum number of `handshakes` at once; 0 = 64, for the reconnects of a storm --clients")
 	fs.StringVar(&f.sources, "sources", "",
-		"`addresses` to connect from in turn, like 127.0.0.1-127.0.0.10,127.0.1.1 (default 127.0.0.1-127.0.0.10 to a loopback address)")
+		"`addresses` to connect from in turn, like 127.0.0.1-127.0.0.10,127.0.1.1 "+
+			"(default 127.0.0.1-127.0.0.10 to a loopback address)")
 	fs.IntVar(&o.Processes, "processes", o.Processes, "`count` of processes; 0 = as many as file descriptors need")
 	fs.DurationVar(&o.Timeout, "timeout", o.Timeout,
-		"`time` that a client has to be subscribed, and that outstanding messages have")
+		"maximum `time` until a client is subscribed, and to wait for messages that do not arrive")
 	fs.DurationVar(&o.Jitter, "jitter", o.Jitter,
 		"storm: `time` over which the reconnects are spread at random; 0 = all at once")
 	fs.IntVar(&o.Cycles, "cycles", o.Cycles, "storm: `count` of storms")
 	fs.BoolVar(&o.Recover, "recover", false,
-		"storm: clients come back for what they missed; meanwhile one further connection per channel publishes")
+		"storm: clients recover the messages that they missed; one further connection per channel publishes")
 	fs.IntVar(&o.StepClients, "step-clients", o.StepClients, "ramp: `clients` that a step adds; 0 = a tenth of --clients")
-	fs.DurationVar(&o.MaxP99, "max-p99", o.MaxP99, "ramp: `latency` at which to end; 0 = none")
-	fs.IntVar(&o.ServerPID, "server-pid", o.ServerPID, "process `id` of the server, to tell its CPU time and memory")
+	fs.DurationVar(&o.MaxP99, "max-p99", o.MaxP99, "ramp: end when p99 is above this `latency`; 0 = no limit")
+	fs.IntVar(&o.ServerPID, "server-pid", o.ServerPID, "process `id` of the server, to observe its CPU time and memory")
 	fs.StringVar(&o.MetricsURL, "metrics-url", o.MetricsURL,
-		"`URL` of the server's Prometheus metrics, for the same when it is elsewhere")
+		"`URL` of the server's Prometheus metrics, to observe a server on another machine")
 	fs.StringArrayVar(&f.header, "header", nil, "header of the handshake, `name=value`; may be given several times")
 	fs.BoolVar(&o.InsecureSkipVerify, "insecure-skip-verify", false, "do not check the server's certificate")
 	fs.StringVar(&f.output, "output", "text", "`format` of the result: text, json, html")
 	fs.StringVar(&f.outputFile, "output-file", "", "`file` for the result instead of standard output")
-	fs.BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
+	fs.BoolVar(&f.quiet, "quiet", false, "write no progress to standard error")
 }
 
-// complete reads the flags that need reading.
-func (f *loadFlags) complete(o *load.Options) (err error) {
+// applyTo parses the flags into options. It returns a *load.Error for a value that cannot be used.
+func (f *loadFlags) applyTo(o *load.Options) (err error) {
 	o.Protocol = load.Protocol(f.protocol)
 	if f.output != "text" && f.output != "json" && f.output != "html" {
 		return &load.Error{Flag: "output", Problem: fmt.Sprintf("unknown format %q: use text, json or html", f.output)}
@@ -138,26 +141,26 @@ func (f *loadFlags) complete(o *load.Options) (err error) {
 	return nil
 }
 
-// errFailed is a run whose result says what went wrong.
+// errFailed ends the command with exitFailed and without a message, because the result says what failed.
 var errFailed = errors.New("")
 
-func run(ctx context.Context, stdout, stderr io.Writer, o load.Options, f *loadFlags) error {
-	if err := f.complete(&o); err != nil {
+func runLoad(ctx context.Context, stdout, stderr io.Writer, o load.Options, f *loadFlags) error {
+	if err := f.applyTo(&o); err != nil {
 		return err
 	}
-	out, err := f.open(stdout)
+	out, err := f.openOutput(stdout)
 	if err != nil {
 		return err
 	}
-	around := load.Surroundings{Start: worker}
+	callbacks := load.Callbacks{WorkerCommand: newWorkerCommand}
 	clearLine := func() {}
 	if !f.quiet {
-		around.Progress, clearLine = progress(stderr)
+		callbacks.Progress, clearLine = progressPrinter(stderr)
 	}
-	result, err := load.Run(ctx, o, around)
+	result, err := load.Run(ctx, o, callbacks)
 	clearLine()
 	if err == nil {
-		err = write(out, result, f.output)
+		err = writeResult(out, result, f.output)
 	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
@@ -168,10 +171,10 @@ func run(ctx context.Context, stdout, stderr io.Writer, o load.Options, f *loadF
 	return nil
 }
 
-// open finds out before the run whether its result can be written.
-func (f *loadFlags) open(stdout io.Writer) (io.WriteCloser, error) {
+// openOutput opens the output before the run, so that a file that cannot be written is an error at once.
+func (f *loadFlags) openOutput(stdout io.Writer) (io.WriteCloser, error) {
 	if f.outputFile == "" {
-		return unclosed{stdout}, nil
+		return nopCloser{stdout}, nil
 	}
 	file, err := os.Create(f.outputFile)
 	if err != nil {
@@ -180,12 +183,12 @@ func (f *loadFlags) open(stdout io.Writer) (io.WriteCloser, error) {
 	return file, nil
 }
 
-// unclosed is a writer that somebody else closes.
-type unclosed struct{ io.Writer }
+// nopCloser is a writer that the caller of runLoad closes.
+type nopCloser struct{ io.Writer }
 
-func (unclosed) Close() error { return nil }
+func (nopCloser) Close() error { return nil }
 
-func write(w io.Writer, r *load.Result, format string) error {
+func writeResult(w io.Writer, r *load.Result, format string) error {
 	switch format {
 	case "json":
 		e := json.NewEncoder(w)
@@ -197,8 +200,9 @@ func write(w io.Writer, r *load.Result, format string) error {
 	return r.WriteText(w)
 }
 
-// progress writes a line a second; on a terminal over the one before.
-func progress(w io.Writer) (tell func(load.Sample), end func()) {
+// progressPrinter returns functions that write a line of progress, and clear it. On a terminal each line overwrites the
+// one before; elsewhere clearLine does nothing.
+func progressPrinter(w io.Writer) (report func(load.Sample), clearLine func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return func(s load.Sample) { _, _ = fmt.Fprintln(w, s.Line()) }, func() {}
@@ -207,26 +211,26 @@ func progress(w io.Writer) (tell func(load.Sample), end func()) {
 	return func(s load.Sample) { _, _ = fmt.Fprint(w, eraseLine+s.Line()) }, func() { _, _ = fmt.Fprint(w, eraseLine) }
 }
 
-// workerCommand is what this program starts itself as.
+// workerCommand is the hidden command with which this program starts its worker processes.
 const workerCommand = "load-worker"
 
-func worker() *exec.Cmd {
+func newWorkerCommand() *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
 	}
-	// It ends with its standard input, when this process does.
+	// The worker exits when its standard input ends, so it does not outlive this process.
 	cmd := exec.Command(self, workerCommand) //nolint:noctx // see above
 	cmd.Stderr = os.Stderr
 	return cmd
 }
 
-func newLoadWorker() *cobra.Command {
+func newLoadWorkerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: workerCommand, Hidden: true, Args: cobra.NoArgs,
-		Short: "Be one of the processes of `wsfleet load`",
+		Short: "Run a worker process of `wsfleet load`",
 		RunE: func(*cobra.Command, []string) error {
-			// Ctrl-C reaches all processes of a terminal; the parent says what happens then.
+			// Ctrl-C on a terminal signals all processes. The parent decides what the workers do.
 			signal.Ignore(os.Interrupt)
 			return load.ServeWorker(os.Stdin, os.Stdout)
 		},

@@ -1,4 +1,4 @@
-// Command wsfleet is the tool for people who run a wsfleet gateway: it puts load on one.
+// Command wsfleet is the command-line tool for operating wsfleet gateways. `wsfleet load` tests a gateway under load.
 package main
 
 import (
@@ -15,20 +15,20 @@ import (
 	"github.com/wsfleet/wsfleet/internal/load"
 )
 
-// Exit codes: of a run that did not go as it should, and of a command line that cannot be used.
+// Exit codes: exitFailed of a run that failed, exitUsage of a command line that cannot be used.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// version is set by the linker in a release.
+// version is set with -ldflags -X in a release.
 var version = ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	err := newRoot().ExecuteContext(ctx)
+	err := newRootCommand().ExecuteContext(ctx)
 	stop()
 	if err == nil {
 		return
@@ -39,7 +39,7 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// usageError is a command line that cannot be used.
+// usageError says that the command line cannot be used.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -54,7 +54,7 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-func newRoot() *cobra.Command {
+func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wsfleet",
 		Short: "Tools for wsfleet gateways",
@@ -70,11 +70,11 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help` for the flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newLoad(), newLoadWorker(), newVersion())
+	root.AddCommand(newLoadCommand(), newLoadWorkerCommand(), newVersionCommand())
 	return root
 }
 
-func newVersion() *cobra.Command {
+func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -84,7 +84,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// releaseVersion is the linker's, or what Go noted of the module.
+// releaseVersion returns version, or the module's version that Go has recorded in the binary.
 func releaseVersion() string {
 	if version != "" {
 		return version

@@ -20,8 +20,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/load"
 )
 
-// asCommand makes this test binary the command, so that processes, signals and exit codes are real. It
-// stays set: the command starts itself.
+// asCommand is the environment variable that makes this test binary run as the command, so that processes, signals and
+// exit codes are real. The worker processes inherit it.
 const asCommand = "WSFLEET_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -32,19 +32,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const patience = 30 * time.Second
+const testTimeout = 30 * time.Second
 
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
 	return cmd
 }
 
-// once runs a command to its end.
-func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
+// runCommand runs a command until it exits.
+func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := command(t, args...)
 	var out, errs bytes.Buffer
@@ -56,7 +56,7 @@ func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func startGateway(t *testing.T) string {
 	t.Helper()
 	cfg := config.Default()
-	// Load comes faster than clients may by default.
+	// The default rate limits are below the rates of these tests.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
 	g, err := gateway.New(t.Context(), cfg,
@@ -72,7 +72,7 @@ func startGateway(t *testing.T) string {
 	return "ws://" + g.Addr()
 }
 
-func TestCommandLinesThatCannotBeUsed(t *testing.T) {
+func TestCommandRefusesBadCommandLines(t *testing.T) {
 	const url = "ws://127.0.0.1:1"
 	for want, args := range map[string][]string{
 		`unknown command "lod"`:                   {"lod"},
@@ -89,15 +89,16 @@ func TestCommandLinesThatCannotBeUsed(t *testing.T) {
 		`--sources: "x" is no address`:      {"load", "idle", url, "--sources", "x"},
 		"--server-pid: there is no process": {"load", "idle", url, "--server-pid", "999999999"},
 	} {
-		code, stdout, stderr := once(t, args...)
+		code, stdout, stderr := runCommand(t, args...)
 		require.Equal(t, exitUsage, code, want)
 		require.Empty(t, stdout, want)
 		require.Contains(t, stderr, want)
 	}
 }
 
-func TestARunThatFailsStillHasAResult(t *testing.T) {
-	code, stdout, stderr := once(t, "load", "idle", "ws://127.0.0.1:1", "--clients", "3", "--output", "json", "--quiet")
+func TestCommandLoadWritesResultOfFailedRun(t *testing.T) {
+	code, stdout, stderr := runCommand(t, "load", "idle", "ws://127.0.0.1:1", "--clients", "3", "--output", "json",
+		"--quiet")
 	require.Equal(t, exitFailed, code)
 	require.Empty(t, stderr, "the result says what failed")
 	var r load.Result
@@ -106,11 +107,11 @@ func TestARunThatFailsStillHasAResult(t *testing.T) {
 	require.NotEmpty(t, r.Failures)
 }
 
-func TestOutput(t *testing.T) {
+func TestCommandLoadOutput(t *testing.T) {
 	url := startGateway(t)
 	for format, want := range map[string]string{"text": "0 lost", "json": `"lost": 0`, "html": "<svg"} {
 		file := filepath.Join(t.TempDir(), "result")
-		code, stdout, stderr := once(t, "load", "fanout", url, "--clients", "5", "--processes", "2", "--window", "2",
+		code, stdout, stderr := runCommand(t, "load", "fanout", url, "--clients", "5", "--processes", "2", "--window", "2",
 			"--warmup", "0s", "--duration", "1100ms", "--output", format, "--output-file", file)
 		require.Zero(t, code, stderr)
 		require.Empty(t, stdout)
@@ -121,11 +122,11 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-func TestCtrlCEndsARunEarly(t *testing.T) {
+func TestCommandLoadStopsOnInterrupt(t *testing.T) {
 	for _, processes := range []string{"1", "2"} {
 		cmd := command(t, "load", "fanout", startGateway(t), "--clients", "5", "--processes", processes, "--duration", "1h",
 			"--warmup", "0s", "--output", "json")
-		// A terminal's Ctrl-C reaches the whole group.
+		// Ctrl-C on a terminal signals the whole process group.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		var out bytes.Buffer
 		cmd.Stdout = &out
@@ -146,15 +147,15 @@ func TestCtrlCEndsARunEarly(t *testing.T) {
 	}
 }
 
-func TestVersionAndCompletion(t *testing.T) {
-	code, stdout, _ := once(t, "version")
+func TestCommandVersionAndCompletion(t *testing.T) {
+	code, stdout, _ := runCommand(t, "version")
 	require.Zero(t, code)
 	require.NotEmpty(t, strings.TrimSpace(stdout))
-	_, stdout, _ = once(t, "__complete", "load", "")
+	_, stdout, _ = runCommand(t, "__complete", "load", "")
 	for _, s := range load.Scenarios() {
 		require.Contains(t, stdout, s[0]+"\t")
 	}
-	_, stdout, _ = once(t, "load", "--help")
+	_, stdout, _ = runCommand(t, "load", "--help")
 	require.NotContains(t, stdout, workerCommand)
 	require.Contains(t, stdout, "--max-p99 latency")
 }

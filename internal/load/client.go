@@ -10,45 +10,48 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// wire is a client's socket.
-type wire interface {
-	// write sends or queues all of b, which is the caller's again afterwards. It may be called from
-	// several goroutines.
+// socket is the write side of a client's connection.
+type socket interface {
+	// write sends or queues all of b. The caller may change b afterwards. Several goroutines may call it.
 	write(b []byte) error
+	// close closes the connection. The caller holds the shard's mu.
 	close()
 }
 
-// The states of a client.
+// The values of client.state.
 const (
 	connecting int32 = iota
 	open
 	closed
 )
 
-// client is one connection. What has no word about it is guarded by its shard.
+// client is one connection. The mu of its shard guards the fields whose comments say nothing else.
 type client struct {
 	id, channel int
 	shard       *shard
-	wire        wire
+	socket      socket
 	state       atomic.Int32
-	// ready gets the outcome of connecting, once.
+	// ready receives the outcome of connecting once: nil when the client is subscribed.
 	ready chan error
-	// partial is the beginning of a frame, fragments that of a message, whose rest has not come yet.
-	partial, fragments []byte
-	fragmented         bool
-	// past outlives the connection where clients recover.
-	past *past
+	// partial is the beginning of a frame whose rest has not arrived yet.
+	partial []byte
+	// fragments is the payload so far of a fragmented message (RFC 6455 section 5.4).
+	fragments []byte
+	// fragmented is set while a fragmented message is being received.
+	fragmented bool
+	// resume is kept across the client's connections when clients recover.
+	resume *resumeState
 
-	// number is that of the last publication; the publishing goroutine's alone.
+	// number is the number of the client's last publication. Only the publishing goroutine uses it.
 	number uint32
-	// measuredFrom is the first publication that is measured; 0 while there is none.
+	// measuredFrom is the number of the first publication that is measured; 0 while there is none.
 	measuredFrom atomic.Uint32
-	// recovery is what subscribing gave back; it is there when ready gets nil.
+	// recovery is what the client recovered when it subscribed. It is set before ready receives nil.
 	recovery recovery
 }
 
-// largestFrame is what a client takes; nothing in a load test needs more.
-const largestFrame = 64 << 20
+// maxFrame is the maximum payload in bytes of a frame that a client accepts.
+const maxFrame = 64 << 20
 
 // Reasons for a connection to end.
 var (
@@ -56,13 +59,13 @@ var (
 	errCut           = errors.New("cut without a close frame")
 )
 
-// feed takes what the socket had.
+// feed handles bytes that the socket received, and keeps a partial frame for the next call.
 func (c *client) feed(data []byte, now int64) error {
 	if len(c.partial) > 0 {
 		c.partial = append(c.partial, data...)
 		data = c.partial
 	}
-	rest, err := c.frames(data, now)
+	rest, err := c.handleFrames(data, now)
 	if err != nil {
 		return err
 	}
@@ -70,14 +73,14 @@ func (c *client) feed(data []byte, now int64) error {
 		c.partial = nil
 		return nil
 	}
-	// It may move bytes to the front of their own array.
+	// rest may be a part of partial: append moves it to the front.
 	c.partial = append(c.partial[:0], rest...)
 	return nil
 }
 
-// frames handles all that are whole and returns the rest.
-func (c *client) frames(data []byte, now int64) (rest []byte, err error) {
-	in := &c.shard.in
+// handleFrames handles all complete frames in data and returns the bytes behind them.
+func (c *client) handleFrames(data []byte, now int64) (rest []byte, err error) {
+	in := &c.shard.frames
 	for len(data) > 0 {
 		in.reader.Reset(data)
 		h, err := ws.ReadHeaderBuffer(&in.reader, in.header[:])
@@ -90,14 +93,14 @@ func (c *client) frames(data []byte, now int64) (rest []byte, err error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("the server broke RFC 6455: %w", err)
-		case h.Length > largestFrame:
+		case h.Length > maxFrame:
 			return nil, errFrameTooLarge
 		case h.Length > int64(in.reader.Len()):
 			return data, nil
 		}
 		start := len(data) - in.reader.Len()
 		payload := data[start : start+int(h.Length)]
-		if err := c.frame(h, payload, now); err != nil {
+		if err := c.handleFrame(h, payload, now); err != nil {
 			return nil, err
 		}
 		data = data[start+int(h.Length):]
@@ -105,12 +108,13 @@ func (c *client) frames(data []byte, now int64) (rest []byte, err error) {
 	return nil, nil
 }
 
-// inbox is what a shard's clients share for reading.
-type inbox struct {
+// frameReader is the scratch space that a shard's clients share to parse frame headers.
+type frameReader struct {
 	reader bytes.Reader
 	header [ws.MaxHeaderSize]byte
 }
 
+// protocolState returns the state that ws.CheckHeader checks a frame against.
 func (c *client) protocolState() ws.State {
 	state := ws.StateClientSide
 	if c.fragmented {
@@ -119,19 +123,20 @@ func (c *client) protocolState() ws.State {
 	return state
 }
 
-func (c *client) frame(h ws.Header, payload []byte, now int64) error {
+// handleFrame answers pings and close frames (RFC 6455 section 5.5) and passes complete messages to the protocol.
+func (c *client) handleFrame(h ws.Header, payload []byte, now int64) error {
 	switch {
 	case h.OpCode == ws.OpPing:
-		_ = c.wire.write(maskedFrame(nil, ws.OpPong, payload))
+		_ = c.socket.write(maskedFrame(nil, ws.OpPong, payload))
 		return nil
 	case h.OpCode == ws.OpPong:
 		return nil
 	case h.OpCode == ws.OpClose:
 		code, reason := ws.ParseCloseFrameData(payload)
-		_ = c.wire.write(maskedFrame(nil, ws.OpClose, payload))
+		_ = c.socket.write(maskedFrame(nil, ws.OpClose, payload))
 		return fmt.Errorf("closed by the server: %d %s", code, reason)
 	case h.Fin && !c.fragmented:
-		return c.shard.worker.dialect.received(c, payload, now)
+		return c.shard.worker.protocol.handleMessage(c, payload, now)
 	}
 	c.fragments = append(c.fragments, payload...)
 	c.fragmented = !h.Fin
@@ -140,20 +145,20 @@ func (c *client) frame(h ws.Header, payload []byte, now int64) error {
 	}
 	whole := c.fragments
 	c.fragments = nil
-	return c.shard.worker.dialect.received(c, whole, now)
+	return c.shard.worker.protocol.handleMessage(c, whole, now)
 }
 
-// pong answers a ping of the protocol.
-func (c *client) pong(data []byte) { _ = c.wire.write(maskedFrame(nil, ws.OpText, data)) }
+// answerPing answers a ping of the client protocol with the same data.
+func (c *client) answerPing(data []byte) { _ = c.socket.write(maskedFrame(nil, ws.OpText, data)) }
 
-// subscribed ends connecting.
-func (c *client) subscribed() {
+// markSubscribed completes connecting.
+func (c *client) markSubscribed() {
 	if c.state.CompareAndSwap(connecting, open) {
 		c.ready <- nil
 	}
 }
 
-// maskedFrame appends a frame as a client sends it.
+// maskedFrame appends a final, masked frame to b, as a client must send it (RFC 6455 section 5.3).
 func maskedFrame(b []byte, op ws.OpCode, payload []byte) []byte {
 	out := bytes.NewBuffer(b)
 	mask := ws.NewMask()

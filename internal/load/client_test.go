@@ -11,29 +11,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// memoryWire keeps what a client writes.
-type memoryWire struct {
+// recordingSocket records what a client writes.
+type recordingSocket struct {
 	bytes.Buffer
 	closed bool
 }
 
-func (w *memoryWire) write(b []byte) error {
+func (w *recordingSocket) write(b []byte) error {
 	_, err := w.Write(b)
 	return err
 }
 
-func (w *memoryWire) close() { w.closed = true }
+func (w *recordingSocket) close() { w.closed = true }
 
-// lonely is a client without a socket, subscribed, in a run.
-func lonely(t testing.TB, protocol Protocol) (*client, *memoryWire) {
+// newTestClient returns a subscribed client whose socket records, during a run.
+func newTestClient(t testing.TB, protocol Protocol) (*client, *recordingSocket) {
 	t.Helper()
 	w := &Worker{}
 	o := options(Fanout, "ws://127.0.0.1:1", func(o *Options) { o.Protocol, o.Clients = protocol, 1 })
-	require.NoError(t, w.learn(Assignment{Options: o, Processes: 1}))
+	require.NoError(t, w.configure(Assignment{Options: o, Processes: 1}))
 	w.shards = []*shard{newShard(w)}
-	w.current = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
-	wire := &memoryWire{}
-	c := &client{id: 1, shard: w.shards[0], wire: wire, ready: make(chan error, 1), past: &past{}}
+	w.run = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
+	wire := &recordingSocket{}
+	c := &client{id: 1, shard: w.shards[0], socket: wire, ready: make(chan error, 1), resume: &resumeState{}}
 	c.state.Store(open)
 	return c, wire
 }
@@ -45,25 +45,25 @@ func frame(first byte, payload string) []byte {
 	return append([]byte{first, byte(len(payload))}, payload...)
 }
 
-// push is the frame of a publication.
+// push returns the frame of a publication.
 func push(number uint32) []byte {
 	m := message{run: 1, number: number, time: 1}.appendTo(nil, 150)
 	return frame(0x81, fmt.Sprintf(`{"push":{"channel":"load-0","pub":{"data":%s}}}`, m))
 }
 
-func TestFramesComeInAnyPieces(t *testing.T) {
+func TestClientFeedTakesFramesInPieces(t *testing.T) {
 	one := push(2)
 	payload := string(one[4:])
 	all := slices.Concat(push(1), frame(0x89, "ping"), frame(0x01, payload[:70]), frame(0x8a, ""),
 		frame(0x00, payload[70:100]), frame(0x89, "p2"), frame(0x80, payload[100:]), push(3), frame(0x81, `{}`), push(4))
 	for _, size := range []int{1, 2, 3, 7, 100, 1000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			c, wire := lonely(t, Centrifuge)
+			c, wire := newTestClient(t, Centrifuge)
 			for piece := range slices.Chunk(all, size) {
 				require.NoError(t, c.feed(bytes.Clone(piece), 10))
 			}
 			require.Equal(t, int64(4), c.shard.counts.received)
-			require.Empty(t, c.shard.order)
+			require.Empty(t, c.shard.gaps)
 			require.Empty(t, c.partial)
 			var answers []string
 			for wire.Len() > 0 {
@@ -79,7 +79,7 @@ func TestFramesComeInAnyPieces(t *testing.T) {
 	}
 }
 
-func TestFramesThatEndAConnection(t *testing.T) {
+func TestShardReadEndsConnection(t *testing.T) {
 	for name, c := range map[string]struct {
 		bytes []byte
 		want  string
@@ -101,7 +101,7 @@ func TestFramesThatEndAConnection(t *testing.T) {
 			"error 103: permission denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, wire := lonely(t, Centrifuge)
+			client, wire := newTestClient(t, Centrifuge)
 			client.shard.read(client, c.bytes, 10)
 			require.True(t, wire.closed)
 			require.Len(t, client.shard.worker.disconnects, 1)
@@ -112,8 +112,8 @@ func TestFramesThatEndAConnection(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotSubscribedHasTheReason(t *testing.T) {
-	c, _ := lonely(t, Centrifuge)
+func TestClientReadyReportsRefusedSubscription(t *testing.T) {
+	c, _ := newTestClient(t, Centrifuge)
 	c.state.Store(connecting)
 	c.shard.read(c, frame(0x81, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"error":{"code":106,"message":"limit exceeded"}}`),
 		10)
@@ -121,13 +121,13 @@ func TestWhoIsNotSubscribedHasTheReason(t *testing.T) {
 	require.Empty(t, c.shard.worker.disconnects)
 }
 
-func TestMessagesOfOthersDoNotCount(t *testing.T) {
+func TestShardDeliveredIgnoresForeignMessages(t *testing.T) {
 	for name, m := range map[string]message{
 		"another run":      {run: 2, number: 1, time: 1},
-		"nobody":           {run: 1, publisher: 99, number: 1, time: 1},
-		"who only listens": {run: 1, publisher: 1, number: 1, time: 1},
+		"unknown publisher": {run: 1, publisher: 99, number: 1, time: 1},
+		"subscriber only": {run: 1, publisher: 1, number: 1, time: 1},
 	} {
-		c, _ := lonely(t, Plain)
+		c, _ := newTestClient(t, Plain)
 		require.NoError(t, c.feed(frame(0x82, string(m.appendTo(nil, 100))), 10), name)
 		require.Equal(t, counts{}, c.shard.counts, name)
 	}
@@ -143,8 +143,8 @@ func FuzzFeed(f *testing.F) {
 		uint16(1))
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		at := min(int(cut), len(data))
-		whole, _ := lonely(t, Centrifuge)
-		parts, _ := lonely(t, Centrifuge)
+		whole, _ := newTestClient(t, Centrifuge)
+		parts, _ := newTestClient(t, Centrifuge)
 		err := whole.feed(bytes.Clone(data), 10)
 		errParts := parts.feed(bytes.Clone(data[:at]), 10)
 		if errParts == nil {
@@ -153,21 +153,21 @@ func FuzzFeed(f *testing.F) {
 		require.Equal(t, err == nil, errParts == nil, "%v, %v", err, errParts)
 		require.Equal(t, whole.shard.counts, parts.shard.counts)
 
-		returning, _ := lonely(t, Centrifuge)
+		returning, _ := newTestClient(t, Centrifuge)
 		returning.state.Store(connecting)
-		returning.past.kept = true
+		returning.resume.enabled = true
 		if err := returning.feed(bytes.Clone(data), 10); err == nil && returning.state.Load() == open {
-			require.NotZero(t, returning.past.at)
+			require.NotZero(t, returning.resume.position)
 		}
 	})
 }
 
-func TestAnOpenLoopThatCannotCatchUpLeavesTheRest(t *testing.T) {
-	c, _ := lonely(t, Plain)
+func TestOpenLoopReportsUnsentWhenTooSlow(t *testing.T) {
+	c, _ := newTestClient(t, Plain)
 	w := c.shard.worker
 	now := w.clock.now()
 	w.options.Timeout = 1
-	w.current = RunArgs{Run: 1, Start: now - 1e9, From: now - 1e9, To: now - 1e6, Rate: 1000, Subscribers: []int{1}}
+	w.run = RunArgs{Run: 1, Start: now - 1e9, From: now - 1e9, To: now - 1e6, Rate: 1000, Subscribers: []int{1}}
 	p := &publishers{worker: w, clients: []*client{c}}
 	require.Equal(t, int64(999), p.openLoop())
 	require.Zero(t, w.sent.Load())
@@ -182,11 +182,11 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// BenchmarkDelivery is what a delivery costs besides its share of two system calls.
+// BenchmarkDelivery measures a delivery without its share of two system calls.
 func BenchmarkDelivery(b *testing.B) {
 	for _, protocol := range []Protocol{Plain, Centrifuge} {
 		b.Run(string(protocol), func(b *testing.B) {
-			c, _ := lonely(b, protocol)
+			c, _ := newTestClient(b, protocol)
 			b.ReportAllocs()
 			number := uint32(0)
 			for b.Loop() {

@@ -2,8 +2,8 @@ package load
 
 import "time"
 
-// clock counts nanoseconds. Processes on one machine agree on it, and it does not jump when the wall
-// clock is set.
+// clock counts nanoseconds since 1970. The processes of one machine share it closely, and it does not jump when the
+// wall clock is set during a run.
 type clock struct {
 	start time.Time
 	base  int64

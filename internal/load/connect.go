@@ -17,72 +17,80 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// ConnectArgs say which clients connect, and when.
+// ConnectArgs say which clients connect, and when. Times are nanoseconds of the shared clock.
 type ConnectArgs struct {
 	Range
-	// Start is when the first one is due, by the shared clock.
+	// Start is when the first client is due.
 	Start int64
-	// Rate is this worker's connections per second; 0 is without limit.
+	// Rate is the number of connections per second of this worker; 0 for no limit.
 	Rate float64
-	// Concurrency is how many of this worker's handshakes are under way at once.
+	// Concurrency is the maximum number of this worker's handshakes that are under way at once.
 	Concurrency int
-	// Storm clients are all due at Start, or at random within Jitter after it, and try again until GiveUp.
+	// Storm makes all clients due at Start, or at random within Jitter after it. They retry until GiveUp.
 	Storm  bool
 	Jitter time.Duration
 	GiveUp int64
 }
 
-// ConnectReply is how it went.
+// ConnectReply is the outcome of Connect.
 type ConnectReply struct {
 	Attempted, Connected, Failed int64
-	// Errors are of attempts; a client of a storm may have several.
-	Errors  map[string]int64
+	// Errors counts failed attempts by reason. A client of a storm may have several.
+	Errors map[string]int64
+	// Latency is the encoded histogram of the times to connect.
 	Latency []byte
-	// Last is when the last client was subscribed, by the shared clock; 0 without any.
+	// Last is when the last client was subscribed; 0 when none was.
 	Last int64
-	// Recovery is of those that came back with a position.
+	// Recovery counts clients that asked to recover.
 	Recovery Recovery
-	// GaveUp is set when nobody could connect and the rest did not try.
+	// GaveUp is set when the first attempts all failed and the other clients did not try.
 	GaveUp bool
 }
 
-// connecting clients share this.
-type connects struct {
+// connectBatch is the state that the connecting clients of one call share.
+type connectBatch struct {
 	worker *Worker
 	args   ConnectArgs
 	slots  chan struct{}
 
+	// mu guards the fields below.
 	mu      sync.Mutex
 	reply   ConnectReply
 	latency *hdrhistogram.Histogram
 }
 
-// Connect connects clients and returns when each has its subscription or has failed.
+// Connect connects clients and returns when each is subscribed or has failed. It returns an error when the latency
+// histogram cannot be encoded; failed connections are counted in reply.
 func (w *Worker) Connect(args ConnectArgs, reply *ConnectReply) error {
-	all := &connects{worker: w, args: args, slots: make(chan struct{}, max(1, args.Concurrency)), latency: newHistogram()}
-	all.reply.Errors = map[string]int64{}
-	ids := w.mine(args.Range)
-	due := all.schedule(len(ids))
+	batch := &connectBatch{
+		worker:  w,
+		args:    args,
+		slots:   make(chan struct{}, max(1, args.Concurrency)),
+		latency: newHistogram(),
+	}
+	batch.reply.Errors = map[string]int64{}
+	ids := w.ownedIn(args.Range)
+	due := batch.schedule(len(ids))
 	var group sync.WaitGroup
 	for i, id := range ids {
-		if !w.sleep(due[i]) || !all.enter() {
+		if !w.sleep(due[i]) || !batch.acquireSlot() {
 			break
 		}
-		if all.hopeless() {
-			all.leave()
+		if batch.allFailed() {
+			batch.releaseSlot()
 			break
 		}
-		group.Go(func() { all.connect(id, due[i]) })
+		group.Go(func() { batch.connect(id, due[i]) })
 	}
 	group.Wait()
 	var err error
-	*reply = all.reply
-	reply.Latency, err = encode(all.latency)
+	*reply = batch.reply
+	reply.Latency, err = encode(batch.latency)
 	return err
 }
 
-// schedule is when each client is due.
-func (a *connects) schedule(n int) []int64 {
+// schedule returns when each of n clients is due, in ascending order.
+func (a *connectBatch) schedule(n int) []int64 {
 	due := make([]int64, n)
 	for i := range due {
 		due[i] = a.args.Start
@@ -97,18 +105,20 @@ func (a *connects) schedule(n int) []int64 {
 	return due
 }
 
-// hopelessAfter is how many attempts must fail before the rest is spared.
-const hopelessAfter = 100
+// giveUpAfter is the number of failed attempts after which the other clients do not try, when none has succeeded.
+const giveUpAfter = 100
 
-func (a *connects) hopeless() bool {
+// allFailed reports whether the batch should give up, and notes that in the reply.
+func (a *connectBatch) allFailed() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := &a.reply
-	r.GaveUp = !a.args.Storm && r.Connected == 0 && r.Attempted >= hopelessAfter && r.Failed == r.Attempted
+	r.GaveUp = !a.args.Storm && r.Connected == 0 && r.Attempted >= giveUpAfter && r.Failed == r.Attempted
 	return r.GaveUp
 }
 
-func (a *connects) enter() bool {
+// acquireSlot waits for a free handshake slot. It returns false when the worker is cancelled.
+func (a *connectBatch) acquireSlot() bool {
 	select {
 	case a.slots <- struct{}{}:
 		return true
@@ -117,38 +127,39 @@ func (a *connects) enter() bool {
 	}
 }
 
-func (a *connects) leave() { <-a.slots }
+func (a *connectBatch) releaseSlot() { <-a.slots }
 
-// Backoff of the clients of a storm: at random up to the first, which doubles up to the longest.
+// The delay before a storm's client retries is random, below a bound that doubles from firstBackoff to maxBackoff.
 const (
-	firstBackoff   = 200 * time.Millisecond
-	longestBackoff = 5 * time.Second
+	firstBackoff = 200 * time.Millisecond
+	maxBackoff   = 5 * time.Second
 )
 
-// connect is one client's way to its subscription. It comes with a slot.
-func (a *connects) connect(id int, due int64) {
+// connect connects one client, with retries in a storm. The caller has acquired a slot, which connect releases.
+func (a *connectBatch) connect(id int, due int64) {
 	started := due
 	if a.args.Rate == 0 && !a.args.Storm {
-		// Without a schedule, who waits for a slot waits for this side, not for the server.
+		// Without a schedule, the wait for a slot is not the server's latency.
 		started = a.worker.clock.now()
 	}
-	for backoff := firstBackoff; ; backoff = min(2*backoff, longestBackoff) {
+	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		c, err := a.worker.connect(id)
-		a.leave()
+		a.releaseSlot()
 		if err == nil {
-			a.worker.remember(c)
+			a.worker.register(c)
 		}
-		again := err != nil && a.args.Storm && a.worker.clock.now() < a.args.GiveUp
-		a.note(c, err, started, again)
-		if !again || !a.worker.sleep(a.worker.clock.now()+rand.Int64N(int64(backoff))) || !a.enter() {
+		retry := err != nil && a.args.Storm && a.worker.clock.now() < a.args.GiveUp
+		a.record(c, err, started, retry)
+		if !retry || !a.worker.sleep(a.worker.clock.now()+rand.Int64N(int64(backoff))) || !a.acquireSlot() {
 			return
 		}
 	}
 }
 
-func (a *connects) note(c *client, err error, started int64, again bool) {
+// record counts one attempt. retry says that the client will try again.
+func (a *connectBatch) record(c *client, err error, started int64, retry bool) {
 	if err != nil && a.worker.ctx.Err() != nil {
-		// The run was ended, the server did nothing wrong.
+		// The run has ended early. That is not the server's failure.
 		return
 	}
 	now := a.worker.clock.now()
@@ -160,9 +171,9 @@ func (a *connects) note(c *client, err error, started int64, again bool) {
 		a.reply.Connected++
 		a.reply.Last = max(a.reply.Last, now)
 		record(a.latency, now-started)
-		a.reply.Recovery.note(c.recovery)
+		a.reply.Recovery.count(c.recovery)
 		return
-	case !again:
+	case !retry:
 		a.reply.Failed++
 	}
 	a.reply.Errors[errorText(err)]++
@@ -172,18 +183,18 @@ func (a *connects) note(c *client, err error, started int64, again bool) {
 func (w *Worker) connect(id int) (*client, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, w.options.Timeout)
 	defer cancel()
-	conn, early, err := w.dial(ctx, id)
+	conn, afterHandshake, err := w.dial(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c, err := w.adopt(id, conn, early)
+	c, err := w.addClient(id, conn, afterHandshake)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	hello := w.dialect.hello(w.plan.channelName(c.channel), c.past)
-	if hello == nil {
-		c.subscribed()
-	} else if err := c.wire.write(maskedFrame(nil, ws.OpText, hello)); err != nil {
+	command := w.protocol.subscribeCommand(w.plan.channelName(c.channel), c.resume)
+	if command == nil {
+		c.markSubscribed()
+	} else if err := c.socket.write(maskedFrame(nil, ws.OpText, command)); err != nil {
 		c.shard.drop(c, nil)
 		return nil, err
 	}
@@ -196,8 +207,8 @@ func (w *Worker) connect(id int) (*client, error) {
 	}
 }
 
-// dial returns a connection after its handshake, and what the server sent right behind it.
-func (w *Worker) dial(ctx context.Context, id int) (conn net.Conn, early []byte, err error) {
+// dial returns a connection after its handshake, and the bytes that the server sent right behind it.
+func (w *Worker) dial(ctx context.Context, id int) (conn net.Conn, afterHandshake []byte, err error) {
 	conn, err = w.dialer(id).DialContext(ctx, "tcp", w.address())
 	if err != nil {
 		return nil, nil, err
@@ -221,16 +232,16 @@ func (w *Worker) dial(ctx context.Context, id int) (conn net.Conn, early []byte,
 	}
 	handshake := ws.Dialer{Header: ws.HandshakeHeaderHTTP(w.header())}
 	handshake.Host = w.options.Header.Get("Host")
-	buffered, _, err := handshake.Upgrade(conn, w.dialect.target(w.url, w.plan.channelName(w.plan.channel(id))))
+	buffered, _, err := handshake.Upgrade(conn, w.protocol.dialURL(w.url, w.plan.channelName(w.plan.channel(id))))
 	if buffered != nil {
-		early, _ = buffered.Peek(buffered.Buffered())
-		early = slices.Clone(early)
+		afterHandshake, _ = buffered.Peek(buffered.Buffered())
+		afterHandshake = slices.Clone(afterHandshake)
 		ws.PutReader(buffered)
 	}
-	return conn, early, err
+	return conn, afterHandshake, err
 }
 
-// header is what the user wants in each handshake; the handshake writes Host itself.
+// header returns the user's headers for each handshake, without Host, which the handshake writes itself.
 func (w *Worker) header() http.Header {
 	h := w.options.Header.Clone()
 	h.Del("Host")
@@ -250,10 +261,10 @@ func (w *Worker) dialer(id int) *net.Dialer {
 	return d
 }
 
-// sleep returns at a time of the shared clock, or false when the run is over.
+// sleep sleeps until a time of the shared clock. It returns false when the worker is cancelled.
 func (w *Worker) sleep(until int64) bool { return w.sleepUnless(until, nil) }
 
-// sleepUnless is sleep that also ends, in vain, with a channel.
+// sleepUnless is like sleep, and also returns false when over is closed.
 func (w *Worker) sleepUnless(until int64, over <-chan struct{}) bool {
 	d := w.clock.until(until)
 	if d <= 0 {
@@ -275,7 +286,7 @@ func refusal(status int) string {
 	return fmt.Sprintf("handshake refused: %d %s", status, http.StatusText(status))
 }
 
-// errorText is what an error has in common with its like: no addresses, no ports.
+// errorText returns an error's text without addresses and ports, so that equal failures are counted together.
 func errorText(err error) string {
 	var status ws.StatusError
 	var operation *net.OpError

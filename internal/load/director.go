@@ -15,21 +15,22 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Surroundings are what a run needs besides its options.
-type Surroundings struct {
-	// Start makes worker processes; it is needed when one process does not suffice.
-	Start Start
-	// Progress is told about every second; nil for nobody.
+// Callbacks are the functions of the caller that Run uses.
+type Callbacks struct {
+	// WorkerCommand makes the command of a worker process. It is used when one process does not suffice.
+	WorkerCommand WorkerCommand
+	// Progress is called with a sample about every second, unless it is nil.
 	Progress func(Sample)
 }
 
-// Run does what the options say. The result is nil only if nothing could be started; Failures say what
-// went wrong in it. When ctx ends, the run does, and returns what it has.
-func Run(ctx context.Context, o Options, around Surroundings) (*Result, error) {
+// Run runs the scenario of the options and blocks until it has ended. When ctx is cancelled, it ends early and
+// returns the result so far. It returns an *Error for options that cannot be used, and an error when the workers
+// cannot be started. All later problems are listed in Failures of the result.
+func Run(ctx context.Context, o Options, callbacks Callbacks) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.settle()
+	o.applyDefaults()
 	if o.Sources == nil {
 		o.Sources = defaultSources(ctx, o.URL)
 	}
@@ -37,57 +38,61 @@ func Run(ctx context.Context, o Options, around Surroundings) (*Result, error) {
 		options:        o,
 		observe:        newObserver(&o),
 		clock:          newClock(),
-		progress:       around.Progress,
-		began:          time.Now(),
+		progress:       callbacks.Progress,
+		startedAt:      time.Now(),
 		connectLatency: newHistogram(),
 		latency:        newHistogram(),
 	}
-	if err := d.look(ctx); err != nil {
+	if err := d.checkServer(ctx); err != nil {
 		return nil, err
 	}
-	f, err := newFleet(&o, around.Start)
+	f, err := startWorkers(&o, callbacks.WorkerCommand)
 	if err != nil {
 		return nil, err
 	}
-	d.fleet, d.plan = f, newPlan(&o, len(f.workers))
-	d.result = newResult(&o, len(f.workers))
+	d.workers, d.plan = f, newPlan(&o, len(f.clients))
+	d.result = newResult(&o, len(f.clients))
 	running, abort := context.WithCancel(ctx)
 	defer abort()
-	stop := context.AfterFunc(running, func() { d.fail(f.cancel()) })
+	stop := context.AfterFunc(running, func() { d.addFailure(f.cancel()) })
 	watched := d.watch(context.WithoutCancel(ctx), abort)
-	d.fail(d.scenario(running))
-	d.conclude(ctx)
+	d.addFailure(d.scenario(running))
+	d.summarize(ctx)
 	watched()
 	stop()
-	d.fail(f.end())
+	d.addFailure(f.stop())
 	d.result.Failures = d.failures()
 	return d.result, nil
 }
 
-// director carries a run through its phases.
+// director runs the phases of a scenario and collects the result.
 type director struct {
-	options  Options
-	plan     plan
-	fleet    *fleet
-	observe  observer
-	clock    clock
-	progress func(Sample)
-	began    time.Time
-	result   *Result
-	// first is the server before the first client.
-	first *reading
-	// runs counts runs of publications: each has its own number in its messages.
+	options   Options
+	plan      plan
+	workers   *workerSet
+	observe   observer
+	clock     clock
+	progress  func(Sample)
+	startedAt time.Time
+	result    *Result
+	// initialReading is the server's resource usage before the first client.
+	initialReading *reading
+	// runs counts runs of publications, so that each marks its messages with another number.
 	runs           uint16
 	connectLatency *hdrhistogram.Histogram
-	// connectSeconds is the time in which clients came.
+	// connectSeconds is the total time that connecting took.
 	connectSeconds float64
 
+	// mu guards the fields below.
 	mu sync.Mutex
-	// latency is of the current run, phase what is going on, last the newest report.
+	// latency is the histogram of the current run.
 	latency *hdrhistogram.Histogram
-	phase   string
-	last    Report
-	errs    []error
+	// phase is the name of the current phase.
+	phase string
+	// last is the newest sum of the workers' reports.
+	last Report
+	// errs become the Failures of the result.
+	errs []error
 }
 
 func newResult(o *Options, processes int) *Result {
@@ -110,8 +115,9 @@ func newResult(o *Options, processes int) *Result {
 	}
 }
 
-// look is the first look at the server: where there is none, the command line is wrong.
-func (d *director) look(ctx context.Context) error {
+// checkServer reads the server's resource usage for the first time. It returns an *Error when that fails: then the
+// flag names a wrong process or URL.
+func (d *director) checkServer(ctx context.Context) error {
 	if d.observe == nil {
 		return nil
 	}
@@ -120,11 +126,11 @@ func (d *director) look(ctx context.Context) error {
 		flag, problem, _ := strings.Cut(strings.TrimPrefix(err.Error(), "--"), ": ")
 		return &Error{Flag: flag, Problem: problem}
 	}
-	d.first = &r
+	d.initialReading = &r
 	return nil
 }
 
-func (d *director) fail(err error) {
+func (d *director) addFailure(err error) {
 	if err == nil {
 		return
 	}
@@ -147,21 +153,21 @@ func (d *director) failures() []string {
 	return texts
 }
 
-// scenario is the order of the phases.
+// scenario runs the phases in their order.
 func (d *director) scenario(ctx context.Context) error {
 	o := &d.options
 	if o.Scenario == Ramp {
 		return d.ramp(ctx)
 	}
-	if _, err := d.connect(ctx, "connect", d.plan.everyone()); err != nil {
+	if _, err := d.connect(ctx, "connect", d.plan.allClients()); err != nil {
 		return err
 	}
 	switch o.Scenario {
 	case Idle:
-		if err := d.rest(ctx, o.Warmup); err != nil {
+		if err := d.wait(ctx, o.Warmup); err != nil {
 			return err
 		}
-		return d.during(ctx, "hold", func() error { return d.rest(ctx, o.Hold) })
+		return d.measurePhase(ctx, "hold", func() error { return d.wait(ctx, o.Hold) })
 	case Storm:
 		return d.storm(ctx)
 	case Fanout, Chat, Direct, Ramp:
@@ -171,20 +177,22 @@ func (d *director) scenario(ctx context.Context) error {
 	return err
 }
 
-// errEveryoneGone ends a run that has nobody left.
-var errEveryoneGone = errors.New("no connection is left: the server closed them all")
+// errAllDisconnected ends a run when no client is connected any more.
+var errAllDisconnected = errors.New("no connection is left: the server closed them all")
 
-// rest lets time pass while there are clients.
-func (d *director) rest(ctx context.Context, time time.Duration) error {
-	return d.restUntil(ctx, d.clock.now()+int64(time), nil)
+// wait sleeps for a time. It returns errAllDisconnected when no client is connected any more.
+func (d *director) wait(ctx context.Context, time time.Duration) error {
+	return d.waitUntil(ctx, d.clock.now()+int64(time), nil)
 }
 
-// glance is how often a wait looks around.
-const glance = 20 * time.Millisecond
+// pollInterval is how often a wait checks its conditions.
+const pollInterval = 20 * time.Millisecond
 
-func (d *director) restUntil(ctx context.Context, until int64, done <-chan struct{}) error {
+// waitUntil sleeps until a time of the shared clock, and returns early when ctx ends or done is closed. It returns
+// errAllDisconnected when no client is connected any more.
+func (d *director) waitUntil(ctx context.Context, until int64, done <-chan struct{}) error {
 	for d.clock.until(until) > 0 {
-		next := time.After(min(glance, d.clock.until(until)))
+		next := time.After(min(pollInterval, d.clock.until(until)))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -192,49 +200,50 @@ func (d *director) restUntil(ctx context.Context, until int64, done <-chan struc
 			return nil
 		case <-next:
 		}
-		if d.newest().Open == 0 {
-			return errEveryoneGone
+		if d.latestReport().Open == 0 {
+			return errAllDisconnected
 		}
 	}
 	return nil
 }
 
-func (d *director) newest() Report {
+func (d *director) latestReport() Report {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.last
 }
 
-// during measures a phase.
-func (d *director) during(ctx context.Context, name string, do func() error) error {
+// measurePhase runs a phase and appends its time and resource usage to the result.
+func (d *director) measurePhase(ctx context.Context, name string, run func() error) error {
 	d.mu.Lock()
 	d.phase = name
 	d.mu.Unlock()
 	// The server is read first and last: time and CPU time are of the same moments.
-	before, started := d.read(ctx), time.Now()
-	used := d.ownCPU()
-	err := do()
-	phase := Phase{Name: name, Seconds: time.Since(started).Seconds(), Server: between(before, d.read(ctx))}
-	phase.LoadCPUSeconds = d.ownCPU() - used
+	before, started := d.readServer(ctx), time.Now()
+	used := d.loadCPUSeconds()
+	err := run()
+	phase := Phase{Name: name, Seconds: time.Since(started).Seconds(), Server: between(before, d.readServer(ctx))}
+	phase.LoadCPUSeconds = d.loadCPUSeconds() - used
 	d.result.Phases = append(d.result.Phases, phase)
 	return err
 }
 
-// ownCPU is this tool's, without what starting it took.
-func (d *director) ownCPU() float64 {
+// loadCPUSeconds returns the CPU time that the workers have used.
+func (d *director) loadCPUSeconds() float64 {
 	r, err := d.report()
-	d.fail(err)
+	d.addFailure(err)
 	return r.CPUSeconds
 }
 
-// read observes the server, also when the run is over.
-func (d *director) read(ctx context.Context) *reading {
+// readServer reads the server's resource usage, also when ctx has ended. It returns nil when the server is not
+// observed or cannot be read.
+func (d *director) readServer(ctx context.Context) *reading {
 	if d.observe == nil {
 		return nil
 	}
 	r, err := d.observe(context.WithoutCancel(ctx))
 	if err != nil {
-		d.fail(fmt.Errorf("the server could not be observed to the end: %w", err))
+		d.addFailure(fmt.Errorf("the server could not be observed to the end: %w", err))
 		return nil
 	}
 	return &r
@@ -251,40 +260,40 @@ func between(before, after *reading) *ServerPhase {
 	}
 }
 
-// report asks all workers and adds up what they say.
+// report fetches the reports of all workers and keeps their sum.
 func (d *director) report() (Report, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	sum, recent, err := d.fleet.report()
+	sum, recent, err := d.workers.report()
 	d.latency.Merge(recent)
 	d.last = sum
 	return sum, err
 }
 
-// conclude fills in what is about the whole run.
-func (d *director) conclude(ctx context.Context) {
+// summarize fills in the parts of the result that are about the whole run.
+func (d *director) summarize(ctx context.Context) {
 	r, err := d.report()
-	d.fail(err)
+	d.addFailure(err)
 	d.result.Disconnects, d.result.LoadCPUSeconds = r.Disconnects, r.CPUSeconds
 	d.result.Publish.Errors = r.PublishErrors
 	d.result.Connect.Latency = summary(d.connectLatency)
 	d.result.connectLatency, d.result.deliveryLatency = d.connectLatency, d.latency
 	d.result.Interrupted = ctx.Err() != nil
 	if c := d.result.Connect; c.Failed > 0 {
-		d.fail(fmt.Errorf("%d clients could not connect: %s%s", c.Failed, listed(c.Errors), d.hint(c)))
+		d.addFailure(fmt.Errorf("%d clients could not connect: %s%s", c.Failed, listed(c.Errors), d.hint(c)))
 	}
 	if len(r.Disconnects) > 0 {
-		d.fail(fmt.Errorf("connections ended that should not have: %s", listed(r.Disconnects)))
+		d.addFailure(fmt.Errorf("connections ended that should not have: %s", listed(r.Disconnects)))
 	}
 	if len(r.PublishErrors) > 0 {
-		d.fail(fmt.Errorf("publications failed: %s", listed(r.PublishErrors)))
+		d.addFailure(fmt.Errorf("publications failed: %s", listed(r.PublishErrors)))
 	}
-	if now := d.read(ctx); now != nil && d.first != nil {
-		d.result.Server = &ServerTotal{CPUSeconds: now.cpuSeconds - d.first.cpuSeconds, RSSBytes: now.rssBytes}
+	if now := d.readServer(ctx); now != nil && d.initialReading != nil {
+		d.result.Server = &ServerTotal{CPUSeconds: now.cpuSeconds - d.initialReading.cpuSeconds, RSSBytes: now.rssBytes}
 	}
 }
 
-// hint says what may help clients that were refused.
+// hint returns advice for clients that were refused; empty when there is none.
 func (d *director) hint(c Connect) string {
 	if c.Errors[refusal(http.StatusServiceUnavailable)] == 0 || d.options.ConnectRate > 0 {
 		return ""
@@ -292,7 +301,7 @@ func (d *director) hint(c Connect) string {
 	return "; the server is full, or takes fewer connections a second: try --connect-rate"
 }
 
-// listed is counts in words, the most frequent first.
+// listed returns counts as text, the most frequent first.
 func listed(counts map[string]int64) string {
 	texts := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))

@@ -1,11 +1,11 @@
-// Package load opens many WebSocket connections to a gateway, publishes through some of them, and
-// tells what arrived, when, and what it cost the server.
+// Package load is the engine of `wsfleet load`. It opens many WebSocket connections to a gateway, publishes through
+// some of them, and reports what arrived, when, and how much CPU time and memory the server used.
 //
-// A run is directed by one process and carried out by workers: one in the same process, or several
-// in processes of their own when the file descriptors of one do not suffice. Director and workers speak
-// net/rpc, in one process over a pipe in memory, so there is one way to do it. A worker spreads its
-// clients over shards; a shard reads its clients' sockets with one goroutine.
+// A director runs the scenario; workers own the clients. There is one worker in the director's process, or several
+// in processes of their own when one process may not open enough file descriptors. Director and workers speak
+// net/rpc, within one process over a pipe in memory. A worker spreads its clients over shards; one goroutine of a
+// shard reads the sockets of all its clients.
 //
-// Frames and the handshake are github.com/gobwas/ws's, not gateway/transport's, so that a mistake
-// there does not hide behind the same one here.
+// Frames and the handshake come from github.com/gobwas/ws and not from gateway/transport, so that a mistake there
+// does not hide behind the same mistake here.
 package load

@@ -24,7 +24,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// asWorker makes this test binary a worker's process.
+// asWorker is the environment variable that makes this test binary run as a worker.
 const asWorker = "WSFLEET_TEST_AS_WORKER"
 
 func TestMain(m *testing.M) {
@@ -45,31 +45,32 @@ func startWorker() *exec.Cmd {
 	return cmd
 }
 
-// patience is for what should happen at once.
-const patience = 10 * time.Second
+// testTimeout bounds waits for events that should happen at once.
+const testTimeout = 10 * time.Second
 
-// options are a short run; change sets what the test is about.
+// options returns the options of a short run; change sets those that the test is about.
 func options(s Scenario, url string, change func(*Options)) Options {
 	o := Defaults()
 	o.Scenario, o.URL = s, url
-	o.Clients, o.Duration, o.Hold, o.Warmup, o.Timeout = 6, 200*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, patience
+	o.Clients, o.Timeout = 6, testTimeout
+	o.Duration, o.Hold, o.Warmup = 200*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
 	change(&o)
 	return o
 }
 
 func run(t *testing.T, o Options) *Result {
 	t.Helper()
-	r, err := Run(t.Context(), o, Surroundings{Start: startWorker})
+	r, err := Run(t.Context(), o, Callbacks{WorkerCommand: startWorker})
 	require.NoError(t, err)
 	return r
 }
 
-// startGateway is a real one.
+// startGateway runs a gateway and returns its URL.
 func startGateway(t *testing.T, rules ...channel.Rule) string {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Channels = rules
-	// Load comes faster than clients may by default.
+	// The default rate limits are below the rates of these tests.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
 	g, err := gateway.New(t.Context(), cfg,
@@ -85,69 +86,69 @@ func startGateway(t *testing.T, rules ...channel.Rule) string {
 	return "ws://" + g.Addr()
 }
 
-// fake is a server that makes mistakes when told to.
-type fake struct {
+// fakeServer is a server of both protocols that makes the mistakes that a test sets.
+type fakeServer struct {
 	*httptest.Server
-	// deliver sends a publication to one subscriber; it holds the lock.
-	deliver func(p *peer, line []byte)
-	// publish is the answer to a publication.
-	publish func(p *peer) string
-	// accept says what a handshake is answered with; 0 is the upgrade.
+	// deliver sends a publication to one subscriber. It is called with mu held.
+	deliver func(p *fakePeer, line []byte)
+	// publish returns the reply to a publication.
+	publish func(p *fakePeer) string
+	// accept returns the status that a handshake is answered with; 0 accepts it.
 	accept func(handshakes int) int
-	// subscribed is told of a peer that is there.
-	subscribed func(p *peer)
-	// stamp is what a publication has besides its data, and subscribe the answer to a subscription; both
-	// hold the lock.
-	stamp, subscribe func(text string) string
+	// onSubscribed is called when a client is subscribed.
+	onSubscribed func(p *fakePeer)
+	// publicationSuffix returns further fields of a publication, and subscribe the reply to a subscription. Both are
+	// called with mu held.
+	publicationSuffix, subscribe func(text string) string
 
 	mu         sync.Mutex
 	handshakes int
-	peers      map[*peer]bool
+	peers      map[*fakePeer]bool
 }
 
-type peer struct {
-	fake    *fake
+type fakePeer struct {
+	server  *fakeServer
 	conn    *websocket.Conn
 	channel string
-	// seen and held are for what a test's deliver does.
-	seen int
-	held []byte
-	// pongs gets the client's answers to pings.
+	// seen and delayed belong to the test's deliver.
+	seen    int
+	delayed []byte
+	// pongs receives the client's answers to pings.
 	pongs chan string
 }
 
-func (p *peer) send(text string) {
-	// A client that is gone fails the write, and is noticed by its reader.
+func (p *fakePeer) send(text string) {
+	// When the client is gone, the write fails and the reader notices.
 	_ = p.conn.Write(context.Background(), websocket.MessageText, []byte(text))
 }
 
-func startFake(t *testing.T, change func(*fake)) *fake {
+func startFakeServer(t *testing.T, change func(*fakeServer)) *fakeServer {
 	t.Helper()
-	f := newFake(change)
+	f := newFakeServer(change)
 	f.Server = httptest.NewServer(f)
 	t.Cleanup(f.stop)
 	return f
 }
 
-func newFake(change func(*fake)) *fake {
-	f := &fake{peers: map[*peer]bool{}}
-	f.deliver = func(p *peer, line []byte) { p.send(string(line)) }
-	f.publish = func(*peer) string { return `"publish":{}` }
+func newFakeServer(change func(*fakeServer)) *fakeServer {
+	f := &fakeServer{peers: map[*fakePeer]bool{}}
+	f.deliver = func(p *fakePeer, line []byte) { p.send(string(line)) }
+	f.publish = func(*fakePeer) string { return `"publish":{}` }
 	f.accept = func(int) int { return 0 }
-	f.subscribed = func(*peer) {}
-	f.stamp = func(string) string { return "" }
+	f.onSubscribed = func(*fakePeer) {}
+	f.publicationSuffix = func(string) string { return "" }
 	f.subscribe = func(string) string { return `{}` }
 	change(f)
 	return f
 }
 
-func (f *fake) stop() {
+func (f *fakeServer) stop() {
 	f.cut()
 	f.Close()
 }
 
-// cut ends all connections without a close frame.
-func (f *fake) cut() {
+// cut closes all connections without a close frame.
+func (f *fakeServer) cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for p := range f.peers {
@@ -155,9 +156,9 @@ func (f *fake) cut() {
 	}
 }
 
-func (f *fake) url() string { return "ws" + strings.TrimPrefix(f.URL, "http") }
+func (f *fakeServer) url() string { return "ws" + strings.TrimPrefix(f.URL, "http") }
 
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.handshakes++
 	status := f.accept(f.handshakes)
@@ -171,7 +172,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn.SetReadLimit(-1)
-	p := &peer{fake: f, conn: conn, channel: r.URL.Query().Get("channel"), pongs: make(chan string, 1)}
+	p := &fakePeer{server: f, conn: conn, channel: r.URL.Query().Get("channel"), pongs: make(chan string, 1)}
 	if p.channel != "" {
 		f.join(p)
 	}
@@ -191,21 +192,21 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fake) join(p *peer) {
+func (f *fakeServer) join(p *fakePeer) {
 	f.mu.Lock()
 	f.peers[p] = true
 	f.mu.Unlock()
-	f.subscribed(p)
+	f.onSubscribed(p)
 }
 
-func (f *fake) leave(p *peer) {
+func (f *fakeServer) leave(p *fakePeer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.peers, p)
 	_ = p.conn.CloseNow()
 }
 
-func (f *fake) command(p *peer, line []byte) {
+func (f *fakeServer) command(p *fakePeer, line []byte) {
 	var c struct {
 		ID        int
 		Connect   *struct{}
@@ -227,13 +228,13 @@ func (f *fake) command(p *peer, line []byte) {
 		p.send(fmt.Sprintf(`{"id":%d,"subscribe":%s}`, c.ID, f.subscribe(string(line))))
 		f.peers[p] = true
 		f.mu.Unlock()
-		f.subscribed(p)
+		f.onSubscribed(p)
 	case c.Publish != nil:
 		answer := f.publish(p)
 		if strings.HasPrefix(answer, `"publish"`) {
 			f.fanOut(c.Publish.Channel, func() []byte {
 				return fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s%s}}}`, c.Publish.Channel, c.Publish.Data,
-					f.stamp(string(c.Publish.Data)))
+					f.publicationSuffix(string(c.Publish.Data)))
 			})
 		}
 		p.send(fmt.Sprintf(`{"id":%d,%s}`, c.ID, answer))
@@ -245,7 +246,7 @@ func (f *fake) command(p *peer, line []byte) {
 	}
 }
 
-func (f *fake) fanOut(channel string, encode func() []byte) {
+func (f *fakeServer) fanOut(channel string, encode func() []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	line := encode()

@@ -11,7 +11,8 @@ import (
 //go:embed page.html
 var pageText string
 
-// WriteHTML writes a result as one page with plots, which needs nothing from elsewhere.
+// WriteHTML writes the result as one self-contained page with plots. It returns an error when a plot cannot be drawn
+// or w fails.
 func (r *Result) WriteHTML(w io.Writer) error {
 	page, err := template.New("page").Parse(pageText)
 	if err != nil {

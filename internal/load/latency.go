@@ -9,21 +9,21 @@ import (
 
 // Histograms count microseconds from 1 to an hour, exact to three digits.
 const (
-	longestLatency = int64(time.Hour / time.Microsecond)
-	latencyDigits  = 3
+	maxLatency    = int64(time.Hour / time.Microsecond)
+	latencyDigits = 3
 )
 
 func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, longestLatency, latencyDigits)
+	return hdrhistogram.New(1, maxLatency, latencyDigits)
 }
 
 // record adds a time in nanoseconds.
 func record(h *hdrhistogram.Histogram, nanoseconds int64) {
 	// The value is within the range, the only error there is.
-	_ = h.RecordValue(min(max(nanoseconds/int64(time.Microsecond), 1), longestLatency))
+	_ = h.RecordValue(min(max(nanoseconds/int64(time.Microsecond), 1), maxLatency))
 }
 
-// encode is a histogram on its way between processes.
+// encode encodes a histogram for another process; nil when it is empty.
 func encode(h *hdrhistogram.Histogram) ([]byte, error) {
 	if h.TotalCount() == 0 {
 		return nil, nil
@@ -35,7 +35,7 @@ func encode(h *hdrhistogram.Histogram) ([]byte, error) {
 	return b, nil
 }
 
-// merge adds what encode made.
+// merge adds a histogram that encode returned.
 func merge(into *hdrhistogram.Histogram, encoded []byte) error {
 	if len(encoded) == 0 {
 		return nil
@@ -48,7 +48,7 @@ func merge(into *hdrhistogram.Histogram, encoded []byte) error {
 	return nil
 }
 
-// Latency sums up a histogram, in seconds.
+// Latency is the summary of a histogram, in seconds.
 type Latency struct {
 	P50  float64 `json:"p50"`
 	P90  float64 `json:"p90"`

@@ -2,9 +2,9 @@ package load
 
 import "bytes"
 
-// A message is a JSON object of a fixed beginning: {"m":"RRRRPPPPPPPPSSSSSSSSTTTTTTTTTTTTTTTT","x":"…"} with
-// the run, the publisher, its number (from 1) and its time in hexadecimal. So a reader finds them
-// without decoding JSON, whatever the protocol put around.
+// message is a JSON object that begins with {"m":"RRRRPPPPPPPPSSSSSSSSTTTTTTTTTTTTTTTT","x":"…"}: the run, the
+// publisher, its number (from 1) and its time, in hexadecimal. A reader finds them without decoding JSON, whatever
+// the protocol puts around the object.
 type message struct {
 	run       uint16
 	publisher uint32
@@ -21,10 +21,10 @@ const (
 	minMessageBytes = len(messageHead) + messageDigits + len(messageMiddle) + len(messageTail)
 )
 
-// padding has no runs: a server that compresses should not have it easier than with real messages.
+// padding is text without repeated bytes, so that it does not compress better than real messages.
 const padding = "The quick brown fox jumps over the lazy dog 0123456789 while many clients wait for it. "
 
-// appendTo writes a message of the given size.
+// appendTo appends a message of size bytes to b. size is at least minMessageBytes.
 func (m message) appendTo(b []byte, size int) []byte {
 	b = append(b, messageHead...)
 	b = appendHex(b, uint64(m.run), 4)
@@ -38,7 +38,7 @@ func (m message) appendTo(b []byte, size int) []byte {
 	return append(b, messageTail...)
 }
 
-// findMessage reads the message in a frame or a line of one.
+// findMessage returns the first message in a frame or a line of one.
 func findMessage(data []byte) (m message, found bool) {
 	i := bytes.Index(data, []byte(messageHead))
 	if i < 0 || len(data) < i+len(messageHead)+messageDigits {

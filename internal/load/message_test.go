@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMessage(t *testing.T) {
+func TestFindMessageReadsAppendedMessage(t *testing.T) {
 	m := message{run: 0xabcd, publisher: 7, number: 1<<32 - 1, time: 1_700_000_000_123_456_789}
 	for _, size := range []int{minMessageBytes, minMessageBytes + 1, 100, 1000, 65536} {
 		b := m.appendTo(nil, size)
@@ -21,7 +21,7 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMessage(t *testing.T) {
+func TestFindMessageRefusesOtherText(t *testing.T) {
 	whole := string(message{number: 1}.appendTo(nil, 100))
 	for _, text := range []string{
 		"", "{}", `{"m":"`, whole[:len(messageHead)+messageDigits-1], `{"m":"` + "zz" + whole[8:],

@@ -7,94 +7,74 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestErrorsNameTheFlagAndTheRemedy(t *testing.T) {
+func TestValidateNamesFlagAndRemedy(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		`unknown scenario "nap": use idle, fanout, chat, direct, storm, ramp`: func(
-			o *Options) {
+		`unknown scenario "nap": use idle, fanout, chat, direct, storm, ramp`: func(o *Options) {
 			o.Scenario = "nap"
 		},
-		`URL "http://x" cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com`: func(
-			o *Options) {
+		`URL "http://x" cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com`: func(o *Options) {
 			o.URL = "http://x"
 		},
-		`URL "127.0.0.1:8080" cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com`: func(
-			o *Options) {
+		`URL "127.0.0.1:8080" cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com`: func(o *Options) {
 			o.URL = "127.0.0.1:8080"
 		},
-		`--protocol: unknown protocol "mqtt": use plain or centrifuge`: func(
-			o *Options) {
+		`--protocol: unknown protocol "mqtt": use plain or centrifuge`: func(o *Options) {
 			o.Protocol = "mqtt"
 		},
-		`--clients: 0 clients cannot do anything: give 1 or more`: func(
-			o *Options) {
+		`--clients: 0 clients cannot do anything: give 1 or more`: func(o *Options) {
 			o.Clients = 0
 		},
-		`--clients: 3 clients make no pairs: give an even number`: func(
-			o *Options) {
+		`--clients: 3 clients make no pairs: give an even number`: func(o *Options) {
 			o.Scenario, o.Clients = Direct, 3
 		},
-		`--channels: 0 channels cannot be used: give 1 or more`: func(
-			o *Options) {
+		`--channels: 0 channels cannot be used: give 1 or more`: func(o *Options) {
 			o.Channels = 0
 		},
 		`--channels: 9 channels for 6 clients leave some without a subscriber: give at most as many as --clients`: func(
 			o *Options) {
 			o.Channels = 9
 		},
-		`--rate: -1 messages a second cannot be offered: give a rate above 0`: func(
-			o *Options) {
+		`--rate: -1 messages a second cannot be offered: give a rate above 0`: func(o *Options) {
 			o.Rate = -1
 		},
-		`--rate: idle publishes nothing: leave it out`: func(
-			o *Options) {
+		`--rate: idle publishes nothing: leave it out`: func(o *Options) {
 			o.Scenario, o.Rate = Idle, 1
 		},
-		`--window: storm without --recover publishes nothing: leave it out`: func(
-			o *Options) {
+		`--window: storm without --recover publishes nothing: leave it out`: func(o *Options) {
 			o.Scenario, o.Window = Storm, 1
 		},
-		`--window: would wait for clients that are cut: give --rate`: func(
-			o *Options) {
+		`--window: would wait for clients that are cut: give --rate`: func(o *Options) {
 			o.Scenario, o.Recover, o.Window = Storm, true, 1
 		},
-		`--recover: only storm reconnects: leave it out`: func(
-			o *Options) {
+		`--recover: only storm reconnects: leave it out`: func(o *Options) {
 			o.Recover = true
 		},
-		`--recover: the plain protocol has no positions: use --protocol centrifuge`: func(
-			o *Options) {
+		`--recover: the plain protocol has no positions: use --protocol centrifuge`: func(o *Options) {
 			o.Scenario, o.Recover, o.Protocol = Storm, true, Plain
 		},
-		`--window: a window of -1 cannot be used: give 1 or more`: func(
-			o *Options) {
+		`--window: a window of -1 cannot be used: give 1 or more`: func(o *Options) {
 			o.Window = -1
 		},
-		`--window: excludes --rate: give --rate for an open loop or --window for a closed one`: func(
-			o *Options) {
+		`--window: excludes --rate: give --rate for an open loop or --window for a closed one`: func(o *Options) {
 			o.Rate, o.Window = 1, 1
 		},
-		`--message-bytes: 10 bytes are too few: a message carries its number, its publisher and its time; give 51 or more`: func(
-			o *Options) {
+		"--message-bytes: 10 bytes are too few: a message carries its number, its publisher and its time; " +
+			"give 51 or more": func(o *Options) {
 			o.MessageBytes = 10
 		},
-		`--duration: 0s cannot be measured: give a time above 0, like 10s`: func(
-			o *Options) {
+		`--duration: 0s cannot be measured: give a time above 0, like 10s`: func(o *Options) {
 			o.Duration = 0
 		},
-		`--hold: 0s cannot be measured: give a time above 0, like 10s`: func(
-			o *Options) {
+		`--hold: 0s cannot be measured: give a time above 0, like 10s`: func(o *Options) {
 			o.Hold = 0
 		},
-		`--warmup: -1s is no time: give 0 or more, like 2s`: func(
-			o *Options) {
+		`--warmup: -1s is no time: give 0 or more, like 2s`: func(o *Options) {
 			o.Warmup = -time.Second
 		},
-		`--timeout: 0s is no time to wait: give one above 0, like 10s`: func(
-			o *Options) {
+		`--timeout: 0s is no time to wait: give one above 0, like 10s`: func(o *Options) {
 			o.Timeout = 0
 		},
-		`--connect-rate: -1 connections a second cannot be made: give a rate above 0, or 0 for no limit`: func(
-			o *Options) {
+		`--connect-rate: -1 connections a second cannot be made: give a rate above 0, or 0 for no limit`: func(o *Options) {
 			o.ConnectRate = -1
 		},
 		`--connect-concurrency: -1 handshakes at once cannot be made: give 1 or more, or 0 for the default`: func(
@@ -105,27 +85,22 @@ func TestErrorsNameTheFlagAndTheRemedy(t *testing.T) {
 			o *Options) {
 			o.Processes = -1
 		},
-		`--jitter: -1s is no time: give 0 or more, like 10s`: func(
-			o *Options) {
+		`--jitter: -1s is no time: give 0 or more, like 10s`: func(o *Options) {
 			o.Jitter = -time.Second
 		},
-		`--jitter: only storm reconnects: leave it out`: func(
-			o *Options) {
+		`--jitter: only storm reconnects: leave it out`: func(o *Options) {
 			o.Jitter = time.Second
 		},
-		`--cycles: 0 cycles are no storm: give 1 or more`: func(
-			o *Options) {
+		`--cycles: 0 cycles are no storm: give 1 or more`: func(o *Options) {
 			o.Cycles = 0
 		},
-		`--step-clients: -1 clients are no step: give 1 or more, or 0 for a tenth of --clients`: func(
-			o *Options) {
+		`--step-clients: -1 clients are no step: give 1 or more, or 0 for a tenth of --clients`: func(o *Options) {
 			o.StepClients = -1
 		},
 		`--max-p99: -1s is no latency: give one above 0, or 0 for no limit`: func(o *Options) { o.MaxP99 = -time.Second },
 		`--max-p99: only ramp ends at it: leave it out`:                     func(o *Options) { o.MaxP99 = time.Second },
 		`--server-pid: -1 is no process: give the server's`:                 func(o *Options) { o.ServerPID = -1 },
-		`--metrics-url: excludes --server-pid: the server is observed one way`: func(
-			o *Options) {
+		`--metrics-url: excludes --server-pid: the server is observed one way`: func(o *Options) {
 			o.ServerPID, o.MetricsURL = 1, "http://x"
 		},
 	} {
@@ -168,7 +143,7 @@ func TestParseSources(t *testing.T) {
 	}
 }
 
-func TestSeveralSourcesOnLoopbackOnly(t *testing.T) {
+func TestDefaultSourcesAreSeveralOnLoopbackOnly(t *testing.T) {
 	require.Len(t, defaultSources(t.Context(), "ws://127.0.0.1:8080"), 10)
 	require.Empty(t, defaultSources(t.Context(), "ws://[::1]:8080"))
 	require.Empty(t, defaultSources(t.Context(), "ws://192.0.2.1:8080"))

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// connect lets clients come. An error means that going on makes no sense.
+// connect connects clients and adds to the totals. It returns an error when the run cannot go on.
 func (d *director) connect(ctx context.Context, name string, r Range) (Connect, error) {
 	o := &d.options
-	c, last, err := d.arrive(ctx, name, ConnectArgs{Range: r, Rate: o.ConnectRate, Concurrency: o.ConnectConcurrency})
+	c, last, err := d.connectClients(ctx, name,
+		ConnectArgs{Range: r, Rate: o.ConnectRate, Concurrency: o.ConnectConcurrency})
 	total := &d.result.Connect
 	total.Attempted += c.Attempted
 	total.Connected += c.Connected
@@ -23,6 +24,7 @@ func (d *director) connect(ctx context.Context, name string, r Range) (Connect, 
 	return c, err
 }
 
+// added returns b with the counts of a added to those of the same keys.
 func added(a, b map[string]int64) map[string]int64 {
 	sum := map[string]int64{}
 	for text, n := range b {
@@ -31,15 +33,17 @@ func added(a, b map[string]int64) map[string]int64 {
 	return sum
 }
 
-// arrive is connect without its totals; last is when the last client was there, in seconds.
-func (d *director) arrive(ctx context.Context, name string, args ConnectArgs) (c Connect, last float64, err error) {
-	n := len(d.fleet.workers)
+// connectClients connects clients in a phase of that name. last is the time in seconds until the last client was
+// subscribed.
+func (d *director) connectClients(ctx context.Context, name string,
+	args ConnectArgs) (c Connect, last float64, err error) {
+	n := len(d.workers.clients)
 	latency := newHistogram()
 	c.Errors = map[string]int64{}
 	gaveUp := true
-	err = d.during(ctx, name, func() error {
+	err = d.measurePhase(ctx, name, func() error {
 		args.Start = d.clock.now()
-		replies, err := collect[ConnectArgs, ConnectReply](d.fleet, "Connect", func(i int) ConnectArgs {
+		replies, err := callEach[ConnectArgs, ConnectReply](d.workers, "Connect", func(i int) ConnectArgs {
 			a := args
 			a.Rate, a.Concurrency = args.Rate/float64(n), max(1, share(args.Concurrency, i, n))
 			return a
@@ -76,7 +80,7 @@ func (d *director) arrive(ctx context.Context, name string, args ConnectArgs) (c
 
 func (d *director) lastPhase() Phase { return d.result.Phases[len(d.result.Phases)-1] }
 
-// ramp adds clients until they are all there or the server has enough.
+// ramp adds clients in steps until all are connected or rampEndReason ends it.
 func (d *director) ramp(ctx context.Context) error {
 	o := &d.options
 	if _, err := d.connect(ctx, "connect publishers", Range{0, d.plan.extra}); err != nil {
@@ -96,19 +100,19 @@ func (d *director) ramp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if d.result.Ended = d.enough(c, p, v); d.result.Ended != "" {
+		if d.result.Ended = d.rampEndReason(c, p, v); d.result.Ended != "" {
 			return nil
 		}
 	}
 	return nil
 }
 
-// enough says why a ramp ends before all clients are there.
-func (d *director) enough(c Connect, p Publish, v Delivery) string {
+// rampEndReason returns why a ramp ends before all clients are connected; empty when it goes on.
+func (d *director) rampEndReason(c Connect, p Publish, v Delivery) string {
 	switch limit := d.options.MaxP99; {
 	case c.Failed > 0:
 		return "clients could not connect"
-	case len(d.newest().Disconnects) > 0:
+	case len(d.latestReport().Disconnects) > 0:
 		return "connections were lost"
 	case p.Failed > 0:
 		return "publications failed"

@@ -2,15 +2,18 @@ package load
 
 import "strconv"
 
-// plan says who is who: the same in every process, from nothing but the options. Clients are numbered
-// from 0. The publishers of a fanout, and of a storm, come before the clients that listen, also in time: a
-// server that is full shall not lack them.
+// plan maps clients to channels, workers and roles. It follows from the options alone, so it is the same in every
+// process. Clients are numbered from 0. The publishers of a fanout or a storm have the lowest numbers and connect
+// first, so that a server that becomes full has them.
 type plan struct {
-	// total is how many connections there are, extra how many of them do nothing but publish.
-	total, extra        int
+	// total is the number of connections.
+	total int
+	// extra is the number of connections besides the clients; they publish.
+	extra               int
 	channels, processes int
 	prefix              string
-	everyonePublishes   bool
+	// allPublish is set when every client publishes.
+	allPublish bool
 }
 
 func newPlan(o *Options, processes int) plan {
@@ -19,7 +22,7 @@ func newPlan(o *Options, processes int) plan {
 	case Fanout, Ramp:
 		p.extra = o.Channels
 	case Chat, Direct:
-		p.everyonePublishes = true
+		p.allPublish = true
 	case Storm:
 		if o.Recover {
 			p.extra = o.Channels
@@ -30,33 +33,33 @@ func newPlan(o *Options, processes int) plan {
 	return p
 }
 
-// everyone is all connections.
-func (p plan) everyone() Range { return Range{0, p.total} }
+// allClients returns the range of all connections.
+func (p plan) allClients() Range { return Range{0, p.total} }
 
-// listeners are those that are not there to publish.
+// listeners returns the range of the connections that are not extra publishers.
 func (p plan) listeners() Range { return Range{p.extra, p.total} }
 
-// process is the worker that a client lives in.
+// process returns the index of the worker that a client lives in.
 func (p plan) process(client int) int { return client % p.processes }
 
 func (p plan) channel(client int) int { return client % p.channels }
 
 func (p plan) channelName(channel int) string { return p.prefix + strconv.Itoa(channel) }
 
-func (p plan) publishes(client int) bool { return p.everyonePublishes || client < p.extra }
+func (p plan) publishes(client int) bool { return p.allPublish || client < p.extra }
 
-// slots is how many publishers a channel has at most.
-func (p plan) slots() int {
-	if p.everyonePublishes {
+// publisherSlots returns the maximum number of publishers of one channel.
+func (p plan) publisherSlots() int {
+	if p.allPublish {
 		return (p.total + p.channels - 1) / p.channels
 	}
 	return 1
 }
 
-// slot is a publisher's place among those of its channel.
-func (p plan) slot(publisher int) int { return publisher / p.channels }
+// publisherSlot returns a publisher's index among the publishers of its channel.
+func (p plan) publisherSlot(publisher int) int { return publisher / p.channels }
 
-// publishers is how many of a process's clients publish.
+// publishers returns the number of a process's clients that publish.
 func (p plan) publishers(process int) int {
 	n := 0
 	for c := process; c < p.total && p.publishes(c); c += p.processes {

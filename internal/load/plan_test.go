@@ -6,11 +6,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEachChannelsPublishersHavePlacesOfTheirOwn(t *testing.T) {
+func TestPlanGivesPublishersDistinctSlots(t *testing.T) {
 	for _, scenario := range []Scenario{Idle, Fanout, Chat, Direct, Storm, Ramp} {
 		for _, channels := range []int{1, 3, 5} {
 			o := options(scenario, "", func(o *Options) { o.Clients, o.Channels, o.Recover = 10, channels, scenario == Storm })
-			o.settle()
+			o.applyDefaults()
 			p := newPlan(&o, 3)
 			taken, publishers := map[[2]int]bool{}, make([]int, 3)
 			for id := range p.total {
@@ -19,8 +19,8 @@ func TestEachChannelsPublishersHavePlacesOfTheirOwn(t *testing.T) {
 					continue
 				}
 				publishers[p.process(id)]++
-				place := [2]int{p.channel(id), p.slot(id)}
-				require.Less(t, p.slot(id), p.slots())
+				place := [2]int{p.channel(id), p.publisherSlot(id)}
+				require.Less(t, p.publisherSlot(id), p.publisherSlots())
 				require.False(t, taken[place], "%s: %v twice", scenario, place)
 				taken[place] = true
 			}
@@ -31,9 +31,9 @@ func TestEachChannelsPublishersHavePlacesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestPairsAreTwo(t *testing.T) {
+func TestPlanDirectHasPairs(t *testing.T) {
 	o := options(Direct, "", func(o *Options) { o.Clients = 10 })
-	o.settle()
+	o.applyDefaults()
 	p, members := newPlan(&o, 1), map[int]int{}
 	for id := range p.total {
 		members[p.channel(id)]++
@@ -41,15 +41,15 @@ func TestPairsAreTwo(t *testing.T) {
 	require.Equal(t, map[int]int{0: 2, 1: 2, 2: 2, 3: 2, 4: 2}, members)
 }
 
-func TestAsManyProcessesAsDescriptorsNeed(t *testing.T) {
+func TestProcessCountFollowsDescriptors(t *testing.T) {
 	files, known := openFiles()
 	require.True(t, known)
 	o := options(Idle, "", func(o *Options) { o.Clients = files - spareFiles })
-	require.Equal(t, 1, processesFor(&o))
+	require.Equal(t, 1, processCount(&o))
 	o.Clients++
-	require.Equal(t, 2, processesFor(&o))
+	require.Equal(t, 2, processCount(&o))
 	o.Processes = 5
-	require.Equal(t, 5, processesFor(&o))
+	require.Equal(t, 5, processCount(&o))
 }
 
 func TestShare(t *testing.T) {

@@ -34,7 +34,7 @@ const (
 	figureHeight = 7 * vg.Centimeter
 )
 
-// figures are those that a result has data for.
+// figures returns the plots that the result has data for.
 func (r *Result) figures() []figure {
 	overTime := func(title, y string, curves ...curve) figure {
 		return figure{title: title, x: "seconds", y: y, curves: curves}
@@ -67,10 +67,10 @@ func (r *Result) over(name string, value func(Sample) float64) curve {
 	return c
 }
 
-// mostNines is where the axis of percentiles ends: 99.99 %.
-const mostNines = 4
+// maxNines is the number of nines at which the axis of percentiles ends: 99.99 %.
+const maxNines = 4
 
-// byPercentile has the nines on its axis: each step is a tenth of the messages of the one before.
+// byPercentile plots a histogram over the number of nines: each step holds a tenth of the messages of the one before.
 func byPercentile(title string, h *hdrhistogram.Histogram) figure {
 	f := figure{title: title, x: "percentile", y: "ms"}
 	if h == nil || h.TotalCount() == 0 {
@@ -78,9 +78,9 @@ func byPercentile(title string, h *hdrhistogram.Histogram) figure {
 	}
 	var c curve
 	for _, b := range h.CumulativeDistributionWithTicks(5) {
-		nines := min(-math.Log10(max(1-b.Quantile/100, 1e-9)), mostNines)
+		nines := min(-math.Log10(max(1-b.Quantile/100, 1e-9)), maxNines)
 		c.points = append(c.points, plotter.XY{X: nines, Y: float64(b.ValueAt) / 1e3})
-		if nines == mostNines {
+		if nines == maxNines {
 			break
 		}
 	}
@@ -90,7 +90,7 @@ func byPercentile(title string, h *hdrhistogram.Histogram) figure {
 	return f
 }
 
-// empty is a figure without anything above zero.
+// empty reports whether no value of the figure is above zero.
 func (f figure) empty() bool {
 	for _, c := range f.curves {
 		for _, p := range c.points {
@@ -102,12 +102,12 @@ func (f figure) empty() bool {
 	return true
 }
 
-// palette is told apart by people who see no red or no green.
+// palette returns colours that differ also in red-green colour blindness.
 func palette(i int) color.Color {
 	return []color.Color{color.RGBA{R: 0, G: 90, B: 181, A: 255}, color.RGBA{R: 220, G: 100, B: 20, A: 255}}[i%2]
 }
 
-// svg draws a figure.
+// svg draws the figure as an SVG element.
 func (f figure) svg() (template.HTML, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = f.title, f.x, f.y
@@ -133,7 +133,7 @@ func (f figure) svg() (template.HTML, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return "", fmt.Errorf("plot %s: %w", f.title, err)
 	}
-	// What comes before the element is for a file of its own.
+	// The XML header before the element does not belong into a page.
 	return template.HTML(b.Bytes()[max(0,
 		bytes.Index(b.Bytes(), []byte("<svg"))):]), nil //nolint:gosec // its texts are constants
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// openFiles is how many files a process may open. The Go runtime has raised the soft limit to the hard one.
+// openFiles returns how many files this process may open. The Go runtime has raised the soft limit to the hard one.
 func openFiles() (files int, known bool) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -16,7 +16,7 @@ func openFiles() (files int, known bool) {
 	return int(min(uint64(limit.Cur), 1<<30)), true //nolint:unconvert // FreeBSD's is signed
 }
 
-// ownCPUSeconds is what this process has used.
+// ownCPUSeconds returns the CPU time that this process has used.
 func ownCPUSeconds() float64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

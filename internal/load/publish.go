@@ -6,42 +6,43 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// RunArgs are one run of publications. Times are of the shared clock.
+// RunArgs describe one run of publications. Times are nanoseconds of the shared clock.
 type RunArgs struct {
-	// Run tells this run's messages from those of others.
+	// Run marks the messages of this run.
 	Run uint16
-	// Publications are sent from Start to To, and measured when they are due from From on.
+	// Start is when the first publication is due, From when measuring starts, To when both end.
 	Start, From, To int64
-	// Rate is in publications a second of all workers, Window the publications in flight of all.
-	Rate   float64
+	// Rate is in publications per second over all workers; 0 for a closed loop.
+	Rate float64
+	// Window is the number of publications in flight over all workers; 0 for an open loop.
 	Window int
-	// Subscribers of each channel, in all workers.
+	// Subscribers is the number of subscribers of each channel over all workers.
 	Subscribers []int
 }
 
-// RunReply is how it ended.
+// RunReply is the outcome of Publish.
 type RunReply struct {
-	// Stalled is how many publications a closed loop waited for in vain.
+	// Stalled is the number of publications of a closed loop that not all subscribers received within the timeout.
 	Stalled int
-	// Unsent is how many publications of an open loop were due and not sent within the timeout.
+	// Unsent is the number of publications of an open loop that were due and not sent within the timeout.
 	Unsent int64
 }
 
-// Prepare begins a run: from here on its messages count. All workers do so before anyone publishes.
-// It returns how many clients can publish.
+// Prepare resets the counters for a new run, whose messages count from now on. The director prepares all workers
+// before it calls Publish. publishers is set to the number of clients that can publish. It returns no error.
 func (w *Worker) Prepare(args RunArgs, publishers *int) error {
 	*publishers = len(w.publishers())
 	for _, s := range w.shards {
 		s.mu.Lock()
 	}
-	w.current, w.enough = args, make(chan struct{})
-	w.window = newWindow(share(args.Window, w.index, w.plan.processes), w.ours)
+	w.run, w.stopPublishing = args, make(chan struct{})
+	w.window = newWindow(share(args.Window, w.index, w.plan.processes), w.owns)
 	for _, s := range w.shards {
-		s.restart()
+		s.reset()
 	}
 	w.mu.Lock()
 	for _, c := range w.clients {
-		c.past.last, c.number = nil, 0
+		c.resume.lastNumbers, c.number = nil, 0
 		c.measuredFrom.Store(0)
 	}
 	w.mu.Unlock()
@@ -54,7 +55,7 @@ func (w *Worker) Prepare(args RunArgs, publishers *int) error {
 	return nil
 }
 
-// share is a worker's part of a number that cannot be split evenly.
+// share returns the part of n that a worker gets when n is split over all workers.
 func share(n, index, parts int) int {
 	if index < n%parts {
 		return n/parts + 1
@@ -62,13 +63,14 @@ func share(n, index, parts int) int {
 	return n / parts
 }
 
-// Publish publishes until the run's time is over, and in a closed loop until all is delivered.
+// Publish publishes until the run's time is over, and in a closed loop until all publications are delivered. It
+// returns no error.
 func (w *Worker) Publish(_ None, reply *RunReply) error {
 	p := &publishers{worker: w, clients: w.publishers()}
 	if len(p.clients) == 0 {
 		return nil
 	}
-	if w.current.Window > 0 {
+	if w.run.Window > 0 {
 		reply.Stalled = p.closedLoop()
 		return nil
 	}
@@ -76,18 +78,18 @@ func (w *Worker) Publish(_ None, reply *RunReply) error {
 	return nil
 }
 
-// Enough ends a run's publishing before its time.
-func (w *Worker) Enough(None, *None) error {
-	close(w.enough)
+// StopPublishing ends a run's publishing before its time. It returns no error.
+func (w *Worker) StopPublishing(None, *None) error {
+	close(w.stopPublishing)
 	return nil
 }
 
-// publishers are this worker's that are connected.
+// publishers returns this worker's open clients that publish.
 func (w *Worker) publishers() []*client {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []*client
-	for _, id := range w.mine(w.plan.everyone()) {
+	for _, id := range w.ownedIn(w.plan.allClients()) {
 		if c := w.clients[id]; c != nil && c.state.Load() == open && w.plan.publishes(id) {
 			all = append(all, c)
 		}
@@ -95,177 +97,180 @@ func (w *Worker) publishers() []*client {
 	return all
 }
 
-// publishers take turns.
+// publishers publish in turn.
 type publishers struct {
 	worker  *Worker
 	clients []*client
-	turn    int
-	// message and frame are written into again and again.
+	next    int
+	// message, data and frame are buffers that each publication reuses.
 	message, frame, data []byte
 }
 
-// openLoop publishes when the rate says so. Who is behind catches up: a message's time stays the one
-// that it was due at, so what the server did not take in time counts as latency. Who cannot catch up leaves the
-// rest unsent.
+// openLoop publishes at the rate. When it is late, it catches up. A message carries the time at which it was due, so
+// the time that it waited for the server counts as latency. Messages that are still due when the timeout has passed
+// after the end stay unsent.
 func (p *publishers) openLoop() (unsent int64) {
-	w, r := p.worker, &p.worker.current
+	w, r := p.worker, &p.worker.run
 	all := 0
 	for process := range w.plan.processes {
 		all += w.plan.publishers(process)
 	}
 	rate := r.Rate * float64(w.plan.publishers(w.index)) / float64(all)
 	for k := 0; ; k++ {
-		// Workers do not publish at the same moments.
+		// The offset of the index keeps workers from publishing at the same moments.
 		due := r.Start + int64((float64(k)/rate+float64(w.index)/r.Rate)*float64(time.Second))
 		switch {
 		case due >= r.To:
 			return 0
 		case w.clock.now() > r.To+int64(w.options.Timeout):
 			return max(1, int64(time.Duration(r.To-due).Seconds()*rate))
-		case !w.await(due) || !p.publish(due):
+		case !w.sleepExactly(due) || !p.publish(due):
 			return 0
 		}
 	}
 }
 
-// await is sleep, but exact.
-func (w *Worker) await(until int64) bool {
+// sleepExactly sleeps until a time of the shared clock, with the precision of nanosleep. It returns false when the
+// publishing has ended.
+func (w *Worker) sleepExactly(until int64) bool {
 	const coarse = 3 * time.Millisecond
-	if w.clock.until(until) > coarse && !w.sleepUnless(until-int64(coarse)/2, w.enough) {
+	if w.clock.until(until) > coarse && !w.sleepUnless(until-int64(coarse)/2, w.stopPublishing) {
 		return false
 	}
 	for d := w.clock.until(until); d > 0; d = w.clock.until(until) {
-		pause(d)
+		nanosleep(d)
 	}
 	select {
-	case <-w.enough:
+	case <-w.stopPublishing:
 		return false
 	default:
 		return w.ctx.Err() == nil
 	}
 }
 
-// closedLoop publishes whenever a publication is done, and returns how many never were.
+// closedLoop publishes whenever a publication is complete, and returns the number of publications that never were.
 func (p *publishers) closedLoop() (stalled int) {
-	w, r := p.worker, &p.worker.current
-	if !w.await(r.Start) {
+	w, r := p.worker, &p.worker.run
+	if !w.sleepExactly(r.Start) {
 		return 0
 	}
-	patience := time.NewTimer(w.options.Timeout)
-	defer patience.Stop()
-	// next waits for a publication to be done.
-	next := func() bool {
+	timer := time.NewTimer(w.options.Timeout)
+	defer timer.Stop()
+	// waitForSlot waits until a publication is complete, and returns false after the timeout.
+	waitForSlot := func() bool {
 		select {
-		case <-w.window.free:
+		case <-w.window.slots:
 			return true
 		default:
 		}
-		patience.Reset(w.options.Timeout)
+		timer.Reset(w.options.Timeout)
 		select {
-		case <-w.window.free:
+		case <-w.window.slots:
 			return true
 		case <-w.ctx.Done():
-		case <-patience.C:
+		case <-timer.C:
 		}
 		return false
 	}
-	size := cap(w.window.free)
+	size := cap(w.window.slots)
 	if size == 0 {
 		return 0
 	}
-	for next() {
+	for waitForSlot() {
 		now := w.clock.now()
 		if now >= r.To || !p.publish(now) {
 			// The rest of the window is still in flight.
 			for range size - 1 {
-				if !next() {
+				if !waitForSlot() {
 					break
 				}
 			}
-			return w.window.inFlight()
+			return w.window.inFlightCount()
 		}
 	}
-	return w.window.inFlight()
+	return w.window.inFlightCount()
 }
 
-// publish sends the next publisher's message; false when no publisher is left.
+// publish sends the next publisher's message. It returns false when no publisher is left.
 func (p *publishers) publish(due int64) bool {
-	w, r := p.worker, &p.worker.current
+	w, r := p.worker, &p.worker.run
 	for len(p.clients) > 0 {
-		p.turn %= len(p.clients)
-		c := p.clients[p.turn]
+		p.next %= len(p.clients)
+		c := p.clients[p.next]
 		if c.state.Load() == open {
-			p.turn++
+			p.next++
 			p.send(w, r, c, due)
 			return true
 		}
-		p.clients = append(p.clients[:p.turn:p.turn], p.clients[p.turn+1:]...)
+		p.clients = append(p.clients[:p.next:p.next], p.clients[p.next+1:]...)
 	}
 	return false
 }
 
+// send sends one message of a client and counts it before.
 func (p *publishers) send(w *Worker, r *RunArgs, c *client, due int64) {
 	c.number++
-	this := publication{uint32(c.id), c.number}
+	id := publication{uint32(c.id), c.number}
 	measured := due >= r.From
 	if measured && c.measuredFrom.Load() == 0 {
 		c.measuredFrom.Store(c.number)
 	}
 	if r.Window > 0 {
-		w.window.fly(this, r.Subscribers[c.channel])
+		w.window.start(id, r.Subscribers[c.channel])
 	}
 	if measured {
 		w.sent.Add(1)
 		w.expected.Add(int64(r.Subscribers[c.channel]))
 	}
-	m := message{run: r.Run, publisher: this.Publisher, number: this.Number, time: due}
+	m := message{run: r.Run, publisher: id.Publisher, number: id.Number, time: due}
 	p.message = m.appendTo(p.message[:0], w.options.MessageBytes)
-	p.data = w.dialect.publication(p.data[:0], w.plan.channelName(c.channel), this.Number, p.message)
+	p.data = w.protocol.publishFrame(p.data[:0], w.plan.channelName(c.channel), id.Number, p.message)
 	p.frame = maskedFrame(p.frame[:0], ws.OpText, p.data)
-	if err := c.wire.write(p.frame); err != nil {
-		w.unpublished(c, this, measured, err)
+	if err := c.socket.write(p.frame); err != nil {
+		w.publishFailed(c, id, measured, err)
 	}
 }
 
-// answered is the server's answer to a publication.
-func (w *Worker) answered(c *client, number uint32, failed error) {
+// publishAnswered handles the server's reply to a publication; failed is nil when the server accepted it.
+func (w *Worker) publishAnswered(c *client, number uint32, failed error) {
 	from := c.measuredFrom.Load()
 	measured := from > 0 && number >= from
 	switch {
 	case failed != nil:
-		w.unpublished(c, publication{uint32(c.id), number}, measured, failed)
+		w.publishFailed(c, publication{uint32(c.id), number}, measured, failed)
 	case measured:
 		w.acknowledged.Add(1)
 	}
 }
 
-// unpublished is a publication that nobody will get.
-func (w *Worker) unpublished(c *client, p publication, measured bool, reason error) {
+// publishFailed counts a publication that was not sent or was refused, and expects no deliveries of it.
+func (w *Worker) publishFailed(c *client, p publication, measured bool, reason error) {
 	w.mu.Lock()
 	w.publishErrors[errorText(reason)]++
 	w.mu.Unlock()
 	if measured {
 		w.failed.Add(1)
-		w.expected.Add(-int64(w.current.Subscribers[c.channel]))
+		w.expected.Add(-int64(w.run.Subscribers[c.channel]))
 	}
 	w.window.cancel(p)
 }
 
-// awayPatience is how long Away waits for something to tell.
-const awayPatience = 100 * time.Millisecond
+// remotePollTimeout is how long RemoteDeliveries waits for deliveries.
+const remotePollTimeout = 100 * time.Millisecond
 
-// Away returns deliveries of publications that other workers wait for, as soon as there are some.
-func (w *Worker) Away(_ None, got *[]gotten) error {
+// RemoteDeliveries returns deliveries of other workers' publications as soon as there are some, or none after
+// remotePollTimeout. It returns no error.
+func (w *Worker) RemoteDeliveries(_ None, got *[]deliveryCount) error {
 	select {
-	case <-w.window.awake:
-		*got = w.window.takeAway()
-	case <-time.After(awayPatience):
+	case <-w.window.remoteReady:
+		*got = w.window.takeRemote()
+	case <-time.After(remotePollTimeout):
 	}
 	return nil
 }
 
-// Credit tells of deliveries that other workers saw.
-func (w *Worker) Credit(got []gotten, _ *None) error {
+// AddDeliveries counts deliveries of this worker's publications to clients of other workers. It returns no error.
+func (w *Worker) AddDeliveries(got []deliveryCount, _ *None) error {
 	w.window.delivered(got)
 	return nil
 }

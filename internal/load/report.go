@@ -2,20 +2,30 @@ package load
 
 import "maps"
 
-// Report is what a worker has counted since its run began.
+// Report holds the counters of one worker since its run began, or the sum over all workers.
 type Report struct {
 	Open int
 
-	Sent, Acknowledged, Failed, Expected               int64
-	Received, Duplicated, Reordered, Arrived, InFlight int64
-	// Latency is of the deliveries since the last report.
+	// Sent, Acknowledged and Failed count publications.
+	Sent, Acknowledged, Failed int64
+	// Expected is the number of deliveries that the publications should cause.
+	Expected int64
+	// Received, Duplicated and Reordered count deliveries of measured publications.
+	Received, Duplicated, Reordered int64
+	// Arrived counts all deliveries within the measured time.
+	Arrived int64
+	// Latency is an encoded histogram of the deliveries since the report before.
 	Latency []byte
-	// Disconnects and PublishErrors are since the worker began.
-	Disconnects, PublishErrors map[string]int64
-	CPUSeconds                 float64
+	// Disconnects counts connections that the server or the network ended, by reason, since the worker began.
+	Disconnects map[string]int64
+	// PublishErrors counts failed publications by reason, since the worker began.
+	PublishErrors map[string]int64
+	// CPUSeconds is the CPU time that the worker's process has used.
+	CPUSeconds float64
 }
 
-// Report says how things stand.
+// Report returns the counters and empties the latency histogram. It returns an error when the histogram cannot be
+// encoded.
 func (w *Worker) Report(_ None, r *Report) error {
 	latency := newHistogram()
 	for _, s := range w.shards {

@@ -2,7 +2,7 @@ package load
 
 import "github.com/HdrHistogram/hdrhistogram-go"
 
-// Result is what a run found. Times are in seconds, sizes in bytes.
+// Result is the result of a run. Times are in seconds, sizes in bytes.
 type Result struct {
 	Scenario     Scenario `json:"scenario"`
 	URL          string   `json:"url"`
@@ -19,22 +19,22 @@ type Result struct {
 	Connect  Connect  `json:"connect"`
 	Publish  Publish  `json:"publish"`
 	Delivery Delivery `json:"delivery"`
-	// Disconnects are connections that this side did not end, by how they ended.
+	// Disconnects counts connections that the server or the network ended, by reason.
 	Disconnects map[string]int64 `json:"disconnects"`
 	Steps       []Step           `json:"steps,omitempty"`
-	// Ended is why a ramp ended before all clients were there.
+	// Ended says why a ramp ended before all clients were connected.
 	Ended   string   `json:"ended,omitempty"`
 	Samples []Sample `json:"samples"`
-	// Server is the whole run, in CPU time, and its end, in memory; nil when it is not observed.
+	// Server is the server's CPU time over the whole run and its memory at the end; nil when it is not observed.
 	Server *ServerTotal `json:"server"`
-	// LoadCPUSeconds is what this tool itself used, all processes.
+	// LoadCPUSeconds is the CPU time of this tool, over all its processes.
 	LoadCPUSeconds float64 `json:"loadCpuSeconds"`
 	// Interrupted is set when the user ended the run early.
 	Interrupted bool `json:"interrupted"`
-	// Failures are why the run is not what was asked for; none is success.
+	// Failures say why the run did not succeed. It is empty when it did.
 	Failures []string `json:"failures"`
 
-	// The plots are drawn from these; nil without any.
+	// connectLatency and deliveryLatency are drawn as plots; nil when there are none.
 	connectLatency, deliveryLatency *hdrhistogram.Histogram
 }
 
@@ -43,26 +43,26 @@ type Phase struct {
 	Name    string       `json:"name"`
 	Seconds float64      `json:"seconds"`
 	Server  *ServerPhase `json:"server"`
-	// LoadCPUSeconds is what this tool used in it.
+	// LoadCPUSeconds is the CPU time of this tool in the phase.
 	LoadCPUSeconds float64 `json:"loadCpuSeconds"`
 }
 
-// ServerPhase is what a phase cost the server.
+// ServerPhase is the server's resource usage in a phase.
 type ServerPhase struct {
 	CPUSeconds    float64 `json:"cpuSeconds"`
 	RSSStartBytes int64   `json:"rssStartBytes"`
 	RSSEndBytes   int64   `json:"rssEndBytes"`
 }
 
-// ServerTotal is what the run cost the server.
+// ServerTotal is the server's resource usage of the run.
 type ServerTotal struct {
 	CPUSeconds float64 `json:"cpuSeconds"`
 	RSSBytes   int64   `json:"rssBytes"`
 }
 
-// Connect is how the clients came.
+// Connect is the outcome of connecting clients.
 type Connect struct {
-	// Attempted counts attempts, Failed clients that did not make it.
+	// Attempted counts attempts, Failed clients whose attempts all failed.
 	Attempted int64            `json:"attempted"`
 	Connected int64            `json:"connected"`
 	Failed    int64            `json:"failed"`
@@ -73,7 +73,7 @@ type Connect struct {
 	recovery Recovery
 }
 
-// Publish is what was sent within the measured time.
+// Publish counts the publications that were due within the measured time.
 type Publish struct {
 	Sent int64 `json:"sent"`
 	// Acknowledged stays 0 with the plain protocol, which has no acknowledgements.
@@ -83,53 +83,53 @@ type Publish struct {
 	PerSecond    float64          `json:"perSecond"`
 }
 
-// Delivery is what became of it.
+// Delivery counts the deliveries of these publications.
 type Delivery struct {
-	// Expected is each publication times the subscribers of its channel.
+	// Expected is the sum over all publications of the subscribers of their channels.
 	Expected int64 `json:"expected"`
 	// Received counts each message once per subscriber.
 	Received   int64 `json:"received"`
 	Lost       int64 `json:"lost"`
 	Duplicated int64 `json:"duplicated"`
 	Reordered  int64 `json:"reordered"`
-	// PerSecond is of the deliveries that came within the measured time.
+	// PerSecond is the rate of the deliveries that came within the measured time.
 	PerSecond float64 `json:"perSecond"`
 	Latency   Latency `json:"latency"`
 }
 
-// Step is one of a ramp, or one cycle of a storm.
+// Step is one step of a ramp, or one cycle of a storm.
 type Step struct {
 	Clients  int       `json:"clients"`
 	Seconds  float64   `json:"seconds"`
 	Connect  Connect   `json:"connect"`
 	Publish  *Publish  `json:"publish,omitempty"`
 	Delivery *Delivery `json:"delivery,omitempty"`
-	// BackAfterSeconds is the time from the reconnects' beginning to the last client's subscription.
+	// BackAfterSeconds is the time from the start of the reconnects to the subscription of the last client.
 	BackAfterSeconds float64 `json:"backAfterSeconds,omitempty"`
-	// Recovery is of a storm whose clients recover.
+	// Recovery is set for a storm whose clients recover.
 	Recovery *Recovery    `json:"recovery,omitempty"`
 	Server   *ServerPhase `json:"server"`
 }
 
-// Recovery is what those got who came back with a position.
+// Recovery counts the outcomes of clients that subscribed with a position.
 type Recovery struct {
-	// Recovered clients have missed nothing, Unrecovered ones were told that they have.
+	// Recovered counts clients that miss no publication, Unrecovered those that the server told that they do.
 	Recovered   int64 `json:"recovered"`
 	Unrecovered int64 `json:"unrecovered"`
-	// Publications are those that came with the answers to subscribe.
+	// Publications counts the publications in the replies to subscribe.
 	Publications int64 `json:"publications"`
 }
 
-func (r *Recovery) note(of recovery) {
+func (r *Recovery) count(client recovery) {
 	switch {
-	case !of.asked:
+	case !client.requested:
 		return
-	case of.recovered:
+	case client.recovered:
 		r.Recovered++
 	default:
 		r.Unrecovered++
 	}
-	r.Publications += of.publications
+	r.Publications += client.publications
 }
 
 func (r *Recovery) add(other Recovery) {
@@ -138,17 +138,17 @@ func (r *Recovery) add(other Recovery) {
 	r.Publications += other.Publications
 }
 
-// Sample is how things stood at one moment, about one a second.
+// Sample is the state of the run at one moment. There is about one per second.
 type Sample struct {
 	Seconds             float64 `json:"seconds"`
 	Phase               string  `json:"phase"`
 	Connected           int     `json:"connected"`
 	PublishedPerSecond  float64 `json:"publishedPerSecond"`
 	DeliveriesPerSecond float64 `json:"deliveriesPerSecond"`
-	// P50 and P99 are of the messages since the sample before.
+	// P50 and P99 are percentiles of the latency since the sample before, in seconds.
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
-	// ServerCPU is in cores.
+	// ServerCPU is the server's CPU usage in cores.
 	ServerCPU      float64 `json:"serverCpu"`
 	ServerRSSBytes int64   `json:"serverRssBytes"`
 }

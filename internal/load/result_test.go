@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// specimens are results with something in every field.
-func specimens() map[string]*Result {
+// exampleResults returns results that together set every field.
+func exampleResults() map[string]*Result {
 	latency := newHistogram()
 	for i := range int64(1000) {
 		record(latency, (i+1)*1e6)
@@ -103,8 +103,8 @@ func specimens() map[string]*Result {
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
+// requireGolden compares text with a file of testdata.
+func requireGolden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *update {
@@ -116,26 +116,26 @@ func golden(t *testing.T, name, got string) {
 	require.Equal(t, string(want), got)
 }
 
-func TestText(t *testing.T) {
-	for name, r := range specimens() {
+func TestWriteText(t *testing.T) {
+	for name, r := range exampleResults() {
 		var b strings.Builder
 		require.NoError(t, r.WriteText(&b))
-		golden(t, name+".txt", b.String())
+		requireGolden(t, name+".txt", b.String())
 	}
 }
 
-// TestJSON holds the shape that scripts rely on.
-func TestJSON(t *testing.T) {
-	for name, r := range specimens() {
+// TestResultJSON fixes the JSON that scripts rely on.
+func TestResultJSON(t *testing.T) {
+	for name, r := range exampleResults() {
 		b, err := json.MarshalIndent(r, "", "  ")
 		require.NoError(t, err)
-		golden(t, name+".json", string(b)+"\n")
+		requireGolden(t, name+".json", string(b)+"\n")
 	}
 }
 
-func TestHTML(t *testing.T) {
+func TestWriteHTML(t *testing.T) {
 	for name, plots := range map[string]int{"fanout": 7, "storm": 6, "ramp": 6} {
-		r := specimens()[name]
+		r := exampleResults()[name]
 		r.Failures = append(r.Failures, "<script>alert(1)</script>")
 		var b strings.Builder
 		require.NoError(t, r.WriteHTML(&b))
@@ -155,7 +155,7 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-func TestNumbersForPeople(t *testing.T) {
+func TestFormatNumbers(t *testing.T) {
 	for want, got := range map[string]string{
 		"0":          seconds(0),
 		"12.3 us":    seconds(12.34e-6),
@@ -180,14 +180,14 @@ func TestNumbersForPeople(t *testing.T) {
 	}
 }
 
-func TestProgressLine(t *testing.T) {
-	samples := specimens()["fanout"].Samples
+func TestSampleLine(t *testing.T) {
+	samples := exampleResults()["fanout"].Samples
 	require.Equal(t, "   1s connect: 4,000 connected, server 0.50 cores, 20 MiB", samples[0].Line())
 	require.Equal(t, "   2s run: 5,000 connected, 50,000 deliveries/s, p99 20 ms, server 0.25 cores, 23 MiB",
 		samples[1].Line())
 }
 
-func TestHistogramsTravel(t *testing.T) {
+func TestMergeAddsEncodedHistogram(t *testing.T) {
 	a, b := newHistogram(), newHistogram()
 	for i := range int64(100) {
 		record(a, i*1e6)

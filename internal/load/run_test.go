@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestScenarios(t *testing.T) {
+func TestRunScenarios(t *testing.T) {
 	url := startGateway(t)
 	type expectation struct {
 		connections int64
 		phases      []string
-		// receivers is the deliveries of one publication; 0: nobody publishes.
+		// receivers is the number of deliveries of one publication; 0 when the scenario publishes nothing.
 		receivers int64
 	}
 	for name, c := range map[string]struct {
@@ -79,16 +79,16 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-func TestAnOpenLoopOffersItsRate(t *testing.T) {
+func TestRunOpenLoopOffersRate(t *testing.T) {
 	r := run(t, options(Fanout, startGateway(t), func(o *Options) { o.Rate, o.Duration = 100, 500*time.Millisecond }))
 	require.Empty(t, r.Failures)
 	require.InDelta(t, 50, r.Publish.Sent, 1)
 }
 
-func TestStorm(t *testing.T) {
-	f := startFake(t, func(f *fake) {
+func TestRunStorm(t *testing.T) {
+	f := startFakeServer(t, func(f *fakeServer) {
 		f.accept = func(handshakes int) int {
-			// One of the second storm is sent away, and comes again.
+			// The server refuses one client of the second storm, which retries.
 			if handshakes == 14 {
 				return http.StatusServiceUnavailable
 			}
@@ -110,8 +110,8 @@ func TestStorm(t *testing.T) {
 	require.Empty(t, r.Disconnects, "dropped by this side")
 }
 
-func TestWhoDoesNotComeBackIsToldOf(t *testing.T) {
-	f := startFake(t, func(f *fake) {
+func TestRunStormReportsClientsThatStayAway(t *testing.T) {
+	f := startFakeServer(t, func(f *fakeServer) {
 		f.accept = func(handshakes int) int {
 			if handshakes > 11 {
 				return http.StatusServiceUnavailable
@@ -125,7 +125,7 @@ func TestWhoDoesNotComeBackIsToldOf(t *testing.T) {
 	require.Contains(t, r.Failures[0], "1 clients did not come back within 1s: handshake refused: 503 Service Unavailable")
 }
 
-func TestRamp(t *testing.T) {
+func TestRunRamp(t *testing.T) {
 	r := run(t, options(Ramp, startGateway(t), func(o *Options) { o.StepClients, o.Rate = 2, 50 }))
 	require.Empty(t, r.Failures)
 	require.Equal(t, int64(7), r.Connect.Connected)
@@ -137,7 +137,7 @@ func TestRamp(t *testing.T) {
 	}
 }
 
-func TestARampEndsAtItsLatency(t *testing.T) {
+func TestRunRampEndsAtMaxP99(t *testing.T) {
 	r := run(t,
 		options(Ramp, startGateway(t), func(o *Options) { o.StepClients, o.Rate, o.MaxP99 = 2, 50, time.Nanosecond }))
 	require.Empty(t, r.Failures)
@@ -145,43 +145,43 @@ func TestARampEndsAtItsLatency(t *testing.T) {
 	require.Equal(t, "p99 was above 1ns", r.Ended)
 }
 
-func TestMistakesOfTheServerAreCounted(t *testing.T) {
+func TestRunCountsServerMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
-		deliver                     func(p *peer, line []byte)
+		deliver                     func(p *fakePeer, line []byte)
 		lost, duplicated, reordered int64
 	}{
-		// The third message of each subscriber, of ten.
-		"lost": {func(p *peer, line []byte) {
+		// Each mistake concerns the third of ten messages of each subscriber, if nothing else is said.
+		"lost": {func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen != 3 {
 				p.send(string(line))
 			}
 		}, 1, 0, 0},
-		"the last one lost": {func(p *peer, line []byte) {
+		"the last one lost": {func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen != 10 {
 				p.send(string(line))
 			}
 		}, 1, 0, 0},
-		"duplicated": {func(p *peer, line []byte) {
+		"duplicated": {func(p *fakePeer, line []byte) {
 			p.send(string(line))
 			if p.seen++; p.seen == 3 {
 				p.send(string(line))
 			}
 		}, 0, 1, 0},
-		"reordered": {func(p *peer, line []byte) {
+		"reordered": {func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen == 3 {
-				p.held = line
+				p.delayed = line
 				return
 			}
 			p.send(string(line))
 			if p.seen == 5 {
-				p.send(string(p.held))
+				p.send(string(p.delayed))
 			}
 		}, 0, 0, 1},
 	} {
 		for _, protocol := range []Protocol{Plain, Centrifuge} {
 			t.Run(fmt.Sprintf("%s, %s", name, protocol), func(t *testing.T) {
 				t.Parallel()
-				f := startFake(t, func(f *fake) { f.deliver = c.deliver })
+				f := startFakeServer(t, func(f *fakeServer) { f.deliver = c.deliver })
 				r := run(t, options(Fanout, f.url(), func(o *Options) {
 					o.Protocol, o.Rate, o.Warmup, o.Duration = protocol, 50, 0, 200*time.Millisecond
 					if c.lost > 0 {
@@ -200,9 +200,9 @@ func TestMistakesOfTheServerAreCounted(t *testing.T) {
 	}
 }
 
-func TestAClosedLoopThatWaitsInVainFails(t *testing.T) {
-	f := startFake(t, func(f *fake) {
-		f.deliver = func(p *peer, line []byte) {
+func TestRunClosedLoopFailsOnLostMessage(t *testing.T) {
+	f := startFakeServer(t, func(f *fakeServer) {
+		f.deliver = func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen != 3 {
 				p.send(string(line))
 			}
@@ -215,13 +215,13 @@ func TestAClosedLoopThatWaitsInVainFails(t *testing.T) {
 	require.Equal(t, []string{"the closed loop waited 1s for 1 publications that not all subscribers got"}, r.Failures)
 }
 
-// TestAStallShowsInTheLatency is against coordinated omission: what could not be sent during a stall was
-// due all the same.
-func TestAStallShowsInTheLatency(t *testing.T) {
+// TestRunStallShowsInLatency tests against coordinated omission: the latency of a message counts from when it was due,
+// also when a stall of the server delayed sending it.
+func TestRunStallShowsInLatency(t *testing.T) {
 	const stall = 500 * time.Millisecond
-	f := startFake(t, func(f *fake) {
+	f := startFakeServer(t, func(f *fakeServer) {
 		published := 0
-		f.publish = func(*peer) string {
+		f.publish = func(*fakePeer) string {
 			if published++; published == 10 {
 				time.Sleep(stall)
 			}
@@ -236,18 +236,18 @@ func TestAStallShowsInTheLatency(t *testing.T) {
 	require.GreaterOrEqual(t, r.Delivery.Latency.Max, 0.99*stall.Seconds())
 }
 
-func TestARefusedPublicationIsNotExpected(t *testing.T) {
+func TestRunDoesNotExpectRefusedPublications(t *testing.T) {
 	for name, window := range map[string]int{"open": 0, "closed": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := startFake(t, func(f *fake) {
-				f.publish = func(p *peer) string {
+			f := startFakeServer(t, func(f *fakeServer) {
+				f.publish = func(p *fakePeer) string {
 					if p.seen++; p.seen%5 == 0 {
 						return `"error":{"code":100,"message":"no broker"}`
 					}
 					return `"publish":{}`
 				}
-				f.deliver = func(p *peer, line []byte) { p.send(string(line)) }
+				f.deliver = func(p *fakePeer, line []byte) { p.send(string(line)) }
 			})
 			r := run(t, options(Fanout, f.url(), func(o *Options) {
 				o.Rate, o.Window, o.Warmup = 50, window, 0
@@ -264,7 +264,7 @@ func TestARefusedPublicationIsNotExpected(t *testing.T) {
 	}
 }
 
-func TestSeveralProcesses(t *testing.T) {
+func TestRunSeveralProcesses(t *testing.T) {
 	url := startGateway(t)
 	for name, change := range map[string]func(*Options){
 		"open":   func(o *Options) { o.Rate = 100 },
@@ -288,8 +288,8 @@ func TestSeveralProcesses(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsFull(t *testing.T) {
-	f := startFake(t, func(f *fake) {
+func TestRunReportsFullServer(t *testing.T) {
+	f := startFakeServer(t, func(f *fakeServer) {
 		f.accept = func(handshakes int) int {
 			if handshakes > 4 {
 				return http.StatusServiceUnavailable
@@ -305,7 +305,7 @@ func TestAServerThatIsFull(t *testing.T) {
 	require.Equal(t, 4*r.Publish.Sent, r.Delivery.Received, "the publisher came first")
 }
 
-func TestNoServer(t *testing.T) {
+func TestRunGivesUpWithoutServer(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	url := "ws" + strings.TrimPrefix(gone.URL, "http")
 	gone.Close()
@@ -317,7 +317,7 @@ func TestNoServer(t *testing.T) {
 	require.Contains(t, r.Connect.Errors, "dial: connect: connection refused")
 }
 
-func TestAServerThatNeverAnswers(t *testing.T) {
+func TestRunHandshakeTimesOut(t *testing.T) {
 	hung := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
 	t.Cleanup(s.Close)
@@ -327,7 +327,7 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 	require.Equal(t, map[string]int64{"timeout": 6}, r.Connect.Errors)
 }
 
-func TestAServerThatEndsInTheMidst(t *testing.T) {
+func TestRunEndsWhenServerCutsAll(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"hold":   func(o *Options) { o.Scenario, o.Clients = Idle, 6 },
 		"open":   func(o *Options) { o.Rate = 50 },
@@ -335,12 +335,12 @@ func TestAServerThatEndsInTheMidst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := startFake(t, func(*fake) {})
+			f := startFakeServer(t, func(*fakeServer) {})
 			o := options(Fanout, f.url(), func(o *Options) {
 				o.Clients, o.Duration, o.Hold = 5, time.Hour, time.Hour
 				change(o)
 			})
-			r, err := Run(t.Context(), o, Surroundings{Progress: func(s Sample) {
+			r, err := Run(t.Context(), o, Callbacks{Progress: func(s Sample) {
 				if s.Phase == "run" || s.Phase == "hold" {
 					f.cut()
 				}
@@ -348,19 +348,19 @@ func TestAServerThatEndsInTheMidst(t *testing.T) {
 			require.NoError(t, err)
 			ended := int64(0)
 			for text, n := range r.Disconnects {
-				// A reset is how the system tells of bytes that the server has not read.
+				// The system resets a connection that is closed before the server has read all bytes.
 				require.Contains(t, []string{"cut without a close frame", "connection reset by peer"}, text)
 				ended += n
 			}
 			require.Equal(t, int64(6), ended)
-			require.Contains(t, r.Failures, errEveryoneGone.Error())
+			require.Contains(t, r.Failures, errAllDisconnected.Error())
 		})
 	}
 }
 
-func TestCloseCodesAreTold(t *testing.T) {
-	f := startFake(t, func(f *fake) {
-		f.publish = func(p *peer) string {
+func TestRunReportsCloseCodes(t *testing.T) {
+	f := startFakeServer(t, func(f *fakeServer) {
+		f.publish = func(p *fakePeer) string {
 			go func() { _ = p.conn.Close(3008, "slow") }()
 			return `"publish":{}`
 		}
@@ -370,7 +370,7 @@ func TestCloseCodesAreTold(t *testing.T) {
 	require.Contains(t, r.Failures, "connections ended that should not have: closed by the server: 3008 slow (1)")
 }
 
-func TestAnEarlyEndStillHasAResult(t *testing.T) {
+func TestRunCancelledHasResult(t *testing.T) {
 	url := startGateway(t)
 	for name, change := range map[string]func(*Options){
 		"connecting": func(o *Options) { o.ConnectRate, o.Clients = 20, 10000 },
@@ -388,7 +388,7 @@ func TestAnEarlyEndStillHasAResult(t *testing.T) {
 				change(o)
 			})
 			samples := 0
-			r, err := Run(ctx, o, Surroundings{Start: startWorker, Progress: func(Sample) {
+			r, err := Run(ctx, o, Callbacks{WorkerCommand: startWorker, Progress: func(Sample) {
 				if samples++; samples == 1 {
 					cancel()
 				}
@@ -405,10 +405,10 @@ func TestAnEarlyEndStillHasAResult(t *testing.T) {
 	}
 }
 
-func TestPingsAreAnswered(t *testing.T) {
+func TestRunAnswersPings(t *testing.T) {
 	answered := make(chan string, 12)
-	f := startFake(t, func(f *fake) {
-		f.subscribed = func(p *peer) {
+	f := startFakeServer(t, func(f *fakeServer) {
+		f.onSubscribed = func(p *fakePeer) {
 			go func() {
 				p.send("{}")
 				answered <- <-p.pongs
@@ -421,7 +421,7 @@ func TestPingsAreAnswered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan *Result, 1)
 	go func() {
-		r, _ := Run(ctx, options(Idle, f.url(), func(o *Options) { o.Hold = time.Hour }), Surroundings{})
+		r, _ := Run(ctx, options(Idle, f.url(), func(o *Options) { o.Hold = time.Hour }), Callbacks{})
 		got <- r
 	}()
 	count := map[string]int{}
@@ -429,7 +429,7 @@ func TestPingsAreAnswered(t *testing.T) {
 		select {
 		case a := <-answered:
 			count[a]++
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			require.FailNow(t, "a ping was not answered")
 		}
 	}
@@ -438,8 +438,8 @@ func TestPingsAreAnswered(t *testing.T) {
 	require.Empty(t, (<-got).Failures)
 }
 
-func TestTLS(t *testing.T) {
-	f := newFake(func(*fake) {})
+func TestRunTLS(t *testing.T) {
+	f := newFakeServer(func(*fakeServer) {})
 	f.Server = httptest.NewTLSServer(f)
 	t.Cleanup(f.stop)
 	r := run(t, options(Fanout, f.url(), func(o *Options) { o.Window, o.InsecureSkipVerify = 2, true }))
@@ -451,9 +451,9 @@ func TestTLS(t *testing.T) {
 	require.Contains(t, r.Failures[1], "certificate")
 }
 
-func TestHandshakesCarryHeadersAndSources(t *testing.T) {
+func TestRunSendsHeadersFromSources(t *testing.T) {
 	seen := make(chan string, 6)
-	f := newFake(func(*fake) {})
+	f := newFakeServer(func(*fakeServer) {})
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen <- strings.Split(r.RemoteAddr, ":")[0] + " " + r.Header.Get("X-Test") + " " + r.Host + " " + r.URL.Path
 		f.ServeHTTP(w, r)
@@ -474,19 +474,19 @@ func TestHandshakesCarryHeadersAndSources(t *testing.T) {
 	require.Equal(t, map[string]int{"127.0.0.3" + rest: 2, "127.0.0.4" + rest: 2, "127.0.0.5" + rest: 2}, count)
 }
 
-// TestRepliesThatShareAFrame and messages in fragments are allowed to any server.
-func TestRepliesThatShareAFrame(t *testing.T) {
-	f := startFake(t, func(f *fake) {
-		f.deliver = func(p *peer, line []byte) {
+// TestRunReadsRepliesThatShareFrame has a server that sends several replies in one frame, and fragmented messages.
+func TestRunReadsRepliesThatShareFrame(t *testing.T) {
+	f := startFakeServer(t, func(f *fakeServer) {
+		f.deliver = func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen%2 == 1 {
-				p.held = line
+				p.delayed = line
 				return
 			}
 			w, err := p.conn.Writer(context.Background(), websocket.MessageText)
 			if err != nil {
 				return
 			}
-			for _, part := range []string{string(p.held) + "\n" + string(line[:5]), string(line[5:]), "\n{}"} {
+			for _, part := range []string{string(p.delayed) + "\n" + string(line[:5]), string(line[5:]), "\n{}"} {
 				_, _ = w.Write([]byte(part))
 			}
 			_ = w.Close()
@@ -498,7 +498,7 @@ func TestRepliesThatShareAFrame(t *testing.T) {
 	require.Zero(t, r.Delivery.Lost)
 }
 
-func TestTheServerIsObserved(t *testing.T) {
+func TestRunObservesServer(t *testing.T) {
 	metrics := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("process_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 4096\n"))
 	}))
@@ -529,22 +529,22 @@ func TestTheServerIsObserved(t *testing.T) {
 	}
 }
 
-func TestAServerThatCannotBeObservedIsAnError(t *testing.T) {
+func TestRunRefusesUnobservableServer(t *testing.T) {
 	empty := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(empty.Close)
 	for flag, change := range map[string]func(*Options){
 		"server-pid":  func(o *Options) { o.ServerPID = 1 << 30 },
 		"metrics-url": func(o *Options) { o.MetricsURL = empty.URL },
 	} {
-		_, err := Run(t.Context(), options(Idle, "ws://127.0.0.1:1", change), Surroundings{})
+		_, err := Run(t.Context(), options(Idle, "ws://127.0.0.1:1", change), Callbacks{})
 		var wrong *Error
 		require.ErrorAs(t, err, &wrong)
 		require.Equal(t, flag, wrong.Flag)
 	}
 }
 
-func TestAWorkerThatDiesIsToldOf(t *testing.T) {
-	f := startFake(t, func(*fake) {})
+func TestRunReportsKilledWorker(t *testing.T) {
+	f := startFakeServer(t, func(*fakeServer) {})
 	for name, change := range map[string]func(*Options){
 		"idle":   func(o *Options) { o.Scenario = Idle },
 		"open":   func(o *Options) { o.Rate = 50 },
@@ -563,7 +563,8 @@ func TestAWorkerThatDiesIsToldOf(t *testing.T) {
 				o.Processes, o.Hold, o.Duration, o.Timeout, o.ChannelPrefix = 2, time.Hour, time.Hour, time.Second, name
 				change(o)
 			})
-			r, err := Run(t.Context(), o, Surroundings{Start: start, Progress: func(Sample) { _ = workers[1].Process.Kill() }})
+			r, err := Run(t.Context(), o,
+				Callbacks{WorkerCommand: start, Progress: func(Sample) { _ = workers[1].Process.Kill() }})
 			require.NoError(t, err)
 			require.Contains(t, r.Failures, "worker 1: its process is gone")
 			require.Contains(t, r.Failures, "worker 1: signal: killed")

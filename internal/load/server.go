@@ -11,13 +11,13 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// reading is what the server had used at a moment.
+// reading is the server's resource usage at one moment.
 type reading struct {
 	cpuSeconds float64
 	rssBytes   int64
 }
 
-// observer reads what the server uses; nil when nobody said where.
+// observer reads the server's resource usage. It is nil when the options name no process and no URL.
 type observer func(context.Context) (reading, error)
 
 func newObserver(o *Options) observer {
@@ -42,8 +42,8 @@ func newObserver(o *Options) observer {
 	return nil
 }
 
-// metricsPatience bounds a scrape.
-const metricsPatience = 2 * time.Second
+// scrapeTimeout bounds one request for the server's metrics.
+const scrapeTimeout = 2 * time.Second
 
 // The metrics that every Prometheus client library exports of its process.
 const (
@@ -52,7 +52,7 @@ const (
 )
 
 func readMetrics(ctx context.Context, url string) (r reading, err error) {
-	ctx, cancel := context.WithTimeout(ctx, metricsPatience)
+	ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -71,14 +71,14 @@ func readMetrics(ctx context.Context, url string) (r reading, err error) {
 	if err != nil {
 		return r, err
 	}
-	cpu, memory := families[metricCPU].GetMetric(), families[metricMemory].GetMetric()
-	if len(cpu) == 0 || len(memory) == 0 {
+	cpu, rss := families[metricCPU].GetMetric(), families[metricMemory].GetMetric()
+	if len(cpu) == 0 || len(rss) == 0 {
 		return r, fmt.Errorf("has no %s or no %s", metricCPU, metricMemory)
 	}
-	return reading{value(cpu[0]), int64(value(memory[0]))}, nil
+	return reading{value(cpu[0]), int64(value(rss[0]))}, nil
 }
 
-// value is a sample's, also where the server does not tell the type.
+// value returns the value of a metric, also when the server declares no type.
 func value(m *dto.Metric) float64 {
 	return m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readProcess asks the process's CPU clock, which counts nanoseconds of all threads, those that have
-// ended too; /proc/PID/stat counts ticks of 10 ms, and /proc/PID/schedstat the first thread only.
+// readProcess reads the CPU time from the process's CPU clock, which counts nanoseconds of all threads, including
+// those that have ended. /proc/PID/stat counts ticks of 10 ms, and /proc/PID/schedstat only the first thread.
 func readProcess(pid int) (r reading, err error) {
 	var used unix.Timespec
 	if err := unix.ClockGettime(processClock(pid), &used); err != nil {
@@ -29,7 +29,7 @@ func readProcess(pid int) (r reading, err error) {
 	return reading{time.Duration(used.Nano()).Seconds(), int64(status.VmRSS)}, nil
 }
 
-// processClock is what clock_getcpuclockid(3) returns on Linux.
+// processClock returns the id of a process's CPU clock, as clock_getcpuclockid(3) does.
 func processClock(pid int) int32 {
 	const scheduler = 2
 	return int32(^pid<<3 | scheduler)

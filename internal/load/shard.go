@@ -6,50 +6,54 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// shard is the clients that one goroutine reads.
+// shard is the group of clients whose sockets one goroutine reads.
 type shard struct {
 	worker *Worker
 
+	// mu guards the fields below and the unsynchronised fields of the shard's clients.
+	// mu guards the fields below and those fields of the shard's clients that are not synchronised.
 	mu     sync.Mutex
-	in     inbox
-	order  order
+	frames frameReader
+	gaps   sequenceGaps
 	counts counts
-	// latency is of the deliveries since the last report.
+	// latency is the histogram of the deliveries since the last report.
 	latency *hdrhistogram.Histogram
-	// got are deliveries that a closed loop waits for, since the last look at the socket.
-	got []gotten
+	// uncredited counts deliveries that the window has not been told of yet. It is used in a closed loop.
+	uncredited []deliveryCount
 }
 
-// counts are of the deliveries that are measured: those published within the measured time.
+// counts are the counters of deliveries whose publications were due within the measured time.
 type counts struct {
 	received, duplicated, reordered int64
-	// arrived is all that came within the measured time.
+	// arrived counts all deliveries that came within the measured time.
 	arrived int64
 }
 
-// publication is one message of a run, the same for all who get it.
+// publication identifies one message of a run by its publisher and that publisher's number, from 1.
 type publication struct{ Publisher, Number uint32 }
 
-// gotten is how often a publication was delivered.
-type gotten struct {
+// deliveryCount is a number of deliveries of one publication.
+type deliveryCount struct {
 	Publication publication
 	Deliveries  int
 }
 
 func newShard(w *Worker) *shard {
-	return &shard{worker: w, order: order{}, latency: newHistogram()}
+	return &shard{worker: w, gaps: sequenceGaps{}, latency: newHistogram()}
 }
 
-// delivered counts one message; the caller holds the lock.
+// delivered counts one message that a client received at now. Messages of another run or another publisher are
+// ignored. The caller holds mu.
 func (s *shard) delivered(c *client, m message, now int64) {
-	r, p, publisher := &s.worker.current, &s.worker.plan, int(m.publisher)
+	r, p, publisher := &s.worker.run, &s.worker.plan, int(m.publisher)
 	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) || p.channel(publisher) != c.channel {
-		// Somebody else's, or of a run that is over.
+
 		return
 	}
-	how := s.order.check(stream{uint32(c.id), m.publisher}, c.past.lastFrom(p.slot(publisher), p.slots()), m.number)
+	how := s.gaps.check(sequenceKey{uint32(c.id), m.publisher},
+		c.resume.lastNumber(p.publisherSlot(publisher), p.publisherSlots()), m.number)
 	if r.Window > 0 && how != duplicate {
-		s.count(publication{m.publisher, m.number})
+		s.countForWindow(publication{m.publisher, m.number})
 	}
 	if now >= r.From && now < r.To {
 		s.counts.arrived++
@@ -68,73 +72,74 @@ func (s *shard) delivered(c *client, m message, now int64) {
 	record(s.latency, now-m.time)
 }
 
-// alike is how far back count looks for the same publication: as many as usually are in one read.
-const alike = 32
+// mergeLookback is how many entries countForWindow looks back for the same publication: about one read's worth.
+const mergeLookback = 32
 
-func (s *shard) count(p publication) {
-	for i := len(s.got) - 1; i >= max(0, len(s.got)-alike); i-- {
-		if s.got[i].Publication == p {
-			s.got[i].Deliveries++
+// countForWindow notes a delivery for creditWindow. The caller holds mu.
+func (s *shard) countForWindow(p publication) {
+	for i := len(s.uncredited) - 1; i >= max(0, len(s.uncredited)-mergeLookback); i-- {
+		if s.uncredited[i].Publication == p {
+			s.uncredited[i].Deliveries++
 			return
 		}
 	}
-	s.got = append(s.got, gotten{p, 1})
+	s.uncredited = append(s.uncredited, deliveryCount{p, 1})
 }
 
-// settle hands on what a closed loop waits for; the caller holds the lock.
-func (s *shard) settle() {
-	if len(s.got) == 0 {
+// creditWindow passes the deliveries of the last read to the window of the closed loop. The caller holds mu.
+func (s *shard) creditWindow() {
+	if len(s.uncredited) == 0 {
 		return
 	}
-	s.worker.window.delivered(s.got)
-	s.got = s.got[:0]
+	s.worker.window.delivered(s.uncredited)
+	s.uncredited = s.uncredited[:0]
 }
 
-// read handles what a client's socket had; the caller holds the lock.
+// read handles bytes that a client's socket received. An error ends the connection. The caller holds mu.
 func (s *shard) read(c *client, data []byte, now int64) {
 	if c.state.Load() == closed {
 		return
 	}
 	if err := c.feed(data, now); err != nil {
-		s.end(c, err)
+		s.connectionLost(c, err)
 	}
 }
 
-// end is a connection's end that the server wanted, or the network; the caller holds the lock.
-func (s *shard) end(c *client, reason error) {
+// connectionLost closes a connection that the server or the network ended, and counts the reason. The caller holds mu.
+func (s *shard) connectionLost(c *client, reason error) {
 	was := c.state.Swap(closed)
 	if was == closed {
 		return
 	}
-	c.wire.close()
+	c.socket.close()
 	if was == connecting {
 		c.ready <- reason
 		return
 	}
-	s.worker.disconnected(reason)
+	s.worker.countDisconnect(reason)
 }
 
-// drop is a connection's end that this side wants. With goodbye, a close frame says so.
-func (s *shard) drop(c *client, goodbye []byte) {
+// drop closes a connection from this side, after sending closeFrame unless that is nil.
+func (s *shard) drop(c *client, closeFrame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.state.Swap(closed) == closed {
 		return
 	}
-	if goodbye != nil {
-		// Who is gone already needs no goodbye.
-		_ = c.wire.write(goodbye)
+	if closeFrame != nil {
+		// An error means that the connection is gone already.
+		_ = c.socket.write(closeFrame)
 	}
-	c.wire.close()
+	c.socket.close()
 }
 
-// restart begins a run: nothing is remembered of the one before.
-func (s *shard) restart() {
-	s.order, s.counts, s.got = order{}, counts{}, s.got[:0]
+// reset clears the counters for a new run. The caller holds mu.
+func (s *shard) reset() {
+	s.gaps, s.counts, s.uncredited = sequenceGaps{}, counts{}, s.uncredited[:0]
 	s.latency.Reset()
 }
 
-// report returns the counts and takes the latencies.
+// report returns the counters and moves the latencies into a histogram.
 func (s *shard) report(into *hdrhistogram.Histogram) counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// maxSources bounds a typing mistake.
+// maxSources is the maximum number of source addresses. It protects against a mistyped range.
 const maxSources = 1 << 16
 
-// ParseSources reads addresses and ranges of them: "127.0.0.1-127.0.0.10,127.0.1.1".
+// ParseSources parses addresses and ranges of them, like "127.0.0.1-127.0.0.10,127.0.1.1". It returns an *Error when a
+// part is no address or range, or when there are more than 65536 addresses.
 func ParseSources(text string) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for part := range strings.SplitSeq(text, ",") {
@@ -45,7 +46,8 @@ func sourcesError(part string) error {
 	}
 }
 
-// defaultSources are several where that costs nothing: all of 127.0.0.0/8 is this machine.
+// defaultSources returns ten addresses of 127.0.0.0/8 when the server listens there, so that the clients have more
+// ports; otherwise none.
 func defaultSources(ctx context.Context, rawURL string) []netip.Addr {
 	u, err := url.Parse(rawURL)
 	if err != nil {

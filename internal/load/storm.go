@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// storm drops everybody and lets them come back, as often as it was asked for.
+// storm drops and reconnects all clients as often as --cycles says.
 func (d *director) storm(ctx context.Context) error {
 	if d.options.Recover {
-		return d.stormInTraffic(ctx)
+		return d.stormWithTraffic(ctx)
 	}
 	return d.cycles(ctx)
 }
 
-// stormInTraffic publishes meanwhile: clients come back to messages that they missed.
-func (d *director) stormInTraffic(ctx context.Context) error {
-	t, err := d.publish(ctx, forever)
+// stormWithTraffic publishes during the storm, so that clients recover messages that they missed.
+func (d *director) stormWithTraffic(ctx context.Context) error {
+	t, err := d.publish(ctx, unlimited)
 	if err != nil {
 		return err
 	}
-	if err = d.restUntil(ctx, t.args.From, nil); err == nil {
+	if err = d.waitUntil(ctx, t.args.From, nil); err == nil {
 		err = d.cycles(ctx)
 	}
-	measured := time.Duration(d.clock.now() - t.args.From).Seconds()
-	_, ended := collect[None, None](d.fleet, "Enough", same(None{}))
-	d.result.Publish, d.result.Delivery, err = d.settled(ctx, t, measured, errors.Join(err, ended))
+	measuredSeconds := time.Duration(d.clock.now() - t.args.From).Seconds()
+	_, ended := callEach[None, None](d.workers, "StopPublishing", sameArgs(None{}))
+	d.result.Publish, d.result.Delivery, err = d.finishRun(ctx, t, measuredSeconds, errors.Join(err, ended))
 	return err
 }
 
@@ -39,16 +39,16 @@ func (d *director) cycles(ctx context.Context) error {
 	return nil
 }
 
-// cycle drops everybody once, except those that publish.
+// cycle drops and reconnects all clients once, except the extra publishers.
 func (d *director) cycle(ctx context.Context, number int) error {
 	o := &d.options
 	all := d.plan.listeners()
-	before := d.newest().Open - d.plan.extra
-	if _, err := collect[Range, None](d.fleet, "Drop", same(all)); err != nil {
+	before := d.latestReport().Open - d.plan.extra
+	if _, err := callEach[Range, None](d.workers, "Drop", sameArgs(all)); err != nil {
 		return err
 	}
 	started := time.Now()
-	c, last, err := d.arrive(ctx, fmt.Sprintf("storm %d", number), ConnectArgs{
+	c, last, err := d.connectClients(ctx, fmt.Sprintf("storm %d", number), ConnectArgs{
 		Range:       all,
 		Concurrency: o.stormConcurrency,
 		Storm:       true,
@@ -67,7 +67,7 @@ func (d *director) cycle(ctx context.Context, number int) error {
 	}
 	d.result.Steps = append(d.result.Steps, step)
 	if c.Failed > 0 {
-		d.fail(fmt.Errorf("%d clients did not come back within %v: %s", c.Failed, o.Jitter+o.Timeout, listed(c.Errors)))
+		d.addFailure(fmt.Errorf("%d clients did not come back within %v: %s", c.Failed, o.Jitter+o.Timeout, listed(c.Errors)))
 	}
 	return err
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// recovering is a storm whose clients miss something: they come back over a while.
-func recovering(url string, change func(*Options)) Options {
+// recoveringStorm returns the options of a storm whose clients miss messages, because they reconnect over 300 ms.
+func recoveringStorm(url string, change func(*Options)) Options {
 	return options(Storm, url, func(o *Options) {
 		o.Recover, o.Clients, o.Rate, o.Jitter, o.Timeout = true, 12, 200, 300*time.Millisecond, time.Second
 		change(o)
 	})
 }
 
-func kept(pattern string, size int) channel.Rule {
+func recoverableRule(pattern string, size int) channel.Rule {
 	return channel.Rule{
 		Pattern:  pattern,
 		History:  channel.History{Size: size, TTL: channel.Duration(time.Minute)},
@@ -30,13 +30,14 @@ func kept(pattern string, size int) channel.Rule {
 	}
 }
 
-func TestAStormThatRecovers(t *testing.T) {
-	url := startGateway(t, kept("*", 10_000))
+func TestRunStormRecovers(t *testing.T) {
+	url := startGateway(t, recoverableRule("*", 10_000))
 	for name, processes := range map[string]int{"one": 1, "several": 3} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t,
-				recovering(url, func(o *Options) { o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = processes, 3, 2, name }))
+				recoveringStorm(url,
+					func(o *Options) { o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = processes, 3, 2, name }))
 			require.Empty(t, r.Failures)
 			require.Equal(t, int64(15), r.Connect.Connected, "a publisher for each channel")
 			require.Len(t, r.Steps, 2)
@@ -55,47 +56,47 @@ func TestAStormThatRecovers(t *testing.T) {
 	}
 }
 
-func TestWhatAHistoryDoesNotHaveIsLost(t *testing.T) {
-	r := run(t, recovering(startGateway(t, kept("*", 1)), func(*Options) {}))
+func TestRunStormCountsLossBeyondHistory(t *testing.T) {
+	r := run(t, recoveringStorm(startGateway(t, recoverableRule("*", 1)), func(*Options) {}))
 	require.Empty(t, r.Failures, "it is a finding")
 	require.Positive(t, r.Steps[0].Recovery.Unrecovered)
 	require.Positive(t, r.Delivery.Lost)
 	require.Zero(t, r.Delivery.Duplicated+r.Delivery.Reordered)
 }
 
-func TestAChannelWithoutRecoveryIsToldOf(t *testing.T) {
-	r := run(t, recovering(startGateway(t), func(*Options) {}))
+func TestRunStormReportsChannelWithoutRecovery(t *testing.T) {
+	r := run(t, recoveringStorm(startGateway(t), func(*Options) {}))
 	require.Zero(t, r.Connect.Connected)
 	require.Contains(t, r.Connect.Errors, errNoRecovery.Error())
 }
 
-// keeper is a server's history; the server's lock guards it.
-type keeper struct {
+// fakeHistory is the history of a fakeServer, whose mu guards it.
+type fakeHistory struct {
 	lines []string
-	// spoil changes what a client recovers.
-	spoil func(missed []string) []string
-	// cut is how many lines there were when the client came back first.
-	cut int
+	// corrupt changes the publications that a client recovers.
+	corrupt func(missedPublication []string) []string
+	// linesAtReconnect is the number of lines when the client reconnected first.
+	linesAtReconnect int
 }
 
-func (k *keeper) publish(data string) (offset int) {
+func (k *fakeHistory) publish(data string) (offset int) {
 	k.lines = append(k.lines, data)
 	return len(k.lines)
 }
 
-// accept lets the client come back when it has missed something: after its publisher and itself.
-func (k *keeper) accept(handshakes int) int {
+// accept refuses the third handshake, the client's reconnect, until the client has missed some messages.
+func (k *fakeHistory) accept(handshakes int) int {
 	const missed = 3
 	if handshakes == 3 {
-		k.cut = len(k.lines)
+		k.linesAtReconnect = len(k.lines)
 	}
-	if handshakes >= 3 && len(k.lines) < k.cut+missed {
+	if handshakes >= 3 && len(k.lines) < k.linesAtReconnect+missed {
 		return http.StatusServiceUnavailable
 	}
 	return 0
 }
 
-func (k *keeper) subscribe(command string) string {
+func (k *fakeHistory) subscribe(command string) string {
 	var c struct {
 		Subscribe struct {
 			Recoverable, Recover bool
@@ -111,7 +112,7 @@ func (k *keeper) subscribe(command string) string {
 		return fmt.Sprintf(`{"recoverable":%t,"epoch":"e","offset":%d}`, s.Recoverable, len(k.lines))
 	}
 	var publications []string
-	for _, data := range k.spoil(k.lines[s.Offset:]) {
+	for _, data := range k.corrupt(k.lines[s.Offset:]) {
 		publications = append(publications, fmt.Sprintf(`{"data":%s,"offset":%d}`, data, 1+slices.Index(k.lines, data)))
 	}
 	return fmt.Sprintf(
@@ -119,8 +120,8 @@ func (k *keeper) subscribe(command string) string {
 		s.Epoch == "e", strings.Join(publications, ","))
 }
 
-// The latest of what was missed are spoiled: the first may be from before anything was counted.
-func TestMistakesOfRecoveryAreCounted(t *testing.T) {
+// The mistakes concern the last missed messages, because the first ones may be older than the measured time.
+func TestRunStormCountsRecoveryMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil                       func([]string) []string
 		lost, duplicated, reordered int64
@@ -132,13 +133,13 @@ func TestMistakesOfRecoveryAreCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &keeper{spoil: c.spoil}
-			f := startFake(t, func(f *fake) {
+			k := &fakeHistory{corrupt: c.spoil}
+			f := startFakeServer(t, func(f *fakeServer) {
 				f.accept, f.subscribe = k.accept, k.subscribe
-				f.deliver = func(p *peer, line []byte) { p.send(string(line)) }
-				f.stamp = func(data string) string { return fmt.Sprintf(`,"offset":%d`, k.publish(data)) }
+				f.deliver = func(p *fakePeer, line []byte) { p.send(string(line)) }
+				f.publicationSuffix = func(data string) string { return fmt.Sprintf(`,"offset":%d`, k.publish(data)) }
 			})
-			r := run(t, recovering(f.url(), func(o *Options) { o.Clients, o.Warmup = 1, 200*time.Millisecond }))
+			r := run(t, recoveringStorm(f.url(), func(o *Options) { o.Clients, o.Warmup = 1, 200*time.Millisecond }))
 			require.Empty(t, r.Failures)
 			require.Equal(t, int64(1), r.Steps[0].Recovery.Recovered)
 			require.Equal(t, c.lost, r.Delivery.Lost, "lost")
@@ -165,30 +166,31 @@ func TestFindOffset(t *testing.T) {
 	}
 }
 
-// A client that is cut off again goes on from the end of what it got.
-func TestAClientIsBehindWhatItRecovered(t *testing.T) {
-	for name, s := range map[string]subscribed{
+// A client that is disconnected again recovers from the end of what it recovered before.
+func TestCentrifugeStartSubscriptionAdvancesPosition(t *testing.T) {
+	for name, s := range map[string]subscribeResult{
 		"nothing missed": {Recoverable: true, Epoch: "e", Offset: 7},
 		"some missed": {
 			Recoverable:  true,
 			Recovered:    true,
 			Epoch:        "e",
 			Offset:       4,
-			Publications: []missed{{Offset: 5}, {Offset: 6}, {Offset: 7}},
+			Publications: []missedPublication{{Offset: 5}, {Offset: 6}, {Offset: 7}},
 		},
 	} {
-		c := &client{past: &past{kept: true}, ready: make(chan error, 1)}
-		require.NoError(t, centrifuge{}.begin(c, &s, 0), name)
-		require.Equal(t, position{"e", 7}, c.past.at, name)
+		c := &client{resume: &resumeState{enabled: true}, ready: make(chan error, 1)}
+		require.NoError(t, centrifuge{}.startSubscription(c, &s, 0), name)
+		require.Equal(t, position{"e", 7}, c.resume.position, name)
 	}
 }
 
-func TestHelloSaysWhatTheClientHas(t *testing.T) {
-	for want, p := range map[string]past{
+func TestCentrifugeSubscribeCommandCarriesPosition(t *testing.T) {
+	for want, p := range map[string]resumeState{
 		`{"channel":"c"}`:                                         {},
-		`{"channel":"c","recoverable":true}`:                      {kept: true},
-		`{"channel":"c","recover":true,"epoch":"e\"","offset":7}`: {kept: true, at: position{`e"`, 7}},
+		`{"channel":"c","recoverable":true}`:                      {enabled: true},
+		`{"channel":"c","recover":true,"epoch":"e\"","offset":7}`: {enabled: true, position: position{`e"`, 7}},
 	} {
-		require.Equal(t, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":`+want+`}`, string(centrifuge{}.hello("c", &p)))
+		require.Equal(t, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":`+want+`}`,
+			string(centrifuge{}.subscribeCommand("c", &p)))
 	}
 }

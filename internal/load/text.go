@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// WriteText writes a result for people.
+// WriteText writes the result as text for a terminal. It returns the first error of w.
 func (r *Result) WriteText(w io.Writer) error {
 	t := &page{tabs: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
 	t.line("%s, %s, %s clients, %s, at %s", r.Scenario, r.Protocol, grouped(int64(r.Clients)),
 		plural(r.Channels, "channel"), r.URL)
 	t.line("%s", r.offered())
-	t.gap()
+	t.blank()
 	t.connect("connect", r.Connect)
 	for i, s := range r.Steps {
 		t.step(i+1, s)
@@ -29,7 +29,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	if r.Loop != LoopNone && r.Scenario != Ramp {
 		t.traffic(r)
 	}
-	t.gap()
+	t.blank()
 	t.phases(r)
 	for _, text := range slices.Sorted(maps.Keys(r.Disconnects)) {
 		t.row("ended", grouped(r.Disconnects[text]), text)
@@ -40,10 +40,10 @@ func (r *Result) WriteText(w io.Writer) error {
 	for _, f := range r.Failures {
 		t.line("FAILED: %s", f)
 	}
-	return t.end()
+	return t.flush()
 }
 
-// offered is what the publishers did, in words.
+// offered describes the load of the publishers.
 func (r *Result) offered() string {
 	switch r.Loop {
 	case LoopOpen:
@@ -68,9 +68,9 @@ func (t *page) line(format string, args ...any) {
 
 func (t *page) row(cells ...string) { t.line("%s", strings.Join(cells, "\t")) }
 
-func (t *page) gap() { t.line("") }
+func (t *page) blank() { t.line("") }
 
-func (t *page) end() error {
+func (t *page) flush() error {
 	if t.err != nil {
 		return t.err
 	}
@@ -133,12 +133,12 @@ func (t *page) phases(r *Result) {
 		t.row(p.Name, seconds(p.Seconds), cpu, memory, seconds(p.LoadCPUSeconds))
 	}
 	if each := r.perUnit(); each != "" {
-		t.gap()
+		t.blank()
 		t.line("%s", each)
 	}
 }
 
-// perUnit is the server's cost of one connection, and of one delivery.
+// perUnit returns the server's cost of one connection and of one delivery; empty when it is unknown.
 func (r *Result) perUnit() string {
 	var texts []string
 	for _, p := range r.Phases {
@@ -146,7 +146,7 @@ func (r *Result) perUnit() string {
 		case s == nil:
 		case p.Name == "connect" && r.Connect.Connected > 0:
 			each := micro(s.CPUSeconds/float64(r.Connect.Connected)) + " per connection"
-			// A server that served others before may have had the memory already.
+			// A server that held connections before may have had the memory already.
 			if grown := s.RSSEndBytes - s.RSSStartBytes; grown > 0 {
 				each += ", which took " + bytesText(grown/r.Connect.Connected) + " of memory"
 			}
@@ -166,7 +166,7 @@ func (l Latency) String() string {
 		seconds(l.P999), seconds(l.Max), seconds(l.Mean))
 }
 
-// seconds writes a time with three digits.
+// seconds formats a time with three digits.
 func seconds(s float64) string {
 	switch {
 	case s == 0:
@@ -183,7 +183,7 @@ func seconds(s float64) string {
 
 func micro(s float64) string { return strconv.FormatFloat(s*1e6, 'f', 1, 64) + " us" }
 
-// number writes a rate, a small one with two digits after the point at most.
+// number formats a rate; below 100 it has up to two digits after the point.
 func number(n float64) string {
 	if n >= 100 {
 		return grouped(int64(math.Round(n)))
@@ -191,7 +191,7 @@ func number(n float64) string {
 	return strconv.FormatFloat(math.Round(n*100)/100, 'f', -1, 64)
 }
 
-// grouped writes thousands apart.
+// grouped formats a number with a comma between thousands.
 func grouped(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
@@ -217,7 +217,7 @@ func bytesText(n int64) string {
 	return grouped(n) + " B"
 }
 
-// Line sums a sample up for a terminal.
+// Line returns the sample as a line of progress for a terminal.
 func (s Sample) Line() string {
 	text := fmt.Sprintf("%4.0fs %s: %s connected", s.Seconds, s.Phase, grouped(int64(s.Connected)))
 	if s.DeliveriesPerSecond > 0 || s.PublishedPerSecond > 0 {

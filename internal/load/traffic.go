@@ -7,50 +7,51 @@ import (
 	"time"
 )
 
-// soon is when a run begins after it was announced.
-const soon = 20 * time.Millisecond
+// startDelay is the time between preparing the workers and the start of a run.
+const startDelay = 20 * time.Millisecond
 
-// traffic is publications that are under way.
+// traffic is a run of publications that is under way.
 type traffic struct {
 	args RunArgs
-	// published is closed when no more are sent; then the rest is there.
+	// published is closed when the workers have stopped publishing. Then replies and failed are set.
 	published chan struct{}
 	replies   []RunReply
 	failed    error
-	// carried is closed when nobody waits for deliveries any more, after enough.
-	enough  context.CancelFunc
-	carried chan struct{}
+	// stopRelay ends the relay of deliveries between workers; relayDone is closed when it has ended. relayDone is nil
+	// when there is no relay.
+	stopRelay context.CancelFunc
+	relayDone chan struct{}
 }
 
-// forever is the length of a run that is ended.
-const forever = 24 * time.Hour
+// unlimited is the length of a run that StopPublishing ends.
+const unlimited = 24 * time.Hour
 
-// publish begins to publish: the warm-up, and the time that is measured.
-func (d *director) publish(ctx context.Context, lasting time.Duration) (*traffic, error) {
+// publish prepares all workers and starts a run: the warm-up and then the measured time.
+func (d *director) publish(ctx context.Context, duration time.Duration) (*traffic, error) {
 	o := &d.options
 	subscribers, err := d.subscribers()
 	if err != nil {
 		return nil, err
 	}
 	d.runs++
-	start := d.clock.now() + int64(soon)
+	start := d.clock.now() + int64(startDelay)
 	from := start + int64(o.Warmup)
 	t := &traffic{
 		args: RunArgs{
 			Run:         d.runTag(),
 			Start:       start,
 			From:        from,
-			To:          from + int64(lasting),
+			To:          from + int64(duration),
 			Rate:        o.Rate,
 			Window:      o.Window,
 			Subscribers: subscribers,
 		},
 		published: make(chan struct{}),
-		enough:    func() {},
+		stopRelay: func() {},
 	}
-	publishers, err := collect[RunArgs, int](d.fleet, "Prepare", same(t.args))
+	publishers, err := callEach[RunArgs, int](d.workers, "Prepare", sameArgs(t.args))
 	if err == nil && total(publishers) == 0 {
-		err = errors.New("nobody can publish: no publisher is connected")
+		err = errors.New("no client can publish: no publisher is connected")
 	}
 	if err != nil {
 		return nil, err
@@ -59,75 +60,77 @@ func (d *director) publish(ctx context.Context, lasting time.Duration) (*traffic
 	d.latency.Reset()
 	d.phase = "warmup"
 	d.mu.Unlock()
-	d.carry(ctx, t)
+	d.startRelay(ctx, t)
 	go func() {
 		defer close(t.published)
-		t.replies, t.failed = collect[None, RunReply](d.fleet, "Publish", same(None{}))
+		t.replies, t.failed = callEach[None, RunReply](d.workers, "Publish", sameArgs(None{}))
 	}()
 	return t, nil
 }
 
-// carry lets a closed loop's workers know what others received.
-func (d *director) carry(ctx context.Context, t *traffic) {
+// startRelay starts to tell the workers of a closed loop about the deliveries of other workers.
+func (d *director) startRelay(ctx context.Context, t *traffic) {
 	if d.options.Window == 0 {
 		return
 	}
-	carrying, enough := context.WithCancel(context.WithoutCancel(ctx))
-	t.enough, t.carried = enough, make(chan struct{})
+	relayCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.stopRelay, t.relayDone = stop, make(chan struct{})
 	go func() {
-		defer close(t.carried)
-		d.fail(d.fleet.carry(carrying, d.plan))
+		defer close(t.relayDone)
+		d.addFailure(d.workers.relayDeliveries(relayCtx, d.plan))
 	}()
 }
 
-// early is closed when a closed loop waits in vain. An open loop has sent its last message before the
-// end.
-func (t *traffic) early() <-chan struct{} {
+// endedEarly returns a channel that is closed when a closed loop stops because deliveries are missing. It is nil for
+// an open loop, which sends its last message before the end anyway.
+func (t *traffic) endedEarly() <-chan struct{} {
 	if t.args.Window == 0 {
 		return nil
 	}
 	return t.published
 }
 
-// run publishes for the warm-up and the measured time, and waits for what is on its way.
+// run publishes for the warm-up and the measured time, and waits for the messages that are on their way.
 func (d *director) run(ctx context.Context, name string) (p Publish, v Delivery, err error) {
 	t, err := d.publish(ctx, d.options.Duration)
 	if err != nil {
 		return p, v, err
 	}
-	measured := 0.0
-	if err = d.restUntil(ctx, t.args.From, t.early()); err == nil {
-		err = d.during(ctx, name, func() error {
-			err := d.restUntil(ctx, t.args.To, t.early())
-			measured = time.Duration(d.clock.now() - t.args.From).Seconds()
+	measuredSeconds := 0.0
+	if err = d.waitUntil(ctx, t.args.From, t.endedEarly()); err == nil {
+		err = d.measurePhase(ctx, name, func() error {
+			err := d.waitUntil(ctx, t.args.To, t.endedEarly())
+			measuredSeconds = time.Duration(d.clock.now() - t.args.From).Seconds()
 			return err
 		})
 	}
-	return d.settled(ctx, t, measured, err)
+	return d.finishRun(ctx, t, measuredSeconds, err)
 }
 
-// settled waits for the end of a run that was measured for so many seconds, and for what is on its way.
-func (d *director) settled(ctx context.Context, t *traffic, measured float64, err error) (Publish, Delivery, error) {
+// finishRun waits for the end of a run that was measured for measuredSeconds, and for the messages that are on their
+// way.
+func (d *director) finishRun(ctx context.Context, t *traffic, measuredSeconds float64,
+	err error) (Publish, Delivery, error) {
 	if err != nil {
-		// Nobody is left to publish to.
-		err = errors.Join(err, d.fleet.cancel())
+		// The run cannot go on: end the publishing that still waits.
+		err = errors.Join(err, d.workers.cancel())
 	}
 	<-t.published
-	err = errors.Join(err, t.failed, d.drain())
-	t.enough()
-	if t.carried != nil {
-		<-t.carried
+	err = errors.Join(err, t.failed, d.awaitDeliveries())
+	t.stopRelay()
+	if t.relayDone != nil {
+		<-t.relayDone
 	}
-	r, lookErr := d.report()
+	r, reportErr := d.report()
 	if r.Open == 0 && err == nil {
-		err = errEveryoneGone
+		err = errAllDisconnected
 	}
-	p, v := d.measured(r, measured)
-	return p, v, errors.Join(err, d.unfinished(ctx, t, err), lookErr)
+	p, v := d.measured(r, measuredSeconds)
+	return p, v, errors.Join(err, d.shortfall(ctx, t, err), reportErr)
 }
 
-// unfinished says what publishers could not do.
-func (d *director) unfinished(ctx context.Context, t *traffic, ended error) (err error) {
+// shortfall returns an error that says which publications could not be sent or were not delivered in time.
+func (d *director) shortfall(ctx context.Context, t *traffic, ended error) (err error) {
 	stalled, unsent := 0, int64(0)
 	for _, reply := range t.replies {
 		stalled += reply.Stalled
@@ -137,7 +140,7 @@ func (d *director) unfinished(ctx context.Context, t *traffic, ended error) (err
 		err = fmt.Errorf("%s messages were due and not sent within %v: this machine cannot offer the rate, lower --rate",
 			grouped(unsent), d.options.Timeout)
 	}
-	if stalled > 0 && ctx.Err() == nil && !errors.Is(ended, errEveryoneGone) {
+	if stalled > 0 && ctx.Err() == nil && !errors.Is(ended, errAllDisconnected) {
 		err = errors.Join(err,
 			fmt.Errorf("the closed loop waited %v for %d publications that not all subscribers got", d.options.Timeout, stalled))
 	}
@@ -151,11 +154,13 @@ func total(parts []int) (sum int) {
 	return sum
 }
 
-// runTag is the same for nobody else, most likely, and differs from run to run.
+// runTag returns the number that marks the messages of this run. It differs from run to run, and most likely between
+// load tools that use the same channels.
 func (d *director) runTag() uint16 { return uint16(d.clock.base>>10) + d.runs }
 
+// subscribers returns the number of open clients of each channel, over all workers.
 func (d *director) subscribers() ([]int, error) {
-	all, err := collect[None, []int](d.fleet, "Subscribers", same(None{}))
+	all, err := callEach[None, []int](d.workers, "Subscribers", sameArgs(None{}))
 	sum := make([]int, d.plan.channels)
 	for _, channels := range all {
 		for i, n := range channels {
@@ -165,7 +170,7 @@ func (d *director) subscribers() ([]int, error) {
 	return sum, err
 }
 
-// measured is the outcome of a run of that many seconds.
+// measured converts the counters of a run of so many seconds into its result.
 func (d *director) measured(r Report, seconds float64) (p Publish, v Delivery) {
 	p = Publish{Sent: r.Sent, Acknowledged: r.Acknowledged, Failed: r.Failed, Errors: r.PublishErrors}
 	v = Delivery{
@@ -184,8 +189,8 @@ func (d *director) measured(r Report, seconds float64) (p Publish, v Delivery) {
 	return p, v
 }
 
-// drain waits for messages that are on their way, while some still come.
-func (d *director) drain() error {
+// awaitDeliveries waits until all expected messages have arrived, or until none arrives for the timeout.
+func (d *director) awaitDeliveries() error {
 	d.mu.Lock()
 	d.phase = "drain"
 	d.mu.Unlock()
@@ -202,7 +207,7 @@ func (d *director) drain() error {
 		if now := r.Received + r.Acknowledged; now != progress {
 			progress, since = now, time.Now()
 		}
-		time.Sleep(glance)
+		time.Sleep(pollInterval)
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// report asks all workers and adds up; recent are the latencies since the last time.
-func (f *fleet) report() (sum Report, recent *hdrhistogram.Histogram, err error) {
-	replies, err := collect[None, Report](f, "Report", same(None{}))
+// report fetches the reports of all workers and returns their sum. recent holds the latencies since the last report.
+func (f *workerSet) report() (sum Report, recent *hdrhistogram.Histogram, err error) {
+	replies, err := callEach[None, Report](f, "Report", sameArgs(None{}))
 	recent = newHistogram()
 	sum.Disconnects, sum.PublishErrors = map[string]int64{}, map[string]int64{}
 	for _, r := range replies {
@@ -32,16 +32,16 @@ func (f *fleet) report() (sum Report, recent *hdrhistogram.Histogram, err error)
 	return sum, recent, err
 }
 
-// cancel ends what the workers are doing.
-func (f *fleet) cancel() error {
-	_, err := collect[None, None](f, "Cancel", same(None{}))
+// cancel cancels the calls that are under way in all workers.
+func (f *workerSet) cancel() error {
+	_, err := callEach[None, None](f, "Cancel", sameArgs(None{}))
 	return err
 }
 
-// sampleInterval is how often a run is looked at.
+// sampleInterval is the time between two samples.
 const sampleInterval = time.Second
 
-// watch takes samples until the returned function is called. When a worker is lost, it aborts the run.
+// watch takes samples until the returned function is called. When a worker does not answer, it calls abort.
 func (d *director) watch(ctx context.Context, abort func()) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -49,14 +49,14 @@ func (d *director) watch(ctx context.Context, abort func()) (stop func()) {
 		defer close(done)
 		ticker := time.NewTicker(sampleInterval)
 		defer ticker.Stop()
-		w := watcher{director: d, at: time.Now(), server: d.first}
+		w := watcher{director: d, previousAt: time.Now(), previousServer: d.initialReading}
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
 				if err := w.sample(ctx); err != nil {
-					d.fail(err)
+					d.addFailure(err)
 					abort()
 					return
 				}
@@ -66,18 +66,18 @@ func (d *director) watch(ctx context.Context, abort func()) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// watcher knows the sample before, to tell rates.
+// watcher keeps the previous sample, to compute rates.
 type watcher struct {
-	director *director
-	at       time.Time
-	before   Report
-	server   *reading
+	director       *director
+	previousAt     time.Time
+	previous       Report
+	previousServer *reading
 }
 
 func (w *watcher) sample(ctx context.Context) error {
 	d := w.director
 	d.mu.Lock()
-	sum, recent, err := d.fleet.report()
+	sum, recent, err := d.workers.report()
 	if err != nil {
 		d.mu.Unlock()
 		return err
@@ -88,8 +88,8 @@ func (w *watcher) sample(ctx context.Context) error {
 	d.mu.Unlock()
 
 	now := time.Now()
-	passed := now.Sub(w.at).Seconds()
-	// A new run counts from zero again.
+	passed := now.Sub(w.previousAt).Seconds()
+	// The counters start from zero with each run.
 	rate := func(now, before int64) float64 {
 		if now < before {
 			before = 0
@@ -98,19 +98,19 @@ func (w *watcher) sample(ctx context.Context) error {
 	}
 	l := summary(recent)
 	s := Sample{
-		Seconds: now.Sub(d.began).Seconds(), Phase: phase, Connected: sum.Open, P50: l.P50, P99: l.P99,
-		PublishedPerSecond: rate(sum.Sent, w.before.Sent), DeliveriesPerSecond: rate(sum.Received, w.before.Received),
+		Seconds: now.Sub(d.startedAt).Seconds(), Phase: phase, Connected: sum.Open, P50: l.P50, P99: l.P99,
+		PublishedPerSecond: rate(sum.Sent, w.previous.Sent), DeliveriesPerSecond: rate(sum.Received, w.previous.Received),
 	}
 	if d.observe != nil {
 		if r, err := d.observe(ctx); err == nil {
 			s.ServerRSSBytes = r.rssBytes
-			if w.server != nil {
-				s.ServerCPU = (r.cpuSeconds - w.server.cpuSeconds) / passed
+			if w.previousServer != nil {
+				s.ServerCPU = (r.cpuSeconds - w.previousServer.cpuSeconds) / passed
 			}
-			w.server = &r
+			w.previousServer = &r
 		}
 	}
-	w.at, w.before = now, sum
+	w.previousAt, w.previous = now, sum
 	d.result.Samples = append(d.result.Samples, s)
 	if d.progress != nil {
 		d.progress(s)

@@ -2,102 +2,104 @@ package load
 
 import "sync"
 
-// window is a closed loop: so many publications are in flight, and one is done when every subscriber
-// has it.
+// window bounds the publications in flight of a closed loop. A publication is complete when every subscriber has it.
 type window struct {
-	// free are the places of publications that are done.
-	free chan struct{}
-	// ours says whether a publisher lives in this process.
-	ours func(publisher int) bool
+	// slots has an element for each publication that may be sent now.
+	slots chan struct{}
+	// owns reports whether a publisher lives in this process.
+	owns func(publisher int) bool
 
+	// mu guards the fields below.
 	mu sync.Mutex
-	// flying is how many deliveries each publication in flight is short of.
-	flying map[publication]int
-	// away are deliveries of publications that other processes wait for.
-	away  map[publication]int
-	awake chan struct{}
+	// missing is the number of deliveries that each publication in flight still lacks.
+	missing map[publication]int
+	// remote counts deliveries of publications whose publishers live in other processes.
+	remote map[publication]int
+	// remoteReady receives when remote has become non-empty.
+	remoteReady chan struct{}
 }
 
-// newWindow is a process's share of a window, which may be nothing.
-func newWindow(size int, ours func(int) bool) *window {
+// newWindow returns one process's share of the window: size publications, which may be 0.
+func newWindow(size int, owns func(int) bool) *window {
 	w := &window{
-		free:   make(chan struct{}, size),
-		ours:   ours,
-		flying: map[publication]int{},
-		away:   map[publication]int{},
-		awake:  make(chan struct{}, 1),
+		slots:       make(chan struct{}, size),
+		owns:        owns,
+		missing:     map[publication]int{},
+		remote:      map[publication]int{},
+		remoteReady: make(chan struct{}, 1),
 	}
 	for range size {
-		w.free <- struct{}{}
+		w.slots <- struct{}{}
 	}
 	return w
 }
 
-// fly notes a publication before it is sent; its place was taken from free.
-func (w *window) fly(p publication, subscribers int) {
+// start notes a publication before it is sent. The caller has received from slots.
+func (w *window) start(p publication, subscribers int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.flying[p] = subscribers
+	w.missing[p] = subscribers
 }
 
-// delivered takes deliveries into account.
-func (w *window) delivered(got []gotten) {
+// delivered subtracts deliveries from what the publications in flight lack.
+func (w *window) delivered(got []deliveryCount) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	away := false
+	remote := false
 	for _, g := range got {
-		if !w.ours(int(g.Publication.Publisher)) {
-			w.away[g.Publication] += g.Deliveries
-			away = true
+		if !w.owns(int(g.Publication.Publisher)) {
+			w.remote[g.Publication] += g.Deliveries
+			remote = true
 			continue
 		}
-		left, flies := w.flying[g.Publication]
-		if !flies {
+		remaining, known := w.missing[g.Publication]
+		if !known {
 			continue
 		}
-		if left -= g.Deliveries; left > 0 {
-			w.flying[g.Publication] = left
+		if remaining -= g.Deliveries; remaining > 0 {
+			w.missing[g.Publication] = remaining
 			continue
 		}
-		w.land(g.Publication)
+		w.finish(g.Publication)
 	}
-	if away {
+	if remote {
 		select {
-		case w.awake <- struct{}{}:
+		case w.remoteReady <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// cancel ends the flight of a publication that the server refused.
+// cancel completes a publication that the server refused.
 func (w *window) cancel(p publication) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, flies := w.flying[p]; flies {
-		w.land(p)
+	if _, known := w.missing[p]; known {
+		w.finish(p)
 	}
 }
 
-func (w *window) land(p publication) {
-	delete(w.flying, p)
-	w.free <- struct{}{}
+// finish completes a publication. The caller holds mu.
+func (w *window) finish(p publication) {
+	delete(w.missing, p)
+	w.slots <- struct{}{}
 }
 
-// inFlight is how many publications somebody still waits for.
-func (w *window) inFlight() int {
+// inFlightCount returns the number of publications that lack deliveries.
+func (w *window) inFlightCount() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.flying)
+	return len(w.missing)
 }
 
-// takeAway returns what other processes wait for.
-func (w *window) takeAway() []gotten {
+// takeRemote returns and clears the deliveries that other processes wait for.
+func (w *window) takeRemote() []deliveryCount {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	all := make([]gotten, 0, len(w.away))
-	for p, n := range w.away {
-		all = append(all, gotten{p, n})
+	all := make([]deliveryCount, 0, len(w.remote))
+	for p, n := range w.remote {
+		all = append(all, deliveryCount{p, n})
 	}
-	clear(w.away)
+	clear(w.remote)
 	return all
 }

@@ -12,124 +12,129 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// Worker is the clients of one process. Its methods are called by the director, over net/rpc.
+// Worker owns the clients of one process. The director calls its exported methods over net/rpc.
 type Worker struct {
-	options Options
-	plan    plan
-	index   int
-	clock   clock
-	dialect dialect
-	url     url.URL
-	shards  []*shard
-	wires   []wires
+	options  Options
+	plan     plan
+	index    int
+	clock    clock
+	protocol protocolClient
+	url      url.URL
+	shards   []*shard
+	sockets  []shardSockets
 
 	ctx    context.Context //nolint:containedctx // a call over net/rpc has none of its own
 	cancel context.CancelFunc
 
-	// current, window and what a run counts are written with all shards locked, when nobody publishes.
-	current RunArgs
-	window  *window
-	// enough ends the publishing of the run.
-	enough chan struct{}
+	// run describes the current run of publications. It is written with all shards locked and while no goroutine
+	// publishes, and so are window and the counters.
+	run RunArgs
+	// window bounds the publications in flight of a closed loop.
+	window *window
+	// stopPublishing is closed to end the run's publishing before its time.
+	stopPublishing chan struct{}
 
 	sent, acknowledged, failed, expected atomic.Int64
 
+	// mu guards the fields below.
 	mu      sync.Mutex
 	clients map[int]*client
-	// pasts are those of clients that recover, also while they are cut.
-	pasts         map[int]*past
+	// resumeStates are kept by client id, also while a client is disconnected. It is empty unless clients recover.
+	resumeStates  map[int]*resumeState
 	disconnects   map[string]int64
 	publishErrors map[string]int64
 }
 
-// Assignment is what a worker is told first.
+// Assignment is the argument of the first call to a worker: the run's options and which part of the clients it owns.
 type Assignment struct {
 	Options          Options
 	Index, Processes int
 }
 
-// None is a call's argument or answer where there is nothing to say.
+// None is the argument or the reply of a call that has none.
 type None struct{}
 
-// Assign prepares the worker.
+// Assign prepares the worker for the run that a describes. It returns an error when the URL cannot be parsed or a
+// poller cannot be created.
 func (w *Worker) Assign(a Assignment, _ *None) error {
-	if err := w.learn(a); err != nil {
+	if err := w.configure(a); err != nil {
 		return err
 	}
 	for range runtime.GOMAXPROCS(0) {
 		s := newShard(w)
-		wires, err := newWires(s)
+		wires, err := newShardSockets(s)
 		if err != nil {
 			return err
 		}
-		w.shards, w.wires = append(w.shards, s), append(w.wires, wires)
+		w.shards, w.sockets = append(w.shards, s), append(w.sockets, wires)
 	}
 	return nil
 }
 
-// learn sets what follows from the assignment alone.
-func (w *Worker) learn(a Assignment) error {
+// configure sets the fields that follow from the assignment alone.
+func (w *Worker) configure(a Assignment) error {
 	u, err := url.Parse(a.Options.URL)
 	if err != nil {
 		return fmt.Errorf("URL: %w", err)
 	}
 	w.options, w.index, w.url, w.clock = a.Options, a.Index, *u, newClock()
-	w.plan, w.dialect = newPlan(&a.Options, a.Processes), newDialect(a.Options.Protocol)
+	w.plan, w.protocol = newPlan(&a.Options, a.Processes), newProtocolClient(a.Options.Protocol)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.clients, w.disconnects, w.publishErrors = map[int]*client{}, map[string]int64{}, map[string]int64{}
-	w.pasts, w.enough = map[int]*past{}, make(chan struct{})
-	w.window = newWindow(0, w.ours)
+	w.resumeStates, w.stopPublishing = map[int]*resumeState{}, make(chan struct{})
+	w.window = newWindow(0, w.owns)
 	return nil
 }
 
-func (w *Worker) ours(client int) bool { return w.plan.process(client) == w.index }
+// owns reports whether a client lives in this worker.
+func (w *Worker) owns(client int) bool { return w.plan.process(client) == w.index }
 
-// mine are this worker's of a range of clients.
-func (w *Worker) mine(r Range) []int {
+// ownedIn returns the ids of this worker's clients in a range.
+func (w *Worker) ownedIn(r Range) []int {
 	var ids []int
 	for id := r.From; id < r.To; id++ {
-		if w.ours(id) {
+		if w.owns(id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// Cancel ends what the worker is doing; calls return early with what there is.
+// Cancel makes the calls that are under way return early with partial results. It returns no error.
 func (w *Worker) Cancel(None, *None) error {
 	w.cancel()
 	return nil
 }
 
-// Range is some of the clients: from From up to but not including To.
+// Range is a range of client ids from From up to but not including To.
 type Range struct{ From, To int }
 
-// Drop cuts clients without a close frame, as a network does.
+// Drop closes the connections of clients without a close frame, as a broken network does. It returns no error.
 func (w *Worker) Drop(r Range, _ *None) error {
-	for _, id := range w.mine(r) {
-		if c := w.forget(id); c != nil {
+	for _, id := range w.ownedIn(r) {
+		if c := w.unregister(id); c != nil {
 			c.shard.drop(c, nil)
 		}
 	}
 	return nil
 }
 
-// Close says goodbye to the server and ends the worker.
+// Close sends a close frame on every open connection, closes them all and stops the worker. It returns no error.
 func (w *Worker) Close(None, *None) error {
 	w.cancel()
-	goodbye := maskedFrame(nil, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
-	for _, id := range w.mine(w.plan.everyone()) {
-		if c := w.forget(id); c != nil {
-			c.shard.drop(c, goodbye)
+	closeFrame := maskedFrame(nil, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+	for _, id := range w.ownedIn(w.plan.allClients()) {
+		if c := w.unregister(id); c != nil {
+			c.shard.drop(c, closeFrame)
 		}
 	}
-	for _, wires := range w.wires {
+	for _, wires := range w.sockets {
 		wires.stop()
 	}
 	return nil
 }
 
-// Subscribers counts the open clients of each channel.
+// Subscribers counts this worker's open clients by channel. It returns no error.
 func (w *Worker) Subscribers(_ None, channels *[]int) error {
 	*channels = make([]int, w.plan.channels)
 	w.mu.Lock()
@@ -142,41 +147,44 @@ func (w *Worker) Subscribers(_ None, channels *[]int) error {
 	return nil
 }
 
-// adopt gives a connection to its shard.
-func (w *Worker) adopt(id int, conn net.Conn, early []byte) (*client, error) {
+// addClient makes the client of a connection and adds it to its shard. afterHandshake is what the server sent right
+// behind its handshake.
+func (w *Worker) addClient(id int, conn net.Conn, afterHandshake []byte) (*client, error) {
 	s := w.shards[id/w.plan.processes%len(w.shards)]
-	c := &client{id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), past: w.past(id)}
+	c := &client{id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), resume: w.resumeState(id)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := w.wires[id/w.plan.processes%len(w.shards)].add(c, conn); err != nil {
+	if err := w.sockets[id/w.plan.processes%len(w.shards)].add(c, conn); err != nil {
 		return nil, err
 	}
-	if len(early) > 0 {
-		s.read(c, early, w.clock.now())
+	if len(afterHandshake) > 0 {
+		s.read(c, afterHandshake, w.clock.now())
 	}
 	return c, nil
 }
 
-// past is what a client has of the time before it was cut.
-func (w *Worker) past(id int) *past {
+// resumeState returns what a client keeps across reconnects.
+func (w *Worker) resumeState(id int) *resumeState {
 	if !w.options.Recover {
-		return &past{}
+		return &resumeState{}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.pasts[id] == nil {
-		w.pasts[id] = &past{kept: true}
+	if w.resumeStates[id] == nil {
+		w.resumeStates[id] = &resumeState{enabled: true}
 	}
-	return w.pasts[id]
+	return w.resumeStates[id]
 }
 
-func (w *Worker) remember(c *client) {
+// register keeps a client whose subscription is there.
+func (w *Worker) register(c *client) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clients[c.id] = c
 }
 
-func (w *Worker) forget(id int) *client {
+// unregister removes a client and returns it; nil when there is none with this id.
+func (w *Worker) unregister(id int) *client {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.clients[id]
@@ -184,7 +192,8 @@ func (w *Worker) forget(id int) *client {
 	return c
 }
 
-func (w *Worker) disconnected(reason error) {
+// countDisconnect counts a connection that this worker did not end.
+func (w *Worker) countDisconnect(reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.disconnects[errorText(reason)]++

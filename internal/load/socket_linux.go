@@ -9,35 +9,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller reads the sockets of a shard's clients with epoll: a delivery costs a read and a share of an
-// epoll_wait, no goroutine switch.
+// poller reads the sockets of a shard's clients with epoll in one goroutine. A delivery costs one read and a share of
+// an epoll_wait, and no goroutine switch.
 type poller struct {
 	shard *shard
 	fd    int
-	// wires are by file descriptor; the shard's lock guards them.
-	wires map[int32]*pollWire
-	done  chan struct{}
-	ended chan struct{}
+	// sockets are kept by file descriptor. The shard's mu guards them.
+	sockets map[int32]*pollSocket
+	// done is closed to stop the goroutine, ended is closed by the goroutine.
+	done, ended chan struct{}
 }
 
 const (
 	eventsAtOnce = 128
 	pollBuffer   = 64 << 10
-	// pollMilliseconds is how soon a poller notices its end.
+	// pollMilliseconds is the timeout of epoll_wait, after which a poller checks done.
 	pollMilliseconds = 100
 	closedFD         = -1
-	// mostUnsent is what may wait for a server that does not read: more than a window needs.
-	mostUnsent = 16 << 20
+	// maxUnsent is the maximum number of bytes that wait for a server that does not read. A window needs less.
+	maxUnsent = 16 << 20
 )
 
-var errFull = errors.New("the server does not read what is published")
+var errUnsentFull = errors.New("the server does not read what is published")
 
 func newPoller(s *shard) (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	p := &poller{shard: s, fd: fd, wires: map[int32]*pollWire{}, done: make(chan struct{}), ended: make(chan struct{})}
+	p := &poller{shard: s, fd: fd, sockets: map[int32]*pollSocket{}, done: make(chan struct{}), ended: make(chan struct{})}
 	go p.run()
 	return p, nil
 }
@@ -60,7 +60,7 @@ func (p *poller) run() {
 		for _, e := range events[:max(n, 0)] {
 			p.handle(e, buffer)
 		}
-		p.shard.settle()
+		p.shard.creditWindow()
 		p.shard.mu.Unlock()
 		select {
 		case <-p.done:
@@ -70,9 +70,9 @@ func (p *poller) run() {
 	}
 }
 
-// handle reads once; epoll tells again when there is more.
+// handle reads a socket once. epoll reports it again when there is more. The caller holds the shard's mu.
 func (p *poller) handle(e unix.EpollEvent, buffer []byte) {
-	w := p.wires[e.Fd]
+	w := p.sockets[e.Fd]
 	if w == nil {
 		return
 	}
@@ -87,24 +87,25 @@ func (p *poller) handle(e unix.EpollEvent, buffer []byte) {
 	case n > 0:
 		p.shard.read(w.client, buffer[:n], p.shard.worker.clock.now())
 	case err == nil:
-		p.shard.end(w.client, errCut)
+		p.shard.connectionLost(w.client, errCut)
 	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR):
-		p.shard.end(w.client, err)
+		p.shard.connectionLost(w.client, err)
 	}
 }
 
-// pollWire is a socket that a poller reads.
-type pollWire struct {
+// pollSocket is the socket of a client that a poller reads.
+type pollSocket struct {
 	poller *poller
 	client *client
 
-	// mu is held over every write, so that the number of a closed socket is never used.
+	// mu guards the fields below. It is held during every write, so that the descriptor of a closed socket is not used.
 	mu     sync.Mutex
 	fd     int
 	unsent []byte
 }
 
-// add takes the socket out of the hands of Go's own poller.
+// add duplicates the connection's descriptor and closes conn, so that Go's own poller does not watch it. The caller
+// holds the shard's mu.
 func (p *poller) add(c *client, conn *net.TCPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -117,11 +118,11 @@ func (p *poller) add(c *client, conn *net.TCPConn) error {
 	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("take the socket: %w", err)
 	}
-	// The duplicate holds the socket open.
+	// The duplicate keeps the socket open.
 	_ = conn.Close()
-	w := &pollWire{poller: p, client: c, fd: fd}
-	c.wire = w
-	p.wires[int32(fd)] = w
+	w := &pollSocket{poller: p, client: c, fd: fd}
+	c.socket = w
+	p.sockets[int32(fd)] = w
 	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, w.events(unix.EPOLLIN)); err != nil {
 		w.close()
 		return fmt.Errorf("watch the socket: %w", err)
@@ -129,18 +130,18 @@ func (p *poller) add(c *client, conn *net.TCPConn) error {
 	return nil
 }
 
-func (w *pollWire) events(events uint32) *unix.EpollEvent {
+func (w *pollSocket) events(events uint32) *unix.EpollEvent {
 	return &unix.EpollEvent{Events: events, Fd: int32(w.fd)}
 }
 
-func (w *pollWire) write(b []byte) error {
+func (w *pollSocket) write(b []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.fd == closedFD:
 		return net.ErrClosed
-	case len(w.unsent)+len(b) > mostUnsent:
-		return errFull
+	case len(w.unsent)+len(b) > maxUnsent:
+		return errUnsentFull
 	case len(w.unsent) > 0:
 		w.unsent = append(w.unsent, b...)
 		return nil
@@ -156,8 +157,8 @@ func (w *pollWire) write(b []byte) error {
 	return nil
 }
 
-// flush sends what a full socket kept back. An error shows in the next read.
-func (w *pollWire) flush() {
+// flush sends bytes that a full socket did not take before. The next read reports an error.
+func (w *pollSocket) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd == closedFD {
@@ -171,14 +172,14 @@ func (w *pollWire) flush() {
 	}
 }
 
-// close is called with the shard's lock held.
-func (w *pollWire) close() {
+// close closes the socket. The caller holds the shard's mu.
+func (w *pollSocket) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd == closedFD {
 		return
 	}
-	delete(w.poller.wires, int32(w.fd))
+	delete(w.poller.sockets, int32(w.fd))
 	_ = unix.Close(w.fd)
 	w.fd = closedFD
 }

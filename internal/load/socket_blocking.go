@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// blockingWire is any connection, read by a goroutine of its own: TLS, and systems without epoll.
-type blockingWire struct {
+// blockingSocket is a connection that a goroutine of its own reads. It is used for TLS and on systems without epoll.
+type blockingSocket struct {
+	// mu orders the writes.
 	mu      sync.Mutex
 	conn    net.Conn
 	timeout time.Duration
@@ -17,8 +18,9 @@ type blockingWire struct {
 
 const blockingBuffer = 4 << 10
 
+// addBlocking makes a client's blockingSocket and starts its reader goroutine. The caller holds mu.
 func (s *shard) addBlocking(c *client, conn net.Conn, timeout time.Duration) {
-	c.wire = &blockingWire{conn: conn, timeout: timeout}
+	c.socket = &blockingSocket{conn: conn, timeout: timeout}
 	go func() {
 		buffer := make([]byte, blockingBuffer)
 		for {
@@ -27,10 +29,10 @@ func (s *shard) addBlocking(c *client, conn net.Conn, timeout time.Duration) {
 			s.mu.Lock()
 			if n > 0 {
 				s.read(c, buffer[:n], now)
-				s.settle()
+				s.creditWindow()
 			}
 			if err != nil {
-				s.end(c, readError(err))
+				s.connectionLost(c, readError(err))
 			}
 			s.mu.Unlock()
 			if err != nil {
@@ -47,13 +49,13 @@ func readError(err error) error {
 	return err
 }
 
-func (w *blockingWire) write(b []byte) error {
+func (w *blockingSocket) write(b []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// A connection that is gone fails the write.
+	// On a closed connection the write fails.
 	_ = w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
 	_, err := w.conn.Write(b)
 	return err
 }
 
-func (w *blockingWire) close() { _ = w.conn.Close() }
+func (w *blockingSocket) close() { _ = w.conn.Close() }
