@@ -123,9 +123,9 @@ func TestClientReadyReportsRefusedSubscription(t *testing.T) {
 
 func TestShardDeliveredIgnoresForeignMessages(t *testing.T) {
 	for name, m := range map[string]message{
-		"another run":      {run: 2, number: 1, time: 1},
+		"another run":       {run: 2, number: 1, time: 1},
 		"unknown publisher": {run: 1, publisher: 99, number: 1, time: 1},
-		"subscriber only": {run: 1, publisher: 1, number: 1, time: 1},
+		"subscriber only":   {run: 1, publisher: 1, number: 1, time: 1},
 	} {
 		c, _ := newTestClient(t, Plain)
 		require.NoError(t, c.feed(frame(0x82, string(m.appendTo(nil, 100))), 10), name)
