@@ -31,7 +31,7 @@ func TestCallbackSendsRequestsOfCentrifugo(t *testing.T) {
 	ctx := t.Context()
 
 	for name, test := range map[string]struct {
-		ask  func() error
+		call func() error
 		want string
 	}{
 		"connect": {func() error {
@@ -93,7 +93,7 @@ func TestCallbackSendsRequestsOfCentrifugo(t *testing.T) {
 		},
 			`{"client":"c1","transport":"websocket","protocol":"protobuf","encoding":"binary","b64data":"MTI=","method":"add"}`},
 	} {
-		require.NoError(t, test.ask(), name)
+		require.NoError(t, test.call(), name)
 		got := b.got()
 		last := got[len(got)-1]
 		require.Equal(t, test.want, last.body, name)
@@ -327,18 +327,18 @@ func TestCallbackBoundsRequestsInFlight(t *testing.T) {
 func TestBreakerOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, h, s := newSyncHooks(t, allCallbacks(Callback{URL: "http://backend"}), status(http.StatusInternalServerError))
-		ask := func() error {
+		call := func() error {
 			_, err := h.Connect(t.Context(), ConnectRequest{Client: alice})
 			return err
 		}
 		for range breakerFailures {
 			require.False(t, h.BreakerOpen(HookConnect))
-			require.ErrorIs(t, ask(), ErrDown)
+			require.ErrorIs(t, call(), ErrDown)
 		}
 		require.True(t, h.BreakerOpen(HookConnect))
 		require.False(t, h.BreakerOpen(HookSubscribe), "each hook has its own")
 		require.False(t, h.BreakerOpen("other"))
-		require.ErrorIs(t, ask(), ErrDown)
+		require.ErrorIs(t, call(), ErrDown)
 		require.Len(t, b.got(), breakerFailures, "not asked any more")
 
 		time.Sleep(callbackOpenDuration + time.Millisecond)
@@ -347,14 +347,14 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		leave()
 		_, err := h.Connect(gone, ConnectRequest{Client: alice})
 		require.ErrorIs(t, err, context.Canceled, "which shows nothing")
-		require.ErrorIs(t, ask(), ErrDown)
+		require.ErrorIs(t, call(), ErrDown)
 		require.True(t, h.BreakerOpen(HookConnect), "one attempt was enough to see that it is still down")
 		require.Len(t, b.got(), breakerFailures+1)
 
 		b.respondWith(text(`{"result":{}}`))
 		time.Sleep(callbackOpenDuration + time.Millisecond)
-		require.NoError(t, ask())
-		require.NoError(t, ask())
+		require.NoError(t, call())
+		require.NoError(t, call())
 		require.Equal(t, "connect ok", s.all()[len(s.all())-1])
 	})
 }

@@ -51,7 +51,12 @@ func New(o Options) *Tracker {
 		o.TTL = lease.TTL
 	}
 	t := &Tracker{options: o, warnings: ratelog.New(o.Logger), serial: make(chan struct{}, 1)}
-	t.leases = lease.New(lease.Options{Register: t.occupy, Deregister: t.vacate, TTL: o.TTL, Logger: o.Logger})
+	t.leases = lease.New(lease.Options{
+		Register:   t.occupy,
+		Deregister: t.vacate,
+		TTL:        o.TTL,
+		Logger:     o.Logger,
+	})
 	return t
 }
 

@@ -120,9 +120,14 @@ func (p *Peer) Call(ctx context.Context, gatewayIDs []string, method string, par
 	gatewayIDs = slices.Compact(slices.Sorted(slices.Values(gatewayIDs)))
 	id, c := p.startCall(gatewayIDs)
 	defer p.endCall(id)
+	request := message{
+		Call:   id,
+		From:   p.options.GatewayID,
+		Method: method,
+		Params: encoded,
+	}
 	r := Results{ByGateway: map[string]json.RawMessage{}}
 	for _, gatewayID := range gatewayIDs {
-		request := message{Call: id, From: p.options.GatewayID, Method: method, Params: encoded}
 		reached, err := p.send(ctx, gatewayID, request)
 		switch {
 		case err != nil && p.stopWaiting(c, gatewayID):
