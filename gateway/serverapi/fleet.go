@@ -29,9 +29,9 @@ type Fleet interface {
 	// channel without presence.
 	PresenceStats(ctx context.Context, channel string) (clients, users int, err error)
 	// Channels returns the channels that have subscribers and match a pattern of channel.Matches, with the number of
-	// subscribers.
+	// subscribers. It returns an error when a gateway of the fleet does not answer.
 	Channels(ctx context.Context, pattern string) (map[string]int, error)
-	// Gateways returns all gateways of the fleet.
+	// Gateways returns all gateways of the fleet. It returns an error when the broker cannot be read.
 	Gateways(ctx context.Context) ([]GatewayInfo, error)
 
 	// Subscribe subscribes the target's connections to a channel. Like the methods below, it returns ErrUnknownConnection
@@ -48,7 +48,8 @@ type Fleet interface {
 	// the message, and the errors of Subscribe.
 	Send(ctx context.Context, t Target, data []byte, binary bool) (reached int, err error)
 
-	// Connections lists connections of the fleet, the oldest first.
+	// Connections lists connections of the fleet, the oldest first. It returns an error when a gateway of the fleet does
+	// not answer.
 	Connections(ctx context.Context, q ConnectionQuery) ([]Connection, error)
 	// Connection returns one connection by its id, or ErrUnknownConnection.
 	Connection(ctx context.Context, id string) (*Connection, error)

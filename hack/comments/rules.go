@@ -5,14 +5,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
-
-// maxColumns is the longest line, in characters; a tab is one.
-const maxColumns = 120
 
 // finding is one violation of a rule.
 type finding struct {
@@ -28,26 +23,21 @@ func (f finding) String() string {
 
 // The rules, by the names that findings and exceptions have.
 const (
-	ruleError  = "the doc of a function that returns an error does not say which or when"
-	ruleActor  = "a comment does not name the actor"
-	ruleColumn = "a line has over 120 columns"
+	ruleError = "the doc of a function that returns an error does not say which or when"
+	ruleActor = "a comment does not name the actor"
 )
 
 var (
 	// vagueActor matches the words that stand in the place of an actor.
 	vagueActor = regexp.MustCompile(`(?i)\b(who|whoever|somebody|nobody)\b`)
-	// saysError matches a sentinel, an error type, or the word itself.
-	saysError = regexp.MustCompile(`(?i)\berrors?\b|\bErr[A-Z]|[a-z]Error\b|\bctx\.Err\b`)
+	// saysError matches a sentinel, an error type, the word itself, and the promise that there is none.
+	saysError = regexp.MustCompile(`(?i)\berrors?\b|\bErr[A-Z]|[a-z]Error\b|\bctx\.Err\b|\breturns nil\b`)
 )
 
 // checkFile returns the findings of one Go file. It returns an error when the file cannot be read or parsed.
 func checkFile(path string) ([]finding, error) {
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
 	files := token.NewFileSet()
-	parsed, err := parser.ParseFile(files, path, source, parser.ParseComments)
+	parsed, err := parser.ParseFile(files, path, nil, parser.ParseComments)
 	if err != nil {
 		return nil, err
 	}
@@ -55,24 +45,11 @@ func checkFile(path string) ([]finding, error) {
 		return nil, nil
 	}
 	at := func(p token.Pos) int { return files.Position(p).Line }
-	findings := checkColumns(path, string(source))
-	findings = append(findings, checkActors(path, parsed, at)...)
+	findings := checkActors(path, parsed, at)
 	if !strings.HasSuffix(path, "_test.go") && parsed.Name.Name != "main" {
 		findings = append(findings, checkErrorDocs(path, parsed, at)...)
 	}
 	return findings, nil
-}
-
-func checkColumns(path, source string) (findings []finding) {
-	number := 0
-	for line := range strings.Lines(source) {
-		number++
-		line = strings.TrimSuffix(line, "\n")
-		if utf8.RuneCountInString(line) > maxColumns && !isMarker(line) {
-			findings = append(findings, finding{path, ruleColumn, number, strings.TrimSpace(line)})
-		}
-	}
-	return findings
 }
 
 // isMarker reports whether the line is a marker for controller-gen, which cannot span lines.
