@@ -220,8 +220,8 @@ func (b *fakeBroker) dropMessages(channel string, yes bool) {
 	b.update(channel, func(s *fakeStream) { s.dropping = yes })
 }
 
-// holdMessages makes the channel's messages wait until releaseMessages.
-func (b *fakeBroker) holdMessages(channel string) {
+// keepMessages makes the channel's messages wait until releaseMessages.
+func (b *fakeBroker) keepMessages(channel string) {
 	b.update(channel, func(s *fakeStream) { s.holding = true })
 }
 

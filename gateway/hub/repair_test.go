@@ -93,7 +93,7 @@ func TestHubRepairs(t *testing.T) {
 		"messages that come after they were read": {
 			happens: func(h *harness) {
 				h.publishLost(11, 12)
-				h.onRead(once(func() { h.holdMessages("log"); h.publishNumbers(14, 16) }), nil)
+				h.onRead(once(func() { h.keepMessages("log"); h.publishNumbers(14, 16) }), nil)
 				h.publishNumbers(13, 13)
 				synctest.Wait()
 				h.releaseMessages("log")
@@ -492,7 +492,7 @@ func TestHubRollbackWithMessagesOnTheirWay(t *testing.T) {
 		h := newHarness(t, hub.Options{})
 		h.publishNumbers(1, 10)
 		m, w := h.attachPositioned(nil), h.attachUnpositioned()
-		h.holdMessages("log")
+		h.keepMessages("log")
 		h.publishNumbers(11, 12)
 		h.Resumed("log")
 		synctest.Wait()

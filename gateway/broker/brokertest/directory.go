@@ -79,7 +79,7 @@ func told(t *testing.T, a, b *Node) {
 	require.False(t, reached)
 }
 
-func holders(t testing.TB, n *Node, user string) []string {
+func lookup(t testing.TB, n *Node, user string) []string {
 	t.Helper()
 	who, err := n.Lookup(t.Context(), user)
 	require.NoError(t, err)
@@ -90,13 +90,13 @@ func holders(t testing.TB, n *Node, user string) []string {
 func held(t *testing.T, a, b *Node) {
 	require.NoError(t, a.Register(t.Context(), []string{"held 1", "held 2"}, long))
 	require.NoError(t, b.Register(t.Context(), []string{"held 2"}, long))
-	require.Equal(t, []string{a.Instance}, holders(t, b, "held 1"))
-	require.Equal(t, instances(a, b), holders(t, a, "held 2"))
-	require.Empty(t, holders(t, a, "held 3"))
+	require.Equal(t, []string{a.Instance}, lookup(t, b, "held 1"))
+	require.Equal(t, instances(a, b), lookup(t, a, "held 2"))
+	require.Empty(t, lookup(t, a, "held 3"))
 	require.NoError(t, a.Deregister(t.Context(), []string{"held 1", "held 2", "held 3"}))
-	require.Empty(t, holders(t, b, "held 1"))
+	require.Empty(t, lookup(t, b, "held 1"))
 	if a != b {
-		require.Equal(t, []string{b.Instance}, holders(t, b, "held 2"))
+		require.Equal(t, []string{b.Instance}, lookup(t, b, "held 2"))
 	}
 	require.NoError(t, a.Register(t.Context(), nil, long))
 	require.NoError(t, a.Deregister(t.Context(), nil))
@@ -143,15 +143,15 @@ func manyNames(t *testing.T, a, b *Node) {
 	require.Equal(t, names, vacate(t, a, names...))
 	require.NoError(t, a.Register(t.Context(), names, long))
 	for _, name := range []string{names[0], names[700], names[1499]} {
-		require.Equal(t, []string{a.Instance}, holders(t, b, name))
+		require.Equal(t, []string{a.Instance}, lookup(t, b, name))
 	}
 	require.NoError(t, a.Deregister(t.Context(), names))
-	require.Empty(t, holders(t, b, names[1499]))
+	require.Empty(t, lookup(t, b, names[1499]))
 }
 
 func lapsed(t *testing.T, a, b *Node) {
 	require.NoError(t, a.Register(t.Context(), []string{"lapsed"}, short))
-	eventually(t, "the hold to be over", func() bool { return len(holders(t, b, "lapsed")) == 0 })
+	eventually(t, "the hold to be over", func() bool { return len(lookup(t, b, "lapsed")) == 0 })
 	occupy(t, a, short, "lapsed")
 	eventually(t, "the channel to be free", func() bool { return len(occupy(t, b, time.Millisecond, "lapsed")) == 1 })
 
@@ -160,7 +160,7 @@ func lapsed(t *testing.T, a, b *Node) {
 		require.NoError(t, a.Register(t.Context(), []string{"lapsed 2"}, long))
 		require.NoError(t, b.Register(t.Context(), []string{"lapsed 2"}, short))
 		eventually(t, "one hold to be over",
-			func() bool { return slices.Equal(holders(t, b, "lapsed 2"), []string{a.Instance}) })
+			func() bool { return slices.Equal(lookup(t, b, "lapsed 2"), []string{a.Instance}) })
 	}
 }
 

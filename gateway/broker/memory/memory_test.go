@@ -115,20 +115,20 @@ func TestNewNamesInstancesDifferently(t *testing.T) {
 // The sender may hold a lock that the handler takes.
 func TestSendDoesNotWaitForTheHandler(t *testing.T) {
 	var mu sync.Mutex
-	heard := make(chan struct{})
+	received := make(chan struct{})
 	b := memory.New(memory.Options{Instance: "only"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, b.Run(ctx, handler{}, handler{message: func() {
 		mu.Lock()
 		defer mu.Unlock()
-		close(heard)
+		close(received)
 	}}))
 	mu.Lock()
 	_, err := b.Send(t.Context(), "only", nil)
 	mu.Unlock()
 	require.NoError(t, err)
-	<-heard
+	<-received
 }
 
 func TestRunRemovesWhatHasExpired(t *testing.T) {

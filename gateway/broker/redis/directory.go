@@ -72,20 +72,20 @@ func (b *Broker) Send(ctx context.Context, instance string, message []byte) (rea
 
 // Register implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Register(ctx context.Context, users []string, ttl time.Duration) error {
-	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.holderSets, b.options.Instance,
+	_, err := b.onSets(ctx, "hold users", b.scripts.take, users, b.names.userGatewaySets, b.options.Instance,
 		ttl.Milliseconds())
 	return err
 }
 
 // Deregister implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Deregister(ctx context.Context, users []string) error {
-	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.holderSets, b.options.Instance)
+	_, err := b.onSets(ctx, "let users go", b.scripts.drop, users, b.names.userGatewaySets, b.options.Instance)
 	return err
 }
 
 // Lookup implements broker.UserDirectory. It returns broker.ErrUnavailable.
 func (b *Broker) Lookup(ctx context.Context, user string) ([]string, error) {
-	reply, err := b.call(ctx, b.rest, "holders", b.scripts.holders, []string{b.names.holders(user)})
+	reply, err := b.call(ctx, b.rest, "lookup", b.scripts.lookup, []string{b.names.userGateways(user)})
 	if err != nil {
 		return nil, err
 	}

@@ -290,7 +290,7 @@ func TestRedisKeysExpire(t *testing.T) {
 		require.NoError(t, err)
 		require.Positive(t, ttl, key)
 	}
-	for key, least := range map[string]time.Duration{
+	for key, minimum := range map[string]time.Duration{
 		"test:t:kept":   24*time.Hour - time.Minute,
 		"test:t:read":   broker.EmptyTTL - time.Minute,
 		"test:pm:there": 5 * time.Minute,
@@ -302,7 +302,7 @@ func TestRedisKeysExpire(t *testing.T) {
 	} {
 		ttl, err := client.PTTL(t.Context(), key).Result()
 		require.NoError(t, err)
-		require.Greater(t, ttl, least, key)
+		require.Greater(t, ttl, minimum, key)
 	}
 }
 

@@ -69,14 +69,14 @@ func (n names) gateways() []string {
 	return []string{head + "ga", head + "gt"}
 }
 
-// holders returns the key of the gateways that have connections of a user.
-func (n names) holders(user string) string { return n.head(n.part(user)) + "u:" + user }
+// userGateways returns the key of the gateways that have connections of a user.
+func (n names) userGateways(user string) string { return n.head(n.part(user)) + "u:" + user }
 
-// holderSets returns the keys of holders for several users.
-func (n names) holderSets(users []string) []string {
+// userGatewaySets returns the keys of userGateways for several users.
+func (n names) userGatewaySets(users []string) []string {
 	keys := make([]string, 0, len(users))
 	for _, user := range users {
-		keys = append(keys, n.holders(user))
+		keys = append(keys, n.userGateways(user))
 	}
 	return keys
 }

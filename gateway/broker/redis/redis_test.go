@@ -22,7 +22,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-const patience = 30 * time.Second
+const timeout = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -70,7 +70,7 @@ func pair(t *testing.T, o redis.Options) (a, b *node) {
 
 func (n *node) await(t *testing.T, state contract.BrokerState) {
 	t.Helper()
-	ready := assert.Eventually(t, func() bool { return n.Status().State == state }, patience, 10*time.Millisecond)
+	ready := assert.Eventually(t, func() bool { return n.Status().State == state }, timeout, 10*time.Millisecond)
 	require.True(t, ready, "want %s, still %v", state, n.Status())
 }
 
@@ -193,7 +193,7 @@ func TestRedisUnreachableIsReported(t *testing.T) {
 			require.Eventually(t, func() bool {
 				err := n.Status().Err
 				return err != nil && strings.Contains(err.Error(), c.says)
-			}, patience, 10*time.Millisecond, "%v", n.Status())
+			}, timeout, 10*time.Millisecond, "%v", n.Status())
 			require.Equal(t, contract.BrokerConnecting, n.Status().State)
 			require.NotContains(t, n.Status().Err.Error(), "guess")
 			require.ErrorIs(t, n.publish(t.Context(), "x", broker.Publication{}), broker.ErrUnavailable)
@@ -338,13 +338,13 @@ func TestPublishDoesNotWaitForAHangingRedis(t *testing.T) {
 	n.await(t, contract.BrokerReady)
 	require.Eventually(t, func() bool {
 		return n.publish(t.Context(), "lobby", broker.Publication{Data: []byte("back")}) == nil
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	for n.next(t).data != "back" {
 	}
 }
 
 // Clients can look at as many channels as they can think of: what Redis keeps of a look is soon forgotten.
-func TestALookIsForgotten(t *testing.T) {
+func TestBrokerForgetsStreamsThatWereOnlyRead(t *testing.T) {
 	t.Parallel()
 	s := redistest.Standalone(t, "")
 	n := start(t, redis.Options{Mode: contract.RedisStandalone, Addresses: []string{s.Addr()}})

@@ -166,7 +166,7 @@ func TestEpochsEndWithAMasterThatWasAReplica(t *testing.T) {
 
 	follow(t, there, s)
 	copied := fill(t, a, 5)
-	require.EqualValues(t, 1, here.Wait(t.Context(), 1, patience).Val())
+	require.EqualValues(t, 1, here.Wait(t.Context(), 1, timeout).Val())
 	require.NoError(t, there.Do(t.Context(), "replicaof", "no", "one").Err())
 	latest := fill(t, a, 3)
 
@@ -174,7 +174,7 @@ func TestEpochsEndWithAMasterThatWasAReplica(t *testing.T) {
 	c := start(t, redis.Options{Mode: contract.RedisStandalone, Addresses: []string{other.Addr()}})
 	c.await(t, contract.BrokerReady)
 	elsewhere := fill(t, c, 2)
-	require.EqualValues(t, 1, there.Wait(t.Context(), 1, patience).Val())
+	require.EqualValues(t, 1, there.Wait(t.Context(), 1, timeout).Val())
 	_, err := a.History(t.Context(), "read", broker.HistoryQuery{})
 	require.ErrorIs(t, err, broker.ErrUnavailable)
 	require.ErrorContains(t, err, "READONLY", "nobody knows what a replica lacks")

@@ -29,7 +29,7 @@ type scripts struct {
 	publish, history                          script
 	join, leave, renew, sweep, members, stats script
 	announce, withdraw, gateways              script
-	take, drop, holders, revoke               script
+	take, drop, lookup, revoke                script
 	occupy, vacate, lapse                     script
 }
 
@@ -48,7 +48,7 @@ func newScripts() scripts {
 		gateways: load("gateways"),
 		take:     load("take"),
 		drop:     load("drop"),
-		holders:  load("holders"),
+		lookup:   load("lookup"),
 		occupy:   load("occupy"),
 		vacate:   load("vacate"),
 		lapse:    load("lapse"),

@@ -21,7 +21,7 @@ func TestNamesOfOneChannelAreInOneSlot(t *testing.T) {
 			require.True(t, strings.HasPrefix(name, head+n.prefix), name)
 		}
 	}
-	for _, name := range append(n.gateways(), n.holders("u"), n.revoked("u")) {
+	for _, name := range append(n.gateways(), n.userGateways("u"), n.revoked("u")) {
 		require.Regexp(t, `^\{\d\d\}wsfleet:`, name)
 	}
 }
@@ -34,7 +34,7 @@ func TestNamesDiffer(t *testing.T) {
 		channel, _ := n.channel(name)
 		inbox, _ := n.inbox(name)
 		stream, position := n.stream(name)
-		all := append(n.presence(name), channel, inbox, stream, position, n.occupants(name), n.holders(name), n.revoked(name),
+		all := append(n.presence(name), channel, inbox, stream, position, n.occupants(name), n.userGateways(name), n.revoked(name),
 			n.probe(0, name))
 		for _, key := range []string{"a", "b:a", "a:b"} {
 			all = append(all, n.idempotency(name, key))

@@ -415,14 +415,14 @@ func (knownTokens) Connection(_ context.Context, token string) (*auth.Claims, er
 	return &auth.Claims{User: token, IssuedAt: time.Now().Add(-time.Minute)}, nil
 }
 
-// hangUpTokens ends the connection while a subscription token is verified.
-type hangUpTokens struct {
+// disconnectingTokens ends the connection while a subscription token is verified.
+type disconnectingTokens struct {
 	session.Tokens
-	hangUp func()
+	disconnect func()
 }
 
-func (k hangUpTokens) Subscription(context.Context, string, string, string) (*auth.SubscriptionClaims, error) {
-	k.hangUp()
+func (k disconnectingTokens) Subscription(context.Context, string, string, string) (*auth.SubscriptionClaims, error) {
+	k.disconnect()
 	return nil, auth.ErrUnavailable
 }
 
@@ -431,7 +431,7 @@ func TestSubscribeEndedByDisconnect(t *testing.T) {
 	conn, c := &fakeConn{}, newHandler()
 	ctx, cancel := context.WithCancel(t.Context())
 	options := &c.centrifuge.options
-	options.Session.Tokens = hangUpTokens{hangUp: cancel}
+	options.Session.Tokens = disconnectingTokens{disconnect: cancel}
 	options.CommandFailed = func(code uint32) { t.Error("counted", code) }
 	c.OnOpen(conn)
 	c.OnMessage(ctx, transport.Text, []byte(`{"id":1,"connect":{}}`))
