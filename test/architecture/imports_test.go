@@ -1,0 +1,87 @@
+package architecture_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// rule says what the packages below a directory must not import, and why.
+type rule struct {
+	directory string
+	// forbidden are directories of this module, or import paths of others, that end in "/..." with all below them.
+	forbidden []string
+	// tests: the rule holds for test files too.
+	tests bool
+	why   string
+}
+
+var rules = []rule{
+	{
+		directory: "controllers",
+		forbidden: []string{"gateway/..."},
+		tests:     true,
+		why:       "the operator and the gateway share internal/ only",
+	},
+	{
+		directory: "gateway",
+		forbidden: []string{"controllers/...", "api/...", "k8s.io/...", "sigs.k8s.io/..."},
+		tests:     true,
+		why:       "the gateway runs without Kubernetes",
+	},
+	{
+		directory: "internal",
+		forbidden: []string{"gateway/...", "controllers/...", "api/...", "cmd/..."},
+		why:       "what both sides share depends on neither",
+	},
+	{
+		directory: "controllers/render",
+		forbidden: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/kubernetes/...", "net/http"},
+		why:       "render is pure: a spec goes in, objects come out",
+	},
+	{
+		directory: "gateway/transport",
+		forbidden: []string{"gateway/hub/...", "gateway/session/...", "gateway/broker/...", "gateway/protocol/..."},
+		why:       "the transport knows bytes and connections, no channels",
+	},
+	{
+		directory: "gateway/broker",
+		forbidden: []string{"gateway/hub/...", "gateway/session/...", "gateway/transport/...", "gateway/protocol/..."},
+		why:       "a broker does not know what its publications are delivered to",
+	},
+	{
+		directory: "api",
+		forbidden: []string{"controllers/...", "gateway/...", "internal/..."},
+		tests:     true,
+		why:       "users import the API types alone",
+	},
+}
+
+func TestImportsKeepTheirDirection(t *testing.T) {
+	all := allPackages(t)
+	for _, r := range rules {
+		assert.True(t, slices.ContainsFunc(all, func(p goPackage) bool { return within(p.Path, r.directory) }),
+			"the rule for %s holds for no package", r.directory)
+		for _, p := range all {
+			if !within(p.Path, r.directory) {
+				continue
+			}
+			imports := p.Imports
+			if r.tests {
+				imports = slices.Concat(imports, p.TestImports)
+			}
+			for _, imported := range imports {
+				assert.False(t, matches(r.forbidden, imported), "%s imports %s: %s", p.Path, imported, r.why)
+			}
+		}
+	}
+}
+
+func matches(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		directory, below := strings.CutSuffix(pattern, "/...")
+		return path == pattern || below && within(path, directory)
+	})
+}
