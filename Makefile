@@ -16,6 +16,12 @@ CRD_REF_DOCS := $(BIN)/tools/crd-ref-docs
 KUSTOMIZE := $(BIN)/tools/kustomize
 GOLANGCI_LINT := $(BIN)/tools/golangci-lint
 KUBE_API_LINTER := $(BIN)/tools/kubeapilinter
+# Packages whose tests need nothing but Go.
+UNIT = $(shell go list ./api/... ./cmd/... ./controllers/... ./gateway/... ./hack/... ./internal/... ./test/architecture/... ./test/contract/... \
+	| grep -v /gateway/broker/redis$$)
+# Directories that hold Go code of ours.
+SOURCES := api cmd controllers gateway hack internal test
+COMMENTS := go run ./hack/comments -exceptions hack/comments/exceptions.txt $(SOURCES)
 # Modules besides the product's own that hold Go code of ours.
 MODULES := hack/localcluster hack/bench
 
@@ -29,6 +35,23 @@ demo: deps-cluster ## Bring up a fleet on a real Kubernetes and let two clients 
 test: deps-test assets npm-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
 	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race ./...
 	for module in $(MODULES); do echo "== $$module"; go -C $$module test ./...; done
+
+##@ Fast loop
+
+.PHONY: unit
+unit: ## Run the tests that need no servers and no root: a minute with a warm build cache
+	go test $(UNITFLAGS) $(UNIT)
+
+.PHONY: check
+check: ## What a commit should pass, in about two minutes: formatting, comments, vet, unit tests
+	@test -z "$$(gofmt -l $(SOURCES))" || { echo "not formatted: run make fmt:"; gofmt -l $(SOURCES); exit 1; }
+	$(COMMENTS)
+	go vet -tags e2e ./...
+	$(MAKE) unit
+
+.PHONY: golden
+golden: ## Rewrite all golden files and the generated parts of the documentation; review the diff before you commit it
+	hack/golden.sh $(MODULES)
 
 ##@ Cluster
 
@@ -88,7 +111,8 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 	for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI_LINT) fmt -c $(CURDIR)/.golangci.yaml ./...); done
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(KUBE_API_LINTER) verify ## Check style, generated files and modules
+lint: $(GOLANGCI_LINT) $(KUBE_API_LINTER) verify ## Check style, comments, generated files and modules
+	$(COMMENTS)
 	$(KUBE_API_LINTER) ./api/...
 	$(GOLANGCI_LINT) run ./...
 	for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yaml ./...); done
@@ -116,6 +140,23 @@ loss: deps-redis ## Count messages for LOSS while gateways are killed and connec
 bench: deps-redis build ## Measure the gateway against a floor and print the table (BENCH="--quick --rows idle")
 	CGO_ENABLED=0 go -C hack/bench build -trimpath -o $(CURDIR)/$(BIN)/ ./...
 	$(BIN)/bench $(BENCH)
+
+COMMIT ?= 85d6a07
+.PHONY: bench-baseline
+bench-baseline: deps-redis build ## Measure this build against that of COMMIT and say whether the ranges of the rounds overlap (BENCH="--rounds 1")
+	CGO_ENABLED=0 go -C hack/bench build -trimpath -o $(CURDIR)/$(BIN)/ ./...
+	hack/baseline.sh $(COMMIT) $(BIN)/baseline
+	$(BIN)/bench --rows idle,fanout-1,fanout-16,storm --targets memory,baseline-memory,redis,baseline-redis \
+		--baseline $(BIN)/baseline --output $(BIN)/bench-baseline $(BENCH)
+
+.PHONY: release-check
+release-check: deps-redis ## What a release should pass besides .ci/run, an hour: other systems, long fuzzing, loss and soak tests
+	go mod verify
+	for system in linux/arm64 darwin/arm64; do \
+		echo "== vet for $$system"; GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go vet ./api/... ./cmd/... ./controllers/... ./gateway/... ./internal/...; done
+	$(MAKE) fuzz FUZZTIME=1m
+	$(MAKE) loss LOSS=10m
+	$(MAKE) soak SOAK=10m
 
 ##@ What the others need (they call these themselves)
 
@@ -153,4 +194,4 @@ $(KUBE_API_LINTER): hack/tools/kubeapilinter/main.go
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
