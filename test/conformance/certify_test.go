@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// certify writes a certificate for nobody in particular, and its key.
-func certify(t *testing.T, certificate, key string) {
+// writeCertificate writes a self-signed certificate and its key.
+func writeCertificate(t *testing.T, certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
-// Package conformance holds the gateway to RFC 6455, section by section, with peers that it did not
-// choose: a raw TCP peer that sends what no library would, and the WebSockets of others. Every case is
-// an echo: a client of the plain protocol that is its channel's only subscriber gets back what it
-// sends.
+// Package conformance tests the gateway against RFC 6455, section by section, with foreign peers: a raw TCP peer that
+// sends what no library would, and the WebSocket implementations of other projects. Every case is an echo: a client of
+// the plain protocol that is its channel's only subscriber receives what it sends.
 package conformance
 
 import (
@@ -16,10 +15,10 @@ import (
 	"github.com/wsfleet/wsfleet/test/process"
 )
 
-// limit is the largest message of the gateways here: above 65536, where frames get their longest header.
+// limit is the maximum message size of the gateways here. It is above 65536, where frames have the longest header.
 const limit = 70_000
 
-// suite is what all cases share.
+// suite is the state that all cases share.
 type suite struct {
 	binary string
 	// gateway serves the cases that need nothing special, pinging pings every two seconds, compressing knows
@@ -79,7 +78,7 @@ func (s *suite) rawPeers(t *testing.T) []*rawSuite {
 	t.Helper()
 	secure := []string{"--" + contract.KeyTLSCertFile, filepath.Join(t.TempDir(), "tls.crt"),
 		"--" + contract.KeyTLSKeyFile, filepath.Join(t.TempDir(), "tls.key")}
-	certify(t, secure[1], secure[3])
+	writeCertificate(t, secure[1], secure[3])
 	return []*rawSuite{
 		{s, "raw TCP", s.gateway.Addr, s.compressing.Addr},
 		{
@@ -99,8 +98,7 @@ func page(t *testing.T) string {
 	return server.URL
 }
 
-// start runs a gateway that does not ping within the time of a case unless it is told to, and lets everybody
-// talk as fast as they can.
+// start runs a gateway that does not ping within the time of a case unless flags say so, and that has no rate limits.
 func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gateway {
 	t.Helper()
 	return process.Start(t, s.binary, name, append([]string{
@@ -113,7 +111,7 @@ func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gatew
 	}, flags...)...)
 }
 
-// run makes one case a subtest and notes its verdict.
+// run runs one case as a subtest and counts its outcome.
 func (s *suite) run(t *testing.T, peer, section, name string, test func(t *testing.T)) {
 	t.Helper()
 	t.Run(section+" "+name, func(t *testing.T) {

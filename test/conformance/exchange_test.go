@@ -13,12 +13,12 @@ import (
 	"github.com/wsfleet/wsfleet/test/process"
 )
 
-// exchange is one connection of a real peer: where to, what to do, in turn, and what must come of it. Peers get
-// the exported fields as JSON, carry them out and tell; they judge nothing.
+// exchange is one connection of a foreign peer: the URL, the steps, and the outcome that the test expects. A peer
+// receives the exported fields as JSON, carries out the steps and answers with the outcome.
 type exchange struct {
 	URL string `json:"url"`
-	// Page is the web page that a browser connects from, and the Origin that others send; empty for a page
-	// that the gateway allows, and for none.
+	// Page is the web page that a browser connects from, and the Origin that other peers send. When it is empty, a browser
+	// uses a page that the gateway allows, and other peers send no Origin.
 	Page         string   `json:"page,omitempty"`
 	Subprotocols []string `json:"subprotocols,omitempty"`
 	// Compress offers permessage-deflate. A browser always does.
@@ -26,27 +26,27 @@ type exchange struct {
 	Steps    []step `json:"steps"`
 
 	section, name string
-	// needs is what not every peer can do.
+	// needs are the abilities that the exchange needs of its peer.
 	needs ability
 	want  outcome
 }
 
-// step is one thing to do.
+// step is one action of a peer.
 type step struct {
 	// Do is send, await, ping, rest or close.
 	Do string `json:"do"`
-	// Kind is text or binary, Fragments the payload in base64, in one or in several frames.
+	// Kind is text or binary. Fragments is the payload in base64, one element per frame.
 	Kind      string   `json:"kind,omitempty"`
 	Fragments []string `json:"fragments,omitempty"`
-	// Messages is how many must have come before it goes on.
+	// Messages is the number of messages that await waits for.
 	Messages int `json:"messages,omitempty"`
-	// MS is how many milliseconds to rest.
+	// MS is the number of milliseconds of a rest.
 	MS     int    `json:"ms,omitempty"`
 	Code   int    `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// outcome is what came of an exchange.
+// outcome is the result of an exchange as the peer saw it.
 type outcome struct {
 	Opened bool `json:"opened"`
 	// Status of a handshake that was refused, where a peer can see it.
@@ -70,7 +70,7 @@ type message struct {
 	Data string `json:"data"`
 }
 
-// ability is what an exchange needs of its peer beyond what every browser can do.
+// ability is a set of features that not every browser has.
 type ability int
 
 const (
@@ -99,9 +99,9 @@ func send(kind string, fragments ...string) step {
 
 func await(messages int) step { return step{Do: "await", Messages: messages} }
 
-func bye(code int, reason string) step { return step{Do: "close", Code: code, Reason: reason} }
+func closeStep(code int, reason string) step { return step{Do: "close", Code: code, Reason: reason} }
 
-func back(kind, payload string) message {
+func wantMessage(kind, payload string) message {
 	return message{kind, base64.StdEncoding.EncodeToString([]byte(payload))}
 }
 
@@ -121,13 +121,13 @@ func echoes(section, name string, sends ...step) exchange {
 		if len(s.Fragments) > 1 {
 			e.needs |= fragmenting
 		}
-		e.want.Messages = append(e.want.Messages, back(s.Kind, payload.String()))
+		e.want.Messages = append(e.want.Messages, wantMessage(s.Kind, payload.String()))
 	}
-	e.Steps = append(e.Steps, await(len(e.want.Messages)), bye(1000, ""))
+	e.Steps = append(e.Steps, await(len(e.want.Messages)), closeStep(1000, ""))
 	return e
 }
 
-// exchanges are what every peer is asked for.
+// exchanges returns the exchanges that all peers carry out.
 func exchanges() []exchange {
 	var out []exchange
 	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, limit} {
@@ -180,7 +180,7 @@ func endings() []exchange {
 		e := exchange{
 			section: "7",
 			name:    "the peer closes with " + strconv.Itoa(code),
-			Steps:   []step{bye(code, "reason")},
+			Steps:   []step{closeStep(code, "reason")},
 			want:    outcome{Opened: true, Code: code},
 		}
 		if code != 1000 && code < 3000 {
@@ -192,13 +192,13 @@ func endings() []exchange {
 		exchange{
 			section: "7",
 			name:    "the peer closes without a code",
-			Steps:   []step{bye(0, "")},
+			Steps:   []step{closeStep(0, "")},
 			want:    outcome{Opened: true, Code: noCode},
 		},
 		exchange{
 			section: "7",
 			name:    "the peer closes with the longest reason",
-			Steps:   []step{bye(4000, strings.Repeat("ü", 61)+"r")},
+			Steps:   []step{closeStep(4000, strings.Repeat("ü", 61)+"r")},
 			want:    outcome{Opened: true, Code: 4000},
 		},
 		exchange{
@@ -234,7 +234,7 @@ func (s *suite) withPeer(t *testing.T, p peer) {
 func (s *suite) exchanged(t *testing.T, p peer, g *process.Gateway, e exchange) {
 	t.Helper()
 	if e.needs&^p.can != 0 {
-		s.tally.cannot(p.name, e.section)
+		s.tally.addImpossible(p.name, e.section)
 		return
 	}
 	s.run(t, p.name, e.section, e.name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func (s *suite) exchanged(t *testing.T, p peer, g *process.Gateway, e exchange) 
 			path = channelOf(t) + path
 		}
 		e.URL = "ws://" + g.Addr + path
-		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*timeout)
 		defer cancel()
 		got, err := p.perform(ctx, e)
 		require.NoError(t, err)
@@ -289,8 +289,12 @@ func (s *suite) subprotocols(t *testing.T, p peer) {
 		{"none offered, none chosen", nil, ""},
 	} {
 		s.exchanged(t, p, s.gateway, exchange{
-			section: "4", name: c.name, URL: contract.PathCentrifuge, Subprotocols: c.offered, Steps: []step{bye(1000, "")},
-			want: outcome{Opened: true, Subprotocol: c.chosen, Code: 1000},
+			section:      "4",
+			name:         c.name,
+			URL:          contract.PathCentrifuge,
+			Subprotocols: c.offered,
+			Steps:        []step{closeStep(1000, "")},
+			want:         outcome{Opened: true, Subprotocol: c.chosen, Code: 1000},
 		})
 	}
 	s.exchanged(t, p, s.gateway,
@@ -309,7 +313,7 @@ func (s *suite) origins(t *testing.T, p peer) {
 		{"a page of a foreign origin may not", s.foreign, outcome{Status: 403}},
 	} {
 		s.exchanged(t, p, s.gateway,
-			exchange{section: "10.2", name: c.name, Page: c.page, Steps: []step{bye(1000, "")}, want: c.want})
+			exchange{section: "10.2", name: c.name, Page: c.page, Steps: []step{closeStep(1000, "")}, want: c.want})
 	}
 }
 

@@ -32,8 +32,8 @@ func nodePeer(t *testing.T, name string, can ability, script string, env ...stri
 	t.Cleanup(func() {
 		// The end of its input ends the script; it may have a browser to close first.
 		_ = in.Close()
-		late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-		defer late.Stop()
+		killTimer := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
+		defer killTimer.Stop()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s ended with %v", script, err)
 		}

@@ -50,7 +50,7 @@ func (s *rawSuite) neighbour(t *testing.T, address string) func(t *testing.T) {
 	return func(t *testing.T) {
 		t.Helper()
 		n++
-		require.NoError(t, w.SetDeadline(time.Now().Add(patience)))
+		require.NoError(t, w.SetDeadline(time.Now().Add(timeout)))
 		message := "still here " + strconv.Itoa(n)
 		w.send(t, frame(fin|text, message))
 		w.expect(t, fin|text, message)

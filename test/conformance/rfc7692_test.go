@@ -211,7 +211,7 @@ func (s *rawSuite) compression(t *testing.T) {
 			}
 		})
 	}
-	run("the gateway compresses for who asked, and for nobody else", func(t *testing.T) {
+	run("the gateway compresses only for clients that asked", func(t *testing.T) {
 		path := channelOf(t)
 		asked := open(t, s.zipped, path, "Sec-WebSocket-Extensions: permessage-deflate")
 		asked.compressed = true

@@ -80,12 +80,12 @@ func goodHandshakes() []handshake {
 		},
 		{name: "a body of no length", with: []string{"Content-Length: 0"}},
 		{
-			name:   "an extension that nobody knows is not accepted",
+			name:   "an unknown extension is not accepted",
 			with:   []string{"Sec-WebSocket-Extensions: x-unknown; level=3"},
 			header: none,
 		},
 		{
-			name:   "a subprotocol that nobody speaks is not chosen",
+			name:   "an unknown subprotocol is not chosen",
 			with:   []string{"Sec-WebSocket-Protocol: chat"},
 			header: none,
 		},
@@ -264,7 +264,7 @@ func notHTTP() []handshake {
 		{name: "a chunked body", with: []string{"Transfer-Encoding: chunked"}, after: "0\r\n\r\n", status: []int{400}},
 		{name: "a body of negative length", with: []string{"Content-Length: -1"}, status: []int{400}},
 		{name: "a body of two lengths", with: []string{"Content-Length: 5", "Content-Length: 6"}, status: []int{400}},
-		{name: "an encoding that nobody knows", with: []string{"Transfer-Encoding: gzip"}, status: []int{400, 501}},
+		{name: "an unknown encoding", with: []string{"Transfer-Encoding: gzip"}, status: []int{400, 501}},
 	}
 }
 
@@ -388,7 +388,7 @@ func (s *rawSuite) slow(t *testing.T) (judge func(t *testing.T)) {
 		t.Helper()
 		for name, w := range peers {
 			s.run(t, s.peer, "4", "slow: a peer that "+name+" is cut", func(t *testing.T) {
-				require.NoError(t, w.SetDeadline(time.Now().Add(patience)))
+				require.NoError(t, w.SetDeadline(time.Now().Add(timeout)))
 				rest, err := io.ReadAll(w.in)
 				if name == drips {
 					// Whether the cut shows as an end or as a reset depends on what the peer sent last.

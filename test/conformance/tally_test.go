@@ -24,23 +24,23 @@ var sections = [...]struct{ number, title string }{
 	{"7692", "compression (RFC 7692)"},
 }
 
-// tally counts verdicts per section and peer.
+// tally counts the outcomes of cases by section and peer.
 type tally struct {
 	peers []string
 
 	mu    sync.Mutex
-	cells map[[2]string]*cell
+	cells map[[2]string]*score
 }
 
-type cell struct{ passed, failed, impossible int }
+type score struct{ passed, failed, impossible int }
 
-func (y *tally) at(peer, section string) *cell {
+func (y *tally) score(peer, section string) *score {
 	if y.cells == nil {
-		y.cells = map[[2]string]*cell{}
+		y.cells = map[[2]string]*score{}
 	}
 	key := [2]string{section, peer}
 	if y.cells[key] == nil {
-		y.cells[key] = &cell{}
+		y.cells[key] = &score{}
 	}
 	return y.cells[key]
 }
@@ -49,21 +49,21 @@ func (y *tally) add(peer, section string, passed bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if passed {
-		y.at(peer, section).passed++
+		y.score(peer, section).passed++
 	} else {
-		y.at(peer, section).failed++
+		y.score(peer, section).failed++
 	}
 }
 
-// cannot notes a case that a peer has no means for.
-func (y *tally) cannot(peer, section string) {
+// addImpossible counts a case that a peer cannot carry out.
+func (y *tally) addImpossible(peer, section string) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.at(peer, section).impossible++
+	y.score(peer, section).impossible++
 }
 
-func (c *cell) String() string {
-	if c == nil || *c == (cell{}) {
+func (c *score) String() string {
+	if c == nil || *c == (score{}) {
 		return "-"
 	}
 	text := fmt.Sprintf("%d/%d", c.passed, c.passed+c.failed)
@@ -73,7 +73,7 @@ func (c *cell) String() string {
 	return text
 }
 
-// String is the table of passed and run cases.
+// String returns a table of passed and run cases.
 func (y *tally) String() string {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -91,11 +91,11 @@ func (y *tally) String() string {
 	return b.String() + "\n"
 }
 
-func TestTallyShowsEverySectionAndWhatAPeerCannotDo(t *testing.T) {
+func TestTallyStringShowsAllSections(t *testing.T) {
 	y := &tally{peers: []string{"raw", "browser"}}
 	y.add("raw", "4", true)
 	y.add("raw", "4", false)
-	y.cannot("browser", "5.5")
+	y.addImpossible("browser", "5.5")
 	lines := strings.Split(strings.TrimSpace(y.String()), "\n")
 	require.Len(t, lines, 1+len(sections))
 	require.Equal(t, []string{"4", "opening", "handshake", "1/2", "-"}, strings.Fields(lines[1]))

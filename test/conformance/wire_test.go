@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long anything may take that should happen at once.
-const patience = 20 * time.Second
+// timeout bounds waits for events that should happen at once.
+const timeout = 20 * time.Second
 
 // First bytes of frames.
 const (
@@ -102,7 +102,7 @@ func (r received) closeCode() int {
 // tlsScheme begins the address of a gateway that speaks TLS.
 const tlsScheme = "tls://"
 
-// wire is a TCP connection to a gateway that speaks as a test says.
+// wire is a TCP connection to a gateway on which a test writes frames itself.
 type wire struct {
 	net.Conn
 	in *bufio.Reader
@@ -124,7 +124,7 @@ func connect(t *testing.T, address string) *wire {
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(timeout)))
 	return &wire{Conn: conn, in: bufio.NewReader(conn)}
 }
 
@@ -251,7 +251,7 @@ func (w *wire) expect(t *testing.T, first byte, payload string) {
 	t.Helper()
 	r, err := w.receive()
 	require.NoError(t, err)
-	// Not require.Equal on the payload: a diff of long ones helps nobody.
+	// require.Equal would print a useless diff of long payloads.
 	require.Equal(t, received{first, payload}.String(), r.String())
 	require.True(t, r.payload == payload, "the same length and beginning, other bytes")
 }

@@ -78,7 +78,7 @@ func stopClients(t *testing.T, prefix string) {
 }
 
 func (p clientPod) logs() string {
-	// Also asked for when the test is over and its context ended.
+	// The logs are also read when the test is over and its context has ended.
 	out, err := kube.Run(context.WithoutCancel(p.t.Context()), "logs", p.name)
 	if err != nil {
 		return ""
@@ -88,7 +88,7 @@ func (p clientPod) logs() string {
 
 func (p clientPod) events() []event.Event { return event.Parse(p.logs()) }
 
-// open is the node that each open connection is on.
+// open returns the gateway of each open connection.
 func (p clientPod) open() map[int]string {
 	nodes := map[int]string{}
 	for _, e := range p.events() {
@@ -103,7 +103,7 @@ func (p clientPod) open() map[int]string {
 	return nodes
 }
 
-// nodes are the gateways that hold the pod's open connections.
+// nodes returns the number of the pod's open connections by gateway.
 func (p clientPod) nodes() map[string]int {
 	count := map[string]int{}
 	for _, node := range p.open() {

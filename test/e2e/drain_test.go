@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// closeCodes that a drain may use, by protocol: both tell the client to come back.
+// closeCodes are the codes that a drain may use, by protocol. Both tell the client to reconnect.
 var closeCodes = map[wsclient.Protocol]int{wsclient.Plain: 1012, wsclient.Centrifuge: 3001}
 
 func TestDeletedPodHandsItsClientsOver(t *testing.T) {
@@ -90,7 +90,7 @@ func busiest(clients []clientPod) (node string, connections int) {
 	return node, connections
 }
 
-// closesOf are the closes that clients saw from one gateway, or from any.
+// closesOf returns the closes that clients saw from one gateway, or from any when node is empty.
 func closesOf(clients []clientPod, node string) []event.Event {
 	var closes []event.Event
 	for _, p := range clients {

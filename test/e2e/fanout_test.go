@@ -104,7 +104,7 @@ func TestBackendPublishReachesEveryPod(t *testing.T) {
 }
 
 // Through kube-proxy with ClientIP affinity one address keeps to one gateway, and addresses spread.
-func TestOneAddressStaysOnOnePod(t *testing.T) {
+func TestAffinityKeepsAddressOnPod(t *testing.T) {
 	awaitServing(t, replicas)
 	const pods, each = 10, 20
 	used := map[string]int{}

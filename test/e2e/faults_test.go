@@ -12,22 +12,24 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// What the spec asks for wrongly is told, and the fleet that runs stays as it was.
+// A wrong spec is reported in the conditions, and the running fleet stays as it was.
 func TestWrongSpecLeavesTheFleetAlone(t *testing.T) {
 	cases := []struct {
 		name, patch, condition, reason string
 		message                        []string
 	}{
 		{
-			name:      "missing Secret",
-			patch:     `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone","addresses":["redis:6379"],"credentialsSecretRef":{"name":"not-there"}}}}}`,
+			name: "missing Secret",
+			patch: `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone",` +
+				`"addresses":["redis:6379"],"credentialsSecretRef":{"name":"not-there"}}}}}`,
 			condition: "BackplaneReady",
 			reason:    "SecretNotFound",
 			message:   []string{"spec.redis.external.credentialsSecretRef"},
 		},
 		{
-			name:      "wrong Redis address",
-			patch:     `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone","addresses":["192.0.2.1:6379"],"credentialsSecretRef":null}}}}`,
+			name: "wrong Redis address",
+			patch: `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone",` +
+				`"addresses":["192.0.2.1:6379"],"credentialsSecretRef":null}}}}`,
 			condition: "BackplaneReady",
 			message:   []string{"spec.redis.external.addresses"},
 		},
@@ -85,7 +87,7 @@ func TestOperatorRestartChangesNothing(t *testing.T) {
 		"--timeout=120s"); err != nil {
 		t.Fatal(err)
 	}
-	// The new one is at work when it does what only an operator can do.
+	// The new operator works when it does what only an operator can do.
 	run(t, "scale", "wsc", clusterName, fmt.Sprintf("--replicas=%d", replicas+1))
 	after := awaitServing(t, replicas+1)
 	for _, pod := range before {
@@ -101,7 +103,7 @@ func TestOperatorRestartChangesNothing(t *testing.T) {
 // once: what is published before the gateways are back at Redis is lost, so it is published again.
 func TestRedisRestartKeepsTheClients(t *testing.T) {
 	all := subscribeEverywhere(t, wsclient.Plain, "redis-restart")
-	// Read all the time, before Redis goes too: only who reads answers the gateway's pings.
+	// Each client reads all the time, because only a reading client answers the gateway's pings.
 	type receipt struct {
 		pod string
 		err error

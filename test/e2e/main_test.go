@@ -1,7 +1,7 @@
 //go:build e2e
 
-// Package e2e proves on a real cluster, with real kubelets and a real Redis, that a fleet keeps its
-// clients while it changes. hack/e2e.sh brings the cluster to the start line and runs it.
+// Package e2e tests on a real cluster, with real kubelets and a real Redis, that a fleet keeps its clients while it
+// changes. hack/e2e.sh prepares the cluster and runs the tests.
 package e2e
 
 import (
@@ -70,7 +70,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	// What a failed run leaves is there to be looked at.
+	// A failed run leaves its objects for inspection.
 	if code == 0 {
 		if err := tearDown(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e: tear-down:", err)
@@ -93,7 +93,7 @@ func setUp() error {
 	if os.Getenv("CLIENT_IMAGE") == "" {
 		return fmt.Errorf("CLIENT_IMAGE is not set: run `make e2e`")
 	}
-	// What an earlier run left would make every count below wrong.
+	// Objects of an earlier run would change the counts below.
 	if _, err := kube.Run(ctx, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func setUp() error {
 	return err
 }
 
-// eventually asks until there is no error any more.
+// eventually calls check until it returns no error.
 func eventually(t *testing.T, within time.Duration, what string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(within)
@@ -133,7 +133,7 @@ func run(t *testing.T, args ...string) string {
 	return out
 }
 
-// servingPods are the gateways that are ready and not on their way out.
+// servingPods returns the gateways' pods that are ready and not being deleted.
 func servingPods(t *testing.T) []string {
 	t.Helper()
 	names, err := kube.ServingPods(t.Context(), selector)

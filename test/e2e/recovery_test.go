@@ -20,25 +20,25 @@ import (
 // keptChannel has history and recovery by the fleet's rules.
 const keptChannel = "kept:numbers"
 
-// press publishes numbers through whatever gateway takes them, each until it is taken: the idempotency
-// key keeps it from being there twice.
-type press struct {
+// publisherLoop publishes numbers through any gateway, each until one has accepted it. The idempotency key makes sure
+// that each is published once.
+type publisherLoop struct {
 	t *testing.T
-	// last is the latest number that was taken.
+	// last is the latest number that was accepted.
 	last    atomic.Int64
 	address string
 	stop    func()
 }
 
-// run goes on until the context ends, and then until the number that is on its way was taken.
-func (p *press) run(ctx context.Context) {
+// run publishes until ctx ends, and then until the current number is accepted.
+func (p *publisherLoop) run(ctx context.Context) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	defer p.hangUp()
+	defer p.closeAll()
 	for {
 		n := p.last.Load() + 1
 		if err := p.publish(context.WithoutCancel(ctx), n); err != nil && p.t.Context().Err() == nil {
-			p.hangUp()
+			p.closeAll()
 			continue
 		}
 		p.last.Store(n)
@@ -51,7 +51,7 @@ func (p *press) run(ctx context.Context) {
 }
 
 // publish sends one number to a gateway that serves.
-func (p *press) publish(ctx context.Context, n int64) error {
+func (p *publisherLoop) publish(ctx context.Context, n int64) error {
 	if p.address == "" {
 		pods, err := kube.ServingPods(ctx, selector)
 		if err != nil || len(pods) == 0 {
@@ -73,21 +73,21 @@ func (p *press) publish(ctx context.Context, n int64) error {
 		map[string]any{"channel": keptChannel, "data": n, "idempotency_key": fmt.Sprint("n", n)}, &published)
 }
 
-func (p *press) hangUp() {
+func (p *publisherLoop) closeAll() {
 	if p.stop != nil {
 		p.stop()
 	}
 	p.address, p.stop = "", nil
 }
 
-// Whatever happens to pods, subscribers of a channel with recovery have every message once and in order.
+// Subscribers of a channel with recovery receive every message once and in order while pods are replaced.
 func TestSubscribersMissNothing(t *testing.T) {
 	awaitServing(t, replicas)
 	const pods, each = 3, 4
 	clients := startClients(t, "recover", event.SDK, pods, each)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	p := &press{t: t}
+	p := &publisherLoop{t: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -100,7 +100,7 @@ func TestSubscribersMissNothing(t *testing.T) {
 	t.Log("killing", gone[1])
 	run(t, "delete", "pod", gone[1], "--grace-period=0", "--force")
 	awaitReplaced(t, gone[:2])
-	// The third as well: then nobody is where it was.
+	// The third pod as well: then no client is on its first pod.
 	run(t, "delete", "pod", gone[2], "--wait=false")
 	awaitReplaced(t, gone)
 	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas-1))
@@ -115,7 +115,7 @@ func TestSubscribersMissNothing(t *testing.T) {
 	for _, c := range clients {
 		eventually(t, time.Minute, c.name+" has the last message", func() error { return c.caughtUp(last) })
 		reconnects += len(c.closes())
-		for _, problem := range c.misses(last) {
+		for _, problem := range c.missing(last) {
 			t.Errorf("%s: %s", c.name, problem)
 		}
 	}
@@ -141,8 +141,8 @@ func awaitReplaced(t *testing.T, pods []string) {
 	}
 }
 
-// heard are the numbers that each connection got, in their order.
-func (p clientPod) heard() map[int][]int64 {
+// received returns the numbers that each connection received, in their order.
+func (p clientPod) received() map[int][]int64 {
 	numbers := map[int][]int64{}
 	for _, e := range p.events() {
 		if e.Kind == event.Message {
@@ -154,7 +154,7 @@ func (p clientPod) heard() map[int][]int64 {
 }
 
 func (p clientPod) caughtUp(last int64) error {
-	heard := p.heard()
+	heard := p.received()
 	for client := range p.connections {
 		if numbers := heard[client]; len(numbers) == 0 || numbers[len(numbers)-1] != last {
 			return fmt.Errorf("client %d has %d messages, and not number %d", client, len(numbers), last)
@@ -163,14 +163,14 @@ func (p clientPod) caughtUp(last int64) error {
 	return nil
 }
 
-// misses are what is wrong with what the pod's connections got: they were there from the first message.
-func (p clientPod) misses(last int64) (problems []string) {
+// missing describes the problems of the pod's connections, which were subscribed before the first message.
+func (p clientPod) missing(last int64) (problems []string) {
 	for _, e := range p.events() {
 		if e.Kind == event.Failed {
 			problems = append(problems, fmt.Sprintf("client %d: %d %s", e.Client, e.Code, e.Reason))
 		}
 	}
-	for client, numbers := range p.heard() {
+	for client, numbers := range p.received() {
 		for i, n := range numbers {
 			if n != int64(i)+1 {
 				problems = append(problems, fmt.Sprintf("client %d got number %d as message %d of %d", client, n, i+1, last))

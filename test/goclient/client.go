@@ -28,7 +28,7 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return fmt.Sprintf("%s (code %d)", e.Message, e.Code) }
 
-// Call calls a method with a request that is encoded as JSON, and decodes the result into result, unless that is nil. It
+// Call calls a method with a request that it encodes as JSON, and decodes the answer into result unless that is nil. It
 // returns an *Error of the API, or an error when there is no answer in JSON.
 func (c *Client) Call(ctx context.Context, method string, request, result any) error {
 	body, err := json.Marshal(request)

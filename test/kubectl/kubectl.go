@@ -1,5 +1,4 @@
-// Package kubectl runs kubectl the way a user does: what the demo shows and the fleet tests check
-// is what a platform team would see at its own prompt.
+// Package kubectl runs kubectl for hack/demo and test/e2e, so that they show and check what a user sees at the prompt.
 package kubectl
 
 import (
@@ -15,34 +14,35 @@ import (
 	"strings"
 )
 
-// Kubectl is one kubectl binary talking to one cluster.
+// Kubectl is a kubectl binary and the cluster that it talks to.
 type Kubectl struct {
-	// Path of the binary; empty means the one on PATH.
+	// Path is the path of the binary; empty for the one on PATH.
 	Path string
-	// Kubeconfig file; empty means kubectl's own default.
+	// Kubeconfig is the path of the kubeconfig file; empty for kubectl's default.
 	Kubeconfig string
-	// Namespace for every command; empty means the context's.
+	// Namespace is the namespace of every command; empty for that of the kubeconfig's context.
 	Namespace string
 }
 
-// In returns a copy that works in another namespace.
+// In returns a copy with another namespace.
 func (k Kubectl) In(namespace string) Kubectl {
 	k.Namespace = namespace
 	return k
 }
 
-// Run returns what kubectl prints on standard output; the error carries what it prints on standard
-// error, because that is the message a user sees.
+// Run returns what kubectl prints on standard output. It returns an error that contains kubectl's standard error when
+// the command fails.
 func (k Kubectl) Run(ctx context.Context, args ...string) (string, error) {
 	return k.run(ctx, nil, args...)
 }
 
-// Apply runs `kubectl apply -f -` on a manifest.
+// Apply runs `kubectl apply -f -` on a manifest, and returns like Run. It returns an error when kubectl fails.
 func (k Kubectl) Apply(ctx context.Context, manifest string, args ...string) (string, error) {
 	return k.run(ctx, strings.NewReader(manifest), append([]string{"apply", "-f", "-"}, args...)...)
 }
 
-// JSON decodes the output of a command that prints JSON (`get -o json`).
+// JSON runs a command with `-o json` and decodes the output into a value. It returns an error when kubectl fails or
+// prints no JSON.
 func (k Kubectl) JSON(ctx context.Context, into any, args ...string) error {
 	out, err := k.Run(ctx, append(args, "-o", "json")...)
 	if err != nil {
@@ -54,7 +54,8 @@ func (k Kubectl) JSON(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
-// ServingPods are the pods of a selector that are ready and not on their way out.
+// ServingPods returns the names of a selector's pods that are ready and not being deleted. It returns an error when
+// kubectl fails.
 func (k Kubectl) ServingPods(ctx context.Context, selector string) ([]string, error) {
 	type condition struct{ Type, Status string }
 	var pods struct {
@@ -91,7 +92,7 @@ func (k Kubectl) run(ctx context.Context, in io.Reader, args ...string) (string,
 	return out.String(), nil
 }
 
-// Command prepares a kubectl command for callers that stream its output.
+// Command returns a kubectl command that is not started, for callers that stream its output.
 func (k Kubectl) Command(ctx context.Context, args ...string) *exec.Cmd {
 	path := k.Path
 	if path == "" {
@@ -109,8 +110,8 @@ func (k Kubectl) Command(ctx context.Context, args ...string) *exec.Cmd {
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) ->`)
 
-// PortForward opens a free port of 127.0.0.1 that leads to a port of target ("pod/x", "service/y").
-// It returns the address once kubectl says that it listens; stop ends the forward.
+// PortForward forwards a free port of 127.0.0.1 to a port of target ("pod/x", "service/y"). It returns the address
+// when kubectl listens on it, and stop, which ends the forward. It returns an error when kubectl ends before.
 func (k Kubectl) PortForward(ctx context.Context, target string, port int) (address string, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := k.Command(ctx, "port-forward", "--address", "127.0.0.1", target, fmt.Sprintf(":%d", port))

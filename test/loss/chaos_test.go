@@ -11,33 +11,33 @@ import (
 )
 
 const (
-	// cutPause is the time between two cuts.
-	cutPause = 40 * time.Millisecond
-	// killPause is how long the fleet is whole between two kills.
-	killPause = 2 * time.Second
-	// watchPause is the time between two looks at a gateway.
-	watchPause = 50 * time.Millisecond
+	// cutInterval is the time between two cuts.
+	cutInterval = 40 * time.Millisecond
+	// killInterval is the time between two kills, in which all gateways run.
+	killInterval = 2 * time.Second
+	// scrapeInterval is the time between two reads of a gateway's metrics.
+	scrapeInterval = 50 * time.Millisecond
 )
 
-// chaos kills, cuts and stalls.
+// chaos kills gateways, cuts connections and stalls readers.
 type chaos struct {
 	fleet     fleet
 	listeners []*listener
 
 	kills, cuts int
-	// queued is the most that was seen to wait in a gateway for clients that do not read.
+	// queued is the maximum of the bytes that were queued in a gateway for clients that do not read.
 	queued float64
-	// deeds are the kills.
-	deeds annals
+	// killHistory has the kills and restarts.
+	killHistory history
 }
 
-// run returns when the time is over and all gateways are there again.
+// run blocks until ctx ends and all gateways are ready again.
 func (c *chaos) run(ctx context.Context, t *testing.T) {
 	t.Helper()
-	var others sync.WaitGroup
-	others.Go(func() { c.kill(ctx, t) })
-	others.Go(func() { c.watch(ctx) })
-	every := time.NewTicker(cutPause)
+	var group sync.WaitGroup
+	group.Go(func() { c.killGateways(ctx, t) })
+	group.Go(func() { c.watchQueues(ctx) })
+	every := time.NewTicker(cutInterval)
 	defer every.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -48,12 +48,12 @@ func (c *chaos) run(ctx context.Context, t *testing.T) {
 		case <-ctx.Done():
 		}
 	}
-	others.Wait()
+	group.Wait()
 }
 
-// watch looks at what waits for clients, in one gateway after the other.
-func (c *chaos) watch(ctx context.Context) {
-	every := time.NewTicker(watchPause)
+// watchQueues reads the queued bytes of one gateway after the other.
+func (c *chaos) watchQueues(ctx context.Context) {
+	every := time.NewTicker(scrapeInterval)
 	defer every.Stop()
 	for i := 0; ; i++ {
 		select {
@@ -61,28 +61,28 @@ func (c *chaos) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		// One of them is often gone.
+		// An error means that the gateway is restarting.
 		if m, err := c.fleet[i%len(c.fleet)].Metrics(ctx); err == nil {
 			c.queued = max(c.queued, m["websocket_queued_bytes"])
 		}
 	}
 }
 
-// kill takes one gateway after the other.
-func (c *chaos) kill(ctx context.Context, t *testing.T) {
+// killGateways kills and restarts one gateway after the other.
+func (c *chaos) killGateways(ctx context.Context, t *testing.T) {
 	for {
 		select {
-		case <-time.After(killPause):
+		case <-time.After(killInterval):
 		case <-ctx.Done():
 			return
 		}
 		g := c.fleet[c.kills%len(c.fleet)]
 		g.Kill()
-		c.deeds.tell("%s was killed", g.Name)
+		c.killHistory.add("%s was killed", g.Name)
 		c.kills++
 		if !assert.NoError(t, g.Restart()) {
 			return
 		}
-		c.deeds.tell("%s is ready again", g.Name)
+		c.killHistory.add("%s is ready again", g.Name)
 	}
 }

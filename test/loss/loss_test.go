@@ -1,6 +1,6 @@
-// Package loss counts messages: real clients listen through a fleet whose gateways are killed and whose
-// connections are cut, while backends publish numbers. In channels with recovery every client must have
-// every number once, in order and as it was published, and no gateway may ever have to say that it cannot recover.
+// Package loss tests that a fleet loses no messages. Clients of the SDK are subscribed while gateways are killed and
+// connections are cut, and backends publish numbered messages. In channels with recovery every client must receive
+// every number once, in order and unchanged, and no gateway may ever refuse a recovery.
 package loss
 
 import (
@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	// usual is how long it takes when LOSS says nothing, as part of the other tests.
-	usual = 20 * time.Second
-	// patience is how long anything may take that should happen at once, on a machine that is busy.
-	patience = 30 * time.Second
+	// defaultDuration is how long the test runs when the environment variable LOSS is not set.
+	defaultDuration = 20 * time.Second
+	// timeout bounds waits for events that should happen at once, on a busy machine.
+	timeout = 30 * time.Second
 
 	gateways    = 3
 	listeners   = 200
@@ -36,43 +36,45 @@ const (
 
 const apiKey = "loss-test-key"
 
-// rules keep all that is published during the longest run that anybody would wait for, and of large
-// publications what fits into Redis: much more than a client misses.
-const rules = `[{"pattern":"loss:*","history":{"size":100000,"ttl":"1h"},"recovery":true},{"pattern":"large:*","history":{"size":400,"ttl":"1h"},"recovery":true}]`
+// rules keep all small publications of a long run, and as many large ones as fit into Redis, which is much more than a
+// client misses.
+const rules = `[{"pattern":"loss:*","history":{"size":100000,"ttl":"1h"},"recovery":true},` +
+	`{"pattern":"large:*","history":{"size":400,"ttl":"1h"},"recovery":true}]`
 
-func TestNothingIsLost(t *testing.T) {
+func TestFleetLosesNothing(t *testing.T) {
 	if raceDetector {
-		again(t)
+		runWithoutRaceDetector(t)
 		return
 	}
-	whole := process.Lasting(t, "LOSS", usual)
+	duration := process.Duration(t, "LOSS", defaultDuration)
 	f := startFleet(t)
-	p := &press{fleet: f, script: newScript()}
-	all := listen(t, f, p)
+	p := &publisherSet{fleet: f, script: newScript()}
+	all := startListeners(t, f, p)
 	c := &chaos{fleet: f, listeners: all}
 
-	p.run(t, whole, func(ctx context.Context) { c.run(ctx, t) })
-	s := settle(t, all, p)
+	p.runAll(t, duration, func(ctx context.Context) { c.run(ctx, t) })
+	s := collectTally(t, all, p)
 	s.kills, s.cuts, s.queued, s.tries, s.repeated = c.kills, c.cuts, c.queued, p.tries.Load(), p.repeated.Load()
-	t.Logf("%v: %v", whole, s)
-	for _, line := range explain(books(all), &c.deeds, func(channel int) *annals { return &p.taken[channel] }) {
+	t.Logf("%v: %v", duration, s)
+	for _, line := range explain(ledgersOf(all), &c.killHistory,
+		func(channel int) *history { return &p.accepted[channel] }) {
 		t.Log(line)
 	}
 	gaps := f.sum(t, "websocket_stream_gaps_total")
 
 	require.Positive(t, s.kills, "gateways that were killed")
 	require.Positive(t, s.cuts, "connections that were cut")
-	require.Greater(t, s.queued, float64(mostText), "bytes that waited in a gateway for clients that did not read")
+	require.Greater(t, s.queued, float64(maxText), "bytes that waited in a gateway for clients that did not read")
 	require.Positive(t, s.repeated, "publications that came again")
-	require.Positive(t, s.left, "subscriptions that were ended and begun again")
-	require.Greater(t, s.mostRestored, mostText, "bytes that a client missed of one channel and has")
+	require.Positive(t, s.unsubscribed, "subscriptions that were ended and begun again")
+	require.Greater(t, s.maxRestored, maxText, "bytes that a client missed of one channel and has")
 	require.Positive(t, s.restored, "publications that a client missed and has")
 	require.Zero(t, s.unrecovered, "subscriptions that could not go on, though all is kept")
 	require.Zero(t, s.lost, "publications that a client never had")
 	require.Zero(t, s.duplicated, "publications that a client had twice")
 	require.Zero(t, s.reordered, "publications that came after a later one")
-	require.Zero(t, s.garbled, "publications that are not what was published")
-	require.Empty(t, s.ended, "clients and subscriptions that were ended for good")
+	require.Zero(t, s.corrupted, "publications that are not what was published")
+	require.Empty(t, s.endedForGood, "clients and subscriptions that were ended for good")
 	require.Zero(t, gaps, "gaps that a gateway could not close")
 	for _, g := range f {
 		for _, word := range []string{"DATA RACE", "panic", "fatal error", "handler failed"} {
@@ -81,7 +83,7 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// fleet is the gateways, all on one Redis.
+// fleet is the set of gateways. All use one Redis.
 type fleet []*process.Gateway
 
 func startFleet(t *testing.T) fleet {
@@ -101,7 +103,7 @@ func startFleet(t *testing.T) fleet {
 	return f
 }
 
-// sum adds up a metric of all gateways, as far as they have lived since.
+// sum adds up a metric over the current processes of all gateways.
 func (f fleet) sum(t *testing.T, name string) (sum float64) {
 	t.Helper()
 	for _, g := range f {
@@ -112,10 +114,10 @@ func (f fleet) sum(t *testing.T, name string) (sum float64) {
 	return sum
 }
 
-// books are what all listeners have heard.
-func books(all []*listener) (out []*book) {
+// ledgersOf returns the ledgers of all listeners.
+func ledgersOf(all []*listener) (out []*ledger) {
 	for _, l := range all {
-		out = slices.AppendSeq(out, maps.Values(l.books))
+		out = slices.AppendSeq(out, maps.Values(l.ledgers))
 	}
 	return out
 }

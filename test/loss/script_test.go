@@ -6,15 +6,15 @@ import (
 	"math/rand/v2"
 )
 
-// Sizes of the texts of large channels. Most are small: a client that misses half a minute of a channel,
-// on a machine that is busy, must not miss more than the gateway's max-queued-bytes.
+// Sizes in bytes of the texts in large channels. Most are small: a client that misses half a minute of a channel, on a
+// busy machine, must not miss more than the gateway's max-queued-bytes.
 const (
-	leastText = 2 << 10
-	mostText  = 32 << 10
+	minText = 2 << 10
+	maxText = 32 << 10
 )
 
-// largeChannels is how many channels have large publications: they are those of the first listener, so
-// that it and some others have several, and most have one or none.
+// largeChannels is the number of channels with large publications. They are channels of the first listener, so that
+// this and some other listeners have several of them, and most have one or none.
 const largeChannels = 5
 
 func large(channel int) bool {
@@ -26,23 +26,23 @@ func large(channel int) bool {
 	return false
 }
 
-// script is what is published: every publication is another one, and known from its channel and number,
-// so that one that is cut short, or mixed up with another, is found.
+// script defines the data of every publication by its channel and number. All differ, so that a test finds
+// publications that are truncated or mixed up.
 type script struct {
-	// letters are what texts are parts of.
-	letters []byte
+	// alphabetText is random text. The texts of publications are parts of it.
+	alphabetText []byte
 }
 
 func newScript() *script {
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	r, s := rand.New(rand.NewPCG(1, 2)), &script{letters: make([]byte, 2*mostText)}
-	for i := range s.letters {
-		s.letters[i] = alphabet[r.IntN(len(alphabet))]
+	r, s := rand.New(rand.NewPCG(1, 2)), &script{alphabetText: make([]byte, 2*maxText)}
+	for i := range s.alphabetText {
+		s.alphabetText[i] = alphabet[r.IntN(len(alphabet))]
 	}
 	return s
 }
 
-// data is one publication's, in JSON.
+// data returns the data of a publication in JSON.
 func (s *script) data(channel int, number uint64) []byte {
 	head := fmt.Appendf(nil, `{"channel":%d,"number":%d`, channel, number)
 	if large(channel) {
@@ -53,12 +53,12 @@ func (s *script) data(channel int, number uint64) []byte {
 
 func (s *script) text(channel int, number uint64) []byte {
 	r := rand.New(rand.NewPCG(uint64(channel), number))
-	size := leastText + r.IntN(1+r.IntN(1+r.IntN(mostText-leastText)))
-	from := r.IntN(len(s.letters) - size)
-	return s.letters[from : from+size]
+	size := minText + r.IntN(1+r.IntN(1+r.IntN(maxText-minText)))
+	from := r.IntN(len(s.alphabetText) - size)
+	return s.alphabetText[from : from+size]
 }
 
-// bytes is how long the publications after a number are, up to another one.
+// bytes returns the size of the publications after a number up to and including last.
 func (s *script) bytes(channel int, after, last uint64) (sum int) {
 	for number := after + 1; number <= last; number++ {
 		sum += len(s.data(channel, number))
@@ -66,7 +66,7 @@ func (s *script) bytes(channel int, after, last uint64) (sum int) {
 	return sum
 }
 
-// fault says what is wrong with a publication's data, or nothing.
+// fault describes how got differs from the data of a publication; empty when it does not.
 func (s *script) fault(channel int, number uint64, got []byte) string {
 	want := s.data(channel, number)
 	if bytes.Equal(got, want) {

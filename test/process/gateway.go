@@ -1,5 +1,5 @@
-// Package process runs real gateways for tests: the command as it is shipped, each in a process of its
-// own, seen only through its ports, its log and its exit code.
+// Package process runs gateways for the tests under test/. Each gateway is the real command in a process of its own,
+// which a test observes through its ports, its log and its exit code.
 package process
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// patience is how long a gateway may take to get ready or to end.
-const patience = 30 * time.Second
+// timeout bounds the time until a gateway is ready, and until it has exited.
+const timeout = 30 * time.Second
 
-// Build compiles the gateway's command with go build and these flags of it, and returns the executable.
+// Build compiles the gateway's command with these flags of go build, and returns the path of the executable.
 func Build(t testing.TB, flags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "wsfleet-gateway")
@@ -38,7 +38,7 @@ func Build(t testing.TB, flags ...string) string {
 	return binary
 }
 
-// Gateway is one running process, or the one that took its place on the same ports.
+// Gateway is a gateway process. Restart replaces the process; name and ports stay.
 type Gateway struct {
 	Name string
 	// Addr is the public port, AdminAddr the private one, as host:port.
@@ -46,26 +46,27 @@ type Gateway struct {
 
 	binary string
 	args   []string
-	mu     sync.Mutex
-	now    *run
-	log    strings.Builder
+	// mu guards the fields below.
+	mu      sync.Mutex
+	current *run
+	log     strings.Builder
 }
 
-// run is one life of a gateway.
+// run is one process of a gateway.
 type run struct {
 	cmd *exec.Cmd
-	// ended is closed when the process is gone; err is then what Wait returned.
+	// ended is closed when the process has exited. Then err is what Wait returned.
 	ended chan struct{}
 	err   error
-	// killed: it was not asked to end.
+	// killed is set when Kill has ended the process.
 	killed atomic.Bool
 }
 
-// Start runs a gateway with these flags besides its name and ports, and returns when it is ready. Its
-// end is part of the test: SIGTERM must end it with exit code 0.
+// Start runs a gateway with these flags besides its name and ports, and blocks until it is ready. At the end of the
+// test it stops the gateway, and fails the test unless SIGTERM makes it exit with code 0.
 func Start(t testing.TB, binary, name string, flags ...string) *Gateway {
 	t.Helper()
-	g := &Gateway{Name: name, Addr: address(t), AdminAddr: address(t), binary: binary}
+	g := &Gateway{Name: name, Addr: freeAddress(t), AdminAddr: freeAddress(t), binary: binary}
 	g.args = append([]string{
 		"--" + contract.KeyNodeName, name,
 		"--" + contract.KeyListen, g.Addr,
@@ -86,19 +87,20 @@ func Start(t testing.TB, binary, name string, flags ...string) *Gateway {
 	return g
 }
 
-// Restart runs the gateway again, which must have ended, and returns when it is ready.
+// Restart starts the gateway again after its process has exited, and blocks until it is ready. It returns an error when
+// the process does not start or is not ready in time.
 func (g *Gateway) Restart() error {
 	if err := g.run(); err != nil {
 		return err
 	}
-	if err := g.ready(); err != nil {
+	if err := g.awaitReady(); err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
 	return nil
 }
 
 func (g *Gateway) run() error {
-	// The test's context would kill the process before the cleanup asks it to end.
+	// The test's context ends before the cleanup, so it would kill the process.
 	r := &run{cmd: exec.CommandContext(context.Background(), g.binary, g.args...), ended: make(chan struct{})}
 	out, err := r.cmd.StderrPipe()
 	if err != nil {
@@ -109,55 +111,55 @@ func (g *Gateway) run() error {
 		return err
 	}
 	g.mu.Lock()
-	g.now = r
+	g.current = r
 	g.mu.Unlock()
 	go func() {
 		defer close(r.ended)
-		// Wait closes the pipe: what has not been read by then would be lost.
+		// Wait closes the pipe, so all output has to be read before.
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			g.note(lines.Text())
+			g.appendLog(lines.Text())
 		}
 		r.err = r.cmd.Wait()
 	}()
 	return nil
 }
 
-// life is the process of now.
-func (g *Gateway) life() *run {
+// currentRun returns the current process; nil before the first.
+func (g *Gateway) currentRun() *run {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.now
+	return g.current
 }
 
-func (g *Gateway) note(line string) {
+func (g *Gateway) appendLog(line string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.log.WriteString(line + "\n")
 }
 
-// Log is what the process has written so far.
+// Log returns everything that the processes have written so far.
 func (g *Gateway) Log() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.log.String()
 }
 
-// PID names the process.
-func (g *Gateway) PID() int { return g.life().cmd.Process.Pid }
+// PID returns the id of the process.
+func (g *Gateway) PID() int { return g.currentRun().cmd.Process.Pid }
 
-// Ended is closed when the process is gone.
-func (g *Gateway) Ended() <-chan struct{} { return g.life().ended }
+// Ended returns a channel that is closed when the process has exited.
+func (g *Gateway) Ended() <-chan struct{} { return g.currentRun().ended }
 
-// Stop asks the process to end and returns how it did, also when it has ended before. Of one that was
-// killed there is nothing to say.
+// Stop sends SIGTERM, and SIGKILL after the timeout, and blocks until the process has exited. It returns an error when
+// the exit code is not 0, and nil when Kill has ended the process.
 func (g *Gateway) Stop() error {
-	r := g.life()
+	r := g.currentRun()
 	if r == nil {
 		return nil
 	}
 	_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	late := time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() })
-	defer late.Stop()
+	killTimer := time.AfterFunc(timeout, func() { _ = r.cmd.Process.Kill() })
+	defer killTimer.Stop()
 	<-r.ended
 	if r.killed.Load() {
 		return nil
@@ -165,22 +167,22 @@ func (g *Gateway) Stop() error {
 	return r.err
 }
 
-// Kill ends the process as a crash would, and returns when it is gone.
+// Kill sends SIGKILL, as a crash would end the process, and blocks until it has exited.
 func (g *Gateway) Kill() {
-	r := g.life()
+	r := g.currentRun()
 	r.killed.Store(true)
 	_ = r.cmd.Process.Kill()
 	<-r.ended
 }
 
-// ready waits until the gateway says so.
-func (g *Gateway) ready() error {
+// awaitReady waits until the gateway answers its readiness probe with 200.
+func (g *Gateway) awaitReady() error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(timeout)
 	ended := g.Ended()
 	for {
-		err := g.ask()
+		err := g.checkReady()
 		if err == nil {
 			return nil
 		}
@@ -194,7 +196,7 @@ func (g *Gateway) ready() error {
 	}
 }
 
-func (g *Gateway) ask() error {
+func (g *Gateway) checkReady() error {
 	response, err := http.Get("http://" + g.AdminAddr + contract.PathReadyz) //nolint:noctx // bounded by its caller
 	if err != nil {
 		return err
@@ -206,7 +208,7 @@ func (g *Gateway) ask() error {
 	return nil
 }
 
-func address(t testing.TB) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t)))
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Metrics are a gateway's metrics: under name{label=value} the sum of all that have the label, under the name
-// alone the sum of all.
+// Metrics are sums of a gateway's metrics. The key name{label=value} has the sum of all series with that label, and the
+// key name the sum of all series.
 type Metrics map[string]float64
 
-// Metrics reads what the gateway's private port says of it.
+// Metrics reads the metrics from the gateway's private port. It returns an error when the gateway does not answer or
+// the answer cannot be parsed.
 func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.AdminAddr+contract.PathMetrics,
 		http.NoBody)
@@ -49,15 +50,16 @@ func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
 	return sums, nil
 }
 
-// Await asks for the metrics until they are as a test needs them.
-func (g *Gateway) Await(ctx context.Context, fits func(Metrics) bool) (Metrics, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// Await reads the metrics until ok reports true, and returns them. It returns an error when the gateway exits before,
+// or after the timeout.
+func (g *Gateway) Await(ctx context.Context, ok func(Metrics) bool) (Metrics, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
 		m, err := g.Metrics(ctx)
-		if err == nil && fits(m) {
+		if err == nil && ok(m) {
 			return m, nil
 		}
 		select {
@@ -65,7 +67,7 @@ func (g *Gateway) Await(ctx context.Context, fits func(Metrics) bool) (Metrics, 
 		case <-g.Ended():
 			return nil, fmt.Errorf("%s has ended", g.Name)
 		case <-ctx.Done():
-			return m, fmt.Errorf("the metrics of %s are not what they should be after %v", g.Name, patience)
+			return m, fmt.Errorf("the metrics of %s are not what they should be after %v", g.Name, timeout)
 		}
 	}
 }

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// site serves what is beside this file, with the SDK's builds for browsers, and returns its origin.
-func site(t *testing.T) string {
+// serveSite serves this directory, with the SDK's builds for browsers, and returns the origin.
+func serveSite(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.FileServer(http.Dir(".")))
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// browser runs a Chromium without a window, and returns where the scripts reach it.
-func browser(t *testing.T) string {
+// startBrowser runs a headless Chromium, and returns the endpoint at which the scripts control it.
+func startBrowser(t *testing.T) string {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("Chromium is not installed: run hack/install-deps.sh browser")
 	}
-	// The test's context would kill the script before the cleanup lets it close its browser.
+	// The test's context ends before the cleanup, so it would kill the script before it closes the browser.
 	cmd := exec.CommandContext(context.Background(), "node", "chromium.mjs")
 	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium)
 	cmd.Stderr = t.Output()
@@ -44,8 +44,8 @@ func browser(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		_ = in.Close()
-		late := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-		defer late.Stop()
+		killTimer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer killTimer.Stop()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("chromium.mjs ended with %v", err)
 		}

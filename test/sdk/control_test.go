@@ -10,40 +10,40 @@ import (
 	"github.com/wsfleet/wsfleet/test/process"
 )
 
-// control lets a script have gateways of its own, and end them: POST /start with a name and flags
-// answers with the address; POST /kill, /stop and /restart take a name.
+// control is an HTTP server with which a script starts and ends gateways of its own. POST /start takes a name and flags
+// and answers with the address. POST /kill, /stop and /restart take a name.
 type control struct {
 	url   string
 	suite *suite
-	// calls are carried out on the test's own goroutine, which alone may end the test.
-	calls    chan call
+	// calls are executed on the test's goroutine, because only that may call FailNow.
+	calls    chan controlCall
 	gateways map[string]*process.Gateway
 }
 
-type call struct {
+type controlCall struct {
 	method string
 	Name   string   `json:"name"`
 	Flags  []string `json:"flags"`
-	answer chan<- reply
+	answer chan<- controlReply
 }
 
-type reply struct {
+type controlReply struct {
 	Addr  string `json:"addr,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 
 func newControl(t *testing.T, s *suite) *control {
 	t.Helper()
-	c := &control{suite: s, calls: make(chan call), gateways: map[string]*process.Gateway{}}
+	c := &control{suite: s, calls: make(chan controlCall), gateways: map[string]*process.Gateway{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := make(chan reply, 1)
-		asked := call{method: r.URL.Path, answer: answer}
-		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		answer := make(chan controlReply, 1)
+		call := controlCall{method: r.URL.Path, answer: answer}
+		if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		select {
-		case c.calls <- asked:
+		case c.calls <- call:
 		case <-r.Context().Done():
 			return
 		}
@@ -54,7 +54,7 @@ func newControl(t *testing.T, s *suite) *control {
 	return c
 }
 
-// serve carries out what the script asks for until it has ended.
+// serve executes the calls of the script until it has ended.
 func (c *control) serve(t *testing.T, script func()) {
 	t.Helper()
 	ended := make(chan struct{})
@@ -64,32 +64,32 @@ func (c *control) serve(t *testing.T, script func()) {
 	}()
 	for {
 		select {
-		case asked := <-c.calls:
-			asked.answer <- c.do(t, asked)
+		case call := <-c.calls:
+			call.answer <- c.execute(t, call)
 		case <-ended:
 			return
 		}
 	}
 }
 
-func (c *control) do(t *testing.T, asked call) reply {
+func (c *control) execute(t *testing.T, call controlCall) controlReply {
 	t.Helper()
-	if asked.method == "/start" {
-		g := c.suite.start(t, asked.Name, asked.Flags...)
-		c.gateways[asked.Name] = g
-		return reply{Addr: g.Addr}
+	if call.method == "/start" {
+		g := c.suite.start(t, call.Name, call.Flags...)
+		c.gateways[call.Name] = g
+		return controlReply{Addr: g.Addr}
 	}
-	g := c.gateways[asked.Name]
+	g := c.gateways[call.Name]
 	if g == nil {
-		return reply{Error: "no gateway " + asked.Name}
+		return controlReply{Error: "no gateway " + call.Name}
 	}
-	if err := change(g, asked.method); err != nil {
-		return reply{Error: err.Error()}
+	if err := endOrRestart(g, call.method); err != nil {
+		return controlReply{Error: err.Error()}
 	}
-	return reply{}
+	return controlReply{}
 }
 
-func change(g *process.Gateway, method string) error {
+func endOrRestart(g *process.Gateway, method string) error {
 	switch method {
 	case "/kill":
 		g.Kill()

@@ -1,5 +1,5 @@
-// Package sdk runs client libraries as their users install them, in Node and in Chromium, against real
-// gateways that share a real Redis. The tests themselves are in JavaScript, beside this file.
+// Package sdk tests client libraries as their users install them, in Node and in Chromium, against real gateways that
+// share a real Redis. The tests themselves are the JavaScript files beside this file.
 package sdk
 
 import (
@@ -19,7 +19,7 @@ const (
 	jwtKey = "sdk-test-secret-of-at-least-32-bytes"
 )
 
-// rules are those of channels that the tests use; a channel's name says what it is for.
+// rules are the rules of the channels that the tests use. The prefix of a channel's name tells what it is for.
 const rules = `[
 	{"pattern": "history:*", "history": {"size": 100, "ttl": "1m"}},
 	{"pattern": "recover:*", "history": {"size": 100, "ttl": "1m"}, "recovery": true},
@@ -35,8 +35,8 @@ func TestSDKs(t *testing.T) {
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatal("the npm packages are not installed: run `make npm-deps`")
 	}
-	own, foreign := site(t), site(t)
-	// Not as a flag: a list that is given twice has both.
+	own, foreign := serveSite(t), serveSite(t)
+	// The tests give the flag too, and a list flag that is given twice holds both values.
 	t.Setenv(contract.EnvPrefix+"ALLOWED_ORIGINS", own)
 	s := &suite{binary: process.Build(t), redis: redistest.Standalone(t, "").Addr()}
 	env := append(os.Environ(),
@@ -44,7 +44,7 @@ func TestSDKs(t *testing.T) {
 		"GATEWAY_B="+s.start(t, "gateway-b").Addr,
 		"API_KEY="+apiKey,
 		"JWT_KEY="+jwtKey,
-		"BROWSER="+browser(t),
+		"BROWSER="+startBrowser(t),
 		"SITE="+own,
 		"FOREIGN_SITE="+foreign)
 
@@ -57,10 +57,10 @@ func TestSDKs(t *testing.T) {
 	}
 }
 
-// suite is what all test files share.
+// suite is the state that all test files share.
 type suite struct{ binary, redis string }
 
-// start runs one gateway of the fleet. Flags that are given win over the usual ones.
+// start runs one gateway of the fleet. Given flags override the usual ones.
 func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gateway {
 	t.Helper()
 	return process.Start(t, s.binary, name, append([]string{
@@ -78,7 +78,7 @@ func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gatew
 	}, flags...)...)
 }
 
-// run goes through one file with Node's own test runner.
+// run runs one file with Node's test runner.
 func (s *suite) run(t *testing.T, file string, env []string) {
 	t.Helper()
 	c := newControl(t, s)

@@ -15,22 +15,22 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// pair are two clients, one of each protocol, that talk calmly all along: every message of either must reach both, in
-// order, and nobody may be cut.
+// pair is two well-behaved clients, one of each protocol, that publish at a low rate during the whole round. Every
+// message of either must reach both in order, and neither connection may end.
 type pair struct {
-	cancel  context.CancelFunc
-	talking *errgroup.Group
-	// failed ends when one of them saw what it should not.
+	cancel context.CancelFunc
+	group  *errgroup.Group
+	// failed ends when one of the clients has failed.
 	failed  context.Context
 	clients []*wsclient.Conn
-	// sent is how many messages each has sent.
+	// sent is the number of messages that each client has sent.
 	sent [2]int
 }
 
-// calm is the time between two messages of one client.
-const calm = 50 * time.Millisecond
+// sendInterval is the time between two messages of one client.
+const sendInterval = 50 * time.Millisecond
 
-func meet(t *testing.T, address string) *pair {
+func startPair(t *testing.T, address string) *pair {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &pair{cancel: cancel}
@@ -39,17 +39,17 @@ func meet(t *testing.T, address string) *pair {
 		require.NoError(t, err)
 		p.clients = append(p.clients, c)
 	}
-	p.talking, p.failed = errgroup.WithContext(t.Context())
+	p.group, p.failed = errgroup.WithContext(t.Context())
 	for i, c := range p.clients {
-		p.talking.Go(func() error { return p.talk(ctx, i, c) })
-		p.talking.Go(func() error { return p.listen(i, c) })
+		p.group.Go(func() error { return p.send(ctx, i, c) })
+		p.group.Go(func() error { return p.receive(i, c) })
 	}
 	return p
 }
 
-// talk sends numbered messages, and a last one that says so.
-func (p *pair) talk(ctx context.Context, i int, c *wsclient.Conn) error {
-	every := time.NewTicker(calm)
+// send sends numbered messages until ctx ends, and then a message that is marked as the last.
+func (p *pair) send(ctx context.Context, i int, c *wsclient.Conn) error {
+	every := time.NewTicker(sendInterval)
 	defer every.Stop()
 	for {
 		select {
@@ -66,12 +66,12 @@ func (p *pair) talk(ctx context.Context, i int, c *wsclient.Conn) error {
 	}
 }
 
-// listen checks that the numbers of both come without a gap, until both have said their last.
-func (p *pair) listen(me int, c *wsclient.Conn) error {
+// receive checks that the numbers of both clients arrive without a gap, until both have sent their last.
+func (p *pair) receive(me int, c *wsclient.Conn) error {
 	var next [2]int
 	for ended := 0; ended < len(next); {
-		// A message every calm: the next one is late when the gateway has lost one, or stands still.
-		ctx, cancel := context.WithTimeout(p.failed, patience)
+		// There is a message every sendInterval. None within the timeout means that the gateway has lost one or hangs.
+		ctx, cancel := context.WithTimeout(p.failed, timeout)
 		got, err := c.Receive(ctx)
 		cancel()
 		if err != nil {
@@ -79,7 +79,7 @@ func (p *pair) listen(me int, c *wsclient.Conn) error {
 		}
 		var from, number int
 		var word string
-		// What a Centrifuge client publishes is JSON.
+		// A Centrifuge client publishes JSON.
 		if _, err := fmt.Sscan(strings.Trim(got, `"`), &from, &word, &number); err != nil || from < 0 || from >= len(next) {
 			return fmt.Errorf("client %d of the calm pair got %q", me, got)
 		}
@@ -95,18 +95,18 @@ func (p *pair) listen(me int, c *wsclient.Conn) error {
 	return nil
 }
 
-// part ends the talk and tells how it was.
-func (p *pair) part(t *testing.T, y *tally) {
+// stop makes both clients send their last message, and counts the messages.
+func (p *pair) stop(t *testing.T, y *tally) {
 	t.Helper()
 	p.cancel()
-	err := p.talking.Wait()
+	err := p.group.Wait()
 	require.NoError(t, err)
 	for i, c := range p.clients {
 		if err := c.Close(); err != nil {
 			y.fail("calm pair", errors.Join(errors.New("close"), err))
 		}
 		for range p.sent[i] {
-			y.saw("calm pair", "messages of "+strconv.Itoa(i)+" that reached both")
+			y.count("calm pair", "messages of "+strconv.Itoa(i)+" that reached both")
 		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package soak lets a gateway, built with the race detector, go through everything that clients do in
-// years, in minutes: they come and go, never read, fall silent, send what is too large or broken, leave
-// in the middle of a handshake, come all at once. Afterwards nothing of it may be left, and a pair of
-// well-behaved clients must not have noticed.
+// Package soak tests a gateway, built with the race detector, with all kinds of misbehaving clients at the same time:
+// they connect and leave, never read, stop answering, send frames that are too large or malformed, abort handshakes and
+// connect in floods. Afterwards the gateway must have released all resources, and a pair of well-behaved clients must
+// have received every message.
 package soak
 
 import (
@@ -18,24 +18,24 @@ import (
 )
 
 const (
-	// usual is how long it takes when SOAK says nothing, as part of the other tests.
-	usual = 20 * time.Second
-	// warmup is the part of it that shows where the gateway is when it has seen everything once.
-	warmup = 4
-	// patience is how long anything may take that should happen at once, on a machine that is busy.
-	patience = 30 * time.Second
+	// defaultDuration is how long the test runs when the environment variable SOAK is not set.
+	defaultDuration = 20 * time.Second
+	// One warmupShare-th of the time is the warm-up, after which the gateway's resources are the reference.
+	warmupShare = 4
+	// timeout bounds waits for events that should happen at once, on a busy machine.
+	timeout = 30 * time.Second
 )
 
-// Limits of the gateway: low, so that they are met.
+// Limits of the gateway, low enough that the clients reach them.
 const (
 	messageLimit = 64 << 10
 	queueLimit   = 128 << 10
-	// connectRate is less than a flood wants, and more than the others do.
+	// connectRate is less than a flood needs, and more than the other clients need.
 	connectRate = 400
 )
 
 func TestSoak(t *testing.T) {
-	whole := process.Lasting(t, "SOAK", usual)
+	duration := process.Duration(t, "SOAK", defaultDuration)
 	g := process.Start(t, process.Build(t, "-race"), "soak",
 		"--"+contract.KeyMaxMessageBytes, strconv.Itoa(messageLimit),
 		"--"+contract.KeyMaxQueuedBytes, strconv.Itoa(queueLimit),
@@ -46,11 +46,11 @@ func TestSoak(t *testing.T) {
 		"--"+contract.KeyPongTimeout, "2500ms",
 		"--"+contract.KeyLogLevel, "warn",
 	)
-	round(t, g, "warm-up", whole/warmup)
-	before := settle(t, g)
-	round(t, g, "soak", whole-whole/warmup)
-	after, err := returned(t.Context(), g, before)
-	t.Logf("what is left:\n%s", compare(before, after))
+	round(t, g, "warm-up", duration/warmupShare)
+	before := idleResources(t, g)
+	round(t, g, "soak", duration-duration/warmupShare)
+	after, err := awaitReturn(t.Context(), g, before)
+	t.Logf("what is left:\n%s", table(before, after))
 	require.NoError(t, err)
 
 	m, err := g.Metrics(t.Context())
@@ -59,38 +59,38 @@ func TestSoak(t *testing.T) {
 	for _, reason := range []string{"slow", "heartbeat"} {
 		require.Positive(t, m["websocket_dropped_clients_total{reason="+reason+"}"], "clients given up for this reason")
 	}
-	// With races found, the race detector makes the exit code 66.
+	// When the race detector has found a race, the exit code is 66.
 	require.NoError(t, g.Stop())
-	// A panic in a handler is recovered, and told as one that failed.
+	// The gateway recovers a panic in a handler and logs it as a failed one.
 	for _, word := range []string{"DATA RACE", "panic", "fatal error", "handler failed"} {
 		require.NotContains(t, g.Log(), word)
 	}
 }
 
-// round runs all actors for some time, and returns when they are gone.
-func round(t *testing.T, g *process.Gateway, name string, lasts time.Duration) {
+// round runs all actors for a time, and blocks until they have ended.
+func round(t *testing.T, g *process.Gateway, name string, duration time.Duration) {
 	t.Helper()
-	// No deadline: a dialer takes it for its own, and fails by it before the context says that it is over.
+	// The context has no deadline, because a dialer would fail at the deadline before ctx.Err() is set.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	defer time.AfterFunc(lasts, cancel).Stop()
-	// The pair is there before the others, and leaves after them.
-	pair := meet(t, g.Addr)
-	s := &stage{gateway: g, tally: newTally()}
+	defer time.AfterFunc(duration, cancel).Stop()
+	// The pair connects before the actors, and leaves after them.
+	pair := startPair(t, g.Addr)
+	s := &actorSet{gateway: g, tally: newTally()}
 	s.run(ctx)
 	progress(ctx, t, s, pair, name)
 	cancel()
 	s.wait()
-	pair.part(t, s.tally)
-	t.Logf("%s, %v:\n%s", name, lasts, s.tally)
+	pair.stop(t, s.tally)
+	t.Logf("%s, %v:\n%s", name, duration, s.tally)
 	require.Empty(t, s.tally.problems(), "what no client should see")
 }
 
-// progress says now and then how it goes, until the time is over, the gateway is, or the pair saw what it should not.
-func progress(ctx context.Context, t *testing.T, s *stage, p *pair, name string) {
+// progress logs the state every 10 s until ctx ends, the gateway has exited, or the pair has failed.
+func progress(ctx context.Context, t *testing.T, s *actorSet, p *pair, name string) {
 	t.Helper()
 	g := s.gateway
-	began := time.Now()
+	started := time.Now()
 	every := time.NewTicker(10 * time.Second)
 	defer every.Stop()
 	for {
@@ -104,8 +104,8 @@ func progress(ctx context.Context, t *testing.T, s *stage, p *pair, name string)
 		case <-every.C:
 		}
 		if m, err := g.Metrics(ctx); err == nil {
-			t.Logf("%s, %v: %s; %s", name, time.Since(began).Round(time.Second), residueOf(m),
-				strings.Join(s.tally.short(), ", "))
+			t.Logf("%s, %v: %s; %s", name, time.Since(started).Round(time.Second), resourcesOf(m),
+				strings.Join(s.tally.totals(), ", "))
 		}
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// tally counts what actors saw.
+// tally counts the outcomes of actions.
 type tally struct {
+	// mu guards the fields below.
 	mu     sync.Mutex
 	order  []string
 	counts map[string]map[string]int
@@ -17,8 +18,8 @@ type tally struct {
 
 func newTally() *tally { return &tally{counts: map[string]map[string]int{}} }
 
-// saw counts an actor's turn by how it ended.
-func (y *tally) saw(actor, what string) {
+// count counts an action of an actor by its outcome.
+func (y *tally) count(actor, what string) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.counts[actor] == nil {
@@ -29,15 +30,15 @@ func (y *tally) saw(actor, what string) {
 	y.counts[actor][what]++
 }
 
-// most is how many problems are kept: one usually explains the others.
-const most = 10
+// maxProblems bounds the problems that are kept. One usually explains the others.
+const maxProblems = 10
 
-// fail notes what no client should see.
+// fail records a failure.
 func (y *tally) fail(actor string, err error) {
-	y.saw(actor, "WRONG")
+	y.count(actor, "WRONG")
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	if len(y.wrong) < most {
+	if len(y.wrong) < maxProblems {
 		y.wrong = append(y.wrong, actor+": "+err.Error())
 	}
 }
@@ -48,8 +49,8 @@ func (y *tally) problems() []string {
 	return slices.Clone(y.wrong)
 }
 
-// short is one number per actor.
-func (y *tally) short() []string {
+// totals returns the number of actions of each actor.
+func (y *tally) totals() []string {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	var out []string
@@ -63,7 +64,7 @@ func (y *tally) short() []string {
 	return out
 }
 
-// String is the table of everything.
+// String returns all counters as a table.
 func (y *tally) String() string {
 	y.mu.Lock()
 	defer y.mu.Unlock()

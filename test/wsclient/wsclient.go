@@ -1,6 +1,6 @@
-// Package wsclient is a small WebSocket client for the demo and the fleet tests. It speaks wsfleet's
-// plain protocol and as much of the Centrifuge protocol as these need, on another WebSocket library
-// than the gateway uses, so that a mistake in one does not hide behind the same mistake in the other.
+// Package wsclient is a small WebSocket client for hack/demo and the tests under test/. It speaks wsfleet's plain
+// protocol and the parts of the Centrifuge protocol that these need. It uses another WebSocket library than the
+// gateway, so that a mistake in one does not hide behind the same mistake in the other.
 package wsclient
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Protocol is what a client speaks on its connection.
+// Protocol names the protocol of a connection.
 type Protocol string
 
 // The protocols of the gateway that this client knows.
@@ -28,15 +28,15 @@ const (
 	Centrifuge Protocol = "centrifuge"
 )
 
-// Closed is how a connection ended.
+// Closed is the error of a connection that has ended.
 type Closed struct {
-	// Code is the close frame's; NoCloseFrame when the connection ended without one.
+	// Code is the code of the close frame, or NoCloseFrame when the connection ended without one.
 	Code   int
 	Reason string
 	cause  error
 }
 
-// NoCloseFrame marks a connection that was cut: a TCP reset or a bare end of stream.
+// NoCloseFrame is the code of a connection that ended with a TCP reset or an end of stream only.
 const NoCloseFrame = -1
 
 func (c *Closed) Error() string {
@@ -48,8 +48,8 @@ func (c *Closed) Error() string {
 
 func (c *Closed) Unwrap() error { return c.cause }
 
-// Reconnect says whether the close code tells a client to come back: 1001 and 1012 to 1014 of the
-// IANA registry, 3000-3499 and 4000-4499 of the Centrifuge protocol. A cut connection is retried too.
+// Reconnect reports whether the client should reconnect: after 1001 and 1012 to 1014 of the IANA registry, 3000-3499
+// and 4000-4499 of the Centrifuge protocol, and after a connection that ended without a close frame.
 func (c *Closed) Reconnect() bool {
 	switch {
 	case c.Code == NoCloseFrame, c.Code == 1001, c.Code >= 1012 && c.Code <= 1014:
@@ -60,7 +60,7 @@ func (c *Closed) Reconnect() bool {
 	return false
 }
 
-// Refused is a handshake that the gateway answered with something else than 101.
+// Refused is the error of a handshake that the gateway answered with another status than 101.
 type Refused struct {
 	Status     int
 	RetryAfter string
@@ -73,18 +73,19 @@ func (r *Refused) Error() string {
 
 func (r *Refused) Unwrap() error { return r.cause }
 
-// Conn is one subscribed connection. Receive must be called by one goroutine only.
+// Conn is one subscribed connection. Only one goroutine may call Receive.
 type Conn struct {
 	ws       *websocket.Conn
 	protocol Protocol
 	channel  string
 	node     string
-	waiting  [][]byte
+	pending  [][]byte
 	commands uint32
 }
 
-// Dial connects to the gateway at address ("host:port") and subscribes to channel. When it returns,
-// every message published to the channel from now on arrives.
+// Dial connects to the gateway at address ("host:port") and subscribes to channel. Every message that is published to
+// the channel after Dial has returned arrives. Dial returns a *Refused when the gateway answers the handshake with
+// another status than 101, and an error when it cannot connect or subscribe.
 func Dial(ctx context.Context, protocol Protocol, address, channel string, header http.Header) (*Conn, error) {
 	target := url.URL{Scheme: "ws", Host: address, Path: contract.PathPlain}
 	if protocol == Centrifuge {
@@ -110,10 +111,11 @@ func Dial(ctx context.Context, protocol Protocol, address, channel string, heade
 	return c, nil
 }
 
-// Node is the gateway that holds the connection.
+// Node returns the id of the gateway that holds the connection.
 func (c *Conn) Node() string { return c.node }
 
-// Publish sends text to the channel; it is delivered to every subscriber, this connection included.
+// Publish sends text to the channel. Every subscriber receives it, this connection included. Publish returns an error
+// when the connection has ended; Receive returns the refusal of a publication.
 func (c *Conn) Publish(ctx context.Context, text string) error {
 	if c.protocol == Plain {
 		return c.ws.Write(ctx, websocket.MessageText, []byte(text))
@@ -121,14 +123,14 @@ func (c *Conn) Publish(ctx context.Context, text string) error {
 	return c.command(ctx, map[string]any{"publish": map[string]any{"channel": c.channel, "data": text}})
 }
 
-// Receive returns the next publication. The error is a *Closed when the connection has ended, and
-// otherwise the gateway's answer to a Publish that it refused.
+// Receive returns the next publication. It returns a *Closed when the connection has ended, the error of ctx when ctx
+// has ended, and otherwise an error with the gateway's reply to a Publish that it refused.
 func (c *Conn) Receive(ctx context.Context) (string, error) {
 	for {
 		if c.protocol == Plain {
 			_, frame, err := c.ws.Read(ctx)
 			if err != nil {
-				return "", c.ended(ctx, err)
+				return "", c.endError(ctx, err)
 			}
 			return string(frame), nil
 		}
@@ -150,10 +152,11 @@ func (c *Conn) Receive(ctx context.Context) (string, error) {
 	}
 }
 
-// Close says goodbye with 1000 and waits for the answer.
+// Close sends a close frame with code 1000 and waits for the gateway's. It returns an error when that does not arrive.
 func (c *Conn) Close() error { return c.ws.Close(websocket.StatusNormalClosure, "") }
 
-// CloseNow ends the connection without a word, as a lost network would.
+// CloseNow closes the TCP connection without a close frame, as a lost network does. It returns an error when the
+// connection is closed already.
 func (c *Conn) CloseNow() error { return c.ws.CloseNow() }
 
 type reply struct {
@@ -169,7 +172,7 @@ type reply struct {
 	} `json:"push"`
 }
 
-// failure is what the gateway says went wrong with a command.
+// failure returns the error that the gateway answered a command with.
 func (r reply) failure() error {
 	if r.Error == nil {
 		return nil
@@ -212,22 +215,22 @@ func (c *Conn) command(ctx context.Context, command map[string]any) error {
 	return c.ws.Write(ctx, websocket.MessageText, frame)
 }
 
-// reply returns the next reply or push; a frame may hold several, one a line. An empty one is the
-// server's ping and is answered with the same.
+// reply returns the next reply or push. A frame may hold several, one per line. An empty object is a ping of the
+// server; reply answers it with the same.
 func (c *Conn) reply(ctx context.Context) (reply, error) {
 	for {
-		for len(c.waiting) == 0 {
+		for len(c.pending) == 0 {
 			_, frame, err := c.ws.Read(ctx)
 			if err != nil {
-				return reply{}, c.ended(ctx, err)
+				return reply{}, c.endError(ctx, err)
 			}
-			c.waiting = bytes.Split(bytes.TrimSpace(frame), []byte("\n"))
+			c.pending = bytes.Split(bytes.TrimSpace(frame), []byte("\n"))
 		}
-		line := c.waiting[0]
-		c.waiting = c.waiting[1:]
+		line := c.pending[0]
+		c.pending = c.pending[1:]
 		if string(line) == "{}" {
 			if err := c.ws.Write(ctx, websocket.MessageText, line); err != nil {
-				return reply{}, c.ended(ctx, err)
+				return reply{}, c.endError(ctx, err)
 			}
 			continue
 		}
@@ -239,7 +242,7 @@ func (c *Conn) reply(ctx context.Context) (reply, error) {
 	}
 }
 
-func (c *Conn) ended(ctx context.Context, err error) error {
+func (c *Conn) endError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -250,8 +253,8 @@ func (c *Conn) ended(ctx context.Context, err error) error {
 	return &Closed{Code: NoCloseFrame, Reason: strings.TrimSpace(err.Error()), cause: err}
 }
 
-// Latency is how long text took from one connection to another: the publish is timed until the
-// receiver has it. Publications of others in between are passed over.
+// Latency publishes text on one connection and returns the time until the other one has received it. It skips other
+// publications. It returns an error when publishing or receiving fails.
 func Latency(ctx context.Context, from, to *Conn, text string) (time.Duration, error) {
 	started := time.Now()
 	if err := from.Publish(ctx, text); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-func TestReconnect(t *testing.T) {
+func TestClosedReconnect(t *testing.T) {
 	for code, want := range map[int]bool{
 		NoCloseFrame: true, 1000: false, 1001: true, 1008: false, 1009: false, 1012: true, 1013: true, 1014: true,
 		3001: true, 3012: true, 3499: true, 3500: false, 3999: false, 4000: true, 4499: true, 4500: false,
@@ -21,8 +21,8 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
-// server answers every handshake and then does what a test asks with the connection.
-func server(t *testing.T, do func(*websocket.Conn)) string {
+// startServer accepts every handshake and then calls do with the connection.
+func startServer(t *testing.T, do func(*websocket.Conn)) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
@@ -36,7 +36,7 @@ func server(t *testing.T, do func(*websocket.Conn)) string {
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-func TestACloseFrameIsToldFromACut(t *testing.T) {
+func TestReceiveReportsCloseCodeOrCut(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(*websocket.Conn)
 		code int
@@ -45,7 +45,7 @@ func TestACloseFrameIsToldFromACut(t *testing.T) {
 		"cut":         {func(c *websocket.Conn) { _ = c.CloseNow() }, NoCloseFrame},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := Dial(t.Context(), Plain, server(t, c.end), "x", nil)
+			conn, err := Dial(t.Context(), Plain, startServer(t, c.end), "x", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestACloseFrameIsToldFromACut(t *testing.T) {
 	}
 }
 
-func TestRefusalCarriesTheStatus(t *testing.T) {
+func TestDialReportsRefusedStatus(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -71,8 +71,8 @@ func TestRefusalCarriesTheStatus(t *testing.T) {
 	}
 }
 
-func TestARefusedPublishIsToldToTheReceiver(t *testing.T) {
-	address := server(t, func(c *websocket.Conn) {
+func TestReceiveReportsRefusedPublish(t *testing.T) {
+	address := startServer(t, func(c *websocket.Conn) {
 		defer func() { _ = c.CloseNow() }()
 		for _, answer := range []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{}}`,
 			`{"id":3,"error":{"code":100,"message":"no broker"}}`} {

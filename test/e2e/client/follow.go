@@ -10,8 +10,8 @@ import (
 	"github.com/wsfleet/wsfleet/test/e2e/event"
 )
 
-// follow keeps one subscription with recovery until ctx ends, as an application with the SDK does:
-// coming back and catching up is the SDK's doing.
+// follow keeps one subscription with recovery until ctx ends, as an application with the SDK does. The SDK reconnects
+// and recovers by itself.
 func follow(ctx context.Context, log *event.Log, id int, address, channel string, opened func()) {
 	client := centrifuge.NewJsonClient("ws://"+address+contract.PathCentrifuge, centrifuge.Config{})
 	defer client.Close()

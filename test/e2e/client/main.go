@@ -1,6 +1,5 @@
-// Command client holds WebSocket connections to a fleet from inside the cluster and prints what
-// happens to them, one JSON event a line. It reconnects where the close code says so, as a good
-// client does: after a random pause.
+// Command client holds WebSocket connections to a fleet from inside the cluster and prints their events, one JSON
+// object per line. It reconnects after a random delay when the close code asks for it.
 package main
 
 import (
@@ -33,8 +32,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := event.NewLog(os.Stdout)
-	// The first goes alone: ClientIP affinity holds once the address has been seen, not for handshakes
-	// that come at the same moment.
+	// The first connection is made alone: ClientIP affinity works once kube-proxy has seen the address, and not for
+	// handshakes at the same moment.
 	first := make(chan struct{})
 	seen := sync.OnceFunc(func() { close(first) })
 	var all sync.WaitGroup
@@ -110,5 +109,5 @@ func status(err error) int {
 	return 0
 }
 
-// jitter keeps clients from coming back all at once.
+// jitter keeps clients from reconnecting all at once.
 func jitter() time.Duration { return 100*time.Millisecond + rand.N(900*time.Millisecond) }

@@ -1,4 +1,4 @@
-// Package event is what the fleet tests' client prints and the fleet tests read.
+// Package event defines the events that test/e2e/client prints and test/e2e reads.
 package event
 
 import (

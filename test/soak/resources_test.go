@@ -14,13 +14,13 @@ import (
 	"github.com/wsfleet/wsfleet/test/process"
 )
 
-// residue is what a gateway holds.
-type residue struct {
+// resources are the numbers of things that a gateway holds.
+type resources struct {
 	connections, channels, goroutines, files, heap float64
 }
 
-func residueOf(m process.Metrics) residue {
-	return residue{
+func resourcesOf(m process.Metrics) resources {
+	return resources{
 		connections: m[contract.MetricConnections], channels: m["websocket_channels"],
 		goroutines: m["go_goroutines"], files: m["process_open_fds"], heap: m["go_memstats_heap_alloc_bytes"],
 	}
@@ -28,57 +28,57 @@ func residueOf(m process.Metrics) residue {
 
 const mib = 1 << 20
 
-func (r residue) String() string {
+func (r resources) String() string {
 	return fmt.Sprintf("%.0f connections, %.0f channels, %.0f goroutines, %.0f files, %.1f MiB heap", r.connections,
 		r.channels, r.goroutines, r.files, r.heap/mib)
 }
 
-// scrapes is how often the heap is looked at for its least. Each look makes some garbage: among so many there is
-// one soon after a collection.
+// scrapes is how often lowestResources reads the metrics. Each read makes some garbage, so that some reads follow soon
+// after a garbage collection.
 const scrapes = 150
 
-// look is what a gateway holds when it is left alone.
-func look(ctx context.Context, g *process.Gateway) (residue, error) {
-	var least residue
+// lowestResources returns the lowest resources over many reads of the metrics.
+func lowestResources(ctx context.Context, g *process.Gateway) (resources, error) {
+	var lowest resources
 	for i := range scrapes {
 		m, err := g.Metrics(ctx)
 		if err != nil {
-			return least, err
+			return lowest, err
 		}
-		now := residueOf(m)
+		now := resourcesOf(m)
 		if i == 0 {
-			least = now
+			lowest = now
 		}
-		least = residue{
+		lowest = resources{
 			connections: now.connections,
 			channels:    now.channels,
-			goroutines:  min(least.goroutines, now.goroutines),
-			files:       min(least.files, now.files),
-			heap:        min(least.heap, now.heap),
+			goroutines:  min(lowest.goroutines, now.goroutines),
+			files:       min(lowest.files, now.files),
+			heap:        min(lowest.heap, now.heap),
 		}
 	}
-	return least, nil
+	return lowest, nil
 }
 
-// settle waits until no client is left, and tells what there is then.
-func settle(t *testing.T, g *process.Gateway) residue {
+// idleResources waits until no client is connected, and returns what the gateway holds then.
+func idleResources(t *testing.T, g *process.Gateway) resources {
 	t.Helper()
 	_, err := g.Await(t.Context(), func(m process.Metrics) bool {
-		r := residueOf(m)
+		r := resourcesOf(m)
 		return r.connections == 0 && r.channels == 0
 	})
 	require.NoError(t, err, "the clients of the warm-up are gone")
-	r, err := look(t.Context(), g)
+	r, err := lowestResources(t.Context(), g)
 	require.NoError(t, err)
 	return r
 }
 
-// slack is for what grows once and stays, such as a map's buckets. Tens of thousands of connections that left a hundred
-// bytes each would be more.
+// slack is the number of bytes by which the heap may grow, for what grows once and stays, such as a map's buckets. A
+// leak of a hundred bytes in each of tens of thousands of connections would be more.
 const slack = mib
 
-// left names what has not come back.
-func left(before, after residue) error {
+// leftover returns an error that names the resources that the gateway has not released.
+func leftover(before, after resources) error {
 	var errs []error
 	missing := func(what string, was, is, allowed float64) {
 		if is > was+allowed {
@@ -93,20 +93,20 @@ func left(before, after residue) error {
 	return errors.Join(errs...)
 }
 
-// returned waits until everything is as it was before.
-func returned(ctx context.Context, g *process.Gateway, before residue) (after residue, err error) {
-	for deadline := time.Now().Add(patience); ; {
-		if after, err = look(ctx, g); err != nil {
+// awaitReturn waits until the gateway holds no more than before.
+func awaitReturn(ctx context.Context, g *process.Gateway, before resources) (after resources, err error) {
+	for deadline := time.Now().Add(timeout); ; {
+		if after, err = lowestResources(ctx, g); err != nil {
 			return after, err
 		}
-		if err = left(before, after); err == nil || time.Now().After(deadline) {
+		if err = leftover(before, after); err == nil || time.Now().After(deadline) {
 			return after, err
 		}
 	}
 }
 
-// compare is the table of before and after.
-func compare(before, after residue) string {
+// table returns the resources before and after as a table.
+func table(before, after resources) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-14s%12s%12s", "", "before", "after")
 	for _, row := range []struct {
@@ -125,17 +125,17 @@ func compare(before, after residue) string {
 	return b.String()
 }
 
-func TestWhatDidNotComeBackIsNamed(t *testing.T) {
-	before := residue{goroutines: 20, files: 15, heap: 8 * mib}
-	require.NoError(t, left(before, before))
-	require.NoError(t, left(before, residue{goroutines: 19, files: 15, heap: 8.5 * mib}))
-	for what, after := range map[string]residue{
+func TestLeftoverNamesResources(t *testing.T) {
+	before := resources{goroutines: 20, files: 15, heap: 8 * mib}
+	require.NoError(t, leftover(before, before))
+	require.NoError(t, leftover(before, resources{goroutines: 19, files: 15, heap: 8.5 * mib}))
+	for what, after := range map[string]resources{
 		"connections":   {connections: 1, goroutines: 20, files: 15, heap: 8 * mib},
 		"channels":      {channels: 1, goroutines: 20, files: 15, heap: 8 * mib},
 		"goroutines":    {goroutines: 21, files: 15, heap: 8 * mib},
 		"files":         {goroutines: 20, files: 16, heap: 8 * mib},
 		"bytes of heap": {goroutines: 20, files: 15, heap: 9.5 * mib},
 	} {
-		require.ErrorContains(t, left(before, after), what)
+		require.ErrorContains(t, leftover(before, after), what)
 	}
 }

@@ -10,20 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the run counts with has to find what it is there for.
-
-// joined is a book that begins after a number.
-func joined(channel int, s *script, after uint64) *book {
-	b := newBook("listener 1", channel, s)
+// newSubscribedLedger returns a ledger whose subscription begins after a number.
+func newSubscribedLedger(channel int, s *script, after uint64) *ledger {
+	b := newLedger("listener 1", channel, s)
 	b.subscribed(centrifuge.SubscribedEvent{StreamPosition: &centrifuge.StreamPosition{Offset: after}}, after)
 	return b
 }
 
-func TestBooksFindWhatWentWrong(t *testing.T) {
+func TestLedgerFindsMistakes(t *testing.T) {
 	s := newScript()
 	for name, c := range map[string]struct {
 		got []uint64
-		// want is lost, duplicated and reordered.
+		// want are the numbers of lost, duplicated and reordered publications.
 		want  [3]int
 		wrong []string
 	}{
@@ -43,13 +41,13 @@ func TestBooksFindWhatWentWrong(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, other := joined(0, s, 3), joined(1, s, 0)
+			b, other := newSubscribedLedger(0, s, 3), newSubscribedLedger(1, s, 0)
 			for _, number := range c.got {
 				b.publication(number, s.data(0, number))
 			}
-			b.want(7)
+			b.await(7)
 			require.Equal(t, c.want, [3]int{len(b.missing()), b.duplicated, b.reordered})
-			lines := strings.Join(explain([]*book{other, b}, &annals{}, func(int) *annals { return &annals{} }), "\n")
+			lines := strings.Join(explain([]*ledger{other, b}, &history{}, func(int) *history { return &history{} }), "\n")
 			if c.want == [3]int{} {
 				require.Empty(t, lines)
 				return
@@ -58,27 +56,28 @@ func TestBooksFindWhatWentWrong(t *testing.T) {
 			require.Contains(t, lines, "subscribed at 3")
 			require.NotContains(t, lines, channelName(1))
 			for i, what := range c.wrong {
-				require.Contains(t, b.blamed()[i].what, what)
+				require.Contains(t, b.problemList()[i].what, what)
 			}
 		})
 	}
 }
 
-func TestBooksFindWhoBeganAnew(t *testing.T) {
+func TestLedgerFindsLostPosition(t *testing.T) {
 	for name, e := range map[string]centrifuge.SubscribedEvent{
 		"not recovered":  {WasRecovering: true},
 		"not recovering": {},
 	} {
-		b := joined(1, newScript(), 3)
+		b := newSubscribedLedger(1, newScript(), 3)
 		e.StreamPosition = &centrifuge.StreamPosition{Offset: 9}
 		b.subscribed(e, 9)
 		require.Equal(t, 1, b.unrecovered, name)
-		require.True(t, b.isWrong(), name)
+		require.True(t, b.hasProblems(), name)
 	}
 }
 
-// Every publication is told from every other one, from a part of it, and from one with a part of another.
-func TestPublicationsAreNotMistaken(t *testing.T) {
+// fault distinguishes every publication from other ones, from a part of it, and from one that contains a part of
+// another.
+func TestScriptFaultFindsChangedPublications(t *testing.T) {
 	s := newScript()
 	sizes := []int{}
 	for _, channel := range []int{1, channelOf(0, 0), channelOf(0, 1)} {
@@ -99,49 +98,49 @@ func TestPublicationsAreNotMistaken(t *testing.T) {
 		}
 	}
 	slices.Sort(sizes)
-	require.GreaterOrEqual(t, sizes[0], leastText)
-	require.Less(t, sizes[len(sizes)/2], mostText/4)
-	require.Greater(t, sizes[len(sizes)-1], mostText/2)
-	require.Less(t, sizes[len(sizes)-1], mostText+100)
+	require.GreaterOrEqual(t, sizes[0], minText)
+	require.Less(t, sizes[len(sizes)/2], maxText/4)
+	require.Greater(t, sizes[len(sizes)-1], maxText/2)
+	require.Less(t, sizes[len(sizes)-1], maxText+100)
 	require.Equal(t, len(s.data(1, 8))+len(s.data(1, 9)), s.bytes(1, 7, 9))
 }
 
-func TestStoriesAreOfLate(t *testing.T) {
-	var s story
-	for i := range 2 * mostTold {
-		s.tell("%d", i)
+func TestEventLogKeepsRecentEvents(t *testing.T) {
+	var s eventLog
+	for i := range 2 * maxEvents {
+		s.add("%d", i)
 	}
-	require.Len(t, s.told(), mostTold)
-	require.Equal(t, strconv.Itoa(mostTold), s.told()[0].what)
-	s.keep()
-	for range 2 * mostTold {
-		s.tell("after")
+	require.Len(t, s.events(), maxEvents)
+	require.Equal(t, strconv.Itoa(maxEvents), s.events()[0].what)
+	s.freeze()
+	for range 2 * maxEvents {
+		s.add("after")
 	}
-	require.Len(t, s.told(), mostTold+toldAfter)
-	require.Equal(t, strconv.Itoa(mostTold), s.told()[0].what)
+	require.Len(t, s.events(), maxEvents+maxEventsAfter)
+	require.Equal(t, strconv.Itoa(maxEvents), s.events()[0].what)
 }
 
-// Who explains a loss wants to know what happened elsewhere, and not all of it.
-func TestStoriesTellOfWhatHappenedMeanwhile(t *testing.T) {
+// explain adds the events of the gateways and publishers in the time of the ledger's log, and no others.
+func TestExplainMergesHistories(t *testing.T) {
 	s := newScript()
-	var fleet, published annals
-	fleet.tell("long before")
-	all := []*book{}
-	for range mostExplained + 2 {
-		all = append(all, joined(1, s, 0))
+	var fleet, published history
+	fleet.add("long before")
+	all := []*ledger{}
+	for range maxExplained + 2 {
+		all = append(all, newSubscribedLedger(1, s, 0))
 	}
-	fleet.tell("gateway-1 was killed")
-	published.tell("number 1 was taken")
+	fleet.add("gateway-1 was killed")
+	published.add("number 1 was taken")
 	for _, b := range slices.Backward(all) {
 		b.publication(2, s.data(2, 2))
 	}
 	all[len(all)-1].listener = "the first"
-	lines := explain(all, &fleet, func(int) *annals { return &published })
+	lines := explain(all, &fleet, func(int) *history { return &published })
 	require.Contains(t, lines[0], "the first in loss:1")
 	require.Contains(t, lines[1], "what came at offset 2 is not number 2")
 	require.Equal(t, "and 2 more channels of clients", lines[len(lines)-1])
 	text := strings.Join(lines, "\n")
-	require.Equal(t, mostExplained, strings.Count(text, "gateway-1 was killed"))
-	require.Equal(t, mostExplained, strings.Count(text, "number 1 was taken"))
+	require.Equal(t, maxExplained, strings.Count(text, "gateway-1 was killed"))
+	require.Equal(t, maxExplained, strings.Count(text, "number 1 was taken"))
 	require.NotContains(t, text, "long before")
 }

@@ -26,77 +26,77 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// stage is where actors play.
-type stage struct {
+// actorSet runs the actors of a round against one gateway.
+type actorSet struct {
 	gateway *process.Gateway
 	tally   *tally
-	playing sync.WaitGroup
+	group   sync.WaitGroup
 }
 
-// actor does one thing over and over. A turn tells what happened, in a word for the table.
+// actor is one kind of client that repeats an action.
 type actor struct {
 	name string
-	// count is how many do it at once, pause what each waits between two turns.
-	count int
-	pause time.Duration
-	turn  func(ctx context.Context) (string, error)
+	// count is the number of goroutines that act at once, interval the mean time that each waits between two actions.
+	count    int
+	interval time.Duration
+	act      func(ctx context.Context) (string, error)
 }
 
-func (s *stage) actors() []actor {
+func (s *actorSet) actors() []actor {
 	return []actor{
 		{"churn, plain", 8, 30 * time.Millisecond,
 			func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Plain) }},
 		{"churn, Centrifuge", 8, 30 * time.Millisecond,
 			func(ctx context.Context) (string, error) { return s.churn(ctx, wsclient.Centrifuge) }},
-		{"compressed", 2, 30 * time.Millisecond, s.compressed},
+		{"compressed", 2, 30 * time.Millisecond, s.echoesCompressed},
 		{"noise", 1, 0, s.noise},
 		{"never reads", 6, 100 * time.Millisecond, s.neverReads},
 		{"half open", 6, 100 * time.Millisecond, s.halfOpen},
 		{"too large", 2, 100 * time.Millisecond,
-			func(ctx context.Context) (string, error) { return s.broken(ctx, tooLarge) }},
+			func(ctx context.Context) (string, error) { return s.sendsBroken(ctx, tooLarge) }},
 		{"malformed", 4, 50 * time.Millisecond,
-			func(ctx context.Context) (string, error) { return s.broken(ctx, malformed) }},
+			func(ctx context.Context) (string, error) { return s.sendsBroken(ctx, malformed) }},
 		{"aborts handshake", 4, 50 * time.Millisecond, s.abortsHandshake},
 		{"resets", 4, 50 * time.Millisecond, s.resets},
 		{"flood", 1, 3 * time.Second, s.flood},
 	}
 }
 
-// run starts everybody; they end with the context.
-func (s *stage) run(ctx context.Context) {
+// run starts all actors. They end with ctx.
+func (s *actorSet) run(ctx context.Context) {
 	for _, a := range s.actors() {
 		for range a.count {
-			s.playing.Go(func() { s.play(ctx, a) })
+			s.group.Go(func() { s.repeat(ctx, a) })
 		}
 	}
 }
 
-func (s *stage) wait() { s.playing.Wait() }
+func (s *actorSet) wait() { s.group.Wait() }
 
-func (s *stage) play(ctx context.Context, a actor) {
+func (s *actorSet) repeat(ctx context.Context, a actor) {
 	for ctx.Err() == nil {
-		what, err := a.turn(ctx)
-		s.note(ctx, a.name, what, err)
-		_ = sleep.For(ctx, a.pause/2+rand.N(a.pause+1))
+		what, err := a.act(ctx)
+		s.count(ctx, a.name, what, err)
+		_ = sleep.For(ctx, a.interval/2+rand.N(a.interval+1))
 	}
 }
 
-// note counts a turn. To be refused for the time being is no problem, nor is what the end of the round breaks.
-func (s *stage) note(ctx context.Context, name, what string, err error) {
+// count counts an action by its outcome. A temporary refusal is no failure, and no error after the end of ctx is.
+func (s *actorSet) count(ctx context.Context, name, what string, err error) {
 	refused := (*wsclient.Refused)(nil)
 	switch {
 	case err == nil:
-		s.tally.saw(name, what)
+		s.tally.count(name, what)
 	case errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && refused.RetryAfter != "":
-		s.tally.saw(name, "refused")
+		s.tally.count(name, "refused")
 	case ctx.Err() == nil:
 		s.tally.fail(name, err)
 	}
 }
 
-// churn comes, says something that everybody in the lobby hears, hears it itself, and goes: with a word or without.
-func (s *stage) churn(ctx context.Context, protocol wsclient.Protocol) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// churn connects, publishes to a channel, receives its own message and disconnects, with or without a close frame.
+func (s *actorSet) churn(ctx context.Context, protocol wsclient.Protocol) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	channel := "lobby"
 	if rand.N(2) == 0 {
@@ -116,9 +116,9 @@ func (s *stage) churn(ctx context.Context, protocol wsclient.Protocol) (string, 
 	return "closed", c.Close()
 }
 
-// compressed says something compressed, and gets it back so.
-func (s *stage) compressed(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// echoesCompressed publishes a compressed message and receives it compressed.
+func (s *actorSet) echoesCompressed(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	path := channel(fmt.Sprintf("compressed %d", rand.Uint64()))
 	c, response, err := websocket.Dial(ctx, "ws://"+s.gateway.Addr+path,
@@ -144,8 +144,8 @@ func (s *stage) compressed(ctx context.Context) (string, error) {
 	return "closed", c.Close(websocket.StatusNormalClosure, "")
 }
 
-// noise publishes large messages to those who never read, as fast as it gets them back itself.
-func (s *stage) noise(ctx context.Context) (string, error) {
+// noise publishes large messages to the clients that never read, each when it has received the one before.
+func (s *actorSet) noise(ctx context.Context) (string, error) {
 	c, err := s.open(ctx, channel("noise"))
 	if err != nil {
 		return "", err
@@ -154,7 +154,7 @@ func (s *stage) noise(ctx context.Context) (string, error) {
 	message := frame(fin|binaryMessage, strings.Repeat("n", 32<<10))
 	echo := make([]byte, 4+32<<10)
 	for ctx.Err() == nil {
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(timeout))
 		if _, err := io.WriteString(c, message); err != nil {
 			return "", fmt.Errorf("publish: %w", err)
 		}
@@ -163,7 +163,7 @@ func (s *stage) noise(ctx context.Context) (string, error) {
 			if err != nil {
 				return "", fmt.Errorf("hear oneself: %w", err)
 			}
-			// A ping of two bytes comes between messages; it is answered.
+			// A ping of two bytes may come between messages.
 			if at == 0 && n >= 2 && echo[0] == fin|pingFrame {
 				if _, err := io.WriteString(c, frame(fin|pongFrame, "")); err != nil {
 					return "", fmt.Errorf("pong: %w", err)
@@ -173,21 +173,20 @@ func (s *stage) noise(ctx context.Context) (string, error) {
 			}
 			at += n
 		}
-		s.tally.saw("noise", "messages of 32 KiB")
+		s.tally.count("noise", "messages of 32 KiB")
 		_ = sleep.For(ctx, 10*time.Millisecond)
 	}
 	return "rounds", nil
 }
 
-// neverReads subscribes to the noise and does not read a byte. When the gateway has given it up, what it sends is
-// reset sooner or later.
-func (s *stage) neverReads(ctx context.Context) (string, error) {
+// neverReads subscribes to the noise and reads nothing. It notices by a reset that the gateway has dropped it.
+func (s *actorSet) neverReads(ctx context.Context) (string, error) {
 	c, err := s.open(ctx, channel("noise"))
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = c.Close() }()
-	for deadline := time.Now().Add(4 * patience); time.Now().Before(deadline); _ = sleep.For(ctx, 50*time.Millisecond) {
+	for deadline := time.Now().Add(4 * timeout); time.Now().Before(deadline); _ = sleep.For(ctx, 50*time.Millisecond) {
 		if ctx.Err() != nil {
 			return "still there at the end", nil
 		}
@@ -195,11 +194,11 @@ func (s *stage) neverReads(ctx context.Context) (string, error) {
 			return "dropped", nil
 		}
 	}
-	return "", fmt.Errorf("still connected after %v without reading", 4*patience)
+	return "", fmt.Errorf("still connected after %v without reading", 4*timeout)
 }
 
-// halfOpen is a peer whose network is gone: it answers nothing. It reads to see when it was found.
-func (s *stage) halfOpen(ctx context.Context) (string, error) {
+// halfOpen answers nothing, like a peer whose network is gone. It reads to see when the gateway drops it.
+func (s *actorSet) halfOpen(ctx context.Context) (string, error) {
 	c, err := s.open(ctx, channel("half open"))
 	if err != nil {
 		return "", err
@@ -216,20 +215,20 @@ func (s *stage) halfOpen(ctx context.Context) (string, error) {
 	return "dropped", nil
 }
 
-// Frames that must not be, and the close codes for them.
-type bad struct {
+// brokenFrames are frames that violate the RFC or a limit, and the code that the gateway must close with.
+type brokenFrames struct {
 	frames string
 	codes  [2]byte
 }
 
-var tooLarge = []bad{
+var tooLarge = []brokenFrames{
 	{"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00", [2]byte{0x03, 0xf1}},
 	{frame(binaryMessage, strings.Repeat("x", messageLimit)) + frame(fin, "x"), [2]byte{0x03, 0xf1}},
 	{frame(fin|textMessage, strings.Repeat("x", 3*messageLimit)), [2]byte{0x03, 0xf1}},
-	{frame(fin|compressed|binaryMessage, zeros(1<<20)), [2]byte{0x03, 0xf1}},
+	{frame(fin|compressed|binaryMessage, compressedZeros(1<<20)), [2]byte{0x03, 0xf1}},
 }
 
-var malformed = []bad{
+var malformed = []brokenFrames{
 	{"\x81\x05hello", [2]byte{0x03, 0xea}},
 	{frame(fin|0x20|textMessage, "reserved"), [2]byte{0x03, 0xea}},
 	{frame(fin|compressed|pingFrame, ""), [2]byte{0x03, 0xea}},
@@ -245,18 +244,18 @@ var malformed = []bad{
 	{frame(fin|closeFrame, "\x03\xe8\xff"), [2]byte{0x03, 0xef}},
 }
 
-// zeros are so many, compressed.
-func zeros(n int) string {
+// compressedZeros returns n zeros, compressed.
+func compressedZeros(n int) string {
 	var b bytes.Buffer
-	// Writing to memory at a level that is there cannot fail.
+	// Writing to memory at a valid level cannot fail.
 	w, _ := flate.NewWriter(&b, flate.BestCompression)
 	_, _ = w.Write(make([]byte, n))
 	_ = w.Flush()
 	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
 }
 
-// broken sends one of these, and is closed as it should be.
-func (s *stage) broken(ctx context.Context, all []bad) (string, error) {
+// sendsBroken sends one of all, and checks the close code.
+func (s *actorSet) sendsBroken(ctx context.Context, all []brokenFrames) (string, error) {
 	b := all[rand.N(len(all))]
 	c, err := s.open(ctx, channel("broken"), "Sec-WebSocket-Extensions: permessage-deflate")
 	if err != nil {
@@ -270,7 +269,7 @@ func (s *stage) broken(ctx context.Context, all []bad) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("after %.20q: %w", b.frames, err)
 	}
-	// A ping may have come first.
+	// A ping may precede the close frame.
 	answer = []byte(strings.TrimPrefix(string(answer), "\x89\x00"))
 	if len(answer) < 4 || answer[0] != fin|closeFrame || [2]byte(answer[2:4]) != b.codes {
 		return "", fmt.Errorf("after %.20q the gateway says %.20q", b.frames, answer)
@@ -278,15 +277,16 @@ func (s *stage) broken(ctx context.Context, all []bad) (string, error) {
 	return "closed", nil
 }
 
-// abortsHandshake goes somewhere inside a handshake: politely, with a reset, or right after it.
-func (s *stage) abortsHandshake(ctx context.Context) (string, error) {
+// abortsHandshake ends the connection somewhere inside a handshake or right after it: with a reset, with a half close,
+// or with a close.
+func (s *actorSet) abortsHandshake(ctx context.Context) (string, error) {
 	c, err := s.connect(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = c.Close() }()
 	whole := handshake(channel("aborted"))
-	// The gateway may have hung up already: errors are part of it.
+	// The gateway may have closed the connection already, so an error is fine.
 	_, _ = io.WriteString(c, whole[:rand.N(len(whole)+1)])
 	switch rand.N(3) {
 	case 0:
@@ -294,17 +294,17 @@ func (s *stage) abortsHandshake(ctx context.Context) (string, error) {
 		return "reset", nil
 	case 1:
 		_ = c.CloseWrite()
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(timeout))
 		if _, err := io.Copy(io.Discard, c.in); errors.Is(err, os.ErrDeadlineExceeded) {
-			return "", fmt.Errorf("half closed, and not let go after %v", patience)
+			return "", fmt.Errorf("half closed, and not let go after %v", timeout)
 		}
 		return "half closed", nil
 	}
 	return "closed", nil
 }
 
-// resets goes without a word in the middle of a conversation.
-func (s *stage) resets(ctx context.Context) (string, error) {
+// resets resets the connection inside a fragmented message.
+func (s *actorSet) resets(ctx context.Context) (string, error) {
 	c, err := s.open(ctx, channel("lobby"))
 	if err != nil {
 		return "", err
@@ -315,37 +315,37 @@ func (s *stage) resets(ctx context.Context) (string, error) {
 	return "reset", nil
 }
 
-// flood are hundreds that come at once and go at once.
-func (s *stage) flood(ctx context.Context) (string, error) {
-	var coming sync.WaitGroup
+// flood connects 200 clients at once and resets them.
+func (s *actorSet) flood(ctx context.Context) (string, error) {
+	var group sync.WaitGroup
 	for range 200 {
-		coming.Go(func() {
+		group.Go(func() {
 			c, err := s.open(ctx, channel("flood"))
-			s.note(ctx, "flood", "handshakes", err)
+			s.count(ctx, "flood", "handshakes", err)
 			if err == nil {
 				_ = c.SetLinger(0)
 				_ = c.Close()
 			}
 		})
 	}
-	coming.Wait()
+	group.Wait()
 	return "waves", nil
 }
 
-// raw is a TCP connection that speaks as an actor says.
+// raw is a TCP connection on which an actor writes frames itself.
 type raw struct {
 	*net.TCPConn
 	in *bufio.Reader
 }
 
-// narrow keeps the system from buffering megabytes for who does not read.
-const narrow = 8 << 10
+// receiveBuffer keeps the system from buffering megabytes for a client that does not read.
+const receiveBuffer = 8 << 10
 
-func (s *stage) connect(ctx context.Context) (*raw, error) {
-	d := net.Dialer{Timeout: patience, Control: func(_, _ string, c syscall.RawConn) error {
+func (s *actorSet) connect(ctx context.Context) (*raw, error) {
+	d := net.Dialer{Timeout: timeout, Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) {
 			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF,
-				narrow)
+				receiveBuffer)
 		})
 	}}
 	c, err := d.DialContext(ctx, "tcp", s.gateway.Addr)
@@ -360,17 +360,18 @@ func channel(name string) string {
 }
 
 func handshake(path string, lines ...string) string {
-	return "GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
+	return "GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
 		strings.Join(append(lines, "", ""), "\r\n")
 }
 
-// open takes the handshake.
-func (s *stage) open(ctx context.Context, path string, lines ...string) (*raw, error) {
+// open connects and completes the handshake.
+func (s *actorSet) open(ctx context.Context, path string, lines ...string) (*raw, error) {
 	c, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(timeout))
 	_, err = io.WriteString(c, handshake(path, lines...))
 	if err == nil {
 		var response *http.Response
@@ -382,7 +383,7 @@ func (s *stage) open(ctx context.Context, path string, lines ...string) (*raw, e
 		_ = c.Close()
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
-	// What an actor does lasts as long as its round.
+	// An actor may use the connection for the whole round.
 	_ = c.SetDeadline(time.Time{})
 	return c, nil
 }
@@ -397,7 +398,7 @@ const (
 	pongFrame     = 0xA
 )
 
-// frame is a client's frame under a mask of zeros.
+// frame returns a client's frame with a mask of zeros (RFC 6455 section 5.2).
 func frame(first byte, payload string) string {
 	const mask = "\x00\x00\x00\x00"
 	switch n := len(payload); {

@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// gatewayFlags of the environment is what to build the gateways with.
+// gatewayFlags names the environment variable with the flags to build the gateways with.
 const gatewayFlags = "LOSS_BUILD"
 
-// again runs this test without the race detector, which finds a race in the SDK: it looks at its
-// transport while it changes it. The gateways, which are what is tested, have the detector instead.
-func again(t *testing.T) {
+// runWithoutRaceDetector runs this test again without the race detector, which would report a race inside the SDK. The
+// gateways, which are under test, are built with the detector instead.
+func runWithoutRaceDetector(t *testing.T) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=0", "-v", "-run=^"+t.Name()+"$", ".")
 	cmd.Env = append(os.Environ(), gatewayFlags+"=-race")
