@@ -64,7 +64,7 @@ func (d *driftDetector) compare(desired *unstructured.Unstructured, live metav1.
 		return change{}, err
 	}
 	if lost := wanted.Difference(owned); !lost.Empty() {
-		return change{outcome: outcomeRepaired, reason: "somebody else changed " + firstPath(lost)}, nil
+		return change{outcome: outcomeRepaired, reason: "another client changed " + firstPath(lost)}, nil
 	}
 	return change{}, nil
 }

@@ -95,21 +95,21 @@ func TestDriftDetectorCompares(t *testing.T) {
 		}), outcomeUpdated, "desired state"},
 		{
 			"a field taken over", applied(t, desired, image), outcomeRepaired,
-			`somebody else changed .spec.template.spec.containers[name="gateway"].image`,
+			`another client changed .spec.template.spec.containers[name="gateway"].image`,
 		},
 		{
 			"many fields taken over", applied(t, desired, image, replicas, minReady), outcomeRepaired,
-			"somebody else changed",
+			"another client changed",
 		},
 		{"ownership wiped", as(func(live *appsv1.Deployment) {
 			live.ManagedFields = nil
-		}), outcomeRepaired, "somebody else changed"},
+		}), outcomeRepaired, "another client changed"},
 		{"only another owner", as(func(live *appsv1.Deployment) {
 			live.ManagedFields[0].Manager = "kubectl"
-		}), outcomeRepaired, "somebody else changed"},
+		}), outcomeRepaired, "another client changed"},
 		{"only an update under our name", as(func(live *appsv1.Deployment) {
 			live.ManagedFields[0].Operation = metav1.ManagedFieldsOperationUpdate
-		}), outcomeRepaired, "somebody else changed"},
+		}), outcomeRepaired, "another client changed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			difference, err := newTestDetector().compare(desired, c.live)

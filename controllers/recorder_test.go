@@ -43,7 +43,7 @@ func TestDedupRecorderRecordsEachChange(t *testing.T) {
 		recorder.changed(cluster, nil, v1alpha1.ReasonCreated, actionCreate, "Created Service x")
 		recorder.changed(cluster, nil, v1alpha1.ReasonDeleted, actionDelete, "Deleted Service x")
 		recorder.changed(cluster, nil, v1alpha1.ReasonUpdated, actionUpdate, "Updated Service x: "+reasonDesiredChanged)
-		recorder.repaired(cluster, nil, "Updated Service x: somebody else changed .spec.ports")
+		recorder.repaired(cluster, nil, "Updated Service x: another client changed .spec.ports")
 	}
 	assert.Len(t, fake.Events, 7)
 }

@@ -34,7 +34,7 @@ func (g *Gateway) left(c protocol.Client, reason transport.Close) {
 		Client:   c.Conn().ID(),
 		User:     c.User(),
 		Protocol: c.Protocol(),
-		Code:     uint32(reason.Code), //nolint:gosec // a close code
+		Code:     uint32(reason.Code),
 		Reason:   reason.Reason,
 	})
 }

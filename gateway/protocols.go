@@ -16,10 +16,11 @@ func (g *Gateway) protocols(o protocol.Options) []protocol.Protocol {
 			Options: o, ConnectTimeout: g.cfg.ConnectTimeout, CommandFailed: g.metrics.CommandFailed,
 		}),
 	}
+	more := make([]protocol.Protocol, 0, len(g.options.Protocols))
 	for _, factory := range g.options.Protocols {
-		spoken = append(spoken, factory(o))
+		more = append(more, factory(o))
 	}
-	return spoken
+	return append(spoken, more...)
 }
 
 // endpoints returns the endpoints of all protocols by their patterns.

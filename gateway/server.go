@@ -62,7 +62,7 @@ func (b base) admit(gate *drain.Gate) func() *transport.Refusal {
 			RetryAfter: time.Second,
 		}
 		if b.cfg.AffinityCookie != "" {
-			refusal.Cookie = &http.Cookie{
+			refusal.Cookie = &http.Cookie{ //nolint:gosec // it removes a cookie, whatever its attributes are
 				Name:     b.cfg.AffinityCookie,
 				Path:     b.cfg.AffinityCookiePath,
 				MaxAge:   -1,

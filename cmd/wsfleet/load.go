@@ -220,7 +220,7 @@ func newWorkerCommand() *exec.Cmd {
 		self = os.Args[0]
 	}
 	// The worker exits when its standard input ends, so it does not outlive this process.
-	cmd := exec.Command(self, workerCommand) //nolint:noctx // see above
+	cmd := exec.Command(self, workerCommand) //nolint:noctx,gosec // see above; it runs this program again
 	cmd.Stderr = os.Stderr
 	return cmd
 }

@@ -34,5 +34,5 @@ func maxUnavailable(o Observation) int32 {
 	if err != nil {
 		return 0
 	}
-	return int32(n) //nolint:gosec // at most replicas
+	return int32(n)
 }

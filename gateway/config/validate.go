@@ -155,12 +155,12 @@ func (cfg *Config) checkPublicPort(c *checker) {
 
 func (cfg *Config) checkAffinity(c *checker) {
 	if cfg.AffinityCookie != "" {
-		cookie := http.Cookie{Name: cfg.AffinityCookie, Path: "/"}
+		cookie := http.Cookie{Name: cfg.AffinityCookie, Path: "/"} //nolint:gosec // only its name is checked
 		if err := cookie.Valid(); err != nil {
 			c.fail(contract.KeyAffinityCookie, "use letters, digits, - and _", "%q is no cookie name", cfg.AffinityCookie)
 		}
 	}
-	cookie := http.Cookie{Name: "x", Path: cfg.AffinityCookiePath}
+	cookie := http.Cookie{Name: "x", Path: cfg.AffinityCookiePath} //nolint:gosec // only its path is checked
 	if !strings.HasPrefix(cfg.AffinityCookiePath, "/") || cookie.Valid() != nil {
 		c.fail(contract.KeyAffinityCookiePath, "begin it with /", "%q is no cookie path", cfg.AffinityCookiePath)
 	}

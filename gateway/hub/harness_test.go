@@ -168,7 +168,7 @@ func (h *harness) run() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = h.Hub.Run(ctx)
+		_ = h.Run(ctx)
 	}()
 	h.t.Cleanup(func() {
 		cancel()

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
@@ -75,7 +76,7 @@ func TestHubSubscribeWaitsForTheBroker(t *testing.T) {
 		for range 2 {
 			go func() {
 				subscription, err := h.Subscribe(t.Context(), "lobby")
-				require.NoError(t, err)
+				assert.NoError(t, err)
 				subscribed <- subscription
 			}()
 		}
@@ -176,7 +177,7 @@ func TestHubReleaseDuringADelivery(t *testing.T) {
 				for i := 0; i < subscribers; i += 7 {
 					subscriptions[i].Release()
 				}
-				attach(t, h, "lobby", late)
+				attach(t, h, "lobby", late) //nolint:testifylint // synctest.Wait awaits it
 			}()
 		}
 		h.Deliver("lobby", broker.Publication{})

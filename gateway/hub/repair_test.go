@@ -365,7 +365,7 @@ func TestHubRunEndsRepairs(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_ = h.Hub.Run(ctx)
+			_ = h.Run(ctx)
 		}()
 		synctest.Wait()
 		began := time.Now()

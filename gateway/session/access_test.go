@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,7 +85,7 @@ func TestMayPublish(t *testing.T) {
 	} {
 		for i, rule := range []channel.Publish{channel.PublishNobody, channel.PublishSubscribers, channel.PublishAnybody} {
 			got := mayPublish(channel.Rule{Publish: rule}, c.client, "room:1", c.subscribed, c.grant)
-			require.ErrorIs(t, got, c.want[i], fmt.Sprintf("%s, %s", c.name, rule))
+			require.ErrorIs(t, got, c.want[i], "%s, %s", c.name, rule)
 		}
 	}
 }

@@ -84,6 +84,7 @@ func TestInflate(t *testing.T) {
 func TestInflateStopsAtTheLimit(t *testing.T) {
 	data := []byte(deflateWithStd(t, strings.Repeat("\x00", 64<<20)))
 	result := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
 			_, violation := inflate(Binary, bytes.Clone(data[:1000]), 10_000)
@@ -128,7 +129,8 @@ func TestFrameCompressedIsShared(t *testing.T) {
 	for name, content := range map[string]string{"compressible": strings.Repeat("again and ", 100), "not": noise(1000)} {
 		t.Run(name, func(t *testing.T) {
 			f := NewFrame(Binary, []byte(content)).InDropGroup(group)
-			require.Same(t, f.compressed().payload, f.compressed().payload, "all receivers share the bytes")
+			once := f.compressed().payload
+			require.Same(t, once, f.compressed().payload, "all receivers share the bytes")
 			require.Zero(t, testing.AllocsPerRun(100, func() { _ = f.compressed() }))
 			require.Same(t, group, f.compressed().group)
 		})
@@ -144,7 +146,7 @@ func FuzzInflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		content, violation := inflate(Binary, bytes.Clone(data), 1000)
 		require.LessOrEqual(t, len(content), 1000)
-		require.True(t, (violation == nil) == (content != nil))
+		require.Equal(t, violation == nil, content != nil)
 		packed := NewFrame(Binary, data).compressed()
 		if packed.encoded[0]&rsv1 != 0 {
 			got, violation := inflate(Binary, bytes.Clone(packed.message()), len(data))

@@ -72,7 +72,7 @@ const (
 	// with a dot holds one valid bearer token. During a rotation two tokens are valid.
 	AdminTokenDir = "/etc/wsfleet/admin"
 	// AdminTokenKey is the key of the admin Secret whose token the operator itself uses.
-	AdminTokenKey = "token"
+	AdminTokenKey = "token" //nolint:gosec // the name of a key, not a credential
 	// TLSDir is where the operator mounts the Secret of the certificate. Its type is kubernetes.io/tls, so it
 	// has the keys TLSCertKey and TLSPrivateKey.
 	TLSDir        = "/etc/wsfleet/tls"

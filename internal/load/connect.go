@@ -227,8 +227,8 @@ func (w *Worker) dial(ctx context.Context, id int) (conn net.Conn, afterHandshak
 		conn = tls.Client(conn,
 			&tls.Config{
 				ServerName:         w.url.Hostname(),
-				InsecureSkipVerify: w.options.InsecureSkipVerify,
-			}) //nolint:gosec // the user asks for it by name
+				InsecureSkipVerify: w.options.InsecureSkipVerify, //nolint:gosec // the user asks for it by name
+			})
 	}
 	handshake := ws.Dialer{Header: ws.HandshakeHeaderHTTP(w.header())}
 	handshake.Host = w.options.Header.Get("Host")

@@ -134,6 +134,6 @@ func (f figure) svg() (template.HTML, error) {
 		return "", fmt.Errorf("plot %s: %w", f.title, err)
 	}
 	// The XML header before the element does not belong into a page.
-	return template.HTML(b.Bytes()[max(0,
-		bytes.Index(b.Bytes(), []byte("<svg"))):]), nil //nolint:gosec // its texts are constants
+	element := b.Bytes()[max(0, bytes.Index(b.Bytes(), []byte("<svg"))):]
+	return template.HTML(element), nil //nolint:gosec // its texts are constants
 }

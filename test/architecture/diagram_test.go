@@ -44,9 +44,11 @@ var together = []string{
 const assembly = "gateway"
 
 // notShown are imported from everywhere, and would hide the rest.
-var notShown = []string{"internal/recovery", "internal/golden", "internal/sleep", "internal/ratelog", "internal/channel", "internal/contract",
-	"internal/loglevel", "internal/promdoc", "gateway/broker/brokertest", "gateway/broker/redistest",
-	"gateway/serverapi/serverapitest", "gateway/certwatcher/certtest",
+var notShown = []string{
+	"internal/recovery", "internal/golden", "internal/sleep", "internal/ratelog", "internal/channel", "internal/contract",
+	"internal/loglevel", "internal/promdoc",
+	"gateway/broker/brokertest", "gateway/broker/redistest", "gateway/serverapi/serverapitest",
+	"gateway/certwatcher/certtest",
 }
 
 // node returns the diagram's node of a package, and whether the diagram shows it.

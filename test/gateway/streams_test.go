@@ -62,19 +62,19 @@ func TestRecoveryOfMissedMessages(t *testing.T) {
 				}
 
 				back, _ := two.connectWith(t, encoding, &cf.ConnectRequest{})
-				recover := func(channel string, offset uint64, epoch string) *cf.SubscribeResult {
+				recoverFrom := func(channel string, offset uint64, epoch string) *cf.SubscribeResult {
 					t.Helper()
 					got := back.subscribe(&cf.SubscribeRequest{Channel: channel, Recover: true, Offset: offset, Epoch: epoch})
 					require.NotNil(t, back.call(&cf.Command{Unsubscribe: &cf.UnsubscribeRequest{Channel: channel}}).Unsubscribe)
 					require.True(t, got.WasRecovering)
 					return got
 				}
-				got := recover(kept, 1, at.Epoch)
+				got := recoverFrom(kept, 1, at.Epoch)
 				require.True(t, got.Recovered)
 				require.Equal(t, "2:2 3:3 4:4", datas(got.Publications))
 				require.Equal(t, uint64(1), got.Offset, "the client goes on from there with each that it applies")
 				require.Equal(t, at.Epoch, got.Epoch)
-				got = recover(kept, 4, at.Epoch)
+				got = recoverFrom(kept, 4, at.Epoch)
 				require.True(t, got.Recovered, "nothing was missed")
 				require.Empty(t, got.Publications)
 				for _, position := range []struct {
@@ -82,11 +82,11 @@ func TestRecoveryOfMissedMessages(t *testing.T) {
 					offset  uint64
 					epoch   string
 				}{{kept, 1, "another"}, {kept, 1, ""}, {kept, 99, at.Epoch}, {short, 0, atShort.Epoch}} {
-					got = recover(position.channel, position.offset, position.epoch)
+					got = recoverFrom(position.channel, position.offset, position.epoch)
 					require.False(t, got.Recovered, "%v", position)
 					require.Empty(t, got.Publications, "a part would look like all of it")
 				}
-				got = recover(short, 1, atShort.Epoch)
+				got = recoverFrom(short, 1, atShort.Epoch)
 				require.True(t, got.Recovered)
 				require.Equal(t, "2:3 3:4", datas(got.Publications))
 
@@ -243,9 +243,10 @@ func TestConnectReplyComesBeforePublications(t *testing.T) {
 				default:
 				}
 				for _, body := range []string{`{"channel":"open:a","data":1}`, `{"channel":"kept:a","data":1}`} {
-					request(t, "POST", "http://"+two.Addr()+"/api/publish", body, "X-API-Key", key)
+					request(t, "POST", "http://"+two.Addr()+"/api/publish", body, "X-API-Key", key) //nolint:testifylint // awaited
 				}
-				request(t, "POST", "http://"+two.Addr()+"/api/send", `{"user":"ann","data":1}`, "X-API-Key", key)
+				send := "http://" + two.Addr() + "/api/send"
+				request(t, "POST", send, `{"user":"ann","data":1}`, "X-API-Key", key) //nolint:testifylint // awaited
 			}
 		}()
 		for range 30 {

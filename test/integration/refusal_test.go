@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,7 +31,7 @@ func requireRefused(t *testing.T, err error, field, msg string) {
 	t.Helper()
 	require.Error(t, err, "the API server took it")
 	var refused apierrors.APIStatus
-	require.True(t, errors.As(err, &refused), "%v is not an answer of the API server", err)
+	require.ErrorAs(t, err, &refused, "%v is not an answer of the API server", err)
 	status := refused.Status()
 	require.Equal(t, metav1.StatusReasonInvalid, status.Reason, "%v", err)
 	require.NotNil(t, status.Details)

@@ -104,8 +104,7 @@ func (k Kubectl) Command(ctx context.Context, args ...string) *exec.Cmd {
 	if k.Kubeconfig != "" {
 		args = append([]string{"--kubeconfig", k.Kubeconfig}, args...)
 	}
-	return exec.CommandContext(ctx, path,
-		args...) //nolint:gosec // running the kubectl it is given is what this package is for
+	return exec.CommandContext(ctx, path, args...)
 }
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) ->`)

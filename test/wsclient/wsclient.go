@@ -93,8 +93,8 @@ func Dial(ctx context.Context, protocol Protocol, address, channel string, heade
 	} else {
 		target.RawQuery = url.Values{"channel": {channel}}.Encode()
 	}
-	ws, response, err := websocket.Dial(ctx, target.String(),
-		&websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // Dial documents that its response needs no close
+	options := &websocket.DialOptions{HTTPHeader: header}
+	ws, response, err := websocket.Dial(ctx, target.String(), options) //nolint:bodyclose // Dial says that it needs no close
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 			return nil, &Refused{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After"), cause: err}

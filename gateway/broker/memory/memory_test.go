@@ -88,7 +88,7 @@ func TestMemoryConforms(t *testing.T) {
 	n.Broker = memory.New(memory.Options{Instance: n.Instance})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- n.Broker.Run(ctx, n, n) }()
+	go func() { ended <- n.Run(ctx, n, n) }()
 	brokertest.Run(t, n, n)
 	cancel()
 	require.NoError(t, <-ended)

@@ -13,12 +13,12 @@ func (q queue) Less(i, j int) bool { return q[i].until < q[j].until }
 
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = int32(i), int32(j) //nolint:gosec // a gateway has fewer members
+	q[i].index, q[j].index = int32(i), int32(j)
 }
 
 func (q *queue) Push(x any) {
 	m, _ := x.(*member)
-	m.index = int32(len(*q)) //nolint:gosec // see Swap
+	m.index = int32(len(*q))
 	*q = append(*q, m)
 }
 

@@ -34,7 +34,8 @@ func TestNamesDiffer(t *testing.T) {
 		channel, _ := n.channel(name)
 		inbox, _ := n.inbox(name)
 		stream, position := n.stream(name)
-		all := append(n.presence(name), channel, inbox, stream, position, n.occupants(name), n.userGateways(name), n.revoked(name),
+		all := append(n.presence(name), channel, inbox, stream, position, n.occupants(name),
+			n.userGateways(name), n.revoked(name),
 			n.probe(0, name))
 		for _, key := range []string{"a", "b:a", "a:b"} {
 			all = append(all, n.idempotency(name, key))

@@ -221,7 +221,7 @@ func TestCallIgnoresLateResponses(t *testing.T) {
 		synctest.Wait()
 		n.transmit = nil
 		result := make(chan string, 1)
-		go func() { result <- n.call(t, "b", "say", params{Text: "2", After: time.Second}) }()
+		go func() { result <- n.call(t, "b", "say", params{Text: "2", After: time.Second}) }() //nolint:testifylint // the test awaits it
 		synctest.Wait()
 		for _, deliver := range late {
 			deliver()
@@ -235,7 +235,7 @@ func TestCallIgnoresForgedResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a", "b")
 		result := make(chan string, 1)
-		go func() { result <- n.call(t, "b", "say", params{After: time.Second}) }()
+		go func() { result <- n.call(t, "b", "say", params{After: time.Second}) }() //nolint:testifylint // the test awaits it
 		synctest.Wait()
 		n.peers["a"].OnMessage([]byte(`{"n":1,"from":"x","a":"forged"}`))
 		n.peers["a"].OnMessage([]byte(`{"n":2,"from":"b","a":"of another call"}`))

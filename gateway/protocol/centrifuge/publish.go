@@ -162,5 +162,5 @@ func (c *client) presenceStats(ctx context.Context, r *cf.PresenceStatsRequest) 
 	return &cf.PresenceStatsResult{
 		NumClients: uint32(clients),
 		NumUsers:   uint32(users),
-	}, nil //nolint:gosec // counts of members
+	}, nil
 }
