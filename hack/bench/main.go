@@ -1,4 +1,4 @@
-// Command bench measures the gateway against a floor: `make bench`. It starts the servers, runs
+// Command bench measures the gateway and the floor, a reference server, for `make bench`. It starts the servers, runs
 // `wsfleet load` against each in turn, and prints a table.
 package main
 
@@ -25,7 +25,7 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line that cannot be used.
+// usageError says that the command line cannot be used.
 type usageError struct{ error }
 
 func main() {
@@ -49,8 +49,8 @@ func newRoot() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure the gateway against a floor and print the table",
-		Long: `bench starts the servers one after the other, puts load on each with ` + "`wsfleet load`" + `, and prints a table of
-figures: the median of all rounds, the lowest and the highest, and the ratio to the floor of the same round.
+		Long: "bench starts the servers one after the other, runs `wsfleet load` against each, and prints a table of\n" +
+			`figures: the median of all rounds, the lowest and the highest, and the ratio to the floor of the same round.
 
 Rows (--rows):
 ` + listed(rowsAbout()) + `
@@ -116,7 +116,7 @@ func listed(all [][2]string) string {
 	return out.String()
 }
 
-// choose checks what the flags say.
+// choose checks the flags and selects rows and targets.
 func (b *bench) choose(rows []string) error {
 	if b.rounds < 1 {
 		return fmt.Errorf("--rounds %d measures nothing: give 1 or more", b.rounds)
@@ -139,7 +139,7 @@ func (b *bench) choose(rows []string) error {
 		}
 	}
 	for _, s := range all {
-		// With nothing but the floor a row has no ratio.
+		// A row with the floor alone has no ratio.
 		useful := slices.ContainsFunc(b.targets,
 			func(target string) bool { return s.For(target) && (target != report.Floor || len(b.targets) == 1) })
 		if useful && (len(rows) == 0 || slices.Contains(rows, s.Name)) {

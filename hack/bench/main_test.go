@@ -16,7 +16,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
 )
 
-func TestWrongCommandLinesSayWhatIsRight(t *testing.T) {
+func TestCommandRefusesBadCommandLines(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give 1 or more":          {"--rounds", "0"},
 		"use floor, memory":       {"--targets", "floor,nobody"},
@@ -34,7 +34,7 @@ func TestWrongCommandLinesSayWhatIsRight(t *testing.T) {
 	}
 }
 
-func TestTheFloorIsAlwaysMeasured(t *testing.T) {
+func TestChooseAlwaysMeasuresTheFloor(t *testing.T) {
 	b := &bench{rounds: 1, targets: []string{"memory"}}
 	require.NoError(t, b.choose([]string{"rate", "idle"}))
 	require.Equal(t, []string{"floor", "memory"}, b.targets)
@@ -42,7 +42,7 @@ func TestTheFloorIsAlwaysMeasured(t *testing.T) {
 	require.Equal(t, "idle", b.scenarios[0].Name, "in the order of the table")
 }
 
-func TestRowsThatWouldHaveOnlyAFloorAreLeftOut(t *testing.T) {
+func TestChooseLeavesOutRowsWithFloorOnly(t *testing.T) {
 	rows := func(targets ...string) (names []string) {
 		b := &bench{rounds: 1, targets: targets}
 		require.NoError(t, b.choose(nil))
@@ -57,8 +57,8 @@ func TestRowsThatWouldHaveOnlyAFloorAreLeftOut(t *testing.T) {
 	require.Contains(t, rows("floor", "nbio", "transport"), "stall")
 }
 
-// rehearsal is a run of made-up scenarios that says what was called.
-func rehearsal(t *testing.T,
+// fakeRun runs made-up scenarios and returns the calls.
+func fakeRun(t *testing.T,
 	run func(target string, n int) (measure.Values, error)) (b *bench, calls *[]string, table *bytes.Buffer) {
 	t.Helper()
 	calls, table = &[]string{}, &bytes.Buffer{}
@@ -83,8 +83,8 @@ func rehearsal(t *testing.T,
 	}, calls, table
 }
 
-func TestTargetsTakeTurns(t *testing.T) {
-	b, calls, table := rehearsal(t, func(string, int) (measure.Values, error) { return measure.Values{"x": 5}, nil })
+func TestRunAlternatesTargets(t *testing.T) {
+	b, calls, table := fakeRun(t, func(string, int) (measure.Values, error) { return measure.Values{"x": 5}, nil })
 	require.NoError(t, b.run(t.Context()))
 	require.Equal(t, []string{"a floor", "a memory", "b floor", "a floor", "a memory", "b floor"}, *calls)
 
@@ -99,8 +99,8 @@ func TestTargetsTakeTurns(t *testing.T) {
 	require.Contains(t, table.String(), string(kept))
 }
 
-func TestWhatFailsIsToldAndTheRestGoesOn(t *testing.T) {
-	b, calls, table := rehearsal(t, func(target string, _ int) (measure.Values, error) {
+func TestRunReportsFailureAndContinues(t *testing.T) {
+	b, calls, table := fakeRun(t, func(target string, _ int) (measure.Values, error) {
 		if target == "memory" {
 			return nil, errors.New("it fell over")
 		}
@@ -113,9 +113,9 @@ func TestWhatFailsIsToldAndTheRestGoesOn(t *testing.T) {
 	}
 }
 
-func TestAnInterruptKeepsWhatIsIn(t *testing.T) {
+func TestRunInterruptedKeepsResults(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	b, calls, table := rehearsal(t, func(_ string, n int) (measure.Values, error) {
+	b, calls, table := fakeRun(t, func(_ string, n int) (measure.Values, error) {
 		if n == 2 {
 			cancel()
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/measure"
 )
 
-// newPublish is this program as a publisher whose CPU time can be told from that of the rest.
+// newPublish returns the command that publishes in a process of its own, so that its CPU time can be measured.
 func newPublish() *cobra.Command {
 	var count, size int
 	cmd := &cobra.Command{

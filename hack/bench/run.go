@@ -20,9 +20,9 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
 )
 
-// bench is one run of the command.
+// bench holds the options of one run of the command.
 type bench struct {
-	// bin and baseline are directories of binaries, output is the path of the result without its extension.
+	// bin and baseline are directories of binaries. output is the path of the result without its extension.
 	bin, baseline, output string
 	rounds                int
 	targets               []string
@@ -37,8 +37,8 @@ var (
 	errInterrupted = errors.New("interrupted; the table says what was measured until then")
 )
 
-// run measures in rounds, so that a drift of the machine is in all targets alike, and in each round the
-// targets of a row right after one another.
+// run measures in rounds, so that a drift of the machine affects all targets equally. In each round it measures the
+// targets of a row one after the other.
 func (b *bench) run(ctx context.Context) error {
 	r := &report.Report{
 		Started:      time.Now(),
@@ -106,7 +106,7 @@ func (b *bench) measure(ctx context.Context, r *report.Report, round int, s meas
 	_, _ = fmt.Fprintln(b.progress)
 }
 
-// write prints the table and keeps it next to the JSON.
+// write prints the table and writes it to a file next to the JSON.
 func (b *bench) write(r *report.Report) error {
 	table := r.Markdown()
 	if _, err := fmt.Fprint(b.out, "\n"+table); err != nil {
@@ -125,7 +125,7 @@ func (b *bench) write(r *report.Report) error {
 	)
 }
 
-// machine is as much as can be found out.
+// machine describes the machine, as far as that can be found out.
 func machine(ctx context.Context, bin string) report.Machine {
 	m := report.Machine{
 		CPU:     "unknown CPU",

@@ -16,10 +16,10 @@ import (
 	"github.com/wsfleet/wsfleet/test/kubectl"
 )
 
-// forwardPatience is how long a forward may take to listen.
-const forwardPatience = 30 * time.Second
+// forwardTimeout bounds the time until a forward listens.
+const forwardTimeout = 30 * time.Second
 
-// startForward leaves a `kubectl port-forward` behind and writes its process id down.
+// startForward starts a `kubectl port-forward` that outlives this process, and writes its process id to a file.
 func startForward(ctx context.Context, name string, k kubectl.Kubectl,
 	listen, namespace, service string) (string, error) {
 	if err := stopForward(name); err != nil {
@@ -33,7 +33,7 @@ func startForward(ctx context.Context, name string, k kubectl.Kubectl,
 	if err != nil {
 		return "", err
 	}
-	// Not bound to ctx: it must outlive this process. So must what it writes to, hence a file.
+	// The command is not bound to ctx, and logs to a file, because it outlives this process.
 	cmd := k.In(namespace).Command(context.WithoutCancel(ctx), "port-forward", "--address", "127.0.0.1",
 		"service/"+service, port+":80")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -62,9 +62,9 @@ func startForward(ctx context.Context, name string, k kubectl.Kubectl,
 	return address, nil
 }
 
-// awaitForward waits until the forward listens, unless it ends before.
+// awaitForward waits until the forward listens. It returns an error when the forward ends before.
 func awaitForward(ctx context.Context, address string, ended <-chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, forwardPatience)
+	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
@@ -95,7 +95,7 @@ func stopForward(name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", pidFile(name), err)
 	}
-	// The id may belong to somebody else by now.
+	// The id may belong to another process by now.
 	cmdline, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	if err == nil && strings.Contains(string(cmdline), "port-forward") {
 		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -112,7 +112,7 @@ func pidFile(name string) string { return filepath.Join("dist", name+".forward.p
 
 func logFile(name string) string { return filepath.Join("dist", name+".forward.log") }
 
-// freeAddress is listen, or another port of the same host when listen is taken.
+// freeAddress returns listen, or another port of the same host when listen is in use.
 func freeAddress(ctx context.Context, listen string) (string, error) {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {

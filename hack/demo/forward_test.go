@@ -8,7 +8,7 @@ import (
 	"github.com/wsfleet/wsfleet/test/kubectl"
 )
 
-func TestForwardThatEndsTellsWhy(t *testing.T) {
+func TestAwaitForwardReportsWhyItEnded(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.Mkdir("dist", 0o700); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// The images of a stage, by the name they have without a tag.
+// The names of the environment's images, without a tag.
 const (
 	operatorImage = "wsfleet/operator"
 	gatewayImage  = "wsfleet/gateway"
@@ -23,7 +23,7 @@ const (
 	clientImage   = "wsfleet/e2e-client"
 )
 
-// image is what goes into an archive: programs of this repository, or of the system.
+// image describes an image archive: programs of this repository, or of the system.
 type image struct {
 	name       string
 	build      string            // Go package, built static; empty for programs of the system
@@ -67,7 +67,7 @@ func images(withClient bool) ([]image, error) {
 }
 
 // make builds the image's program and its archive and returns its full name. The tag is the hash
-// of the contents: an unchanged image keeps its name, so nothing restarts without a reason.
+// of the contents: an unchanged image keeps its name, so that pods do not restart without a reason.
 func (i image) make(ctx context.Context) (name, archive string, err error) {
 	if i.build != "" {
 		for _, target := range i.files {

@@ -1,6 +1,6 @@
-// Command demo shows what wsfleet is for, on a real Kubernetes: it brings a cluster up, installs the
-// operator, applies a WebSocketCluster and lets two WebSocket clients on two gateway pods talk to
-// each other through Redis. The fleet tests start from the same stage.
+// Command demo shows wsfleet on a real Kubernetes. It starts a cluster, installs the operator, applies a
+// WebSocketCluster and exchanges messages between two WebSocket clients on two gateway pods, through Redis. It also
+// prepares the cluster for test/e2e.
 package main
 
 import (
@@ -52,7 +52,8 @@ func command() *cobra.Command {
 		Short: "Bring up everything, let two clients talk, leave it running",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStage(cmd.Context(), o, func(ctx context.Context, s *stage) error { return s.show(ctx, o.listen) })
+			return withEnvironment(cmd.Context(), o,
+				func(ctx context.Context, s *environment) error { return s.show(ctx, o.listen) })
 		},
 	}
 	up.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080",
@@ -63,7 +64,8 @@ func command() *cobra.Command {
 		Short: "Only bring up the cluster and install the operator",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStage(cmd.Context(), o, func(_ context.Context, s *stage) error { return s.writeEnv(o.envFile) })
+			return withEnvironment(cmd.Context(), o,
+				func(_ context.Context, s *environment) error { return s.writeEnv(o.envFile) })
 		},
 	}
 	only.Flags().BoolVar(&o.clientImage, "client-image", false, "also load the image of the fleet tests' client")
@@ -98,12 +100,12 @@ func command() *cobra.Command {
 	return root
 }
 
-func withStage(ctx context.Context, o options, then func(context.Context, *stage) error) error {
+func withEnvironment(ctx context.Context, o options, then func(context.Context, *environment) error) error {
 	p, err := newProvider(o.cluster, o.name)
 	if err != nil {
 		return err
 	}
-	s := &stage{provider: p, cluster: o.cluster, progress: newProgress(os.Stdout), withClient: o.clientImage}
+	s := &environment{provider: p, cluster: o.cluster, progress: newProgress(os.Stdout), withClient: o.clientImage}
 	if err := s.bringUp(ctx); err != nil {
 		return err
 	}

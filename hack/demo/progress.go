@@ -12,7 +12,7 @@ type progress struct {
 	started time.Time
 }
 
-// note says what a step found, beside its name.
+// note prints the result of a step behind its name.
 type note func(format string, args ...any)
 
 func newProgress(out io.Writer) *progress { return &progress{out: out, started: time.Now()} }

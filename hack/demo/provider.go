@@ -14,20 +14,20 @@ import (
 	"github.com/wsfleet/wsfleet/test/kubectl"
 )
 
-// provider is where the cluster comes from. What runs on it must not know which one it is.
+// provider is a source of clusters. The rest of the demo works the same on all of them.
 type provider interface {
-	// up brings the cluster up, or finds it up.
+	// up starts the cluster unless it runs already.
 	up(ctx context.Context) error
-	// find looks for a cluster that is up already.
+	// find finds a running cluster.
 	find(ctx context.Context) error
 	down(ctx context.Context) error
-	// kubectl talks to the cluster that up or find found.
+	// kubectl returns a kubectl for the cluster that up or find found.
 	kubectl() kubectl.Kubectl
-	// load makes image archives known to every node.
+	// load loads image archives into every node.
 	load(ctx context.Context, archives []string) error
-	// images that the user names instead of having them built here; nil builds them.
+	// images returns the images that the user names; nil to build them here.
 	images() map[string]string
-	// forward leaves a local address open that leads to a Service, beyond the life of this process.
+	// forward forwards a local address to a Service, also after this process has exited.
 	forward(ctx context.Context, listen, namespace, service string) (address string, err error)
 }
 
@@ -46,7 +46,7 @@ func newProvider(kind, name string) (provider, error) {
 // local is the cluster of hack/localcluster.
 type local struct {
 	name string
-	// kubeconfig is known once somebody asked the cluster for it.
+	// kubeconfig is set by up and find.
 	kubeconfig string
 }
 
@@ -60,7 +60,7 @@ func (l *local) build(ctx context.Context) error {
 }
 
 func (l *local) up(ctx context.Context) error {
-	// Asked first: the binaries take minutes to build.
+	// The machine is checked first, because the binaries take minutes to build.
 	if os.Geteuid() != 0 {
 		return errors.New(
 			`the local cluster needs root for namespaces, mounts and cgroups: sudo env PATH="$PATH" make demo (or make e2e)`)
@@ -107,7 +107,7 @@ func (l *local) forward(ctx context.Context, listen, namespace, service string) 
 	if err != nil {
 		return "", err
 	}
-	// A forward of ours on that address is replaced; where another program has it, any port will do.
+	// A forward of this cluster on that address is replaced. When another program uses the address, any port will do.
 	out, err := run(ctx, localcluster, "forward", "--name", l.name, "--background", "--listen", listen, "--to", ip)
 	if err != nil {
 		host, _, _ := net.SplitHostPort(listen)
@@ -166,7 +166,7 @@ func (k *kindCluster) forward(ctx context.Context, listen, namespace, service st
 	return startForward(ctx, k.name, k.kubectl(), listen, namespace, service)
 }
 
-// current is the cluster of the current kubeconfig context. Its nodes pull the images themselves.
+// current is the cluster of the current kubeconfig context. Its nodes pull the images.
 type current struct{}
 
 var imageVariables = map[string]string{
@@ -189,31 +189,31 @@ func (c *current) up(ctx context.Context) error {
 	}
 	if there && !ours {
 		return fmt.Errorf("wsfleet is installed on this cluster already, and not by the demo: its %s has no label %s=%s; "+
-			"use another cluster, or make uninstall first", crd, stageLabel, stageValue)
+			"use another cluster, or make uninstall first", crd, demoLabel, demoValue)
 	}
 	return nil
 }
 
-// installed tells whether the cluster has wsfleet's CRD, and whether a stage put it there.
+// installed reports whether the cluster has wsfleet's CRD, and whether the demo has installed it.
 func (c *current) installed(ctx context.Context) (there, ours bool, err error) {
-	path := "jsonpath={.metadata.name} {.metadata.labels." + strings.ReplaceAll(stageLabel, ".", `\.`) + "}"
+	path := "jsonpath={.metadata.name} {.metadata.labels." + strings.ReplaceAll(demoLabel, ".", `\.`) + "}"
 	out, err := c.kubectl().Run(ctx, "get", crd, "--ignore-not-found", "-o", path)
 	if err != nil {
 		return false, false, err
 	}
 	fields := strings.Fields(out)
-	return len(fields) > 0, len(fields) == 2 && fields[1] == stageValue, nil
+	return len(fields) > 0, len(fields) == 2 && fields[1] == demoValue, nil
 }
 
-// down takes away what a stage installed. An installation of the user's own has the same names and
-// is left alone: with its CRD every WebSocketCluster would go.
+// down removes what the demo has installed. It keeps a foreign installation, which has the same names: deleting its
+// CRD would delete every WebSocketCluster.
 func (c *current) down(ctx context.Context) error {
 	_, ours, err := c.installed(ctx)
 	if err != nil {
 		return errors.Join(stopForward("current"), err)
 	}
 	if !ours {
-		fmt.Printf("nothing is removed: this cluster has no %s with the label %s=%s\n", crd, stageLabel, stageValue)
+		fmt.Printf("nothing is removed: this cluster has no %s with the label %s=%s\n", crd, demoLabel, demoValue)
 		return stopForward("current")
 	}
 	_, demo := c.kubectl().Run(ctx, "delete", "namespace", demoNamespace, "--ignore-not-found")

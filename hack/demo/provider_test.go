@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fakeKubectl puts a kubectl into the path that knows a CRD, answers and notes what it is told.
+// fakeKubectl puts a kubectl into PATH that has a CRD, and returns a function that returns the calls to it.
 func fakeKubectl(t *testing.T, crd string) (calls func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func fakeKubectl(t *testing.T, crd string) (calls func() string) {
 	}
 }
 
-func TestCurrentLeavesOtherInstallationsAlone(t *testing.T) {
+func TestCurrentDownKeepsForeignInstallation(t *testing.T) {
 	const name = "websocketclusters.wsfleet.dev "
 	for _, c := range []struct {
 		what, crd         string

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// tidyUp is how long a program that is told to end may take.
-const tidyUp = 30 * time.Second
+// stopTimeout bounds the time until an interrupted program exits.
+const stopTimeout = 30 * time.Second
 
-// gently prepares a program that is told to end when ctx does, rather than killed: localcluster, for
-// one, would leave things half made.
-func gently(ctx context.Context, name string, args ...string) *exec.Cmd {
+// interruptible returns a command that is interrupted and not killed when ctx ends, because localcluster, for example,
+// has to clean up.
+func interruptible(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = tidyUp
+	cmd.WaitDelay = stopTimeout
 	return cmd
 }
 
-// run executes a program and returns its standard output; the error shows what it printed.
+// run runs a program and returns its standard output. The error contains the program's output.
 func run(ctx context.Context, name string, args ...string) (string, error) {
 	return runEnv(ctx, nil, name, args...)
 }
 
 func runEnv(ctx context.Context, env []string, name string, args ...string) (string, error) {
-	cmd := gently(ctx, name, args...)
+	cmd := interruptible(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
 	var out, all bytes.Buffer
 	cmd.Stdout = &tee{&out, &all}
@@ -40,9 +40,9 @@ func runEnv(ctx context.Context, env []string, name string, args ...string) (str
 	return out.String(), nil
 }
 
-// stream executes a program whose own progress lines are worth showing.
+// stream runs a program and shows its output.
 func stream(ctx context.Context, name string, args ...string) error {
-	cmd := gently(ctx, name, args...)
+	cmd := interruptible(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)

@@ -24,7 +24,7 @@ const (
 //go:embed demo.yaml
 var manifest string
 
-// client is one of the demo's two, and the gateway pod that holds it.
+// client is one of the demo's two clients, with the gateway pod that holds its connection.
 type client struct {
 	name string
 	pod  string
@@ -32,8 +32,8 @@ type client struct {
 	stop func()
 }
 
-// show applies the demo's WebSocketCluster and lets two clients on two pods talk to each other.
-func (s *stage) show(ctx context.Context, listen string) error {
+// show applies the demo's WebSocketCluster and exchanges messages between two clients on two pods.
+func (s *environment) show(ctx context.Context, listen string) error {
 	k := s.provider.kubectl().In(demoNamespace)
 	if err := s.progress.step("WebSocketCluster", func(say note) error { return s.applyDemo(ctx, k, say) }); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (s *stage) show(ctx context.Context, listen string) error {
 		if talk, err = exchange(ctx, clients[0], clients[1]); err != nil {
 			return err
 		}
-		// Only who reads answers the gateway's pings. It ends with the connection.
+		// A client answers the gateway's pings only while it reads. The goroutine ends with the connection.
 		for _, c := range clients {
 			go func() {
 				for err := error(nil); err == nil; {
@@ -86,12 +86,12 @@ func (s *stage) show(ctx context.Context, listen string) error {
 	return s.report(ctx, k, clients, talk, address)
 }
 
-func (s *stage) applyDemo(ctx context.Context, k kubectl.Kubectl, say note) error {
+func (s *environment) applyDemo(ctx context.Context, k kubectl.Kubectl, say note) error {
 	if _, err := k.Apply(ctx, manifest); err != nil {
 		return err
 	}
-	// On a fleet of an earlier demo these hold before the operator has looked at it: the image says
-	// that it has. After that the old gateways may still be going.
+	// On a fleet of an earlier demo the conditions are true before the operator has reconciled it. The image shows that it
+	// has. Afterwards old gateways may still be terminating.
 	for _, condition := range []string{"jsonpath={.status.effective.image}=" + s.images[gatewayImage],
 		"condition=Available"} {
 		if _, err := k.Run(ctx, "wait", "--for="+condition, "--timeout=180s", "websocketcluster/"+demoCluster); err != nil {
@@ -134,8 +134,8 @@ func connectTwo(ctx context.Context, k kubectl.Kubectl) ([]*client, error) {
 }
 
 // awaitCounted waits until the status counts the demo's clients, so that the table shows them. There
-// may be more: somebody who connected by hand.
-func awaitCounted(ctx context.Context, k kubectl.Kubectl, least int) error {
+// may be more clients, which a user has connected by hand.
+func awaitCounted(ctx context.Context, k kubectl.Kubectl, minClients int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
@@ -143,13 +143,13 @@ func awaitCounted(ctx context.Context, k kubectl.Kubectl, least int) error {
 		if err != nil {
 			return err
 		}
-		// Empty until the operator has counted for the first time.
-		if connections, err := strconv.Atoi(strings.TrimSpace(out)); err == nil && connections >= least {
+		// The field is empty until the operator has counted for the first time.
+		if connections, err := strconv.Atoi(strings.TrimSpace(out)); err == nil && connections >= minClients {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the status counts %q connections, want at least %d: %w", out, least, ctx.Err())
+			return fmt.Errorf("the status counts %q connections, want at minClients %d: %w", out, minClients, ctx.Err())
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
@@ -172,7 +172,8 @@ func exchange(ctx context.Context, a, b *client) ([]string, error) {
 	return talk, nil
 }
 
-func (s *stage) report(ctx context.Context, k kubectl.Kubectl, clients []*client, talk []string, address string) error {
+func (s *environment) report(ctx context.Context, k kubectl.Kubectl, clients []*client, talk []string,
+	address string) error {
 	fmt.Println()
 	for _, args := range [][]string{{"get", "websocketclusters"}, {"get", "pods", "-o", "wide"}} {
 		out, err := k.Run(ctx, args...)
@@ -214,8 +215,8 @@ Done in %[7]s.
 	return nil
 }
 
-// removal is the command that removes the demo from the cluster it is on.
-func (s *stage) removal() string {
+// removal returns the command that removes the demo from its cluster.
+func (s *environment) removal() string {
 	if s.cluster == defaultCluster {
 		return "make demo-down"
 	}

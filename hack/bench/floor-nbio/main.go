@@ -1,4 +1,4 @@
-// Command floor-nbio is the floor's function on github.com/lesismal/nbio, to compare event loops.
+// Command floor-nbio is a server like floor on the event loop of github.com/lesismal/nbio, to compare event loops.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 // wire writes whole frames past nbio's encoder, which would copy each.
 type wire struct{ conn net.Conn }
 
-// Write implements canned.Wire. nbio closes what it cannot write to.
+// Write implements canned.Wire. nbio closes a connection that it cannot write to.
 func (w *wire) Write(frame []byte) {
 	if w.conn != nil {
 		_, _ = w.conn.Write(frame)
@@ -61,7 +61,7 @@ func handler(f *canned.Function[[]byte]) http.Handler {
 	})
 	upgrader.OnClose(func(c *websocket.Conn, _ error) {
 		if client, ok := c.Session().(*canned.Client[[]byte]); ok {
-			// Not at once: this may be called by a write to all of a channel, which holds its lock.
+			// In another goroutine, because a write to a channel may call this while it holds the channel's lock.
 			go f.Close(client)
 		}
 	})

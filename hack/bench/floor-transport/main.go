@@ -1,5 +1,5 @@
-// Command floor-transport is the floor's function on gateway/transport, so that what the gateway's event
-// loop costs is told from what its sessions and channels cost.
+// Command floor-transport is a server like floor on gateway/transport, to distinguish the cost of the gateway's event
+// loop from that of its sessions and channels.
 package main
 
 import (
@@ -62,7 +62,7 @@ func main() {
 	canned.Fail((&http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: handshakeTimeout}).Serve(others))
 }
 
-// handler is one connection.
+// handler handles one connection.
 type handler struct {
 	function *canned.Function[transport.Frame]
 	target   string
@@ -98,7 +98,7 @@ func (h *handler) OnMessage(_ context.Context, kind transport.Kind, data []byte)
 // OnClose implements transport.Handler.
 func (h *handler) OnClose(transport.Close) { h.function.Close(h.client) }
 
-// unobserved counts nothing.
+// unobserved implements the transport's metrics and counts nothing.
 type unobserved struct{}
 
 func (unobserved) ConnectionAccepted(string)                 {}

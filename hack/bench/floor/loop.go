@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/canned"
 )
 
-// loop is one thread's worth of connections.
+// loop drives the connections of one thread.
 type loop struct {
 	function        *canned.Function[[]byte]
 	epoll, listener int
@@ -21,18 +21,18 @@ type loop struct {
 	buffer []byte
 }
 
-// conn is a connection. While nothing happens on it, it is this and a descriptor.
+// conn is a connection. An idle connection costs this struct and a descriptor.
 type conn struct {
 	fd int
 	// client is nil until the handshake.
 	client *canned.Client[[]byte]
-	// rest is the beginning of a frame or a handshake whose end has not come yet.
-	rest []byte
+	// pending is the beginning of a frame or a handshake whose rest has not arrived yet.
+	pending []byte
 }
 
 const (
 	eventsAtOnce = 256
-	// acceptsAtOnce leaves some of a crowd to the other loops.
+	// acceptsAtOnce bounds the connections that a loop accepts in a row, so that the other loops accept some too.
 	acceptsAtOnce = 16
 	bufferBytes   = 64 << 10
 )
@@ -96,7 +96,7 @@ func (l *loop) accept() {
 		if fd >= len(l.conns) {
 			l.conns = append(l.conns, make([]*conn, fd+1-len(l.conns))...)
 		}
-		// What fails shows when the connection is used.
+		// An error shows when the connection is used.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		l.conns[fd] = &conn{fd: fd}
 		_ = l.watch(fd, unix.EPOLLIN)
@@ -113,21 +113,21 @@ func (l *loop) read(c *conn) {
 		return
 	}
 	in := l.buffer[:n]
-	if len(c.rest) > 0 {
-		in = append(c.rest, in...)
+	if len(c.pending) > 0 {
+		in = append(c.pending, in...)
 	}
 	used, alive := l.received(c, in)
 	switch {
 	case !alive:
 		l.close(c)
 	case used == len(in):
-		c.rest = nil
+		c.pending = nil
 	default:
-		c.rest = bytes.Clone(in[used:])
+		c.pending = bytes.Clone(in[used:])
 	}
 }
 
-// received handles what is there in whole.
+// received handles the complete frames in in, and returns how many bytes it has used.
 func (l *loop) received(c *conn, in []byte) (used int, alive bool) {
 	if c.client == nil {
 		head, _, whole := bytes.Cut(in, []byte("\r\n\r\n"))
@@ -161,15 +161,15 @@ func (l *loop) received(c *conn, in []byte) (used int, alive bool) {
 	}
 }
 
-// Write implements canned.Wire. A connection that cannot take a frame whole is over: its loop sees the
-// end and closes it.
+// Write implements canned.Wire. It shuts down a connection that cannot take a frame whole. The loop then reads the end
+// and closes it.
 func (c *conn) Write(frame []byte) {
 	if n, err := unix.Write(c.fd, frame); err != nil || n < len(frame) {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
 }
 
-// close frees the descriptor when nobody writes to it any more.
+// close frees the descriptor when no goroutine writes to it any more.
 func (l *loop) close(c *conn) {
 	if c.client != nil {
 		l.function.Close(c.client)

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command floor is what every figure of `make bench` is a ratio to: an event loop without any function.
-// It accepts, gives canned answers, pings on a timer, and writes one prebuilt frame per subscriber with
-// one system call each. It needs nothing but epoll, so nothing that speaks WebSocket in Go does less.
+// Command floor is the reference of `make bench`: every figure has a ratio to it. It is an event loop without the
+// functions of a gateway. It accepts connections, gives canned answers, pings on a timer, and writes one prebuilt frame
+// per subscriber with one system call each. A WebSocket server in Go can hardly do less.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 	canned.Fail(<-ended)
 }
 
-// backlog is as long as the kernel lets it be.
+// backlog is longer than the kernel's limit, which applies then.
 const backlog = 1 << 16
 
 func listen(address string) (fd int, bound string, err error) {

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// Opcodes of RFC 6455 that are no messages.
+// The opcodes of control frames, RFC 6455 section 11.8.
 const (
 	opClose = 0x8
 	opPing  = 0x9
 	opPong  = 0xA
 )
 
-// parseHead finds the two things in a handshake that its answer depends on.
+// parseHead returns the request target and the key of a handshake, on which the answer depends.
 func parseHead(head []byte) (target, key string) {
 	for i, line := range strings.Split(string(head), "\r\n") {
 		if i == 0 {
@@ -33,7 +33,7 @@ func parseHead(head []byte) (target, key string) {
 	return target, key
 }
 
-// accepted is the answer to a handshake, RFC 6455 section 4.2.2.
+// accepted returns the answer to a handshake, RFC 6455 section 4.2.2.
 func accepted(key string) []byte {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see the import
 	return bytes.Join([][]byte{
@@ -42,14 +42,15 @@ func accepted(key string) []byte {
 	}, nil)
 }
 
-// frame is a client's, unmasked.
+// frame is an unmasked frame of a client.
 type frame struct {
 	opcode  byte
 	payload []byte
 }
 
-// parseFrame takes one frame from the beginning of b and unmasks it there; 0 bytes mean that its end
-// has not come yet. A message in several frames is not known: its second part ends the connection.
+// parseFrame parses one frame at the beginning of b, unmasks it in place and returns its length (RFC 6455 section 5.2).
+// The length is 0 when the frame is incomplete. Fragmented messages are not supported: the second fragment ends the
+// connection.
 func parseFrame(b []byte) (f frame, bytes int) {
 	const mask = 4
 	if len(b) < 2 {

@@ -11,7 +11,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/canned"
 )
 
-// masked is a client's frame.
+// masked returns a client's frame.
 func masked(opcode byte, payload []byte) []byte {
 	f := canned.Frame(opcode, payload)
 	f = f[:len(f)-len(payload)]
@@ -24,7 +24,7 @@ func masked(opcode byte, payload []byte) []byte {
 	return f
 }
 
-func TestFramesComeInPieces(t *testing.T) {
+func TestParseFrameTakesPieces(t *testing.T) {
 	for _, size := range []int{0, 1, 125, 126, 65535, 65536} {
 		payload := bytes.Repeat([]byte("x"), size)
 		whole := append(masked(canned.OpBinary, payload), "next"...)
@@ -39,7 +39,7 @@ func TestFramesComeInPieces(t *testing.T) {
 	}
 }
 
-func TestTheHandshakeOfTheRFC(t *testing.T) {
+func TestAcceptedMatchesRFCExample(t *testing.T) {
 	target, key := parseHead(
 		[]byte("GET /chat HTTP/1.1\r\nHost: server.example.com\r\nsec-websocket-key:  dGhlIHNhbXBsZSBub25jZQ=="))
 	require.Equal(t, "/chat", target)

@@ -1,6 +1,6 @@
-// Package canned is what the servers do that gateways are measured against: the two protocols of the
-// load tool, with answers made up in advance. It checks nothing, limits nothing and queues nothing, so
-// that what a server costs around it is the cost of moving bytes.
+// Package canned implements the two protocols of the load tool for hack/bench/floor and its variants, with prebuilt
+// answers. It checks nothing, limits nothing and queues nothing, so that the cost of such a server is that of moving
+// bytes.
 package canned
 
 import (
@@ -12,46 +12,47 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Opcodes of RFC 6455 that are written here.
+// The opcodes that are written here, RFC 6455 section 11.8.
 const (
 	OpText   = 0x1
 	OpBinary = 0x2
 	OpPing   = 0x9
 )
 
-// Wire is one connection of a server whose frames are F. Write sends a frame at once; a connection that
-// cannot take it whole is the server's to end. It must not call Close before it returns.
+// Wire is one connection of a server whose frames are F. Write sends a frame at once. The server ends a connection that
+// cannot take a frame whole. Write must not call Close before it returns.
 type Wire[F any] interface{ Write(frame F) }
 
-// Function is all clients of one server. Its methods may be called from anywhere at any time, those of
-// one client one after another.
+// Function holds all clients of one server. Several goroutines may call its methods at the same time, but those about
+// one client one after the other.
 type Function[F any] struct {
 	frame func(opcode byte, payload []byte) F
-	// recovered is the answer to whoever subscribes with a position: the same for all.
+	// recovered is the answer to every client that subscribes with a position.
 	recovered string
-	// pings are who is pinged together, plain clients and Centrifuge clients; nil where the server pings by itself.
+	// pings are the groups of plain clients and of Centrifuge clients that are pinged together. It is nil when the server
+	// pings by itself.
 	pings *[2][slots]group[F]
 
 	mu sync.Mutex
-	// topics stay when their last subscriber leaves.
-	topics map[topicName]*group[F]
+	// channels are kept when their last subscriber leaves.
+	channels map[channelKey]*group[F]
 }
 
-// slots are how many steps a ping interval is divided into.
+// slots is the number of steps that a ping interval is divided into.
 const slots = 250
 
-// topicName is a channel of one protocol: unlike those of a gateway, the two do not hear each other.
-type topicName struct {
+// channelKey names a channel of one protocol. Unlike in a gateway, clients of different protocols share no channel.
+type channelKey struct {
 	plain   bool
 	channel string
 }
 
-// New returns a function without clients; frame encodes a message for its server.
+// New returns a Function without clients. frame encodes a message for its server.
 func New[F any](frame func(opcode byte, payload []byte) F) *Function[F] {
-	return &Function[F]{frame: frame, recovered: recovered(), topics: map[topicName]*group[F]{}}
+	return &Function[F]{frame: frame, recovered: recovered(), channels: map[channelKey]*group[F]{}}
 }
 
-// Ping begins to ping clients, each once in an interval, spread over it. Call it before the first Open.
+// Ping starts to ping clients, each once in an interval, spread over it. The caller calls it before the first Open.
 func (f *Function[F]) Ping(interval time.Duration) {
 	f.pings = new([2][slots]group[F])
 	plain, centrifuge := f.frame(OpPing, nil), f.frame(OpText, []byte("{}"))
@@ -64,18 +65,18 @@ func (f *Function[F]) Ping(interval time.Duration) {
 	}()
 }
 
-// Client is one connection. It belongs to its server until Close.
+// Client is one connection. The server uses it until Close.
 type Client[F any] struct {
 	wire  Wire[F]
 	plain bool
-	// publish is a plain client's channel.
+	// publish is the channel of a plain client.
 	publish *group[F]
-	seats   []*seat[F]
+	seats   []*membership[F]
 }
 
-// Open makes a client of a handshake's target, like /ws?channel=a; nil for a path that nothing serves.
-// It calls answer once, to answer the handshake: nothing is written before it, and a plain client that
-// has seen it misses nothing.
+// Open makes a client for a handshake's target, like /ws?channel=a. It returns nil for an unknown path. It calls answer
+// once, which answers the handshake. Nothing is written before that, and a plain client misses no message that is
+// published after it has received the answer.
 func (f *Function[F]) Open(wire Wire[F], target string, answer func()) *Client[F] {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -91,18 +92,18 @@ func (f *Function[F]) Open(wire Wire[F], target string, answer func()) *Client[F
 	return nil
 }
 
-// openPlain serves one channel, as the load tool wants it.
+// openPlain subscribes a plain client to one channel.
 func (f *Function[F]) openPlain(wire Wire[F], query url.Values, answer func()) *Client[F] {
-	c := &Client[F]{wire: wire, plain: true, publish: f.topic(true, query.Get("channel"))}
-	c.sit(c.publish, answer)
-	f.heartbeat(c)
+	c := &Client[F]{wire: wire, plain: true, publish: f.channel(true, query.Get("channel"))}
+	c.join(c.publish, answer)
+	f.joinPings(c)
 	return c
 }
 
-// Plain says which protocol a client speaks.
+// Plain reports whether the client speaks the plain protocol.
 func (c *Client[F]) Plain() bool { return c.plain }
 
-// Message is what a client sent.
+// Message handles a message of a client.
 func (f *Function[F]) Message(c *Client[F], opcode byte, payload []byte) {
 	if c.plain {
 		c.publish.write(f.frame(opcode, payload))
@@ -111,7 +112,7 @@ func (f *Function[F]) Message(c *Client[F], opcode byte, payload []byte) {
 	}
 }
 
-// Close ends a client. When it returns nothing is written to its wire any more.
+// Close removes a client. Nothing is written to its wire after Close has returned.
 func (f *Function[F]) Close(c *Client[F]) {
 	for _, s := range c.seats {
 		s.leave()
@@ -119,7 +120,7 @@ func (f *Function[F]) Close(c *Client[F]) {
 	c.seats = nil
 }
 
-func (f *Function[F]) heartbeat(c *Client[F]) {
+func (f *Function[F]) joinPings(c *Client[F]) {
 	if f.pings == nil {
 		return
 	}
@@ -127,17 +128,17 @@ func (f *Function[F]) heartbeat(c *Client[F]) {
 	if c.plain {
 		protocol = 0
 	}
-	c.sit(&f.pings[protocol][rand.N(slots)], nil)
+	c.join(&f.pings[protocol][rand.N(slots)], nil)
 }
 
-func (f *Function[F]) topic(plain bool, channel string) *group[F] {
+func (f *Function[F]) channel(plain bool, channel string) *group[F] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	name := topicName{plain, channel}
-	t := f.topics[name]
+	name := channelKey{plain, channel}
+	t := f.channels[name]
 	if t == nil {
 		t = &group[F]{}
-		f.topics[name] = t
+		f.channels[name] = t
 	}
 	return t
 }

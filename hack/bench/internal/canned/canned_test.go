@@ -7,16 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wire keeps what was written.
-type wire struct{ written []string }
+// recordingWire records the written frames.
+type recordingWire struct{ written []string }
 
-func (w *wire) Write(frame string) { w.written = append(w.written, frame) }
+func (w *recordingWire) Write(frame string) { w.written = append(w.written, frame) }
 
-// text is a frame that a test can read.
+// text encodes a frame as readable text.
 func text(_ byte, payload []byte) string { return string(payload) }
 
-func TestCommandsAreAnsweredTogether(t *testing.T) {
-	f, w := New(text), &wire{}
+func TestCommandsAnswerFrameTogether(t *testing.T) {
+	f, w := New(text), &recordingWire{}
 	c := f.Open(w, "/connection/websocket", func() { w.written = append(w.written, "101") })
 	f.Message(c, OpText, []byte(`{"id":1,"connect":{}}`))
 	f.Message(c, OpText,
@@ -31,22 +31,22 @@ func TestCommandsAreAnsweredTogether(t *testing.T) {
 	}, w.written)
 }
 
-func TestWhoHasUnsubscribedGetsNothing(t *testing.T) {
-	f, w := New(text), &wire{}
+func TestFunctionSendsNothingAfterUnsubscribe(t *testing.T) {
+	f, w := New(text), &recordingWire{}
 	c := f.Open(w, "/connection/websocket", func() {})
 	f.Message(c, OpText,
 		[]byte(`{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":{"channel":"a","recover":true,"offset":3}}`))
 	require.Equal(t, missed, strings.Count(w.written[1], `{"data":`))
 	f.Message(c, OpText, []byte(`{"id":3,"unsubscribe":{"channel":"a"}}`))
 	require.Equal(t, `{"id":3,"unsubscribe":{}}`, w.written[2])
-	f.topic(false, "a").write("x")
+	f.channel(false, "a").write("x")
 	require.Len(t, w.written, 3)
 	require.Empty(t, c.seats)
 }
 
-func TestWhoIsClosedGetsNothing(t *testing.T) {
+func TestFunctionSendsNothingAfterClose(t *testing.T) {
 	f := New(text)
-	var wires [4]wire
+	var wires [4]recordingWire
 	var clients []*Client[string]
 	for i := range wires {
 		clients = append(clients, f.Open(&wires[i], "/ws?channel=a", func() {}))
@@ -58,15 +58,15 @@ func TestWhoIsClosedGetsNothing(t *testing.T) {
 	}
 }
 
-func TestAPlainClientIsSubscribedWhenItIsAnswered(t *testing.T) {
-	f, w := New(text), &wire{}
-	f.Open(w, "/ws?channel=a", func() { require.Empty(t, f.topics[topicName{true, "a"}].seats) })
-	require.Len(t, f.topics[topicName{true, "a"}].seats, 1)
+func TestOpenSubscribesPlainClientBeforeAnswer(t *testing.T) {
+	f, w := New(text), &recordingWire{}
+	f.Open(w, "/ws?channel=a", func() { require.Empty(t, f.channels[channelKey{true, "a"}].seats) })
+	require.Len(t, f.channels[channelKey{true, "a"}].seats, 1)
 }
 
-func TestUnknownPathsHaveNoClient(t *testing.T) {
+func TestOpenRefusesUnknownPaths(t *testing.T) {
 	for _, target := range []string{"", "/", "/nowhere", "*", "%"} {
-		require.Nil(t, New(text).Open(&wire{}, target, func() { t.Error("answered") }), target)
+		require.Nil(t, New(text).Open(&recordingWire{}, target, func() { t.Error("answered") }), target)
 	}
 }
 
@@ -94,6 +94,6 @@ func FuzzCommandsEnd(f *testing.F) {
 	f.Add([]byte(`{"id":3,"publish":{"channel":"a","data":"\\"}}`))
 	f.Fuzz(func(_ *testing.T, frame []byte) {
 		function := New(text)
-		function.Message(function.Open(&wire{}, "/connection/websocket", func() {}), OpText, frame)
+		function.Message(function.Open(&recordingWire{}, "/connection/websocket", func() {}), OpText, frame)
 	})
 }

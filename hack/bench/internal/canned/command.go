@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Flags are what every server of this kind is told.
+// Flags are the flags of every canned server.
 type Flags struct {
 	Listen       string
 	PingInterval time.Duration
 }
 
-// ParseFlags reads the command line of a server.
+// ParseFlags parses the command line of a server, and exits when it cannot be used.
 func ParseFlags() Flags {
 	var f Flags
 	flag.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` to listen on")
@@ -22,12 +22,12 @@ func ParseFlags() Flags {
 	return f
 }
 
-// Serves says where a server listens, in the words of the gateway's log.
+// Serves logs the address of a server in the format of the gateway's log.
 func Serves(name, address string) {
 	slog.New(slog.NewJSONHandler(os.Stderr, nil)).Info(name+" serves", slog.String("listen", address))
 }
 
-// Fail ends a server that cannot work.
+// Fail prints an error and exits.
 func Fail(err error) {
 	slog.New(slog.NewJSONHandler(os.Stderr, nil)).Error("gave up", slog.Any("error", err))
 	os.Exit(1)

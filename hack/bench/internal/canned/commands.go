@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// commands answers a frame of the Centrifuge protocol: one or more commands, a line each. What it
-// does not know gets no answer, and neither does the answer to a ping.
+// commands answers a frame of the Centrifuge protocol with one or more commands, one per line. It does not answer
+// unknown commands and answers to pings.
 func (f *Function[F]) commands(c *Client[F], frame []byte) {
 	var replies []byte
 	flush := func() {
@@ -29,16 +29,16 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 		case "connect":
 			replies = reply(replies, id, `"connect":{"client":"floor","version":"floor","ping":25,"pong":true}`)
 			flush()
-			f.heartbeat(c)
+			f.joinPings(c)
 		case "subscribe":
 			answer := `"subscribe":{}`
 			if member(request, "recover") != nil {
 				answer = f.recovered
 			}
 			replies = reply(replies, id, answer)
-			c.sit(f.topic(false, string(bare(member(request, "channel")))), flush)
+			c.join(f.channel(false, string(bare(member(request, "channel")))), flush)
 		case "unsubscribe":
-			c.stand(f.topic(false, string(bare(member(request, "channel")))))
+			c.leaveGroup(f.channel(false, string(bare(member(request, "channel")))))
 			replies = reply(replies, id, `"unsubscribe":{}`)
 		case "publish":
 			channel := bare(member(request, "channel"))
@@ -46,14 +46,14 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 				[][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"),
 					[]byte(`}}}`)},
 				nil)
-			f.topic(false, string(channel)).write(f.frame(OpText, push))
+			f.channel(false, string(channel)).write(f.frame(OpText, push))
 			replies = reply(replies, id, `"publish":{}`)
 		}
 	}
 	flush()
 }
 
-// reply appends an answer whose id alone is not known in advance.
+// reply appends an answer that is prebuilt except for the id.
 func reply(replies, id []byte, answer string) []byte {
 	if len(replies) > 0 {
 		replies = append(replies, '\n')
@@ -68,13 +68,13 @@ func reply(replies, id []byte, answer string) []byte {
 	return append(replies, '}')
 }
 
-// What a client missed, in the benchmark.
+// The publications that a client of the benchmark missed.
 const (
 	missed      = 10
 	missedBytes = 100
 )
 
-// recovered is an answer with all that was missed.
+// recovered returns an answer with all missed publications.
 func recovered() string {
 	var b strings.Builder
 	b.WriteString(`"subscribe":{"recoverable":true,"epoch":"floor","publications":[`)

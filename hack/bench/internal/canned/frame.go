@@ -2,7 +2,7 @@ package canned
 
 import "encoding/binary"
 
-// Frame encodes a whole message of a server, for servers that write bytes.
+// Frame encodes a message of a server as one frame (RFC 6455 section 5.2), for servers that write bytes.
 func Frame(opcode byte, payload []byte) []byte {
 	n := len(payload)
 	frame := make([]byte, 0, n+10)

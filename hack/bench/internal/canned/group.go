@@ -5,20 +5,21 @@ import (
 	"sync"
 )
 
-// group is clients that are written to together: a channel's, or those of one moment for pings.
+// group is a set of clients that receive the same frames: the subscribers of a channel, or the clients that are pinged
+// at the same time.
 type group[F any] struct {
 	mu    sync.Mutex
-	seats []*seat[F]
+	seats []*membership[F]
 }
 
-// seat is a client's place in a group; the group's lock guards index.
-type seat[F any] struct {
+// membership is a client in a group. The group's lock guards index.
+type membership[F any] struct {
 	client *Client[F]
 	group  *group[F]
 	index  int
 }
 
-// write sends a frame to everybody, one write each.
+// write sends a frame to all clients, with one write each.
 func (g *group[F]) write(frame F) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -27,19 +28,19 @@ func (g *group[F]) write(frame F) {
 	}
 }
 
-// sit puts a client into a group, after first: nothing is written to the group in between.
-func (c *Client[F]) sit(g *group[F], first func()) {
+// join calls first and then adds a client to a group. Nothing is written to the group in between.
+func (c *Client[F]) join(g *group[F], first func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if first != nil {
 		first()
 	}
-	s := &seat[F]{client: c, group: g, index: len(g.seats)}
+	s := &membership[F]{client: c, group: g, index: len(g.seats)}
 	g.seats = append(g.seats, s)
 	c.seats = append(c.seats, s)
 }
 
-func (s *seat[F]) leave() {
+func (s *membership[F]) leave() {
 	g := s.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -50,9 +51,9 @@ func (s *seat[F]) leave() {
 	g.seats = g.seats[:last]
 }
 
-// stand takes a client out of a group.
-func (c *Client[F]) stand(g *group[F]) {
-	if i := slices.IndexFunc(c.seats, func(s *seat[F]) bool { return s.group == g }); i >= 0 {
+// leaveGroup removes a client from a group.
+func (c *Client[F]) leaveGroup(g *group[F]) {
+	if i := slices.IndexFunc(c.seats, func(s *membership[F]) bool { return s.group == g }); i >= 0 {
 		c.seats[i].leave()
 		c.seats = slices.Delete(c.seats, i, i+1)
 	}

@@ -5,8 +5,8 @@ import (
 	"iter"
 )
 
-// members are the keys of a JSON object, without their quotes, and its values as they are written.
-// What is no JSON gives what was found until there.
+// members iterates over the keys of a JSON object, without their quotes, and its encoded values. It stops at the first
+// byte that is no JSON.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		b := bytes.TrimLeft(object, " \t\r\n{")
@@ -22,7 +22,7 @@ func members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// member is one value of an object, or nil.
+// member returns the encoded value of a key, or nil.
 func member(object []byte, name string) []byte {
 	for key, value := range members(object) {
 		if string(key) == name {
@@ -32,10 +32,10 @@ func member(object []byte, name string) []byte {
 	return nil
 }
 
-// bare is a string without its quotes.
+// bare removes the quotes of a string.
 func bare(text []byte) []byte { return bytes.Trim(text, `"`) }
 
-// value cuts a JSON value from what follows it.
+// value splits b behind the first JSON value.
 func value(b []byte) (v, rest []byte) {
 	depth, quoted := 0, false
 	for i := 0; i < len(b); i++ {

@@ -17,7 +17,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
 )
 
-// result is what is used of `wsfleet load --output json`.
+// result holds the used fields of `wsfleet load --output json`.
 type result struct {
 	Clients int     `json:"clients"`
 	Phases  []phase `json:"phases"`
@@ -53,7 +53,7 @@ type phase struct {
 	} `json:"server"`
 }
 
-// phase is the one of that name, with the server's share of it.
+// phase returns the phase of that name. It returns an error when the phase or its server figures are missing.
 func (r *result) phase(name string) (phase, error) {
 	for _, p := range r.Phases {
 		if p.Name == name {
@@ -66,23 +66,23 @@ func (r *result) phase(name string) (phase, error) {
 	return phase{}, fmt.Errorf("wsfleet load had no phase %q", name)
 }
 
-// farewell is how long the load tool may take to end after an interrupt.
-const farewell = 5 * time.Second
+// stopTimeout bounds the time until the load tool exits after an interrupt.
+const stopTimeout = 5 * time.Second
 
-// load runs the load tool against a server.
+// load runs the load tool against a server and returns its result.
 func load(ctx context.Context, bin string, s *server.Server, scenario string, flags ...string) (*result, error) {
 	args := append([]string{
 		"load", scenario, "ws://" + s.Address, "--output", "json", "--quiet", "--server-pid", strconv.Itoa(s.PID),
 	}, flags...)
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "wsfleet"), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// It has workers to end.
+	// An interrupt lets the tool end its workers.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = farewell
+	cmd.WaitDelay = stopTimeout
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		// A run that is not what was asked for is no measurement, even if there is a result.
+		// A failed run is no measurement, even if it has a result.
 		return nil, errors.Join(ctx.Err(),
 			fmt.Errorf("wsfleet %s: %w: %s", strings.Join(args, " "), err, reason(out.Bytes(), errs.String())))
 	}
@@ -93,7 +93,7 @@ func load(ctx context.Context, bin string, s *server.Server, scenario string, fl
 	return r, nil
 }
 
-// reason is what the result says of a run that failed, or else what was said last.
+// reason returns the failures in the result of a failed run, or the last line of its log.
 func reason(result []byte, log string) string {
 	var r struct{ Failures []string }
 	if json.Unmarshal(result, &r) == nil && len(r.Failures) > 0 {

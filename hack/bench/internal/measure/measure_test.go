@@ -46,7 +46,7 @@ func TestStormValues(t *testing.T) {
 	require.Equal(t, Values{"storm-seconds": 4.5, "storm-cpu": 0.02}, v)
 }
 
-func TestAStormThatLosesSomethingIsNoMeasurement(t *testing.T) {
+func TestStormValuesRefuseLoss(t *testing.T) {
 	for want, change := range map[string]func(*result){
 		"99 of 100 clients recovered": func(r *result) { r.Steps[0].Recovery.Recovered = 99 },
 		"recovered 0 publications":    func(r *result) { r.Steps[0].Recovery.Publications = 0 },
@@ -63,7 +63,7 @@ func TestAStormThatLosesSomethingIsNoMeasurement(t *testing.T) {
 	}
 }
 
-func TestAResultThatLacksSomethingIsNoMeasurement(t *testing.T) {
+func TestValuesRefuseIncompleteResult(t *testing.T) {
 	r := fixture(t, "idle.json")
 	r.Phases[1].Server = nil
 	_, err := idleValues(r)
@@ -76,7 +76,7 @@ func TestAResultThatLacksSomethingIsNoMeasurement(t *testing.T) {
 	require.ErrorContains(t, err, "nothing was delivered")
 }
 
-func TestEveryFigureIsOfOneScenario(t *testing.T) {
+func TestScenariosHaveDistinctFigures(t *testing.T) {
 	seen := map[string]string{}
 	for _, s := range Scenarios() {
 		require.NotEmpty(t, s.Figures, s.Name)
@@ -87,8 +87,8 @@ func TestEveryFigureIsOfOneScenario(t *testing.T) {
 	}
 }
 
-// tool is a load tool that does what a script says.
-func tool(t *testing.T, script string) string {
+// fakeLoadTool returns a directory with a shell script as load tool.
+func fakeLoadTool(t *testing.T, script string) string {
 	t.Helper()
 	bin := t.TempDir()
 	require.NoError(t,
@@ -97,7 +97,7 @@ func tool(t *testing.T, script string) string {
 }
 
 func TestLoadNamesServerAndFlags(t *testing.T) {
-	bin := tool(t, `echo "$@" >"$(dirname "$0")/args"; echo '{"clients":7}'`)
+	bin := fakeLoadTool(t, `echo "$@" >"$(dirname "$0")/args"; echo '{"clients":7}'`)
 	r, err := load(t.Context(), bin, &server.Server{PID: 42, Address: "127.0.0.1:1"}, "idle", "--clients", "7")
 	require.NoError(t, err)
 	require.Equal(t, 7, r.Clients)
@@ -107,34 +107,34 @@ func TestLoadNamesServerAndFlags(t *testing.T) {
 		strings.TrimSpace(string(args)))
 }
 
-func TestALoadThatFailsIsNoMeasurement(t *testing.T) {
-	_, err := load(t.Context(), tool(t, `echo '{}'; echo first >&2; echo "3 messages were lost" >&2; exit 1`),
+func TestLoadFailsWithItsTool(t *testing.T) {
+	_, err := load(t.Context(), fakeLoadTool(t, `echo '{}'; echo first >&2; echo "3 messages were lost" >&2; exit 1`),
 		&server.Server{}, "idle")
 	require.ErrorContains(t, err, "3 messages were lost")
-	_, err = load(t.Context(), tool(t, `echo '{"failures":["2 clients left","1 was lost"]}'; exit 1`), &server.Server{},
-		"idle")
+	_, err = load(t.Context(), fakeLoadTool(t, `echo '{"failures":["2 clients left","1 was lost"]}'; exit 1`),
+		&server.Server{}, "idle")
 	require.ErrorContains(t, err, "2 clients left; 1 was lost")
-	_, err = load(t.Context(), tool(t, `echo hello`), &server.Server{}, "idle")
+	_, err = load(t.Context(), fakeLoadTool(t, `echo hello`), &server.Server{}, "idle")
 	require.ErrorContains(t, err, "no result")
 }
 
 func TestLoadEndsWithItsContext(t *testing.T) {
-	bin := tool(t, `trap 'exit 1' INT; : >"$(dirname "$0")/began"; while :; do sleep 0.01; done`)
+	bin := fakeLoadTool(t, `trap 'exit 1' INT; : >"$(dirname "$0")/began"; while :; do sleep 0.01; done`)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
 		_, err := load(ctx, bin, &server.Server{}, "idle")
 		ended <- err
 	}()
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(bin, "began")); return err == nil }, farewell,
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(bin, "began")); return err == nil }, stopTimeout,
 		time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
-func TestLongest(t *testing.T) {
+func TestMaxDuration(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	worst, err := longest(ctx, func(n int) error {
+	worst, err := maxDuration(ctx, func(n int) error {
 		switch n {
 		case 1:
 			time.Sleep(30 * time.Millisecond)
@@ -147,6 +147,6 @@ func TestLongest(t *testing.T) {
 	require.GreaterOrEqual(t, worst, 30*time.Millisecond)
 
 	broken := errors.New("broken")
-	_, err = longest(t.Context(), func(int) error { return broken })
+	_, err = maxDuration(t.Context(), func(int) error { return broken })
 	require.ErrorIs(t, err, broken)
 }

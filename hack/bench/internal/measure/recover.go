@@ -17,19 +17,19 @@ import (
 	"github.com/wsfleet/wsfleet/internal/sleep"
 )
 
-// Messages of a channel: those that a client has already, and those that it gets when it subscribes.
+// The numbers of messages of a channel that a client has already, and that it recovers when it subscribes.
 const (
 	had    = 10
 	missed = 10
 )
 
-// lastID is the command's whose answer is the end of an exchange.
+// lastID is the id of the command whose answer ends an exchange.
 const lastID = 999
 
-// recovering counts subscriptions that give a client what it missed, per second of the server's CPU time.
-// An unsubscribe, in the same frame, is in that time.
+// recovering counts subscriptions that recover missed messages, per second of the server's CPU time. The time includes
+// an unsubscribe in the same frame.
 func recovering(ctx context.Context, s Settings, to *server.Server) (Values, error) {
-	returners, err := s.returners(ctx, to.Address)
+	returners, err := s.recoveringClients(ctx, to.Address)
 	defer func() {
 		for _, r := range returners {
 			_ = r.conn.CloseNow()
@@ -42,9 +42,9 @@ func recovering(ctx context.Context, s Settings, to *server.Server) (Values, err
 	var over atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
 	for _, r := range returners {
-		group.Go(func() error { return r.returning(ctx, &over, &count) })
+		group.Go(func() error { return r.recoverRepeatedly(ctx, &over, &count) })
 	}
-	used, err := meanwhile(ctx, s, to.PID, &count)
+	used, err := countPerCPUSecond(ctx, s, to.PID, &count)
 	over.Store(true)
 	if err := errors.Join(group.Wait(), err); err != nil {
 		return nil, err
@@ -52,8 +52,8 @@ func recovering(ctx context.Context, s Settings, to *server.Server) (Values, err
 	return Values{"recover-10": used}, nil
 }
 
-// meanwhile is how many per second of CPU time are counted within the measured time.
-func meanwhile(ctx context.Context, s Settings, pid int, count *atomic.Int64) (float64, error) {
+// countPerCPUSecond returns the increase of count during the measured time, per second of the process's CPU time.
+func countPerCPUSecond(ctx context.Context, s Settings, pid int, count *atomic.Int64) (float64, error) {
 	if err := sleep.For(ctx, s.Warmup); err != nil {
 		return 0, err
 	}
@@ -75,19 +75,19 @@ func meanwhile(ctx context.Context, s Settings, pid int, count *atomic.Int64) (f
 	return float64(count.Load()-first) / (after - before), nil
 }
 
-// returner is a client that has missed something in a channel of its own.
-type returner struct {
+// recoveringClient is a client that has missed messages of its own channel.
+type recoveringClient struct {
 	conn  *websocket.Conn
 	frame []byte
 }
 
-func (s Settings) returners(ctx context.Context, address string) (all []*returner, err error) {
+func (s Settings) recoveringClients(ctx context.Context, address string) (all []*recoveringClient, err error) {
 	for i := range s.Recovering {
 		c, _, err := websocket.Dial(ctx, "ws://"+address+contract.PathCentrifuge, nil)
 		if err != nil {
 			return all, err
 		}
-		r := &returner{conn: c}
+		r := &recoveringClient{conn: c}
 		all = append(all, r)
 		if err := r.prepare(ctx, fmt.Sprintf("recover-%d", i), s.MessageBytes); err != nil {
 			return all, fmt.Errorf("prepare to recover: %w", err)
@@ -96,8 +96,8 @@ func (s Settings) returners(ctx context.Context, address string) (all []*returne
 	return all, nil
 }
 
-// prepare fills the channel, and remembers the position of one who has missed some of it.
-func (r *returner) prepare(ctx context.Context, channel string, size int) error {
+// prepare publishes to the channel, and keeps the position of a client that has missed some of the messages.
+func (r *recoveringClient) prepare(ctx context.Context, channel string, size int) error {
 	commands := append(make([]string, 0, had+missed+3), `{"id":1,"connect":{}}`,
 		fmt.Sprintf(`{"id":2,"subscribe":{"channel":%q,"recoverable":true}}`, channel))
 	data := strings.Repeat("x", size-len(`""`))
@@ -119,13 +119,14 @@ func (r *returner) prepare(ctx context.Context, channel string, size int) error 
 		return err
 	}
 	r.frame = fmt.Appendf(nil,
-		`{"id":100,"subscribe":{"channel":%q,"recover":true,"epoch":%q,"offset":%d}}`+"\n"+`{"id":%d,"unsubscribe":{"channel":%q}}`,
+		`{"id":100,"subscribe":{"channel":%q,"recover":true,"epoch":%q,"offset":%d}}`+"\n"+
+			`{"id":%d,"unsubscribe":{"channel":%q}}`,
 		channel, epoch, had, lastID, channel)
 	return nil
 }
 
-// returning comes back again and again.
-func (r *returner) returning(ctx context.Context, over *atomic.Bool, count *atomic.Int64) error {
+// recoverRepeatedly subscribes and unsubscribes until over is set.
+func (r *recoveringClient) recoverRepeatedly(ctx context.Context, over *atomic.Bool, count *atomic.Int64) error {
 	for !over.Load() {
 		if err := r.conn.Write(ctx, websocket.MessageText, r.frame); err != nil {
 			return err
@@ -147,8 +148,8 @@ func (r *returner) returning(ctx context.Context, over *atomic.Bool, count *atom
 	return nil
 }
 
-// until reads lines up to the answer to the last command.
-func (r *returner) until(ctx context.Context, each func(line []byte)) error {
+// until reads lines up to the answer to the last command, and calls each with them.
+func (r *recoveringClient) until(ctx context.Context, each func(line []byte)) error {
 	last := fmt.Appendf(nil, `{"id":%d,`, lastID)
 	for {
 		_, frame, err := r.conn.Read(ctx)

@@ -24,13 +24,13 @@ func TestPercentile(t *testing.T) {
 	require.Equal(t, time.Duration(7), percentile([]time.Duration{7}, 0.99))
 }
 
-// small is a run of 20 messages.
+// small returns the settings of a run of 20 messages.
 func small() Settings {
 	return Settings{RelayedPerSecond: 1000, Duration: 20 * time.Millisecond, MessageBytes: 10, Publications: 2000}
 }
 
-func TestAMessageIsTimedFromWhenItWasDue(t *testing.T) {
-	// The way is blocked at its beginning: all that was due meanwhile was late, not the first alone.
+func TestRelayedTimesMessagesFromWhenDue(t *testing.T) {
+	// The relay blocks at first, so all messages that were due meanwhile are late, and not only the first.
 	const block = 250 * time.Millisecond
 	settings := small()
 	settings.Duration = 200 * time.Millisecond
@@ -51,7 +51,7 @@ func TestAMessageIsTimedFromWhenItWasDue(t *testing.T) {
 	require.Greater(t, v["redis-latency-p99"], 0.8*block.Seconds())
 }
 
-func TestMessagesThatDoNotArriveAreNoMeasurement(t *testing.T) {
+func TestRelayedFailsOnLostMessages(t *testing.T) {
 	lost := errors.New("lost")
 	_, err := small().relayed(t.Context(), relay{
 		publish: func(context.Context, string) error { return nil },
@@ -65,7 +65,7 @@ func TestMessagesThatDoNotArriveAreNoMeasurement(t *testing.T) {
 	require.ErrorContains(t, err, "not a message of ours")
 }
 
-func TestBareRedisAndTheBroker(t *testing.T) {
+func TestRedisLatencyAndPublish(t *testing.T) {
 	redis, err := server.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(redis.Stop)
@@ -79,7 +79,7 @@ func TestBareRedisAndTheBroker(t *testing.T) {
 	require.Positive(t, v["redis-publish"])
 }
 
-func TestEveryMessageGoesThroughTheGateways(t *testing.T) {
+func TestThroughGatewaysRelaysEveryMessage(t *testing.T) {
 	bin := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "-C", "../../../..", "build", "-o",
 		filepath.Join(bin, "wsfleet-gateway"), "./cmd/gateway")

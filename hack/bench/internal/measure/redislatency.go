@@ -15,13 +15,13 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// relay is a way from one client to another.
+// relay sends messages from one client to another.
 type relay struct {
 	publish func(ctx context.Context, text string) error
 	receive func(ctx context.Context) (string, error)
 }
 
-// redisLatency sends messages through two gateways, or with the floor through nothing but Redis.
+// redisLatency measures the latency of messages through two gateways, or for the floor through Redis alone.
 func redisLatency(ctx context.Context, s Settings, target string) (Values, error) {
 	redis, err := server.StartRedis(ctx)
 	if err != nil {
@@ -46,15 +46,15 @@ func redisLatency(ctx context.Context, s Settings, target string) (Values, error
 	return s.relayed(ctx, r)
 }
 
-// pairs are how many clients share the rate: a gateway takes the messages of one client one after another,
-// each with its way to Redis and back.
+// pairs is the number of clients that share the rate. A gateway handles the messages of one client one after another,
+// each with a round trip to Redis.
 const pairs = 50
 
-// throughGateways is a relay from clients of one gateway to clients of another, in a channel for each pair.
-func throughGateways(ctx context.Context, from, to string) (r relay, hangUp func(), err error) {
+// throughGateways returns a relay from clients of one gateway to clients of another, with one channel per pair.
+func throughGateways(ctx context.Context, from, to string) (r relay, closeAll func(), err error) {
 	var clients []*wsclient.Conn
 	ctx, cancel := context.WithCancel(ctx)
-	hangUp = func() {
+	closeAll = func() {
 		cancel()
 		for _, c := range clients {
 			_ = c.CloseNow()
@@ -92,12 +92,12 @@ func throughGateways(ctx context.Context, from, to string) (r relay, hangUp func
 			}
 		})
 		if err != nil {
-			return relay{}, hangUp, err
+			return relay{}, closeAll, err
 		}
-		// A sender hears itself too.
+		// A sender receives its own messages too.
 		sender, err := dial(from, channel, func(arrival) {})
 		if err != nil {
-			return relay{}, hangUp, err
+			return relay{}, closeAll, err
 		}
 		senders = append(senders, sender)
 	}
@@ -115,7 +115,7 @@ func throughGateways(ctx context.Context, from, to string) (r relay, hangUp func
 				return "", ctx.Err()
 			}
 		},
-	}, hangUp, nil
+	}, closeAll, nil
 }
 
 func bareRedis(ctx context.Context, s Settings, address string) (Values, error) {
@@ -138,9 +138,9 @@ func bareRedis(ctx context.Context, s Settings, address string) (Values, error) 
 	})
 }
 
-// relayed sends at a steady rate and times each message from the moment it was due.
+// relayed sends messages at a steady rate and measures each from when it was due.
 func (s Settings) relayed(ctx context.Context, r relay) (Values, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Duration+patience)
+	ctx, cancel := context.WithTimeout(ctx, s.Duration+timeout)
 	defer cancel()
 	interval := time.Second / time.Duration(s.RelayedPerSecond)
 	count := int(s.Duration / interval)
@@ -177,7 +177,7 @@ func (s Settings) relayed(ctx context.Context, r relay) (Values, error) {
 	return Values{"redis-latency-p99": percentile(latencies, 0.99).Seconds()}, <-sent
 }
 
-// percentile is the value that a share of all does not exceed.
+// percentile returns the value that a share of all values does not exceed.
 func percentile(all []time.Duration, share float64) time.Duration {
 	slices.Sort(all)
 	return all[max(0, min(len(all)-1, int(share*float64(len(all))+0.5)-1))]

@@ -22,16 +22,17 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// PublishCommand makes this program a publisher.
+// PublishCommand is the name of the command that runs Publish.
 const PublishCommand = "publish"
 
-// publishers are as many as redis-benchmark has under way by default: 50 connections with 16 each.
+// publishers is the number of publications under way at once: 50 connections with 16 each, as redis-benchmark has by
+// default.
 const publishers = 50 * 16
 
 const publishedChannel = "bench"
 
-// redisPublish counts publications per second of CPU time, the publisher's and Redis's together: who
-// sends small packets makes Redis pay.
+// redisPublish counts publications per second of the CPU time of the publisher and Redis together, because a publisher
+// that sends small packets costs Redis CPU time.
 func redisPublish(ctx context.Context, s Settings, target string) (Values, error) {
 	to, err := server.StartRedis(ctx)
 	if err != nil {
@@ -59,7 +60,7 @@ func redisPublish(ctx context.Context, s Settings, target string) (Values, error
 	return Values{"redis-publish": float64(s.Publications) / used}, nil
 }
 
-// publisher is the program that publishes.
+// publisher returns the command that publishes.
 func (s Settings) publisher(ctx context.Context, target, address string) (*exec.Cmd, error) {
 	count := strconv.Itoa(s.Publications)
 	if target != server.Floor {
@@ -87,8 +88,8 @@ func cpuOf(pid int) (seconds float64, err error) {
 	return stat.CPUTime(), err
 }
 
-// patience is for what should happen at once.
-const patience = 20 * time.Second
+// timeout bounds waits for events that should happen at once.
+const timeout = 20 * time.Second
 
 // discard is a handler that drops publications.
 type discard struct{}
@@ -96,7 +97,8 @@ type discard struct{}
 func (discard) Deliver(string, broker.Publication) {}
 func (discard) Resumed(string)                     {}
 
-// Publish publishes through the gateway's broker as fast as it goes.
+// Publish publishes count messages of size bytes through the gateway's broker as fast as possible. It returns an error
+// when Redis cannot be reached or a publication fails.
 func Publish(ctx context.Context, address string, count, size int) error {
 	b := redis.New(redis.Options{
 		Mode: contract.RedisStandalone, Addresses: []string{address}, Prefix: "bench:",
@@ -115,7 +117,7 @@ func publishAll(ctx context.Context, b broker.Broker, count int, data []byte) er
 	b.Subscribe("ready", func() { close(confirmed) })
 	select {
 	case <-confirmed:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		return broker.ErrUnavailable
 	}
 	var group errgroup.Group

@@ -1,5 +1,5 @@
-// Package measure runs the scenarios of the benchmark: it starts a server, puts load on it and makes
-// figures of what the load tool says.
+// Package measure runs the scenarios of hack/bench: it starts a server, runs the load tool against it and computes the
+// figures from the tool's result.
 package measure
 
 import (
@@ -18,32 +18,32 @@ type Settings struct {
 	// Bin is the directory with the binaries, Baseline the one with the gateway of an earlier commit.
 	Bin      string `json:"-"`
 	Baseline string `json:"-"`
-	// IdleClients subscribe to IdleChannels, one each, and are held for Hold.
+	// IdleClients is the number of clients that subscribe to one of IdleChannels each and stay connected for Hold.
 	IdleClients, IdleChannels int
 	Hold                      time.Duration
-	// Subscribers get what one publisher publishes for Duration, after Warmup.
+	// Subscribers is the number of clients that receive what one publisher publishes for Duration, after Warmup.
 	Subscribers      int
 	Duration, Warmup time.Duration
-	// DeliveriesPerSecond is what is offered for the latency.
+	// DeliveriesPerSecond is the offered load of the latency measurement.
 	DeliveriesPerSecond int
 	MessageBytes        int
-	// Publications are how many Redis gets as fast as it takes them, RelayedPerSecond how many are relayed
-	// for the latency.
+	// Publications is the number of publications that Redis receives as fast as possible. RelayedPerSecond is the rate of
+	// the latency measurement through Redis.
 	Publications, RelayedPerSecond int
-	// StallSubscribers get broadcasts while somebody else is looked after.
+	// StallSubscribers is the number of clients that receive broadcasts while a probe measures delays.
 	StallSubscribers int
-	// Recovering clients subscribe again and again to what they have missed. StormClients come back
-	// together, to StormChannels with a publication a second each.
+	// Recovering is the number of clients that recover missed messages repeatedly. StormClients is the number of clients
+	// that reconnect together, to StormChannels with one publication per second each.
 	Recovering, StormClients, StormChannels int
 	PingInterval                            time.Duration
 	PongTimeout                             time.Duration
-	// MaxConnections is what a gateway is told; with its reserved files it fits into 20,000 descriptors.
+	// MaxConnections is the limit of a gateway. With its reserved files it fits into 20,000 file descriptors.
 	MaxConnections int
-	// StormConnections leaves the rest of the descriptors to handshakes that are under way.
+	// StormConnections is the limit of a gateway in a storm. It leaves more descriptors to handshakes.
 	StormConnections int
 }
 
-// Full are the sizes of a real measurement.
+// Full returns the sizes of a real measurement.
 func Full() Settings {
 	return Settings{
 		IdleClients: 19_000, IdleChannels: 1_900, Hold: time.Minute,
@@ -56,7 +56,7 @@ func Full() Settings {
 	}
 }
 
-// Quick are sizes that show within minutes whether everything runs. Their figures are no results.
+// Quick returns small sizes that show within minutes whether everything runs. Their figures are no results.
 func Quick() Settings {
 	s := Full()
 	s.IdleClients, s.IdleChannels, s.Hold = 2_000, 200, 6*time.Second
@@ -67,15 +67,15 @@ func Quick() Settings {
 	return s
 }
 
-// Values are the figures of one run, by their keys.
+// Values are the figures of one run by their keys.
 type Values map[string]float64
 
-// Scenario is one way to use a server, which gives one or more figures.
+// Scenario is one way to use a server. It gives one or more figures.
 type Scenario struct {
 	Name    string
 	About   string
 	Figures []report.Figure
-	// Targets are those that it makes sense for; nil is all.
+	// Targets are the targets that the scenario makes sense for; nil for all.
 	Targets []string
 	// Run measures a target once.
 	Run func(ctx context.Context, s Settings, target string) (Values, error)
@@ -100,7 +100,7 @@ func (s Settings) server() server.Options {
 	}
 }
 
-// on starts a server of its own for each run: no memory or connection of another run is in its figures.
+// on starts a new server for each run, so that memory and connections of another run do not affect its figures.
 func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, error),
 	change ...func(Settings, *server.Options)) func(context.Context, Settings, string) (Values, error) {
 	return func(ctx context.Context, s Settings, target string) (Values, error) {
@@ -117,7 +117,7 @@ func on(run func(ctx context.Context, s Settings, to *server.Server) (Values, er
 	}
 }
 
-// Scenarios are all there are, in the order of the table.
+// Scenarios returns all scenarios in the order of the table.
 func Scenarios() []Scenario {
 	return []Scenario{
 		{
@@ -162,7 +162,7 @@ func Scenarios() []Scenario {
 				{Key: "kept-handshake-cpu", Name: "CPU per handshake, presence and recovery on", Unit: report.Seconds},
 				{Key: "kept-idle-cpu", Name: "CPU per idle connection and second, presence and recovery on", Unit: report.Seconds},
 			},
-			Targets: []string{server.Memory, server.Redis}, Run: on(keptIdle, keep(presence)),
+			Targets: []string{server.Memory, server.Redis}, Run: on(idleWithRules, withRules(presence)),
 		},
 		{
 			Name: "fanout-1", About: "one publication in flight",
@@ -234,7 +234,7 @@ func Scenarios() []Scenario {
 					Goal: report.Goal{Kind: report.AtLeast, Value: 20e3, Target: server.Memory},
 				},
 			},
-			Run: on(recovering, keep(recovery)),
+			Run: on(recovering, withRules(recovery)),
 		},
 		{
 			Name: "storm", About: "all clients are cut, and come back for what they miss",
@@ -247,7 +247,7 @@ func Scenarios() []Scenario {
 				},
 				{Key: "storm-cpu", Name: "reconnect storm of 15,000 recovering clients: CPU per client", Unit: report.Seconds},
 			},
-			Targets: []string{server.Memory, server.Redis}, Run: on(storm, keep(presence), crowd),
+			Targets: []string{server.Memory, server.Redis}, Run: on(storm, withRules(presence), withHandshakeRoom),
 		},
 		{
 			Name: "redis-publish", About: "publishing to Redis: redis-benchmark -P 16 is the floor",
@@ -285,7 +285,7 @@ func idle(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	return idleValues(r)
 }
 
-// idleValues reads memory at the end of the hold: by then a server has let go of what connecting took.
+// idleValues reads the memory at the end of the hold, when a server has released the memory of the handshakes.
 func idleValues(r *result) (Values, error) {
 	connect, err := r.phase("connect")
 	if err != nil {
@@ -314,7 +314,7 @@ func fanout(window int) func(context.Context, Settings, *server.Server) (Values,
 	}
 }
 
-// fanout is what the load tool is told of a broadcast.
+// fanout returns the load tool's flags for a broadcast.
 func (s Settings) fanout(subscribers int) []string {
 	return []string{
 		"--clients", strconv.Itoa(subscribers), "--channels", "1", "--message-bytes", strconv.Itoa(s.MessageBytes),

@@ -11,14 +11,15 @@ import (
 	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
-// Channels of the stall scenario: the load tool's first with this prefix, and the probe's own.
+// The channels of the stall scenario: the first one of the load tool with this prefix, and that of the probe.
 const (
 	broadcastPrefix  = "broadcast-"
 	broadcastChannel = broadcastPrefix + "0"
 	probeChannel     = "probe"
 )
 
-// stall broadcasts to everybody without a pause, and meanwhile lets others come and talk.
+// stall broadcasts to all subscribers without pause, and meanwhile measures how long other clients take to connect and
+// to receive a message.
 func stall(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -55,13 +56,13 @@ func stall(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	return values, errors.Join(probed, <-broadcast)
 }
 
-// between two attempts of the probe others have their turn.
+// between is the time between two attempts of the probe, in which the server handles other clients.
 const between = 5 * time.Millisecond
 
-// probe connects and talks for a time, and returns the longest of each. What does not come to its end is
-// as long as it lasted.
-func probe(ctx context.Context, address string, lasting time.Duration) (Values, error) {
-	ctx, cancel := context.WithTimeout(ctx, lasting)
+// probe connects and publishes repeatedly for a time, and returns the maximum duration of each. An attempt that does
+// not complete counts with the time that it lasted.
+func probe(ctx context.Context, address string, duration time.Duration) (Values, error) {
+	ctx, cancel := context.WithTimeout(ctx, duration)
 	defer cancel()
 	talker, err := wsclient.Dial(ctx, wsclient.Centrifuge, address, probeChannel, nil)
 	if err != nil {
@@ -76,7 +77,7 @@ func probe(ctx context.Context, address string, lasting time.Duration) (Values, 
 	}
 	outcomes := make(chan outcome)
 	go func() {
-		longest, err := longest(ctx, func(int) error {
+		longest, err := maxDuration(ctx, func(int) error {
 			c, err := wsclient.Dial(ctx, wsclient.Centrifuge, address, probeChannel+"-new", nil)
 			if err == nil {
 				_ = c.CloseNow()
@@ -86,7 +87,7 @@ func probe(ctx context.Context, address string, lasting time.Duration) (Values, 
 		outcomes <- outcome{"stall-connect", longest, err}
 	}()
 	go func() {
-		longest, err := longest(ctx, func(n int) error {
+		longest, err := maxDuration(ctx, func(n int) error {
 			_, err := wsclient.Latency(ctx, talker, talker, strconv.Itoa(n))
 			return err
 		})
@@ -101,8 +102,8 @@ func probe(ctx context.Context, address string, lasting time.Duration) (Values, 
 	return values, err
 }
 
-// longest repeats something until the context ends.
-func longest(ctx context.Context, do func(n int) error) (time.Duration, error) {
+// maxDuration repeats do until ctx ends, and returns the maximum duration of one call.
+func maxDuration(ctx context.Context, do func(n int) error) (time.Duration, error) {
 	var worst time.Duration
 	for n := 0; ctx.Err() == nil; n++ {
 		started := time.Now()

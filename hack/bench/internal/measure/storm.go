@@ -8,22 +8,22 @@ import (
 	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
 )
 
-// What a gateway keeps of all channels.
+// The channel rules of the scenarios with history.
 const (
 	recovery = `[{"pattern":"*","history":{"size":1000,"ttl":"5m"},"recovery":true}]`
 	presence = `[{"pattern":"*","history":{"size":1000,"ttl":"5m"},"recovery":true,"presence":true}]`
 )
 
-// keep gives a gateway rules.
-func keep(rules string) func(Settings, *server.Options) {
+// withRules returns an option that sets a gateway's channel rules.
+func withRules(rules string) func(Settings, *server.Options) {
 	return func(_ Settings, o *server.Options) { o.Rules = rules }
 }
 
-// crowd leaves a gateway descriptors for many handshakes at once.
-func crowd(s Settings, o *server.Options) { o.MaxConnections = s.StormConnections }
+// withHandshakeRoom leaves a gateway file descriptors for many handshakes at once.
+func withHandshakeRoom(s Settings, o *server.Options) { o.MaxConnections = s.StormConnections }
 
-// keptIdle is idle by other names.
-func keptIdle(ctx context.Context, s Settings, to *server.Server) (Values, error) {
+// idleWithRules is idle with other names of its figures.
+func idleWithRules(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	v, err := idle(ctx, s, to)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,8 @@ func storm(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	return stormValues(r)
 }
 
-// stormValues are of a storm in which nothing went wrong; another one is no measurement.
+// stormValues returns the figures of a storm. It returns an error when a client was not recovered or a message was
+// lost.
 func stormValues(r *result) (Values, error) {
 	run, err := r.phase("storm 1")
 	if err != nil {

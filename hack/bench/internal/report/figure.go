@@ -1,19 +1,19 @@
-// Package report makes a table of measurements: medians over the rounds, ratios to the floor of the same
-// round, and whether the goals are met. It measures nothing.
+// Package report turns the measurements of hack/bench into a table: medians over the rounds, ratios to the floor of the
+// same round, and whether the goals are met.
 package report
 
 import "fmt"
 
 // Figure is one row of the table.
 type Figure struct {
-	// Key names it in JSON.
+	// Key is the figure's name in JSON.
 	Key  string `json:"key"`
 	Name string `json:"name"`
 	Unit Unit   `json:"unit"`
 	Goal Goal   `json:"goal"`
 }
 
-// Unit is what a figure's values are, and how they are written.
+// Unit is the unit of a figure's values, and says how they are written.
 type Unit string
 
 // The units. KB are 1,000 bytes.
@@ -21,19 +21,19 @@ const (
 	Bytes     Unit = "bytes"
 	Seconds   Unit = "seconds"
 	PerSecond Unit = "per second"
-	// PerCore is per second and core used.
+	// PerCore is a number per second and used core.
 	PerCore Unit = "per second and core"
 )
 
-// Goal is what a figure should be. The zero value is no goal.
+// Goal is the value that a figure should reach. The zero value is no goal.
 type Goal struct {
 	Kind  GoalKind `json:"kind"`
 	Value float64  `json:"value,omitempty"`
-	// Target is whose goal it is; empty is everybody's.
+	// Target is the target that the goal is for; empty for all.
 	Target string `json:"target,omitempty"`
 }
 
-// GoalKind says how a goal's value is meant.
+// GoalKind says what a goal's value is compared with.
 type GoalKind string
 
 // The kinds of goal: for the value itself, and for its ratio to the floor's.
@@ -47,7 +47,7 @@ const (
 	FloorPlus GoalKind = "floor plus at most"
 )
 
-// text is the goal as the table shows it.
+// text returns the goal as the table shows it.
 func (g Goal) text(u Unit) string {
 	if g.Target != "" {
 		return g.Target + " " + g.amount(u)
@@ -72,7 +72,8 @@ func (g Goal) amount(u Unit) string {
 	return ""
 }
 
-// excess is how far a target is from its goal, as a share of the goal: positive is missed.
+// excess returns the distance of a target from its goal, as a share of the goal. It is positive when the goal is
+// missed.
 func (g Goal) excess(of Summary) (excess float64, judged bool) {
 	switch {
 	case g.Target != "" && g.Target != of.Target:
@@ -94,7 +95,7 @@ func (g Goal) excess(of Summary) (excess float64, judged bool) {
 	return 0, false
 }
 
-// Text writes a value with three digits that mean something.
+// Text formats a value with three significant digits.
 func (u Unit) Text(v float64) string {
 	switch u {
 	case Bytes:
@@ -123,7 +124,7 @@ func scaled(v float64, scales []scale) string {
 	return digits(v/s.size) + " " + s.name
 }
 
-// digits writes three of them, without an exponent.
+// digits formats three significant digits without an exponent.
 func digits(v float64) string {
 	switch a := max(v, -v); {
 	case a >= 100:

@@ -11,25 +11,25 @@ import (
 	"unicode/utf8"
 )
 
-// Report is a whole run.
+// Report is the result of a run of the benchmark.
 type Report struct {
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
 	Machine Machine   `json:"machine"`
-	// Settings say what was not the default, like "quick".
+	// Settings lists the settings that differ from the default, like "quick".
 	Settings     map[string]string `json:"settings"`
 	Targets      []string          `json:"targets"`
 	Figures      []Figure          `json:"figures"`
 	Summaries    []Summary         `json:"summaries"`
 	Measurements []Measurement     `json:"measurements"`
 	Failures     []Failure         `json:"failures"`
-	// Comparisons are there when an earlier build was measured too.
+	// Comparisons is set when an earlier build was measured too.
 	Comparisons []Comparison `json:"comparisons,omitempty"`
 	// Interrupted is set when the user ended the run early.
 	Interrupted bool `json:"interrupted"`
 }
 
-// Machine is where a report comes from.
+// Machine describes the machine of a report.
 type Machine struct {
 	CPU     string `json:"cpu"`
 	Cores   int    `json:"cores"`
@@ -38,7 +38,7 @@ type Machine struct {
 	Version string `json:"version"`
 }
 
-// Failure is a measurement that did not come to an end.
+// Failure is a measurement that failed.
 type Failure struct {
 	Scenario string `json:"scenario"`
 	Target   string `json:"target"`
@@ -46,14 +46,14 @@ type Failure struct {
 	Error    string `json:"error"`
 }
 
-// JSON writes everything, each round included.
+// JSON writes the report with all rounds. It returns the error of w.
 func (r *Report) JSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
 
-// Markdown is the table, and below it what it was measured on and what failed.
+// Markdown returns the table, and below it the machine and the failures.
 func (r *Report) Markdown() string {
 	var out strings.Builder
 	table(&out, r.rows())
@@ -83,7 +83,7 @@ func (r *Report) settings() string {
 	return strings.Join(parts, ", ")
 }
 
-// rows are the table's cells, its head first.
+// rows returns the table's cells, the header first.
 func (r *Report) rows() [][]string {
 	head := []string{"figure"}
 	for _, target := range r.Targets {
@@ -134,7 +134,7 @@ func (s *Summary) ratio() string {
 	return s.Ratio.text(func(v float64) string { return digits(v) + "x" })
 }
 
-// verdict is empty without a goal.
+// verdict says whether the goal is met; empty without a goal.
 func (s *Summary) verdict() string {
 	switch {
 	case s == nil || s.Met == nil:
@@ -153,7 +153,7 @@ func (s Spread) text(of func(float64) string) string {
 	return fmt.Sprintf("%s (%s to %s)", of(s.Median), of(s.Min), of(s.Max))
 }
 
-// table writes Markdown that is a table to the eye as well.
+// table writes a Markdown table with aligned columns.
 func table(out io.Writer, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {

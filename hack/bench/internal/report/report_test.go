@@ -19,8 +19,8 @@ func TestSpread(t *testing.T) {
 	require.Equal(t, Spread{4, 2.5, 1, 9}, spread([]float64{9, 3, 1, 2}))
 }
 
-func TestRatiosAreOfTheSameRound(t *testing.T) {
-	// The machine was half as fast in the second round: the ratio does not see it.
+func TestSummarizeTakesRatiosOfSameRound(t *testing.T) {
+	// The machine was half as fast in the second round, which does not change the ratio.
 	f := Figure{Key: "x", Goal: Goal{RatioTo, 1.5, ""}}
 	s := Summarize([]Figure{f}, []string{Floor, "memory"}, []Measurement{
 		{"x", Floor, 1, 10}, {"x", "memory", 1, 15}, {"x", Floor, 2, 20}, {"x", "memory", 2, 30}, {"x", "memory", 3, 99},
@@ -33,7 +33,7 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 	require.True(t, *s[1].Met)
 }
 
-func TestGoals(t *testing.T) {
+func TestSummarizeJudgesGoals(t *testing.T) {
 	for name, c := range map[string]struct {
 		goal            Goal
 		floor, measured float64
@@ -68,7 +68,7 @@ func TestGoals(t *testing.T) {
 	}
 }
 
-func TestValuesAreReadable(t *testing.T) {
+func TestUnitTextIsReadable(t *testing.T) {
 	for want, got := range map[string]string{
 		"512 B":    Bytes.Text(512),
 		"1.95 KB":  Bytes.Text(1950),
@@ -112,7 +112,7 @@ func report() *Report {
 	}
 }
 
-func TestMarkdown(t *testing.T) {
+func TestReportMarkdown(t *testing.T) {
 	const golden = "testdata/table.md"
 	got := report().Markdown()
 	if *update {
@@ -123,7 +123,7 @@ func TestMarkdown(t *testing.T) {
 	require.Equal(t, string(want), got)
 }
 
-func TestJSONHoldsAllRounds(t *testing.T) {
+func TestReportJSONHoldsAllRounds(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, report().JSON(&out))
 	var back Report

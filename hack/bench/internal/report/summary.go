@@ -10,7 +10,7 @@ type Measurement struct {
 	Value  float64 `json:"value"`
 }
 
-// Spread is several rounds' worth of a value.
+// Spread is the median and the range of a value over the rounds.
 type Spread struct {
 	Rounds int     `json:"rounds"`
 	Median float64 `json:"median"`
@@ -18,23 +18,23 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-// Summary is what all rounds say of one figure of one target.
+// Summary is the summary of all rounds of one figure of one target.
 type Summary struct {
 	Figure string `json:"figure"`
 	Target string `json:"target"`
 	Value  Spread `json:"value"`
-	// Ratio is to the floor of the same round; nil for the floor itself and where it was not measured.
+	// Ratio is the ratio to the floor of the same round; nil for the floor itself and when the floor was not measured.
 	Ratio *Spread `json:"ratio"`
-	// Met is nil where there is no goal or nothing to judge it by.
+	// Met says whether the goal is met; nil when there is no goal or no value to compare it with.
 	Met *bool `json:"met"`
-	// Missed is by how much of the goal it is missed, 0.1 for a tenth; 0 when it is met.
+	// Missed is the share of the goal by which it is missed, 0.1 for a tenth; 0 when it is met.
 	Missed float64 `json:"missed"`
 }
 
-// Floor is the target that the others are a ratio to.
+// Floor is the target that the ratios of the others refer to.
 const Floor = "floor"
 
-// Summarize puts the rounds together, in the order of figures and targets.
+// Summarize returns a summary for each figure and target, in their order.
 func Summarize(figures []Figure, targets []string, all []Measurement) []Summary {
 	var out []Summary
 	for _, f := range figures {

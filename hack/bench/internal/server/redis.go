@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// StartRedis starts a Redis that keeps nothing on disk.
+// StartRedis starts a Redis that writes nothing to disk, and blocks until it accepts connections. It returns an error
+// when the Redis does not start in time.
 func StartRedis(ctx context.Context) (*Server, error) {
 	port, err := freePort(ctx)
 	if err != nil {
@@ -17,20 +18,20 @@ func StartRedis(ctx context.Context) (*Server, error) {
 	}
 	log, w := io.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, log) }()
-	s, err := process(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly",
-		"no", "--daemonize", "no")
+	s, err := startProcess(w, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "",
+		"--appendonly", "no", "--daemonize", "no")
 	if err != nil {
 		return nil, fmt.Errorf("%w: install it with hack/install-deps.sh redis", err)
 	}
 	s.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	if err := answers(ctx, s.Address); err != nil {
+	if err := awaitListening(ctx, s.Address); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("redis-server: %w", err)
 	}
 	return s, nil
 }
 
-// freePort is free now; who takes it until Redis does makes its start fail.
+// freePort returns a port that is free now. Redis fails to start when another process takes it meanwhile.
 func freePort(ctx context.Context) (int, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,9 +41,9 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// answers waits until somebody accepts connections at an address.
-func answers(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// awaitListening waits until a server accepts connections at an address.
+func awaitListening(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)

@@ -1,4 +1,4 @@
-// Package server starts and stops the processes that are measured.
+// Package server starts and stops the servers that hack/bench measures.
 package server
 
 import (
@@ -19,21 +19,21 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Options are what every server is told.
+// Options are the options of all servers.
 type Options struct {
 	// Bin is the directory with the binaries, Baseline the one with the gateway of an earlier commit.
 	Bin, Baseline  string
 	PingInterval   time.Duration
 	PongTimeout    time.Duration
 	MaxConnections int
-	// Rules of channels, as JSON; empty is none.
+	// Rules are the channel rules as JSON; empty for none.
 	Rules string
 }
 
 // Server is a process that listens for WebSockets.
 type Server struct {
 	PID int
-	// Address is where clients connect, Admin a gateway's private port.
+	// Address is the address for clients, Admin the address of a gateway's private port.
 	Address, Admin string
 	stop           []func()
 }
@@ -45,7 +45,7 @@ const (
 	Transport = "transport"
 	Memory    = "memory"
 	Redis     = "redis"
-	// BaselineMemory and BaselineRedis are what Memory and Redis are, of an earlier commit.
+	// BaselineMemory and BaselineRedis are Memory and Redis, built from an earlier commit.
 	BaselineMemory = "baseline-memory"
 	BaselineRedis  = "baseline-redis"
 )
@@ -59,7 +59,7 @@ func ComparedWith(target string) (current string, isBaseline bool) {
 	return current, isBaseline
 }
 
-// Targets are all there are, each with what it is.
+// Targets returns the name and a description of each target.
 func Targets() [][2]string {
 	return [][2]string{
 		{Floor, "an event loop without any function"},
@@ -72,10 +72,11 @@ func Targets() [][2]string {
 	}
 }
 
-// patience bounds how long a server may take to say where it listens.
-const patience = 20 * time.Second
+// timeout bounds the time until a server has logged its address, and until it is ready.
+const timeout = 20 * time.Second
 
-// Start starts a target and returns when it serves.
+// Start starts a target and blocks until it serves. It returns an error when the target is unknown or does not start in
+// time.
 func Start(ctx context.Context, target string, o Options) (*Server, error) {
 	floor := []string{"--ping-interval", o.PingInterval.String()}
 	if current, isBaseline := ComparedWith(target); isBaseline {
@@ -83,11 +84,11 @@ func Start(ctx context.Context, target string, o Options) (*Server, error) {
 	}
 	switch target {
 	case Floor:
-		return run(ctx, filepath.Join(o.Bin, "floor"), floor...)
+		return startServer(ctx, filepath.Join(o.Bin, "floor"), floor...)
 	case NBIO:
-		return run(ctx, filepath.Join(o.Bin, "floor-nbio"), floor...)
+		return startServer(ctx, filepath.Join(o.Bin, "floor-nbio"), floor...)
 	case Transport:
-		return run(ctx, filepath.Join(o.Bin, "floor-transport"), floor...)
+		return startServer(ctx, filepath.Join(o.Bin, "floor-transport"), floor...)
 	case Memory:
 		return gateway(ctx, o)
 	case Redis:
@@ -106,7 +107,7 @@ func Start(ctx context.Context, target string, o Options) (*Server, error) {
 	return nil, Known(target)
 }
 
-// StartGateway starts a gateway whose broker is a Redis that runs already.
+// StartGateway starts a gateway whose broker is a running Redis. It returns an error when it does not start in time.
 func StartGateway(ctx context.Context, redis *Server, o Options) (*Server, error) {
 	return gateway(ctx, o, "--broker", contract.BrokerRedis, "--redis-addresses", redis.Address)
 }
@@ -120,7 +121,7 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
-// Known says whether there is such a target.
+// Known returns an error that lists the targets when there is none of that name.
 func Known(target string) error {
 	for _, t := range Targets() {
 		if t[0] == target {
@@ -130,7 +131,7 @@ func Known(target string) error {
 	return fmt.Errorf("no target is called %q: use %s", target, names())
 }
 
-// Stop ends the server at once and what it needed.
+// Stop kills the server and the servers that were started for it.
 func (s *Server) Stop() {
 	for _, stop := range s.stop {
 		stop()
@@ -142,25 +143,25 @@ func gateway(ctx context.Context, o Options, more ...string) (*Server, error) {
 	if o.Rules != "" {
 		more = append(more, "--channels", o.Rules)
 	}
-	s, err := run(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
+	s, err := startServer(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "info",
-		// Its limits are there to refuse what a benchmark does.
+		// The default rate limits are below the load of a benchmark.
 		"--max-connections", strconv.Itoa(o.MaxConnections), "--connect-rate", "0", "--message-rate", "0",
 		"--ping-interval", o.PingInterval.String(), "--pong-timeout", o.PongTimeout.String(),
 	}, more...)...)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ready(ctx); err != nil {
+	if err := s.awaitReady(ctx); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-// ready waits until the gateway has reached its broker.
-func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// awaitReady waits until the gateway is ready, which includes its broker.
+func (s *Server) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+contract.PathReadyz, nil)
@@ -183,21 +184,21 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 }
 
-// run starts a process and reads its log until it says where it listens.
-func run(ctx context.Context, path string, args ...string) (*Server, error) {
+// startServer starts a process and reads its log until it has logged its address.
+func startServer(ctx context.Context, path string, args ...string) (*Server, error) {
 	log, w := io.Pipe()
-	s, err := process(w, path, args...)
+	s, err := startProcess(w, path, args...)
 	if err != nil {
 		return nil, err
 	}
 	found := make(chan error, 1)
-	go func() { found <- s.listens(log) }()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
+	go func() { found <- s.readAddress(log) }()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
 	select {
 	case err = <-found:
-	case <-timeout.C:
-		err = fmt.Errorf("did not say within %v where it listens", patience)
+	case <-timer.C:
+		err = fmt.Errorf("did not say within %v where it listens", timeout)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -208,8 +209,8 @@ func run(ctx context.Context, path string, args ...string) (*Server, error) {
 	return s, nil
 }
 
-// listens reads a log until its "... serves" and throws the rest away.
-func (s *Server) listens(log io.Reader) error {
+// readAddress reads a log up to the line "... serves", takes the address from it, and discards the rest.
+func (s *Server) readAddress(log io.Reader) error {
 	lines := bufio.NewScanner(log)
 	last := ""
 	for lines.Scan() {
@@ -224,11 +225,11 @@ func (s *Server) listens(log io.Reader) error {
 	return fmt.Errorf("ended: %s", last)
 }
 
-// process starts a program whose output goes to log. Stop kills it: a drain would only take time.
-func process(log *io.PipeWriter, path string, args ...string) (*Server, error) {
+// startProcess starts a program whose output goes to log. Stop kills it, because a drain would only take time.
+func startProcess(log *io.PipeWriter, path string, args ...string) (*Server, error) {
 	cmd := exec.Command(path, args...) //nolint:noctx // Stop ends it, after what still talks to it
 	cmd.Stdout, cmd.Stderr = log, log
-	// In a group of its own a Ctrl-C does not reach it: what still talks to it ends first.
+	// In a process group of its own it does not receive Ctrl-C, so that its clients end first.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err

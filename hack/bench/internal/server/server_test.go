@@ -46,7 +46,7 @@ func start(t *testing.T, target string, ping time.Duration) *Server {
 	return s
 }
 
-// exchange is what a client sends in turn and what all clients together get for each.
+// exchange is what a client sends in turn, and what all clients together receive for each.
 type exchange struct {
 	path  string
 	steps []step
@@ -58,8 +58,7 @@ type step struct {
 	want []string
 }
 
-// exchanges are answered by every target in the same way: a figure of one can be held against that of
-// another.
+// exchanges are answered by every target in the same way, so that their figures can be compared.
 var exchanges = map[string]exchange{
 	"plain": {"/ws?channel=a", []step{
 		{"hello", []string{"hello"}},
@@ -73,7 +72,8 @@ var exchanges = map[string]exchange{
 		}},
 	}},
 	"centrifuge, unsubscribe": {"/connection/websocket", []step{
-		{`{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"c"}}` + "\n" + `{"id":3,"unsubscribe":{"channel":"c"}}`,
+		{`{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"c"}}` + "\n" +
+			`{"id":3,"unsubscribe":{"channel":"c"}}`,
 			[]string{
 				`{"connect":{"ping":1000,"pong":true},"id":1}`, `{"id":2,"subscribe":{}}`, `{"id":3,"unsubscribe":{}}`,
 			}},
@@ -89,7 +89,7 @@ var exchanges = map[string]exchange{
 	}},
 }
 
-func TestAllTargetsAnswerAlike(t *testing.T) {
+func TestTargetsAnswerAlike(t *testing.T) {
 	for _, target := range Targets() {
 		t.Run(target[0], func(t *testing.T) {
 			s := start(t, target[0], 1000*time.Second)
@@ -106,7 +106,7 @@ func TestAllTargetsAnswerAlike(t *testing.T) {
 	}
 }
 
-func TestAllTargetsPing(t *testing.T) {
+func TestTargetsPing(t *testing.T) {
 	for _, target := range Targets() {
 		t.Run(target[0], func(t *testing.T) {
 			s := start(t, target[0], time.Second)
@@ -125,7 +125,7 @@ func TestAllTargetsPing(t *testing.T) {
 				require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte("{}")))
 				select {
 				case <-pinged:
-				case <-time.After(patience):
+				case <-time.After(timeout):
 					t.Fatal("no ping")
 				}
 			}
@@ -133,7 +133,7 @@ func TestAllTargetsPing(t *testing.T) {
 	}
 }
 
-func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
+func TestStartReportsWhyServerFailed(t *testing.T) {
 	_, err := Start(t.Context(), Memory, Options{Bin: bin, PingInterval: time.Second, PongTimeout: time.Hour})
 	require.ErrorContains(t, err, "pong-timeout")
 	_, err = Start(t.Context(), "nobody", Options{})
@@ -142,7 +142,7 @@ func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestStopLeavesNothing(t *testing.T) {
+func TestStopLeavesNoProcess(t *testing.T) {
 	s := start(t, Redis, time.Second)
 	pid := s.PID
 	s.Stop()
@@ -162,25 +162,25 @@ func dial(t *testing.T, s *Server, path string, change ...func(*websocket.DialOp
 	return c
 }
 
-// read collects lines, sorted, without what differs by nature.
+// read collects n lines, sorted and normalised.
 func read(t *testing.T, c *websocket.Conn, n int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	var lines []string
 	for len(lines) < n {
 		_, data, err := c.Read(ctx)
 		require.NoError(t, err, "after %q", lines)
 		for line := range strings.SplitSeq(strings.TrimSuffix(string(data), "\n"), "\n") {
-			lines = append(lines, plainly(line))
+			lines = append(lines, normalise(line))
 		}
 	}
 	slices.Sort(lines)
 	return lines
 }
 
-// plainly is a line without names and versions; the ping interval that the floor claims is its own.
-func plainly(line string) string {
+// normalise removes names, versions and the ping interval from a line.
+func normalise(line string) string {
 	var reply struct {
 		ID      int            `json:"id"`
 		Connect map[string]any `json:"connect"`

@@ -190,7 +190,7 @@ func TestEnsureShowsWhatTheCompilerSays(t *testing.T) {
 	}
 }
 
-func TestWithoutGoWhatIsBuiltWillDo(t *testing.T) {
+func TestEnsureWithoutGoUsesBuiltBinaries(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	binDir := t.TempDir()
 	builder := &Builder{Source: modules, BinDir: binDir, Report: progress.New(&bytes.Buffer{})}

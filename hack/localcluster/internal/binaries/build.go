@@ -21,7 +21,8 @@ type Builder struct {
 	Report         *progress.Reporter
 }
 
-// Ensure builds those that are not there, or were built from something else.
+// Ensure builds the wanted binaries that do not exist or were built from other sources. It returns an error with the
+// compiler's output when a build fails, and when Go and a binary are missing.
 func (b *Builder) Ensure(ctx context.Context, wanted []Binary) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return b.withoutGo(wanted)
@@ -56,13 +57,14 @@ func (b *Builder) Ensure(ctx context.Context, wanted []Binary) error {
 	return nil
 }
 
-// withoutGo makes do with what is there: root's path often lacks Go where the
-// user who built the binaries has it.
+// withoutGo accepts the binaries that exist, because root's PATH often lacks Go even though the user has built the
+// binaries before. It returns an error when one is missing.
 func (b *Builder) withoutGo(wanted []Binary) error {
 	for _, one := range wanted {
 		if _, err := os.Stat(filepath.Join(b.BinDir, one.Name)); err != nil {
 			return fmt.Errorf(
-				"%s is not built, and there is no go in PATH to build it with; install Go from https://go.dev/dl, or build as the user who has it: localcluster binaries",
+				"%s is not built, and there is no go in PATH to build it with; install Go from https://go.dev/dl, "+
+					"or build as the user who has it: localcluster binaries",
 				one.Name)
 		}
 	}
@@ -78,7 +80,7 @@ func (b *Builder) build(ctx context.Context, one Binary, stamp string) error {
 	if err != nil {
 		return err
 	}
-	// Built beside and renamed: the old one may be running.
+	// The new file is renamed over the old one, because the old one may be running.
 	half := target + ".new"
 	args = append(append([]string{"build", "-o", half}, args...), one.pkg)
 	if _, err := b.goCommand(ctx, one.group, args...); err != nil {
@@ -90,7 +92,7 @@ func (b *Builder) build(ctx context.Context, one Binary, stamp string) error {
 	return os.WriteFile(one.stampFile(b.BinDir), []byte(stamp), 0o644)
 }
 
-// remedy is what most likely keeps a group from being built.
+// remedy returns the most likely reason why a group cannot be built.
 func (g group) remedy() string {
 	if g.cgo {
 		return " (it needs a C compiler, pkg-config and libseccomp: run hack/install-deps.sh cluster)"

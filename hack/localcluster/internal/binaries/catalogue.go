@@ -1,5 +1,4 @@
-// Package binaries builds what a cluster is made of from pinned Go modules,
-// and knows what is built already.
+// Package binaries builds the programs of a local cluster from pinned Go modules, and knows which are up to date.
 package binaries
 
 import (
@@ -60,7 +59,8 @@ func All() []Binary {
 	)
 }
 
-// Named picks binaries by name; no name picks all.
+// Named returns the binaries with these names, or all without a name. It returns an error that lists the names when one
+// is unknown.
 func Named(names ...string) ([]Binary, error) {
 	all := All()
 	if len(names) == 0 {

@@ -53,7 +53,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-func TestEveryCommandHasHelp(t *testing.T) {
+func TestCommandsHaveHelp(t *testing.T) {
 	for _, cmd := range newRoot().Commands() {
 		if cmd.Hidden {
 			continue
@@ -125,14 +125,14 @@ func TestUpwards(t *testing.T) {
 	}
 }
 
-func TestBinDirOfTheUsersChoice(t *testing.T) {
+func TestBinDirFollowsFlag(t *testing.T) {
 	a := &app{binDir: "/elsewhere"}
 	if got, err := a.findBinDir(); err != nil || got != "/elsewhere" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
 
-func TestAnImageIsBuilt(t *testing.T) {
+func TestImagesBuild(t *testing.T) {
 	dir := t.TempDir()
 	file, archive := filepath.Join(dir, "file"), filepath.Join(dir, "image.tar")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {

@@ -10,7 +10,8 @@ import (
 const modulesBelow = "hack/localcluster/binaries"
 
 var errNoRepository = errors.New(
-	"the wsfleet repository is neither around the working directory nor around this program: run it from inside the repository, or give --bin-dir")
+	"the wsfleet repository is neither around the working directory nor around this program: " +
+		"run it from inside the repository, or give --bin-dir")
 
 // findRepository looks upwards from the working directory, and then from this
 // program, which is usually built into the repository's bin.

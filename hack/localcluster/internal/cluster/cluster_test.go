@@ -138,7 +138,7 @@ func TestSocketPathsAreShortEnough(t *testing.T) {
 }
 
 // Two clusters share no path, namespace or cgroup.
-func TestClustersAreApart(t *testing.T) {
+func TestClustersShareNothing(t *testing.T) {
 	places := func(c *Cluster) []string {
 		var sources []string
 		for _, bind := range c.binds() {
@@ -262,7 +262,7 @@ func TestCertificatesAreMadeOnce(t *testing.T) {
 	}
 }
 
-func TestAClusterOfTheSameNameElsewhereIsLeftAlone(t *testing.T) {
+func TestCheckOwnerRefusesForeignCluster(t *testing.T) {
 	mine, theirs := testCluster(t), testCluster(t)
 	mine.run = t.TempDir()
 	theirs.run = mine.run
@@ -317,7 +317,7 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-func TestAClusterThatNeverWasIsStopped(t *testing.T) {
+func TestStateOfMissingClusterIsStopped(t *testing.T) {
 	c := testCluster(t)
 	if s := c.Status(t.Context()); s.State != StateStopped {
 		t.Errorf("got %s", s.State)
@@ -424,15 +424,15 @@ func TestLogTail(t *testing.T) {
 	}
 }
 
-func TestAwaitReadyTellsTheEndFromSlowness(t *testing.T) {
+func TestAwaitReadyDistinguishesEndFromTimeout(t *testing.T) {
 	c := testCluster(t)
-	comp := component{name: "etcd", ready: "unix:" + filepath.Join(c.state, "nonesuch"), patience: time.Minute}
+	comp := component{name: "etcd", ready: "unix:" + filepath.Join(c.state, "nonesuch"), timeout: time.Minute}
 	ended := make(chan struct{})
 	close(ended)
 	if err := c.awaitReady(t.Context(), comp, ended); !errors.Is(err, errEnded) {
 		t.Errorf("a process that has ended: %v", err)
 	}
-	comp.patience = time.Millisecond
+	comp.timeout = time.Millisecond
 	if err := c.awaitReady(t.Context(), comp, nil); err == nil || errors.Is(err, errEnded) {
 		t.Errorf("a process that is slow: %v", err)
 	}

@@ -20,12 +20,11 @@ const (
 type component struct {
 	name string
 	argv []string
-	// ready is where the component says that it is, as an URL inside the
-	// cluster's network; "unix:PATH" means the socket at PATH as seen from the
-	// machine.
+	// ready is the URL of the readiness probe inside the cluster's network, or "unix:PATH" for the socket at PATH as seen
+	// from the machine.
 	ready string
-	// patience is how long it may take.
-	patience time.Duration
+	// timeout bounds the time until the component is ready.
+	timeout time.Duration
 }
 
 // components in the order in which they need each other.
@@ -47,16 +46,16 @@ func (c *Cluster) components() []component {
 				"--unsafe-no-fsync",
 				"--log-level=warn",
 			},
-			ready:    "http://" + etcdAddress + "/readyz",
-			patience: 30 * time.Second,
+			ready:   "http://" + etcdAddress + "/readyz",
+			timeout: 30 * time.Second,
 		},
 		{
 			name: "containerd",
 			argv: []string{
 				c.binary("containerd"), "--config=" + c.config("containerd.toml"), "--log-level=warn",
 			},
-			ready:    "unix:" + c.containerdSocket(),
-			patience: 30 * time.Second,
+			ready:   "unix:" + c.containerdSocket(),
+			timeout: 30 * time.Second,
 		},
 		{
 			name: "kube-apiserver",
@@ -75,7 +74,7 @@ func (c *Cluster) components() []component {
 				"--kubelet-certificate-authority=" + c.pki("ca.crt"),
 				"--kubelet-client-certificate=" + c.pki("apiserver-kubelet-client.crt"),
 				"--kubelet-client-key=" + c.pki("apiserver-kubelet-client.key"),
-				// Nobody resolves the node's name.
+				// The node's name is in no DNS.
 				"--kubelet-preferred-address-types=InternalIP",
 				"--service-account-issuer=https://kubernetes.default.svc." + dnsDomain,
 				"--service-account-key-file=" + c.pki("service-account.pub"),
@@ -90,8 +89,8 @@ func (c *Cluster) components() []component {
 				"--proxy-client-cert-file=" + c.pki("front-proxy-client.crt"),
 				"--proxy-client-key-file=" + c.pki("front-proxy-client.key"),
 			},
-			ready:    apiserver + "/readyz",
-			patience: 90 * time.Second,
+			ready:   apiserver + "/readyz",
+			timeout: 90 * time.Second,
 		},
 		{
 			name: "kube-controller-manager",
@@ -113,8 +112,8 @@ func (c *Cluster) components() []component {
 				// Tests wait for what the autoscaler does.
 				"--horizontal-pod-autoscaler-sync-period=5s",
 			},
-			ready:    "https://127.0.0.1:10257/healthz",
-			patience: 60 * time.Second,
+			ready:   "https://127.0.0.1:10257/healthz",
+			timeout: 60 * time.Second,
 		},
 		{
 			name: "kube-scheduler",
@@ -126,8 +125,8 @@ func (c *Cluster) components() []component {
 				"--bind-address=127.0.0.1",
 				"--leader-elect=false",
 			},
-			ready:    "https://127.0.0.1:10259/healthz",
-			patience: 60 * time.Second,
+			ready:   "https://127.0.0.1:10259/healthz",
+			timeout: 60 * time.Second,
 		},
 		{
 			name: "kubelet",
@@ -138,8 +137,8 @@ func (c *Cluster) components() []component {
 				"--hostname-override=" + c.Name,
 				"--node-ip=" + nodeIP,
 			},
-			ready:    "http://127.0.0.1:10248/healthz",
-			patience: 60 * time.Second,
+			ready:   "http://127.0.0.1:10248/healthz",
+			timeout: 60 * time.Second,
 		},
 		{
 			name: "kube-proxy",
@@ -147,8 +146,8 @@ func (c *Cluster) components() []component {
 				c.binary("kube-proxy"),
 				"--config=" + c.config("kube-proxy.yaml"),
 			},
-			ready:    "http://127.0.0.1:10256/healthz",
-			patience: 60 * time.Second,
+			ready:   "http://127.0.0.1:10256/healthz",
+			timeout: 60 * time.Second,
 		},
 	}
 }
@@ -163,7 +162,7 @@ func (c *Cluster) path() []string {
 	)
 }
 
-// environment is all that a component gets to see of the caller's.
+// environment returns the environment of a component. It inherits nothing else from the caller.
 func (c *Cluster) environment() []string {
 	return []string{
 		"PATH=" + strings.Join(c.path(), string(filepath.ListSeparator)),
@@ -172,7 +171,7 @@ func (c *Cluster) environment() []string {
 	}
 }
 
-// ComponentNames lists what has a log, in the order it is started.
+// ComponentNames returns the components that have a log, in the order in which they start.
 func (c *Cluster) ComponentNames() []string {
 	names := []string{holderName}
 	for _, component := range c.components() {
@@ -181,7 +180,7 @@ func (c *Cluster) ComponentNames() []string {
 	return append(names, apiForwarder)
 }
 
-// CheckComponent refuses a name that is none, and lists those that are.
+// CheckComponent returns an error that lists the components when there is none of that name.
 func (c *Cluster) CheckComponent(name string) error {
 	names := c.ComponentNames()
 	if slices.Contains(names, name) {

@@ -16,11 +16,11 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/sandbox"
 )
 
-// downPatience is how long the kernel may take to end what was killed.
-const downPatience = time.Minute
+// downTimeout bounds the time until the kernel has ended killed processes.
+const downTimeout = time.Minute
 
-// Down takes the cluster away, with all that it was given. It does so whatever
-// state the cluster is in, and takes no offence at finding none.
+// Down removes the cluster with all its data, in whatever state it is. It returns nil when there is no cluster, and an
+// error when a process does not end or a file cannot be removed.
 func (c *Cluster) Down(ctx context.Context, report *progress.Reporter) error {
 	release, err := lock.Acquire(ctx, c.lockFile())
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *Cluster) Down(ctx context.Context, report *progress.Reporter) error {
 }
 
 func (c *Cluster) remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
 	if err := c.stopAndUnlink(ctx); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (c *Cluster) remove(ctx context.Context) error {
 // startOver removes the cluster like remove, but keeps the logs, which tell
 // why, and etcd's data, and says where that is.
 func (c *Cluster) startOver(ctx context.Context) (aside string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
 	if err := c.stopAndUnlink(ctx); err != nil {
 		return "", err
@@ -84,7 +84,7 @@ func (c *Cluster) setDataAside() (aside string, err error) {
 	return aside, nil
 }
 
-// stopAndUnlink ends all processes and takes their network away.
+// stopAndUnlink ends all processes and removes their network namespace.
 func (c *Cluster) stopAndUnlink(ctx context.Context) error {
 	if err := c.stop(ctx); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (c *Cluster) stopAndUnlink(ctx context.Context) error {
 // come first: kubelet, so that no pod comes back, then all in the cgroup, which
 // holds the containers as well. Their mounts go with the last of them.
 func (c *Cluster) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
 	records := c.records()
 	names := records.Names()
@@ -124,8 +124,8 @@ func (c *Cluster) stop(ctx context.Context) error {
 	return os.RemoveAll(c.run)
 }
 
-// RestoreMachine puts back what clusters changed on the machine, unless there
-// is still one.
+// RestoreMachine undoes the changes of clusters to the machine, unless there is still a cluster. It returns an error
+// when a setting cannot be restored.
 func RestoreMachine(stateDir string) error {
 	if len(Names(stateDir)) > 0 {
 		return nil

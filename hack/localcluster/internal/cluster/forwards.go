@@ -25,8 +25,9 @@ type Forward struct {
 	To     string `json:"to"`
 }
 
-// StartForward listens on the machine and leaves a process behind that carries
-// what arrives. One that listens at the same address already is replaced.
+// StartForward listens on the machine and starts a process that forwards the connections and outlives this one. It
+// replaces a forward of the same address. It returns an error when the cluster does not run, the target cannot be
+// valid, or the address is in use.
 func (c *Cluster) StartForward(ctx context.Context, want Forward) (Forward, error) {
 	if err := c.CheckRunning(); err != nil {
 		return Forward{}, err
@@ -37,8 +38,7 @@ func (c *Cluster) StartForward(ctx context.Context, want Forward) (Forward, erro
 	return c.startForward(ctx, want, "")
 }
 
-// startForward starts the process under the given name, or under one made of
-// the address it listens at.
+// startForward starts the process under the given name, or under one that is derived from its address.
 func (c *Cluster) startForward(ctx context.Context, want Forward, name string) (Forward, error) {
 	listener, err := Listen(ctx, want.Listen)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *Cluster) launchForwarder(ctx context.Context, name string, listener *ne
 	})
 }
 
-// Listen listens on an address of the machine.
+// Listen listens on an address of the machine. It returns an error that names the flag to change when it cannot.
 func Listen(ctx context.Context, address string) (*net.TCPListener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *Cluster) endForward(ctx context.Context, listen string) error {
 	return nil
 }
 
-// Forwards lists those that are remembered.
+// Forwards returns the recorded forwards.
 func (c *Cluster) Forwards() []Forward {
 	entries, _ := os.ReadDir(filepath.Join(c.state, "forwards")) // none there: none
 	var all []Forward
@@ -127,8 +127,8 @@ func (c *Cluster) Forwards() []Forward {
 	return all
 }
 
-// restoreForwards starts the remembered ones again that have ended. One that
-// cannot be is forgotten, and returned as a problem.
+// restoreForwards restarts the recorded forwards that have ended. It drops those that it cannot restart, and returns
+// them as problems.
 func (c *Cluster) restoreForwards(ctx context.Context) []error {
 	var problems []error
 	for _, f := range c.Forwards() {
@@ -150,7 +150,7 @@ func (c *Cluster) ensureAPIForward(ctx context.Context) error {
 		if _, err := os.Stat(c.Kubeconfig()); err == nil {
 			return nil
 		}
-		// An `up` that was cut off started it and told nobody where it listens.
+		// An `up` that was interrupted started it and wrote no kubeconfig with its address.
 		if err := c.endAPIForward(ctx, before); err != nil {
 			return err
 		}

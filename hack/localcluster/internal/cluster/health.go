@@ -18,19 +18,18 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/sandbox"
 )
 
-// askAgain is how long a component is left alone between two questions
-// whether it is ready: it tells nobody by itself.
-const askAgain = 50 * time.Millisecond
+// pollInterval is the time between two readiness probes of a component.
+const pollInterval = 50 * time.Millisecond
 
 // errEnded says that a component ended by itself before it was ready.
 var errEnded = errors.New("has ended")
 
-// awaitReady asks until the component is ready. It gives up early when the
-// process ends, and then shows what it said last.
+// awaitReady probes the component until it is ready. It returns errEnded with the end of the log when the process ends
+// before, and an error after the component's timeout.
 func (c *Cluster) awaitReady(ctx context.Context, comp component, ended <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, comp.patience)
+	ctx, cancel := context.WithTimeout(ctx, comp.timeout)
 	defer cancel()
-	again := time.NewTicker(askAgain)
+	again := time.NewTicker(pollInterval)
 	defer again.Stop()
 	for {
 		err := c.ready(ctx, comp)
@@ -42,13 +41,13 @@ func (c *Cluster) awaitReady(ctx context.Context, comp component, ended <-chan s
 			return fmt.Errorf("%s %w\nthe end of %s:\n%s", comp.name, errEnded, c.LogFile(comp.name), c.logTail(comp.name))
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready after %s: %w\nthe end of %s:\n%s",
-				comp.name, comp.patience, err, c.LogFile(comp.name), c.logTail(comp.name))
+				comp.name, comp.timeout, err, c.LogFile(comp.name), c.logTail(comp.name))
 		case <-again.C:
 		}
 	}
 }
 
-// ready asks once.
+// ready probes once.
 func (c *Cluster) ready(ctx context.Context, comp component) error {
 	if path, ok := strings.CutPrefix(comp.ready, "unix:"); ok {
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
@@ -75,7 +74,7 @@ func (c *Cluster) ready(ctx context.Context, comp component) error {
 	return nil
 }
 
-// insideClient reaches what listens inside the cluster's network.
+// insideClient returns an HTTP client for servers inside the cluster's network.
 func (c *Cluster) insideClient() *http.Client {
 	return &http.Client{
 		Timeout: 5 * time.Second,
@@ -83,8 +82,8 @@ func (c *Cluster) insideClient() *http.Client {
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 				return sandbox.Dial(ctx, c.Netns(), address)
 			},
-			// Nobody else is in that network, some certificates in it are made up
-			// at start, and the question carries no secret.
+			// Only the cluster's processes are in that network, some of them make their certificates at start, and the probe
+			// carries no secret.
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
 			DisableKeepAlives: true,
 		},
@@ -107,7 +106,7 @@ func (c *Cluster) askDNS(ctx context.Context) error {
 
 const tailBytes = 3000
 
-// logTail is the end of a component's log.
+// logTail returns the end of a component's log.
 func (c *Cluster) logTail(name string) string {
 	f, err := os.Open(c.LogFile(name))
 	if err != nil {
@@ -141,7 +140,7 @@ func (c *Cluster) start(ctx context.Context, comp component) error {
 	return c.awaitReady(ctx, comp, ended)
 }
 
-// inside runs f where the components live.
+// inside runs f in the namespaces of the components.
 func (c *Cluster) inside(f func() error) error {
 	holder := c.records().Read(holderName)
 	if !holder.Alive() {
@@ -150,7 +149,7 @@ func (c *Cluster) inside(f func() error) error {
 	return sandbox.Within(c.Netns(), holder.PID, f)
 }
 
-// launch starts a process of the cluster and writes down that it is ours.
+// launch starts a process of the cluster and records its identity.
 func (c *Cluster) launch(ctx context.Context, name string, spec process.Spec) (*process.Running, error) {
 	spec.Name = name
 	spec.Log = c.LogFile(name)

@@ -11,7 +11,8 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/image"
 )
 
-// LoadImages makes images known to the cluster. Loading one again is harmless.
+// LoadImages imports image archives into containerd. Loading an image again is harmless. It returns an error when an
+// archive does not exist, the cluster does not run, or the import fails.
 func (c *Cluster) LoadImages(ctx context.Context, archives ...string) error {
 	for _, archive := range archives {
 		if _, err := os.Stat(archive); err != nil {
@@ -52,7 +53,7 @@ func (c *Cluster) ensureImages(ctx context.Context) error {
 	return nil
 }
 
-// newer tells whether the file was written after the other.
+// newer reports whether the file was written after the other.
 func newer(file, other string) bool {
 	a, errA := os.Stat(file)
 	b, errB := os.Stat(other)

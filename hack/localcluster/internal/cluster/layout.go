@@ -1,5 +1,5 @@
-// Package cluster is a real Kubernetes on one machine: what it consists of,
-// where that is kept, and how it is brought up and taken away again.
+// Package cluster starts, checks and removes a real Kubernetes on one machine, for the commands of package cli. It
+// defines the components, their configuration and their files.
 package cluster
 
 import (
@@ -64,7 +64,8 @@ type Cluster struct {
 // namePattern keeps a name fit for a node, a directory, a cgroup and a file.
 var namePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$`)
 
-// New returns the cluster of that name, be it there or not.
+// New returns the cluster of that name, whether it exists or not. It returns an error when the name is not valid or
+// stateDir is not absolute.
 func New(name, stateDir, binDir, self string) (*Cluster, error) {
 	if !namePattern.MatchString(name) {
 		return nil, fmt.Errorf(
@@ -100,10 +101,10 @@ func Names(stateDir string) []string {
 // Kubeconfig is the administrator's, for use from the machine.
 func (c *Cluster) Kubeconfig() string { return c.config("admin.kubeconfig") }
 
-// Netns is the name of the cluster's network namespace.
+// Netns returns the name of the cluster's network namespace.
 func (c *Cluster) Netns() string { return "wsfleet-" + c.Name }
 
-// LogFile is where a component's output is.
+// LogFile returns the path of a component's log.
 func (c *Cluster) LogFile(component string) string {
 	return filepath.Join(c.state, "logs", component+".log")
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// CheckMachine tells what keeps a cluster from running here at all.
+// CheckMachine returns an error that says why no cluster can run on this machine.
 func CheckMachine() error {
 	if os.Geteuid() != 0 {
 		return errors.New("localcluster makes namespaces, mounts and cgroups, and must run as root: try again with sudo")

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// CheckAccess refuses to judge a cluster by what its user may not see of it.
+// CheckAccess returns an error when the user may not read the cluster's state, which only root can.
 func (c *Cluster) CheckAccess() error {
 	_, err := os.ReadDir(c.state)
 	if errors.Is(err, fs.ErrPermission) {
@@ -17,8 +17,8 @@ func (c *Cluster) CheckAccess() error {
 	return nil
 }
 
-// checkOwner refuses to touch a cluster of the same name that is kept in
-// another state directory: namespaces and cgroups are known by the name alone.
+// checkOwner returns an error when a cluster of the same name has another state directory, because namespaces and
+// cgroups are found by the name alone.
 func (c *Cluster) checkOwner() error {
 	kept, err := os.ReadFile(c.ownerFile())
 	if errors.Is(err, fs.ErrNotExist) {

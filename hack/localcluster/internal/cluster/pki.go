@@ -18,8 +18,7 @@ import (
 	"time"
 )
 
-// identity is a certificate that the cluster needs: who it speaks for, and the
-// names it may serve under.
+// identity describes a certificate of the cluster: its subject, and the names that it is valid for.
 type identity struct {
 	file         string
 	authority    string
@@ -29,8 +28,8 @@ type identity struct {
 	ips          []string
 }
 
-// The two authorities are apart on purpose: a client that the first vouches
-// for must not pass as the aggregation layer's proxy.
+// There are two authorities, because a client with a certificate of the first must not pass as the aggregation layer's
+// proxy.
 const (
 	authority      = "ca"
 	proxyAuthority = "front-proxy-ca"

@@ -55,10 +55,10 @@ type ForwardStatus struct {
 	Running bool `json:"running"`
 }
 
-// statusPatience bounds the questions to an API server that may not answer.
-const statusPatience = 5 * time.Second
+// statusTimeout bounds the requests to an API server that may not answer.
+const statusTimeout = 5 * time.Second
 
-// CheckRunning refuses to work with a cluster that has no processes.
+// CheckRunning returns an error that says how to start the cluster when it does not run.
 func (c *Cluster) CheckRunning() error {
 	if !c.records().Read(holderName).Alive() {
 		return fmt.Errorf("cluster %s is not running; run `localcluster up --name %s`", c.Name, c.Name)
@@ -120,7 +120,7 @@ func stateOf(s Status) State {
 
 // conditions asks the API server for the node and for CoreDNS in one go.
 func (c *Cluster) conditions(ctx context.Context) []Condition {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	out, err := c.kubectl(ctx, nil, "get", "--output=json", "--request-timeout=3s", "--ignore-not-found",
 		"--namespace=kube-system", "node/"+c.Name, "deployment/coredns")

@@ -12,11 +12,11 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/progress"
 )
 
-// errData says that etcd does not come up from what it had written.
+// errData says that etcd does not start from its data.
 var errData = errors.New("the data of an earlier run cannot be used")
 
-// Up brings the cluster up, or what of it is missing, and returns when pods
-// can be scheduled and names be resolved.
+// Up starts the components of the cluster that do not run, and blocks until pods can be scheduled and names can be
+// resolved. It returns an error when the machine lacks something or a component does not become ready.
 func (c *Cluster) Up(ctx context.Context, report *progress.Reporter) error {
 	if err := c.checkMachine(); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c *Cluster) up(ctx context.Context, report *progress.Reporter) error {
 	return nil
 }
 
-// after does what becomes possible, and is needed, once a component is ready.
+// after runs the steps that follow the readiness of a component.
 func (c *Cluster) after(ctx context.Context, name string, report *progress.Reporter) error {
 	switch name {
 	case "containerd":
@@ -122,17 +122,17 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 }
 
 const (
-	nodePatience = "--timeout=90s"
-	dnsPatience  = "--timeout=120s"
+	nodeTimeout = "--timeout=90s"
+	dnsTimeout  = "--timeout=120s"
 )
 
 func (c *Cluster) awaitNode(ctx context.Context) error {
 	// The node appears when kubelet registers it, the account when the
 	// controller manager makes it: no pod without either.
 	for _, wait := range [][]string{
-		{"wait", nodePatience, "--for=create", "node/" + c.Name},
-		{"wait", nodePatience, "--for=condition=Ready", "node/" + c.Name},
-		{"wait", nodePatience, "--for=create", "serviceaccount/default", "--namespace=default"},
+		{"wait", nodeTimeout, "--for=create", "node/" + c.Name},
+		{"wait", nodeTimeout, "--for=condition=Ready", "node/" + c.Name},
+		{"wait", nodeTimeout, "--for=create", "serviceaccount/default", "--namespace=default"},
 	} {
 		if _, err := c.kubectl(ctx, nil, wait...); err != nil {
 			return fmt.Errorf("%w; the end of %s:\n%s", err, c.LogFile("kubelet"), c.logTail("kubelet"))
@@ -142,7 +142,7 @@ func (c *Cluster) awaitNode(ctx context.Context) error {
 }
 
 func (c *Cluster) awaitDNS(ctx context.Context) error {
-	_, err := c.kubectl(ctx, nil, "wait", dnsPatience, "--for=condition=Available", "deployment/coredns",
+	_, err := c.kubectl(ctx, nil, "wait", dnsTimeout, "--for=condition=Available", "deployment/coredns",
 		"--namespace=kube-system")
 	if err == nil {
 		err = c.awaitAnswer(ctx)
@@ -150,19 +150,19 @@ func (c *Cluster) awaitDNS(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	// What the pod waits for says more than that it is not there.
+	// The reason that the pod waits for is more useful than a timeout.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	events, _ := c.kubectl(ctx, nil, "get", "events", "--namespace=kube-system", "--sort-by=.lastTimestamp")
 	return fmt.Errorf("%w; what happened in kube-system:\n%s", err, events)
 }
 
-// awaitAnswer asks CoreDNS through its Service until it answers. After an
-// unclean stop the API server goes on saying for a while what was true before.
+// awaitAnswer queries CoreDNS through its Service until it answers. After an unclean stop the API server reports the
+// old state for a while.
 func (c *Cluster) awaitAnswer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	again := time.NewTicker(askAgain)
+	again := time.NewTicker(pollInterval)
 	defer again.Stop()
 	for {
 		err := c.askDNS(ctx)
@@ -177,7 +177,7 @@ func (c *Cluster) awaitAnswer(ctx context.Context) error {
 	}
 }
 
-// hasData tells whether etcd had written anything before.
+// hasData reports whether etcd has written data before.
 func (c *Cluster) hasData() bool {
 	_, err := os.Stat(c.data("etcd/member"))
 	return err == nil

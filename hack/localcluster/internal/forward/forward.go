@@ -19,11 +19,11 @@ import (
 
 const dialTimeout = 10 * time.Second
 
-// Forwarder passes what arrives at a listener on.
+// Forwarder forwards the connections of a listener.
 type Forwarder struct {
 	// To is the target, HOST:PORT.
 	To string
-	// Dial reaches it.
+	// Dial connects to the target.
 	Dial Dialer
 	Log  *slog.Logger
 }
@@ -31,9 +31,8 @@ type Forwarder struct {
 // Dialer connects to an address.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Resolving returns a dialer for names as a process inside the cluster knows
-// them, on top of one for addresses. They are asked of the cluster's own DNS. A
-// Service may be named short, as in "web.default.svc:80".
+// Resolving returns a dialer that resolves names with the cluster's DNS and connects with a dialer for addresses. The
+// name of a Service may be short, as in "web.default.svc:80".
 func Resolving(dial Dialer, dnsAddress, domain string) Dialer {
 	resolver := &net.Resolver{
 		PreferGo: true,
@@ -65,7 +64,7 @@ func qualify(host, domain string) string {
 	return strings.TrimSuffix(host, ".") + "."
 }
 
-// CheckTarget tells whether to can be a target at all.
+// CheckTarget returns an error when to is not HOST:PORT.
 func CheckTarget(to string) error {
 	host, port, err := net.SplitHostPort(to)
 	if err != nil || host == "" {
@@ -77,8 +76,8 @@ func CheckTarget(to string) error {
 	return nil
 }
 
-// Serve forwards until the listener is closed or the context ends, and then
-// waits for the connections under way to end, which the context ends too.
+// Serve forwards until the listener is closed or the context ends, and then waits for the open connections to end,
+// which the context ends too. It retries when accepting fails, and returns no error.
 func (f *Forwarder) Serve(ctx context.Context, listener net.Listener) error {
 	var under sync.WaitGroup
 	defer under.Wait()
@@ -90,7 +89,7 @@ func (f *Forwarder) Serve(ctx context.Context, listener net.Listener) error {
 			return nil
 		}
 		if err != nil {
-			// Out of descriptors, or reset before it was accepted: the next may do.
+			// The process is out of descriptors, or the client has reset the connection: the next attempt may succeed.
 			f.Log.Warn("accept failed", "error", err)
 			select {
 			case <-ctx.Done():
@@ -123,9 +122,8 @@ func (f *Forwarder) carry(ctx context.Context, client net.Conn) {
 	both.Wait()
 }
 
-// pass carries one direction and hands its end on as it came: an orderly end
-// as an orderly end, an abortion as an abortion. Who tests how a server closes
-// its connections must not be told otherwise by what is in between.
+// pass copies one direction, and then ends the other side as this side has ended: with an orderly end of stream or with
+// a reset. A test of how a server closes connections must see the same through a forward.
 func pass(to, from net.Conn) {
 	_, err := io.Copy(to, from)
 	if err != nil {

@@ -61,7 +61,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-func TestAnOrderlyEndStaysOne(t *testing.T) {
+func TestForwarderKeepsOrderlyEnd(t *testing.T) {
 	client := connect(t, func(conn *net.TCPConn) {
 		defer func() { _ = conn.Close() }()
 		heard, err := io.ReadAll(conn) // until the client has said all
@@ -82,7 +82,7 @@ func TestAnOrderlyEndStaysOne(t *testing.T) {
 	}
 }
 
-func TestAResetStaysOne(t *testing.T) {
+func TestForwarderKeepsReset(t *testing.T) {
 	t.Run("of the server", func(t *testing.T) {
 		client := connect(t, abortAfterAByte)
 		if _, err := client.Write([]byte("x")); err != nil {
@@ -114,7 +114,7 @@ func abortAfterAByte(conn *net.TCPConn) {
 	abort(conn)
 }
 
-func TestATargetThatIsNotThereResets(t *testing.T) {
+func TestForwarderResetsWithoutTarget(t *testing.T) {
 	gone := listen(t)
 	to := gone.Addr().String()
 	_ = gone.Close()
@@ -129,7 +129,7 @@ func TestATargetThatIsNotThereResets(t *testing.T) {
 	}
 }
 
-func TestTheEndOfServingEndsConnections(t *testing.T) {
+func TestServeEndsConnectionsWithContext(t *testing.T) {
 	server, listener := listen(t), listen(t)
 	f := &Forwarder{To: server.Addr().String(), Dial: new(net.Dialer).DialContext, Log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())

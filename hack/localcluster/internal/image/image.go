@@ -34,7 +34,7 @@ type Spec struct {
 // File is one file or directory to add.
 type File struct{ Source, Target string }
 
-// Build writes the image as a docker archive.
+// Build writes the image as a docker archive. It returns an error when the name is not valid or a file cannot be read.
 func Build(spec Spec, archive string) error {
 	tag, err := name.NewTag(spec.Name, name.WithDefaultRegistry(""))
 	if err != nil {

@@ -124,7 +124,7 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-func TestTheSameFilesMakeTheSameArchive(t *testing.T) {
+func TestBuildIsReproducible(t *testing.T) {
 	spec := testSpec(t)
 	var archives [2][]byte
 	for i := range archives {
@@ -147,7 +147,7 @@ func TestTheSameFilesMakeTheSameArchive(t *testing.T) {
 	}
 }
 
-func TestALinkIsFollowedAndTheTargetsNameKept(t *testing.T) {
+func TestBuildFollowsLinks(t *testing.T) {
 	spec := testSpec(t)
 	link := filepath.Join(t.TempDir(), "redis-server")
 	if err := os.Symlink(spec.Files[0].Source, link); err != nil {
@@ -259,7 +259,7 @@ func TestLibraries(t *testing.T) {
 
 func ownText(t *testing.T) string { return write(t, filepath.Join(t.TempDir(), "text"), "x", 0o644) }
 
-func TestALibraryThatIsNotThereIsNamed(t *testing.T) {
+func TestLibrariesNameMissingOnes(t *testing.T) {
 	_, err := newLibraries("amd64").find("libnowhere.so.1", nil)
 	if err == nil || !strings.Contains(err.Error(), "libnowhere.so.1") {
 		t.Errorf("got %v", err)

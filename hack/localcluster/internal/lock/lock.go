@@ -1,4 +1,4 @@
-// Package lock keeps two commands from working on the same thing at once.
+// Package lock provides file locks that keep two commands from changing the same cluster at the same time.
 package lock
 
 import (
@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askAgain is how often a lock that another process has is asked for.
-const askAgain = 100 * time.Millisecond
+// pollInterval is the time between two attempts to take a lock that another process holds.
+const pollInterval = 100 * time.Millisecond
 
-// Acquire waits until the lock at path is free, or the context ends. The file
-// goes with the lock, so that nothing is left behind.
+// Acquire waits until the lock at path is free. release removes the file, so that nothing is left behind. Acquire
+// returns an error when the context ends before or the file cannot be created.
 func Acquire(ctx context.Context, path string) (release func(), err error) {
 	for {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -29,7 +29,7 @@ func Acquire(ctx context.Context, path string) (release func(), err error) {
 		if err := await(ctx, f); err != nil {
 			return nil, errors.Join(fmt.Errorf("another command holds %s: %w", path, err), f.Close())
 		}
-		// Whoever had it before may have removed the file meanwhile.
+		// The previous owner may have removed the file meanwhile.
 		mine, err := f.Stat()
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
@@ -42,7 +42,7 @@ func Acquire(ctx context.Context, path string) (release func(), err error) {
 }
 
 func await(ctx context.Context, f *os.File) error {
-	again := time.NewTicker(askAgain)
+	again := time.NewTicker(pollInterval)
 	defer again.Stop()
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

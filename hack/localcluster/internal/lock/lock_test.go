@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestOneAtATime(t *testing.T) {
+func TestAcquireExcludesOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "lock")
 	var inside, max atomic.Int32
 	done := make(chan error)
@@ -39,7 +39,7 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
-func TestGivesUpWithItsContext(t *testing.T) {
+func TestAcquireEndsWithContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	release, err := Acquire(t.Context(), path)
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package process starts the processes of a cluster so that they outlive the
-// command that started them, and ends exactly those again: a process is known
-// by more than its id, which the kernel hands out anew.
+// Package process starts the processes of a cluster so that they outlive the command that started them, and later ends
+// exactly those. It identifies a process by more than its id, which the kernel reuses.
 package process
 
 import (
@@ -21,8 +20,8 @@ type Identity struct {
 	Boot  string `json:"boot"`
 }
 
-// Identify returns the identity of the process pid, which may have ended if
-// its parent has not taken notice yet.
+// Identify returns the identity of the process pid, also of a zombie. It returns an error when there is no such
+// process.
 func Identify(pid int) (Identity, error) {
 	now, err := readStat(pid)
 	if err != nil {
@@ -35,7 +34,7 @@ func Identify(pid int) (Identity, error) {
 	return Identity{PID: pid, Start: now.start, Boot: boot}, nil
 }
 
-// Alive tells whether the process is still there, and is still the same one.
+// Alive reports whether the process runs and is still the same one.
 func (id Identity) Alive() bool {
 	if id.PID <= 0 {
 		return false
@@ -51,7 +50,7 @@ func (id Identity) Alive() bool {
 // stat is what decides of /proc/PID/stat.
 type stat struct {
 	start uint64
-	// ended is a process that only waits for its parent to take notice.
+	// ended is set for a zombie.
 	ended bool
 }
 

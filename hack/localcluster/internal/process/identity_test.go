@@ -64,7 +64,7 @@ func sleeping(t *testing.T) (*exec.Cmd, Identity) {
 	return cmd, id
 }
 
-func TestAProcessThatHasEndedIsNotAlive(t *testing.T) {
+func TestAliveIsFalseAfterEnd(t *testing.T) {
 	cmd, id := sleeping(t)
 	if err := id.Kill(t.Context()); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestAProcessThatHasEndedIsNotAlive(t *testing.T) {
 	_ = cmd.Wait() // killed
 }
 
-func TestIdentityOfOurselves(t *testing.T) {
+func TestIdentifyOwnProcess(t *testing.T) {
 	id, err := Identify(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestIdentityOfOurselves(t *testing.T) {
 	}
 }
 
-func TestAnotherProcessWithTheSameIDIsNotAlive(t *testing.T) {
+func TestAliveIsFalseForReusedID(t *testing.T) {
 	id, err := Identify(os.Getpid())
 	if err != nil {
 		t.Fatal(err)

@@ -8,15 +8,15 @@ import (
 // wantedFiles is what the kernel allows by default when it is asked.
 const wantedFiles = 1 << 20
 
-// RaiseFileLimit lets what is started from now on open as many files as the
-// machine grants. A login shell often allows 1024, and a gateway, whose limit
-// comes down from containerd's, holds many more connections.
+// RaiseFileLimit raises the limit of open files, which processes inherit that are started from now on. A login shell
+// often allows 1024, and a gateway, which inherits containerd's limit, holds many more connections. It returns an error
+// when the limit cannot be read or set.
 func RaiseFileLimit() error {
 	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: wantedFiles, Max: wantedFiles})
 	if err == nil {
 		return nil
 	}
-	// Not to be had: then all of what there is.
+	// The kernel refuses more than the hard limit, so use that.
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("read the limit of open files: %w", err)

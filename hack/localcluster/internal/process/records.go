@@ -14,7 +14,7 @@ import (
 // per name, so that a later command finds them.
 type Records struct{ Dir string }
 
-// Write remembers the process under a name.
+// Write records the process under a name. It returns an error when the file cannot be written.
 func (r Records) Write(name string, id Identity) error {
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return err
@@ -23,7 +23,7 @@ func (r Records) Write(name string, id Identity) error {
 	if err != nil {
 		return err
 	}
-	// Written beside and renamed: a reader never meets half a record.
+	// The file is renamed when it is complete, so that a reader never sees half a record.
 	half := r.path(name) + ".new"
 	if err := os.WriteFile(half, data, 0o600); err != nil {
 		return err
@@ -31,8 +31,7 @@ func (r Records) Write(name string, id Identity) error {
 	return os.Rename(half, r.path(name))
 }
 
-// Read returns the process remembered under a name. No record, or one that
-// cannot be read, is a process that is not alive.
+// Read returns the process that is recorded under a name. Without a readable record it returns one that is not alive.
 func (r Records) Read(name string) Identity {
 	data, err := os.ReadFile(r.path(name))
 	if err != nil {
@@ -45,7 +44,7 @@ func (r Records) Read(name string) Identity {
 	return id
 }
 
-// Forget drops the record of a name.
+// Forget removes the record of a name. It returns an error when the file exists and cannot be removed.
 func (r Records) Forget(name string) error {
 	err := os.Remove(r.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -54,7 +53,7 @@ func (r Records) Forget(name string) error {
 	return err
 }
 
-// Names lists what is remembered, sorted.
+// Names returns the recorded names, sorted.
 func (r Records) Names() []string {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil {

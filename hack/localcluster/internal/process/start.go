@@ -11,15 +11,14 @@ import (
 
 // Spec says what to start.
 type Spec struct {
-	// Name is what people call the process in logs and messages.
+	// Name is the name of the process in logs and messages.
 	Name string
 	// Argv is the executable's path and its arguments.
 	Argv []string
-	// Env is the whole environment: nothing is inherited, so that a proxy set
-	// in somebody's shell does not end up between two components.
+	// Env is the whole environment. Nothing is inherited, so that a proxy in the user's shell does not end up between two
+	// components.
 	Env []string
-	// Log is the file that takes what the process says. The previous one is
-	// kept beside it.
+	// Log is the file for the process's output. The previous one is kept beside it.
 	Log string
 	// Files are handed down as descriptors 3 and up.
 	Files []*os.File
@@ -38,8 +37,8 @@ type Running struct {
 	Err   error
 }
 
-// Start starts a process in a session of its own, so that neither the end of
-// this command nor a key pressed in its terminal ends it.
+// Start starts a process in a session of its own, so that neither the end of this command nor Ctrl-C in its terminal
+// ends it. It returns an error when the log cannot be opened or the process cannot be started.
 func Start(spec Spec) (*Running, error) {
 	log, err := openLog(spec.Log)
 	if err != nil {
@@ -47,7 +46,7 @@ func Start(spec Spec) (*Running, error) {
 	}
 	defer func() { _ = log.Close() }()
 
-	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...) //nolint:noctx // it outlives whoever starts it
+	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...) //nolint:noctx // it outlives this command
 	cmd.Env = spec.Env
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log

@@ -57,7 +57,7 @@ func TestStartKeepsThePreviousLog(t *testing.T) {
 
 // The limit belongs to the whole process, so it is lowered in one of its own:
 // a shell that runs this test again.
-func TestStartedProcessesMayOpenAllFilesThereAre(t *testing.T) {
+func TestRaiseFileLimitReachesStartedProcesses(t *testing.T) {
 	if os.Getenv("IN_LOWERED_SHELL") == "" {
 		shell := exec.Command("/bin/sh", "-c", `ulimit -S -n 256; exec "$0" -test.run "^$1\$"`, os.Args[0], t.Name())
 		shell.Env = append(os.Environ(), "IN_LOWERED_SHELL=1")

@@ -9,15 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kill ends the process at once and waits until it is gone. A process that has
-// ended already, or whose id belongs to another one by now, is left alone.
+// Kill kills the process and blocks until it has ended. It does nothing when the process has ended already, also when
+// another process has its id. It returns an error when the process cannot be killed or ctx ends before.
 func (id Identity) Kill(ctx context.Context) error {
 	return id.KillIf(ctx, func() bool { return true })
 }
 
-// KillIf is Kill for a process of which more must be true than its identity.
-// The question is asked while a handle on the process is held, so the answer
-// cannot be about a later process with the same id.
+// KillIf is like Kill, but only if isOurs returns true. It calls isOurs while it holds a handle on the process, so that
+// the answer cannot be about a later process with the same id. It returns the same errors as Kill.
 func (id Identity) KillIf(ctx context.Context, isOurs func() bool) error {
 	handle, err := unix.PidfdOpen(id.PID, 0)
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
@@ -36,7 +35,7 @@ func (id Identity) KillIf(ctx context.Context, isOurs func() bool) error {
 	return awaitEnd(ctx, handle, id.PID)
 }
 
-// awaitEnd returns when the kernel reports the end on the handle.
+// awaitEnd blocks until the kernel reports the end on the handle.
 func awaitEnd(ctx context.Context, handle, pid int) error {
 	for {
 		wait := time.Second

@@ -1,4 +1,4 @@
-// Package progress tells the person who waits what is done and how long it took.
+// Package progress prints the steps of a command and how long each took.
 package progress
 
 import (

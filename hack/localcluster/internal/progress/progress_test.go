@@ -20,7 +20,7 @@ func TestStep(t *testing.T) {
 	}
 }
 
-func TestAFailedStepSaysNothing(t *testing.T) {
+func TestStepPrintsNothingOnFailure(t *testing.T) {
 	var out strings.Builder
 	failed := errors.New("failed")
 	if err := New(&out).Step("etcd", func() error { return failed }); !errors.Is(err, failed) {

@@ -37,7 +37,8 @@ type Cgroups struct {
 // v2 a group with groups below it holds no processes itself.
 const components = "components"
 
-// FindCgroups reads how the machine mounts its cgroups.
+// FindCgroups returns the group of that name in the machine's cgroup mounts. It returns an error when there are none
+// or a controller is missing.
 func FindCgroups(name string) (Cgroups, error) {
 	mounts, err := os.Open("/proc/self/mounts")
 	if err != nil {
@@ -78,7 +79,7 @@ func parseCgroups(name string, mounts io.Reader) (Cgroups, error) {
 	return Cgroups{}, errors.New("no cgroups are mounted: kubelet needs them; mount cgroup2 at /sys/fs/cgroup")
 }
 
-// Create makes the group in every hierarchy: kubelet insists that it exists.
+// Create makes the group in every hierarchy, because kubelet requires it. It returns an error when the kernel refuses.
 func (c Cgroups) Create() error {
 	for _, at := range c.hierarchies {
 		if c.unified {
@@ -98,7 +99,7 @@ func (c Cgroups) Create() error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		// A new cpuset takes no process before it is told which it covers.
+		// A new cpuset accepts processes only after its CPUs and memory nodes are set.
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 			covered, err := os.ReadFile(filepath.Join(at, file))
 			if errors.Is(err, fs.ErrNotExist) {
@@ -115,20 +116,21 @@ func (c Cgroups) Create() error {
 	return os.MkdirAll(c.components(), 0o755)
 }
 
-// Adopt makes a process, and all that it will start, one of the cluster's.
+// Adopt moves a process to the cluster's group, which its children inherit. It returns an error when the kernel
+// refuses.
 func (c Cgroups) Adopt(pid int) error {
 	return os.WriteFile(filepath.Join(c.components(), "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600)
 }
 
 func (c Cgroups) components() string { return filepath.Join(c.tracked, c.Name, components) }
 
-// Empty tells whether no process of the cluster is left.
+// Empty reports whether no process of the cluster is left.
 func (c Cgroups) Empty() bool { return len(c.processes()) == 0 }
 
-// KillAll ends every process of the cluster, those in containers too, and
-// waits until they are gone.
+// KillAll kills every process of the cluster, including those in containers, and blocks until they have ended. It
+// returns an error when ctx ends before.
 func (c Cgroups) KillAll(ctx context.Context) error {
-	// Until none is left: one may be starting another meanwhile.
+	// The loop repeats until none is left, because a process may start another one meanwhile.
 	for pids := c.processes(); len(pids) > 0; pids = c.processes() {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%d processes of cgroup %s do not end: %w", len(pids), c.Name, err)
@@ -169,8 +171,8 @@ func (c Cgroups) processes() []int {
 	return pids
 }
 
-// Remove takes the groups away. The kernel refuses for a moment after the last
-// process has ended, and tells nobody when the moment is over.
+// Remove removes the groups. The kernel refuses for a moment after the last process has ended, so Remove retries. It
+// returns an error when ctx ends before.
 func (c Cgroups) Remove(ctx context.Context) error {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()

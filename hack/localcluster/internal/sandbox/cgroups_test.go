@@ -59,7 +59,7 @@ func TestParseCgroupsSaysWhatIsMissing(t *testing.T) {
 
 // Directories stand in for the kernel's: what is decided here is which are made
 // and which are taken away.
-func TestCgroupsAreMadeAndRemovedEverywhere(t *testing.T) {
+func TestCgroupsCreateAndRemove(t *testing.T) {
 	root := t.TempDir()
 	groups := Cgroups{Name: "mine", tracked: filepath.Join(root, "pids"), aside: filepath.Join(root, "unified")}
 	for _, controller := range []string{"cpuset", "pids"} {
@@ -100,7 +100,7 @@ func TestCgroupsAreMadeAndRemovedEverywhere(t *testing.T) {
 	}
 }
 
-func TestProcessesAreThoseOfTheGroupAndBelow(t *testing.T) {
+func TestCgroupsProcessesIncludeSubgroups(t *testing.T) {
 	root := t.TempDir()
 	groups := Cgroups{Name: "mine", tracked: root}
 	for dir, procs := range map[string]string{

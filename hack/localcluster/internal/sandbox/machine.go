@@ -10,10 +10,9 @@ import (
 	"strings"
 )
 
-// Machine remembers what the clusters change on the machine itself, so that
-// the last one of them can put it back.
+// Machine records the changes of clusters to the machine itself, so that the last cluster can undo them.
 type Machine struct {
-	// Path is the file the memory is kept in.
+	// Path is the file of the record.
 	Path string
 	// Sysctls is where kernel settings are read and written: /proc/sys.
 	Sysctls string
@@ -36,8 +35,8 @@ func tuned() []string {
 	}
 }
 
-// Prepare remembers the settings, unless an earlier cluster has, and makes the
-// directories.
+// Prepare records the kernel settings unless an earlier cluster has, and creates the directories. It returns an error
+// when the record cannot be written or a directory cannot be created.
 func (m Machine) Prepare(dirs []string) error {
 	before, err := m.load()
 	if err != nil {
@@ -62,7 +61,7 @@ func (m Machine) Prepare(dirs []string) error {
 			before.Dirs = append(before.Dirs, dir)
 		}
 	}
-	// Remembered before it is done: a stop in between must not lose it.
+	// The record is written before the change, so that it is complete after an interruption.
 	if err := m.store(before); err != nil {
 		return err
 	}
@@ -74,7 +73,8 @@ func (m Machine) Prepare(dirs []string) error {
 	return nil
 }
 
-// Restore puts the machine back. Call it when the last cluster is gone.
+// Restore undoes the recorded changes. The caller has removed the last cluster. It returns an error when a setting
+// cannot be written.
 func (m Machine) Restore() error {
 	before, err := m.load()
 	if err != nil {
@@ -90,8 +90,8 @@ func (m Machine) Restore() error {
 			failed = errors.Join(failed, err)
 		}
 	}
-	// The longest first, so that a directory comes before the one it is in. One
-	// that somebody put something into meanwhile stays.
+	// The longest paths come first, so that a directory is removed before its parent. A directory that is not empty
+	// stays.
 	slices.SortFunc(before.Dirs, func(a, b string) int { return len(b) - len(a) })
 	for _, dir := range before.Dirs {
 		_ = os.Remove(dir)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestMachineIsPutBack(t *testing.T) {
+func TestMachineRestore(t *testing.T) {
 	root := t.TempDir()
 	m := Machine{Path: filepath.Join(root, "memory", "before.json"), Sysctls: filepath.Join(root, "sys")}
 	setting := filepath.Join(m.Sysctls, "vm", "overcommit_memory")

@@ -11,11 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bind shows a directory of the cluster's own at a path that components have
-// built in.
+// Bind is a bind mount of a cluster's directory at a path that is built into components.
 type Bind struct{ Source, Target string }
 
-// ParseBind reads SOURCE=TARGET.
+// ParseBind parses SOURCE=TARGET. It returns an error when a part is missing.
 func ParseBind(s string) (Bind, error) {
 	source, target, ok := strings.Cut(s, "=")
 	if !ok || source == "" || target == "" {
@@ -26,13 +25,11 @@ func ParseBind(s string) (Bind, error) {
 
 func (b Bind) String() string { return b.Source + "=" + b.Target }
 
-// HoldMounts keeps the cluster's mount namespace: it is called in a process
-// started with one of its own, binds what the components shall find there,
-// reports on ready, and waits for its end. What containerd and kubelet mount
-// stays in there and goes with the last process inside.
+// HoldMounts keeps the cluster's mount namespace. It runs in a process that was started with a new one, makes the bind
+// mounts for the components, writes to ready and closes it, and blocks until SIGINT or SIGTERM. Mounts of containerd and kubelet stay in
+// the namespace and disappear with the last process inside. It returns an error when a mount fails.
 func HoldMounts(binds []Bind, ready io.WriteCloser) error {
-	// Mounts made on the machine are no concern of the cluster's, but those
-	// made inside must reach the containers that ask for it.
+	// Later mounts on the machine must not appear in the cluster, but those made inside must propagate to containers.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("share mounts: %w", err)
 	}
@@ -47,8 +44,8 @@ func HoldMounts(binds []Bind, ready io.WriteCloser) error {
 	if err := ready.Close(); err != nil {
 		return err
 	}
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGINT, syscall.SIGTERM)
-	<-told
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	<-signals
 	return nil
 }

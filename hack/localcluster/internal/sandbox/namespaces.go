@@ -1,5 +1,4 @@
-// Package sandbox keeps a cluster apart from the machine it runs on: in a
-// network namespace, in a mount namespace and in cgroups of its own.
+// Package sandbox isolates a cluster from its machine with a network namespace, a mount namespace and cgroups.
 package sandbox
 
 import (
@@ -22,14 +21,14 @@ const netnsDir = "/run/netns"
 // with `nsenter --net=PATH` or `ip netns exec NAME`.
 func NetnsPath(name string) string { return filepath.Join(netnsDir, name) }
 
-// HasNetns tells whether the namespace is there. After the machine went down
-// without notice an empty file may have stayed in its place.
+// HasNetns reports whether the namespace exists. After a crash of the machine an empty file may be left in its place.
 func HasNetns(name string) bool {
 	var at unix.Statfs_t
 	return unix.Statfs(NetnsPath(name), &at) == nil && at.Type == unix.NSFS_MAGIC
 }
 
-// CreateNetns makes the namespace and sets it up from inside.
+// CreateNetns creates the namespace and calls setUp inside it. It returns an error when the kernel refuses or setUp
+// fails.
 func CreateNetns(name string, setUp func() error) error {
 	if err := DeleteNetns(name); err != nil {
 		return err
@@ -44,8 +43,8 @@ func CreateNetns(name string, setUp func() error) error {
 	})
 }
 
-// DeleteNetns takes the namespace away. Links and rules in it go with the last
-// process that uses it.
+// DeleteNetns removes the namespace. Links and rules in it disappear with the last process inside. It returns an error
+// when it cannot be unmounted or removed.
 func DeleteNetns(name string) error {
 	path := NetnsPath(name)
 	for HasNetns(name) {
@@ -56,13 +55,13 @@ func DeleteNetns(name string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove network namespace: %w", err)
 	}
-	// Nobody else's namespaces in it: then it was made for this one.
+	// The directory is removed only when it is empty.
 	_ = os.Remove(netnsDir)
 	return nil
 }
 
-// Within runs f in the network namespace, and in the mount namespace of the
-// process mountsOf unless that is 0. What f starts lives there too.
+// Within runs f in the network namespace, and in the mount namespace of the process mountsOf unless that is 0.
+// Processes that f starts run there too. It returns the error of f, and an error when a namespace cannot be entered.
 func Within(name string, mountsOf int, f func() error) error {
 	return onOwnThread(func() error {
 		if err := enter(NetnsPath(name), unix.CLONE_NEWNET); err != nil {
@@ -82,10 +81,11 @@ func Within(name string, mountsOf int, f func() error) error {
 	})
 }
 
-// Dial connects to an address inside the network namespace.
+// Dial connects to an address inside the network namespace. It returns an error for a name instead of an IP address,
+// and when it cannot connect.
 func Dial(ctx context.Context, name, address string) (net.Conn, error) {
 	if host, _, err := net.SplitHostPort(address); err != nil || net.ParseIP(host) == nil {
-		// Looking a name up may move the work to another thread.
+		// A name lookup may run on another thread, which is outside the namespace.
 		return nil, fmt.Errorf("address %q: expected IP:PORT", address)
 	}
 	var conn net.Conn

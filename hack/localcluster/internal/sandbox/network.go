@@ -13,9 +13,8 @@ import (
 // not every kernel knows links of type dummy.
 const nodeLink = "node0"
 
-// SetUpNetwork gives the network namespace it is called in an address, a
-// default route, which the addresses of Services need to be routed at all, and
-// the forwarding between pods.
+// SetUpNetwork configures the network namespace of the calling thread: the node's address, a default route, without
+// which addresses of Services are not routed, and forwarding between pods. It returns an error when the kernel refuses.
 func SetUpNetwork(node netip.Prefix) error {
 	loopback, err := netlink.LinkByName("lo")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command probe is what the smoke test runs in pods: a server that tells who
-// it is and who asks, and the clients for it.
+// Command probe runs in the pods of the smoke test. It is a server that answers with its own address and that of the
+// client, and the clients for it.
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(what string, args []string) error {
 		_, err := os.Stat(args[0])
 		return err
 	case "say":
-		// To the log of the container rather than to whoever runs this.
+		// Write to the container's log, and not to the output of the exec that runs this.
 		out, err := os.OpenFile("/proc/1/fd/1", os.O_WRONLY, 0)
 		if err != nil {
 			return err

@@ -15,24 +15,24 @@ const (
 	operatorNamespace  = "wsfleet-system"
 	operatorDeployment = "wsfleet-operator"
 	crd                = "crd/websocketclusters.wsfleet.dev"
-	// The label of all that a stage installs: what has it may be removed.
-	stageLabel = "wsfleet.dev/stage"
-	stageValue = "demo"
+	// The label of all objects that the demo installs. Objects with it may be removed.
+	demoLabel = "wsfleet.dev/stage"
+	demoValue = "demo"
 )
 
-// stage is a cluster with the operator on it, ready for a WebSocketCluster.
-type stage struct {
+// environment is a cluster with the operator, ready for a WebSocketCluster.
+type environment struct {
 	provider provider
-	// cluster is the kind of it, as the user names it.
+	// cluster is the kind of the cluster, as the user names it.
 	cluster    string
 	progress   *progress
 	withClient bool
 
-	// images by their name without a tag.
+	// images are full image names by the name without a tag.
 	images map[string]string
 }
 
-func (s *stage) bringUp(ctx context.Context) error {
+func (s *environment) bringUp(ctx context.Context) error {
 	if _, err := os.Stat("go.mod"); err != nil {
 		return fmt.Errorf("run this from the top of the repository: %w", err)
 	}
@@ -45,12 +45,12 @@ func (s *stage) bringUp(ctx context.Context) error {
 	return s.progress.step("operator", func(say note) error { return s.install(ctx, say) })
 }
 
-func (s *stage) prepareImages(ctx context.Context, say note) error {
+func (s *environment) prepareImages(ctx context.Context, say note) error {
 	if s.images = s.provider.images(); s.images != nil {
 		say("%s", strings.Join(mapValues(s.images), ", "))
 		return nil
 	}
-	// The archives are made by the local cluster's program also where kind runs them.
+	// The local cluster's program makes the archives, also for kind.
 	if err := (&local{}).build(ctx); err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (s *stage) prepareImages(ctx context.Context, say note) error {
 	return s.provider.load(ctx, archives)
 }
 
-// install applies config/default with the stage's images and waits for the operator.
-func (s *stage) install(ctx context.Context, say note) error {
+// install applies config/default with the environment's images and waits for the operator.
+func (s *environment) install(ctx context.Context, say note) error {
 	overlay := filepath.Join("dist", "overlay")
 	if err := os.MkdirAll(overlay, 0o755); err != nil {
 		return err
@@ -97,15 +97,15 @@ func (s *stage) install(ctx context.Context, say note) error {
 	return nil
 }
 
-func (s *stage) kustomization() string {
+func (s *environment) kustomization() string {
 	arguments := []string{"--gateway-image=" + s.images[gatewayImage]}
 	if redis := s.images[redisImage]; redis != "" {
 		arguments = append(arguments, "--redis-image="+redis)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "labels:\n- pairs: {%s: %s}\n", stageLabel, stageValue)
-	b.WriteString(
-		"resources: [../../config/default]\npatches:\n- target: {kind: Deployment, name: " + operatorDeployment + "}\n  patch: |\n")
+	fmt.Fprintf(&b, "labels:\n- pairs: {%s: %s}\n", demoLabel, demoValue)
+	b.WriteString("resources: [../../config/default]\npatches:\n")
+	fmt.Fprintf(&b, "- target: {kind: Deployment, name: %s}\n  patch: |\n", operatorDeployment)
 	fmt.Fprintf(&b, "    - {op: replace, path: /spec/template/spec/containers/0/image, value: %q}\n",
 		s.images[operatorImage])
 	for _, a := range arguments {
@@ -114,8 +114,8 @@ func (s *stage) kustomization() string {
 	return b.String()
 }
 
-// writeEnv tells the fleet tests what they run against.
-func (s *stage) writeEnv(path string) error {
+// writeEnv writes the environment variables for test/e2e to a file.
+func (s *environment) writeEnv(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -154,7 +154,7 @@ func mapValues(m map[string]string) []string {
 	return values
 }
 
-// diagnose prints what helps to find out why something did not come up.
+// diagnose prints the state of the cluster, which helps to find out why an object did not become ready.
 func diagnose(ctx context.Context, p provider) error {
 	if err := p.find(ctx); err != nil {
 		return err
