@@ -17,8 +17,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
-// parts are the parts of a gateway that do not serve a port. newParts is the order in which they are made: every
-// constructor takes the parts that it needs, so that another order does not compile.
+// parts are the parts of a gateway that do not serve a port.
 type parts struct {
 	tokens *auth.Verifier
 	hooks  *hooks.Hooks
@@ -34,28 +33,42 @@ type parts struct {
 	drain     *drain.Machine
 }
 
-// newParts returns the parts of a gateway, or an error that names the setting that one of them cannot use.
-func (b base) newParts() (p parts, err error) {
-	if p.tokens, err = b.newTokens(); err != nil {
+// newParts returns the parts of a gateway, or an error that names the setting that one of them cannot use. Every
+// constructor takes the parts that it needs from local variables, so that another order does not compile.
+func (b base) newParts() (parts, error) {
+	tokens, err := b.newTokens()
+	if err != nil {
 		return parts{}, err
 	}
-	if p.hooks, err = b.newHooks(); err != nil {
+	callbacks, err := b.newHooks()
+	if err != nil {
 		return parts{}, err
 	}
-	if p.broker, err = b.newBroker(); err != nil {
+	shared, err := b.newBroker()
+	if err != nil {
 		return parts{}, err
 	}
-	p.gate = drain.NewGate()
-	if p.server, err = b.newServer(p.gate); err != nil {
+	gate := drain.NewGate()
+	server, err := b.newServer(gate)
+	if err != nil {
 		return parts{}, err
 	}
-	p.drain = b.newDrain(p.gate, p.server)
-	p.occupancy = b.newOccupancy(p.broker, p.hooks)
-	p.hub = b.newHub(p.broker, p.occupancy)
-	p.presence = b.newPresence(p.broker, p.hub)
-	p.clients = b.newClients(p.broker)
-	p.control = b.newControl(p.broker, p.hub, p.clients)
-	return p, nil
+	tracker := b.newOccupancy(shared, callbacks)
+	channels := b.newHub(shared, tracker)
+	clients := b.newClients(shared)
+	return parts{
+		tokens:    tokens,
+		hooks:     callbacks,
+		broker:    shared,
+		occupancy: tracker,
+		hub:       channels,
+		presence:  b.newPresence(shared, channels),
+		clients:   clients,
+		control:   b.newControl(shared, channels, clients),
+		gate:      gate,
+		server:    server,
+		drain:     b.newDrain(gate, server),
+	}, nil
 }
 
 // newTokens returns what verifies the tokens of clients, or the error of auth.New.
