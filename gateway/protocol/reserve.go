@@ -20,7 +20,7 @@ const MaxParallelHooks = 8
 
 // ReserveAll reserves the channels of a handshake, before the connection exists, so that whatever is published after
 // the handshake's answer reaches the client. AttachAll begins their delivery. It returns session.ErrTooManyChannels,
-// ErrBug, or the error of the first channel in the list that has one: those of session.Session.Reserve.
+// recovery.ErrPanic, or the error of the first channel in the list that has one: those of session.Session.Reserve.
 func (b *Base) ReserveAll(ctx context.Context, requests []session.SubscribeRequest) error {
 	if limit := b.options.Session.MaxChannels; len(requests) > limit {
 		return fmt.Errorf("%w: the limit is %d", session.ErrTooManyChannels, limit)

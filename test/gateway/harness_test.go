@@ -35,7 +35,7 @@ const tick = 10 * time.Millisecond
 // pingInterval is so long that no ping comes during a test. The gateway sends the first one at a random time within it.
 const pingInterval = 1000 * time.Hour
 
-// running is a gateway under test.
+// testGateway is a gateway under test.
 type testGateway struct {
 	*gateway.Gateway
 	log  *lockedBuffer
