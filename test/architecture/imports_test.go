@@ -42,6 +42,16 @@ var rules = []rule{
 		why:       "render is pure: a spec goes in, objects come out",
 	},
 	{
+		directory: "controllers/plan",
+		forbidden: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/...", "net/http", "time", "context"},
+		why:       "plan is pure: an observation goes in, a decision comes out",
+	},
+	{
+		directory: "controllers/status",
+		forbidden: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/...", "net/http", "context"},
+		why:       "status is pure: an observation goes in, a status comes out",
+	},
+	{
 		directory: "gateway/transport",
 		forbidden: []string{"gateway/hub/...", "gateway/session/...", "gateway/broker/...", "gateway/protocol/..."},
 		why:       "the transport knows bytes and connections, no channels",
