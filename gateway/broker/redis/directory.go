@@ -105,18 +105,18 @@ func (b *Broker) Vacate(ctx context.Context, channels []string) (vacated []strin
 
 // VacateExpired implements broker.Occupancy. It returns broker.ErrUnavailable.
 func (b *Broker) VacateExpired(ctx context.Context, ttl time.Duration) (vacated []string, err error) {
-	lapsed := make([][]string, b.names.parts())
-	err = eachOf(len(lapsed), func(part int) error {
-		reply, err := b.call(ctx, b.rest, "vacate lapsed channels", b.scripts.lapse,
+	expired := make([][]string, b.names.parts())
+	err = eachOf(len(expired), func(part int) error {
+		reply, err := b.call(ctx, b.rest, "vacate expired channels", b.scripts.expire,
 			[]string{b.names.occupied(part), b.names.expiryWatch(part)}, maxChunk, (ttl / 2).Milliseconds(),
 			(ttl / 4).Milliseconds())
 		if err != nil {
 			return err
 		}
-		lapsed[part], err = texts(reply)
+		expired[part], err = texts(reply)
 		return err
 	})
-	return slices.Concat(lapsed...), err
+	return slices.Concat(expired...), err
 }
 
 // onSets runs a script on the sets of many names, and returns the names for whose set it replied 1. keys is called with

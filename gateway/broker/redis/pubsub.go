@@ -30,7 +30,8 @@ var errSilent = errors.New("redis does not deliver: no probe has come back")
 // one reads, one sends commands, one sends probes.
 type pubSubConn struct {
 	broker *Broker
-	probe  string
+	// probe is the name that this gateway publishes probes to, and subscribes to itself.
+	probe string
 	// inbox is the name on which other gateways send messages to this one. One pubSubConn has it; it is empty in others.
 	inbox string
 	// wake holds at most one token, which means that subscriptions changed.
@@ -38,11 +39,14 @@ type pubSubConn struct {
 	// due holds at most one token, which means that a probe should be sent now.
 	due chan struct{}
 
+	// mu guards the fields below.
 	mu            sync.Mutex
 	subscriptions subscriptions
-	up            bool
-	err           error
-	lastProbe     time.Time
+	// up is true while messages flow. err is the error behind false.
+	up  bool
+	err error
+	// lastProbe is when the last probe came back, or when the connection was opened.
+	lastProbe time.Time
 }
 
 func newPubSubConn(b *Broker, probe string) *pubSubConn {

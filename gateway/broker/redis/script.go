@@ -30,7 +30,7 @@ type scripts struct {
 	join, leave, renew, sweep, members, stats script
 	announce, withdraw, gateways              script
 	take, drop, lookup, revoke                script
-	occupy, vacate, lapse                     script
+	occupy, vacate, expire                    script
 }
 
 func newScripts() scripts {
@@ -51,7 +51,7 @@ func newScripts() scripts {
 		lookup:   load("lookup"),
 		occupy:   load("occupy"),
 		vacate:   load("vacate"),
-		lapse:    load("lapse"),
+		expire:   load("expire"),
 		revoke:   load("revoke"),
 	}
 }

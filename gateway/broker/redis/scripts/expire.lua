@@ -10,8 +10,8 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 if now - redis.call('GET', KEYS[2]) < tonumber(ARGV[2]) then
   return {}
 end
-local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-if #lapsed > 0 then
-  redis.call('ZREM', KEYS[1], unpack(lapsed))
+local expired = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+if #expired > 0 then
+  redis.call('ZREM', KEYS[1], unpack(expired))
 end
-return lapsed
+return expired
