@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The fleet tests: brings a cluster to the start line, runs test/e2e against it, takes it down again.
+# The fleet tests: starts and prepares a cluster, runs test/e2e against it, and removes it again.
 # CLUSTER=local|kind|current, KEEP=1 leaves it up, E2E_RUN=REGEXP picks tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."

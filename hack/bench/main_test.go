@@ -19,7 +19,7 @@ import (
 func TestCommandRefusesBadCommandLines(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give 1 or more":          {"--rounds", "0"},
-		"use floor, memory":       {"--targets", "floor,nobody"},
+		"use floor, memory":       {"--targets", "floor,unknown"},
 		"needs --baseline":        {"--targets", "memory,baseline-memory"},
 		`no row is called "nope"`: {"--rows", "nope"},
 		"unknown flag":            {"--nope"},

@@ -58,7 +58,10 @@ func findOffset(line []byte) (offset uint64, found bool) {
 
 // recovery is what a client recovered when it subscribed.
 type recovery struct {
-	// requested: it came with a position. recovered: the server says that nothing is missing.
-	requested, recovered bool
-	publications         int64
+	// requested is set when the client sent a position.
+	requested bool
+	// recovered is set when the server answered that no publication is missing.
+	recovered bool
+	// publications is the number of publications in the server's answer.
+	publications int64
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// coderPeer is the Go library coder/websocket.
+// coderPeer returns the Go library coder/websocket as a peer.
 func coderPeer() peer {
 	return peer{
 		name:    "coder/websocket",
@@ -64,7 +64,7 @@ func performCoder(ctx context.Context, e exchange) (outcome, error) {
 	return o, nil
 }
 
-// coderReader reads all along, as an application does.
+// coderReader reads in a goroutine of its own, as an application does.
 type coderReader struct {
 	conn    *websocket.Conn
 	arrived chan message
@@ -111,7 +111,7 @@ func (r *coderReader) step(ctx context.Context, s step, o *outcome) error {
 		if s.Code == 0 {
 			code = websocket.StatusNoStatusRcvd
 		}
-		// Without an error the gateway has answered with the same code. Otherwise the reader knows more.
+		// Without an error the gateway has answered with the same code. Otherwise the reader has the error.
 		if err := r.conn.Close(code, s.Reason); err == nil {
 			o.Code = int(code)
 		}
@@ -143,7 +143,7 @@ func (r *coderReader) send(ctx context.Context, s step) error {
 	return w.Close()
 }
 
-// finish waits for the end and says how it was.
+// finish waits for the end of the connection and returns how it ended.
 func (r *coderReader) finish(ctx context.Context, o *outcome) {
 	var err error
 	select {

@@ -21,10 +21,10 @@ const limit = 70_000
 // suite is the state that all cases share.
 type suite struct {
 	binary string
-	// gateway serves the cases that need nothing special, pinging pings every two seconds, compressing knows
+	// gateway serves the cases without special needs, pinging sends pings every two seconds, compressing supports
 	// permessage-deflate.
 	gateway, pinging, compressing *process.Gateway
-	// allowed and foreign are pages of which the gateways let one in.
+	// allowed is the origin of a page that the gateways allow, foreign that of one that they refuse.
 	allowed, foreign string
 	tally            *tally
 }
@@ -59,7 +59,7 @@ func TestConformance(t *testing.T) {
 	t.Log(s.tally.String())
 }
 
-// peers are all but the raw one.
+// peers returns all peers except the raw one.
 func (s *suite) peers(t *testing.T) []peer {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
@@ -73,7 +73,7 @@ func (s *suite) peers(t *testing.T) []peer {
 	}
 }
 
-// rawPeers speak TCP, and TLS, where the gateway reads and writes in another way.
+// rawPeers returns raw peers for TCP and for TLS, because the gateway reads and writes TLS connections differently.
 func (s *suite) rawPeers(t *testing.T) []*rawSuite {
 	t.Helper()
 	secure := []string{"--" + contract.KeyTLSCertFile, filepath.Join(t.TempDir(), "tls.crt"),

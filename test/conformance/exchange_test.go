@@ -64,7 +64,7 @@ type outcome struct {
 	Failure string `json:"failure"`
 }
 
-// message has its payload in base64.
+// message is a received message with its payload in base64.
 type message struct {
 	Kind string `json:"kind"`
 	Data string `json:"data"`
@@ -76,13 +76,13 @@ type ability int
 const (
 	fragmenting ability = 1 << iota
 	pinging
-	// closingFreely is to close with codes below 3000 other than 1000.
+	// closingFreely is the ability to close with codes below 3000 other than 1000.
 	closingFreely
-	// choosingCompression is to connect without an offer to compress.
+	// choosingCompression is the ability to connect without an offer to compress.
 	choosingCompression
 )
 
-// peer carries out exchanges.
+// peer is a WebSocket implementation that carries out exchanges.
 type peer struct {
 	name    string
 	can     ability
@@ -105,7 +105,7 @@ func wantMessage(kind, payload string) message {
 	return message{kind, base64.StdEncoding.EncodeToString([]byte(payload))}
 }
 
-// echoes sends messages, gets them back and closes with 1000.
+// echoes returns an exchange that sends messages, expects them back and closes with 1000.
 func echoes(section, name string, sends ...step) exchange {
 	e := exchange{section: section, name: name, want: outcome{Opened: true, Code: 1000}}
 	for _, s := range sends {
@@ -156,7 +156,7 @@ func exchanges() []exchange {
 	return append(out, endings()...)
 }
 
-// ordered sends messages back to back, without waiting for any.
+// ordered returns an exchange that sends messages without waiting for any.
 func ordered(n int) exchange {
 	var sends []step
 	for i := range n {
@@ -173,7 +173,7 @@ func everyByte() string {
 	return string(b)
 }
 
-// endings are section 7, from both sides.
+// endings returns the exchanges about closing, RFC 6455 section 7, from both sides.
 func endings() []exchange {
 	var out []exchange
 	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 3999, 4000, 4999} {
@@ -230,7 +230,7 @@ func (s *suite) withPeer(t *testing.T, p peer) {
 	s.compressedWith(t, p)
 }
 
-// exchanged lets a peer carry out one exchange with a gateway, and judges it.
+// exchanged runs one exchange of a peer with a gateway and checks the outcome.
 func (s *suite) exchanged(t *testing.T, p peer, g *process.Gateway, e exchange) {
 	t.Helper()
 	if e.needs&^p.can != 0 {
@@ -251,7 +251,7 @@ func (s *suite) exchanged(t *testing.T, p peer, g *process.Gateway, e exchange) 
 	})
 }
 
-// judge compares what came with what had to; a reason only has to hold the wanted words.
+// judge compares an outcome with the expected one. A reason only has to contain the expected words.
 func judge(t *testing.T, p peer, want, got outcome) {
 	t.Helper()
 	require.Empty(t, got.Failure)
@@ -261,7 +261,7 @@ func judge(t *testing.T, p peer, want, got outcome) {
 		require.True(t, m == got.Messages[i], "message %d: want %.60v, got %.60v", i, m, got.Messages[i])
 	}
 	require.Equal(t, want.Subprotocol, got.Subprotocol)
-	// A browser tells the name only.
+	// A browser reports only the name of the extension.
 	require.Equal(t, want.Extensions == "", got.Extensions == "", got.Extensions)
 	require.True(t, strings.HasPrefix(got.Extensions, want.Extensions), got.Extensions)
 	require.Equal(t, want.Pongs, got.Pongs)
@@ -277,7 +277,8 @@ func judge(t *testing.T, p peer, want, got outcome) {
 	}
 }
 
-// subprotocols are section 4, as libraries see it: some fail a connection whose subprotocol they did not offer.
+// subprotocols runs exchanges about subprotocols, RFC 6455 section 4. Some libraries fail a connection whose
+// subprotocol they did not offer.
 func (s *suite) subprotocols(t *testing.T, p peer) {
 	for _, c := range []struct {
 		name    string
@@ -301,7 +302,7 @@ func (s *suite) subprotocols(t *testing.T, p peer) {
 		exchange{section: "4", name: "no channel is refused", URL: contract.PathPlain, want: outcome{Status: 400}})
 }
 
-// origins are section 10.2.
+// origins runs exchanges about the Origin header, RFC 6455 section 10.2.
 func (s *suite) origins(t *testing.T, p peer) {
 	own := "http://" + s.gateway.Addr
 	for _, c := range []struct {
@@ -317,15 +318,15 @@ func (s *suite) origins(t *testing.T, p peer) {
 	}
 }
 
-// pinged leaves a peer alone with a gateway that pings: a peer that did not answer would be closed before the rest
-// is over.
+// pinged runs an idle peer against a gateway that sends pings. The gateway would close a peer that does not answer
+// before the rest is over.
 func (s *suite) pinged(t *testing.T, p peer) {
 	e := echoes("5.5", "the gateway's pings are answered", step{Do: "rest", MS: 4500}, send("text", "still there"))
 	e.want.Pings = 1
 	s.exchanged(t, p, s.pinging, e)
 }
 
-// drained is a peer that is connected when its gateway goes.
+// drained runs a peer that is connected when its gateway stops.
 func (s *suite) drained(t *testing.T, p peer) {
 	for _, c := range []struct {
 		path, reason string

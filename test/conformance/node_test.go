@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// nodePeer runs a script that reads exchanges, a line of JSON each, and answers each with its outcome.
+// nodePeer starts a script in Node that reads exchanges, one line of JSON each, and answers each with its outcome.
 func nodePeer(t *testing.T, name string, can ability, script string, env ...string) peer {
 	t.Helper()
 	if _, err := os.Stat("node_modules"); err != nil {
@@ -30,7 +30,7 @@ func nodePeer(t *testing.T, name string, can ability, script string, env ...stri
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		// The end of its input ends the script; it may have a browser to close first.
+		// The script ends with its input, after it has closed its browser.
 		_ = in.Close()
 		killTimer := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
 		defer killTimer.Stop()

@@ -12,7 +12,7 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// rawSuite is the peer that sends bytes as they are, over one kind of connection.
+// rawSuite runs the cases of the raw peer over one kind of connection.
 type rawSuite struct {
 	*suite
 	peer string
@@ -43,7 +43,7 @@ func (s *rawSuite) all(t *testing.T) {
 	neighbour(t)
 }
 
-// neighbour is another connection of the same gateway, which must go on whatever happens on the others.
+// neighbour is another connection of the same gateway, which must keep working whatever happens on the others.
 func (s *rawSuite) neighbour(t *testing.T, address string) func(t *testing.T) {
 	t.Helper()
 	w, n := open(t, address, channel("neighbour")), 0
@@ -57,19 +57,19 @@ func (s *rawSuite) neighbour(t *testing.T, address string) func(t *testing.T) {
 	}
 }
 
-// channel is the path of a client whose channel has that name.
+// channel returns the path for a client of a channel.
 func channel(name string) string {
 	return contract.PathPlain + "?" + url.Values{"channel": {name}}.Encode()
 }
 
-// channelOf is a path whose channel belongs to one test.
+// channelOf returns the path for a client of a channel that only this test uses.
 func channelOf(t *testing.T) string {
 	t.Helper()
 	name := t.Name()
 	return channel(name[max(0, len(name)-200):])
 }
 
-// a rawCase is frames that go out and what comes back.
+// rawCase is frames to send and the expected answer.
 type rawCase struct {
 	section, name string
 	// sends goes out first. Then these must have come back, in order among themselves; the RFC says
@@ -77,13 +77,13 @@ type rawCase struct {
 	sends  string
 	echoes []received
 	pongs  []string
-	// then goes out after that.
+	// then is sent after these have arrived.
 	then string
 	// code is how the gateway must close. Without one it must not: the peer closes, and is answered.
 	code int
 }
 
-// a way is how bytes are cut into writes.
+// way is a way to split bytes into writes.
 type way struct {
 	name  string
 	piece func(length int) int
@@ -126,7 +126,7 @@ func (s *rawSuite) exchange(t *testing.T, w *wire, c rawCase, how way) {
 	w.ends(t, code)
 }
 
-// collect reads what must come back of a case.
+// collect reads the expected frames of a case.
 func (s *rawSuite) collect(t *testing.T, w *wire, c rawCase) {
 	t.Helper()
 	var echoes []received

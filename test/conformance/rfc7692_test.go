@@ -14,20 +14,20 @@ import (
 
 const section7692 = "7692"
 
-// offer is a client's word about extensions and what the gateway may answer.
+// offer is a client's Sec-WebSocket-Extensions header and the allowed answer.
 type offer struct {
 	name   string
 	header []string
-	// answered lists the parameters that the answer must have; nil: the offer is declined.
+	// answered lists the parameters that the answer must have; nil when the gateway declines the offer.
 	answered []string
-	// malformed offers are refused.
+	// malformed is set when the gateway must refuse the handshake.
 	malformed bool
 }
 
-// noTakeover is in every answer: an idle connection holds no context, section 7.1.1.
+// noTakeover is in every answer, because an idle connection of the gateway keeps no context, RFC 7692 section 7.1.1.
 var noTakeover = []string{"server_no_context_takeover", "client_no_context_takeover"}
 
-// offers are section 7.1.
+// offers are the cases of RFC 7692 section 7.1.
 func offers() []offer {
 	taken := func(name string, header ...string) offer {
 		return offer{name: name, header: header, answered: noTakeover}
@@ -72,7 +72,7 @@ func offers() []offer {
 	return out
 }
 
-// deflated is a message's content as section 7.2.1 has it.
+// deflated compresses a message, RFC 7692 section 7.2.1.
 func deflated(content string, level int) string {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, level)
@@ -86,13 +86,13 @@ func deflated(content string, level int) string {
 
 const syncTail = "\x00\x00\xff\xff"
 
-// inflated undoes it, for one message without context.
+// inflated decompresses a message without context.
 func inflated(content string) (string, error) {
 	whole, err := io.ReadAll(flate.NewReader(strings.NewReader(content + syncTail + "\x01\x00\x00\xff\xff")))
 	return string(whole), err
 }
 
-// compressedCases are section 7.2 and section 6 on a connection with the extension.
+// compressedCases returns the cases of RFC 7692 sections 6 and 7.2 on a connection with the extension.
 func compressedCases() []rawCase {
 	const zip = fin | rsv1
 	good := func(name, sends string, back ...received) rawCase {
@@ -169,7 +169,7 @@ func compressedCases() []rawCase {
 	return out
 }
 
-// bytesOf is a message in fragments of at least one byte, at most a hundred of them.
+// bytesOf splits a message into up to a hundred fragments of at least one byte.
 func bytesOf(first byte, payload string) string {
 	out := frame(first, "")
 	for size := 1 + len(payload)/100; len(payload) > 0; {
@@ -180,7 +180,8 @@ func bytesOf(first byte, payload string) string {
 	return out + frame(fin, "")
 }
 
-// noise is what no compression makes shorter, in less than n bytes, since such blocks have headers.
+// noise returns random data, which compression does not make shorter, of less than n bytes, because stored blocks have
+// headers.
 func noise(n int) string {
 	b, state := make([]byte, n-100), uint32(2463534242)
 	for i := range b {
@@ -192,7 +193,7 @@ func noise(n int) string {
 	return string(b)
 }
 
-// compression is RFC 7692 with the raw peer.
+// compression runs the cases of RFC 7692 with the raw peer.
 func (s *rawSuite) compression(t *testing.T) {
 	run := func(name string, test func(t *testing.T)) { s.run(t, s.peer, section7692, name, test) }
 	for _, o := range offers() {
@@ -257,7 +258,7 @@ func (s *rawSuite) negotiate(t *testing.T, o offer) {
 	require.ElementsMatch(t, o.answered, parts[1:])
 }
 
-// compressedExchanges are what every real peer is asked for with compression.
+// compressedExchanges returns the exchanges of all foreign peers with compression.
 func compressedExchanges() []exchange {
 	var out []exchange
 	for _, n := range []int{0, 1, 100, 1000, 65536, limit} {
@@ -296,7 +297,7 @@ func everyText() []step {
 	return out
 }
 
-// compressedWith runs them with one peer, and an offer to a gateway that does not compress.
+// compressedWith runs compressedExchanges with one peer, and one exchange with a gateway that does not compress.
 func (s *suite) compressedWith(t *testing.T, p peer) {
 	for _, e := range compressedExchanges() {
 		s.exchanged(t, p, s.compressing, e)

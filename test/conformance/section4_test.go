@@ -14,22 +14,22 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// a handshake is a correct one with something changed, and its answer.
+// handshake is a correct opening handshake with a change, and the allowed answer.
 type handshake struct {
 	name string
-	// request is its first line; without it a client of the case's own channel.
+	// request is the request line; empty for a client of the case's own channel.
 	request string
-	// without drops the lines that begin so, with adds lines, after is what follows the head.
+	// without drops the lines that begin so, with adds lines, after is sent behind the head.
 	without []string
 	with    []string
 	after   string
-	// status is what the gateway may answer. Without one it is 101.
+	// status lists the allowed statuses; empty for 101.
 	status []int
-	// header is what the answer must hold besides; an empty value: must not be there.
+	// header lists the headers that the answer must have. A header with an empty value must be absent.
 	header map[string]string
 }
 
-// line is a header's name as the correct handshake begins its line.
+// line returns the beginning of a header's line in the correct handshake.
 const (
 	hostLine       = "Host:"
 	upgradeLine    = "Upgrade:"
@@ -38,7 +38,7 @@ const (
 	versionLine    = "Sec-WebSocket-Version:"
 )
 
-// instead replaces one line.
+// instead returns a handshake with one line replaced.
 func instead(name, line, value string, status ...int) handshake {
 	return handshake{name: name, without: []string{line}, with: []string{value}, status: status}
 }
@@ -48,7 +48,7 @@ func handshakes() []handshake {
 		tooMuch())
 }
 
-// goodHandshakes are all of section 4.2.1 that a server must take.
+// goodHandshakes are the handshakes of RFC 6455 section 4.2.1 that a server must accept.
 func goodHandshakes() []handshake {
 	none := map[string]string{"Sec-WebSocket-Extensions": "", "Sec-WebSocket-Protocol": ""}
 	return []handshake{
@@ -92,7 +92,7 @@ func goodHandshakes() []handshake {
 	}
 }
 
-// subprotocols are section 4.2.2, item 5, /subprotocol/.
+// subprotocols are the cases of RFC 6455 section 4.2.2, item 5, /subprotocol/.
 func subprotocols() []handshake {
 	request := "GET " + contract.PathCentrifuge + " HTTP/1.1"
 	chosen := map[string]string{"Sec-WebSocket-Protocol": "centrifuge-json"}
@@ -133,7 +133,7 @@ func subprotocols() []handshake {
 	}
 }
 
-// notUpgrades are requests for something else.
+// notUpgrades are requests that are no WebSocket handshakes.
 func notUpgrades() []handshake {
 	upgrade := map[string]string{"Upgrade": "websocket"}
 	needed := func(h handshake) handshake {
@@ -185,7 +185,7 @@ func notUpgrades() []handshake {
 	}
 }
 
-// wrongVersions are section 4.2.2, item 4, /version/ and section 4.4.
+// wrongVersions are the cases of RFC 6455 section 4.2.2, item 4, /version/ and section 4.4.
 func wrongVersions() []handshake {
 	speaks := map[string]string{"Sec-WebSocket-Version": "13"}
 	var out []handshake
@@ -216,7 +216,7 @@ func wrongVersions() []handshake {
 	)
 }
 
-// wrongKeys are not 16 bytes in base64, section 4.2.1, item 5.
+// wrongKeys are keys that are not 16 bytes in base64, RFC 6455 section 4.2.1, item 5.
 func wrongKeys() []handshake {
 	var out []handshake
 	for name, value := range map[string]string{
@@ -268,7 +268,7 @@ func notHTTP() []handshake {
 	}
 }
 
-// tooMuch are heads that a server should not hold, RFC 6585, section 5.
+// tooMuch are heads that are too large, RFC 6585 section 5.
 func tooMuch() []handshake {
 	large := []int{400, 413, 414, 431}
 	return []handshake{
@@ -279,7 +279,7 @@ func tooMuch() []handshake {
 	}
 }
 
-// bytes is what goes over the wire.
+// bytes returns the encoded handshake.
 func (h handshake) bytes(t *testing.T) string {
 	request := h.request
 	if request == "" {
@@ -297,7 +297,7 @@ func (s *rawSuite) handshakes(t *testing.T) {
 	for _, h := range handshakes() {
 		run(h.name, func(t *testing.T) { s.shake(t, h) })
 	}
-	// Only a handshake's refusal has to end the connection: this may be a browser that looks for an icon.
+	// Only the refusal of a handshake has to end the connection. This may be a browser that requests an icon.
 	run("a path that is not there", func(t *testing.T) {
 		w := connect(t, s.plain)
 		w.send(t, head("GET /nowhere HTTP/1.1"))
@@ -365,8 +365,8 @@ func (s *rawSuite) handshakes(t *testing.T) {
 	}
 }
 
-// slow begins the cases that wait for the gateway's handshake timeout, and returns what judges them: the
-// others run meanwhile.
+// slow starts the cases that wait for the gateway's handshake timeout, and returns a function that checks them. Other
+// cases run meanwhile.
 func (s *rawSuite) slow(t *testing.T) (judge func(t *testing.T)) {
 	t.Helper()
 	whole := head("GET " + channel("slow") + " HTTP/1.1")
@@ -391,7 +391,7 @@ func (s *rawSuite) slow(t *testing.T) (judge func(t *testing.T)) {
 				require.NoError(t, w.SetDeadline(time.Now().Add(timeout)))
 				rest, err := io.ReadAll(w.in)
 				if name == drips {
-					// Whether the cut shows as an end or as a reset depends on what the peer sent last.
+					// It depends on what the peer sent last whether it sees an end of stream or a reset.
 					stop()
 				} else {
 					require.NoError(t, err)
@@ -405,7 +405,7 @@ func (s *rawSuite) slow(t *testing.T) (judge func(t *testing.T)) {
 	}
 }
 
-// drip sends header after header until it is stopped or cannot any more.
+// drip sends header after header until it is stopped or a write fails.
 func drip(w *wire) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -429,7 +429,7 @@ func drip(w *wire) (stop func()) {
 	}
 }
 
-// shake sends one handshake and judges its answer.
+// shake sends one handshake and checks the answer.
 func (s *rawSuite) shake(t *testing.T, h handshake) {
 	if len(h.status) > 0 {
 		response := s.refuses(t, s.plain, h.bytes(t), h.status)
@@ -453,7 +453,7 @@ func (s *rawSuite) shake(t *testing.T, h handshake) {
 	w.ends(t, 1000)
 }
 
-// accepted holds a 101 to section 4.2.2, item 5.
+// accepted checks a 101 answer against RFC 6455 section 4.2.2, item 5.
 func accepted(t *testing.T, r *http.Response) {
 	t.Helper()
 	require.Equal(t, http.StatusSwitchingProtocols, r.StatusCode)
@@ -464,7 +464,7 @@ func accepted(t *testing.T, r *http.Response) {
 	require.Empty(t, r.Header.Values("Sec-WebSocket-Version"), "only in a refusal")
 }
 
-// refuses sends bytes that must be answered with one of the statuses, and then with the end of the stream.
+// refuses sends bytes, and expects one of the statuses and then the end of the stream.
 func (s *rawSuite) refuses(t *testing.T, address, bytes string, status []int) *http.Response {
 	t.Helper()
 	w := connect(t, address)

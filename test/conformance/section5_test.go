@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// cases are all that is told by frames there and back, in the order of the sections.
+// cases returns the cases that consist of frames to send and to receive, in the order of the sections.
 func cases() []rawCase {
 	return slices.Concat(sizes(), headers(), masks(), fragments(), controls(), dataFrames(), limits(), texts())
 }
 
-// echo is a message as it comes back.
+// echo returns a message as the gateway sends it back.
 func echo(opcode byte, payload string) received { return received{fin | opcode, payload} }
 
-// sizes are those around which a length changes its form, section 5.2.
+// sizes returns cases around the sizes at which the encoding of the length changes, RFC 6455 section 5.2.
 func sizes() []rawCase {
 	var out []rawCase
 	for _, n := range []int{0, 1, 124, 125, 126, 127, 128, 255, 256, 16383, 65534, 65535, 65536, 65537, limit} {
@@ -29,7 +29,7 @@ func sizes() []rawCase {
 	return out
 }
 
-// headers are frames that section 5.2 forbids.
+// headers returns cases with frames that RFC 6455 section 5.2 forbids.
 func headers() []rawCase {
 	var out []rawCase
 	broken := func(name, bytes string) {
@@ -75,7 +75,7 @@ func headers() []rawCase {
 	)
 }
 
-// masks are section 5.3 (and 5.1, which asks a server to close on what is not masked).
+// masks returns the cases of RFC 6455 section 5.3, and of 5.1, by which a server must close on an unmasked frame.
 func masks() []rawCase {
 	var out []rawCase
 	payload := "a payload of more than eight bytes, and of no multiple of four"
@@ -119,7 +119,7 @@ func masks() []rawCase {
 	return out
 }
 
-// fragments are section 5.4.
+// fragments returns the cases of RFC 6455 section 5.4.
 func fragments() []rawCase {
 	hundred := frame(data, "0")
 	for i := 1; i < 99; i++ {
@@ -174,7 +174,7 @@ func fragments() []rawCase {
 	}
 }
 
-// controls are section 5.5. Closing is section 7.
+// controls returns the cases of RFC 6455 section 5.5 except closing, which is section 7.
 func controls() []rawCase {
 	longest := strings.Repeat("p", 125)
 	var pings string
@@ -224,7 +224,7 @@ func controls() []rawCase {
 	return out
 }
 
-// dataFrames are section 5.6: types stay what they are, and so does the order.
+// dataFrames returns the cases of RFC 6455 section 5.6: the gateway keeps types and order of messages.
 func dataFrames() []rawCase {
 	every := make([]byte, 256)
 	for i := range every {
@@ -256,7 +256,8 @@ func dataFrames() []rawCase {
 	}
 }
 
-// limits are section 10.4: what is too large is refused when that is known, not when it has come.
+// limits returns the cases of RFC 6455 section 10.4: the gateway refuses a message as soon as a header shows that it is
+// too large.
 func limits() []rawCase {
 	half := strings.Repeat("h", limit/2)
 	tooBig := func(name, bytes string) rawCase {

@@ -8,14 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Codes that may stand in a close frame, section 7.4 and its registry, and codes that may not.
+// The codes that are valid in a close frame, RFC 6455 section 7.4 and its registry, and codes that are not.
 var (
 	goodCodes = []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3001, 3999, 4000, 4321,
 		4999}
 	badCodes = []int{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 1999, 2000, 2999, 5000, 9999, 65535}
 )
 
-// closings are section 7, and 5.5.1.
+// closings returns the cases of RFC 6455 sections 7 and 5.5.1.
 func (s *rawSuite) closings(t *testing.T) {
 	run := func(name string, test func(t *testing.T)) { s.run(t, s.peer, "7", name, test) }
 	// closesWith sends frames that end in a close frame and reads the answer.
@@ -89,7 +89,7 @@ func (s *rawSuite) closings(t *testing.T) {
 		listener.send(t, frame(fin|text, "own"))
 		listener.expect(t, fin|text, "own")
 	})
-	// The gateway closes because of the message and the peer for itself: each close frame answers the other.
+	// The gateway closes because of the message and the peer by itself. Each close frame answers the other.
 	run("both at once", func(t *testing.T) {
 		w := open(t, s.plain, channelOf(t)+"&channel=second")
 		w.send(t, frame(fin|text, "to nowhere")+closing(4001, "me first"))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Texts that are UTF-8, at the edges of what is.
+// Texts at the limits of valid UTF-8.
 var goodTexts = map[string]string{
 	"ASCII":                        "plain text",
 	"two bytes":                    "Grüße",
@@ -29,7 +29,7 @@ var goodTexts = map[string]string{
 	"zero width joiner, variation": "👩\u200d💻\ufe0f",
 }
 
-// Texts that are not, each after a good beginning and before a good end.
+// Invalid UTF-8, each with a valid beginning and end.
 var badTexts = map[string]string{
 	"lone continuation":              "\x80",
 	"last continuation":              "\xbf",
@@ -58,7 +58,7 @@ var badTexts = map[string]string{
 	"UTF-16":                         "\xff\xfea\x00",
 }
 
-// texts are section 8.1, with 5.6: a text is judged as a whole, wherever its frames end.
+// texts returns the cases of RFC 6455 sections 8.1 and 5.6: a text is checked as a whole, wherever its frames end.
 func texts() []rawCase {
 	var out []rawCase
 	for name, good := range goodTexts {
@@ -100,7 +100,7 @@ func texts() []rawCase {
 	return out
 }
 
-// bytewise is a text in fragments of one byte.
+// bytewise splits a text into fragments of one byte.
 func bytewise(whole string) string {
 	out := frame(text, "")
 	for i := range len(whole) {
@@ -109,7 +109,7 @@ func bytewise(whole string) string {
 	return out + frame(fin, "")
 }
 
-// utf8 says when the gateway decides: when the message is whole. The RFC allows to fail earlier.
+// utf8 returns a case that shows that the gateway checks a text when it is complete. The RFC allows to fail earlier.
 func (s *rawSuite) utf8(t *testing.T) {
 	s.run(t, s.peer, "8.1", "judged when the message is whole", func(t *testing.T) {
 		w := open(t, s.plain, channelOf(t))

@@ -20,7 +20,7 @@ import (
 // timeout bounds waits for events that should happen at once.
 const timeout = 20 * time.Second
 
-// First bytes of frames.
+// The first bytes of frames.
 const (
 	fin  = 0x80
 	rsv1 = 0x40
@@ -35,15 +35,15 @@ const (
 	pong   = 0xA
 )
 
-// key masks the frames here unless a case is about masks.
+// key is the mask of all frames here, unless a case is about masks.
 var key = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// frame is a frame as a client has to send it.
+// frame returns a masked frame, as a client must send it (RFC 6455 section 5.2).
 func frame(first byte, payload string) string {
 	return header(first, len(payload)) + masked(key, payload)
 }
 
-// header is a frame's beginning up to the mask, which is not in it.
+// header returns a frame's header without the mask.
 func header(first byte, length int) string {
 	b := []byte{first}
 	switch {
@@ -57,7 +57,7 @@ func header(first byte, length int) string {
 	return string(b)
 }
 
-// masked is a mask and the payload under it.
+// masked returns a mask and the masked payload.
 func masked(key [4]byte, payload string) string {
 	b := append(key[:], payload...)
 	for i := range len(payload) {
@@ -66,7 +66,7 @@ func masked(key [4]byte, payload string) string {
 	return string(b)
 }
 
-// closing is a close frame; noCode leaves its body empty.
+// closing returns a close frame. noCode leaves its body empty.
 func closing(code int, reason string) string {
 	if code == noCode {
 		return frame(fin|closes, "")
@@ -91,7 +91,7 @@ func (r received) String() string {
 	return fmt.Sprintf("%#02x %q (%d bytes)", r.first, shown, len(r.payload))
 }
 
-// closeCode is what a close frame says.
+// closeCode returns the code of a close frame.
 func (r received) closeCode() int {
 	if len(r.payload) < 2 {
 		return noCode
@@ -99,19 +99,19 @@ func (r received) closeCode() int {
 	return int(binary.BigEndian.Uint16([]byte(r.payload)))
 }
 
-// tlsScheme begins the address of a gateway that speaks TLS.
+// tlsScheme is the prefix of the address of a gateway with TLS.
 const tlsScheme = "tls://"
 
 // wire is a TCP connection to a gateway on which a test writes frames itself.
 type wire struct {
 	net.Conn
 	in *bufio.Reader
-	// compressed: permessage-deflate was agreed. inflated counts the messages that made use of it.
+	// compressed is set when permessage-deflate was negotiated. inflated counts the compressed messages.
 	compressed bool
 	inflated   int
 }
 
-// connect speaks TLS where the address begins with tlsScheme.
+// connect connects to a gateway, with TLS when the address begins with tlsScheme.
 func connect(t *testing.T, address string) *wire {
 	t.Helper()
 	var conn net.Conn
@@ -128,7 +128,7 @@ func connect(t *testing.T, address string) *wire {
 	return &wire{Conn: conn, in: bufio.NewReader(conn)}
 }
 
-// open connects and takes the handshake.
+// open connects and completes the handshake.
 func open(t *testing.T, address, path string, more ...string) *wire {
 	t.Helper()
 	w := connect(t, address)
@@ -138,13 +138,13 @@ func open(t *testing.T, address, path string, more ...string) *wire {
 	return w
 }
 
-// sampleKey and sampleAccept are the example of section 1.3.
+// sampleKey and sampleAccept are the example of RFC 6455 section 1.3.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// head is a correct opening handshake with more lines.
+// head returns a correct opening handshake with further lines.
 func head(request string, lines ...string) string {
 	return strings.Join(append([]string{
 		request, "Host: gateway.example", "Upgrade: websocket", "Connection: Upgrade",
@@ -152,7 +152,7 @@ func head(request string, lines ...string) string {
 	}, lines...), "\r\n") + "\r\n\r\n"
 }
 
-// response reads the answer to a handshake, and of a refusal the body.
+// response reads the answer to a handshake, including the body of a refusal.
 func (w *wire) response(t *testing.T) *http.Response {
 	t.Helper()
 	r, err := http.ReadResponse(w.in, &http.Request{Method: http.MethodGet})
@@ -164,13 +164,13 @@ func (w *wire) response(t *testing.T) *http.Response {
 	return r
 }
 
-// endWriting tells the gateway that nothing follows.
+// endWriting half closes the connection.
 func (w *wire) endWriting(t *testing.T) {
 	t.Helper()
 	require.NoError(t, w.Conn.(interface{ CloseWrite() error }).CloseWrite())
 }
 
-// resetOnClose lets Close be a reset.
+// resetOnClose makes Close reset the connection.
 func (w *wire) resetOnClose(t *testing.T) {
 	t.Helper()
 	conn := w.Conn
@@ -241,12 +241,12 @@ func (w *wire) frame() (received, error) {
 	return r, nil
 }
 
-// broken keeps the end of a stream inside a frame from looking like its regular end.
+// broken turns an end of stream inside a frame into another error than io.EOF.
 func broken(err error) error {
 	return fmt.Errorf("inside a frame: %w", errors.Join(io.ErrUnexpectedEOF, err))
 }
 
-// expect reads one frame.
+// expect reads one frame and compares it.
 func (w *wire) expect(t *testing.T, first byte, payload string) {
 	t.Helper()
 	r, err := w.receive()
@@ -256,7 +256,7 @@ func (w *wire) expect(t *testing.T, first byte, payload string) {
 	require.True(t, r.payload == payload, "the same length and beginning, other bytes")
 }
 
-// ends reads a close frame with the code, then the end of the stream: a reset would be an error.
+// ends expects a close frame with the code and then the end of the stream. A reset is an error.
 func (w *wire) ends(t *testing.T, code int) {
 	t.Helper()
 	r, err := w.receive()
@@ -269,7 +269,7 @@ func (w *wire) ends(t *testing.T, code int) {
 	w.silent(t)
 }
 
-// silent reads the end of the stream and nothing before it.
+// silent expects the end of the stream and nothing before it.
 func (w *wire) silent(t *testing.T) {
 	t.Helper()
 	r, err := w.receive()

@@ -231,7 +231,7 @@ func Scenarios() []Scenario {
 					Key:  "recover-10",
 					Name: "subscribe with recovery of 10 messages, per core used",
 					Unit: report.PerCore,
-					Goal: report.Goal{Kind: report.AtLeast, Value: 20e3, Target: server.Memory},
+					Goal: report.Goal{Kind: report.Minimum, Value: 20e3, Target: server.Memory},
 				},
 			},
 			Run: on(recovering, withRules(recovery)),

@@ -40,7 +40,7 @@ type GoalKind string
 const (
 	None    GoalKind = ""
 	AtMost  GoalKind = "at most"
-	AtLeast GoalKind = "at least"
+	Minimum GoalKind = "at least"
 	RatioTo GoalKind = "ratio at most"
 	RatioOf GoalKind = "ratio at least"
 	// FloorPlus is a difference to the floor's value.
@@ -59,7 +59,7 @@ func (g Goal) amount(u Unit) string {
 	switch g.Kind {
 	case AtMost:
 		return "≤ " + u.Text(g.Value)
-	case AtLeast:
+	case Minimum:
 		return "≥ " + u.Text(g.Value)
 	case RatioTo:
 		return fmt.Sprintf("≤ %gx", g.Value)
@@ -80,7 +80,7 @@ func (g Goal) excess(of Summary) (excess float64, judged bool) {
 		return 0, false
 	case g.Kind == AtMost && of.Value.Rounds > 0:
 		return of.Value.Median/g.Value - 1, true
-	case g.Kind == AtLeast && of.Value.Rounds > 0:
+	case g.Kind == Minimum && of.Value.Rounds > 0:
 		return 1 - of.Value.Median/g.Value, true
 	case of.Ratio == nil:
 		return 0, false

@@ -44,8 +44,8 @@ func TestSummarizeJudgesGoals(t *testing.T) {
 		"value":                  {Goal{AtMost, 2000, ""}, 1, 2000, new(true), 0},
 		"value missed":           {Goal{AtMost, 2000, ""}, 1, 2500, new(false), 0.25},
 		"value without a floor":  {Goal{AtMost, 2000, ""}, 0, 2500, new(false), 0.25},
-		"least value":            {Goal{AtLeast, 2000, ""}, 0, 2000, new(true), 0},
-		"least value missed":     {Goal{AtLeast, 2000, ""}, 1, 1500, new(false), 0.25},
+		"minimum":                {Goal{Minimum, 2000, ""}, 0, 2000, new(true), 0},
+		"minimum missed":         {Goal{Minimum, 2000, ""}, 1, 1500, new(false), 0.25},
 		"another's":              {Goal{AtMost, 2000, "redis"}, 1, 2500, nil, 0},
 		"ratio":                  {Goal{RatioTo, 1.6, ""}, 10, 12, new(true), 0},
 		"ratio missed":           {Goal{RatioTo, 1.6, ""}, 10, 20, new(false), 0.25},
@@ -92,7 +92,7 @@ func report() *Report {
 		{"handshake-cpu", "CPU per handshake", Seconds, Goal{RatioTo, 1.6, ""}},
 		{"deliveries-16", "deliveries per second", PerSecond, Goal{RatioOf, 3, ""}},
 		{"stall", "longest stall during a broadcast", Seconds, Goal{}},
-		{"recover", "subscribe with recovery", PerCore, Goal{AtLeast, 20e3, "memory"}},
+		{"recover", "subscribe with recovery", PerCore, Goal{Minimum, 20e3, "memory"}},
 	}
 	targets := []string{Floor, "memory", "redis"}
 	all := []Measurement{

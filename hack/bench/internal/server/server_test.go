@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, target string, ping time.Duration) *Server {
 	t.Helper()
-	s, err := Start(t.Context(), target, Options{Bin: bin, PingInterval: ping, PongTimeout: ping / 2, MaxConnections: 100})
+	s, err := Start(t.Context(), target,
+		Options{Bin: bin, Baseline: bin, PingInterval: ping, PongTimeout: ping / 2, MaxConnections: 100})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	return s
@@ -136,7 +137,7 @@ func TestTargetsPing(t *testing.T) {
 func TestStartReportsWhyServerFailed(t *testing.T) {
 	_, err := Start(t.Context(), Memory, Options{Bin: bin, PingInterval: time.Second, PongTimeout: time.Hour})
 	require.ErrorContains(t, err, "pong-timeout")
-	_, err = Start(t.Context(), "nobody", Options{})
+	_, err = Start(t.Context(), "unknown", Options{})
 	require.ErrorContains(t, err, "use floor, memory")
 	_, err = Start(t.Context(), Floor, Options{Bin: t.TempDir()})
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -267,7 +267,7 @@ func TestCheckOwnerRefusesForeignCluster(t *testing.T) {
 	mine.run = t.TempDir()
 	theirs.run = mine.run
 	if err := mine.checkOwner(); err != nil {
-		t.Errorf("nobody's: %v", err)
+		t.Errorf("without an owner: %v", err)
 	}
 	if err := os.MkdirAll(theirs.state, 0o755); err != nil {
 		t.Fatal(err)

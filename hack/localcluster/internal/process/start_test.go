@@ -23,7 +23,7 @@ func startAndWait(t *testing.T, spec Spec) string {
 }
 
 func TestStartInheritsNothingButWhatIsGiven(t *testing.T) {
-	t.Setenv("HTTPS_PROXY", "http://nobody.invalid")
+	t.Setenv("HTTPS_PROXY", "http://proxy.invalid")
 	got := startAndWait(t, Spec{
 		Name: "env", Argv: []string{"/usr/bin/env"}, Env: []string{"A=b"},
 		Log: filepath.Join(t.TempDir(), "log"),

@@ -96,7 +96,7 @@ func TestCgroupsCreateAndRemove(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	if _, err := os.Stat(filepath.Join(root, "pids", "theirs")); err != nil {
-		t.Errorf("somebody else's group is gone: %v", err)
+		t.Errorf("another cluster's group is gone: %v", err)
 	}
 }
 

@@ -26,8 +26,8 @@ func ParseBind(s string) (Bind, error) {
 func (b Bind) String() string { return b.Source + "=" + b.Target }
 
 // HoldMounts keeps the cluster's mount namespace. It runs in a process that was started with a new one, makes the bind
-// mounts for the components, writes to ready and closes it, and blocks until SIGINT or SIGTERM. Mounts of containerd and kubelet stay in
-// the namespace and disappear with the last process inside. It returns an error when a mount fails.
+// mounts for the components, writes to ready and closes it, and blocks until SIGINT or SIGTERM. Mounts of containerd
+// and kubelet stay in the namespace and disappear with the last process inside. It returns an error when a mount fails.
 func HoldMounts(binds []Bind, ready io.WriteCloser) error {
 	// Later mounts on the machine must not appear in the cluster, but those made inside must propagate to containers.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
