@@ -87,7 +87,7 @@ func (b *Base) Refresh(expireAt time.Time, expired bool) {
 
 // SubscribeServerSide implements the Subscribe of Client without telling the client. c is the handler that embeds b.
 // Since is ignored. Its errors are those of session.Session.Subscribe.
-func (b *Base) SubscribeServerSide(ctx context.Context, c hub.Subscriber, s Subscription) error {
+func (b *Base) SubscribeServerSide(ctx context.Context, c session.Subscriber, s Subscription) error {
 	r := session.SubscribeRequest{
 		Channel:    s.Channel,
 		Subscriber: c,
@@ -99,8 +99,8 @@ func (b *Base) SubscribeServerSide(ctx context.Context, c hub.Subscriber, s Subs
 	return b.Session.Subscribe(ctx, r, func(session.SubscribeResult) {})
 }
 
-// Presence implements presence.Member.
-func (b *Base) Presence(channel string) (broker.ClientInfo, bool) {
+// PresenceInfo implements session.Subscriber.
+func (b *Base) PresenceInfo(channel string) (broker.ClientInfo, bool) {
 	return b.Session.ClientInfo(channel)
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
@@ -72,7 +71,7 @@ func (b *Base) reserveRecovered(ctx context.Context, r session.SubscribeRequest)
 // AttachAll begins the delivery of the channels that were reserved. c is the handler that embeds b. Reservations that
 // the server ended, or whose time is over, are left out. It returns an error of the broker when the client cannot be
 // made present.
-func (b *Base) AttachAll(ctx context.Context, c hub.Subscriber) error {
+func (b *Base) AttachAll(ctx context.Context, c session.Subscriber) error {
 	for _, channel := range b.Session.Channels() {
 		err := b.Session.Attach(ctx, channel, c)
 		ended := errors.Is(err, session.ErrNotSubscribed) || errors.Is(err, session.ErrSubscriptionEnded)

@@ -11,11 +11,19 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
+// Subscriber is a client that subscribes. It gets the frames of its channels, and the presence keeper asks it what other
+// clients see of it.
+type Subscriber interface {
+	hub.Subscriber
+	// PresenceInfo returns what other clients see of the client in a channel, or false when it has left the channel.
+	PresenceInfo(channel string) (broker.ClientInfo, bool)
+}
+
 // SubscribeRequest is what a client, or the server for it, wants of a channel.
 type SubscribeRequest struct {
 	Channel string
 	// Subscriber gets the channel's frames.
-	Subscriber hub.Subscriber
+	Subscriber Subscriber
 	// Protocol is the name of the client's protocol, for the subscribe hook.
 	Protocol string
 	// Token is the client's subscription token, or empty.
@@ -92,7 +100,7 @@ func (s *Session) Reserve(ctx context.Context, r SubscribeRequest) error {
 // Attach begins the delivery of a reserved channel, to a client that cannot be told about a gap. It returns
 // ErrNotSubscribed for a channel that is not reserved (any more), ErrSubscriptionEnded when the reservation ends
 // meanwhile, and an error of the broker when the client cannot be made present.
-func (s *Session) Attach(ctx context.Context, channel string, m hub.Subscriber) error {
+func (s *Session) Attach(ctx context.Context, channel string, m Subscriber) error {
 	hubSub, _ := s.subscriptionTo(channel)
 	if hubSub == nil {
 		return ErrNotSubscribed

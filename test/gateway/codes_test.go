@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,6 +206,26 @@ func TestPresenceOfClients(t *testing.T) {
 		watcher.subscribeTo("open")
 		require.Equal(t, uint32(108), watcher.code(&cf.Command{Presence: &cf.PresenceRequest{Channel: "open"}}))
 	}, withRules, withTokens)
+}
+
+// The gateway renews its members of every protocol, so that they stay for longer than their time to live.
+func TestPresenceIsRenewed(t *testing.T) {
+	shortTTL := func(cfg *config.Config) {
+		cfg.PresenceTTL, cfg.PresenceGrace = time.Second, 300*time.Millisecond
+	}
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		watcher := one.connectAs(t, "watcher")
+		watcher.subscribe(&cf.SubscribeRequest{Channel: "seen:a", JoinLeave: true})
+		one.dial(t, "/ws?channel=seen:a&token="+signed(t, user("eve")))
+		require.Never(t, func() bool {
+			return strings.Count(two.callAPI(t, "presence", `{"channel":"seen:a"}`).body, `"user"`) != 2
+		}, 2500*time.Millisecond, 50*time.Millisecond, "members that are connected stay present")
+		for _, want := range []string{"watcher", "eve"} {
+			p := watcher.push()
+			require.NotNil(t, p.Join, "%v", p)
+			require.Equal(t, want, p.Join.Info.User)
+		}
+	}, withRules, withTokens, shortTTL)
 }
 
 // A client that unsubscribes and subscribes again in one frame is a member afterwards.
