@@ -335,7 +335,9 @@ func (m *fakeSubscriber) Send(transport.Frame) bool {
 	return true
 }
 
-func (m *fakeSubscriber) PresenceInfo(string) (broker.ClientInfo, bool) { return broker.ClientInfo{}, false }
+func (m *fakeSubscriber) PresenceInfo(string) (broker.ClientInfo, bool) {
+	return broker.ClientInfo{}, false
+}
 
 func (m *fakeSubscriber) InsufficientState(o *hub.Subscription) {
 	m.mu.Lock()

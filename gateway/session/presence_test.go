@@ -81,6 +81,10 @@ func (l *recordingSubscriber) Send(f transport.Frame) bool {
 	return true
 }
 
+func (l *recordingSubscriber) PresenceInfo(string) (broker.ClientInfo, bool) {
+	return broker.ClientInfo{}, false
+}
+
 func (l *recordingSubscriber) say(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
