@@ -56,7 +56,7 @@ Rows (--rows):
 ` + listed(rowsAbout()) + `
 Targets (--targets):
 ` + listed(server.Targets()) + `
-A goal that is missed is told in the table and is no error. Exit codes: 0 measured; 1 something could not be measured,
+The table reports a missed goal, which is no error. Exit codes: 0 measured; 1 something could not be measured,
 or Ctrl-C; 2 the command line is wrong.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -32,7 +32,6 @@ type listener struct {
 	slow bool
 
 	// mu guards the fields below.
-	// mu guards the fields below.
 	mu   sync.Mutex
 	conn *slowConn
 	// awayUntil is the time before which the client has no network.

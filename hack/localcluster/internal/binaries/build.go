@@ -100,7 +100,7 @@ func (g group) remedy() string {
 	return ""
 }
 
-// goVersion is that of the toolchain which the group's go.mod selects.
+// goVersion returns the version of the toolchain that the group's go.mod selects.
 func (b *Builder) goVersion(ctx context.Context, g group) (string, error) {
 	out, err := b.goCommand(ctx, g, "env", "GOVERSION")
 	if err != nil {
@@ -109,8 +109,7 @@ func (b *Builder) goVersion(ctx context.Context, g group) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// goCommand runs go in the group's module. What it says on failure, such as the
-// compiler's messages, is part of the error.
+// goCommand runs go in the group's module. The error contains its output, such as the compiler's messages.
 func (b *Builder) goCommand(ctx context.Context, g group, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(b.Source, g.dir)

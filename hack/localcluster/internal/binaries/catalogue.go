@@ -13,12 +13,11 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// group is a module whose go.mod pins one project, and how that is built.
+// group is a module whose go.mod pins one project, with the build options.
 type group struct {
 	dir string
 	cgo bool
-	// tags leave out what the cluster does not use, and what would need more
-	// libraries on the machine.
+	// tags are build tags that leave out parts that the cluster does not use or that need further libraries.
 	tags []string
 	// stamped names the module whose version is written into the binaries.
 	stamped string
@@ -33,8 +32,7 @@ type Binary struct {
 	pkg string
 }
 
-// All lists every binary, in an order that has first what integration tests
-// wait for.
+// All returns every binary. Those that integration tests wait for come first.
 func All() []Binary {
 	kubernetes := group{dir: "kubernetes", stamped: "k8s.io/kubernetes"}
 	containerd := group{dir: "containerd", tags: []string{"no_btrfs", "no_zfs", "no_devmapper"}}
@@ -81,7 +79,7 @@ func Named(names ...string) ([]Binary, error) {
 	return picked, nil
 }
 
-// arguments are those of `go build` before the package.
+// arguments returns the arguments of `go build` before the package.
 func (b Binary) arguments(source string) ([]string, error) {
 	ldflags := []string{"-s", "-w"}
 	if b.group.stamped != "" {
@@ -106,8 +104,8 @@ func (g group) environment() []string {
 	return []string{"CGO_ENABLED=" + cgo, "GOWORK=off"}
 }
 
-// versionFlags write a Kubernetes version into a binary: clients and servers
-// compare theirs.
+// versionFlags returns the linker flags that set the Kubernetes version of a binary. Clients and servers compare their
+// versions.
 func versionFlags(version string) []string {
 	const at = "k8s.io/component-base/version."
 	major, minor, _ := strings.Cut(strings.TrimPrefix(semver.MajorMinor(version), "v"), ".")
@@ -118,7 +116,7 @@ func versionFlags(version string) []string {
 	}
 }
 
-// requiredVersion is the version of a module that a go.mod asks for.
+// requiredVersion returns the version of a module that a go.mod requires.
 func requiredVersion(goMod, module string) (string, error) {
 	data, err := os.ReadFile(goMod)
 	if err != nil {

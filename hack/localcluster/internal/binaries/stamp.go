@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// stamp is a digest of all that decides what a binary becomes: the pinned
-// modules, the sources of its own, how it is built and with which Go.
+// stamp returns a digest of the inputs of a binary: the pinned modules, its own sources, the build options and the
+// version of Go.
 func (b Binary) stamp(source, goVersion string) (string, error) {
 	args, err := b.arguments(source)
 	if err != nil {
@@ -40,7 +40,7 @@ func (b Binary) stamp(source, goVersion string) (string, error) {
 	return hex.EncodeToString(digest.Sum(nil)), nil
 }
 
-// upToDate tells whether the binary is there and was built with that stamp.
+// upToDate reports whether the binary exists and was built with that stamp.
 func (b Binary) upToDate(binDir, stamp string) bool {
 	if _, err := os.Stat(filepath.Join(binDir, b.Name)); err != nil {
 		return false

@@ -10,7 +10,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/cluster"
 )
 
-// run runs a command line on a cluster that never was.
+// run runs a command line on a cluster that does not exist.
 func run(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	t.Setenv(envStateDir, t.TempDir())

@@ -15,7 +15,7 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/sandbox"
 )
 
-// passed is the first descriptor that a process inherits beside the usual.
+// passed is the first descriptor that a process inherits besides the three standard ones.
 const passed = 3
 
 func (a *app) forward() *cobra.Command {
@@ -58,7 +58,7 @@ at the same address, and comes back when the cluster does.`,
 	return cmd
 }
 
-// carry forwards until the command is interrupted.
+// carry forwards connections until the command is interrupted.
 func carry(cmd *cobra.Command, c *cluster.Cluster, want cluster.Forward) error {
 	if err := c.CheckRunning(); err != nil {
 		return err
@@ -76,8 +76,8 @@ func carry(cmd *cobra.Command, c *cluster.Cluster, want cluster.Forward) error {
 	return serve(cmd, listener, want.To, dial)
 }
 
-// forwardWorker is what `forward --background` leaves behind: it lives inside
-// the cluster's network and got its listener from outside.
+// forwardWorker returns the hidden command that `forward --background` starts. It runs inside the cluster's network
+// namespace and inherits a listener from outside.
 func forwardWorker() *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
@@ -109,7 +109,7 @@ func serve(cmd *cobra.Command, listener net.Listener, to string, dial forward.Di
 	return f.Serve(cmd.Context(), listener)
 }
 
-// holdMounts is the process whose mount namespace a cluster's components share.
+// holdMounts returns the hidden command whose mount namespace a cluster's components share.
 func holdMounts() *cobra.Command {
 	var asked []string
 	cmd := &cobra.Command{

@@ -39,8 +39,7 @@ func (a *app) logs() *cobra.Command {
 	return cmd
 }
 
-// showLogs leaves the reading to tail, which knows about files that grow, and
-// are replaced as a component starts again.
+// showLogs runs tail, which follows files that grow and that are replaced when a component restarts.
 func showLogs(cmd *cobra.Command, c *cluster.Cluster, names []string, lines int, follow bool) error {
 	for _, name := range names {
 		if err := c.CheckComponent(name); err != nil {

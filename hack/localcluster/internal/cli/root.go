@@ -22,22 +22,22 @@ const (
 	exitNotRunning = 3
 )
 
-// Environment variables that stand for flags.
+// The environment variables that are defaults of flags.
 const (
 	envName     = "LOCALCLUSTER_NAME"
 	envStateDir = "LOCALCLUSTER_STATE_DIR"
 	envBinDir   = "LOCALCLUSTER_BIN_DIR"
 )
 
-// usageError is a command line that cannot be understood.
+// usageError says that the command line cannot be used.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// errNotRunning makes `status` answer a script with its exit code alone.
+// errNotRunning ends `status` with its exit code and without a message.
 var errNotRunning = errors.New("not running")
 
-// app is what the commands share.
+// app is the state that the commands share.
 type app struct {
 	name, stateDir, binDir string
 }
@@ -109,7 +109,7 @@ Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 status: the cluster
 	return root
 }
 
-// cluster is the one that the flags name.
+// cluster returns the cluster that the flags name.
 func (a *app) cluster() (*cluster.Cluster, error) {
 	return a.clusterNamed(a.name)
 }

@@ -253,7 +253,7 @@ func TestCertificatesAreMadeOnce(t *testing.T) {
 	if diff := cmp.Diff(before, read()); diff != "" {
 		t.Error("a second time made other certificates")
 	}
-	// A stop in the midst of it is made good.
+	// The next call completes an interrupted one.
 	if err := os.Remove(c.pki("kubelet.crt")); err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,13 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Images that the cluster itself is made of. They are never pulled.
+// The images of the cluster's own pods. They are never pulled.
 const (
 	pauseImage = "localhost/pause:local"
 	dnsImage   = "localhost/coredns:local"
 )
 
-// configuration is what the templates may mention.
+// configuration holds the values for the templates.
 type configuration struct {
 	NodeName, NodeIP                        string
 	PodNetwork, NodePodNetwork              string
@@ -93,7 +93,7 @@ func (c *Cluster) writeConfiguration() error {
 			return err
 		}
 	}
-	// Pods that use the node's resolver find none: there is no way out.
+	// Pods that use the node's resolver find none, because the cluster has no route to the outside.
 	if err := writeFile(c.config("resolv.conf"), nil); err != nil {
 		return err
 	}

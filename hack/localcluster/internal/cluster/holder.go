@@ -46,7 +46,7 @@ func (c *Cluster) startHolder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Ends with the word, or with the process.
+	// The read returns with the word "ready", or when the process ends.
 	said, err := io.ReadAll(ours)
 	if err != nil {
 		return err
@@ -58,8 +58,8 @@ func (c *Cluster) startHolder(ctx context.Context) error {
 	return nil
 }
 
-// ensureNamespaces makes the network and mount namespaces. Whatever still ran
-// in others is ended first: it could not take part any more.
+// ensureNamespaces creates the network and mount namespaces. It first ends the processes in older ones, which could not
+// reach the cluster any more.
 func (c *Cluster) ensureNamespaces(ctx context.Context) error {
 	if sandbox.HasNetns(c.Netns()) && c.records().Read(holderName).Alive() {
 		return nil

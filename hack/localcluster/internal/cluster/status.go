@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// State sums a cluster up.
+// State is the overall state of a cluster.
 type State string
 
 const (
-	// StateRunning is a cluster that takes pods and resolves names.
+	// StateRunning means that the cluster runs pods and resolves names.
 	StateRunning State = "running"
-	// StateDegraded is one of which something is missing; `up` repairs it.
+	// StateDegraded means that a part of the cluster does not work. `up` repairs it.
 	StateDegraded State = "degraded"
-	// StateStopped is one of which nothing runs.
+	// StateStopped means that no process of the cluster runs.
 	StateStopped State = "stopped"
 )
 
-// Status is what there is of a cluster.
+// Status is the state of a cluster and its parts.
 type Status struct {
 	Name       string            `json:"name"`
 	State      State             `json:"state"`
@@ -42,14 +42,14 @@ type ComponentStatus struct {
 	Log     string `json:"log"`
 }
 
-// Condition is something that must be true of a running cluster.
+// Condition is a requirement of a running cluster, and whether it is met.
 type Condition struct {
 	Name    string `json:"name"`
 	Met     bool   `json:"met"`
 	Message string `json:"message,omitempty"`
 }
 
-// ForwardStatus is a remembered forward.
+// ForwardStatus is a recorded forward and whether it runs.
 type ForwardStatus struct {
 	Forward
 	Running bool `json:"running"`
@@ -66,7 +66,7 @@ func (c *Cluster) CheckRunning() error {
 	return nil
 }
 
-// Status looks at the cluster and changes nothing.
+// Status reads the state of the cluster. It changes nothing.
 func (c *Cluster) Status(ctx context.Context) Status {
 	s := Status{Name: c.Name, Components: []ComponentStatus{}, Conditions: []Condition{}, Forwards: []ForwardStatus{}}
 	running := 0
@@ -95,7 +95,7 @@ func (c *Cluster) Status(ctx context.Context) Status {
 	return s
 }
 
-// stateOf sums up what was seen.
+// stateOf returns the overall state.
 func stateOf(s Status) State {
 	for _, component := range s.Components {
 		if !component.Running {
@@ -118,7 +118,7 @@ func stateOf(s Status) State {
 	return StateRunning
 }
 
-// conditions asks the API server for the node and for CoreDNS in one go.
+// conditions gets the node and CoreDNS from the API server in one request.
 func (c *Cluster) conditions(ctx context.Context) []Condition {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
@@ -136,8 +136,7 @@ func (c *Cluster) conditions(ctx context.Context) []Condition {
 	return slices.Concat([]Condition{api}, readConditions(out), []Condition{dns})
 }
 
-// readConditions finds in a list of objects whether the node is ready and
-// CoreDNS available.
+// readConditions reads from a list of objects whether the node is ready and CoreDNS is available.
 func readConditions(list []byte) []Condition {
 	node := Condition{Name: "node Ready", Message: "the node is not registered"}
 	dns := Condition{Name: "CoreDNS Available", Message: "CoreDNS is not deployed"}

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// content is what ends up in the image, by path.
+// content holds the entries of the image by path.
 type content struct {
 	entries map[string]entry
 	env     []string
@@ -28,7 +28,7 @@ type entry struct {
 	source string
 }
 
-// Where certificate authorities are found on the machine, by distribution.
+// The files of certificate authorities on the machine, by distribution.
 func certificateBundles() []string {
 	return []string{
 		"/etc/ssl/certs/ca-certificates.crt",
@@ -40,8 +40,8 @@ func certificateBundles() []string {
 
 const bundleInImage = "/etc/ssl/certs/ca-certificates.crt"
 
-// contentOf collects the files of an image: those asked for, what they are
-// linked against, and the few that programs expect on any system.
+// contentOf collects the files of an image: the specified ones, the libraries that they are linked against, and the few
+// that programs expect on any system.
 func contentOf(spec Spec, architecture string) (*content, error) {
 	c := &content{entries: map[string]entry{}}
 	c.addText("/etc/passwd",
@@ -72,8 +72,7 @@ func contentOf(spec Spec, architecture string) (*content, error) {
 	return c, nil
 }
 
-// addFile adds a file, or all in a directory. A symbolic link is followed: what
-// counts is what it names.
+// addFile adds a file, or all files of a directory. It follows symbolic links.
 func (c *content) addFile(f File, libraries *libraries, linked bool) error {
 	source, err := filepath.EvalSymlinks(f.Source)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +123,7 @@ func (c *content) addText(target, text string) {
 	c.add(target, entry{mode: 0o644, data: []byte(text)})
 }
 
-// add puts an entry in place, and the directories it is in.
+// add adds an entry and its parent directories.
 func (c *content) add(target string, e entry) {
 	c.entries[target] = e
 	for dir := path.Dir(target); dir != "/"; dir = path.Dir(dir) {

@@ -1,5 +1,5 @@
-// Package image makes container images from files, without a daemon, a
-// registry or a base image: the same files always make the same archive.
+// Package image builds container images from files, without a daemon, a registry or a base image. The same files always
+// give the same archive.
 package image
 
 import (
@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// Spec says what the image holds and how it is run.
+// Spec describes the files of an image and how it runs.
 type Spec struct {
-	// Name is the reference under which the image is known, with its tag.
+	// Name is the reference of the image with its tag.
 	Name  string
 	Files []File
 	// Libraries adds the shared libraries that the files need.
@@ -84,7 +84,7 @@ func build(spec Spec) (v1.Image, error) {
 	return mutate.ConfigFile(img, config)
 }
 
-// writeWhole leaves a file that is whole, or none.
+// writeWhole writes a complete file, or none when it fails.
 func writeWhole(path string, write func(io.Writer) error) error {
 	half, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {

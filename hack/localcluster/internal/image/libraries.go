@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// libraries collects what executables are linked against, as the loader would
-// find it, without running any of them.
+// libraries collects the shared libraries of executables, as the loader would find them, without running any.
 type libraries struct {
 	machine      elf.Machine
 	architecture string
@@ -47,7 +46,7 @@ func newLibraries(architecture string) *libraries {
 	}
 }
 
-// check refuses an executable that could not run on the image's platform.
+// check returns an error for an executable that cannot run on the image's platform.
 func (l *libraries) check(file string) error {
 	f, err := openELF(file)
 	if f == nil || err != nil {
@@ -97,8 +96,7 @@ func (l *libraries) addNeeded(file string) error {
 	return nil
 }
 
-// take copies a library under the path it is asked for, whatever links lead to
-// the file.
+// take adds a library under the path at which the loader looks for it, also when that is a link.
 func (l *libraries) take(at string) error {
 	source, err := filepath.EvalSymlinks(at)
 	if err != nil {
@@ -108,8 +106,7 @@ func (l *libraries) take(at string) error {
 	return nil
 }
 
-// find looks for a library where the loader does, passing over those of other
-// architectures.
+// find searches the loader's directories for a library, and skips those of other architectures.
 func (l *libraries) find(name string, first []string) (string, error) {
 	if filepath.IsAbs(name) {
 		return name, nil
@@ -129,8 +126,8 @@ func (l *libraries) find(name string, first []string) (string, error) {
 	return "", fmt.Errorf("%s is not on this machine; install the package that holds it", name)
 }
 
-// env tells the loader in the image where the libraries are: there is no
-// cache of them as on the machine.
+// env returns the environment that tells the loader in the image where the libraries are, because the image has no
+// loader cache.
 func (l *libraries) env() []string {
 	dirs := map[string]bool{}
 	for at := range l.found {
@@ -174,7 +171,7 @@ func interpreter(f *elf.File) string {
 	return ""
 }
 
-// runPaths are the directories that an executable itself names.
+// runPaths returns the library directories that an executable names itself.
 func runPaths(f *elf.File, file string) []string {
 	var dirs []string
 	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
@@ -195,7 +192,7 @@ func runPaths(f *elf.File, file string) []string {
 	return dirs
 }
 
-// loaderDirs reads the directories that the system's loader is told to search.
+// loaderDirs returns the directories in the configuration of the system's loader.
 func loaderDirs(config string) []string {
 	f, err := os.Open(config)
 	if err != nil {
