@@ -497,7 +497,7 @@ func TestPublishIsNotSentAgainAfterALostReply(t *testing.T) {
 	require.Positive(t, total, "publications that were taken")
 }
 
-// watchTTL is the time to live that is said when what lapsed is asked for.
+// watchTTL is the TTL that the tests pass to VacateExpired.
 const watchTTL = 2 * time.Second
 
 // A TTL that could not be renewed while Redis was unreachable does not expire as soon as Redis is back.
@@ -512,14 +512,14 @@ func TestVacateExpiredReturnsNothingRightAfterAnOutage(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		redistest.Await(t, "the channel to be vacated", func(ctx context.Context) error {
-			lapsed, err := b.VacateExpired(ctx, watchTTL)
-			if err == nil && !slices.Equal([]string{"x"}, lapsed) {
-				err = fmt.Errorf("it is %v", lapsed)
+			expired, err := b.VacateExpired(ctx, watchTTL)
+			if err == nil && !slices.Equal([]string{"x"}, expired) {
+				err = fmt.Errorf("it is %v", expired)
 			}
 			return err
 		})
 		require.GreaterOrEqual(t, time.Since(began), watchTTL/2-10*time.Millisecond)
-		redistest.Await(t, "a time in which nobody asks", func(ctx context.Context) error {
+		redistest.Await(t, "a time without calls", func(ctx context.Context) error {
 			asked, err := client.Exists(ctx, "test:w").Result()
 			if err == nil && asked > 0 {
 				err = errors.New("it is not over")
@@ -534,16 +534,20 @@ func TestVacateLeavesNoKeys(t *testing.T) {
 	t.Parallel()
 	s, o := standalone(t)
 	a, b := pair(t, o)
-	_, err := a.Occupy(t.Context(), []string{"lapsed", "vacated"}, time.Millisecond)
+	_, err := a.Occupy(t.Context(), []string{"expired", "vacated"}, time.Millisecond)
 	require.NoError(t, err)
 	_, err = b.Occupy(t.Context(), []string{"vacated"}, time.Minute)
 	require.NoError(t, err)
-	vacated, err := b.Vacate(t.Context(), []string{"vacated"})
-	require.NoError(t, err)
-	require.Equal(t, []string{"vacated"}, vacated)
-	redistest.Await(t, "the other to lapse", func(ctx context.Context) error {
-		lapsed, err := b.VacateExpired(ctx, watchTTL)
-		if err == nil && len(lapsed) == 0 {
+	redistest.Await(t, "the TTL of a to be over", func(ctx context.Context) error {
+		vacated, err := b.Vacate(ctx, []string{"vacated"})
+		if err == nil && !slices.Equal([]string{"vacated"}, vacated) {
+			err = fmt.Errorf("it is %v", vacated)
+		}
+		return err
+	})
+	redistest.Await(t, "the other channel to expire", func(ctx context.Context) error {
+		expired, err := b.VacateExpired(ctx, watchTTL)
+		if err == nil && len(expired) == 0 {
 			err = errors.New("it has not")
 		}
 		return err
