@@ -13,17 +13,17 @@ import (
 )
 
 var directory = map[string]func(*testing.T, *Node, *Node){
-	"gateways are known while they say so":     announced,
-	"a gateway hears what it is told":          told,
-	"users are where they are held":            held,
-	"channels are occupied and vacated":        occupied,
-	"many names are taken in one call":         manyNames,
-	"what nobody renews is over":               lapsed,
-	"gateways that are gone leave no channels": forsaken,
-	"who was only slow occupies again":         slow,
-	"who is there keeps its channels":          stays,
-	"a later revocation wins":                  revoked,
-	"a revocation does not touch other users":  revokedAlone,
+	"Gateways lists a gateway until Withdraw or its TTL":      announced,
+	"Send reaches the gateway, in order":                      sendReachesGateway,
+	"Lookup returns the gateways that registered a user":      lookupFindsGateways,
+	"Occupy and Vacate report the first and the last gateway": firstAndLastGateway,
+	"Occupy, Vacate and Register take many names":             manyNames,
+	"what is not renewed expires":                             notRenewed,
+	"VacateExpired returns the channels of crashed gateways":  crashedGateways,
+	"a gateway that renews late occupies its channels again":  lateRenewal,
+	"VacateExpired keeps the channels of running gateways":    runningGateways,
+	"Revoked returns the latest revocation":                   latestRevocation,
+	"Revoke leaves other users alone":                         otherUsers,
 }
 
 // instances are those of both nodes, or of the one that there is.
@@ -56,7 +56,7 @@ func announced(t *testing.T, a, b *Node) {
 	require.NoError(t, b.Withdraw(t.Context()))
 }
 
-func told(t *testing.T, a, b *Node) {
+func sendReachesGateway(t *testing.T, a, b *Node) {
 	for i := range 20 {
 		reached, err := a.Send(t.Context(), b.Instance, []byte{byte(i), 0})
 		require.NoError(t, err)
@@ -67,27 +67,27 @@ func told(t *testing.T, a, b *Node) {
 		case m := <-b.Messages:
 			require.Equal(t, []byte{byte(i), 0}, m)
 		case <-time.After(timeout):
-			t.Fatal("nothing was heard")
+			t.Fatal("no message was delivered")
 		}
 	}
 	reached, err := a.Send(t.Context(), a.Instance, []byte("to itself"))
 	require.NoError(t, err)
 	require.True(t, reached)
 	require.Equal(t, "to itself", string(<-a.Messages))
-	reached, err = a.Send(t.Context(), "nobody", []byte("x"))
+	reached, err = a.Send(t.Context(), "unknown", []byte("x"))
 	require.NoError(t, err)
 	require.False(t, reached)
 }
 
 func lookup(t testing.TB, n *Node, user string) []string {
 	t.Helper()
-	who, err := n.Lookup(t.Context(), user)
+	gateways, err := n.Lookup(t.Context(), user)
 	require.NoError(t, err)
-	slices.Sort(who)
-	return who
+	slices.Sort(gateways)
+	return gateways
 }
 
-func held(t *testing.T, a, b *Node) {
+func lookupFindsGateways(t *testing.T, a, b *Node) {
 	require.NoError(t, a.Register(t.Context(), []string{"held 1", "held 2"}, long))
 	require.NoError(t, b.Register(t.Context(), []string{"held 2"}, long))
 	require.Equal(t, []string{a.Instance}, lookup(t, b, "held 1"))
@@ -118,16 +118,16 @@ func vacate(t testing.TB, n *Node, channels ...string) []string {
 	return empty
 }
 
-func occupied(t *testing.T, a, b *Node) {
+func firstAndLastGateway(t *testing.T, a, b *Node) {
 	require.Equal(t, []string{"o1", "o2"}, occupy(t, a, long, "o1", "o2"))
 	require.Equal(t, []string{"o3"}, occupy(t, b, long, "o2", "o3"))
-	require.Empty(t, occupy(t, a, long, "o1"), "its own count as well")
+	require.Empty(t, occupy(t, a, long, "o1"), "its own occupation counts as well")
 	if a != b {
 		require.Equal(t, []string{"o1"}, vacate(t, a, "o1", "o2"))
 		require.Empty(t, occupy(t, b, long, "o2"))
 	}
 	require.Equal(t, []string{"o2", "o3"}, vacate(t, b, "o2", "o3"))
-	require.Equal(t, []string{"o2"}, vacate(t, b, "o2"), "who tries again after an error hears it again")
+	require.Equal(t, []string{"o2"}, vacate(t, b, "o2"), "a caller that tries again after an error gets it again")
 	require.Equal(t, []string{"o2"}, occupy(t, b, long, "o2"))
 	require.Empty(t, occupy(t, a, long))
 	require.Empty(t, vacate(t, a))
@@ -149,18 +149,18 @@ func manyNames(t *testing.T, a, b *Node) {
 	require.Empty(t, lookup(t, b, names[1499]))
 }
 
-func lapsed(t *testing.T, a, b *Node) {
-	require.NoError(t, a.Register(t.Context(), []string{"lapsed"}, short))
-	eventually(t, "the hold to be over", func() bool { return len(lookup(t, b, "lapsed")) == 0 })
-	occupy(t, a, short, "lapsed")
-	eventually(t, "the channel to be free", func() bool { return len(occupy(t, b, time.Millisecond, "lapsed")) == 1 })
+func notRenewed(t *testing.T, a, b *Node) {
+	require.NoError(t, a.Register(t.Context(), []string{"expired"}, short))
+	eventually(t, "the registration to expire", func() bool { return len(lookup(t, b, "expired")) == 0 })
+	occupy(t, a, short, "expired")
+	eventually(t, "the channel to expire", func() bool { return len(occupy(t, b, time.Millisecond, "expired")) == 1 })
 
 	// A shorter time of one must not end the longer one of another.
 	if a != b {
-		require.NoError(t, a.Register(t.Context(), []string{"lapsed 2"}, long))
-		require.NoError(t, b.Register(t.Context(), []string{"lapsed 2"}, short))
-		eventually(t, "one hold to be over",
-			func() bool { return slices.Equal(lookup(t, b, "lapsed 2"), []string{a.Instance}) })
+		require.NoError(t, a.Register(t.Context(), []string{"expired 2"}, long))
+		require.NoError(t, b.Register(t.Context(), []string{"expired 2"}, short))
+		eventually(t, "one registration to expire",
+			func() bool { return slices.Equal(lookup(t, b, "expired 2"), []string{a.Instance}) })
 	}
 }
 
@@ -168,9 +168,9 @@ func lapsed(t *testing.T, a, b *Node) {
 // called it in the quarter before.
 const watch = 2 * time.Second
 
-// vacateLapsed asks all nodes at the same time until they have nothing more, and returns what they said
+// vacateExpired asks all nodes at the same time until they have nothing more, and returns what they said
 // of channels with a prefix: others are of other tests.
-func vacateLapsed(t testing.TB, prefix string, nodes ...*Node) (vacated []string) {
+func vacateExpired(t testing.TB, prefix string, nodes ...*Node) (vacated []string) {
 	t.Helper()
 	var mu sync.Mutex
 	var asking sync.WaitGroup
@@ -192,58 +192,58 @@ func vacateLapsed(t testing.TB, prefix string, nodes ...*Node) (vacated []string
 	return vacated
 }
 
-// forsaken asks both nodes all the time: every channel is returned once, and not too early.
-func forsaken(t *testing.T, a, b *Node) {
+// crashedGateways asks both nodes all the time: every channel is returned once, and not too early.
+func crashedGateways(t *testing.T, a, b *Node) {
 	if a == b {
-		occupy(t, a, time.Millisecond, "forsaken")
-		eventually(t, "the channel to be free", func() bool { return len(occupy(t, a, time.Millisecond, "forsaken")) == 1 })
-		require.Empty(t, vacateLapsed(t, "", a), "there are no others that could be gone")
+		occupy(t, a, time.Millisecond, "crashed")
+		eventually(t, "the channel to expire", func() bool { return len(occupy(t, a, time.Millisecond, "crashed")) == 1 })
+		require.Empty(t, vacateExpired(t, "", a), "there are no other gateways that could have crashed")
 		return
 	}
 	names := make([]string, 0, 1500)
 	for i := range cap(names) {
-		names = append(names, fmt.Sprint("forsaken ", i))
+		names = append(names, fmt.Sprint("crashed ", i))
 	}
 	slices.Sort(names)
-	occupy(t, a, short, "forsaken: shared", "forsaken: said")
+	occupy(t, a, short, "crashed: shared", "crashed: said")
 	occupy(t, a, short, names...)
-	occupy(t, b, long, "forsaken: shared")
-	require.Equal(t, []string{"forsaken: said"}, vacate(t, a, "forsaken: said"))
+	occupy(t, b, long, "crashed: shared")
+	require.Equal(t, []string{"crashed: said"}, vacate(t, a, "crashed: said"))
 	var vacated []string
 	eventually(t, "the channels to be vacated", func() bool {
-		vacated = append(vacated, vacateLapsed(t, "forsaken", a, b, a, b)...)
+		vacated = append(vacated, vacateExpired(t, "crashed", a, b, a, b)...)
 		return len(vacated) >= len(names)
 	})
 	slices.Sort(vacated)
 	require.Equal(t, names, vacated)
-	require.Equal(t, []string{"forsaken: shared"}, vacate(t, b, "forsaken: shared"), "nobody has it but who is gone")
-	require.Empty(t, vacateLapsed(t, "forsaken", a, b))
+	require.Equal(t, []string{"crashed: shared"}, vacate(t, b, "crashed: shared"), "only a crashed gateway has it besides")
+	require.Empty(t, vacateExpired(t, "crashed", a, b))
 }
 
-func slow(t *testing.T, a, b *Node) {
+func lateRenewal(t *testing.T, a, b *Node) {
 	if a == b {
 		return
 	}
 	require.Equal(t, []string{"slow 1", "slow 2"}, occupy(t, a, short, "slow 1", "slow 2"))
-	eventually(t, "its time to be over", func() bool { return slices.Contains(vacateLapsed(t, "slow", b), "slow 1") })
+	eventually(t, "its TTL to be over", func() bool { return slices.Contains(vacateExpired(t, "slow", b), "slow 1") })
 	require.Equal(t, []string{"slow 1"}, occupy(t, a, long, "slow 1"), "it renews")
-	require.Equal(t, []string{"slow 2"}, vacate(t, a, "slow 2"), "who says goodbye late may be heard twice")
+	require.Equal(t, []string{"slow 2"}, vacate(t, a, "slow 2"), "a late Vacate may return a channel twice")
 	require.Empty(t, occupy(t, b, short, "slow 1"))
 	vacated := vacate(t, a, "slow 1")
-	eventually(t, "the other's time to be over", func() bool {
-		vacated = append(vacated, vacateLapsed(t, "slow", a)...)
+	eventually(t, "the TTL of the other to be over", func() bool {
+		vacated = append(vacated, vacateExpired(t, "slow", a)...)
 		return slices.Equal([]string{"slow 1"}, vacated)
 	})
 }
 
-func stays(t *testing.T, a, b *Node) {
+func runningGateways(t *testing.T, a, b *Node) {
 	occupy(t, a, short, "kept 1", "kept 2", "kept 3")
 	occupy(t, a, long, "kept 1")
 	occupy(t, b, long, "kept 2")
 	if a != b {
 		occupy(t, b, short, "kept 1")
-		eventually(t, "what was not kept to be over",
-			func() bool { return slices.Equal([]string{"kept 3"}, vacateLapsed(t, "kept", a, b)) })
+		eventually(t, "the channel that was not renewed to expire",
+			func() bool { return slices.Equal([]string{"kept 3"}, vacateExpired(t, "kept", a, b)) })
 	}
 	require.Empty(t, occupy(t, b, long, "kept 1", "kept 2"))
 }
@@ -255,7 +255,7 @@ func revokedAt(t testing.TB, n *Node, user string) time.Time {
 	return until
 }
 
-func revoked(t *testing.T, a, b *Node) {
+func latestRevocation(t *testing.T, a, b *Node) {
 	require.True(t, revokedAt(t, a, "revoked").IsZero())
 	first := time.Now().Truncate(time.Microsecond)
 	for _, c := range []struct{ revoke, want time.Time }{
@@ -270,7 +270,7 @@ func revoked(t *testing.T, a, b *Node) {
 	}
 }
 
-func revokedAlone(t *testing.T, a, b *Node) {
+func otherUsers(t *testing.T, a, b *Node) {
 	require.NoError(t, a.Revoke(t.Context(), "revoked alone", time.Now()))
 	require.True(t, revokedAt(t, b, "revoked alone 2").IsZero())
 	require.True(t, revokedAt(t, b, "never").IsZero())

@@ -12,12 +12,16 @@ import (
 )
 
 var idempotency = map[string]func(*testing.T, *Node, *Node){
-	"a key publishes once into a stream":  func(t *testing.T, a, b *Node) { once(t, a, b, "once kept", kept) },
-	"a key publishes once without one":    func(t *testing.T, a, b *Node) { once(t, a, b, "once", channel.History{}) },
-	"a key counts per channel":            perChannel,
-	"a key is for one data":               conflicts,
-	"a key is for what its user says":     fingerprints,
-	"a key holds against who is as quick": atOnce,
+	"Publish with a key publishes once, with history": func(t *testing.T, a, b *Node) {
+		once(t, a, b, "once kept", kept)
+	},
+	"Publish with a key publishes once, without history": func(t *testing.T, a, b *Node) {
+		once(t, a, b, "once", channel.History{})
+	},
+	"a key belongs to one channel":                        perChannel,
+	"a key with other data is a conflict":                 conflicts,
+	"a key with a fingerprint belongs to the fingerprint": fingerprints,
+	"a key publishes once when it is used concurrently":   concurrentKeys,
 }
 
 func once(t *testing.T, a, b *Node, name string, h channel.History) {
@@ -83,7 +87,7 @@ func fingerprints(t *testing.T, a, b *Node) {
 	forget(a)
 }
 
-func atOnce(t *testing.T, a, b *Node) {
+func concurrentKeys(t *testing.T, a, b *Node) {
 	var first atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 20 {

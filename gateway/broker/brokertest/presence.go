@@ -13,20 +13,20 @@ import (
 )
 
 var presence = map[string]func(*testing.T, *Node, *Node){
-	"members come and go":                       members,
-	"a member is renewed with what is new":      rejoined,
-	"users are counted once":                    distinctUsers,
-	"who leaves with a grace stays that long":   grace,
-	"a user that comes back replaces one":       comesBack,
-	"a client that comes back replaces itself":  sameClientBack,
-	"users are not taken for each other":        similarUsers,
-	"whose time is over is gone for one caller": goneOnce,
-	"whose time is over is not seen":            unseen,
-	"a member nobody missed is not fresh":       unmissed,
-	"a member that is renewed stays":            renewed,
-	"who is away is not renewed":                awayNotRenewed,
-	"one call does not take out everybody":      boundedPurge,
-	"too many members are not named":            boundedMembers,
+	"Join and Leave change the members":                           members,
+	"Join of a member replaces its info":                          rejoined,
+	"PresenceStats counts a user once":                            distinctUsers,
+	"Leave with a grace keeps the member for the grace":           grace,
+	"Join within the grace replaces one connection of the user":   userReturns,
+	"Join within the grace replaces the same client":              clientReturns,
+	"users with similar names are different users":                similarUsers,
+	"Sweep returns an expired member to one caller":               sweptOnce,
+	"expired members are not returned":                            expiredMembers,
+	"Renew and Join restore an expired member that was not swept": restoredMembers,
+	"Renew keeps members and returns the missing ones":            renewed,
+	"Renew does not keep a member in its grace":                   graceNotRenewed,
+	"Sweep returns a bounded number of members":                   boundedSweep,
+	"Members returns ErrTooLarge above its limit":                 boundedMembers,
 }
 
 const (
@@ -69,10 +69,10 @@ func present(t testing.TB, n *Node, channel string) []string {
 	return ids
 }
 
-// over waits until a member is not seen any more.
-func over(t testing.TB, n *Node, channel, id string) {
+// awaitExpiry waits until a member is not returned any more.
+func awaitExpiry(t testing.TB, n *Node, channel, id string) {
 	t.Helper()
-	eventually(t, id+" to be over", func() bool {
+	eventually(t, id+" to expire", func() bool {
 		all, err := n.Members(t.Context(), channel, 0)
 		require.NoError(t, err)
 		_, there := all[id]
@@ -146,11 +146,11 @@ func grace(t *testing.T, a, b *Node) {
 	const room = "grace"
 	join(t, a, room, client("1", "u"), long)
 	join(t, a, room, client("2", ""), long)
-	require.True(t, leave(t, a, room, client("2", ""), long), "nobody comes back without a user")
+	require.True(t, leave(t, a, room, client("2", ""), long), "only a user can come back")
 	require.False(t, leave(t, a, room, client("1", "u"), 2*time.Second))
 	require.Equal(t, []string{"1"}, present(t, b, room))
 	require.Empty(t, sweep(t, b, room))
-	over(t, b, room, "1")
+	awaitExpiry(t, b, room, "1")
 	require.Equal(t, []string{"1"}, sweep(t, b, room))
 	require.Empty(t, sweep(t, a, room))
 	require.True(t, join(t, a, room, client("3", "u"), long), "the grace was over")
@@ -160,7 +160,7 @@ func grace(t *testing.T, a, b *Node) {
 	require.Empty(t, present(t, b, room))
 }
 
-func comesBack(t *testing.T, a, b *Node) {
+func userReturns(t *testing.T, a, b *Node) {
 	const room = "comes back"
 	for _, id := range []string{"1", "2", "3"} {
 		join(t, a, room, client(id, "u"), long)
@@ -168,17 +168,17 @@ func comesBack(t *testing.T, a, b *Node) {
 	leave(t, a, room, client("1", "u"), long)
 	leave(t, a, room, client("2", "u"), long)
 	require.True(t, join(t, b, room, client("other", "v"), long))
-	require.False(t, join(t, b, room, client("3", "u"), long), "it was there all the time and replaces nobody")
+	require.False(t, join(t, b, room, client("3", "u"), long), "it was there all the time and replaces no other")
 	require.Equal(t, []string{"1", "2", "3", "other"}, present(t, a, room))
 
 	require.False(t, join(t, b, room, client("4", "u"), long))
 	require.Len(t, present(t, a, room), 4, "one of the two that were away")
 	require.False(t, join(t, b, room, client("5", "u"), long))
 	require.Equal(t, []string{"3", "4", "5", "other"}, present(t, a, room))
-	require.True(t, join(t, b, room, client("6", "u"), long), "nobody was away any more")
+	require.True(t, join(t, b, room, client("6", "u"), long), "no connection was in its grace any more")
 }
 
-func sameClientBack(t *testing.T, a, b *Node) {
+func clientReturns(t *testing.T, a, b *Node) {
 	const room = "same client"
 	join(t, a, room, client("1", "u"), long)
 	join(t, a, room, client("2", "u"), long)
@@ -198,7 +198,7 @@ func similarUsers(t *testing.T, a, b *Node) {
 		id := fmt.Sprintf("%d:\xff\x00", i)
 		join(t, a, room, client(id, user), long)
 		leave(t, a, room, client(id, user), long)
-		require.True(t, join(t, b, room, client("x"+id, user+"x"), long), "%q is nobody's name", user+"x")
+		require.True(t, join(t, b, room, client("x"+id, user+"x"), long), "%q is the name of no other user", user+"x")
 	}
 	for i, user := range users {
 		require.False(t, join(t, b, room, client(fmt.Sprint("new", i), user), long), "%q", user)
@@ -207,13 +207,13 @@ func similarUsers(t *testing.T, a, b *Node) {
 	require.Len(t, present(t, a, room), 3*len(users))
 }
 
-func goneOnce(t *testing.T, a, b *Node) {
+func sweptOnce(t *testing.T, a, b *Node) {
 	const room, count = "gone once", 50
 	for i := range count {
 		join(t, a, room, client(fmt.Sprint(i), fmt.Sprint("u", i%7)), 2*time.Second)
 	}
 	for i := range count {
-		over(t, b, room, fmt.Sprint(i))
+		awaitExpiry(t, b, room, fmt.Sprint(i))
 	}
 	var mu sync.Mutex
 	seen := map[string]int{}
@@ -239,25 +239,25 @@ func goneOnce(t *testing.T, a, b *Node) {
 	}
 }
 
-func unseen(t *testing.T, a, b *Node) {
+func expiredMembers(t *testing.T, a, b *Node) {
 	const room = "unseen"
 	whole := broker.ClientInfo{Client: "2", User: "v", ConnInfo: []byte("{}")}
 	join(t, a, room, client("1", "u"), long)
 	join(t, a, room, client("3", "u"), long)
 	join(t, a, room, whole, short)
-	over(t, b, room, "2")
+	awaitExpiry(t, b, room, "2")
 	require.Equal(t, []string{"1", "3"}, present(t, b, room))
 	left, gone, err := b.Leave(t.Context(), room, client("3", "u"), 0)
 	require.NoError(t, err)
 	require.True(t, left)
-	require.Equal(t, []broker.ClientInfo{whole}, gone, "every call that changes members takes out who is over")
+	require.Equal(t, []broker.ClientInfo{whole}, gone, "every call that changes members returns those that have expired")
 	join(t, a, room, whole, short)
-	over(t, b, room, "2")
+	awaitExpiry(t, b, room, "2")
 	_, gone, err = b.Join(t.Context(), room, client("4", "v"), long)
 	require.NoError(t, err)
 	require.Equal(t, []broker.ClientInfo{whole}, gone)
 	join(t, a, room, whole, short)
-	over(t, b, room, "2")
+	awaitExpiry(t, b, room, "2")
 	missing, gone, err := b.Renew(t.Context(), room, []string{"1"}, long)
 	require.NoError(t, err)
 	require.Empty(t, missing)
@@ -265,12 +265,12 @@ func unseen(t *testing.T, a, b *Node) {
 }
 
 // A gateway that was away for a while must not make its clients leave and join.
-func unmissed(t *testing.T, a, b *Node) {
+func restoredMembers(t *testing.T, a, b *Node) {
 	const room = "unmissed"
 	require.True(t, join(t, a, room, client("1", "u"), short))
 	require.True(t, join(t, a, room, client("2", "u"), short))
-	over(t, b, room, "1")
-	over(t, b, room, "2")
+	awaitExpiry(t, b, room, "1")
+	awaitExpiry(t, b, room, "2")
 	missing, gone, err := a.Renew(t.Context(), room, []string{"1", "2"}, long)
 	require.NoError(t, err)
 	require.Empty(t, missing)
@@ -278,8 +278,8 @@ func unmissed(t *testing.T, a, b *Node) {
 	require.Equal(t, []string{"1", "2"}, present(t, b, room))
 
 	require.True(t, join(t, a, room, client("3", "w"), short))
-	over(t, b, room, "3")
-	require.False(t, join(t, a, room, client("3", "w"), long), "nobody has been told that it left")
+	awaitExpiry(t, b, room, "3")
+	require.False(t, join(t, a, room, client("3", "w"), long), "no leave has been published")
 	require.Empty(t, sweep(t, b, room))
 }
 
@@ -300,21 +300,21 @@ func renewed(t *testing.T, a, b *Node) {
 		})
 	}
 	wg.Wait()
-	asked := append([]string{"nobody"}, append(ids, "nobody else")...)
+	asked := append([]string{"missing"}, append(ids, "also missing")...)
 	missing, gone, err := a.Renew(t.Context(), room, asked, long)
 	require.NoError(t, err)
-	require.Equal(t, []string{"nobody", "nobody else"}, missing)
+	require.Equal(t, []string{"missing", "also missing"}, missing)
 	require.Empty(t, gone)
 	_, _, err = a.Renew(t.Context(), room, ids[:1], short)
 	require.NoError(t, err)
-	over(t, b, room, ids[0])
+	awaitExpiry(t, b, room, ids[0])
 	missing, gone, err = a.Renew(t.Context(), room, nil, short)
 	require.NoError(t, err)
 	require.Empty(t, missing)
-	require.Equal(t, []broker.ClientInfo{client(ids[0], "u")}, gone, "to renew nobody is to sweep")
+	require.Equal(t, []broker.ClientInfo{client(ids[0], "u")}, gone, "Renew without clients sweeps")
 }
 
-func awayNotRenewed(t *testing.T, a, b *Node) {
+func graceNotRenewed(t *testing.T, a, b *Node) {
 	const room = "away"
 	join(t, a, room, client("1", "u"), long)
 	require.False(t, leave(t, a, room, client("1", "u"), short))
@@ -324,7 +324,7 @@ func awayNotRenewed(t *testing.T, a, b *Node) {
 	eventually(t, "the grace to be over", func() bool { return slices.Equal(sweep(t, b, room), []string{"1"}) })
 }
 
-func boundedPurge(t *testing.T, a, b *Node) {
+func boundedSweep(t *testing.T, a, b *Node) {
 	const room, count = "bounded", 600
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -343,7 +343,7 @@ func boundedPurge(t *testing.T, a, b *Node) {
 	for id := range all {
 		leave(t, a, room, client(id, "u"), 3*time.Second)
 	}
-	eventually(t, "all to be over", func() bool {
+	eventually(t, "all graces to be over", func() bool {
 		all, err := b.Members(t.Context(), room, 0)
 		require.NoError(t, err)
 		return len(all) == 0
@@ -392,12 +392,12 @@ func boundedMembers(t *testing.T, a, b *Node) {
 		}
 	}
 
-	all, err := a.Members(t.Context(), "bounded nobody", 1)
+	all, err := a.Members(t.Context(), "bounded empty", 1)
 	require.NoError(t, err)
 	require.Empty(t, all)
 	join(t, a, "bounded late", client("here", "u"), long)
 	join(t, a, "bounded late", broker.ClientInfo{Client: "late", ConnInfo: make([]byte, 1_000)}, short)
-	// Whose time is over takes no room.
+	// An expired member takes no room.
 	eventually(t, "room", func() bool {
 		all, err := b.Members(t.Context(), "bounded late", 500)
 		return err == nil && len(all) == 1

@@ -15,18 +15,18 @@ import (
 )
 
 var streams = map[string]func(*testing.T, *Node, *Node){
-	"publications have positions without a gap": positions,
-	"a publication without history has none":    plain,
-	"a stream keeps all of a publication":       wholePublications,
-	"a stream keeps so many publications":       trimmed,
-	"a stream is read from any position":        queries,
-	"a part of a stream ends at so many bytes":  boundedParts,
-	"all of a publication counts in a part":     wholeSizes,
-	"an epoch begins before the first":          emptyStream,
-	"a position outlives its publications":      lapsedStream,
-	"nothing is read of another epoch":          foreignEpoch,
-	"an epoch ends with its history":            removed,
-	"every node sees the same order":            sameOrder,
+	"Publish gives consecutive offsets":           positions,
+	"Publish without history gives no position":   withoutHistory,
+	"History returns all fields of a publication": allFields,
+	"a stream keeps the size of its history":      trimmed,
+	"History reads from any position":             queries,
+	"History ends at the maximum number of bytes": maxBytes,
+	"History counts all fields of a publication":  sizeOfAllFields,
+	"History of a new stream returns an epoch":    emptyStream,
+	"a position outlives its publications":        expiredPublications,
+	"History returns nothing of another epoch":    foreignEpoch,
+	"RemoveHistory ends the epoch":                removed,
+	"Deliver has the same order at every node":    sameOrder,
 }
 
 // kept is a history that nothing falls out of during a test.
@@ -82,7 +82,7 @@ func forget(n *Node) {
 	}
 }
 
-func plain(t *testing.T, a, b *Node) {
+func withoutHistory(t *testing.T, a, b *Node) {
 	b.Listen(t, "plain")
 	publish(t, a, "plain", "kept", kept)
 	require.Zero(t, publish(t, a, "plain", "not kept", channel.History{}))
@@ -93,7 +93,7 @@ func plain(t *testing.T, a, b *Node) {
 	require.EqualValues(t, 2, b.Next(t).Offset)
 }
 
-func wholePublications(t *testing.T, a, b *Node) {
+func allFields(t *testing.T, a, b *Node) {
 	b.Listen(t, "whole")
 	info := &broker.ClientInfo{Client: "c", User: "ü", ConnInfo: []byte(`{"n":1}`), ChanInfo: []byte(`2`)}
 	for _, p := range []broker.Publication{
@@ -176,7 +176,7 @@ func queries(t *testing.T, a, b *Node) {
 	forget(a)
 }
 
-func boundedParts(t *testing.T, a, b *Node) {
+func maxBytes(t *testing.T, a, b *Node) {
 	const name, small = "parts", 200
 	var top broker.Position
 	for range small {
@@ -244,7 +244,7 @@ func boundedParts(t *testing.T, a, b *Node) {
 	forget(a)
 }
 
-func wholeSizes(t *testing.T, a, b *Node) {
+func sizeOfAllFields(t *testing.T, a, b *Node) {
 	p := broker.Publication{
 		Data: make([]byte, 100), Tags: map[string]string{"tag": strings.Repeat("t", 200)},
 		Info: &broker.ClientInfo{Client: "c", User: "u", ConnInfo: make([]byte, 300), ChanInfo: make([]byte, 400)},
@@ -270,15 +270,15 @@ func emptyStream(t *testing.T, a, b *Node) {
 	forget(b)
 }
 
-func lapsedStream(t *testing.T, a, b *Node) {
+func expiredPublications(t *testing.T, a, b *Node) {
 	short := channel.History{Size: 10, TTL: channel.Duration(100 * time.Millisecond)}
-	top := publish(t, a, "lapsed", "x", short)
-	eventually(t, "the publications to be over",
-		func() bool { return len(history(t, b, "lapsed", all).Publications) == 0 })
-	require.Equal(t, broker.Stream{Top: top}, history(t, b, "lapsed", broker.HistoryQuery{Limit: -1, Since: &top}))
-	next := publish(t, b, "lapsed", "y", kept)
+	top := publish(t, a, "expired", "x", short)
+	eventually(t, "the publications to expire",
+		func() bool { return len(history(t, b, "expired", all).Publications) == 0 })
+	require.Equal(t, broker.Stream{Top: top}, history(t, b, "expired", broker.HistoryQuery{Limit: -1, Since: &top}))
+	next := publish(t, b, "expired", "y", kept)
 	require.Equal(t, broker.Position{Offset: 2, Epoch: top.Epoch}, next)
-	require.Equal(t, []int{2}, offsets(history(t, a, "lapsed", all).Publications))
+	require.Equal(t, []int{2}, offsets(history(t, a, "expired", all).Publications))
 	forget(a)
 }
 
