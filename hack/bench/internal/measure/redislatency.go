@@ -38,8 +38,8 @@ func redisLatency(ctx context.Context, s Settings, target string) (Values, error
 		}
 		defer gateways[i].Stop()
 	}
-	r, hangUp, err := throughGateways(ctx, gateways[0].Address, gateways[1].Address)
-	defer hangUp()
+	r, closeAll, err := throughGateways(ctx, gateways[0].Address, gateways[1].Address)
+	defer closeAll()
 	if err != nil {
 		return nil, err
 	}

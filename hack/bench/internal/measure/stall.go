@@ -24,16 +24,16 @@ func stall(ctx context.Context, s Settings, to *server.Server) (Values, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	begun := make(chan error, 1)
-	witness, err := wsclient.Dial(ctx, wsclient.Centrifuge, to.Address, broadcastChannel, nil)
+	observer, err := wsclient.Dial(ctx, wsclient.Centrifuge, to.Address, broadcastChannel, nil)
 	if err != nil {
 		return nil, fmt.Errorf("watch the broadcast: %w", err)
 	}
-	defer func() { _ = witness.CloseNow() }()
+	defer func() { _ = observer.CloseNow() }()
 	go func() {
-		_, err := witness.Receive(ctx)
+		_, err := observer.Receive(ctx)
 		begun <- err
 		for err == nil {
-			_, err = witness.Receive(ctx)
+			_, err = observer.Receive(ctx)
 		}
 	}()
 
