@@ -34,7 +34,7 @@ func (b *Broker) Send(_ context.Context, instance string, message []byte) (reach
 	if instance != b.instance {
 		return false, nil
 	}
-	b.letterbox.post(bytes.Clone(message))
+	b.messages.enqueue(bytes.Clone(message))
 	return true, nil
 }
 

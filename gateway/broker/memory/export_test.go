@@ -9,7 +9,7 @@ func Sweep(b *Broker) { b.sweep(time.Now()) }
 func Size(b *Broker) int {
 	n := len(b.about.all) + len(b.users.all) + len(b.occupied.all) + len(b.revoked.all)
 	for i := range stripes {
-		n += len(b.streams[i].open) + len(b.streams[i].published.all) + len(b.rooms[i].open)
+		n += len(b.streams[i].open) + len(b.streams[i].published.all) + len(b.presence[i].open)
 	}
 	return n
 }

@@ -29,15 +29,15 @@ type Broker struct {
 	instance string
 	start    start
 	seed     maphash.Seed
-	// begun is time zero of the rooms' clock.
-	begun   time.Time
-	streams [stripes]streams
-	rooms   [stripes]rooms
+	// begun is time zero of the clock of presence.
+	begun    time.Time
+	streams  [stripes]streams
+	presence [stripes]presenceStripe
 	// The fields below are the directory, which has one gateway.
 	about           expiringMap[[]byte]
 	users, occupied expiringMap[struct{}]
 	revoked         expiringMap[time.Time]
-	letterbox       letterbox
+	messages        messageQueue
 }
 
 // New returns a broker. It is ready at once and confirms subscriptions once Run is called.
@@ -49,7 +49,7 @@ func New(o Options) *Broker {
 	for i := range stripes {
 		b.streams[i].open = map[string]*stream{}
 		b.streams[i].published.all = map[string]expiring[published]{}
-		b.rooms[i].open = map[string]*room{}
+		b.presence[i].open = map[string]*channelPresence{}
 	}
 	b.about.all = map[string]expiring[[]byte]{}
 	b.users.all = map[string]expiring[struct{}]{}
@@ -77,7 +77,7 @@ func (b *Broker) Status() broker.Status { return broker.Status{State: contract.B
 // that. Run never returns an error.
 func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler,
 	messages broker.MessageHandler) error {
-	b.letterbox.listen(messages)
+	b.messages.setHandler(messages)
 	b.start.run(publications)
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -94,7 +94,7 @@ func (b *Broker) Run(ctx context.Context, publications broker.PublicationHandler
 func (b *Broker) sweep(now time.Time) {
 	for i := range stripes {
 		b.streams[i].sweep(now)
-		b.rooms[i].sweep(now.Sub(b.begun))
+		b.presence[i].sweep(now.Sub(b.begun))
 	}
 	b.about.sweep(now)
 	b.users.sweep(now)

@@ -11,8 +11,8 @@ import (
 // maxExpired is the maximum number of expired members that one call removes.
 const maxExpired = 512
 
-// room keeps the members of one channel.
-type room struct {
+// channelPresence keeps the members of one channel.
+type channelPresence struct {
 	members map[string]*member
 	users   map[string]*user
 	// queue is a heap: the member that expires first is its first.
@@ -44,52 +44,54 @@ func (u *user) wait(m *member) {
 	u.away[m.info.Client] = m
 }
 
-func newRoom() *room { return &room{members: map[string]*member{}, users: map[string]*user{}} }
+func newChannelPresence() *channelPresence {
+	return &channelPresence{members: map[string]*member{}, users: map[string]*user{}}
+}
 
 // join adds a member or renews it.
-func (r *room) join(info broker.ClientInfo, now time.Duration,
+func (p *channelPresence) join(info broker.ClientInfo, now time.Duration,
 	ttl time.Duration) (fresh bool, gone []broker.ClientInfo) {
 	info.ConnInfo, info.ChanInfo = slices.Clone(info.ConnInfo), slices.Clone(info.ChanInfo)
-	known := r.members[info.Client]
+	known := p.members[info.Client]
 	if known != nil {
 		// Even if it has expired: its leave has not been published. Its user may be another one now.
-		r.remove(known)
+		p.remove(known)
 	}
-	gone = r.purge(now)
+	gone = p.purge(now)
 	fresh = known == nil
 	if known == nil {
-		if away := r.awaited(info.User, now); away != nil {
-			r.remove(away)
+		if away := p.awaited(info.User, now); away != nil {
+			p.remove(away)
 			fresh = false
 		}
 	}
-	r.add(&member{info: info, until: now + ttl})
+	p.add(&member{info: info, until: now + ttl})
 	return fresh, gone
 }
 
 // leave removes a member, or lets it be away for the grace.
-func (r *room) leave(client string, now time.Duration, grace time.Duration) (left bool, gone []broker.ClientInfo) {
-	if m := r.members[client]; m != nil {
+func (p *channelPresence) leave(client string, now time.Duration, grace time.Duration) (left bool, gone []broker.ClientInfo) {
+	if m := p.members[client]; m != nil {
 		left = grace <= 0 || m.info.User == ""
 		if left {
-			r.remove(m)
+			p.remove(m)
 		} else {
 			m.away = true
-			r.users[m.info.User].wait(m)
-			r.renew(m, now+grace)
+			p.users[m.info.User].wait(m)
+			p.renew(m, now+grace)
 		}
 	}
-	return left, r.purge(now)
+	return left, p.purge(now)
 }
 
-func (r *room) renew(m *member, until time.Duration) {
+func (p *channelPresence) renew(m *member, until time.Duration) {
 	m.until = until
-	heap.Fix(&r.queue, int(m.index))
+	heap.Fix(&p.queue, int(m.index))
 }
 
 // awaited returns the member of the user that is away and expires first, or nil.
-func (r *room) awaited(name string, now time.Duration) (found *member) {
-	u := r.users[name]
+func (p *channelPresence) awaited(name string, now time.Duration) (found *member) {
+	u := p.users[name]
 	if u == nil {
 		return nil
 	}
@@ -102,40 +104,40 @@ func (r *room) awaited(name string, now time.Duration) (found *member) {
 }
 
 // purge removes up to maxExpired members that have expired, and returns them.
-func (r *room) purge(now time.Duration) (gone []broker.ClientInfo) {
-	for len(r.queue) > 0 && len(gone) < maxExpired && r.queue[0].until <= now {
-		m := r.queue[0]
-		r.remove(m)
+func (p *channelPresence) purge(now time.Duration) (gone []broker.ClientInfo) {
+	for len(p.queue) > 0 && len(gone) < maxExpired && p.queue[0].until <= now {
+		m := p.queue[0]
+		p.remove(m)
 		gone = append(gone, m.info)
 	}
 	return gone
 }
 
-func (r *room) add(m *member) {
-	r.members[m.info.Client] = m
-	heap.Push(&r.queue, m)
-	u := r.users[m.info.User]
+func (p *channelPresence) add(m *member) {
+	p.members[m.info.Client] = m
+	heap.Push(&p.queue, m)
+	u := p.users[m.info.User]
 	if u == nil {
 		u = &user{}
-		r.users[m.info.User] = u
+		p.users[m.info.User] = u
 	}
 	u.clients++
 }
 
-func (r *room) remove(m *member) {
-	delete(r.members, m.info.Client)
-	heap.Remove(&r.queue, int(m.index))
-	u := r.users[m.info.User]
+func (p *channelPresence) remove(m *member) {
+	delete(p.members, m.info.Client)
+	heap.Remove(&p.queue, int(m.index))
+	u := p.users[m.info.User]
 	delete(u.away, m.info.Client)
 	if u.clients--; u.clients == 0 {
-		delete(r.users, m.info.User)
+		delete(p.users, m.info.User)
 	}
 }
 
 // all returns the members that have not expired, or ErrTooLarge when they take more than bytes; 0 is no bound.
-func (r *room) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, error) {
+func (p *channelPresence) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, error) {
 	out, size := map[string]broker.ClientInfo{}, 0
-	for client, m := range r.members {
+	for client, m := range p.members {
 		if m.until <= now {
 			continue
 		}
@@ -148,12 +150,12 @@ func (r *room) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, 
 }
 
 // count returns the numbers of clients and users without expired members. It reads expired members only.
-func (r *room) count(now time.Duration) (clients, users int) {
-	clients, users = len(r.members), len(r.users)
+func (p *channelPresence) count(now time.Duration) (clients, users int) {
+	clients, users = len(p.members), len(p.users)
 	over := map[string]int{}
-	for m := range r.queue.over(now) {
+	for m := range p.queue.over(now) {
 		clients--
-		if over[m.info.User]++; over[m.info.User] == r.users[m.info.User].clients {
+		if over[m.info.User]++; over[m.info.User] == p.users[m.info.User].clients {
 			users--
 		}
 	}
