@@ -7,7 +7,7 @@
 // (occupancy).
 //
 // To add a broker: implement Broker in a package beside memory and redis that passes brokertest.Run in its tests; name
-// it in internal/contract (Broker...) and gateway/config (validate.go and its settings); add it to the table in
+// it in internal/contract (Broker...) and gateway/config (settings.go); add it to the table in
 // gateway/brokers.go.
 package broker
 

@@ -44,7 +44,7 @@ const (
 	leaveWorkers = 16
 	// renewWorkers is how many channels are renewed at once.
 	renewWorkers = 8
-	// clockSlack is how much later than by this gateway's clock a grace is over by the broker's.
+	// clockSlack is added to a grace before the sweep, because the broker's clock may be behind this gateway's.
 	clockSlack = 100 * time.Millisecond
 )
 
