@@ -353,7 +353,7 @@ func TestSubscribeHook(t *testing.T) {
 }
 
 // A backend may end a subscription before it has answered the hook that asks about it. The client sees itself
-// unsubscribed by the server, and its command is answered with a temporary error.
+// unsubscribed by the server, and its command is answered with an error after which SDKs do not subscribe again.
 func TestSubscribeHookThatUnsubscribesBeforeItsAnswer(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)
@@ -373,9 +373,9 @@ func TestSubscribeHookThatUnsubscribesBeforeItsAnswer(t *testing.T) {
 			unsubscribe = true
 			reply := c.call(&cf.Command{Subscribe: &cf.SubscribeRequest{Channel: channel}})
 			require.NotNil(t, reply.Error, name)
-			require.Equal(t, uint32(100), reply.Error.Code, name)
-			require.True(t, reply.Error.Temporary, name)
-			require.Equal(t, "the subscription ended before it began", reply.Error.Message, name)
+			require.Equal(t, uint32(103), reply.Error.Code, name)
+			require.False(t, reply.Error.Temporary, name)
+			require.Equal(t, "the server ended the subscription before it began", reply.Error.Message, name)
 			require.Equal(t, uint32(2000), c.unsubscribed(channel), name)
 			c.quiet()
 			unsubscribe = false

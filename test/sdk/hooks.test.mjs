@@ -5,7 +5,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before } from 'node:test';
-import { api, code, connect, connectAs, gateway, gateways, Inbox, make, prepare, publish, scenarios, subscribe, unique, until } from './clients.mjs';
+import { api, code, connect, connectAs, gateway, gateways, Inbox, make, pause, prepare, publish, scenarios, subscribe, unique, until } from './clients.mjs';
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`;
 
@@ -40,7 +40,8 @@ const server = createServer(async (request, response) => {
   const question = JSON.parse(body);
   const topic = question.method ?? question.channel ?? question.name;
   asked.emit(`${request.url} ${topic}`, { ...question, cookie: request.headers.cookie });
-  const answer = answers.get(`${request.url} ${topic}`);
+  const prepared = answers.get(`${request.url} ${topic}`);
+  const answer = typeof prepared === 'function' ? await prepared(question) : prepared;
   if (answer === 'down') {
     response.writeHead(503).end();
     return;
@@ -134,6 +135,23 @@ scenarios('subscribe and publish', (scenario) => {
     const s = prepare(await connect(t, sdk, hooked.address), channel);
     s.subscription.subscribe();
     assert.deepEqual(await s.unsubscribed.next(), { channel, code: 403, reason: 'members only' });
+  });
+
+  scenario('a subscription that the backend ends before its answer stays ended', async (t, sdk) => {
+    const channel = unique('room');
+    let questions = 0;
+    answers.set(`/subscribe ${channel}`, async ({ client }) => {
+      questions++;
+      await api(hooked.address, 'unsubscribe', { client, channel });
+      return { result: {} };
+    });
+    const s = prepare(await connectAs(t, sdk, hooked.address), channel);
+    s.subscription.subscribe();
+    assert.ok([103, 2000].includes((await s.unsubscribed.next()).code));
+    // An SDK that would subscribe again does so within this time.
+    await pause(2500);
+    assert.equal(s.subscription.state, 'unsubscribed');
+    assert.equal(questions, 1);
   });
 
   scenario('while the backend is down the client tries again', async (t, sdk) => {

@@ -29,6 +29,9 @@ var (
 	errNoData       = errors.New("data is missing")
 	errNotAvailable = errors.New("not available on this gateway")
 	errBadRequest   = errors.New("bad request")
+	// errUnsubscribed is returned when the server ended a subscription before it began. It is not temporary: an SDK that
+	// waits for its subscription ignores the unsubscribe push and would subscribe again.
+	errUnsubscribed = errors.New("the server ended the subscription before it began")
 )
 
 // replyError returns the protocol's error for an error of a command. Errors that the client did not cause are
@@ -47,6 +50,7 @@ func replyError(err error) *cf.Error {
 		{session.ErrLimit, codeLimitExceeded},
 		{session.ErrNotSubscribed, codePermissionDenied},
 		{session.ErrNotAllowed, codePermissionDenied},
+		{errUnsubscribed, codePermissionDenied},
 		{session.ErrNotAvailable, codeNotAvailable},
 		{session.ErrNoBackend, codeNotAvailable},
 		{broker.ErrUnrecoverable, codeUnrecoverable},
@@ -65,7 +69,8 @@ func replyError(err error) *cf.Error {
 	text := "internal error"
 	switch {
 	case errors.Is(err, session.ErrSubscriptionEnded):
-		// Temporary: an unsubscribe push tells the client whether to stay away, and this must not overrule it.
+		// Temporary, because it answers a refresh: the unsubscribe push of a subscription that has begun tells the client
+		// whether to subscribe again, and this must not overrule it.
 		text = session.ErrSubscriptionEnded.Error()
 	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		text = "the gateway cannot reach its broker"

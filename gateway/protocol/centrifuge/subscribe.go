@@ -57,6 +57,9 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		return errGone
 	case err != nil && disconnects(err):
 		return err
+	case errors.Is(err, session.ErrSubscriptionEnded):
+		// The client's own commands run one after the other, and nothing else ends a subscription that has not begun.
+		return c.fail(id, errUnsubscribed)
 	case err != nil:
 		return c.fail(id, err)
 	case failed != nil:
