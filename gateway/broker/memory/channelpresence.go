@@ -70,7 +70,9 @@ func (p *channelPresence) join(info broker.ClientInfo, now time.Duration,
 }
 
 // leave removes a member, or lets it be away for the grace.
-func (p *channelPresence) leave(client string, now time.Duration, grace time.Duration) (left bool, gone []broker.ClientInfo) {
+func (p *channelPresence) leave(
+	client string, now time.Duration, grace time.Duration,
+) (left bool, gone []broker.ClientInfo) {
 	if m := p.members[client]; m != nil {
 		left = grace <= 0 || m.info.User == ""
 		if left {

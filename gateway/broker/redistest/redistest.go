@@ -296,7 +296,7 @@ func (c *Cluster) MoveDuring(t testing.TB, name string, during func()) {
 			t.Fatalf("ask for the node's id: %v", err)
 		}
 		clients, ids = append(clients, client), append(ids, id)
-		// Whose slot it is not says MOVED.
+		// A node that does not have the slot answers MOVED.
 		if client.Exists(ctx, name).Err() == nil {
 			owner = i
 		}
