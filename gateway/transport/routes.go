@@ -91,10 +91,15 @@ func parsePattern(pattern string) (segments []segment, ok bool) {
 // find returns the endpoint of a request, or nil for one that it leaves to ServeMux. Like ServeMux, it sets the path
 // values and the pattern of the request.
 func (r *routes) find(request *http.Request) *Endpoint {
-	if e := r.exact[request.URL.Path]; e != nil || len(r.patterns) == 0 {
+	escaped := request.URL.EscapedPath()
+	if strings.Count(escaped, "/") < strings.Count(request.URL.Path, "/") {
+		// An escaped slash is part of a segment. One that is a whole segment ends the path for ServeMux.
+		if len(r.patterns) == 0 || strings.Contains(strings.ToUpper(escaped)+"/", "/%2F/") {
+			return nil
+		}
+	} else if e := r.exact[request.URL.Path]; e != nil || len(r.patterns) == 0 {
 		return e
 	}
-	escaped := request.URL.EscapedPath()
 	if !strings.HasPrefix(escaped, "/") || path.Clean(escaped) != escaped {
 		return nil
 	}

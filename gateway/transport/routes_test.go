@@ -15,6 +15,7 @@ func routesUnderTest() map[string][]string {
 	return map[string][]string{
 		"/ws": nil, "/": nil, "/app/{key}": {"key"}, "/app/special": nil, "/app/{key}/events": {"key"}, "/a%2Fb/{x}": {"x"},
 		"/files/{path...}": {"path"}, "/files/{dir}/index": {"dir"}, "/two/{a}/{b}": {"a", "b"}, "/two/{a}/fixed": {"a"},
+		"/nested/{x}": {"x"}, "/nested/b/c": nil,
 		"/end/{$}": nil, "example.com/hosted/{x}": {"x"}, "GET /get/{x}": {"x"},
 	}
 }
@@ -38,6 +39,10 @@ func pathsUnderTest() map[string]bool {
 		"/two/1/2":           true,
 		"/two/1/fixed":       true,
 		"/two/%7Ba%7D/fixed": true,
+		"/nested/b/c":        true,
+		"/nested/b%2Fc":      true,
+		"/app/%2f":           false,
+		"/files/a/%2F/b":     false,
 		"/app":               false,
 		"/app/":              false,
 		"/app//":             false,
