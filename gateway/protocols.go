@@ -10,17 +10,16 @@ import (
 
 // protocols returns the client protocols that the gateway speaks. A new protocol gets a line here.
 func (g *Gateway) protocols(o protocol.Options) []protocol.Protocol {
-	spoken := []protocol.Protocol{
+	spoken := []protocol.Protocol{ //nolint:prealloc // a table to which protocols are added
 		plain.New(o),
 		centrifuge.New(centrifuge.Options{
 			Options: o, ConnectTimeout: g.cfg.ConnectTimeout, CommandFailed: g.metrics.CommandFailed,
 		}),
 	}
-	more := make([]protocol.Protocol, 0, len(g.options.Protocols))
 	for _, factory := range g.options.Protocols {
-		more = append(more, factory(o))
+		spoken = append(spoken, factory(o))
 	}
-	return append(spoken, more...)
+	return spoken
 }
 
 // endpoints returns the endpoints of all protocols by their patterns.

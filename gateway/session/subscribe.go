@@ -11,8 +11,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// Subscriber is a client that subscribes. It gets the frames of its channels, and the presence keeper asks it what other
-// clients see of it.
+// Subscriber is a client that subscribes. It gets the frames of its channels, and the presence keeper asks it what
+// other clients see of it.
 type Subscriber interface {
 	hub.Subscriber
 	// PresenceInfo returns what other clients see of the client in a channel, or false when it has left the channel.

@@ -70,9 +70,9 @@ const (
 	ConfigFile = "/etc/wsfleet/config/gateway.yaml"
 	// AdminTokenDir is where the operator mounts the admin Secret. Every file in it whose name does not begin
 	// with a dot holds one valid bearer token. During a rotation two tokens are valid.
-	AdminTokenDir = "/etc/wsfleet/admin"
+	AdminTokenDir = "/etc/wsfleet/admin" //nolint:gosec // a directory, no credential
 	// AdminTokenKey is the key of the admin Secret whose token the operator itself uses.
-	AdminTokenKey = "token" //nolint:gosec // the name of a key, not a credential
+	AdminTokenKey = "token"
 	// TLSDir is where the operator mounts the Secret of the certificate. Its type is kubernetes.io/tls, so it
 	// has the keys TLSCertKey and TLSPrivateKey.
 	TLSDir        = "/etc/wsfleet/tls"

@@ -47,7 +47,6 @@ func newShard(w *Worker) *shard {
 func (s *shard) delivered(c *client, m message, now int64) {
 	r, p, publisher := &s.worker.run, &s.worker.plan, int(m.publisher)
 	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) || p.channel(publisher) != c.channel {
-
 		return
 	}
 	how := s.gaps.check(sequenceKey{uint32(c.id), m.publisher},

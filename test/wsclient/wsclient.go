@@ -94,8 +94,7 @@ func Dial(ctx context.Context, protocol Protocol, address, channel string, heade
 		target.RawQuery = url.Values{"channel": {channel}}.Encode()
 	}
 	options := &websocket.DialOptions{HTTPHeader: header}
-	ws, response, err := websocket.Dial(ctx, target.String(),
-		options) //nolint:bodyclose // Dial says that it needs no close
+	ws, response, err := websocket.Dial(ctx, target.String(), options) //nolint:bodyclose // Dial wants no close
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 			return nil, &Refused{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After"), cause: err}

@@ -221,7 +221,7 @@ func TestCallIgnoresLateResponses(t *testing.T) {
 		synctest.Wait()
 		n.transmit = nil
 		result := make(chan string, 1)
-		go func() { result <- n.call(t, "b", "say", params{Text: "2", After: time.Second}) }() //nolint:testifylint // the test awaits it
+		go func() { result <- n.call(t, "b", "say", params{Text: "2", After: time.Second}) }() //nolint:testifylint // awaited
 		synctest.Wait()
 		for _, deliver := range late {
 			deliver()

@@ -38,7 +38,7 @@ func TestFunctionSendsNothingAfterUnsubscribe(t *testing.T) {
 		[]byte(`{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":{"channel":"a","recover":true,"offset":3}}`))
 	require.Equal(t, missed, strings.Count(w.written[1], `{"data":`))
 	f.Message(c, OpText, []byte(`{"id":3,"unsubscribe":{"channel":"a"}}`))
-	require.Equal(t, `{"id":3,"unsubscribe":{}}`, w.written[2])
+	require.Equal(t, `{"id":3,"unsubscribe":{}}`, w.written[2]) //nolint:testifylint // byte by byte
 	f.channel(false, "a").write("x")
 	require.Len(t, w.written, 3)
 	require.Empty(t, c.seats)

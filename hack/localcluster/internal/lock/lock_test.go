@@ -11,14 +11,14 @@ import (
 
 func TestAcquireExcludesOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "lock")
-	var inside, max atomic.Int32
+	var inside, highest atomic.Int32
 	done := make(chan error)
 	for range 5 {
 		go func() {
 			release, err := Acquire(t.Context(), path)
 			if err == nil {
-				if n := inside.Add(1); n > max.Load() {
-					max.Store(n)
+				if n := inside.Add(1); n > highest.Load() {
+					highest.Store(n)
 				}
 				inside.Add(-1)
 				release()
@@ -31,8 +31,8 @@ func TestAcquireExcludesOthers(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if max.Load() != 1 {
-		t.Errorf("%d at once", max.Load())
+	if highest.Load() != 1 {
+		t.Errorf("%d at once", highest.Load())
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file is left behind: %v", err)
