@@ -18,7 +18,7 @@ import (
 func (p *port) guard(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if p.TokenDir == "" {
-			if !isLoopback(r.RemoteAddr) || !isLocalName(r.Host) {
+			if !isLoopback(r.RemoteAddr) || !isLocalName(r.Host) || isCrossSite(r) {
 				refuse(w, http.StatusForbidden, "only callers on this machine are allowed, by address or as localhost: "+
 					"to call from elsewhere, set admin-token-dir and send one of its tokens")
 				return
@@ -83,6 +83,13 @@ func isLocalName(host string) bool {
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil || strings.EqualFold(host, "localhost")
+}
+
+// isCrossSite reports whether a browser sends the request for a page of another site. Such a page cannot read the answer,
+// but it could keep the gateway busy with profiles.
+func isCrossSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site != "" && site != "same-origin" && site != "none"
 }
 
 // isLoopback reports whether the address of a peer, host:port, is on this machine.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,28 @@ func TestGuardWithoutTokensAllowsLoopbackOnly(t *testing.T) {
 	for _, probe := range []string{contract.PathLivez, contract.PathReadyz} {
 		got := request(h, http.MethodGet, probe, "203.0.113.9:1", "10.0.0.7:9090")
 		require.Equal(t, http.StatusOK, got.Code, "probes come from elsewhere")
+	}
+}
+
+func TestGuardWithoutTokensRefusesPagesOfOtherSites(t *testing.T) {
+	h := newHandler("")
+	for path, method := range guarded() {
+		for _, site := range []string{"cross-site", "same-site"} {
+			r := httptest.NewRequest(method, path, http.NoBody)
+			r.RemoteAddr, r.Host = "127.0.0.1:1", "127.0.0.1:9090"
+			r.Header.Set("Sec-Fetch-Site", site)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			require.Equal(t, http.StatusForbidden, w.Code, "%s %s", site, path)
+		}
+	}
+	for _, site := range []string{"same-origin", "none"} {
+		r := httptest.NewRequest(http.MethodGet, contract.PathFleet, http.NoBody)
+		r.RemoteAddr, r.Host = "127.0.0.1:1", "127.0.0.1:9090"
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code, site)
 	}
 }
 
