@@ -33,7 +33,8 @@ demo: deps-cluster ## Bring up a fleet on a real Kubernetes and let two clients 
 
 .PHONY: test
 test: deps-test assets npm-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
-	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race ./...
+	@# With empty caches test/recipes compiles the tree twice.
+	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race -timeout 20m ./...
 	for module in $(MODULES); do echo "== $$module"; go -C $$module test ./...; done
 
 ##@ Fast loop

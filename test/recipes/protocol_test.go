@@ -19,9 +19,6 @@ import (
 const maxProtocolLines = 300
 
 func TestProtocolRecipeMakesTheGatewayEcho(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a copy of the tree")
-	}
 	copied := copyTree(t)
 	copied.follow(t, readRecipe(t, "protocol"))
 	lines := strings.Count(copied.read(t, "gateway/protocol/echo/echo.go"), "\n")

@@ -7,9 +7,6 @@ import (
 )
 
 func TestSettingRecipeReachesHelpCRDAndConfigMap(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a copy of the tree")
-	}
 	copied := copyTree(t)
 	// The recipe's own commands run the tests: that of the contract fails when the gateway does not load the setting.
 	copied.follow(t, readRecipe(t, "setting"))
