@@ -103,7 +103,11 @@ func TestCentrifugeDisconnectCodes(t *testing.T) {
 			s, id := client()
 			g.callAPI(t, c.method, fmt.Sprintf(c.body, id))
 			s.closed(c.code, c.reason)
-			require.Contains(t, g.api(t, "GET", "connections/"+id, "", "X-API-Key", key).body, "no such connection")
+			// The client reads the close frame a moment before the gateway forgets the connection.
+			require.Eventually(t, func() bool {
+				answer := g.api(t, "GET", "connections/"+id, "", "X-API-Key", key)
+				return strings.Contains(answer.body, "no such connection")
+			}, waitTimeout, tick)
 		})
 	}
 	stale.closed(3502, "stale")
