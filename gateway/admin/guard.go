@@ -85,8 +85,8 @@ func isLocalName(host string) bool {
 	return err == nil || strings.EqualFold(host, "localhost")
 }
 
-// isCrossSite reports whether a browser sends the request for a page of another site. Such a page cannot read the answer,
-// but it could keep the gateway busy with profiles.
+// isCrossSite reports whether a browser sends the request for a page of another site. Such a page cannot read the
+// answer, but it could keep the gateway busy with profiles.
 func isCrossSite(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	return site != "" && site != "same-origin" && site != "none"
