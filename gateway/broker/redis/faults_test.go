@@ -29,8 +29,8 @@ func (n *node) keep(t *testing.T, name, data string) broker.PublishResult {
 	return r
 }
 
-// insist publishes until it is known that it was done, once.
-func (n *node) insist(ctx context.Context, name, data string) error {
+// publishUntilDone repeats an idempotent publish until the broker answers it.
+func (n *node) publishUntilDone(ctx context.Context, name, data string) error {
 	for {
 		o := broker.PublishOptions{History: kept, IdempotencyKey: data}
 		_, err := n.Publish(ctx, name, broker.Publication{Data: []byte(data)}, o)
@@ -162,7 +162,7 @@ func TestPublishWithAKeyAndAHangingRedis(t *testing.T) {
 	require.Less(t, time.Since(begin), 7*time.Second)
 	s.Resume()
 	n.await(t, contract.BrokerReady)
-	require.NoError(t, n.insist(t.Context(), "other", "works again"))
+	require.NoError(t, n.publishUntilDone(t.Context(), "other", "works again"))
 	_, err := n.Publish(t.Context(), "lobby", p, once)
 	require.NoError(t, err)
 	data, _ := n.stream(t, "lobby")
@@ -334,7 +334,7 @@ func TestRedisFollowsSlotsWithTheirStreams(t *testing.T) {
 					enough = true
 				default:
 				}
-				if err := a.insist(t.Context(), name, fmt.Sprint(counts[i])); err != nil {
+				if err := a.publishUntilDone(t.Context(), name, fmt.Sprint(counts[i])); err != nil {
 					t.Errorf("%s: %v", name, err)
 					return
 				}

@@ -31,7 +31,7 @@ var overBy = map[string]func(*testing.T, *node, string) broker.Position{
 	"read":    func(t *testing.T, n *node, name string) broker.Position { _, top := n.stream(t, name); return top },
 	"publish": func(t *testing.T, n *node, name string) broker.Position { return n.keep(t, name, "new").Position },
 	"publish with a key": func(t *testing.T, n *node, name string) broker.Position {
-		require.NoError(t, n.insist(t.Context(), name, "new"))
+		require.NoError(t, n.publishUntilDone(t.Context(), name, "new"))
 		_, top := n.stream(t, name)
 		return top
 	},
@@ -238,7 +238,7 @@ func TestEpochsStayWithoutAFailover(t *testing.T) {
 				trouble()
 				for name := range first {
 					for i, n := range []*node{a, b} {
-						require.NoError(t, n.insist(t.Context(), name, fmt.Sprint(what, i)))
+						require.NoError(t, n.publishUntilDone(t.Context(), name, fmt.Sprint(what, i)))
 					}
 				}
 			}
