@@ -32,6 +32,8 @@ const actions = {
   subscription: ({ as, on, args }) => follow(as, on.newSubscription(...args)),
   cookie: ({ cookie }) => {
     document.cookie = cookie;
+    // Chromium writes it in the background; a WebSocket that is made before that goes without it. Reading waits for the write.
+    if (!document.cookie.includes(cookie)) throw new Error(`the page did not keep the cookie ${cookie}`);
   },
   call: ({ call, on, method, args }) => {
     // What the method does at once is done before the next message is heard.
