@@ -58,9 +58,17 @@ const (
 // cluster that is the name of the pod.
 const HeaderNode = "Wsfleet-Node"
 
-// MetricConnections is the gauge of open client connections. It is also the Pods metric that the
-// HorizontalPodAutoscaler reads.
-const MetricConnections = "websocket_connections"
+// Names of the metrics that an autoscaler can read. The metrics API of the operator serves each for a WebSocketCluster,
+// and MetricConnections for a pod as well.
+const (
+	// MetricConnections is the number of open client connections: of one gateway, whose gauge has this name, or of a whole
+	// fleet, draining gateways included.
+	MetricConnections = "websocket_connections"
+	// MetricConnectionsMaxRatio is the number of connections of the fullest serving gateway divided by its maximum, 0 to 1.
+	MetricConnectionsMaxRatio = "websocket_connections_max_ratio"
+	// MetricConnectRate is the number of connections that a fleet accepts per second.
+	MetricConnectRate = "websocket_connect_rate"
+)
 
 // Places inside the gateway container.
 const (
@@ -235,8 +243,11 @@ type GatewayReport struct {
 	// Connections is the number of open client connections.
 	Connections int `json:"connections"`
 	// MaxConnections is the maximum number of connections that the gateway holds.
-	MaxConnections int          `json:"maxConnections"`
-	Broker         BrokerReport `json:"broker"`
+	MaxConnections int `json:"maxConnections"`
+	// ConnectRate is the number of connections that the gateway accepted per second in the last minute, on average. It is
+	// nil in reports of gateways of older versions, which do not count it.
+	ConnectRate *float64     `json:"connectRate,omitempty"`
+	Broker      BrokerReport `json:"broker"`
 	// Drain is nil unless the gateway drains or is drained.
 	Drain *DrainReport `json:"drain,omitempty"`
 }
