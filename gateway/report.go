@@ -16,6 +16,7 @@ func (g *Gateway) Report() contract.GatewayReport {
 		State:          g.drain.State(),
 		Connections:    g.server.Open(),
 		MaxConnections: g.server.Limit(),
+		ConnectRate:    new(g.metrics.ConnectRate()),
 		Broker:         contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
 		Drain:          g.drain.Report(),
 	}

@@ -41,11 +41,12 @@ type Metrics struct {
 	streamGaps        prometheus.Counter
 	drainClosed       *prometheus.CounterVec
 	certificateErrors prometheus.Counter
+	connectRate       *rate
 }
 
 // New declares the counters and the histograms. Watch adds the gauges.
 func New() *Metrics {
-	m := &Metrics{declarer: declarer{registry: prometheus.NewRegistry()}}
+	m := &Metrics{declarer: declarer{registry: prometheus.NewRegistry()}, connectRate: newRate()}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -11,7 +11,13 @@ import (
 )
 
 // ConnectionAccepted implements transport.Observer.
-func (m *Metrics) ConnectionAccepted(protocol string) { m.accepted.WithLabelValues(protocol).Inc() }
+func (m *Metrics) ConnectionAccepted(protocol string) {
+	m.accepted.WithLabelValues(protocol).Inc()
+	m.connectRate.add()
+}
+
+// ConnectRate returns the number of connections that the gateway accepted per second in the last minute, on average.
+func (m *Metrics) ConnectRate() float64 { return m.connectRate.perSecond() }
 
 // ConnectionRefused implements transport.Observer.
 func (m *Metrics) ConnectionRefused(reason string) { m.refused.WithLabelValues(reason).Inc() }
