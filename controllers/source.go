@@ -2,15 +2,13 @@ package controllers
 
 import (
 	"context"
-	"errors"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/render"
-	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // fleetSource is the fleet monitor's Source. It reads from the operator's cache.
@@ -31,25 +29,15 @@ func (s *fleetSource) Pods(ctx context.Context, cluster client.ObjectKey) ([]cor
 	return gatewayPods(ctx, s.reader, cluster)
 }
 
-// errNoToken means that the operator has not made a token for the cluster, or that the Secret is foreign.
-var errNoToken = errors.New("there is no admin Secret of this cluster yet")
-
-// Token returns the bearer token in the admin Secret of the cluster. It returns errNoToken when there is no such Secret
-// of the operator's own, and an error when the Secret cannot be read.
+// Token returns the bearer token in the admin Secret of the cluster. It returns fleet.ErrNoToken when there is no such
+// Secret of the operator's own, and an error when the Secret cannot be read.
 func (s *fleetSource) Token(ctx context.Context, cluster client.ObjectKey) (string, error) {
 	key := client.ObjectKey{Namespace: cluster.Namespace, Name: render.AdminSecretName(cluster.Name)}
 	secret, err := s.secrets.read(ctx, key)
 	if err != nil {
 		return "", err
 	}
-	if secret == nil {
-		return "", errNoToken
-	}
-	owner := metav1.GetControllerOf(secret)
-	if owner == nil || owner.Kind != v1alpha1.KindWebSocketCluster || owner.Name != cluster.Name {
-		return "", errNoToken
-	}
-	return string(secret.Data[contract.AdminTokenKey]), nil
+	return fleet.TokenOf(secret, cluster) //nolint:wrapcheck // the caller wraps it
 }
 
 // gatewayPods lists the gateway pods of a cluster. It returns the error of reader.

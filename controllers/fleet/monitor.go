@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -9,7 +10,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -21,21 +21,15 @@ const (
 	// DefaultInterval is the time between two scrapes of a fleet.
 	DefaultInterval = 5 * time.Second
 
-	// maxConcurrentScrapes bounds the operator's open requests to gateways.
-	maxConcurrentScrapes = 32
-
 	// reportTTL is how long the last report of a gateway that no longer answers is kept.
 	reportTTL = time.Minute
 )
 
 // Source is where the monitor finds fleets.
 type Source interface {
+	GatewaySource
 	// Clusters lists all clusters. It returns an error when the list cannot be read.
 	Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster, error)
-	// Pods lists the gateway pods of a cluster. It returns an error when the list cannot be read.
-	Pods(ctx context.Context, cluster client.ObjectKey) ([]corev1.Pod, error)
-	// Token returns the bearer token of the cluster's admin endpoints. It returns an error when there is none yet.
-	Token(ctx context.Context, cluster client.ObjectKey) (string, error)
 }
 
 // MonitorOptions are the parts and settings of a Monitor. All are required.
@@ -53,6 +47,7 @@ type MonitorOptions struct {
 // leader only. Its methods may be called by several goroutines at once.
 type Monitor struct {
 	options MonitorOptions
+	reader  *Reader
 	changed chan event.GenericEvent
 
 	// mu guards fleets and what its values point to.
@@ -73,6 +68,7 @@ type fleetState struct {
 func NewMonitor(options MonitorOptions) *Monitor {
 	return &Monitor{
 		options: options,
+		reader:  NewReader(options.Source, options.Scraper, options.Failures),
 		changed: make(chan event.GenericEvent),
 		fleets:  map[client.ObjectKey]*fleetState{},
 	}
@@ -95,7 +91,7 @@ func (m *Monitor) StatusSnapshot(cluster client.ObjectKey) (Snapshot, bool) {
 // ScrapeNow scrapes one fleet and returns the snapshot that its status is made from. It blocks until every gateway has
 // answered or timed out. The snapshot is empty when the fleet cannot be scraped yet.
 func (m *Monitor) ScrapeNow(ctx context.Context, cluster client.ObjectKey) Snapshot {
-	m.scrape(ctx, cluster, make(chan struct{}, maxConcurrentScrapes))
+	m.scrape(ctx, cluster, NewSlots())
 	m.promote(cluster)
 	snapshot, _ := m.StatusSnapshot(cluster)
 	return snapshot
@@ -132,9 +128,9 @@ func (m *Monitor) scrapeAll(ctx context.Context) error {
 	m.forgetAllBut(clusters)
 
 	// All fleets share the slots, so that one large or slow fleet cannot open requests without end.
-	slots := make(chan struct{}, maxConcurrentScrapes)
+	slots := NewSlots()
 	var group errgroup.Group
-	group.SetLimit(maxConcurrentScrapes)
+	group.SetLimit(MaxConcurrentScrapes)
 	for i := range clusters {
 		group.Go(func() error {
 			m.scrape(ctx, client.ObjectKeyFromObject(&clusters[i]), slots)
@@ -147,57 +143,35 @@ func (m *Monitor) scrapeAll(ctx context.Context) error {
 }
 
 // scrape scrapes one fleet and stores the result as its latest snapshot. Each request holds one of the slots.
-func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots chan struct{}) {
+func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots Slots) {
 	log := m.options.Log.WithValues("cluster", cluster)
-	pods, err := m.options.Source.Pods(ctx, cluster)
-	if err != nil {
-		log.Error(err, "Could not list gateway pods")
-		return
-	}
-	token, err := m.options.Source.Token(ctx, cluster)
-	if err != nil {
+	answers, err := m.reader.Read(ctx, cluster, slots)
+	if errors.Is(err, ErrNoToken) {
 		// Before the first reconcile there is none.
 		log.V(1).Info("No admin token yet", "reason", err.Error())
 		return
 	}
-
-	var (
-		mu       sync.Mutex // guards gateways
-		gateways = make(map[types.UID]Gateway, len(pods))
-		group    errgroup.Group
-	)
-	for i := range pods {
-		pod := &pods[i]
-		if pod.Status.Phase != corev1.PodRunning {
-			continue
-		}
-		slots <- struct{}{}
-		group.Go(func() error {
-			defer func() { <-slots }()
-			if gateway, known := m.scrapeGateway(ctx, log, cluster, pod, token); known {
-				mu.Lock()
-				defer mu.Unlock()
-				gateways[pod.UID] = gateway
-			}
-			return nil
-		})
+	if err != nil {
+		log.Error(err, "Could not scrape the fleet")
+		return
 	}
-	_ = group.Wait() // a gateway that does not answer is not an error
+	gateways := make(map[types.UID]Gateway, len(answers))
+	for _, answer := range answers {
+		if gateway, known := m.gatewayOf(log, cluster, answer); known {
+			gateways[answer.Pod.UID] = gateway
+		}
+	}
 	m.store(cluster, Snapshot{Gateways: gateways})
 }
 
-// scrapeGateway returns the gateway's report, or its last report for up to reportTTL when the gateway does not answer.
-// The result is false when there is neither.
-func (m *Monitor) scrapeGateway(
-	ctx context.Context, log logr.Logger, cluster client.ObjectKey, pod *corev1.Pod, token string,
-) (Gateway, bool) {
-	report, err := m.options.Scraper.Scrape(ctx, pod, token)
-	if err == nil {
-		return Gateway{Pod: pod.Name, Report: report, ReportedAt: time.Now()}, true
+// gatewayOf returns the gateway's report, or its last report for up to reportTTL when the gateway did not answer. The
+// result is false when there is neither.
+func (m *Monitor) gatewayOf(log logr.Logger, cluster client.ObjectKey, answer Answer) (Gateway, bool) {
+	if answer.Err == nil {
+		return Gateway{Pod: answer.Pod.Name, Report: answer.Report, ReportedAt: answer.At}, true
 	}
-	m.options.Failures.Inc()
-	log.V(1).Info("A gateway does not answer", "pod", pod.Name, "reason", err.Error())
-	gateway, known := m.lastReport(cluster, pod.UID)
+	log.V(1).Info("A gateway does not answer", "pod", answer.Pod.Name, "reason", answer.Err.Error())
+	gateway, known := m.lastReport(cluster, answer.Pod.UID)
 	gateway.Stale = true
 	return gateway, known
 }

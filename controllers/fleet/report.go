@@ -17,7 +17,7 @@ const (
 	maxReasonBytes = 256
 )
 
-// errNegative means that a report has a negative number of connections.
+// errNegative means that a report has a negative number of connections, or a negative rate.
 var errNegative = errors.New("it has a negative number of connections")
 
 // readReport reads one report from body and cuts its drain reason to maxReasonBytes. It returns errNegative for a
@@ -27,7 +27,7 @@ func readReport(body io.Reader) (contract.GatewayReport, error) {
 	if err := json.NewDecoder(io.LimitReader(body, maxReportBytes)).Decode(&report); err != nil {
 		return contract.GatewayReport{}, fmt.Errorf("it is no report: %w", err)
 	}
-	if report.Connections < 0 || report.MaxConnections < 0 {
+	if report.Connections < 0 || report.MaxConnections < 0 || report.ConnectRate != nil && *report.ConnectRate < 0 {
 		return contract.GatewayReport{}, errNegative
 	}
 	if report.Drain != nil && len(report.Drain.Reason) > maxReasonBytes {

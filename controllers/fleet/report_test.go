@@ -15,6 +15,8 @@ func TestReadReport(t *testing.T) {
 	require.ErrorIs(t, err, errNegative)
 	_, err = readReport(strings.NewReader(`{"maxConnections":-1}`))
 	require.ErrorIs(t, err, errNegative)
+	_, err = readReport(strings.NewReader(`{"connectRate":-0.5}`))
+	require.ErrorIs(t, err, errNegative)
 
 	long := `{"drain":{"reason":"a` + strings.Repeat("ä", 1000) + `"}}`
 	report, err := readReport(strings.NewReader(long))

@@ -56,12 +56,16 @@ func adminAddress(pod *corev1.Pod) string {
 	return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(contract.AdminPort))
 }
 
+// ErrTokenRefused means that a gateway does not know the token.
+var ErrTokenRefused = errors.New("it answered 401: it does not know the token of the admin Secret")
+
 // errNoAddress means that a pod has no address yet.
 var errNoAddress = errors.New("the pod has no address yet")
 
 // Scrape requests the report of the pod's gateway with the bearer token. It returns errNoAddress while the pod has no
-// address, and an error that names the pod when the gateway does not answer within scrapeTimeout, answers another
-// status than 200, or sends no valid report. Errors never contain the token.
+// address, an error that wraps ErrTokenRefused when the gateway does not know the token, and another error that names
+// the pod when the gateway does not answer within scrapeTimeout, answers another status than 200, or sends no valid
+// report. Errors never contain the token.
 func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
 	var report contract.GatewayReport
 	address := s.address(pod)
@@ -79,6 +83,9 @@ func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (co
 		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusUnauthorized {
+		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, ErrTokenRefused)
+	}
 	if response.StatusCode != http.StatusOK {
 		return report, fmt.Errorf("ask gateway %s: it answered %s", pod.Name, response.Status)
 	}

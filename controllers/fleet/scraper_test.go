@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,6 +62,7 @@ func TestScraperRefusesInvalidReports(t *testing.T) {
 			_, err := scraper.Scrape(t.Context(), pod, "secret")
 			require.ErrorContains(t, err, c.message)
 			assert.NotContains(t, err.Error(), "secret")
+			assert.Equal(t, name == "wrong token", errors.Is(err, ErrTokenRefused))
 		})
 	}
 }
