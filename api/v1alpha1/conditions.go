@@ -111,6 +111,9 @@ const (
 	ReasonLoadBalancerPending = "LoadBalancerPending"
 	// ReasonProfileApplied means that the Ingress has the annotations of its controller's profile.
 	ReasonProfileApplied = "ProfileApplied"
+	// ReasonProfileLimited means that the Ingress has the annotations of its controller's profile, but that the
+	// controller cannot do all that spec.ingress asks for.
+	ReasonProfileLimited = "ProfileLimited"
 	// ReasonNoProfile means that the Ingress has no profile, so the user sets affinity and timeouts.
 	ReasonNoProfile = "NoProfile"
 	// ReasonIngressClassNotFound means that the IngressClass does not exist, or the cluster has no default one.

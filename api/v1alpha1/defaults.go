@@ -66,11 +66,14 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	if s.Service.Type == "" {
 		s.Service.Type = corev1.ServiceTypeClusterIP
 	}
-	setDefault(&s.Service.ClientIPTimeoutSeconds, 3600)
+	setDefault(&s.Service.ClientIPTimeoutSeconds, 10_800)
 	if s.Ingress != nil {
 		s.Ingress.setDefaults()
 	}
 	setDefault(&s.Disruption.MaxUnavailable, intstr.FromInt32(1))
+	if s.Disruption.EvictionSafe == "" {
+		s.Disruption.EvictionSafe = EvictionSafeAlways
+	}
 }
 
 func (g *GatewaySpec) setDefaults() {

@@ -5,7 +5,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // IngressProfile is a set of annotations that tells an ingress controller to keep each client on its gateway and idle
 // connections open.
 //
-// +kubebuilder:validation:Enum=Auto;nginx;none
+// +kubebuilder:validation:Enum=Auto;nginx;traefik;haproxy;haproxy-ingress;alb;f5-nginx;none
 type IngressProfile string
 
 // The values of IngressProfile. controllers/render has a file for each profile with annotations.
@@ -14,6 +14,16 @@ const (
 	IngressProfileAuto IngressProfile = "Auto"
 	// IngressProfileNginx is for ingress-nginx.
 	IngressProfileNginx IngressProfile = "nginx"
+	// IngressProfileTraefik is for Traefik.
+	IngressProfileTraefik IngressProfile = "traefik"
+	// IngressProfileHAProxy is for the ingress controller of HAProxy Technologies.
+	IngressProfileHAProxy IngressProfile = "haproxy"
+	// IngressProfileHAProxyIngress is for the community's haproxy-ingress.
+	IngressProfileHAProxyIngress IngressProfile = "haproxy-ingress"
+	// IngressProfileALB is for the Application Load Balancers of the AWS Load Balancer Controller.
+	IngressProfileALB IngressProfile = "alb"
+	// IngressProfileF5NGINX is for F5's NGINX Ingress Controller.
+	IngressProfileF5NGINX IngressProfile = "f5-nginx"
 	// IngressProfileNone adds no annotations.
 	IngressProfileNone IngressProfile = "none"
 )
@@ -49,8 +59,9 @@ type IngressSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	TLS []IngressTLS `json:"tls,omitempty"`
 
-	// profile is the set of annotations for the ingress controller: nginx for ingress-nginx, none, or Auto for the
-	// profile of the IngressClass's controller. Defaults to Auto.
+	// profile is the set of annotations for the ingress controller: nginx for ingress-nginx; traefik; haproxy for HAProxy
+	// Technologies' controller; haproxy-ingress for the community's; alb for the AWS Load Balancer Controller; f5-nginx
+	// for F5's NGINX Ingress Controller; none; or Auto for the profile of the IngressClass's controller. Defaults to Auto.
 	// +optional
 	// +kubebuilder:default=Auto
 	Profile IngressProfile `json:"profile,omitempty"`

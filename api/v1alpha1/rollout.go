@@ -67,7 +67,23 @@ type RolloutSpec struct {
 	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
 }
 
-// DisruptionSpec configures how many gateways the drain of nodes may evict at once.
+// EvictionSafe is when gateways may be evicted.
+//
+// +kubebuilder:validation:Enum=Always;OnUpgrade;Never
+type EvictionSafe string
+
+// The values of EvictionSafe.
+const (
+	// EvictionSafeAlways allows every eviction within the PodDisruptionBudget.
+	EvictionSafeAlways EvictionSafe = "Always"
+	// EvictionSafeOnUpgrade keeps autoscalers of nodes from removing nodes with gateways, and allows other evictions, such
+	// as those of kubectl drain, within the PodDisruptionBudget.
+	EvictionSafeOnUpgrade EvictionSafe = "OnUpgrade"
+	// EvictionSafeNever refuses every eviction of a ready gateway.
+	EvictionSafeNever EvictionSafe = "Never"
+)
+
+// DisruptionSpec configures which gateways the drain of nodes may evict, and how many at once.
 type DisruptionSpec struct {
 	// maxUnavailable is the maximum number of gateways that evictions take away at the same time, as a number or a
 	// percentage of spec.replicas. A fleet of one gateway has no PodDisruptionBudget, because its node could never be
@@ -77,4 +93,11 @@ type DisruptionSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 2147483647 : self.matches('^(100|[0-9]{1,2})%$')",message="must be a number from 0 or a percentage from 0% to 100%, such as 1 or 25%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+
+	// evictionSafe is when gateways may be evicted: Always; OnUpgrade, which keeps the Cluster Autoscaler and Karpenter
+	// from removing nodes with gateways; or Never, with which the drain of a node waits until its gateways are deleted or
+	// the field is changed. A change between Always and the others rolls the gateways. Defaults to Always.
+	// +optional
+	// +kubebuilder:default=Always
+	EvictionSafe EvictionSafe `json:"evictionSafe,omitempty"`
 }

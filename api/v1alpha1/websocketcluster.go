@@ -131,7 +131,7 @@ type WebSocketClusterSpec struct {
 	// +optional
 	Ingress *IngressSpec `json:"ingress,omitempty"`
 
-	// disruption configures how many gateways the drain of nodes may evict at once.
+	// disruption configures which gateways the drain of nodes may evict, and how many at once.
 	// +optional
 	// +kubebuilder:default={}
 	Disruption DisruptionSpec `json:"disruption,omitzero"`

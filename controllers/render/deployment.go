@@ -41,6 +41,7 @@ func gatewayDeployment(in Input) (any, error) {
 	maps.Copy(podLabels, labels(in.Name, ComponentGateway))
 
 	podAnnotations := map[string]string{}
+	maps.Copy(podAnnotations, evictionAnnotations(in.Spec.Disruption))
 	maps.Copy(podAnnotations, in.Spec.Pod.Annotations)
 	podAnnotations[AnnotationConfigHash] = shortHash(config)
 	if in.CredentialsHash != "" {

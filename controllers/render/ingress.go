@@ -27,7 +27,7 @@ func gatewayIngress(in Input) (any, error) {
 		spec.WithTLS(entry)
 	}
 	annotations := map[string]string{}
-	maps.Copy(annotations, profileAnnotations(in))
+	maps.Copy(annotations, ingressProfileAnnotations(in))
 	maps.Copy(annotations, ingress.Annotations)
 	return networkingac.Ingress(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).

@@ -16,17 +16,34 @@ type ingressProfile struct {
 	name v1alpha1.IngressProfile
 	// controller is the spec.controller of the IngressClasses that the profile is for.
 	controller string
-	// annotations returns what the Ingress needs. The user's annotations win over it.
-	annotations func(Input) map[string]string
+	// ingress and service return the annotations of the Ingress and of the Service. The user's annotations win over
+	// them. They are nil where the controller reads none there.
+	ingress, service func(Input) map[string]string
 	// cookieNameAnnotation and cookiePathAnnotation are the annotations that name the affinity cookie and its path.
 	// They are empty where the controller has no such annotation.
 	cookieNameAnnotation string
 	cookiePathAnnotation string
+	// cookieOnService reports whether the controller reads these two from the Service and not from the Ingress.
+	cookieOnService bool
+	// fixedCookieName and fixedCookiePath are those of a controller that lets nobody choose them.
+	fixedCookieName string
+	fixedCookiePath string
+	// limits returns what the spec asks for and the controller cannot do, each as a clause that names the field.
+	limits func(Input) []string
+	// note is what the user of every fleet with this profile has to know, as a clause.
+	note string
 }
 
-// ingressProfiles returns every profile besides Auto and none. A profile's annotations are in a file of its own.
+// ingressProfiles returns every profile besides Auto and none. Each is in a file of its own.
 func ingressProfiles() []ingressProfile {
-	return []ingressProfile{nginxProfile()}
+	return []ingressProfile{
+		nginxProfile(),
+		traefikProfile(),
+		haproxyProfile(),
+		haproxyIngressProfile(),
+		albProfile(),
+		f5NginxProfile(),
+	}
 }
 
 // ProfileForController returns the profile that Auto stands for with an IngressClass of this controller. It returns
@@ -40,21 +57,61 @@ func ProfileForController(controller string) v1alpha1.IngressProfile {
 	return v1alpha1.IngressProfileNone
 }
 
-// profileAnnotations returns the annotations of the profile in use, or nil where none is.
-func profileAnnotations(in Input) map[string]string {
+// profileNamed returns the profile of the name. The result of another name, such as none, has no annotations.
+func profileNamed(name v1alpha1.IngressProfile) ingressProfile {
 	for _, profile := range ingressProfiles() {
-		if profile.name == in.Profile {
-			return profile.annotations(in)
+		if profile.name == name {
+			return profile
 		}
+	}
+	return ingressProfile{}
+}
+
+// ingressProfileAnnotations returns the Ingress' annotations of the profile in use, or nil where it has none.
+func ingressProfileAnnotations(in Input) map[string]string {
+	if annotations := profileNamed(in.Profile).ingress; annotations != nil {
+		return annotations(in)
 	}
 	return nil
 }
 
-// cookieName returns the name of the affinity cookie that clients really have: one of the user's annotations wins
-// over the spec's field, and that over the default.
+// serviceProfileAnnotations returns the Service's annotations of the profile in use, or nil where it has none. A
+// Service without an Ingress gets none.
+func serviceProfileAnnotations(in Input) map[string]string {
+	if annotations := profileNamed(in.Profile).service; annotations != nil && in.Spec.Ingress != nil {
+		return annotations(in)
+	}
+	return nil
+}
+
+// ProfileEffect is what an ingress profile makes of the spec.
+type ProfileEffect struct {
+	// Cookie is the name of the affinity cookie that clients really have.
+	Cookie string
+	// Limits are what the spec asks for and the controller cannot do, each as a clause that names the field.
+	Limits []string
+	// Note is what the user of every fleet with the profile has to know, as a clause. It may be empty.
+	Note string
+}
+
+// EffectOfProfile returns what the profile in use makes of the spec, which has an ingress.
+func EffectOfProfile(in Input) ProfileEffect {
+	profile := profileNamed(in.Profile)
+	effect := ProfileEffect{Cookie: cookieName(in), Note: profile.note}
+	if profile.fixedCookieName != "" {
+		effect.Cookie = profile.fixedCookieName
+	}
+	if profile.limits != nil {
+		effect.Limits = profile.limits(in)
+	}
+	return effect
+}
+
+// cookieName returns the name of the affinity cookie that clients really have, unless the controller chooses it: one of
+// the user's annotations wins over the spec's field, and that over the default.
 func cookieName(in Input) string {
 	for _, profile := range ingressProfiles() {
-		if name := in.Spec.Ingress.Annotations[profile.cookieNameAnnotation]; name != "" {
+		if name := cookieAnnotations(in, profile)[profile.cookieNameAnnotation]; name != "" {
 			return name
 		}
 	}
@@ -64,14 +121,26 @@ func cookieName(in Input) string {
 	return "wsc-" + shortHash(in.Namespace+"/"+in.Name)
 }
 
-// cookiePath returns the path of the affinity cookie. One of the user's annotations wins over the Ingress' path.
+// cookiePath returns the path of the affinity cookie. One of the user's annotations wins over the path that the
+// profile of the spec always has, and that over the Ingress' path.
 func cookiePath(in Input) string {
 	for _, profile := range ingressProfiles() {
-		if path := in.Spec.Ingress.Annotations[profile.cookiePathAnnotation]; path != "" {
+		if path := cookieAnnotations(in, profile)[profile.cookiePathAnnotation]; path != "" {
 			return path
 		}
 	}
+	if path := profileNamed(in.Spec.Ingress.Profile).fixedCookiePath; path != "" {
+		return path
+	}
 	return in.Spec.Ingress.Path
+}
+
+// cookieAnnotations returns the user's annotations from which the controller of the profile reads the cookie.
+func cookieAnnotations(in Input, profile ingressProfile) map[string]string {
+	if profile.cookieOnService {
+		return in.Spec.Service.Annotations
+	}
+	return in.Spec.Ingress.Annotations
 }
 
 // cookieSecure reports whether browsers send the affinity cookie over TLS only.
@@ -85,5 +154,9 @@ func cookieSecure(ingress *v1alpha1.IngressSpec) bool {
 // wholeSeconds returns the duration in seconds, rounded up: a timeout that is rounded down may end before the next
 // ping.
 func wholeSeconds(duration *metav1.Duration) string {
-	return strconv.FormatFloat(math.Ceil(duration.Seconds()), 'f', 0, 64)
+	return strconv.FormatInt(ceilSeconds(duration), 10)
+}
+
+func ceilSeconds(duration *metav1.Duration) int64 {
+	return int64(math.Ceil(duration.Seconds()))
 }

@@ -14,9 +14,11 @@ func nginxProfile() ingressProfile {
 	return ingressProfile{
 		name:                 v1alpha1.IngressProfileNginx,
 		controller:           "k8s.io/ingress-nginx",
-		annotations:          nginxAnnotations,
+		ingress:              nginxAnnotations,
 		cookieNameAnnotation: nginxPrefix + "session-cookie-name",
 		cookiePathAnnotation: nginxPrefix + "session-cookie-path",
+		note: "ingress-nginx closes every connection worker-shutdown-timeout after it reloads its configuration, " +
+			"240s by default: raise it in the controller's ConfigMap",
 	}
 }
 

@@ -1,10 +1,13 @@
 package render
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
 
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -24,31 +27,51 @@ const (
 // gateway.
 func gatewayService(in Input) (any, error) {
 	service := in.Spec.Service
-	port, protocol := int32(plainPort), plainProtocol
-	if in.Spec.Gateway.TLS != nil {
-		port, protocol = tlsPort, tlsProtocol
-	}
 	spec := coreac.ServiceSpec().
 		WithType(service.Type).
 		WithSelector(SelectorLabels(in.Name, ComponentGateway)).
 		WithSessionAffinity(corev1.ServiceAffinityClientIP).
 		WithSessionAffinityConfig(coreac.SessionAffinityConfig().
 			WithClientIP(coreac.ClientIPConfig().WithTimeoutSeconds(*service.ClientIPTimeoutSeconds))).
-		WithPorts(coreac.ServicePort().
-			WithName(contract.PublicPortName).
-			WithProtocol(corev1.ProtocolTCP).
-			WithPort(port).
-			WithTargetPort(intstr.FromString(contract.PublicPortName)).
-			WithAppProtocol(protocol))
+		WithPorts(servicePort(in.Spec)).
+		WithIPFamilies(service.IPFamilies...).
+		WithLoadBalancerSourceRanges(service.LoadBalancerSourceRanges...)
 	if service.ExternalTrafficPolicy != "" {
 		spec.WithExternalTrafficPolicy(service.ExternalTrafficPolicy)
+	}
+	if service.TrafficDistribution != "" {
+		spec.WithTrafficDistribution(service.TrafficDistribution)
+	}
+	if service.IPFamilyPolicy != "" {
+		spec.WithIPFamilyPolicy(service.IPFamilyPolicy)
 	}
 	if service.LoadBalancerClass != nil {
 		spec.WithLoadBalancerClass(*service.LoadBalancerClass)
 	}
+	annotations := map[string]string{}
+	maps.Copy(annotations, serviceProfileAnnotations(in))
+	maps.Copy(annotations, service.Annotations)
 	return coreac.Service(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).
-		WithAnnotations(service.Annotations).
+		WithAnnotations(annotations).
 		WithOwnerReferences(in.owner()).
 		WithSpec(spec), nil
+}
+
+// servicePort returns the port of the Service.
+func servicePort(spec v1alpha1.WebSocketClusterSpec) *coreac.ServicePortApplyConfiguration {
+	port, protocol := int32(plainPort), plainProtocol
+	if spec.Gateway.TLS != nil {
+		port, protocol = tlsPort, tlsProtocol
+	}
+	rendered := coreac.ServicePort().
+		WithName(contract.PublicPortName).
+		WithProtocol(corev1.ProtocolTCP).
+		WithPort(port).
+		WithTargetPort(intstr.FromString(contract.PublicPortName)).
+		WithAppProtocol(protocol)
+	if spec.Service.NodePort != nil {
+		rendered.WithNodePort(*spec.Service.NodePort)
+	}
+	return rendered
 }

@@ -2,6 +2,7 @@ package status
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -187,9 +188,16 @@ func TestMetrics(t *testing.T) {
 func TestExposed(t *testing.T) {
 	nginx := IngressClass{Found: true, Controller: "k8s.io/ingress-nginx", Profile: v1alpha1.IngressProfileNginx}
 	other := IngressClass{Found: true, Controller: "example.com/c", Profile: v1alpha1.IngressProfileNone}
+	alb := IngressClass{Found: true, Controller: "ingress.k8s.aws/alb", Profile: v1alpha1.IngressProfileALB}
+	contour := IngressClass{
+		Found:      true,
+		Controller: "projectcontour.io/ingress-controller",
+		Profile:    v1alpha1.IngressProfileNone,
+	}
 	missing := IngressClass{Profile: v1alpha1.IngressProfileNone}
 	byName := func(i *v1alpha1.IngressSpec) { i.ClassName = new("nginx") }
 	byDefault := func(*v1alpha1.IngressSpec) {}
+	longIdle := func(i *v1alpha1.IngressSpec) { i.IdleTimeout = &metav1.Duration{Duration: 2 * time.Hour} }
 	withoutProfile := func(i *v1alpha1.IngressSpec) { i.Profile = v1alpha1.IngressProfileNone }
 	address := corev1.LoadBalancerIngress{IP: "192.0.2.1"}
 	checkCondition(t, v1alpha1.ConditionExposed, []conditionCase{
@@ -201,6 +209,9 @@ func TestExposed(t *testing.T) {
 		{"nginx", []change{ingress(byName, nginx)}, isTrue, v1alpha1.ReasonProfileApplied, "the profile nginx"},
 		{"unknown controller", []change{ingress(byName, other)},
 			isTrue, v1alpha1.ReasonNoProfile, "example.com/c: set cookie affinity"},
+		{"limited", []change{ingress(longIdle, alb)}, isTrue, v1alpha1.ReasonProfileLimited,
+			"the profile alb keeps clients on their gateways by the cookie AWSALB; spec.ingress.idleTimeout counts as 4000 s"},
+		{"Gateway API only", []change{ingress(byName, contour)}, isTrue, v1alpha1.ReasonNoProfile, "use spec.gatewayAPI"},
 		{"profile none", []change{ingress(withoutProfile, other)},
 			isTrue, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none"},
 		{"class missing", []change{ingress(byName, missing)},

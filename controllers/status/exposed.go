@@ -2,11 +2,13 @@ package status
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // exposed is true while clients can reach the fleet in the way that the spec asks for.
@@ -42,11 +44,42 @@ func exposedByIngress(o Observation) metav1.Condition {
 		return condition(kind, true, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none: "+noProfileRemedy)
 	case o.Class.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile,
-			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller, noProfileRemedy))
+			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller,
+				profileRemedy(o.Class.Controller)))
 	default:
-		return condition(kind, true, v1alpha1.ReasonProfileApplied,
-			fmt.Sprintf("the Ingress has the cookie affinity and the timeouts of the profile %s", o.Class.Profile))
+		return exposedByProfile(o)
 	}
+}
+
+// exposedByProfile returns the condition of a fleet whose Ingress has the annotations of a profile.
+func exposedByProfile(o Observation) metav1.Condition {
+	effect := render.EffectOfProfile(render.Input{
+		Name:      o.Cluster.Name,
+		Namespace: o.Cluster.Namespace,
+		Spec:      *o.spec(),
+		Profile:   o.Class.Profile,
+	})
+	reason := v1alpha1.ReasonProfileApplied
+	parts := []string{fmt.Sprintf("the profile %s keeps clients on their gateways by the cookie %s", o.Class.Profile,
+		effect.Cookie)}
+	if len(effect.Limits) > 0 {
+		reason = v1alpha1.ReasonProfileLimited
+		parts = append(parts, effect.Limits...)
+	}
+	if effect.Note != "" {
+		parts = append(parts, effect.Note)
+	}
+	return condition(v1alpha1.ConditionExposed, true, reason, strings.Join(parts, "; "))
+}
+
+// profileRemedy returns what the user of a controller without a profile does.
+func profileRemedy(controller string) string {
+	for _, domain := range []string{"projectcontour.io/", "gateway.envoyproxy.io/"} {
+		if strings.HasPrefix(controller, domain) {
+			return "it has no affinity for an Ingress, so use spec.gatewayAPI instead of spec.ingress"
+		}
+	}
+	return noProfileRemedy
 }
 
 // noProfileRemedy is what the user sets where no profile does.

@@ -66,6 +66,12 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"proxies": "gateway: {trustedProxies: [10.0.0.0/8, 'fd00::/8', 10.1.2.3/32]}",
 		"load balancer": "service: {type: LoadBalancer, loadBalancerClass: a.example/b, " +
 			"externalTrafficPolicy: Local}",
+		"both families": "service: {ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6, IPv4]}",
+		"one family":    "service: {ipFamilies: [IPv4]}",
+		"ports and sources of a load balancer": "service: {type: LoadBalancer, nodePort: 30080, " +
+			"loadBalancerSourceRanges: [10.0.0.0/8, 'fd00::/8']}",
+		"clients of the zone":        "service: {trafficDistribution: PreferSameZone}",
+		"no evictions":               "{replicas: 1, disruption: {evictionSafe: Never}}",
 		"cookie for other sites":     "ingress: {cookie: {sameSite: None, secure: true, maxAge: 48h}}",
 		"hosts":                      "ingress: {hosts: [ws.example.com, '*.example.com', localhost], path: /live/}",
 		"log level by environment":   "pod: {env: [{name: WSFLEET_LOG_LEVEL, value: debug}, {name: TZ, value: UTC}]}",

@@ -90,6 +90,15 @@ const (
 		"spec.service.externalTrafficPolicy or change spec.service.type"
 	msgBalancerClass = "is allowed only with type LoadBalancer: remove spec.service.loadBalancerClass or set " +
 		"spec.service.type to LoadBalancer"
+	msgNodePort = "is allowed only with type NodePort or LoadBalancer: remove spec.service.nodePort or change " +
+		"spec.service.type"
+	msgSourceRanges = "is allowed only with type LoadBalancer: remove spec.service.loadBalancerSourceRanges or set " +
+		"spec.service.type to LoadBalancer"
+	msgTwoFamilies = "two families require dual stack: set spec.service.ipFamilyPolicy to PreferDualStack or " +
+		"RequireDualStack, or keep one family"
+	msgSameFamily = "the same family twice: remove one of them"
+	msgFamilyKept = "the first family of a Service cannot be changed: keep the first entry of spec.service.ipFamilies, " +
+		"or create a new WebSocketCluster"
 	msgBalancerKept = "cannot be changed on an existing load balancer: set spec.service.type to ClusterIP first, " +
 		"then to LoadBalancer with the new class"
 	msgDivisor  = "each valueFrom.resourceFieldRef.divisor must be one unit, such as 1, 1m or 1Mi"
@@ -516,6 +525,31 @@ func refusedByRule() []refusal {
 			field: "spec.service.loadBalancerClass",
 			msg:   msgBalancerClass,
 		},
+		{spec: "service: {nodePort: 30080}", field: "spec.service.nodePort", msg: msgNodePort},
+		{
+			spec:  "service: {type: NodePort, loadBalancerSourceRanges: [10.0.0.0/8]}",
+			field: "spec.service.loadBalancerSourceRanges",
+			msg:   msgSourceRanges,
+		},
+		{
+			title: "one address",
+			spec:  "service: {type: LoadBalancer, loadBalancerSourceRanges: [10.1.2.3]}",
+			field: "spec.service.loadBalancerSourceRanges",
+			msg:   msgNetwork,
+		},
+		{spec: "service: {ipFamilies: [IPv4, IPv6]}", field: "spec.service.ipFamilies", msg: msgTwoFamilies},
+		{
+			title: "with single stack",
+			spec:  "service: {ipFamilies: [IPv4, IPv6], ipFamilyPolicy: SingleStack}",
+			field: "spec.service.ipFamilies",
+			msg:   msgTwoFamilies,
+		},
+		{
+			title: "twice",
+			spec:  "service: {ipFamilies: [IPv4, IPv4], ipFamilyPolicy: PreferDualStack}",
+			field: "spec.service.ipFamilies",
+			msg:   msgSameFamily,
+		},
 		{spec: "service: {annotations: {wsfleet.dev/x: v}}", field: "spec.service.annotations", msg: msgOwnAnnotations},
 
 		{title: "too short", spec: "ingress: {idleTimeout: 1s}", field: "spec.ingress.idleTimeout", msg: msgIdle},
@@ -575,6 +609,13 @@ func changesRefused() []change {
 			to:    "service: {type: LoadBalancer, loadBalancerClass: a.example/c}",
 			field: "spec.service.loadBalancerClass",
 			msg:   msgBalancerKept,
+		},
+		{
+			title: "first family",
+			from:  "service: {ipFamilies: [IPv4]}",
+			to:    "service: {ipFamilies: [IPv6, IPv4], ipFamilyPolicy: PreferDualStack}",
+			field: "spec.service.ipFamilies",
+			msg:   msgFamilyKept,
 		},
 		{
 			title: "loadBalancerClass removed", from: "service: {type: LoadBalancer, loadBalancerClass: a.example/b}",

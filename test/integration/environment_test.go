@@ -79,8 +79,8 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	apiServer := e.control.ControlPlane.GetAPIServer()
 	apiServer.Path = filepath.Join(assets, "kube-apiserver")
 	apiServer.Configure().
-		// The default range has only 254 addresses for Services.
-		Set("service-cluster-ip-range", "10.0.0.0/16").
+		// The default range has only 254 addresses for Services, and those of one family.
+		Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/108").
 		Append("audit-policy-file", policy).
 		Append("audit-log-path", e.auditLog).
 		Append("audit-log-mode", "blocking")
