@@ -1,6 +1,7 @@
 package v1alpha1
 
-// RedisSpec configures the Redis that carries messages between gateways: managed, external, or none.
+// RedisSpec configures the Redis that carries messages between gateways: managed, external, or none. It can be changed
+// from managed to external, and back, only while spec.replicas is 0.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.managed) && has(self.external))",message="managed and external exclude each other: remove spec.redis.managed or spec.redis.external"
 type RedisSpec struct {
@@ -41,15 +42,15 @@ const (
 // +kubebuilder:validation:XValidation:rule="(self.mode == 'Sentinel') == (has(self.masterName) && self.masterName.size() > 0)",message="is required with mode Sentinel and not allowed with another mode: set or remove spec.redis.external.masterName, or change spec.redis.external.mode",fieldPath=".masterName"
 // +kubebuilder:validation:XValidation:rule="self.mode != 'Standalone' || self.addresses.size() == 1",message="mode Standalone requires exactly one address: keep one, or set spec.redis.external.mode to Sentinel or Cluster",fieldPath=".addresses"
 type ExternalRedis struct {
-	// mode is the topology of the Redis: Standalone, Sentinel or Cluster. It cannot be changed, because gateways in
-	// different modes do not receive each other's messages. Defaults to Standalone.
+	// mode is the topology of the Redis: Standalone, Sentinel or Cluster. It can be changed only while spec.replicas is 0,
+	// because gateways in different modes do not receive each other's messages. Defaults to Standalone.
 	// +optional
 	// +kubebuilder:default=Standalone
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed, because gateways in different modes do not receive each other's messages: create a new WebSocketCluster"
 	Mode RedisMode `json:"mode,omitempty"`
 
 	// addresses are the addresses, as host:port, of the Redis, of the Sentinels, or of some nodes of the Redis Cluster, 1
-	// to 32. Standalone takes exactly one.
+	// to 32. Standalone takes exactly one. A change rolls the gateways. Until the rollout is over, messages pass between
+	// old and new gateways only if both addresses lead to the same Redis.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -57,6 +57,9 @@ type WebSocketClusterList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || !has(self.autoscaling) || self.autoscaling.maxReplicas <= 1",message="more than 1 replica requires Redis, which carries messages between gateways: set spec.redis.managed or spec.redis.external, or set spec.autoscaling.maxReplicas to 1",fieldPath=".autoscaling.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.autoscaling) || !has(self.autoscaling.targetConnectionsPerPod) || self.autoscaling.targetConnectionsPerPod <= self.gateway.maxConnections",message="must not be greater than spec.gateway.maxConnections, or the fleet would never grow: lower the target or raise spec.gateway.maxConnections",fieldPath=".autoscaling.targetConnectionsPerPod"
 // +kubebuilder:validation:XValidation:rule="!has(self.ingress) || !has(self.ingress.idleTimeout) || !has(self.gateway.pingInterval) || !self.ingress.idleTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.gateway.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.ingress.idleTimeout) > duration(self.gateway.pingInterval)",message="must be longer than spec.gateway.pingInterval, or the proxy closes idle connections between two pings: raise spec.ingress.idleTimeout or lower spec.gateway.pingInterval",fieldPath=".ingress.idleTimeout"
+// +kubebuilder:validation:XValidation:rule="!(has(self.redis) && has(self.redis.external) && has(oldSelf.redis) && has(oldSelf.redis.external)) || self.redis.external.mode == oldSelf.redis.external.mode || (has(self.replicas) && self.replicas == 0 && has(oldSelf.replicas) && oldSelf.replicas == 0)",message="can be changed only while spec.replicas is 0, because gateways in different modes do not receive each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a second WebSocketCluster",fieldPath=".redis.external.mode"
+// +kubebuilder:validation:XValidation:rule="!((has(self.redis) && has(self.redis.external)) && (!has(oldSelf.redis) || has(oldSelf.redis.managed)) || (!has(self.redis) || has(self.redis.managed)) && (has(oldSelf.redis) && has(oldSelf.redis.external))) || (has(self.replicas) && self.replicas == 0 && has(oldSelf.replicas) && oldSelf.replicas == 0)",message="can be changed between managed and external only while spec.replicas is 0, because gateways of the two do not receive each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a second WebSocketCluster",fieldPath=".redis"
+// +kubebuilder:validation:XValidation:rule="!(has(self.redis) && !has(self.redis.managed) && !has(self.redis.external)) || (has(oldSelf.redis) && !has(oldSelf.redis.managed) && !has(oldSelf.redis.external)) || (has(oldSelf.replicas) && oldSelf.replicas <= 1)",message="can be emptied only while spec.replicas is 0 or 1, because gateways without Redis do not receive each other's messages: set spec.replicas to 1 first",fieldPath=".redis"
 type WebSocketClusterSpec struct {
 	// replicas is the desired number of gateways, 0 to 10000. Omit it from manifests that set autoscaling: the
 	// HorizontalPodAutoscaler writes it through the scale subresource. More than 1 requires Redis. Defaults to 2.
@@ -101,7 +104,8 @@ type WebSocketClusterSpec struct {
 
 	// redis configures the Redis that carries messages between gateways. If it is not set, the operator runs one small
 	// Redis, which is not highly available. An empty object means no Redis: messages stay on the gateway that received
-	// them, and only one replica is allowed.
+	// them, and only one replica is allowed. A change from managed to external or back, or of the mode of an external
+	// one, is allowed only while replicas is 0.
 	// +optional
 	Redis *RedisSpec `json:"redis,omitempty"`
 

@@ -21,8 +21,9 @@ type GatewayRollout struct {
 	Pods []corev1.Pod
 }
 
-// KeepManagedRedis reports whether a gateway may still use a managed Redis that the spec no longer asks for. Until
-// every gateway runs with its new configuration, the old Redis carries their messages.
+// KeepManagedRedis reports whether a gateway may still use a managed Redis that the spec no longer asks for. A spec may
+// leave the managed Redis while it has no replicas, or for no Redis at one replica. Gateways that still drain then, and
+// those that the rollout has not replaced, need the Redis until they end.
 func KeepManagedRedis(rollout GatewayRollout) bool {
 	if rollout.Held || rollout.JustApplied {
 		return true

@@ -15,23 +15,24 @@ import (
 // A wrong spec is reported in the conditions, and the running fleet stays as it was.
 func TestWrongSpecLeavesTheFleetAlone(t *testing.T) {
 	cases := []struct {
-		name, patch, condition, reason string
-		message                        []string
+		name, patch, undo, condition, reason string
+		message                              []string
 	}{
 		{
-			name: "missing Secret",
-			patch: `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone",` +
-				`"addresses":["redis:6379"],"credentialsSecretRef":{"name":"not-there"}}}}}`,
-			condition: "BackplaneReady",
+			name:      "missing Secret",
+			patch:     `{"spec":{"gateway":{"auth":{"previousAPIKeySecretRef":{"name":"not-there"}}}}}`,
+			undo:      `{"spec":{"gateway":{"auth":{"previousAPIKeySecretRef":null}}}}`,
+			condition: "SpecAccepted",
 			reason:    "SecretNotFound",
-			message:   []string{"spec.redis.external.credentialsSecretRef"},
+			message:   []string{"spec.gateway.auth.previousAPIKeySecretRef"},
 		},
 		{
-			name: "wrong Redis address",
-			patch: `{"spec":{"redis":{"managed":null,"external":{"mode":"Standalone",` +
-				`"addresses":["192.0.2.1:6379"],"credentialsSecretRef":null}}}}`,
-			condition: "BackplaneReady",
-			message:   []string{"spec.redis.external.addresses"},
+			name:      "missing certificate",
+			patch:     `{"spec":{"gateway":{"tls":{"secretName":"not-there"}}}}`,
+			undo:      `{"spec":{"gateway":{"tls":null}}}`,
+			condition: "SpecAccepted",
+			reason:    "SecretNotFound",
+			message:   []string{"spec.gateway.tls.secretName"},
 		},
 	}
 	for _, c := range cases {
@@ -69,9 +70,8 @@ func TestWrongSpecLeavesTheFleetAlone(t *testing.T) {
 			if closes := closesOf(clients, ""); len(closes) != 0 {
 				t.Errorf("clients were disconnected: %v", closes)
 			}
-			run(t, "patch", "wsc", clusterName, "--type=merge", "-p", `{"spec":{"redis":{"external":null,"managed":{}}}}`)
+			run(t, "patch", "wsc", clusterName, "--type=merge", "-p", c.undo)
 			awaitServing(t, replicas)
-			awaitBackplane(t)
 			stopClients(t, "faults")
 		})
 	}

@@ -38,10 +38,27 @@ func TestAPIAcceptsChanges(t *testing.T) {
 			"service: {type: ClusterIP}",
 			"service: {type: LoadBalancer, loadBalancerClass: a.example/c}",
 		},
-		"redis": {
-			"redis: {managed: {}}",
-			"redis: {external: {mode: Sentinel, masterName: main, addresses: ['s:26379']}}",
-			"redis: {external: {mode: Sentinel, masterName: other, addresses: ['s:26379', 't:26379']}}",
+		"redis-at-zero-replicas": {
+			"{replicas: 2, redis: {managed: {}}}",
+			"{replicas: 0, redis: {managed: {}}}",
+			"{replicas: 0, redis: {external: {mode: Sentinel, masterName: main, addresses: ['s:26379']}}}",
+			"{replicas: 0, redis: {external: {mode: Cluster, addresses: ['c:6379']}}}",
+			"{replicas: 3, redis: {external: {mode: Cluster, addresses: ['c:6379']}}}",
+		},
+		"redis-addresses-and-credentials": {
+			"{replicas: 2, redis: {external: {mode: Sentinel, masterName: main, addresses: ['s:26379']}}}",
+			"{replicas: 2, redis: {external: {mode: Sentinel, masterName: other, addresses: ['s:26379', 't:26379']}}}",
+			"{replicas: 2, redis: {external: {mode: Sentinel, masterName: other, addresses: ['t:26379'], " +
+				"credentialsSecretRef: {name: c}}}}",
+		},
+		"redis-none-at-one-replica": {
+			"{replicas: 2, redis: {managed: {}}}",
+			"{replicas: 1, redis: {managed: {}}}",
+			"{replicas: 1, redis: {}}",
+			"{replicas: 3, redis: {external: {addresses: ['r:6379']}}}",
+			"{replicas: 1, redis: {external: {addresses: ['r:6379']}}}",
+			"{replicas: 1, redis: {}}",
+			"{replicas: 2}",
 		},
 	} {
 		t.Run(title, func(t *testing.T) {

@@ -102,8 +102,13 @@ const (
 	msgBalancerKept = "cannot be changed on an existing load balancer: set spec.service.type to ClusterIP first, " +
 		"then to LoadBalancer with the new class"
 	msgDivisor  = "each valueFrom.resourceFieldRef.divisor must be one unit, such as 1, 1m or 1Mi"
-	msgModeKept = "cannot be changed, because gateways in different modes do not receive each other's " +
-		"messages: create a new WebSocketCluster"
+	msgModeKept = "can be changed only while spec.replicas is 0, because gateways in different modes do not receive " +
+		"each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a second WebSocketCluster"
+	msgRedisKept = "can be changed between managed and external only while spec.replicas is 0, because gateways of the " +
+		"two do not receive each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a " +
+		"second WebSocketCluster"
+	msgRedisNeeded = "can be emptied only while spec.replicas is 0 or 1, because gateways without Redis do not receive " +
+		"each other's messages: set spec.replicas to 1 first"
 )
 
 // refusedByRule returns a manifest for every CEL rule that one manifest alone can break.
@@ -600,8 +605,57 @@ func refusedByRule() []refusal {
 func changesRefused() []change {
 	return []change{
 		{
-			title: "mode", from: "redis: {external: {addresses: ['r:6379']}}",
-			to: "redis: {external: {mode: Cluster, addresses: ['r:6379']}}", field: "spec.redis.external.mode", msg: msgModeKept,
+			title: "mode",
+			from:  "{replicas: 2, redis: {external: {addresses: ['r:6379']}}}",
+			to:    "{replicas: 2, redis: {external: {mode: Cluster, addresses: ['r:6379']}}}",
+			field: "spec.redis.external.mode",
+			msg:   msgModeKept,
+		},
+		{
+			title: "mode while the fleet is scaled to zero",
+			from:  "{replicas: 2, redis: {external: {addresses: ['r:6379']}}}",
+			to:    "{replicas: 0, redis: {external: {mode: Cluster, addresses: ['r:6379']}}}",
+			field: "spec.redis.external.mode",
+			msg:   msgModeKept,
+		},
+		{
+			title: "mode while the fleet is scaled up",
+			from:  "{replicas: 0, redis: {external: {addresses: ['r:6379']}}}",
+			to:    "{replicas: 2, redis: {external: {mode: Cluster, addresses: ['r:6379']}}}",
+			field: "spec.redis.external.mode",
+			msg:   msgModeKept,
+		},
+		{
+			title: "managed by default to external",
+			from:  "{replicas: 1}",
+			to:    "{replicas: 1, redis: {external: {addresses: ['r:6379']}}}",
+			field: "spec.redis",
+			msg:   msgRedisKept,
+		},
+		{
+			title: "managed to external of an autoscaled fleet",
+			from:  "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplicas: 5}}",
+			to:    "{replicas: 3, redis: {external: {addresses: ['r:6379']}}, autoscaling: {maxReplicas: 5}}",
+			field: "spec.redis",
+			msg:   msgRedisKept,
+		},
+		{
+			title: "external to managed",
+			from:  "{replicas: 2, redis: {external: {addresses: ['r:6379']}}}",
+			to:    "{replicas: 2, redis: {managed: {}}}",
+			field: "spec.redis",
+			msg:   msgRedisKept,
+		},
+		{
+			title: "external removed", from: "{replicas: 2, redis: {external: {addresses: ['r:6379']}}}", to: "{replicas: 2}",
+			field: "spec.redis", msg: msgRedisKept,
+		},
+		{
+			title: "no Redis and one gateway at once",
+			from:  "{replicas: 2, redis: {managed: {}}}",
+			to:    "{replicas: 1, redis: {}}",
+			field: "spec.redis",
+			msg:   msgRedisNeeded,
 		},
 		{
 			title: "loadBalancerClass",

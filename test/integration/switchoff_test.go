@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,6 +18,8 @@ func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
 	managed := []child{redisDeployment, redisService, redisSecret}
+	// The kind of Redis can be changed only without gateways.
+	noReplicas := strings.Replace(everything, "replicas: 3", "replicas: 0", 1)
 	for _, c := range []struct {
 		title, without string
 		gone           []child
@@ -24,17 +27,21 @@ func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 		{"ingress", "{replicas: 3, autoscaling: {maxReplicas: 5}}", []child{gatewayIngress}},
 		{"autoscaling", "{replicas: 3, ingress: {profile: nginx}}", []child{gatewayAutoscaler}},
 		{"one-replica", "{replicas: 1, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx}}", []child{gatewayBudget}},
-		{"external-redis", "{redis: {external: {addresses: ['r:6379']}}}", managed},
-		{"no-redis", "{redis: {}, replicas: 1}", managed},
+		{"external-redis", "{replicas: 0, redis: {external: {addresses: ['r:6379']}}}", managed},
+		{"no-redis", "{redis: {}, replicas: 0}", managed},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			f := createFleet(t, o.namespace, c.title, everything)
 			f.eventuallyHas(allChildren()...)
+			if strings.Contains(c.without, "replicas: 0") {
+				f.setSpec(noReplicas)
+			}
 			f.setSpec(c.without)
 			f.rollOut()
 			f.eventuallyLacks(c.gone...)
 			f.eventuallyHas(gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, adminSecret)
 			f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonDeleted, c.gone[0].kind.Kind, c.gone[0].name(f.name))
+			f.setSpec(noReplicas)
 			f.setSpec(everything)
 			f.rollOut()
 			f.eventuallyHas(allChildren()...)
@@ -42,7 +49,7 @@ func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 	}
 }
 
-// Until every gateway has its new configuration, the old Redis carries their messages.
+// A fleet leaves its managed Redis while it has no replicas. Gateways that still drain need the Redis until they end.
 func TestReconcilerDeletesManagedRedisLast(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
@@ -51,17 +58,17 @@ func TestReconcilerDeletesManagedRedisLast(t *testing.T) {
 	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
 	old := startFakeGateways(t, f, 1)[0]
 
-	f.setSpec("redis: {external: {addresses: ['r:6379']}}")
+	f.setSpec("replicas: 0")
+	f.setSpec("{replicas: 0, redis: {external: {addresses: ['r:6379']}}}")
 	f.eventually(func(t *assert.CollectT) {
 		assert.Equal(t, "[r:6379]", read(t, gatewayConfig.get(t, f), setting+contract.KeyRedisAddresses))
 	})
-	setDeploymentStatus(t, f, gatewayDeployment, 3, 1)
+	setDeploymentStatus(t, f, gatewayDeployment, 1, 0)
 	o.awaitQuiet()
 	f.eventuallyHas(redisDeployment, redisService, redisSecret)
 
-	// All gateways are updated, but an old one still drains. The operator may get the Deployment's status before the
-	// pod's.
-	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
+	// The operator may get the Deployment's status before the pod's.
+	setDeploymentStatus(t, f, gatewayDeployment, 0, 0)
 	o.awaitQuiet()
 	f.eventuallyHas(redisDeployment, redisService, redisSecret)
 	require.NoError(t, env.client.Delete(t.Context(), old.pod))
