@@ -69,7 +69,9 @@ install: $(KUSTOMIZE) ## Install the CRD and the operator into the current kubec
 	$(KUSTOMIZE) build config/default | kubectl apply --server-side -f -
 
 .PHONY: uninstall
-uninstall: $(KUSTOMIZE) ## Remove the operator and the CRD (and with it every WebSocketCluster) from the current context
+uninstall: $(KUSTOMIZE) ## Remove every WebSocketCluster, the operator and the CRD from the current context
+	@# The operator lets fleets with a managed Redis go, so they go first.
+	@! kubectl get crd websocketclusters.wsfleet.dev >/dev/null 2>&1 || kubectl delete websocketclusters --all --all-namespaces
 	$(KUSTOMIZE) build config/default | kubectl delete --ignore-not-found -f -
 
 ##@ Build

@@ -47,10 +47,13 @@ type observedState struct {
 	credentials credentials
 	class       status.IngressClass
 	pods        []corev1.Pod
+	// deletionDeadline is when the deletion of the fleet goes on without its gateways. It is zero unless the fleet is
+	// being deleted.
+	deletionDeadline time.Time
 }
 
-// Reconcile applies the objects of one WebSocketCluster that differ, and writes its status. A cluster that was deleted
-// needs nothing: the garbage collector deletes its objects by their owner references.
+// Reconcile applies the objects of one WebSocketCluster that differ, and writes its status. A cluster that is being
+// deleted is taken down by reconcileDeletion.
 //
 // Reconcile returns an error when the request has to be tried again: a read or a write failed for now, or the cluster
 // cannot be rendered. What the user has to solve is in the status and returns no error.
@@ -64,7 +67,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	if stored.DeletionTimestamp != nil {
-		return reconcile.Result{}, nil
+		return r.reconcileDeletion(ctx, &stored)
+	}
+	if err := r.keepFinalizer(ctx, &stored); err != nil {
+		return retryConflict(ctx, err)
 	}
 	cluster := stored.DeepCopy()
 	cluster.Spec.SetDefaults()
@@ -83,16 +89,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	if err := r.updateStatus(ctx, &stored, cluster, input, result, observed); err != nil {
-		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-			log.FromContext(ctx).V(1).Info("The cluster has changed meanwhile; reconciling again", "reason", err.Error())
-			return reconcile.Result{RequeueAfter: time.Second}, nil
-		}
-		return reconcile.Result{}, err
+		return retryConflict(ctx, err)
 	}
 	if err := result.retry(); err != nil {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: r.requeueAfter(cluster, result)}, nil
+}
+
+// retryConflict returns err, unless it says that the cluster has changed or is gone since it was read: the reconcile is
+// repeated soon then.
+func retryConflict(ctx context.Context, err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		log.FromContext(ctx).V(1).Info("The cluster has changed meanwhile; reconciling again", "reason", err.Error())
+		return reconcile.Result{RequeueAfter: time.Second}, nil
+	}
+	return reconcile.Result{}, err
 }
 
 // forget drops what is kept in memory of a cluster that was deleted.
@@ -217,6 +229,8 @@ func (r *Reconciler) statusObservation(
 		Class:    observed.class,
 		Selector: labels.SelectorFromSet(render.SelectorLabels(cluster.Name, render.ComponentGateway)).String(),
 		Now:      time.Now(),
+
+		DeletionDeadline: observed.deletionDeadline,
 	}
 	if cluster.Spec.Autoscaling != nil {
 		observation.MetricsServed = r.metricsAPI.Served(ctx)

@@ -16,7 +16,7 @@ import (
 // These markers are the operator's ClusterRole; config/rbac/role.yaml is generated from them. The roles for leases and
 // for the metrics endpoint's token and access reviews are written by hand in config/rbac.
 //
-// +kubebuilder:rbac:groups=wsfleet.dev,resources=websocketclusters,verbs=get;list;watch
+// +kubebuilder:rbac:groups=wsfleet.dev,resources=websocketclusters,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=wsfleet.dev,resources=websocketclusters/status,verbs=update
 // +kubebuilder:rbac:groups=wsfleet.dev,resources=websocketclusters/finalizers,verbs=update
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete

@@ -63,6 +63,8 @@ const (
 	ReasonScaling = "Scaling"
 	// ReasonDeadlineExceeded means that the rollout makes no progress, because new pods do not become ready.
 	ReasonDeadlineExceeded = "DeadlineExceeded"
+	// ReasonDeleting means that the WebSocketCluster is being deleted: its gateways go first, then Redis and the rest.
+	ReasonDeleting = "Deleting"
 )
 
 // Reasons of Draining.
@@ -129,6 +131,9 @@ const (
 	ReasonUpdated = "Updated"
 	// ReasonDeleted means that the operator deleted an object that the spec no longer asks for.
 	ReasonDeleted = "Deleted"
+	// ReasonGatewaysLeft means that the deletion of a WebSocketCluster went on although gateways were not gone at their
+	// deadline.
+	ReasonGatewaysLeft = "GatewaysLeft"
 )
 
 // ConditionTypes returns every condition type, in the order in which a status has them.

@@ -28,3 +28,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }
+
+// FinalizerRedisLast is on WebSocketClusters with a managed Redis. It keeps a WebSocketCluster that is being deleted
+// until its gateways are gone, because garbage collection would delete Redis at the same time.
+const FinalizerRedisLast = GroupName + "/redis-last"

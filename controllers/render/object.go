@@ -158,6 +158,12 @@ func (in Input) owner() *metaac.OwnerReferenceApplyConfiguration {
 		WithBlockOwnerDeletion(true)
 }
 
+// lastOwner returns the reference of objects that a deletion of the WebSocketCluster must not take away before it is
+// gone itself: a deletion in the foreground (kubectl delete --cascade=foreground) begins with the objects that block it.
+func (in Input) lastOwner() *metaac.OwnerReferenceApplyConfiguration {
+	return in.owner().WithBlockOwnerDeletion(false)
+}
+
 // convert returns the apply configuration with the same fields as the API type.
 func convert[T any](from any) (*T, error) {
 	raw, err := json.Marshal(from)

@@ -47,7 +47,7 @@ func redisCredentials(in Input) (any, error) {
 	}
 	return coreac.Secret(RedisName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentRedis)).
-		WithOwnerReferences(in.owner()).
+		WithOwnerReferences(in.lastOwner()).
 		WithType(corev1.SecretTypeOpaque).
 		WithData(map[string][]byte{
 			KeyRedisPassword: []byte(in.Secrets.RedisPassword),
@@ -62,7 +62,7 @@ func redisService(in Input) (any, error) {
 	}
 	return coreac.Service(RedisName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentRedis)).
-		WithOwnerReferences(in.owner()).
+		WithOwnerReferences(in.lastOwner()).
 		WithSpec(coreac.ServiceSpec().
 			WithType(corev1.ServiceTypeClusterIP).
 			WithSelector(SelectorLabels(in.Name, ComponentRedis)).
@@ -85,7 +85,7 @@ func redisDeployment(in Input) (any, error) {
 	}
 	return appsac.Deployment(RedisName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentRedis)).
-		WithOwnerReferences(in.owner()).
+		WithOwnerReferences(in.lastOwner()).
 		WithSpec(appsac.DeploymentSpec().
 			WithReplicas(1).
 			WithRevisionHistoryLimit(revisionHistory).

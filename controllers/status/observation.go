@@ -48,6 +48,10 @@ type Observation struct {
 	// Selector is the label selector of the gateway pods.
 	Selector string
 
+	// DeletionDeadline is when the deletion of the fleet goes on although gateways are left. It is zero unless the fleet
+	// is being deleted.
+	DeletionDeadline time.Time
+
 	// Now is the time of conditions that change.
 	Now time.Time
 }

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,12 @@ import (
 // progressing is true while the fleet changes towards the spec.
 func progressing(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionProgressing
+	if !o.DeletionDeadline.IsZero() {
+		return condition(kind, true, v1alpha1.ReasonDeleting, fmt.Sprintf(
+			"the WebSocketCluster is being deleted: %d gateways hand their clients over; when they are gone, "+
+				"or at %s, Redis and the other objects are deleted",
+			o.count(gateway.draining), o.DeletionDeadline.UTC().Format(time.RFC3339)))
+	}
 	if o.spec().Paused {
 		return condition(kind, false, v1alpha1.ReasonPaused,
 			"spec.paused is true: the operator changes nothing until it is false")

@@ -91,7 +91,7 @@ func TestReconcilerHoldsGatewaysForForeignInput(t *testing.T) {
 func TestReconcilerLeavesObjectsOfAnEarlierClusterAlone(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	first := createFleet(t, o.namespace, "a", "{}")
+	first := createFleet(t, o.namespace, "a", standalone)
 	first.eventuallySettled()
 	owned := gatewayConfig.get(t, first)
 	require.NoError(t, env.client.Delete(t.Context(), first.get(t)))

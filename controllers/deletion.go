@@ -1,0 +1,166 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/plan"
+	"github.com/wsfleet/wsfleet/controllers/render"
+)
+
+// keepFinalizer gives a fleet with a managed Redis the finalizer that makes its gateways go before Redis, and takes it
+// from a fleet that has left the managed Redis. A fleet without gateways gets none. It returns an error when the write
+// fails; stored is up to date otherwise.
+func (r *Reconciler) keepFinalizer(ctx context.Context, stored *v1alpha1.WebSocketCluster) error {
+	spec := stored.Spec
+	managed := spec.Redis == nil || spec.Redis.Managed != nil
+	scaledToZero := spec.Replicas != nil && *spec.Replicas == 0
+	has := controllerutil.ContainsFinalizer(stored, v1alpha1.FinalizerRedisLast)
+	switch {
+	case spec.Paused:
+		return nil
+	case managed && !scaledToZero && !has:
+		return r.patchFinalizers(ctx, stored, controllerutil.AddFinalizer)
+	case !managed && has:
+		return r.patchFinalizers(ctx, stored, controllerutil.RemoveFinalizer)
+	default:
+		return nil
+	}
+}
+
+// patchFinalizers changes the finalizers by change, unless the cluster has changed since it was read. It returns the
+// API server's error.
+func (r *Reconciler) patchFinalizers(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, change func(client.Object, string) bool,
+) error {
+	before := stored.DeepCopy()
+	change(stored, v1alpha1.FinalizerRedisLast)
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.client.Patch(ctx, stored, patch, client.FieldOwner(render.FieldOwner)); err != nil {
+		return fmt.Errorf("write the finalizers: %w", err)
+	}
+	return nil
+}
+
+// reconcileDeletion takes a fleet that is being deleted down in order: first the gateways, whose clients can publish
+// until their connections are closed, then Redis. It creates nothing. A fleet without the finalizer needs nothing: the
+// garbage collector deletes its objects by their owner references. It returns an error when a read or a write failed
+// for now.
+func (r *Reconciler) reconcileDeletion(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster,
+) (reconcile.Result, error) {
+	if !controllerutil.ContainsFinalizer(stored, v1alpha1.FinalizerRedisLast) {
+		return reconcile.Result{}, nil
+	}
+	// With --cascade=orphan the gateways and Redis stay, so there is nothing to take down.
+	if controllerutil.ContainsFinalizer(stored, metav1.FinalizerOrphanDependents) {
+		return reconcile.Result{}, r.release(ctx, stored)
+	}
+	cluster := stored.DeepCopy()
+	cluster.Spec.SetDefaults()
+	step, err := r.takeGatewaysDown(ctx, cluster)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if step.Release {
+		if step.Left > 0 {
+			r.events.warn(stored, v1alpha1.ReasonGatewaysLeft, actionDelete, fmt.Sprintf(
+				"%d gateways are not gone, although their grace period is over: Redis is deleted without them", step.Left))
+		}
+		return reconcile.Result{}, r.release(ctx, stored)
+	}
+	if err := r.showDeletion(ctx, stored, cluster, step); err != nil {
+		return retryConflict(ctx, err)
+	}
+	return reconcile.Result{RequeueAfter: max(time.Second, time.Until(step.Deadline))}, nil
+}
+
+// release removes the finalizer, so that Kubernetes deletes the cluster and what it still has. It returns the API
+// server's error, unless the cluster is gone.
+func (r *Reconciler) release(ctx context.Context, stored *v1alpha1.WebSocketCluster) error {
+	return client.IgnoreNotFound(r.patchFinalizers(ctx, stored, controllerutil.RemoveFinalizer))
+}
+
+// takeGatewaysDown does the next step of the gateways' deletion and returns it. It returns an error when a read or the
+// deletion failed for now.
+func (r *Reconciler) takeGatewaysDown(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster,
+) (plan.DeletionStep, error) {
+	deployment, err := r.gatewaysOf(ctx, cluster)
+	if err != nil {
+		return plan.DeletionStep{}, err
+	}
+	pods, err := gatewayPods(ctx, r.client, client.ObjectKeyFromObject(cluster))
+	if err != nil {
+		return plan.DeletionStep{}, fmt.Errorf("list gateway pods: %w", err)
+	}
+	step := plan.NextDeletionStep(plan.Deletion{
+		RequestedAt: cluster.DeletionTimestamp.Time,
+		Deployment:  deployment,
+		Pods:        pods,
+		GracePeriod: time.Duration(render.GracePeriodSeconds(cluster.Spec.Drain)) * time.Second,
+		Now:         time.Now(),
+	})
+	if !step.DeleteDeployment {
+		return step, nil
+	}
+	// In the foreground, the Deployment stays until its pods are gone, and shows since when they go.
+	err = r.client.Delete(ctx, deployment, client.Preconditions{UID: &deployment.UID},
+		client.PropagationPolicy(metav1.DeletePropagationForeground))
+	if client.IgnoreNotFound(err) != nil {
+		return step, fmt.Errorf("delete the gateways: %w", err)
+	}
+	log.FromContext(ctx).Info("The cluster is being deleted: its gateways go first", "deadline", step.Deadline)
+	return step, nil
+}
+
+// gatewaysOf returns the Deployment of the gateways, or nil when there is none or it is foreign. It returns an error
+// when the cache cannot be read.
+func (r *Reconciler) gatewaysOf(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster,
+) (*appsv1.Deployment, error) {
+	deployment := &appsv1.Deployment{}
+	key := client.ObjectKey{Namespace: cluster.Namespace, Name: render.GatewayName(cluster.Name)}
+	switch err := r.client.Get(ctx, key, deployment); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("look up the gateways: %w", err)
+	case !isOwned(deployment, cluster):
+		return nil, nil
+	default:
+		return deployment, nil
+	}
+}
+
+// showDeletion writes how far the deletion is into the status. It returns an error when a read or the write failed for
+// now.
+func (r *Reconciler) showDeletion(
+	ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, step plan.DeletionStep,
+) error {
+	observed, err := r.observe(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	observed.deletionDeadline = step.Deadline
+	input := r.input(cluster, observed)
+	objects, err := r.render(input)
+	if err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	existing, err := r.applier.listOwned(ctx, cluster, objects)
+	if err != nil {
+		return err
+	}
+	return r.updateStatus(ctx, stored, cluster, input, &applyResult{owned: existing.owned}, observed)
+}
