@@ -72,12 +72,33 @@ Every flag is also a key in the configuration file (max-connections: 10000) and 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `wsfleet-gateway --help` for the flags", err)}
 	})
-	cobra.AddTemplateFunc("wrap", func(flags *pflag.FlagSet) string { return flags.FlagUsagesWrapped(helpColumns) })
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", " | wrap"))
+	root.SetUsageFunc(wrappedUsage(root.UsageFunc()))
 	root.Flags().SortFlags, root.PersistentFlags().SortFlags = false, false
 	root.PersistentFlags().AddFlagSet(flags)
 	root.AddCommand(newConfig(flags), newDrain(flags), newLogLevel(flags), newVersion())
 	return root
+}
+
+// wrappedUsage returns a usage function that prints what standard prints, with the flags wrapped to helpColumns. It
+// works on the text, because a usage template calls methods by name, and the linker then keeps all exported methods: the
+// binary grows by half.
+func wrappedUsage(standard func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(cmd *cobra.Command) error {
+		var usage strings.Builder
+		captured := *cmd
+		captured.SetOut(&usage)
+		if err := standard(&captured); err != nil {
+			return err
+		}
+		text := usage.String()
+		for _, flags := range []*pflag.FlagSet{cmd.LocalFlags(), cmd.InheritedFlags()} {
+			if plain := strings.TrimSpace(flags.FlagUsages()); plain != "" {
+				text = strings.Replace(text, plain, strings.TrimSpace(flags.FlagUsagesWrapped(helpColumns)), 1)
+			}
+		}
+		_, err := fmt.Fprint(cmd.OutOrStderr(), text)
+		return err
+	}
 }
 
 // load reads the configuration for all commands. It returns a *config.Error when the configuration cannot be used.
