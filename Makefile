@@ -152,6 +152,12 @@ bench-baseline: deps-redis build ## Measure this build against that of COMMIT an
 	$(BIN)/bench --rows idle,fanout-1,fanout-16,storm --targets memory,baseline-memory,redis,baseline-redis \
 		--baseline $(BIN)/baseline --output $(BIN)/bench-baseline $(BENCH)
 
+.PHONY: bench-operator
+bench-operator: assets build ## Measure the operator beside that of COMMIT: 10 to 1,000 clusters, tenants, Secrets (BENCH="--sizes 10,3000")
+	CGO_ENABLED=0 go -C hack/bench build -trimpath -o $(CURDIR)/$(BIN)/ ./...
+	hack/baseline.sh $(COMMIT) $(BIN)/baseline
+	$(BIN)/bench-operator --baseline $(BIN)/baseline $(BENCH)
+
 .PHONY: release-check
 release-check: deps-redis ## What a release should pass besides .ci/run, an hour: other systems, long fuzzing, loss and soak tests
 	go mod verify

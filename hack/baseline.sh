@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the gateway of a commit into a directory, for `make bench-baseline`. The working tree stays as it is.
+# Builds the gateway and the operator of a commit into a directory, for `make bench-baseline` and `make bench-operator`,
+# with the CRD and the role that the operator of that commit needs. The working tree stays as it is.
 #
 #   hack/baseline.sh COMMIT DIRECTORY
 set -euo pipefail
@@ -14,13 +15,19 @@ commit=$(git rev-parse --verify --quiet "$1^{commit}") || {
   echo "baseline: there is no commit $1 in this clone; fetch it first (git fetch --unshallow)" >&2
   exit 1
 }
-if [ -x "$directory/wsfleet-gateway" ] && [ "$(cat "$directory/commit" 2>/dev/null)" = "$commit" ]; then
-  echo "baseline: the gateway of ${commit:0:7} is built"
+if [ -x "$directory/wsfleet-operator" ] && [ "$(cat "$directory/commit" 2>/dev/null)" = "$commit" ]; then
+  echo "baseline: gateway and operator of ${commit:0:7} are built"
   exit 0
 fi
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-echo "baseline: building the gateway of ${commit:0:7}"
+echo "baseline: building gateway and operator of ${commit:0:7}"
 git archive "$commit" | tar -x -C "$tree"
-CGO_ENABLED=0 go -C "$tree" build -trimpath -ldflags "-s -w -X main.version=${commit:0:7}" -o "$directory/wsfleet-gateway" ./cmd/gateway
+for part in gateway operator; do
+  CGO_ENABLED=0 go -C "$tree" build -trimpath -ldflags "-s -w -X main.version=${commit:0:7}" \
+    -o "$directory/wsfleet-$part" "./cmd/$part"
+done
+rm -rf "$directory/crd"
+cp -r "$tree/config/crd/bases" "$directory/crd"
+cp "$tree/config/rbac/role.yaml" "$directory/role.yaml"
 echo "$commit" >"$directory/commit"

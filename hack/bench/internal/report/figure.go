@@ -23,6 +23,9 @@ const (
 	PerSecond Unit = "per second"
 	// PerCore is a number per second and used core.
 	PerCore Unit = "per second and core"
+	Count   Unit = "count"
+	// Share is a share of one core.
+	Share Unit = "share of a core"
 )
 
 // Goal is the value that a figure should reach. The zero value is no goal.
@@ -78,6 +81,8 @@ func (g Goal) excess(of Summary) (excess float64, judged bool) {
 	switch {
 	case g.Target != "" && g.Target != of.Target:
 		return 0, false
+	case g.Kind == AtMost && g.Value == 0 && of.Value.Rounds > 0:
+		return of.Value.Median, true
 	case g.Kind == AtMost && of.Value.Rounds > 0:
 		return of.Value.Median/g.Value - 1, true
 	case g.Kind == Minimum && of.Value.Rounds > 0:
@@ -104,6 +109,10 @@ func (u Unit) Text(v float64) string {
 		return scaled(v, []scale{{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}})
 	case PerSecond, PerCore:
 		return scaled(v, []scale{{1e6, "M/s"}, {1e3, "k/s"}, {1, "/s"}})
+	case Count:
+		return digits(v)
+	case Share:
+		return digits(v*100) + " %"
 	}
 	return fmt.Sprintf("%.3g", v)
 }

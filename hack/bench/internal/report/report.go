@@ -58,8 +58,11 @@ func (r *Report) Markdown() string {
 	var out strings.Builder
 	table(&out, r.rows())
 	m := r.Machine
-	fmt.Fprintf(&out,
-		"\nMedian of the rounds (lowest to highest); ratios are to the floor of the same round. KB are 1,000 bytes.\n")
+	out.WriteString("\nMedian of the rounds (lowest to highest)")
+	if slices.Contains(r.Targets, Floor) {
+		out.WriteString("; ratios are to the floor of the same round")
+	}
+	out.WriteString(". KB are 1,000 bytes.\n")
 	fmt.Fprintf(&out, "%s, %d cores, Linux %s, %s, wsfleet %s, %s, %s.\n", m.CPU, m.Cores, m.Kernel, m.Go, m.Version,
 		r.Started.UTC().Format(time.DateOnly), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second))
 	if len(r.Settings) > 0 {
@@ -88,7 +91,7 @@ func (r *Report) rows() [][]string {
 	head := []string{"figure"}
 	for _, target := range r.Targets {
 		head = append(head, target)
-		if target != Floor {
+		if r.hasRatio(target) {
 			head = append(head, "ratio")
 		}
 	}
@@ -99,7 +102,7 @@ func (r *Report) rows() [][]string {
 		for _, target := range r.Targets {
 			s := r.summary(f.Key, target)
 			row = append(row, s.value(f.Unit))
-			if target != Floor {
+			if r.hasRatio(target) {
 				row = append(row, s.ratio())
 			}
 			if v := s.verdict(); v != "" {
@@ -110,6 +113,9 @@ func (r *Report) rows() [][]string {
 	}
 	return rows
 }
+
+// hasRatio reports whether the table has the target's ratio to the floor.
+func (r *Report) hasRatio(target string) bool { return target != Floor && slices.Contains(r.Targets, Floor) }
 
 func (r *Report) summary(figure, target string) *Summary {
 	for i := range r.Summaries {

@@ -48,6 +48,8 @@ func TestSummarizeJudgesGoals(t *testing.T) {
 		"minimum missed":         {Goal{Minimum, 2000, ""}, 1, 1500, new(false), 0.25},
 		"another's":              {Goal{AtMost, 2000, "redis"}, 1, 2500, nil, 0},
 		"ratio":                  {Goal{RatioTo, 1.6, ""}, 10, 12, new(true), 0},
+		"none":                   {Goal{AtMost, 0, ""}, 0, 0, new(true), 0},
+		"none missed":            {Goal{AtMost, 0, ""}, 0, 3, new(false), 3},
 		"ratio missed":           {Goal{RatioTo, 1.6, ""}, 10, 20, new(false), 0.25},
 		"ratio without a floor":  {Goal{RatioTo, 1.6, ""}, 0, 20, nil, 0},
 		"at least":               {Goal{RatioOf, 3, ""}, 10, 31, new(true), 0},
@@ -72,6 +74,8 @@ func TestUnitTextIsReadable(t *testing.T) {
 	for want, got := range map[string]string{
 		"512 B":    Bytes.Text(512),
 		"1.95 KB":  Bytes.Text(1950),
+		"2.50":     Count.Text(2.5),
+		"0.30 %":   Share.Text(0.003),
 		"12.3 MB":  Bytes.Text(12_345_678),
 		"45.0 us":  Seconds.Text(45e-6),
 		"0.50 us":  Seconds.Text(0.5e-6),
