@@ -44,7 +44,10 @@ func addController(
 
 	err = builder.ControllerManagedBy(mgr).
 		Named("websocketcluster").
-		WithOptions(controller.Options{MaxConcurrentReconciles: options.MaxConcurrentReconciles}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
+			NewQueue:                newFairQueue,
+		}).
 		For(&v1alpha1.WebSocketCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&appsv1.Deployment{}, byLabel).
 		Watches(&corev1.Service{}, byLabel).

@@ -1,0 +1,74 @@
+package controllers
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+func requestOf(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: client.ObjectKey{Namespace: namespace, Name: name}}
+}
+
+func testQueue(t *testing.T) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	t.Helper()
+	queue := newFairQueue("test", workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+		time.Millisecond, time.Second))
+	t.Cleanup(queue.ShutDown)
+	return queue
+}
+
+// take returns the next n requests.
+func take(queue workqueue.TypedInterface[reconcile.Request], n int) []string {
+	names := make([]string, 0, n)
+	for range n {
+		request, _ := queue.Get()
+		names = append(names, request.String())
+		queue.Done(request)
+	}
+	return names
+}
+
+func TestFairQueueLetsNamespacesTakeTurns(t *testing.T) {
+	queue := testQueue(t)
+	for i := range 400 {
+		queue.Add(requestOf("many", fmt.Sprint(i)))
+	}
+	queue.Add(requestOf("one", "a"))
+	queue.Add(requestOf("two", "a"))
+	queue.Add(requestOf("two", "b"))
+	assert.Equal(t, []string{"many/0", "one/a", "two/a", "many/1", "two/b", "many/2", "many/3"}, take(queue, 7))
+	assert.Equal(t, 396, queue.Len())
+}
+
+func TestFairQueueKeepsThePlaceOfARequestThatIsAddedAgain(t *testing.T) {
+	queue := testQueue(t)
+	queue.Add(requestOf("a", "first"))
+	queue.Add(requestOf("a", "second"))
+	queue.Add(requestOf("a", "first"))
+	assert.Equal(t, []string{"a/first", "a/second"}, take(queue, 2))
+	assert.Zero(t, queue.Len())
+}
+
+func TestFairQueueKeepsARequestThatComesDuringItsReconcile(t *testing.T) {
+	queue := testQueue(t)
+	queue.Add(requestOf("a", "x"))
+	request, _ := queue.Get()
+	queue.Add(request)
+	assert.Zero(t, queue.Len(), "one request is not reconciled twice at once")
+	queue.Done(request)
+	assert.Equal(t, []string{"a/x"}, take(queue, 1))
+}
+
+func TestFairQueueDelaysRetries(t *testing.T) {
+	queue := testQueue(t)
+	queue.AddRateLimited(requestOf("a", "x"))
+	queue.AddAfter(requestOf("b", "y"), time.Hour)
+	assert.Equal(t, []string{"a/x"}, take(queue, 1))
+	assert.Equal(t, 1, queue.NumRequeues(requestOf("a", "x")))
+}
