@@ -51,7 +51,7 @@ func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebS
 	return result, nil
 }
 
-// readRedisCredentials returns the values that the gateways log in to Redis with, and adds the generated password, or a
+// readRedisCredentials returns what changes with the values that the gateways log in to Redis with, and adds the generated password, or a
 // problem, to result. It returns an error when a read fails.
 func (r *Reconciler) readRedisCredentials(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, result *credentials,
@@ -66,8 +66,8 @@ func (r *Reconciler) readRedisCredentials(
 		result.generated.RedisPassword = keepOrGenerate(own, render.KeyRedisPassword)
 		return []string{result.generated.RedisPassword}, nil
 	case redis.External != nil && redis.External.CredentialsSecretRef != nil:
-		name := redis.External.CredentialsSecretRef.Name
-		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: name})
+		secret, err := r.secrets.digests(ctx, client.ObjectKeyFromObject(cluster),
+			redis.External.CredentialsSecretRef.Name, render.KeyRedisUsername, render.KeyRedisPassword)
 		if err != nil {
 			return nil, err
 		}
@@ -75,20 +75,20 @@ func (r *Reconciler) readRedisCredentials(
 			result.problems = append(result.problems, *problem)
 			return nil, nil
 		}
-		return []string{string(secret.Data[render.KeyRedisUsername]), string(secret.Data[render.KeyRedisPassword])}, nil
+		return []string{secret[render.KeyRedisUsername].text(), secret[render.KeyRedisPassword].text()}, nil
 	default:
 		return nil, nil
 	}
 }
 
-// readNamedSecrets returns the values of the Secrets that spec.gateway names, and adds the problems with them to
-// result. It returns an error when a read fails.
+// readNamedSecrets returns what changes with the values of the Secrets that spec.gateway names, and adds the problems
+// with them to result. It returns an error when a read fails.
 func (r *Reconciler) readNamedSecrets(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, result *credentials,
 ) ([]string, error) {
 	var used []string
 	for _, value := range render.SecretValues(cluster.Spec) {
-		secret, err := r.secrets.read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: value.Secret})
+		secret, err := r.secrets.digests(ctx, client.ObjectKeyFromObject(cluster), value.Secret, value.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (r *Reconciler) readNamedSecrets(
 			result.problems = append(result.problems, *problem)
 			continue
 		}
-		used = append(used, string(secret.Data[value.Key]))
+		used = append(used, secret[value.Key].text())
 	}
 	return used, nil
 }
@@ -118,6 +118,7 @@ func (r *Reconciler) forgetSecrets(cluster client.ObjectKey) {
 	for _, name := range []string{render.AdminSecretName(cluster.Name), render.RedisName(cluster.Name)} {
 		r.secrets.forget(client.ObjectKey{Namespace: cluster.Namespace, Name: name})
 	}
+	r.secrets.forgetDigests(cluster)
 }
 
 // keepOrGenerate returns the Secret's value at key, or 32 random bytes in base64 when there is none.
@@ -133,7 +134,7 @@ func keepOrGenerate(secret *corev1.Secret, key string) string {
 
 // redisCredentialsProblem returns what is wrong with the Secret of an external Redis, or nil. A nil secret means that
 // it does not exist.
-func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
+func redisCredentialsProblem(secret secretDigests) *status.Problem {
 	const field = "spec.redis.external.credentialsSecretRef"
 	problem := status.Problem{AffectsRedis: true, BlocksGateways: true}
 	switch {
@@ -141,7 +142,7 @@ func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
 		problem.Reason = v1alpha1.ReasonSecretNotFound
 		problem.Message = field + " names a Secret that does not exist: " +
 			"create it in this namespace with the key password, and username where Redis uses ACLs"
-	case len(secret.Data[render.KeyRedisPassword]) == 0:
+	case secret[render.KeyRedisPassword].bytes == 0:
 		problem.Reason = v1alpha1.ReasonSecretKeyMissing
 		problem.Message = field + " names a Secret without the key password, or with an empty one: add it to the Secret"
 	default:
@@ -152,18 +153,18 @@ func redisCredentialsProblem(secret *corev1.Secret) *status.Problem {
 
 // secretValueProblem returns what is wrong with the Secret that value.Field names, or nil. A nil secret means that it
 // does not exist.
-func secretValueProblem(secret *corev1.Secret, value render.SecretValue) *status.Problem {
+func secretValueProblem(secret secretDigests, value render.SecretValue) *status.Problem {
 	problem := status.Problem{BlocksGateways: true}
 	switch {
 	case secret == nil:
 		problem.Reason = v1alpha1.ReasonSecretNotFound
 		problem.Message = fmt.Sprintf("%[1]s.name names a Secret that does not exist: "+
 			"create it in this namespace with the key of %[1]s.key, by default %[2]s", value.Field, value.Setting)
-	case len(secret.Data[value.Key]) == 0:
+	case secret[value.Key].bytes == 0:
 		problem.Reason = v1alpha1.ReasonSecretKeyMissing
 		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key that the Secret does not have, "+
 			"or that is empty: add it to the Secret, or name another key", value.Field, value.Setting)
-	case len(secret.Data[value.Key]) < value.MinBytes:
+	case secret[value.Key].bytes < value.MinBytes:
 		problem.Reason = v1alpha1.ReasonSecretKeyTooShort
 		problem.Message = fmt.Sprintf("%s.key (by default %s) names a key of the Secret with fewer than %d bytes: "+
 			"put a longer one there", value.Field, value.Setting, value.MinBytes)

@@ -15,11 +15,15 @@ func secretWith(key, value string) *corev1.Secret {
 	return &corev1.Secret{Data: map[string][]byte{key: []byte(value)}}
 }
 
+func digestsWith(key, value string) secretDigests {
+	return secretDigests{key: valueDigest{bytes: len(value)}}
+}
+
 func TestRedisCredentialsProblem(t *testing.T) {
-	assert.Nil(t, redisCredentialsProblem(secretWith("password", "hunter2")))
-	for reason, secrets := range map[string][]*corev1.Secret{
+	assert.Nil(t, redisCredentialsProblem(digestsWith("password", "hunter2")))
+	for reason, secrets := range map[string][]secretDigests{
 		v1alpha1.ReasonSecretNotFound:   {nil},
-		v1alpha1.ReasonSecretKeyMissing: {{}, secretWith("pass", "hunter2"), secretWith("password", "")},
+		v1alpha1.ReasonSecretKeyMissing: {{}, digestsWith("pass", "hunter2"), digestsWith("password", "")},
 	} {
 		for _, secret := range secrets {
 			problem := redisCredentialsProblem(secret)
@@ -40,11 +44,11 @@ func TestSecretValueProblem(t *testing.T) {
 		Key:      "k",
 		MinBytes: 8,
 	}
-	assert.Nil(t, secretValueProblem(secretWith("k", "hunter23"), value))
-	for reason, secret := range map[string]*corev1.Secret{
+	assert.Nil(t, secretValueProblem(digestsWith("k", "hunter23"), value))
+	for reason, secret := range map[string]secretDigests{
 		v1alpha1.ReasonSecretNotFound:    nil,
-		v1alpha1.ReasonSecretKeyMissing:  secretWith("other", "hunter23"),
-		v1alpha1.ReasonSecretKeyTooShort: secretWith("k", "hunter2"),
+		v1alpha1.ReasonSecretKeyMissing:  digestsWith("other", "hunter23"),
+		v1alpha1.ReasonSecretKeyTooShort: digestsWith("k", "hunter2"),
 	} {
 		problem := secretValueProblem(secret, value)
 		require.NotNil(t, problem)

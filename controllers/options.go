@@ -75,17 +75,21 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions returns options for a cache that holds only the objects with the operator's label, and only those in
-// namespaces. No namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
+// CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets the metadata
+// alone, and only those in namespaces. The cache trims each object to what the operator reads. No namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
 func CacheOptions(namespaces []string) (cache.Options, error) {
 	hasLabel, err := labels.NewRequirement(render.LabelCluster, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, err //nolint:wrapcheck // a constant label
 	}
-	owned := cache.ByObject{Label: labels.NewSelector().Add(*hasLabel)}
+	selector := labels.NewSelector().Add(*hasLabel)
+	owned := cache.ByObject{Label: selector, Transform: trimObject}
 	options := cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:                            owned,
+			&v1alpha1.WebSocketCluster{}:             {Transform: trimCluster},
+			&networkingv1.IngressClass{}:             {Transform: trimIngressClass},
+			&corev1.Secret{}:                         {Transform: trimSecret},
+			&corev1.Pod{}:                            {Label: selector, Transform: trimPod},
 			&corev1.Service{}:                        owned,
 			&corev1.ServiceAccount{}:                 owned,
 			&corev1.ConfigMap{}:                      owned,

@@ -13,14 +13,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 var secretKey = client.ObjectKey{Namespace: "team", Name: "s"}
 
 func storedSecret(value string) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: secretKey.Namespace, Name: secretKey.Name},
-		Data:       map[string][]byte{"k": []byte(value)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: secretKey.Namespace,
+			Name:      secretKey.Name,
+			Labels:    map[string]string{render.LabelCluster: "demo"},
+		},
+		Data: map[string][]byte{"k": []byte(value)},
 	}
 }
 
@@ -104,11 +110,63 @@ func TestReconcilerForgetsSecretsOfADeletedCluster(t *testing.T) {
 		key := client.ObjectKey{Namespace: "team", Name: name}
 		reader.known[key], reader.versions[key] = storedSecret("v"), "1"
 	}
+	reader.rememberDigests(client.ObjectKey{Namespace: "team", Name: "demo"}, "named",
+		digestedSecret{version: "1", values: digestsWith("k", "v")})
 	metrics, err := newOperatorMetrics(prometheus.NewRegistry())
 	require.NoError(t, err)
 	_, err = (&Reconciler{client: server, secrets: reader, metrics: metrics}).Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "demo"}})
 	require.NoError(t, err)
+	assert.NotContains(t, reader.digested, client.ObjectKey{Namespace: "team", Name: "demo"})
 	assert.Len(t, reader.known, 1)
 	assert.Contains(t, reader.known, client.ObjectKey{Namespace: "team", Name: "other-admin"})
+}
+
+// The content of a Secret that the operator has not made does not stay in memory.
+func TestSecretReaderDigestsNamedSecrets(t *testing.T) {
+	var reads int
+	foreign := storedSecret("one")
+	foreign.Labels = nil
+	foreign.Data["other"] = []byte("two")
+	live := newCountingClient(&reads, foreign)
+	reader := newSecretReader(uncountedReader{live, &reads}, live)
+	cluster := client.ObjectKey{Namespace: secretKey.Namespace, Name: "demo"}
+	digests := func(keys ...string) secretDigests {
+		t.Helper()
+		values, err := reader.digests(t.Context(), cluster, secretKey.Name, keys...)
+		require.NoError(t, err)
+		return values
+	}
+
+	before := digests("k")
+	assert.Equal(t, 3, before["k"].bytes)
+	digests("other", "missing")
+	assert.Equal(t, 2, reads)
+	assert.Zero(t, digests("k", "other", "missing")["missing"])
+	assert.Equal(t, 2, reads, "nothing has changed")
+
+	foreign.Data["k"] = []byte("uno")
+	require.NoError(t, live.Update(t.Context(), foreign))
+	assert.NotEqual(t, before["k"].text(), digests("k")["k"].text())
+	assert.Equal(t, 3, reads)
+
+	require.NoError(t, live.Delete(t.Context(), foreign))
+	assert.Nil(t, digests("k"))
+	assert.Empty(t, reader.digested[cluster])
+	assert.Empty(t, reader.known)
+}
+
+func TestSecretReaderKeepsNoForeignSecret(t *testing.T) {
+	var reads int
+	foreign := storedSecret("one")
+	foreign.Labels = nil
+	live := newCountingClient(&reads, foreign)
+	reader := newSecretReader(uncountedReader{live, &reads}, live)
+	for range 2 {
+		secret, err := reader.read(t.Context(), secretKey)
+		require.NoError(t, err)
+		assert.Equal(t, "one", string(secret.Data["k"]))
+	}
+	assert.Equal(t, 2, reads)
+	assert.Empty(t, reader.known)
 }

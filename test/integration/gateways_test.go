@@ -18,12 +18,16 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// annotationAdmin is an annotation of a test's pod with the address of its admin port. There is no kubelet that would
-// give the pod an IP of its own.
-const annotationAdmin = "example.com/admin-address"
+// adminAddresses has the address of the admin port of each pod of a test, by namespace and name. There is no kubelet
+// that would give the pod an IP of its own.
+var adminAddresses sync.Map
 
 // adminAddress is the AdminAddress option of the operator under test.
-func adminAddress(pod *corev1.Pod) string { return pod.Annotations[annotationAdmin] }
+func adminAddress(pod *corev1.Pod) string {
+	address, _ := adminAddresses.Load(client.ObjectKeyFromObject(pod))
+	text, _ := address.(string)
+	return text
+}
 
 // report is the report of a gateway.
 type report = contract.GatewayReport
@@ -74,18 +78,17 @@ func adminToken(t *testing.T, f *fleet) string {
 func (g *fakeGateway) createPod(t *testing.T, name, address string) {
 	t.Helper()
 	g.f.eventuallyHas(gatewayDeployment)
-	annotations := podAnnotations(t, gatewayDeployment, g.f)
-	annotations[annotationAdmin] = address
 	g.pod = &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   g.f.namespace,
 			Name:        name,
 			Labels:      podLabels(t, gatewayDeployment, g.f),
-			Annotations: annotations,
+			Annotations: podAnnotations(t, gatewayDeployment, g.f),
 		},
 		// On a node, so that a deleted pod stays until its grace period is over.
 		Spec: corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "gateway", Image: "test"}}},
 	}
+	adminAddresses.Store(client.ObjectKeyFromObject(g.pod), address)
 	require.NoError(t, env.client.Create(t.Context(), g.pod))
 	g.setReady(t, true)
 }

@@ -1,0 +1,117 @@
+package controllers
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
+)
+
+// The functions below remove from objects what no decision of the operator depends on, before the cache keeps them.
+// Other clients may have put annotations of 256 KiB on each object, and `kubectl apply` puts a copy of the object there.
+// The informers trim each object as it arrives.
+
+// ownAnnotations begins the names of the annotations that the operator sets and reads.
+const ownAnnotations = v1alpha1.GroupName + "/"
+
+// trimObject keeps the operator's own annotations, and drops the managed fields of statuses, which no drift concerns.
+func trimObject(object any) (any, error) {
+	if meta, ok := metaOf(object); ok {
+		keepAnnotations(meta, func(name string) bool { return strings.HasPrefix(name, ownAnnotations) })
+		dropStatusFields(meta)
+	}
+	return object, nil
+}
+
+// trimPod keeps the operator's own annotations, and drops all managed fields. The operator writes no pods.
+func trimPod(object any) (any, error) {
+	if meta, ok := metaOf(object); ok {
+		keepAnnotations(meta, func(name string) bool { return strings.HasPrefix(name, ownAnnotations) })
+		meta.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+// trimSecret keeps of a Secret's metadata what identifies it, and what says whether it is the operator's own.
+func trimSecret(object any) (any, error) {
+	meta, ok := metaOf(object)
+	if !ok {
+		return object, nil
+	}
+	keepAnnotations(meta, func(name string) bool { return strings.HasPrefix(name, ownAnnotations) })
+	cluster, labelled := meta.GetLabels()[render.LabelCluster]
+	meta.SetLabels(nil)
+	if labelled {
+		meta.SetLabels(map[string]string{render.LabelCluster: cluster})
+	}
+	meta.SetFinalizers(nil)
+	meta.SetManagedFields(ownManagedFields(meta.GetManagedFields()))
+	return object, nil
+}
+
+// trimIngressClass keeps the annotation of the default class.
+func trimIngressClass(object any) (any, error) {
+	if meta, ok := metaOf(object); ok {
+		keepAnnotations(meta, func(name string) bool { return name == networkingv1.AnnotationIsDefaultIngressClass })
+		meta.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+// trimCluster drops the copy of the object that `kubectl apply` keeps, and the managed fields of the status.
+func trimCluster(object any) (any, error) {
+	if meta, ok := metaOf(object); ok {
+		keepAnnotations(meta, func(name string) bool { return name != corev1.LastAppliedConfigAnnotation })
+		dropStatusFields(meta)
+	}
+	return object, nil
+}
+
+// metaOf returns the metadata of an object of an informer, and false for the other things that an informer passes on.
+func metaOf(object any) (metav1.Object, bool) {
+	if _, deleted := object.(toolscache.DeletedFinalStateUnknown); deleted {
+		return nil, false
+	}
+	meta, ok := object.(metav1.Object)
+	return meta, ok
+}
+
+func keepAnnotations(meta metav1.Object, keep func(name string) bool) {
+	var kept map[string]string
+	for name, value := range meta.GetAnnotations() {
+		if !keep(name) {
+			continue
+		}
+		if kept == nil {
+			kept = map[string]string{}
+		}
+		kept[name] = value
+	}
+	meta.SetAnnotations(kept)
+}
+
+// dropStatusFields drops the paths of entries for the status. The names of their managers stay.
+func dropStatusFields(meta metav1.Object) {
+	entries := meta.GetManagedFields()
+	for i := range entries {
+		if entries[i].Subresource == "status" {
+			entries[i].FieldsV1 = nil
+		}
+	}
+}
+
+// ownManagedFields returns the entries of the operator's applies.
+func ownManagedFields(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	var own []metav1.ManagedFieldsEntry
+	for _, entry := range entries {
+		if entry.Manager == render.FieldOwner {
+			own = append(own, entry)
+		}
+	}
+	return own
+}
