@@ -66,10 +66,11 @@ func (s *settings) register(flags *pflag.FlagSet) {
 		"The `namespace` of the leader election lease. Default: the namespace in which the operator runs.")
 	flags.DurationVar(&s.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second,
 		"The maximum `duration` that reconciles in progress have to end when the operator is stopped.")
-	flags.Float32Var(&s.kubernetesQPS, "kube-api-qps", 50,
-		"The maximum `number` of requests per second to the API server, on average.")
+	flags.Float32Var(&s.kubernetesQPS, "kube-api-qps", 0,
+		"The maximum `number` of requests per second to the API server, on average. 0 means no limit: the API server's "+
+			"priority and fairness decides.")
 	flags.IntVar(&s.kubernetesBurst, "kube-api-burst", 100,
-		"The maximum `number` of requests to the API server in a burst.")
+		"The maximum `number` of requests to the API server in a burst, where --kube-api-qps sets a limit.")
 	flags.StringVar(&s.logLevel, "log-level", "info",
 		"The minimum `level` of log messages: debug, info, warn or error. A running operator takes another level at "+
 			"PUT /log-level on the metrics endpoint.")
@@ -92,14 +93,24 @@ func (s *settings) validate() error {
 		return usagef("--watch-namespaces has an empty name: leave out the comma, or the flag to watch all")
 	case s.gracefulShutdown < 0:
 		return usagef("--graceful-shutdown-timeout is %s: it must not be negative", s.gracefulShutdown)
-	case s.kubernetesQPS <= 0 || s.kubernetesBurst <= 0:
-		return usagef("--kube-api-qps and --kube-api-burst must be greater than 0")
+	case s.kubernetesQPS < 0:
+		return usagef("--kube-api-qps is %g: it must not be negative; 0 means no limit", s.kubernetesQPS)
+	case s.kubernetesBurst < 1:
+		return usagef("--kube-api-burst is %d: it must be at least 1", s.kubernetesBurst)
 	}
 	return errors.Join(
 		checkAddress("metrics-bind-address", s.metricsAddress),
 		checkAddress("health-probe-bind-address", s.healthAddress),
 		checkAddress("pprof-bind-address", s.pprofAddress),
 	)
+}
+
+// clientLimit returns the rate limit of the client as client-go has it, where 0 would mean a limit of 5.
+func (s *settings) clientLimit() (qps float32, burst int) {
+	if s.kubernetesQPS == 0 {
+		return -1, 0
+	}
+	return s.kubernetesQPS, s.kubernetesBurst
 }
 
 // checkAddress returns a usageError when the flag's address is neither host:port nor addressOff.

@@ -37,7 +37,8 @@ func TestRootRefusesAWrongCommandLine(t *testing.T) {
 		{[]string{"--metrics-bind-address=8443"}, `--metrics-bind-address is "8443"`},
 		{[]string{"--health-probe-bind-address=localhost"}, `--health-probe-bind-address is "localhost"`},
 		{[]string{"--pprof-bind-address=6060"}, `--pprof-bind-address is "6060"`},
-		{[]string{"--kube-api-qps=0"}, "--kube-api-qps"},
+		{[]string{"--kube-api-qps=-1"}, "--kube-api-qps is -1: it must not be negative"},
+		{[]string{"--kube-api-burst=0"}, "--kube-api-burst is 0: it must be at least 1"},
 		{[]string{"--log-level=loud"}, "debug, info, warn or error"},
 		{[]string{"--log-format=xml"}, "json or text"},
 	} {
@@ -71,4 +72,18 @@ func TestManagerOptionsServePprofOnlyWhenAsked(t *testing.T) {
 		require.NoError(t, chosen.validate())
 		assert.Equal(t, address, managerOptions(&chosen).PprofBindAddress)
 	}
+}
+
+// To client-go, 0 would be a limit of 5 requests a second.
+func TestClientLimitIsOffByDefault(t *testing.T) {
+	limit := func(args ...string) float32 {
+		var chosen settings
+		flags := pflag.NewFlagSet("operator", pflag.ContinueOnError)
+		chosen.register(flags)
+		require.NoError(t, flags.Parse(args))
+		qps, _ := chosen.clientLimit()
+		return qps
+	}
+	assert.InDelta(t, -1, limit(), 0)
+	assert.InDelta(t, 30, limit("--kube-api-qps=30"), 0)
 }

@@ -120,7 +120,7 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	if err != nil {
 		return nil, fmt.Errorf("find the Kubernetes cluster: %w; run in a cluster, or set KUBECONFIG", err)
 	}
-	config.QPS, config.Burst = chosen.kubernetesQPS, chosen.kubernetesBurst
+	config.QPS, config.Burst = chosen.clientLimit()
 
 	scheme, err := controllers.NewScheme()
 	if err != nil {
