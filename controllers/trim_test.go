@@ -27,7 +27,7 @@ func untrimmed() metav1.ObjectMeta {
 			render.AnnotationApplied:                     "hash",
 			corev1.LastAppliedConfigAnnotation:           "a copy",
 			networkingv1.AnnotationIsDefaultIngressClass: "true",
-			"example.com/a": "b",
+			"example.com/a":                              "b",
 		},
 		OwnerReferences: []metav1.OwnerReference{{Kind: "K", Name: "n", UID: "2"}},
 		ManagedFields: []metav1.ManagedFieldsEntry{

@@ -115,7 +115,9 @@ func (r *Report) rows() [][]string {
 }
 
 // hasRatio reports whether the table has the target's ratio to the floor.
-func (r *Report) hasRatio(target string) bool { return target != Floor && slices.Contains(r.Targets, Floor) }
+func (r *Report) hasRatio(target string) bool {
+	return target != Floor && slices.Contains(r.Targets, Floor)
+}
 
 func (r *Report) summary(figure, target string) *Summary {
 	for i := range r.Summaries {
