@@ -100,7 +100,7 @@ func (r *Reconciler) takeGatewaysDown(
 	if err != nil {
 		return plan.DeletionStep{}, err
 	}
-	pods, err := gatewayPods(ctx, r.client, client.ObjectKeyFromObject(cluster))
+	pods, err := podsOf(ctx, r.client, client.ObjectKeyFromObject(cluster), render.ComponentGateway)
 	if err != nil {
 		return plan.DeletionStep{}, fmt.Errorf("list gateway pods: %w", err)
 	}

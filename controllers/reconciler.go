@@ -50,6 +50,7 @@ type observedState struct {
 	// deletionDeadline is when the deletion of the fleet goes on without its gateways. It is zero unless the fleet is
 	// being deleted.
 	deletionDeadline time.Time
+	redisPods        []corev1.Pod
 }
 
 // Reconcile applies the objects of one WebSocketCluster that differ, and writes its status. A cluster that is being
@@ -126,8 +127,12 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.class, err = r.ingressClass(ctx, cluster.Spec.Ingress); err != nil {
 		return observed, err
 	}
-	if observed.pods, err = gatewayPods(ctx, r.client, client.ObjectKeyFromObject(cluster)); err != nil {
+	key := client.ObjectKeyFromObject(cluster)
+	if observed.pods, err = podsOf(ctx, r.client, key, render.ComponentGateway); err != nil {
 		return observed, fmt.Errorf("list gateway pods: %w", err)
+	}
+	if observed.redisPods, err = podsOf(ctx, r.client, key, render.ComponentRedis); err != nil {
+		return observed, fmt.Errorf("list the pods of the managed Redis: %w", err)
 	}
 	return observed, nil
 }
@@ -230,6 +235,7 @@ func (r *Reconciler) statusObservation(
 		Selector: labels.SelectorFromSet(render.SelectorLabels(cluster.Name, render.ComponentGateway)).String(),
 		Now:      time.Now(),
 
+		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
 	}
 	if cluster.Spec.Autoscaling != nil {

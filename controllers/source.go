@@ -26,7 +26,7 @@ func (s *fleetSource) Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster
 
 // Pods lists the gateway pods of a cluster. It returns an error when the cache cannot be read.
 func (s *fleetSource) Pods(ctx context.Context, cluster client.ObjectKey) ([]corev1.Pod, error) {
-	return gatewayPods(ctx, s.reader, cluster)
+	return podsOf(ctx, s.reader, cluster, render.ComponentGateway)
 }
 
 // Token returns the bearer token in the admin Secret of the cluster. It returns fleet.ErrNoToken when there is no such
@@ -40,10 +40,12 @@ func (s *fleetSource) Token(ctx context.Context, cluster client.ObjectKey) (stri
 	return fleet.TokenOf(secret, cluster) //nolint:wrapcheck // the caller wraps it
 }
 
-// gatewayPods lists the gateway pods of a cluster. It returns the error of reader.
-func gatewayPods(ctx context.Context, reader client.Reader, cluster client.ObjectKey) ([]corev1.Pod, error) {
+// podsOf lists the pods of a component of a cluster. It returns the error of reader.
+func podsOf(
+	ctx context.Context, reader client.Reader, cluster client.ObjectKey, component string,
+) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	err := reader.List(ctx, &list, client.InNamespace(cluster.Namespace),
-		client.MatchingLabels(render.SelectorLabels(cluster.Name, render.ComponentGateway)))
+		client.MatchingLabels(render.SelectorLabels(cluster.Name, component)))
 	return list.Items, err //nolint:wrapcheck // the callers wrap it
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/controllers/status"
 )
 
 // indexSecrets is the name of the cache's index of clusters by the Secrets that they name.
@@ -148,6 +149,8 @@ type podState struct {
 	phase       corev1.PodPhase
 	ready       corev1.ConditionStatus
 	terminating bool
+	// trouble is why the pod is not ready.
+	trouble string
 	// cluster is the value of the label that names the cluster.
 	cluster string
 }
@@ -156,6 +159,7 @@ func podStateOf(pod *corev1.Pod) podState {
 	state := podState{
 		phase:       pod.Status.Phase,
 		terminating: pod.DeletionTimestamp != nil,
+		trouble:     status.PodTrouble(pod),
 		cluster:     pod.Labels[render.LabelCluster],
 	}
 	for _, one := range pod.Status.Conditions {

@@ -35,10 +35,28 @@ const (
 	ReasonPaused = "Paused"
 )
 
+// Reasons of Progressing and BackplaneReady: what keeps pods from running, in the words of Kubernetes.
+const (
+	// ReasonPodsRefused means that Kubernetes refuses to create the pods, because of a quota, a LimitRange, a priority
+	// class or an admission policy.
+	ReasonPodsRefused = "PodsRefused"
+	// ReasonUnschedulable means that no node takes the pod.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonImagePullFailed means that a node cannot pull the image.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonContainerNotStarted means that a node cannot start the container, because it lacks a Secret, a ConfigMap or
+	// the program.
+	ReasonContainerNotStarted = "ContainerNotStarted"
+	// ReasonCrashLooping means that the container ends again and again.
+	ReasonCrashLooping = "CrashLooping"
+)
+
 // Reasons of SpecAccepted, besides those of several conditions.
 const (
 	// ReasonAccepted means that the operator applies the spec.
 	ReasonAccepted = "Accepted"
+	// ReasonContested means that another client changes one of the operator's fields again and again.
+	ReasonContested = "Contested"
 )
 
 // Reasons of Available.
@@ -61,6 +79,8 @@ const (
 	ReasonRollingOut = "RollingOut"
 	// ReasonScaling means that pods are added or removed.
 	ReasonScaling = "Scaling"
+	// ReasonRolloutPaused means that another client has paused the rollout of the gateways' Deployment.
+	ReasonRolloutPaused = "RolloutPaused"
 	// ReasonDeadlineExceeded means that the rollout makes no progress, because new pods do not become ready.
 	ReasonDeadlineExceeded = "DeadlineExceeded"
 	// ReasonDeleting means that the WebSocketCluster is being deleted: its gateways go first, then Redis and the rest.
@@ -129,6 +149,8 @@ const (
 	// ReasonUpdated means that the operator changed an object, because its desired state has changed or it differed from
 	// it.
 	ReasonUpdated = "Updated"
+	// ReasonRepaired means that another client changed an object, and the operator wrote it again.
+	ReasonRepaired = "Repaired"
 	// ReasonDeleted means that the operator deleted an object that the spec no longer asks for.
 	ReasonDeleted = "Deleted"
 	// ReasonGatewaysLeft means that the deletion of a WebSocketCluster went on although gateways were not gone at their

@@ -147,6 +147,8 @@ func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
 				WithContainerPort(contract.AdminPort).WithProtocol(corev1.ProtocolTCP)).
 		WithResources(resources).
 		WithSecurityContext(containerSecurity()).
+		// The error that a gateway ends with is then in its pod's status, and in that of the WebSocketCluster.
+		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
 		WithStartupProbe(adminProbe(contract.PathLivez).WithPeriodSeconds(1).WithFailureThreshold(60)).
 		WithReadinessProbe(adminProbe(contract.PathReadyz).WithPeriodSeconds(2).WithFailureThreshold(2)).
 		WithLivenessProbe(adminProbe(contract.PathLivez).WithPeriodSeconds(10).WithFailureThreshold(6)).

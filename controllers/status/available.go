@@ -15,6 +15,9 @@ func available(o Observation) metav1.Condition {
 	desired, serving := o.desired(), o.serving()
 	minServing := max(1, desired-maxUnavailable(o))
 	message := fmt.Sprintf("%d of %d gateways serve", serving, desired)
+	if found := findCause(o.Gateways, o.Pods, gatewayFields); found != nil && serving < desired {
+		message += ": " + found.message
+	}
 	switch {
 	case desired == 0:
 		return condition(kind, false, v1alpha1.ReasonScaledToZero, "spec.replicas is 0: raise it to serve clients")

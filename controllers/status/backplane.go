@@ -23,11 +23,20 @@ func backplane(o Observation) metav1.Condition {
 		return condition(kind, true, v1alpha1.ReasonInMemory,
 			"spec.redis is empty: there is no Redis, and messages stay on the gateway that received them")
 	case redis.Managed != nil && (o.Redis == nil || o.Redis.Status.AvailableReplicas == 0):
-		return condition(kind, false, v1alpha1.ReasonRedisStarting,
-			"the managed Redis is not ready yet: if this lasts, see the events and logs of its pod")
+		return managedNotReady(findCause(o.Redis, o.RedisPods, redisFields))
 	default:
 		return backplaneOfReports(redis, countBrokers(o))
 	}
+}
+
+// managedNotReady returns the condition while the managed Redis does not run. found is why, or nil.
+func managedNotReady(found *cause) metav1.Condition {
+	const kind = v1alpha1.ConditionBackplaneReady
+	if found != nil {
+		return condition(kind, false, found.reason, "the managed Redis does not run: "+found.message)
+	}
+	return condition(kind, false, v1alpha1.ReasonRedisStarting,
+		"the managed Redis is not ready yet: if this lasts, see the events and logs of its pod")
 }
 
 // brokerCounts are numbers of gateways by the state of their broker.

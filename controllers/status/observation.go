@@ -35,6 +35,8 @@ type Observation struct {
 
 	// Pods are the gateway pods.
 	Pods []corev1.Pod
+	// RedisPods are the pods of the managed Redis.
+	RedisPods []corev1.Pod
 	// Fleet is what the gateways report.
 	Fleet fleet.Snapshot
 

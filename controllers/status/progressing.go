@@ -32,23 +32,31 @@ func progressing(o Observation) metav1.Condition {
 	if o.Gateways == nil {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
-	return rollout(o.Gateways, o.desired())
+	return rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields))
 }
 
-// rollout returns the condition by the progress of the Deployment.
-func rollout(deployment *appsv1.Deployment, desired int32) metav1.Condition {
+// rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil.
+func rollout(deployment *appsv1.Deployment, desired int32, found *cause) metav1.Condition {
 	const kind = v1alpha1.ConditionProgressing
 	current := deployment.Status
+	old := current.UpdatedReplicas < current.Replicas
+	few := current.Replicas != desired || current.AvailableReplicas < desired
 	switch {
 	case current.ObservedGeneration < deployment.Generation:
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the Deployment has not observed the change yet")
 	case deadlineExceeded(deployment):
-		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded,
-			"new gateways do not become ready: see the other conditions, and the events and logs of the pods")
-	case current.UpdatedReplicas < current.Replicas:
+		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded, "new gateways do not become ready: "+
+			causeOr(found, "see the other conditions, and the events and logs of the pods"))
+	case deployment.Spec.Paused && old:
+		return condition(kind, false, v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
+			"another client has paused Deployment %[1]s, so its pods keep their version: run kubectl rollout resume "+
+				"deployment/%[1]s; to pause the whole fleet, set spec.paused", deployment.Name))
+	case found != nil && (old || few):
+		return condition(kind, false, found.reason, found.message)
+	case old:
 		return condition(kind, true, v1alpha1.ReasonRollingOut,
 			fmt.Sprintf("%d of %d gateways run the new version", current.UpdatedReplicas, desired))
-	case current.Replicas != desired || current.AvailableReplicas < desired:
+	case few:
 		return condition(kind, true, v1alpha1.ReasonScaling,
 			fmt.Sprintf("%d of %d gateways exist, and %d have been ready for spec.rollout.minReadySeconds",
 				current.Replicas, desired, current.AvailableReplicas))
