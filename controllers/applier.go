@@ -25,10 +25,11 @@ type applier struct {
 	// client reads from the cache.
 	client client.Client
 	// live reads from the API server.
-	live    client.Reader
-	events  *dedupRecorder
-	drift   *driftDetector
-	metrics *operatorMetrics
+	live       client.Reader
+	events     *dedupRecorder
+	drift      *driftDetector
+	contention *contention
+	metrics    *operatorMetrics
 }
 
 // apply writes the objects that differ from what exists, in their order. known are the problems that were found before;
@@ -73,6 +74,7 @@ func (a *applier) apply(
 			result.add(one)
 		}
 	}
+	result.contested = a.contention.problems(client.ObjectKeyFromObject(cluster))
 	return result, nil
 }
 
@@ -86,10 +88,18 @@ func (a *applier) applyObject(
 	if err != nil || difference.outcome == "" {
 		return result, err
 	}
+	key := client.ObjectKeyFromObject(cluster)
+	if difference.outcome == outcomeRepaired && !a.contention.mayRepair(key, object.Ref) {
+		result.outcome = outcomeContested
+		return result, nil
+	}
 	err = a.serverSideApply(ctx, object, live)
 	switch {
 	case err == nil:
 		result.outcome = difference.outcome
+		if difference.outcome == outcomeRepaired {
+			a.contention.noteRepair(key, object.Ref, difference.by)
+		}
 		a.recordApplied(ctx, cluster, object, difference)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// The cluster is deleted with its namespace. There is nothing for its user to solve.
@@ -155,11 +165,11 @@ func (a *applier) recordApplied(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, done change,
 ) {
 	note := "Updated " + object.String() + ": " + done.reason
-	switch done.outcome {
-	case outcomeCreated:
+	switch {
+	case done.outcome == outcomeCreated:
 		note = "Created " + object.String()
 		a.events.changed(cluster, object.Desired, v1alpha1.ReasonCreated, actionCreate, note)
-	case outcomeUpdated:
+	case done.by == offence{}:
 		a.events.changed(cluster, object.Desired, v1alpha1.ReasonUpdated, actionUpdate, note)
 	default:
 		a.events.repaired(cluster, object.Desired, note)

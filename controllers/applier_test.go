@@ -75,11 +75,12 @@ func newTestApplier(t *testing.T, server client.WithWatch) *applier {
 	metrics, err := newOperatorMetrics(prometheus.NewRegistry())
 	require.NoError(t, err)
 	return &applier{
-		client:  server,
-		live:    server,
-		events:  newDedupRecorder(events.NewFakeRecorder(100)),
-		drift:   newTestDetector(),
-		metrics: metrics,
+		client:     server,
+		live:       server,
+		events:     newDedupRecorder(events.NewFakeRecorder(100)),
+		contention: newContention(),
+		drift:      newTestDetector(),
+		metrics:    metrics,
 	}
 }
 

@@ -41,7 +41,19 @@ type change struct {
 	outcome outcome
 	// reason is a clause for messages. It is empty for outcomeCreated.
 	reason string
+	// by is the other client's change that made the apply necessary. It is empty when there was none.
+	by offence
 }
+
+// offence is a change of one of the operator's fields by another client.
+type offence struct {
+	// manager is the client's field manager.
+	manager string
+	// field is the path of the field, such as .spec.replicas.
+	field string
+}
+
+func (o offence) String() string { return o.manager + " changed " + o.field }
 
 // reasonDesiredChanged is the reason of each outcomeUpdated.
 const reasonDesiredChanged = "its desired state has changed"
@@ -52,21 +64,81 @@ func (d *driftDetector) compare(desired *unstructured.Unstructured, live metav1.
 	if live == nil {
 		return change{outcome: outcomeCreated}, nil
 	}
-	if live.GetAnnotations()[render.AnnotationApplied] != desired.GetAnnotations()[render.AnnotationApplied] {
+	desiredChanged := live.GetAnnotations()[render.AnnotationApplied] != desired.GetAnnotations()[render.AnnotationApplied]
+	if desiredChanged && desired.GetKind() != kindSecret {
 		return change{outcome: outcomeUpdated, reason: reasonDesiredChanged}, nil
 	}
+	by, err := d.offence(desired, live)
+	switch {
+	case err != nil:
+		return change{}, err
+	case desiredChanged && by.manager != "" && by.manager != unknownManager:
+		// The operator keeps the values of its Secrets, whichever client wrote them.
+		return change{outcome: outcomeUpdated, reason: by.String() + ", and the fleet takes over the new value", by: by}, nil
+	case desiredChanged:
+		return change{outcome: outcomeUpdated, reason: reasonDesiredChanged}, nil
+	case by != offence{}:
+		return change{outcome: outcomeRepaired, reason: by.String(), by: by}, nil
+	default:
+		return change{}, nil
+	}
+}
+
+// kindSecret is the kind whose values the operator reads back from the live object.
+const kindSecret = "Secret"
+
+// offence returns the field of desired that the operator does not own any more in live, and the client that took it
+// over. It is empty when the operator owns all of them. offence returns an error when the managed fields of live, or the
+// fields of desired, cannot be read.
+func (d *driftDetector) offence(desired *unstructured.Unstructured, live metav1.Object) (offence, error) {
 	owned, err := ownedFields(live)
 	if err != nil {
-		return change{}, err
+		return offence{}, err
 	}
 	wanted, err := d.fieldsOf(desired)
 	if err != nil {
-		return change{}, err
+		return offence{}, err
 	}
-	if lost := wanted.Difference(owned); !lost.Empty() {
-		return change{outcome: outcomeRepaired, reason: "another client changed " + firstPath(lost)}, nil
+	lost := wanted.Difference(owned)
+	if lost.Empty() {
+		return offence{}, nil
 	}
-	return change{}, nil
+	return offenceOf(lost, live.GetManagedFields()), nil
+}
+
+// unknownManager stands for the client that removed a field: a field that is not there has no manager.
+const unknownManager = "another client"
+
+// offenceOf returns the first of the lost fields that another client manages, with that client, or else the first one.
+func offenceOf(lost *fieldpath.Set, entries []metav1.ManagedFieldsEntry) offence {
+	for _, entry := range entries {
+		if entry.Manager == render.FieldOwner || entry.FieldsV1 == nil {
+			continue
+		}
+		taken := fieldpath.NewSet()
+		if err := taken.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
+			// The message is then less precise.
+			continue
+		}
+		if field := firstPath(lost.Intersection(taken)); field != "" {
+			return offence{managerName(entry), field}
+		}
+	}
+	return offence{unknownManager, firstPath(lost)}
+}
+
+// managerName returns the name of the entry's field manager, with the subresource that it wrote through.
+func managerName(entry metav1.ManagedFieldsEntry) string {
+	if entry.Subresource == "" {
+		return entry.Manager
+	}
+	return entry.Manager + " (subresource " + entry.Subresource + ")"
+}
+
+// isOwnApply reports whether the entry is of the operator's applies.
+func isOwnApply(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == render.FieldOwner && entry.Operation == metav1.ManagedFieldsOperationApply &&
+		entry.Subresource == ""
 }
 
 // fieldsOf returns the fields that desired sets, without those that have no owner. It returns an error when the kind is
@@ -88,8 +160,7 @@ func (d *driftDetector) fieldsOf(desired *unstructured.Unstructured) (*fieldpath
 func ownedFields(live metav1.Object) (*fieldpath.Set, error) {
 	owned := fieldpath.NewSet()
 	for _, entry := range live.GetManagedFields() {
-		if entry.Manager != render.FieldOwner || entry.Operation != metav1.ManagedFieldsOperationApply ||
-			entry.Subresource != "" || entry.FieldsV1 == nil {
+		if !isOwnApply(entry) || entry.FieldsV1 == nil {
 			continue
 		}
 		if err := owned.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {

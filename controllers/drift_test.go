@@ -82,6 +82,22 @@ func TestDriftDetectorCompares(t *testing.T) {
 		edit(live)
 		return live
 	}
+	// taken has lost two fields, and the manager owns the second one.
+	taken := func(manager, subresource string, gone, taken fieldpath.Path) *appsv1.Deployment {
+		live := applied(t, desired, gone, taken)
+		raw, err := fieldpath.NewSet(taken).ToJSON()
+		require.NoError(t, err)
+		entry := metav1.ManagedFieldsEntry{
+			Manager:     manager,
+			Operation:   metav1.ManagedFieldsOperationUpdate,
+			Subresource: subresource,
+			FieldsType:  "FieldsV1",
+			FieldsV1:    &metav1.FieldsV1{},
+		}
+		entry.FieldsV1.SetRawBytes(raw)
+		live.ManagedFields = append(live.ManagedFields, entry)
+		return live
+	}
 
 	for _, c := range []struct {
 		name   string
@@ -106,7 +122,9 @@ func TestDriftDetectorCompares(t *testing.T) {
 		}), outcomeRepaired, "another client changed"},
 		{"only another owner", as(func(live *appsv1.Deployment) {
 			live.ManagedFields[0].Manager = "kubectl"
-		}), outcomeRepaired, "another client changed"},
+		}), outcomeRepaired, "kubectl changed"},
+		{"a field that a subresource took over", taken("kube-controller-manager", "scale", image, replicas), outcomeRepaired,
+			"kube-controller-manager (subresource scale) changed .spec.replicas"},
 		{"only an update under our name", as(func(live *appsv1.Deployment) {
 			live.ManagedFields[0].Operation = metav1.ManagedFieldsOperationUpdate
 		}), outcomeRepaired, "another client changed"},

@@ -68,7 +68,7 @@ func (m *operatorMetrics) startPhase(name phase) (end func()) {
 func (m *operatorMetrics) countObjects(results []objectResult) {
 	for _, one := range results {
 		switch one.outcome {
-		case "", outcomeForeign:
+		case "", outcomeForeign, outcomeContested:
 			// Nothing was sent.
 		default:
 			m.appliedObjects.WithLabelValues(one.object.Kind.Kind, string(one.outcome)).Inc()

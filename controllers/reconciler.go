@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -111,6 +112,7 @@ func retryConflict(ctx context.Context, err error) (reconcile.Result, error) {
 // forget drops what is kept in memory of a cluster that was deleted.
 func (r *Reconciler) forget(cluster client.ObjectKey) {
 	r.forgetSecrets(cluster)
+	r.applier.contention.forget(cluster)
 	r.metrics.fleets.forget(cluster)
 }
 
@@ -255,11 +257,21 @@ func (r *Reconciler) snapshotOrScrape(ctx context.Context, cluster client.Object
 
 // requeueAfter returns when to look again at what cannot be watched, or 0 for never.
 func (r *Reconciler) requeueAfter(cluster *v1alpha1.WebSocketCluster, result *applyResult) time.Duration {
+	after := []time.Duration{r.applier.contention.recheckAfter(client.ObjectKeyFromObject(cluster))}
 	if result.anyBlocked() {
-		return r.recheck
+		after = append(after, r.recheck)
 	}
 	if cluster.Spec.Autoscaling != nil {
-		return metricsapi.RecheckInterval
+		after = append(after, metricsapi.RecheckInterval)
 	}
-	return 0
+	return soonest(after)
+}
+
+// soonest returns the shortest of the durations that are not 0, or 0 when all are.
+func soonest(all []time.Duration) time.Duration {
+	all = slices.DeleteFunc(all, func(one time.Duration) bool { return one == 0 })
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Min(all)
 }

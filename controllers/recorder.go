@@ -52,11 +52,11 @@ func newDedupRecorder(recorder events.EventRecorder) *dedupRecorder {
 	return &dedupRecorder{recorder: recorder, now: time.Now, seen: map[eventKey]time.Time{}}
 }
 
-// repaired records that the operator restored an object. A client that changes the object back after each repair causes
-// one event per dedupWindow.
+// repaired records that another client changed an object and the operator wrote it. A client that changes the object
+// back after each repair causes one event per dedupWindow.
 func (d *dedupRecorder) repaired(cluster *v1alpha1.WebSocketCluster, object runtime.Object, note string) {
-	if !d.isRepetition(eventKey{cluster.UID, v1alpha1.ReasonUpdated, note}) {
-		d.changed(cluster, object, v1alpha1.ReasonUpdated, actionUpdate, note)
+	if !d.isRepetition(eventKey{cluster.UID, v1alpha1.ReasonRepaired, note}) {
+		d.recorder.Eventf(cluster, object, corev1.EventTypeWarning, v1alpha1.ReasonRepaired, actionUpdate, "%s", shorten(note))
 	}
 }
 

@@ -43,9 +43,16 @@ func TestDedupRecorderRecordsEachChange(t *testing.T) {
 		recorder.changed(cluster, nil, v1alpha1.ReasonCreated, actionCreate, "Created Service x")
 		recorder.changed(cluster, nil, v1alpha1.ReasonDeleted, actionDelete, "Deleted Service x")
 		recorder.changed(cluster, nil, v1alpha1.ReasonUpdated, actionUpdate, "Updated Service x: "+reasonDesiredChanged)
-		recorder.repaired(cluster, nil, "Updated Service x: another client changed .spec.ports")
+		recorder.repaired(cluster, nil, "Updated Service x: kubectl-edit changed .spec.ports")
 	}
 	assert.Len(t, fake.Events, 7)
+	var warnings []string
+	for range 7 {
+		if event := <-fake.Events; strings.HasPrefix(event, "Warning") {
+			warnings = append(warnings, event)
+		}
+	}
+	assert.Equal(t, []string{"Warning Repaired Updated Service x: kubectl-edit changed .spec.ports"}, warnings)
 }
 
 // The API server refuses an event with a longer note, and the user would see nothing.

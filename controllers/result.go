@@ -26,6 +26,9 @@ const (
 	outcomeRefused outcome = "refused"
 	// outcomeFailed means that the object could not be written or deleted, and that another attempt may succeed.
 	outcomeFailed outcome = "failed"
+	// outcomeContested means that another client has changed the object, and that the operator leaves it so for a while
+	// because that client has done it again and again.
+	outcomeContested outcome = "contested"
 	// outcomeForeign means that an object of the name exists that is not the operator's own, and was left alone.
 	outcomeForeign outcome = "foreign"
 )
@@ -70,6 +73,8 @@ type applyResult struct {
 	owned map[render.Ref]client.Object
 	// known are the problems that were known before any object was looked at.
 	known []status.Problem
+	// contested are the problems with objects that another client changes again and again.
+	contested []status.Problem
 	// gatewayParts are the objects whose problems keep the gateways as they are.
 	gatewayParts map[render.Ref]bool
 	// objects are the results so far, in the order in which they came.
@@ -92,7 +97,7 @@ func (r *applyResult) problems() []status.Problem {
 			all = append(all, *one.problem)
 		}
 	}
-	return all
+	return append(all, r.contested...)
 }
 
 // gatewaysHeld reports whether a problem keeps the gateways as they are.
