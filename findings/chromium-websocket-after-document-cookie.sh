@@ -4,10 +4,10 @@
 #
 # Guess: document.cookie is synchronous, so the handshake of a WebSocket that the next statement makes carries the cookie.
 #
-# Seen: some of the handshakes lack it: 1 in 14 on a machine with two cores, 1 in 4 on the same machine under load. The write of the cookie and the
-# handshake reach the browser's network process on different ways, and the handshake can overtake. Reading document.cookie in
-# between waits for the write: after it, none lacks it. A page that logs in by a script, keeps the session in a cookie and
-# connects at once therefore gets a refused or an anonymous connection now and then.
+# Seen: some of the handshakes lack it: 1 in 14 on a machine with two cores, 1 in 4 on the same machine under load. The
+# write of the cookie and the handshake reach the browser's network process on different ways, and the handshake can
+# overtake. Reading document.cookie in between waits for the write: after it, none lacks it. A page that logs in by a
+# script, keeps the session in a cookie and connects at once therefore gets a refused or an anonymous connection now and then.
 #
 # Output seen:
 #   set, connect: some handshakes without the cookie
