@@ -94,7 +94,7 @@ func TestReconcilerKeepsProblemsOfAPausedCluster(t *testing.T) {
 	cluster := demoCluster()
 	cluster.Spec.Paused = true
 
-	observed := observedState{credentials: credentials{problems: problems}}
+	observed := observedState{problems: problems}
 	result, err := reconciler.apply(t.Context(), cluster, everyObject(t), observed)
 	require.NoError(t, err)
 	assert.Equal(t, problems, result.problems())

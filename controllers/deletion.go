@@ -18,40 +18,6 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// keepFinalizer gives a fleet with a managed Redis the finalizer that makes its gateways go before Redis, and takes it
-// from a fleet that has left the managed Redis. A fleet without gateways gets none. It returns an error when the write
-// fails; stored is up to date otherwise.
-func (r *Reconciler) keepFinalizer(ctx context.Context, stored *v1alpha1.WebSocketCluster) error {
-	spec := stored.Spec
-	managed := spec.Redis == nil || spec.Redis.Managed != nil
-	scaledToZero := spec.Replicas != nil && *spec.Replicas == 0
-	has := controllerutil.ContainsFinalizer(stored, v1alpha1.FinalizerRedisLast)
-	switch {
-	case spec.Paused:
-		return nil
-	case managed && !scaledToZero && !has:
-		return r.patchFinalizers(ctx, stored, controllerutil.AddFinalizer)
-	case !managed && has:
-		return r.patchFinalizers(ctx, stored, controllerutil.RemoveFinalizer)
-	default:
-		return nil
-	}
-}
-
-// patchFinalizers changes the finalizers by change, unless the cluster has changed since it was read. It returns the
-// API server's error.
-func (r *Reconciler) patchFinalizers(
-	ctx context.Context, stored *v1alpha1.WebSocketCluster, change func(client.Object, string) bool,
-) error {
-	before := stored.DeepCopy()
-	change(stored, v1alpha1.FinalizerRedisLast)
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.client.Patch(ctx, stored, patch, client.FieldOwner(render.FieldOwner)); err != nil {
-		return fmt.Errorf("write the finalizers: %w", err)
-	}
-	return nil
-}
-
 // reconcileDeletion takes a fleet that is being deleted down in order: first the gateways, whose clients can publish
 // until their connections are closed, then Redis. It creates nothing. A fleet without the finalizer needs nothing: the
 // garbage collector deletes its objects by their owner references. It returns an error when a read or a write failed
@@ -66,8 +32,13 @@ func (r *Reconciler) reconcileDeletion(
 	if controllerutil.ContainsFinalizer(stored, metav1.FinalizerOrphanDependents) {
 		return reconcile.Result{}, r.release(ctx, stored)
 	}
+	replicas, err := r.replicas(ctx, stored)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	cluster := stored.DeepCopy()
 	cluster.Spec.SetDefaults()
+	cluster.Spec.Replicas = &replicas
 	step, err := r.takeGatewaysDown(ctx, cluster)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -88,7 +59,12 @@ func (r *Reconciler) reconcileDeletion(
 // release removes the finalizer, so that Kubernetes deletes the cluster and what it still has. It returns the API
 // server's error, unless the cluster is gone.
 func (r *Reconciler) release(ctx context.Context, stored *v1alpha1.WebSocketCluster) error {
-	return client.IgnoreNotFound(r.patchFinalizers(ctx, stored, controllerutil.RemoveFinalizer))
+	released := stored.DeepCopy()
+	controllerutil.RemoveFinalizer(released, v1alpha1.FinalizerRedisLast)
+	if err := client.IgnoreNotFound(r.patchCompletion(ctx, stored, released)); err != nil {
+		return fmt.Errorf("remove the finalizer: %w", err)
+	}
+	return nil
 }
 
 // takeGatewaysDown does the next step of the gateways' deletion and returns it. It returns an error when a read or the

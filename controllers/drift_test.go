@@ -45,6 +45,7 @@ func everyObject(t *testing.T) []render.Object {
 		Images: render.Images{Gateway: "g", Redis: "r"},
 	}
 	in.Spec.SetDefaults()
+	in.Spec.Replicas = new(int32(v1alpha1.DefaultReplicas))
 	objects, err := render.Objects(in)
 	require.NoError(t, err)
 	return objects

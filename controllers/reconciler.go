@@ -48,6 +48,8 @@ type observedState struct {
 	credentials credentials
 	class       status.IngressClass
 	pods        []corev1.Pod
+	// problems keep the operator from applying the spec.
+	problems []status.Problem
 	// deletionDeadline is when the deletion of the fleet goes on without its gateways. It is zero unless the fleet is
 	// being deleted.
 	deletionDeadline time.Time
@@ -71,7 +73,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if stored.DeletionTimestamp != nil {
 		return r.reconcileDeletion(ctx, &stored)
 	}
-	if err := r.keepFinalizer(ctx, &stored); err != nil {
+	problem, err := r.completeCluster(ctx, &stored)
+	if err != nil {
 		return retryConflict(ctx, err)
 	}
 	cluster := stored.DeepCopy()
@@ -80,6 +83,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	observed, err := r.observe(ctx, cluster)
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if problem != nil {
+		observed.problems = append(observed.problems, *problem)
 	}
 	input := r.input(cluster, observed)
 	objects, err := r.render(input)
@@ -126,6 +132,7 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.credentials, err = r.readCredentials(ctx, cluster); err != nil {
 		return observed, err
 	}
+	observed.problems = slices.Clone(observed.credentials.problems)
 	if observed.class, err = r.ingressClass(ctx, cluster.Spec.Ingress); err != nil {
 		return observed, err
 	}
@@ -165,7 +172,7 @@ func (r *Reconciler) apply(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, observed observedState,
 ) (*applyResult, error) {
 	defer r.metrics.startPhase(phaseApply)()
-	known := observed.credentials.problems
+	known := observed.problems
 	if cluster.Spec.Paused {
 		existing, err := r.applier.listOwned(ctx, cluster, objects)
 		return &applyResult{owned: existing.owned, known: known}, err

@@ -13,6 +13,10 @@ import (
 // no target.
 const DefaultTargetUtilizationPercent = 75
 
+// DefaultReplicas is the size of a new fleet whose spec leaves replicas out. It is no default of the schema: a fleet that
+// exists keeps its size when replicas is left out.
+const DefaultReplicas = 2
+
 // DefaultMinReplicas is the default of autoscaling.minReplicas, unless maxReplicas is less.
 const DefaultMinReplicas = 2
 
@@ -41,12 +45,11 @@ const (
 	DefaultHookSecretName = "hook-secret"
 )
 
-// SetDefaults sets the fields that the spec leaves out. The schema has the same defaults, which a test checks, with two
-// exceptions. A default in the stored object would conflict with the user's next change of redis,
-// gateway.maxTotalQueuedBytes, autoscaling.minReplicas or the autoscaling target. The keys of Secrets have a common
-// type, but a default for each field.
+// SetDefaults sets the fields that the spec leaves out, except replicas, which depends on the existing fleet. The schema
+// has the same defaults, which a test checks, with two exceptions. A default in the stored object would conflict with
+// the user's next change of redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas or the autoscaling target. The
+// keys of Secrets have a common type, but a default for each field.
 func (s *WebSocketClusterSpec) SetDefaults() {
-	setDefault(&s.Replicas, 2)
 	s.Gateway.setDefaults()
 	if s.Redis == nil {
 		s.Redis = &RedisSpec{Managed: &ManagedRedis{}}

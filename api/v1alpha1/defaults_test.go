@@ -127,6 +127,9 @@ func TestSetDefaultsBeyondSchema(t *testing.T) {
 			func(t *testing.T, s WebSocketClusterSpec) {
 				assert.Equal(t, "k", s.Gateway.Auth.APIKeySecretRef.Key)
 			}},
+		{"replicas depend on the fleet", WebSocketClusterSpec{}, func(t *testing.T, s WebSocketClusterSpec) {
+			assert.Nil(t, s.Replicas)
+		}},
 		{"zero replicas stay zero", WebSocketClusterSpec{Replicas: new(int32(0))},
 			func(t *testing.T, s WebSocketClusterSpec) {
 				assert.Zero(t, *s.Replicas)

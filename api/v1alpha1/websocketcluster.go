@@ -53,7 +53,7 @@ type WebSocketClusterList struct {
 
 // WebSocketClusterSpec is the desired state of the fleet.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || self.replicas <= 1",message="more than 1 replica requires Redis, which carries messages between gateways: set spec.redis.managed or spec.redis.external, or set spec.replicas to 1",fieldPath=".replicas"
+// +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || !has(self.replicas) || self.replicas <= 1",message="more than 1 replica requires Redis, which carries messages between gateways: set spec.redis.managed or spec.redis.external, or set spec.replicas to 1",fieldPath=".replicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.redis) || has(self.redis.managed) || has(self.redis.external) || !has(self.autoscaling) || self.autoscaling.maxReplicas <= 1",message="more than 1 replica requires Redis, which carries messages between gateways: set spec.redis.managed or spec.redis.external, or set spec.autoscaling.maxReplicas to 1",fieldPath=".autoscaling.maxReplicas"
 // +kubebuilder:validation:XValidation:rule="!has(self.autoscaling) || !has(self.autoscaling.targetConnectionsPerPod) || self.autoscaling.targetConnectionsPerPod <= self.gateway.maxConnections",message="must not be greater than spec.gateway.maxConnections, or the fleet would never grow: lower the target or raise spec.gateway.maxConnections",fieldPath=".autoscaling.targetConnectionsPerPod"
 // +kubebuilder:validation:XValidation:rule="!has(self.ingress) || !has(self.ingress.idleTimeout) || !has(self.gateway.pingInterval) || !self.ingress.idleTimeout.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || !self.gateway.pingInterval.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') || duration(self.ingress.idleTimeout) > duration(self.gateway.pingInterval)",message="must be longer than spec.gateway.pingInterval, or the proxy closes idle connections between two pings: raise spec.ingress.idleTimeout or lower spec.gateway.pingInterval",fieldPath=".ingress.idleTimeout"
@@ -62,9 +62,10 @@ type WebSocketClusterList struct {
 // +kubebuilder:validation:XValidation:rule="!(has(self.redis) && !has(self.redis.managed) && !has(self.redis.external)) || (has(oldSelf.redis) && !has(oldSelf.redis.managed) && !has(oldSelf.redis.external)) || (has(oldSelf.replicas) && oldSelf.replicas <= 1)",message="can be emptied only while spec.replicas is 0 or 1, because gateways without Redis do not receive each other's messages: set spec.replicas to 1 first",fieldPath=".redis"
 type WebSocketClusterSpec struct {
 	// replicas is the desired number of gateways, 0 to 10000. Omit it from manifests that set autoscaling: the
-	// HorizontalPodAutoscaler writes it through the scale subresource. More than 1 requires Redis. Defaults to 2.
+	// HorizontalPodAutoscaler writes it through the scale subresource. More than 1 requires Redis. If it is not set, the
+	// operator sets it to the number of gateways that the fleet already has, or to 2 for a new fleet (1 without Redis),
+	// within autoscaling.minReplicas and autoscaling.maxReplicas.
 	// +optional
-	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Replicas *int32 `json:"replicas,omitempty"`

@@ -2,6 +2,6 @@
 // comes out. Its functions use no client, clock or context, so that tests can check whole sequences of decisions as
 // data. Package controllers observes the cluster, calls this package and carries the decision out.
 //
-// Today it decides how long a managed Redis that the spec no longer asks for is kept. A planner that chooses which
-// gateways to drain on a scale-in belongs in this package as well.
+// It decides the size of a fleet whose spec leaves replicas out, and how long a managed Redis that the spec no longer
+// asks for is kept. A planner that chooses which gateways to drain on a scale-in belongs in this package as well.
 package plan

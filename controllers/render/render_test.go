@@ -61,6 +61,9 @@ func TestObjectsMatchGoldenFiles(t *testing.T) {
 
 func input(in golden) Input {
 	in.Spec.SetDefaults()
+	if in.Spec.Replicas == nil {
+		in.Spec.Replicas = new(int32(v1alpha1.DefaultReplicas))
+	}
 	return Input{
 		Name:            "demo",
 		Namespace:       "team",

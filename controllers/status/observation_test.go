@@ -37,6 +37,7 @@ func settled(changes ...change) Observation {
 		Now:      time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	o.Cluster.Spec.SetDefaults()
+	o.Cluster.Spec.Replicas = new(int32(v1alpha1.DefaultReplicas))
 	servingPod(10)(&o)
 	servingPod(20)(&o)
 	for _, apply := range changes {

@@ -14,6 +14,7 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 	for title, spec := range map[string]string{
 		"nothing":                      "{}",
 		"one gateway without Redis":    "{redis: {}, replicas: 1}",
+		"by default without Redis":     "redis: {}",
 		"no gateway without Redis":     "{redis: {}, replicas: 0}",
 		"one autoscaled without Redis": "{redis: {}, replicas: 1, autoscaling: {maxReplicas: 1}}",
 		"one autoscaled":               "autoscaling: {maxReplicas: 1}",

@@ -119,7 +119,6 @@ func refusedByRule() []refusal {
 		{title: "with a digit in front", name: "1fleet", field: "<nil>", msg: msgName},
 
 		{title: "without Redis", spec: "{redis: {}, replicas: 2}", field: "spec.replicas", msg: msgReplicasNeedRedis},
-		{title: "by default without Redis", spec: "redis: {}", field: "spec.replicas", msg: msgReplicasNeedRedis},
 		{
 			spec:  "{redis: {}, replicas: 1, autoscaling: {maxReplicas: 2}}",
 			field: "spec.autoscaling.maxReplicas",
