@@ -18,6 +18,17 @@ const (
 	ConditionExposed = "Exposed"
 )
 
+// Condition types that sum up the others for tools that wait, as kstatus defines them. Their reason and message are those
+// of the condition that decides.
+const (
+	// ConditionReady is true while the fleet serves clients as the spec asks for, or is scaled to 0.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the fleet is not ready and may become so by itself.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true while the fleet is not ready, and nothing goes on until the user acts.
+	ConditionStalled = "Stalled"
+)
+
 // Reasons of several conditions: what keeps the operator from applying the spec.
 const (
 	// ReasonForeignObject means that an object with the name that the fleet needs exists and does not belong to the
@@ -168,5 +179,8 @@ func ConditionTypes() []string {
 		ConditionMetricsAvailable,
 		ConditionExposed,
 		ConditionSpecAccepted,
+		ConditionReady,
+		ConditionReconciling,
+		ConditionStalled,
 	}
 }

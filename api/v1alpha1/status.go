@@ -8,13 +8,14 @@ const MaxDrainEntries = 16
 // WebSocketClusterStatus is the observed state of the fleet.
 type WebSocketClusterStatus struct {
 	// conditions are the conditions of the fleet: Available, Progressing, Draining, BackplaneReady, MetricsAvailable,
-	// Exposed and SpecAccepted. All are always present.
+	// Exposed and SpecAccepted, and Ready, Reconciling and Stalled, which sum them up for tools that wait. All are always
+	// present.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that this status describes.
+	// observedGeneration is the generation of the spec that this status describes, or -1 before the first status.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 

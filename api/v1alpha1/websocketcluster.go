@@ -37,8 +37,10 @@ type WebSocketCluster struct {
 	// +kubebuilder:default={}
 	Spec WebSocketClusterSpec `json:"spec,omitzero"`
 
-	// status is the observed state of the fleet.
+	// status is the observed state of the fleet. Until the operator writes it, it has only an observedGeneration of -1, so
+	// that tools that wait do not take a fleet without a status for one that is up to date.
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status WebSocketClusterStatus `json:"status,omitzero"`
 }
 

@@ -30,7 +30,7 @@ func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 		Effective:          effective(o),
 		URLs:               urls(o),
 	}
-	for _, computed := range []metav1.Condition{
+	conditions := []metav1.Condition{
 		available(o),
 		progressing(o),
 		draining(o),
@@ -38,7 +38,8 @@ func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 		metrics(o),
 		exposed(o),
 		accepted(o),
-	} {
+	}
+	for _, computed := range append(conditions, summary(o, conditions)...) {
 		computed.ObservedGeneration = o.Cluster.Generation
 		computed.LastTransitionTime = metav1.NewTime(o.Now)
 		meta.SetStatusCondition(&status.Conditions, computed)

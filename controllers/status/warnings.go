@@ -32,6 +32,11 @@ func requiresAction(condition metav1.Condition) bool {
 	if condition.Status != metav1.ConditionFalse {
 		return false
 	}
+	switch condition.Type {
+	case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:
+		// The condition that they sum up has the warning.
+		return false
+	}
 	switch condition.Reason {
 	case v1alpha1.ReasonForeignObject, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing,
 		v1alpha1.ReasonSecretKeyTooShort, v1alpha1.ReasonApplyRefused, v1alpha1.ReasonContested:
