@@ -79,6 +79,7 @@ func run(ctx context.Context, chosen *settings) error {
 	if err != nil {
 		return err
 	}
+	go logAPIServer(ctx, mgr.GetConfig(), log)
 	if err := controllers.Setup(ctx, mgr, chosen.options); err != nil {
 		return err //nolint:wrapcheck // the error names the step
 	}
@@ -132,6 +133,7 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	}
 	options := managerOptions(chosen)
 	options.Scheme, options.Cache, options.Metrics = scheme, cacheOptions, metrics
+	options.MapperProvider = controllers.NewMapper
 	mgr, err := ctrl.NewManager(config, options)
 	if err != nil && chosen.leaderElect && chosen.leaderElectionNS == "" {
 		return nil, fmt.Errorf("set up the manager: %w "+
