@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,8 +42,9 @@ rules:
 
 // environment is a kube-apiserver with its etcd, and clients of it.
 type environment struct {
-	control *envtest.Environment
-	scheme  *runtime.Scheme
+	programs programs
+	control  *envtest.Environment
+	scheme   *runtime.Scheme
 	// config has an administrator's credentials.
 	config *rest.Config
 	// operator has the operator's credentials.
@@ -51,12 +53,13 @@ type environment struct {
 	client client.WithWatch
 	// auditLog is a file with a line of JSON for every write.
 	auditLog string
-	dir      string
+	// dir has the environment's files.
+	dir string
 }
 
 // startEnvironment starts the control plane. It returns an error when a part does not start; nothing runs then.
 func startEnvironment(ctx context.Context) (*environment, error) {
-	assets, err := findAssets()
+	programs, err := findPrograms()
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +67,13 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the audit log: %w", err)
 	}
-	e := &environment{dir: dir, auditLog: filepath.Join(dir, "audit.log"), scheme: runtime.NewScheme()}
-	policy := filepath.Join(dir, "policy.yaml")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+	e := &environment{
+		programs: programs,
+		dir:      dir,
+		auditLog: filepath.Join(dir, "audit.log"),
+		scheme:   runtime.NewScheme(),
+	}
+	if err := os.WriteFile(e.auditPolicyFile(), []byte(auditPolicy), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("write the audit policy: %w", err), e.stop())
 	}
 	e.control = &envtest.Environment{
@@ -75,15 +82,8 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
-	e.control.ControlPlane.Etcd = &envtest.Etcd{Path: filepath.Join(assets, "etcd")}
-	apiServer := e.control.ControlPlane.GetAPIServer()
-	apiServer.Path = filepath.Join(assets, "kube-apiserver")
-	apiServer.Configure().
-		// The default range has only 254 addresses for Services, and those of one family.
-		Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/108").
-		Append("audit-policy-file", policy).
-		Append("audit-log-path", e.auditLog).
-		Append("audit-log-mode", "blocking")
+	e.control.ControlPlane.Etcd = &envtest.Etcd{Path: programs.etcd}
+	e.configureAPIServer(e.control.ControlPlane.GetAPIServer())
 	if e.config, err = e.control.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the control plane: %w", err), e.stop())
 	}
@@ -99,6 +99,19 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	}
 	return e, nil
 }
+
+// configureAPIServer sets what all API servers of the environment have in common.
+func (e *environment) configureAPIServer(server *envtest.APIServer) {
+	server.Path = e.programs.apiServer
+	server.Configure().
+		// The default range has only 254 addresses for Services, and those of one family.
+		Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/108").
+		Append("audit-policy-file", e.auditPolicyFile()).
+		Append("audit-log-path", e.auditLog).
+		Append("audit-log-mode", "blocking")
+}
+
+func (e *environment) auditPolicyFile() string { return filepath.Join(e.dir, "policy.yaml") }
 
 // admitOperator creates the operator's user with the role that controller-gen wrote, so that a permission that is
 // missing in the role fails a test. It returns an error when the role file cannot be read or the API server refuses it.
@@ -136,21 +149,29 @@ func (e *environment) stop() error {
 	return errors.Join(err, os.RemoveAll(e.dir))
 }
 
-// findAssets returns the directory of kube-apiserver and etcd. It returns an error when one is missing. The tests must
-// not be skipped then: a test that did not run would look like one that passed.
-func findAssets() (string, error) {
-	dir := os.Getenv("KUBEBUILDER_ASSETS")
-	if dir == "" {
-		dir = "../../bin/k8s"
-	}
-	dir, err := filepath.Abs(dir)
+// apiServerVariable is the environment variable with the path of another kube-apiserver than the one of the assets. It
+// has the name that envtest gives it.
+const apiServerVariable = "TEST_ASSET_KUBE_APISERVER"
+
+// programs are the paths of the programs of the control plane.
+type programs struct{ apiServer, etcd string }
+
+// findPrograms returns the programs of the control plane. It returns an error when one is missing. The tests must not be
+// skipped then: a test that did not run would look like one that passed.
+func findPrograms() (programs, error) {
+	assets, err := filepath.Abs(cmp.Or(os.Getenv("KUBEBUILDER_ASSETS"), "../../bin/k8s"))
 	if err != nil {
-		return "", err
+		return programs{}, err
 	}
-	for _, binary := range []string{"kube-apiserver", "etcd"} {
-		if _, err := os.Stat(filepath.Join(dir, binary)); err != nil {
-			return "", fmt.Errorf("no %s in %s: run `make assets`, or set KUBEBUILDER_ASSETS: %w", binary, dir, err)
+	found := programs{
+		apiServer: cmp.Or(os.Getenv(apiServerVariable), filepath.Join(assets, "kube-apiserver")),
+		etcd:      filepath.Join(assets, "etcd"),
+	}
+	for _, path := range []string{found.apiServer, found.etcd} {
+		if _, err := os.Stat(path); err != nil {
+			return programs{}, fmt.Errorf("%s is missing: run `make assets`, or set KUBEBUILDER_ASSETS and %s: %w",
+				path, apiServerVariable, err)
 		}
 	}
-	return dir, nil
+	return found, nil
 }

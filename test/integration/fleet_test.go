@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 const (
@@ -112,6 +113,18 @@ func (f *fleet) eventuallyLacks(children ...child) {
 			assert.True(t, apierrors.IsNotFound(err), "%s is still there (%v)", c, err)
 		}
 	})
+}
+
+// existing returns the objects of the fleet that exist: by kind and name, the UID and the hash of what was applied.
+func (f *fleet) existing() map[string]string {
+	found := map[string]string{}
+	for _, c := range allChildren() {
+		object := c.empty(f.namespace, f.name)
+		if env.client.Get(f.t.Context(), client.ObjectKeyFromObject(object), object) == nil {
+			found[c.String()] = string(object.GetUID()) + " " + object.GetAnnotations()[render.AnnotationApplied]
+		}
+	}
+	return found
 }
 
 // requireCondition asserts the status and reason of a condition of the newest spec, and words of its message.

@@ -44,7 +44,9 @@ const (
 type operator struct {
 	t         *testing.T
 	namespace string
-	sent      *requestCounter
+	// api is the API server that the operator uses, with the operator's credentials.
+	api  *rest.Config
+	sent *requestCounter
 	// registry has the metrics of the operator that start started last.
 	registry *prometheus.Registry
 	// stop ends the operator and waits until nothing of it runs any more. start then starts another one.
@@ -54,7 +56,13 @@ type operator struct {
 // startOperator starts an operator for a new namespace. It ends with the test.
 func startOperator(t *testing.T) *operator {
 	t.Helper()
-	o := &operator{t: t, namespace: newNamespace(t), sent: &requestCounter{}}
+	return startOperatorAt(t, env.operator)
+}
+
+// startOperatorAt is startOperator with an API server of the test's choice.
+func startOperatorAt(t *testing.T, api *rest.Config) *operator {
+	t.Helper()
+	o := &operator{t: t, namespace: newNamespace(t), api: api, sent: &requestCounter{}}
 	o.start()
 	t.Cleanup(func() { o.stop() })
 	return o
@@ -68,15 +76,16 @@ func (o *operator) start() {
 	require.NoError(o.t, err)
 	scheme, err := controllers.NewScheme()
 	require.NoError(o.t, err)
-	asOperator := rest.CopyConfig(env.operator)
+	asOperator := rest.CopyConfig(o.api)
 	asOperator.Wrap(o.sent.count)
 	// A client-side rate limit would only make the tests slow.
 	asOperator.QPS = -1
 	manager, err := ctrl.NewManager(asOperator, ctrl.Options{
-		Scheme:  scheme,
-		Cache:   cacheOptions,
-		Metrics: server.Options{BindAddress: "0"},
-		Logger:  log.logger(),
+		Scheme:         scheme,
+		MapperProvider: controllers.NewMapper,
+		Cache:          cacheOptions,
+		Metrics:        server.Options{BindAddress: "0"},
+		Logger:         log.logger(),
 		// Names of controllers are unique in a process, but a test process has many operators.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
@@ -232,6 +241,13 @@ func (b *logBuffer) logger() logr.Logger {
 		defer b.mu.Unlock()
 		b.text.WriteString(prefix + " " + args + "\n")
 	}, funcr.Options{LogTimestamp: true})
+}
+
+// Write implements io.Writer, for the log of a process.
+func (b *logBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
 }
 
 func (b *logBuffer) String() string {
