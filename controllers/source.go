@@ -20,7 +20,7 @@ type fleetSource struct {
 // Clusters lists all clusters. It returns an error when the cache cannot be read.
 func (s *fleetSource) Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster, error) {
 	var list v1alpha1.WebSocketClusterList
-	err := s.reader.List(ctx, &list)
+	err := s.reader.List(ctx, &list, client.UnsafeDisableDeepCopy)
 	return list.Items, err //nolint:wrapcheck // the caller wraps it
 }
 

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -28,7 +29,7 @@ const (
 // Source is where the monitor finds fleets.
 type Source interface {
 	GatewaySource
-	// Clusters lists all clusters. It returns an error when the list cannot be read.
+	// Clusters lists all clusters. The caller does not change them. It returns an error when the list cannot be read.
 	Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster, error)
 }
 
@@ -49,6 +50,9 @@ type Monitor struct {
 	options MonitorOptions
 	reader  *Reader
 	changed chan event.GenericEvent
+	lanes   lanes
+	// underway are the scrapes that scrapeAll has started.
+	underway sync.WaitGroup
 
 	// mu guards fleets and what its values point to.
 	mu     sync.Mutex
@@ -59,6 +63,8 @@ type Monitor struct {
 type fleetState struct {
 	// latest is the result of the latest scrape.
 	latest Snapshot
+	// silent reports whether a gateway left that scrape unanswered.
+	silent bool
 	// published is the snapshot that the fleet's status is made from. It becomes latest when promote finds it outdated.
 	published   Snapshot
 	publishedAt time.Time
@@ -70,6 +76,7 @@ func NewMonitor(options MonitorOptions) *Monitor {
 		options: options,
 		reader:  NewReader(options.Source, options.Scraper, options.Failures),
 		changed: make(chan event.GenericEvent),
+		lanes:   newLanes(),
 		fleets:  map[client.ObjectKey]*fleetState{},
 	}
 }
@@ -104,6 +111,7 @@ func (m *Monitor) NeedLeaderElection() bool { return true }
 // interval tries again.
 func (m *Monitor) Start(ctx context.Context) error {
 	defer m.options.Scraper.Close()
+	defer m.underway.Wait()
 	ticker := time.NewTicker(m.options.Interval)
 	defer ticker.Stop()
 	for {
@@ -118,28 +126,33 @@ func (m *Monitor) Start(ctx context.Context) error {
 	}
 }
 
-// scrapeAll scrapes every fleet once and enqueues those that changed. It returns an error when the clusters cannot be
-// listed, or ctx.Err() when ctx ends first.
+// scrapeAll starts a scrape of every fleet that is not being scraped, and does not wait for the last ones to end. It
+// returns an error when the clusters cannot be listed, or ctx.Err() when ctx ends first.
 func (m *Monitor) scrapeAll(ctx context.Context) error {
 	clusters, err := m.options.Source.Clusters(ctx)
 	if err != nil {
 		return fmt.Errorf("list clusters: %w", err)
 	}
 	m.forgetAllBut(clusters)
-
-	// All fleets share the slots, so that one large or slow fleet cannot open requests without end.
-	slots := NewSlots()
-	var group errgroup.Group
-	group.SetLimit(MaxConcurrentScrapes)
-	for i := range clusters {
-		group.Go(func() error {
-			m.scrape(ctx, client.ObjectKeyFromObject(&clusters[i]), slots)
-			return nil
+	// In another order each time, so that no fleet is always the one for which the lane of silent fleets has no place.
+	for _, i := range rand.Perm(len(clusters)) {
+		cluster := &clusters[i]
+		key := client.ObjectKeyFromObject(cluster)
+		lane := m.lanes.of(m.isSilent(key))
+		entered, err := lane.enter(ctx, key)
+		if err != nil {
+			return err
+		}
+		if !entered {
+			continue
+		}
+		m.underway.Go(func() {
+			defer lane.leave(key)
+			m.scrape(ctx, key, lane.slots)
+			m.enqueueIfChanged(ctx, cluster)
 		})
 	}
-	_ = group.Wait() // scrape logs its own errors
-
-	return m.enqueueChanged(ctx, clusters)
+	return nil
 }
 
 // scrape scrapes one fleet and stores the result as its latest snapshot. Each request holds one of the slots.
@@ -161,7 +174,7 @@ func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots Sl
 			gateways[answer.Pod.UID] = gateway
 		}
 	}
-	m.store(cluster, Snapshot{Gateways: gateways})
+	m.store(cluster, Snapshot{Gateways: gateways}, slices.ContainsFunc(answers, Answer.silent))
 }
 
 // gatewayOf returns the gateway's report, or its last report for up to reportTTL when the gateway did not answer. The
@@ -176,8 +189,8 @@ func (m *Monitor) gatewayOf(log logr.Logger, cluster client.ObjectKey, answer An
 	return gateway, known
 }
 
-// store makes snapshot the fleet's latest one.
-func (m *Monitor) store(cluster client.ObjectKey, snapshot Snapshot) {
+// store makes snapshot the fleet's latest one, and notes whether a gateway was silent.
+func (m *Monitor) store(cluster client.ObjectKey, snapshot Snapshot, silent bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	state := m.fleets[cluster]
@@ -185,7 +198,7 @@ func (m *Monitor) store(cluster client.ObjectKey, snapshot Snapshot) {
 		state = &fleetState{}
 		m.fleets[cluster] = state
 	}
-	state.latest = snapshot
+	state.latest, state.silent = snapshot, silent
 }
 
 // lastReport returns the pod's last report, or false when there is none that is younger than reportTTL.
@@ -200,20 +213,24 @@ func (m *Monitor) lastReport(cluster client.ObjectKey, pod types.UID) (Gateway, 
 	return gateway, known && time.Since(gateway.ReportedAt) < reportTTL
 }
 
-// enqueueChanged triggers a reconcile of each cluster whose status is out of date. It blocks until the controller has
-// taken them all, and returns ctx.Err() when ctx ends first.
-func (m *Monitor) enqueueChanged(ctx context.Context, clusters []v1alpha1.WebSocketCluster) error {
-	for i := range clusters {
-		if !m.promote(client.ObjectKeyFromObject(&clusters[i])) {
-			continue
-		}
-		select {
-		case m.changed <- event.GenericEvent{Object: &clusters[i]}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// enqueueIfChanged triggers a reconcile of the cluster when its status is out of date. It blocks until the controller
+// has taken it, or ctx ends.
+func (m *Monitor) enqueueIfChanged(ctx context.Context, cluster *v1alpha1.WebSocketCluster) {
+	if !m.promote(client.ObjectKeyFromObject(cluster)) {
+		return
 	}
-	return nil
+	select {
+	case m.changed <- event.GenericEvent{Object: cluster}:
+	case <-ctx.Done():
+	}
+}
+
+// isSilent reports whether a gateway of the fleet left the latest scrape unanswered.
+func (m *Monitor) isSilent(cluster client.ObjectKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := m.fleets[cluster]
+	return state != nil && state.silent
 }
 
 // promote publishes the fleet's latest snapshot if the published one is outdated, and reports whether the status has

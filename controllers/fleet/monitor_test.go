@@ -153,8 +153,10 @@ func TestMonitorReportsNothingWithoutAChange(t *testing.T) {
 	monitor := newMonitor(oneFleet(), scraperOf(t, &connections), time.Hour)
 	go func() { assert.NoError(t, monitor.scrapeAll(t.Context())) }()
 	nextChange(t, monitor)
+	monitor.underway.Wait()
 	// Nothing receives from Changed any more, so a second scrape that reported a change would block here.
 	require.NoError(t, monitor.scrapeAll(t.Context()))
+	monitor.underway.Wait()
 }
 
 func TestMonitorForgetsDeletedFleets(t *testing.T) {
@@ -164,6 +166,7 @@ func TestMonitorForgetsDeletedFleets(t *testing.T) {
 	monitor := newMonitor(fleets, scraperOf(t, &connections), time.Hour)
 	go func() { assert.NoError(t, monitor.scrapeAll(t.Context())) }()
 	assert.Equal(t, int64(1), nextChange(t, monitor).Connections())
+	monitor.underway.Wait()
 	fleets.clusters = nil
 	require.NoError(t, monitor.scrapeAll(t.Context()))
 	connections.Store(-1)
@@ -178,6 +181,7 @@ func TestMonitorWaitsForTheToken(t *testing.T) {
 	fleets.token = ""
 	monitor := newMonitor(fleets, scraperOf(t, &connections), time.Hour)
 	require.NoError(t, monitor.scrapeAll(t.Context()))
+	monitor.underway.Wait()
 	_, known := monitor.StatusSnapshot(demo)
 	assert.False(t, known)
 	assert.Empty(t, monitor.ScrapeNow(t.Context(), demo).Gateways)

@@ -57,6 +57,9 @@ type Answer struct {
 	Err error
 }
 
+// silent reports whether the gateway has an address and did not answer.
+func (a Answer) silent() bool { return a.Err != nil && !errors.Is(a.Err, errNoAddress) }
+
 // Reader asks the gateways of one fleet at a time for their reports. It may be used by several goroutines at once.
 type Reader struct {
 	source   GatewaySource
@@ -77,18 +80,21 @@ func (r *Reader) Read(ctx context.Context, cluster client.ObjectKey, slots Slots
 	if err != nil {
 		return nil, fmt.Errorf("list gateway pods: %w", err)
 	}
-	token, err := r.source.Token(ctx, cluster)
-	if err != nil {
-		return nil, fmt.Errorf("read the admin token: %w", err)
-	}
 	answers := make([]Answer, 0, len(pods))
 	for i := range pods {
 		if pods[i].Status.Phase == corev1.PodRunning {
 			answers = append(answers, Answer{Pod: &pods[i]})
 		}
 	}
+	if len(answers) == 0 {
+		return nil, nil
+	}
+	token, err := r.source.Token(ctx, cluster)
+	if err != nil {
+		return nil, fmt.Errorf("read the admin token: %w", err)
+	}
 	var group errgroup.Group
-	group.SetLimit(MaxConcurrentScrapes)
+	group.SetLimit(maxFleetScrapes)
 	for i := range answers {
 		group.Go(func() error {
 			r.ask(ctx, &answers[i], token, slots)
