@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -25,11 +27,15 @@ type applier struct {
 	// client reads from the cache.
 	client client.Client
 	// live reads from the API server.
-	live       client.Reader
-	events     *dedupRecorder
-	drift      *driftDetector
-	contention *contention
-	metrics    *operatorMetrics
+	live client.Reader
+	// secrets takes the Secrets that were written.
+	secrets *secretReader
+	// newClusters tells for which clusters no object is looked up before it is created.
+	newClusters *newClusters
+	events      *dedupRecorder
+	drift       *driftDetector
+	contention  *contention
+	metrics     *operatorMetrics
 }
 
 // apply writes the objects that differ from what exists, in their order. known are the problems that were found before;
@@ -46,13 +52,17 @@ func (a *applier) apply(
 	}
 	gateways := gatewayObjectsOf(objects)
 	result := &applyResult{owned: existing.owned, known: known, gatewayParts: gateways.parts}
-	defer func() { a.metrics.countObjects(result.objects) }()
+	defer func() {
+		a.metrics.countObjects(result.objects)
+		a.recordWritten(cluster, result.objects)
+	}()
 	var refused *objectResult
 	if !result.gatewaysHeld() && !existing.anyForeign(gateways.parts) {
 		if refused, err = a.preflight(ctx, gateways, existing); err != nil {
 			return nil, err
 		}
 	}
+	defer a.newClusters.exclude(cluster)
 	for _, object := range objects {
 		live := existing.owned[object.Ref]
 		switch foreign := existing.foreign[object.Ref]; {
@@ -93,18 +103,23 @@ func (a *applier) applyObject(
 		result.outcome = outcomeContested
 		return result, nil
 	}
-	err = a.serverSideApply(ctx, object, live)
+	fields, err := a.serverSideApply(ctx, object, live)
 	switch {
 	case err == nil:
-		result.outcome = difference.outcome
 		if difference.outcome == outcomeRepaired {
 			a.contention.noteRepair(key, object.Ref, difference.by)
 		}
-		a.recordApplied(ctx, cluster, object, difference)
+		result.outcome, result.change = difference.outcome, difference
+		log.FromContext(ctx).Info(result.note())
+		result.answer, err = a.takeWritten(object.Ref, fields)
+		return result, err
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// The cluster is deleted with its namespace. There is nothing for its user to solve.
 	case isRefusal(err):
 		result.outcome, result.problem = outcomeRefused, refusalProblem(object, err)
+	case apierrors.IsConflict(err) && a.newClusters.has(cluster):
+		a.newClusters.exclude(cluster)
+		return result, fmt.Errorf("create %s: %w: %w", object, errNotNew, err)
 	case apierrors.IsConflict(err), isUIDConflict(err):
 		return result, fmt.Errorf("apply %s, which has changed meanwhile: %w", object, err)
 	case ctx.Err() != nil:
@@ -116,15 +131,32 @@ func (a *applier) applyObject(
 	return result, nil
 }
 
-// serverSideApply sends the object's fields on the condition that live is still what exists. It returns the API
-// server's error.
+// serverSideApply sends the object's fields on the condition that live is still what exists. It returns the object as
+// the API server has it then, or the API server's error.
 func (a *applier) serverSideApply(
 	ctx context.Context, object render.Object, live client.Object, options ...client.ApplyOption,
-) error {
+) (*unstructured.Unstructured, error) {
 	fields := withPreconditions(object.Desired, live)
 	options = append(options, client.FieldOwner(render.FieldOwner), client.ForceOwnership)
 	//nolint:wrapcheck // the callers tell the API server's errors apart
-	return a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields), options...)
+	return fields, a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields), options...)
+}
+
+// takeWritten returns what the API server has answered in the form that the cache would have, so that the status of
+// this reconcile is that of the written object. It returns an error when the answer does not fit the kind.
+func (a *applier) takeWritten(ref render.Ref, fields *unstructured.Unstructured) (client.Object, error) {
+	if ref.Kind.GroupKind() == corev1.SchemeGroupVersion.WithKind("Secret").GroupKind() {
+		secret := &corev1.Secret{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields.Object, secret); err != nil {
+			return nil, fmt.Errorf("read the written %s: %w", ref, err)
+		}
+		a.secrets.keepWritten(secret)
+	}
+	written := cachedObject(ref)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields.Object, written); err != nil {
+		return nil, fmt.Errorf("read the written %s: %w", ref, err)
+	}
+	return written, nil
 }
 
 // createOnlyVersion is a resourceVersion that no object has. An apply with it creates the object, or fails with a
@@ -160,21 +192,40 @@ func isRefusal(err error) bool {
 		apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err))
 }
 
-// recordApplied logs a write and records it as an event.
-func (a *applier) recordApplied(
-	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, done change,
-) {
-	note := "Updated " + object.String() + ": " + done.reason
-	switch {
-	case done.outcome == outcomeCreated:
-		note = "Created " + object.String()
-		a.events.changed(cluster, object.Desired, v1alpha1.ReasonCreated, actionCreate, note)
-	case done.by == offence{}:
-		a.events.changed(cluster, object.Desired, v1alpha1.ReasonUpdated, actionUpdate, note)
-	default:
-		a.events.repaired(cluster, object.Desired, note)
+// note returns what was done to a written object, for the log and for an event.
+func (r objectResult) note() string {
+	if r.outcome == outcomeCreated {
+		return "Created " + r.object.String()
 	}
-	log.FromContext(ctx).Info(note)
+	return "Updated " + r.object.String() + ": " + r.change.reason
+}
+
+// recordWritten records the writes as events. Objects that were created together share one.
+func (a *applier) recordWritten(cluster *v1alpha1.WebSocketCluster, results []objectResult) {
+	var created []objectResult
+	for _, one := range results {
+		switch {
+		case !one.written():
+		case one.outcome == outcomeCreated:
+			created = append(created, one)
+		case one.change.by == offence{}:
+			a.events.changed(cluster, one.object.Desired, v1alpha1.ReasonUpdated, actionUpdate, one.note())
+		default:
+			a.events.repaired(cluster, one.object.Desired, one.note())
+		}
+	}
+	switch len(created) {
+	case 0:
+	case 1:
+		a.events.changed(cluster, created[0].object.Desired, v1alpha1.ReasonCreated, actionCreate, created[0].note())
+	default:
+		names := make([]string, 0, len(created))
+		for _, one := range created {
+			names = append(names, one.object.String())
+		}
+		note := fmt.Sprintf("Created %d objects: %s", len(created), strings.Join(names, ", "))
+		a.events.changed(cluster, nil, v1alpha1.ReasonCreated, actionCreate, note)
+	}
 }
 
 // deleteUnwanted deletes the operator's own objects that the spec no longer asks for, except those that keep returns

@@ -75,12 +75,14 @@ func newTestApplier(t *testing.T, server client.WithWatch) *applier {
 	metrics, err := newOperatorMetrics(prometheus.NewRegistry())
 	require.NoError(t, err)
 	return &applier{
-		client:     server,
-		live:       server,
-		events:     newDedupRecorder(events.NewFakeRecorder(100)),
-		contention: newContention(),
-		drift:      newTestDetector(),
-		metrics:    metrics,
+		client:      server,
+		live:        server,
+		secrets:     newSecretReader(server, server),
+		newClusters: newNewClusters(),
+		events:      newDedupRecorder(events.NewFakeRecorder(100)),
+		contention:  newContention(),
+		drift:       newTestDetector(),
+		metrics:     metrics,
 	}
 }
 
@@ -177,4 +179,61 @@ func newAnsweringClient(err error) client.WithWatch {
 			return err
 		},
 	}).Build()
+}
+
+// An object that exists is found when a cluster without a status is not new after all.
+func TestApplierCreatesObjectsOfANewClusterWithoutLookingThemUp(t *testing.T) {
+	var reads int
+	server := newCountingClient(&reads)
+	a := newTestApplier(t, server)
+	a.live = server
+	cluster := demoCluster()
+	object := render.Object{
+		Ref:     render.ServiceRef("x"),
+		Desired: everyObject(t)[0].Desired,
+	}
+	a.client = uncountedReaderClient{server, &reads}
+	found, err := a.find(t.Context(), cluster, object)
+	require.NoError(t, err)
+	assert.Nil(t, found)
+	assert.Zero(t, reads)
+
+	a.newClusters.exclude(cluster)
+	found, err = a.find(t.Context(), cluster, object)
+	require.NoError(t, err)
+	assert.Nil(t, found)
+	assert.Equal(t, 1, reads)
+}
+
+// uncountedReaderClient takes its own reads off the count of a counting client.
+type uncountedReaderClient struct {
+	client.WithWatch
+
+	reads *int
+}
+
+func (u uncountedReaderClient) Get(
+	ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption,
+) error {
+	*u.reads--
+	return u.WithWatch.Get(ctx, key, object, options...)
+}
+
+func TestRecordWrittenJoinsObjectsThatWereCreatedTogether(t *testing.T) {
+	recorder := events.NewFakeRecorder(10)
+	a := &applier{events: newDedupRecorder(recorder)}
+	result := func(name string, outcome outcome, reason string) objectResult {
+		return objectResult{object: render.Object{Ref: render.ServiceRef(name)}, outcome: outcome, change: change{reason: reason}}
+	}
+	a.recordWritten(demoCluster(), []objectResult{
+		result("a", outcomeCreated, ""),
+		result("b", outcomeUpdated, "its desired state has changed"),
+		result("c", outcomeCreated, ""),
+		result("d", "", ""),
+	})
+	assert.Equal(t, "Normal Updated Updated Service b: its desired state has changed", <-recorder.Events)
+	assert.Equal(t, "Normal Created Created 2 objects: Service a, Service c", <-recorder.Events)
+	a.recordWritten(demoCluster(), []objectResult{result("a", outcomeCreated, "")})
+	assert.Equal(t, "Normal Created Created Service a", <-recorder.Events)
+	assert.Empty(t, recorder.Events)
 }

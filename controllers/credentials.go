@@ -51,8 +51,8 @@ func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebS
 	return result, nil
 }
 
-// readRedisCredentials returns what changes with the values that the gateways log in to Redis with, and adds the generated password, or a
-// problem, to result. It returns an error when a read fails.
+// readRedisCredentials returns what changes with the values that the gateways log in to Redis with, and adds the
+// generated password, or a problem, to result. It returns an error when a read fails.
 func (r *Reconciler) readRedisCredentials(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, result *credentials,
 ) ([]string, error) {
@@ -106,7 +106,11 @@ func (r *Reconciler) readNamedSecrets(
 func (r *Reconciler) ownSecret(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, name string,
 ) (*corev1.Secret, error) {
-	secret, err := r.secrets.readThrough(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: name})
+	read := r.secrets.readThrough
+	if r.applier.newClusters.has(cluster) {
+		read = r.secrets.read
+	}
+	secret, err := read(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: name})
 	if err != nil || secret == nil || !isOwned(secret, cluster) {
 		return nil, err
 	}

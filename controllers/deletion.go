@@ -50,10 +50,13 @@ func (r *Reconciler) reconcileDeletion(
 		}
 		return reconcile.Result{}, r.release(ctx, stored)
 	}
-	if err := r.showDeletion(ctx, stored, cluster, step); err != nil {
+	statusDelay, err := r.showDeletion(ctx, stored, cluster, step)
+	if err != nil {
 		return retryConflict(ctx, err)
 	}
-	return reconcile.Result{RequeueAfter: max(time.Second, time.Until(step.Deadline))}, nil
+	return reconcile.Result{
+		RequeueAfter: soonest([]time.Duration{statusDelay, max(time.Second, time.Until(step.Deadline))}),
+	}, nil
 }
 
 // release removes the finalizer, so that Kubernetes deletes the cluster and what it still has. It returns the API
@@ -119,24 +122,24 @@ func (r *Reconciler) gatewaysOf(
 	}
 }
 
-// showDeletion writes how far the deletion is into the status. It returns an error when a read or the write failed for
-// now.
+// showDeletion writes how far the deletion is into the status, and returns how long a status has to wait that comes too
+// soon. It returns an error when a read or the write failed for now.
 func (r *Reconciler) showDeletion(
 	ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, step plan.DeletionStep,
-) error {
+) (time.Duration, error) {
 	observed, err := r.observe(ctx, cluster)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	observed.deletionDeadline = step.Deadline
 	input := r.input(cluster, observed)
 	objects, err := r.render(input)
 	if err != nil {
-		return fmt.Errorf("render: %w", err)
+		return 0, fmt.Errorf("render: %w", err)
 	}
 	existing, err := r.applier.listOwned(ctx, cluster, objects)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return r.updateStatus(ctx, stored, cluster, input, &applyResult{owned: existing.owned}, observed)
 }

@@ -56,7 +56,7 @@ func (a *applier) listOwned(
 
 // find returns the object from the cache, or nil when it does not exist. The cache holds only objects with the
 // operator's label. An object that shall exist and is not in the cache may exist without the label, so the API server
-// is asked for it. find returns an error when a lookup fails.
+// is asked for it, unless the cluster is new. find returns an error when a lookup fails.
 func (a *applier) find(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object,
 ) (client.Object, error) {
@@ -69,7 +69,7 @@ func (a *applier) find(
 	if !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("look up %s: %w", object, err)
 	}
-	if object.Desired == nil {
+	if object.Desired == nil || a.newClusters.has(cluster) {
 		return nil, nil
 	}
 	live := metadataOf(object.Ref)

@@ -41,6 +41,10 @@ type Options struct {
 	// The default is 30 s.
 	Recheck time.Duration
 
+	// StatusInterval is the minimum time between two writes of a cluster's status for the same generation. The default is
+	// 2 s.
+	StatusInterval time.Duration
+
 	// Metrics is where the operator's own metrics are registered. The default is controller-runtime's registry, which the
 	// manager serves.
 	Metrics prometheus.Registerer
@@ -55,6 +59,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Recheck == 0 {
 		o.Recheck = 30 * time.Second
+	}
+	if o.StatusInterval == 0 {
+		o.StatusInterval = 2 * time.Second
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.Registry
@@ -75,8 +82,9 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets the metadata
-// alone, and only those in namespaces. The cache trims each object to what the operator reads. No namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
+// CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets the
+// metadata alone, and only those in namespaces. No namespaces means all. The cache trims each object to what the
+// operator reads. CacheOptions returns an error only when the label is invalid, which it is not.
 func CacheOptions(namespaces []string) (cache.Options, error) {
 	hasLabel, err := labels.NewRequirement(render.LabelCluster, selection.Exists, nil)
 	if err != nil {

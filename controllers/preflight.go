@@ -28,7 +28,7 @@ func (a *applier) preflight(
 	if err != nil || difference.outcome == "" {
 		return nil, err
 	}
-	err = a.serverSideApply(ctx, objects.deployment, deployment, client.DryRunAll)
+	_, err = a.serverSideApply(ctx, objects.deployment, deployment, client.DryRunAll)
 	// The real apply meets any other error, such as that of a webhook that does not support dry runs.
 	if apierrors.IsInvalid(err) && !isUIDConflict(err) || apierrors.IsForbidden(err) {
 		return &objectResult{

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -36,6 +37,7 @@ type Reconciler struct {
 	images     render.Images
 	// recheck is how soon the operator looks again at what it cannot watch.
 	recheck time.Duration
+	pace    *statusPace
 }
 
 // metricsDetector finds out whether the custom metrics API is served.
@@ -94,20 +96,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	result, err := r.apply(ctx, cluster, objects, observed)
 	if err != nil {
-		return reconcile.Result{}, err
+		return retryConflict(ctx, err)
 	}
-	if err := r.updateStatus(ctx, &stored, cluster, input, result, observed); err != nil {
+	statusDelay, err := r.updateStatus(ctx, &stored, cluster, input, result, observed)
+	if err != nil {
 		return retryConflict(ctx, err)
 	}
 	if err := result.retry(); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.requeueAfter(cluster, result)}, nil
+	return reconcile.Result{RequeueAfter: soonest([]time.Duration{statusDelay, r.requeueAfter(cluster, result)})}, nil
 }
 
 // retryConflict returns err, unless it says that the cluster has changed or is gone since it was read: the reconcile is
 // repeated soon then.
 func retryConflict(ctx context.Context, err error) (reconcile.Result, error) {
+	if errors.Is(err, errNotNew) {
+		log.FromContext(ctx).V(1).Info("The cluster is not new; reconciling again", "reason", err.Error())
+		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
+	}
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		log.FromContext(ctx).V(1).Info("The cluster has changed meanwhile; reconciling again", "reason", err.Error())
 		return reconcile.Result{RequeueAfter: time.Second}, nil
@@ -120,6 +127,8 @@ func (r *Reconciler) forget(cluster client.ObjectKey) {
 	r.forgetSecrets(cluster)
 	r.applier.contention.forget(cluster)
 	r.metrics.fleets.forget(cluster)
+	r.applier.newClusters.forget(cluster)
+	r.pace.forget(cluster)
 }
 
 // observe reads what the desired objects and the status depend on. It returns an error when a read fails.
@@ -197,29 +206,34 @@ func (r *Reconciler) apply(
 	return result, nil
 }
 
-// updateStatus writes the status if it differs from the stored one, and records events about new problems. It returns
-// an error when the write fails.
+// updateStatus writes the status if it differs from the stored one, and records events about new problems. A status
+// that comes too soon after the one before is not written; updateStatus returns how long it has to wait. It returns an
+// error when the write fails.
 func (r *Reconciler) updateStatus(
 	ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, input render.Input, result *applyResult,
 	observed observedState,
-) error {
+) (time.Duration, error) {
 	defer r.metrics.startPhase(phaseStatus)()
 	computed := status.Compute(r.statusObservation(ctx, cluster, input, result, observed))
 	r.metrics.fleets.set(client.ObjectKeyFromObject(cluster), computed.Conditions)
 	if apiequality.Semantic.DeepEqual(stored.Status, computed) {
-		return nil
+		return 0, nil
+	}
+	if delay := r.pace.delay(stored); delay > 0 {
+		return delay, nil
 	}
 	written := stored.DeepCopy()
 	written.Status = computed
 	if err := r.client.Status().Update(ctx, written, client.FieldOwner(render.FieldOwner)); err != nil {
-		return fmt.Errorf("write the status: %w", err)
+		return 0, fmt.Errorf("write the status: %w", err)
 	}
+	r.pace.wrote(stored)
 	for _, warning := range status.Warnings(stored.Status.Conditions, computed.Conditions) {
 		log.FromContext(ctx).Info("The cluster has a problem that its user has to solve",
 			"condition", warning.Type, "reason", warning.Reason, "message", warning.Message)
 		r.events.warn(stored, warning.Reason, warning.Type, warning.Message)
 	}
-	return nil
+	return 0, nil
 }
 
 // statusObservation collects what the status is made from. It asks the gateways of a fleet that was not scraped yet,

@@ -38,6 +38,10 @@ type objectResult struct {
 	object render.Object
 	// outcome is empty when nothing was written.
 	outcome outcome
+	// change says why the object was written.
+	change change
+	// answer is the object as the API server has it now, or nil when it was not written.
+	answer client.Object
 	// problem is what the user has to know, or nil.
 	problem *status.Problem
 	// retry is the error that another attempt may cure, or nil.
@@ -69,7 +73,7 @@ func (r objectResult) written() bool {
 
 // applyResult is what one reconcile did to the objects of a fleet.
 type applyResult struct {
-	// owned are the operator's own objects as they were before this reconcile wrote any.
+	// owned are the operator's own objects, those that this reconcile has written included.
 	owned map[render.Ref]client.Object
 	// known are the problems that were known before any object was looked at.
 	known []status.Problem
@@ -85,6 +89,9 @@ type applyResult struct {
 func (r *applyResult) add(one objectResult) {
 	if one.problem != nil {
 		one.problem.BlocksGateways = r.gatewayParts[one.object.Ref]
+	}
+	if one.answer != nil {
+		r.owned[one.object.Ref] = one.answer
 	}
 	r.objects = append(r.objects, one)
 }
@@ -123,7 +130,7 @@ func (r *applyResult) mustWait(object render.Object) bool {
 	})
 }
 
-// wrote reports whether this reconcile wrote the object, so that owned has an earlier state of it.
+// wrote reports whether this reconcile wrote the object, so that no controller has observed it yet.
 func (r *applyResult) wrote(ref render.Ref) bool {
 	return slices.ContainsFunc(r.objects, func(one objectResult) bool {
 		return one.object.Ref == ref && one.written()

@@ -37,6 +37,8 @@ type secretReader struct {
 	known map[client.ObjectKey]*corev1.Secret
 	// versions has, for each Secret of known, the resourceVersion that the cache had when it was read.
 	versions map[client.ObjectKey]string
+	// unseen are the Secrets of known that the operator has written and that the cache does not have yet.
+	unseen map[client.ObjectKey]bool
 	// digested has the digests of the Secrets that each cluster names, by cluster and name of the Secret.
 	digested map[client.ObjectKey]map[string]digestedSecret
 }
@@ -70,6 +72,7 @@ func newSecretReader(cache, live client.Reader) *secretReader {
 		slots:    make(chan struct{}, maxConcurrentSecretReads),
 		known:    map[client.ObjectKey]*corev1.Secret{},
 		versions: map[client.ObjectKey]string{},
+		unseen:   map[client.ObjectKey]bool{},
 		digested: map[client.ObjectKey]map[string]digestedSecret{},
 	}
 }
@@ -173,8 +176,7 @@ func (r *secretReader) read(ctx context.Context, key client.ObjectKey) (*corev1.
 	meta := secretMetadata()
 	err := r.cache.Get(ctx, key, meta)
 	if apierrors.IsNotFound(err) {
-		r.forget(key)
-		return nil, nil
+		return r.justWritten(key), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up Secret %s: %w", key, err)
@@ -220,10 +222,32 @@ func (r *secretReader) readLive(
 	return secret, nil
 }
 
+// keepWritten takes a Secret that the operator has written, so that it need not be read again.
+func (r *secretReader) keepWritten(secret *corev1.Secret) {
+	key := client.ObjectKeyFromObject(secret)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known[key], r.versions[key], r.unseen[key] = secret, secret.ResourceVersion, true
+}
+
+// justWritten returns a Secret that the operator has written and that the cache does not have yet, or nil. It drops a
+// Secret that the cache had before.
+func (r *secretReader) justWritten(key client.ObjectKey) *corev1.Secret {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unseen[key] {
+		return r.known[key]
+	}
+	delete(r.known, key)
+	delete(r.versions, key)
+	return nil
+}
+
 // remembered returns the Secret that was read at version, or nil.
 func (r *secretReader) remembered(key client.ObjectKey, version string) *corev1.Secret {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.unseen, key)
 	if r.versions[key] != version {
 		return nil
 	}
@@ -236,6 +260,7 @@ func (r *secretReader) forget(key client.ObjectKey) {
 	defer r.mu.Unlock()
 	delete(r.known, key)
 	delete(r.versions, key)
+	delete(r.unseen, key)
 }
 
 func secretMetadata() *metav1.PartialObjectMetadata {

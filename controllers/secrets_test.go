@@ -114,7 +114,13 @@ func TestReconcilerForgetsSecretsOfADeletedCluster(t *testing.T) {
 		digestedSecret{version: "1", values: digestsWith("k", "v")})
 	metrics, err := newOperatorMetrics(prometheus.NewRegistry())
 	require.NoError(t, err)
-	_, err = (&Reconciler{client: server, secrets: reader, metrics: metrics}).Reconcile(t.Context(),
+	_, err = (&Reconciler{
+		client:  server,
+		secrets: reader,
+		metrics: metrics,
+		applier: &applier{newClusters: newNewClusters()},
+		pace:    newStatusPace(0),
+	}).Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "demo"}})
 	require.NoError(t, err)
 	assert.NotContains(t, reader.digested, client.ObjectKey{Namespace: "team", Name: "demo"})

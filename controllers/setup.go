@@ -65,12 +65,14 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		client:  mgr.GetClient(),
 		secrets: secrets,
 		applier: &applier{
-			client:     mgr.GetClient(),
-			live:       mgr.GetAPIReader(),
-			events:     events,
-			drift:      newDriftDetector(applyconfigurations.NewTypeConverter(mgr.GetScheme())),
-			contention: newContention(),
-			metrics:    metrics,
+			client:      mgr.GetClient(),
+			live:        mgr.GetAPIReader(),
+			secrets:     secrets,
+			newClusters: newNewClusters(),
+			events:      events,
+			drift:       newDriftDetector(applyconfigurations.NewTypeConverter(mgr.GetScheme())),
+			contention:  newContention(),
+			metrics:     metrics,
 		},
 		metricsAPI: metricsapi.NewDetector(metricsapi.DiscoveryProbe(disco)),
 		fleet:      monitor,
@@ -78,6 +80,7 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		metrics:    metrics,
 		images:     options.Images,
 		recheck:    options.Recheck,
+		pace:       newStatusPace(options.StatusInterval),
 	}
 	return addController(ctx, mgr, reconciler, monitor, options)
 }

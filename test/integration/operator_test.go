@@ -96,6 +96,7 @@ func (o *operator) start() {
 		ScrapeInterval:          scrapeInterval,
 		AdminAddress:            adminAddress,
 		Recheck:                 time.Second,
+		StatusInterval:          time.Millisecond,
 		// One process has many operators here, and their metrics have the same names.
 		Metrics: o.registry,
 	}))
