@@ -27,6 +27,10 @@ type Options struct {
 	// Images are the images of the operator's release. Both are required.
 	Images render.Images
 
+	// OperatorNamespace is the namespace of the operator and of the metrics API, which NetworkPolicies let in. The default
+	// lets in their pods in every namespace.
+	OperatorNamespace string
+
 	// MaxConcurrentReconciles is the maximum number of clusters that are reconciled at once. The default is 1.
 	MaxConcurrentReconciles int
 
@@ -103,6 +107,7 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 			&corev1.ConfigMap{}:                      owned,
 			&appsv1.Deployment{}:                     owned,
 			&networkingv1.Ingress{}:                  owned,
+			&networkingv1.NetworkPolicy{}:            owned,
 			&policyv1.PodDisruptionBudget{}:          owned,
 			&autoscalingv2.HorizontalPodAutoscaler{}: owned,
 		},

@@ -35,6 +35,8 @@ type Reconciler struct {
 	events     *dedupRecorder
 	metrics    *operatorMetrics
 	images     render.Images
+	// namespace is the operator's own, or empty outside of the cluster.
+	namespace string
 	// recheck is how soon the operator looks again at what it cannot watch.
 	recheck time.Duration
 	pace    *statusPace
@@ -158,14 +160,15 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 // input returns what package render makes the desired objects from.
 func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observedState) render.Input {
 	return render.Input{
-		Name:            cluster.Name,
-		Namespace:       cluster.Namespace,
-		UID:             cluster.UID,
-		Spec:            cluster.Spec,
-		Images:          r.images,
-		Profile:         observed.class.Profile,
-		Secrets:         observed.credentials.generated,
-		CredentialsHash: observed.credentials.hash,
+		Name:              cluster.Name,
+		Namespace:         cluster.Namespace,
+		UID:               cluster.UID,
+		Spec:              cluster.Spec,
+		Images:            r.images,
+		OperatorNamespace: r.namespace,
+		Profile:           observed.class.Profile,
+		Secrets:           observed.credentials.generated,
+		CredentialsHash:   observed.credentials.hash,
 	}
 }
 

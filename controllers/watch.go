@@ -57,6 +57,7 @@ func addController(
 		WatchesMetadata(&corev1.ServiceAccount{}, byLabel).
 		WatchesMetadata(&corev1.ConfigMap{}, byLabel).
 		WatchesMetadata(&policyv1.PodDisruptionBudget{}, byLabel).
+		WatchesMetadata(&networkingv1.NetworkPolicy{}, byLabel).
 		WatchesMetadata(&autoscalingv2.HorizontalPodAutoscaler{}, byLabel).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(mapper.ofSecret)).
 		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).

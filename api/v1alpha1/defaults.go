@@ -77,6 +77,7 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	if s.Disruption.EvictionSafe == "" {
 		s.Disruption.EvictionSafe = EvictionSafeAlways
 	}
+	s.NetworkPolicy.setDefaults()
 }
 
 func (g *GatewaySpec) setDefaults() {
@@ -151,6 +152,17 @@ func (i *IngressSpec) setDefaults() {
 		i.Cookie.SameSite = SameSiteLax
 	}
 	setDefault(&i.IdleTimeout, metav1.Duration{Duration: time.Hour})
+}
+
+func (n *NetworkPolicySpec) setDefaults() {
+	setDefault(&n.Enabled, true)
+	// An empty list is a choice of the user.
+	if n.MetricsFrom == nil {
+		n.MetricsFrom = []NetworkPeer{{
+			NamespaceSelector: &metav1.LabelSelector{},
+			PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"app.kubernetes.io/name": "prometheus"}},
+		}}
+	}
 }
 
 func setDefault[T any](field **T, value T) {

@@ -143,6 +143,11 @@ type WebSocketClusterSpec struct {
 	// +kubebuilder:default={}
 	Disruption DisruptionSpec `json:"disruption,omitzero"`
 
+	// networkPolicy configures the NetworkPolicies of the fleet's pods.
+	// +optional
+	// +kubebuilder:default={}
+	NetworkPolicy NetworkPolicySpec `json:"networkPolicy,omitzero"`
+
 	// paused is whether the operator stops changing the objects of this fleet. It still updates the status. Defaults to
 	// false.
 	// +optional

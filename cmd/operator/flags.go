@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/wsfleet/wsfleet/controllers"
 	"github.com/wsfleet/wsfleet/controllers/fleet"
@@ -44,6 +46,9 @@ func (s *settings) register(flags *pflag.FlagSet) {
 		"The `image` of gateways whose WebSocketCluster does not set spec.image.")
 	flags.StringVar(&s.options.Images.Redis, "redis-image", defaultRedisImage,
 		"The `image` of the managed Redis.")
+	flags.StringVar(&s.options.OperatorNamespace, "operator-namespace", "",
+		"The `namespace` of the operator and the metrics API, whose pods NetworkPolicies let in. "+
+			"Default: the namespace in which the operator runs, or all namespaces when it runs outside of the cluster.")
 	flags.IntVar(&s.options.MaxConcurrentReconciles, "max-concurrent-reconciles", 4,
 		"The maximum `number` of WebSocketClusters that are reconciled at once.")
 	flags.DurationVar(&s.options.ScrapeInterval, "scrape-interval", fleet.DefaultInterval,
@@ -88,6 +93,8 @@ func (s *settings) validate() error {
 		return usagef("--max-concurrent-reconciles is %d: it must be at least 1", s.options.MaxConcurrentReconciles)
 	case s.options.ScrapeInterval < time.Second:
 		return usagef("--scrape-interval is %s: it must be at least 1s", s.options.ScrapeInterval)
+	case len(validation.IsDNS1123Label(cmp.Or(s.options.OperatorNamespace, "default"))) > 0:
+		return usagef("--operator-namespace is %q: it must be the name of a namespace", s.options.OperatorNamespace)
 	case slices.Contains(s.watchNamespaces, ""):
 		// To the cache, an empty name means every namespace.
 		return usagef("--watch-namespaces has an empty name: leave out the comma, or the flag to watch all")

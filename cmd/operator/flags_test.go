@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -32,6 +34,7 @@ func TestRootRefusesAWrongCommandLine(t *testing.T) {
 		{[]string{"--max-concurrent-reconciles=0"}, "at least 1"},
 		{[]string{"--scrape-interval=1ms"}, "--scrape-interval is 1ms: it must be at least 1s"},
 		{[]string{"--scrape-interval=soon"}, "--scrape-interval"},
+		{[]string{"--operator-namespace=a/b"}, `--operator-namespace is "a/b"`},
 		{[]string{"--watch-namespaces=a,"}, "--watch-namespaces has an empty name"},
 		{[]string{"--graceful-shutdown-timeout=-1s"}, "--graceful-shutdown-timeout is -1s"},
 		{[]string{"--metrics-bind-address=8443"}, `--metrics-bind-address is "8443"`},
@@ -86,4 +89,11 @@ func TestClientLimitIsOffByDefault(t *testing.T) {
 	}
 	assert.InDelta(t, -1, limit(), 0)
 	assert.InDelta(t, 30, limit("--kube-api-qps=30"), 0)
+}
+
+func TestOwnNamespaceIsThatOfThePod(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "namespace")
+	assert.Empty(t, ownNamespace(file))
+	require.NoError(t, os.WriteFile(file, []byte("wsfleet-system\n"), 0o600))
+	assert.Equal(t, "wsfleet-system", ownNamespace(file))
 }

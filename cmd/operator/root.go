@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -80,10 +82,25 @@ func run(ctx context.Context, chosen *settings) error {
 		return err
 	}
 	go logAPIServer(ctx, mgr.GetConfig(), log)
-	if err := controllers.Setup(ctx, mgr, chosen.options); err != nil {
+	options := chosen.options
+	options.OperatorNamespace = cmp.Or(options.OperatorNamespace, ownNamespace(namespaceFile))
+	if err := controllers.Setup(ctx, mgr, options); err != nil {
 		return err //nolint:wrapcheck // the error names the step
 	}
 	return mgr.Start(ctx) //nolint:wrapcheck // the error names the step
+}
+
+// namespaceFile has the namespace of the pod in which the operator runs.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// ownNamespace returns the namespace in the file, or "" when there is no file because the operator runs outside of the
+// cluster.
+func ownNamespace(file string) string {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(content))
 }
 
 // metricsOptions returns the options of the metrics endpoint. The log level can be set there only when the endpoint

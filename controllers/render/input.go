@@ -21,6 +21,10 @@ type Input struct {
 	// Images are the images of the operator's release.
 	Images Images
 
+	// OperatorNamespace is the namespace of the operator and of the metrics API. It is empty when the operator runs
+	// outside of the cluster.
+	OperatorNamespace string
+
 	// Profile is the ingress profile in use, never Auto.
 	Profile v1alpha1.IngressProfile
 

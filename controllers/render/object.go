@@ -50,6 +50,7 @@ var (
 	kindDeployment     = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
 	kindIngress        = schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}
 	kindHPA            = schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}
+	kindNetworkPolicy  = schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"}
 	kindPDB            = schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}
 )
 
@@ -69,6 +70,8 @@ func Objects(in Input) ([]Object, error) {
 		budget        = Ref{kindPDB, gateway}
 		autoscaler    = Ref{kindHPA, gateway}
 		ingress       = Ref{kindIngress, gateway}
+		gatewayPolicy = Ref{kindNetworkPolicy, gateway}
+		redisPolicy   = Ref{kindNetworkPolicy, redis}
 	)
 
 	gatewayNeeds := []Ref{account, adminSecret, configuration}
@@ -85,8 +88,10 @@ func Objects(in Input) ([]Object, error) {
 		{account, serviceAccount, nil},
 		{adminSecret, adminTokenSecret, nil},
 		{redisSecret, redisCredentials, nil},
+		{redisPolicy, redisNetworkPolicy, nil},
 		{redisServer, redisDeployment, []Ref{account, redisSecret}},
 		{redisFront, redisService, nil},
+		{gatewayPolicy, gatewayNetworkPolicy, nil},
 		{configuration, gatewayConfigMap, nil},
 		{gateways, gatewayDeployment, gatewayNeeds},
 		{service, gatewayService, nil},

@@ -30,6 +30,8 @@ type golden struct {
 	Spec            v1alpha1.WebSocketClusterSpec `json:"spec"`
 	Profile         v1alpha1.IngressProfile       `json:"profile,omitempty"`
 	CredentialsHash string                        `json:"credentialsHash,omitempty"`
+	// OutsideOfCluster is whether the operator runs outside of the cluster.
+	OutsideOfCluster bool `json:"outsideOfCluster,omitempty"`
 }
 
 // TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
@@ -64,15 +66,20 @@ func input(in golden) Input {
 	if in.Spec.Replicas == nil {
 		in.Spec.Replicas = new(int32(v1alpha1.DefaultReplicas))
 	}
+	operatorNamespace := "wsfleet-system"
+	if in.OutsideOfCluster {
+		operatorNamespace = ""
+	}
 	return Input{
-		Name:            "demo",
-		Namespace:       "team",
-		UID:             "00000000-0000-0000-0000-000000000001",
-		Spec:            in.Spec,
-		Images:          Images{Gateway: "wsfleet/gateway:test", Redis: "redis:test"},
-		Profile:         in.Profile,
-		Secrets:         Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
-		CredentialsHash: in.CredentialsHash,
+		Name:              "demo",
+		Namespace:         "team",
+		UID:               "00000000-0000-0000-0000-000000000001",
+		Spec:              in.Spec,
+		Images:            Images{Gateway: "wsfleet/gateway:test", Redis: "redis:test"},
+		OperatorNamespace: operatorNamespace,
+		Profile:           in.Profile,
+		Secrets:           Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
+		CredentialsHash:   in.CredentialsHash,
 	}
 }
 

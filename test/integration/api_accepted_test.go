@@ -65,6 +65,10 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"origins": "gateway: {allowedOrigins: ['*', 'https://*.example.com', " +
 			"'http://localhost:3000', 'http://[::1]:3000']}",
 		"proxies": "gateway: {trustedProxies: [10.0.0.0/8, 'fd00::/8', 10.1.2.3/32]}",
+		"peers of each kind": "networkPolicy: {from: [{podSelector: {}}, {namespaceSelector: {}}, " +
+			"{podSelector: {}, namespaceSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}",
+		"no peers":    "networkPolicy: {from: [], metricsFrom: []}",
+		"no policies": "networkPolicy: {enabled: false}",
 		"load balancer": "service: {type: LoadBalancer, loadBalancerClass: a.example/b, " +
 			"externalTrafficPolicy: Local}",
 		"both families": "service: {ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6, IPv4]}",

@@ -109,6 +109,8 @@ const (
 		"second WebSocketCluster"
 	msgRedisNeeded = "can be emptied only while spec.replicas is 0 or 1, because gateways without Redis do not receive " +
 		"each other's messages: set spec.replicas to 1 first"
+	msgPeer = "must have either ipBlock, or podSelector, namespaceSelector or both: add or remove one"
+	msgCIDR = "must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
 )
 
 // refusedByRule returns a manifest for every CEL rule that one manifest alone can break.
@@ -581,6 +583,38 @@ func refusedByRule() []refusal {
 			spec:  "ingress: {cookie: {sameSite: None, secure: false}}",
 			field: "spec.ingress.cookie.secure",
 			msg:   msgSecureCookie,
+		},
+
+		{title: "of nothing", spec: "networkPolicy: {from: [{}]}", field: "spec.networkPolicy.from[0]", msg: msgPeer},
+		{
+			title: "of addresses and pods",
+			spec:  "networkPolicy: {metricsFrom: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}",
+			field: "spec.networkPolicy.metricsFrom[0]",
+			msg:   msgPeer,
+		},
+		{
+			title: "one address",
+			spec:  "networkPolicy: {from: [{ipBlock: {cidr: 10.1.2.3}}]}",
+			field: "spec.networkPolicy.from[0].ipBlock.cidr",
+			msg:   msgCIDR,
+		},
+		{
+			title: "one address",
+			spec:  "networkPolicy: {metricsFrom: [{ipBlock: {cidr: 10.1.2.3}}]}",
+			field: "spec.networkPolicy.metricsFrom[0].ipBlock.cidr",
+			msg:   msgCIDR,
+		},
+		{
+			title: "without one address",
+			spec:  "networkPolicy: {from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.2.3]}}]}",
+			field: "spec.networkPolicy.from[0].ipBlock.except",
+			msg:   msgNetwork,
+		},
+		{
+			title: "without one address",
+			spec:  "networkPolicy: {metricsFrom: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.2.3]}}]}",
+			field: "spec.networkPolicy.metricsFrom[0].ipBlock.except",
+			msg:   msgNetwork,
 		},
 
 		{

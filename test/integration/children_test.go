@@ -54,6 +54,10 @@ var (
 		schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, "gateway"}
 	gatewayBudget = child{schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"},
 		"gateway"}
+	gatewayPolicy = child{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"},
+		"gateway"}
+	redisPolicy = child{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"},
+		"redis"}
 	adminSecret     = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "admin"}
 	redisDeployment = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "redis"}
 	redisService    = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "redis"}
@@ -64,7 +68,7 @@ var (
 func allChildren() []child {
 	return []child{
 		gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayIngress, gatewayAutoscaler,
-		gatewayBudget, adminSecret, redisDeployment, redisService, redisSecret,
+		gatewayBudget, gatewayPolicy, redisPolicy, adminSecret, redisDeployment, redisService, redisSecret,
 	}
 }
 

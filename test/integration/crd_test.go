@@ -21,6 +21,10 @@ func foreignTypes() []string {
 		"spec.pod.tolerations[]",
 		"spec.pod.topologySpreadConstraints[]",
 		"spec.autoscaling.behavior",
+		"spec.networkPolicy.from[].podSelector",
+		"spec.networkPolicy.from[].namespaceSelector",
+		"spec.networkPolicy.metricsFrom[].podSelector",
+		"spec.networkPolicy.metricsFrom[].namespaceSelector",
 	}
 }
 

@@ -17,9 +17,9 @@ import (
 func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	managed := []child{redisDeployment, redisService, redisSecret}
 	// The kind of Redis can be changed only without gateways.
 	noReplicas := strings.Replace(everything, "replicas: 3", "replicas: 0", 1)
+	managed := []child{redisDeployment, redisService, redisSecret, redisPolicy}
 	for _, c := range []struct {
 		title, without string
 		gone           []child
@@ -29,6 +29,7 @@ func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 		{"one-replica", "{replicas: 1, autoscaling: {maxReplicas: 5}, ingress: {profile: nginx}}", []child{gatewayBudget}},
 		{"external-redis", "{replicas: 0, redis: {external: {addresses: ['r:6379']}}}", managed},
 		{"no-redis", "{redis: {}, replicas: 0}", managed},
+		{"policies", "{replicas: 3, networkPolicy: {enabled: false}}", []child{gatewayPolicy, redisPolicy}},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			f := createFleet(t, o.namespace, c.title, everything)

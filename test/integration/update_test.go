@@ -82,7 +82,8 @@ func fieldSteps() [][][]fieldChange {
 func TestReconcilerFieldsHaveCases(t *testing.T) {
 	t.Parallel()
 	cases := map[string]bool{
-		"spec.paused": true, // TestReconcilerPauses
+		"spec.paused":                true, // TestReconcilerPauses
+		"spec.networkPolicy.enabled": true, // TestReconcilerDeletesWhatIsSwitchedOff
 	}
 	for _, c := range fieldChanges() {
 		cases[c.field] = true
