@@ -35,6 +35,7 @@ type applier struct {
 	events      *dedupRecorder
 	drift       *driftDetector
 	contention  *contention
+	kinds       *optionalKinds
 	metrics     *operatorMetrics
 }
 

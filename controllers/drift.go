@@ -95,15 +95,28 @@ func (d *driftDetector) offence(desired *unstructured.Unstructured, live metav1.
 	if err != nil {
 		return offence{}, err
 	}
-	wanted, err := d.fieldsOf(desired)
-	if err != nil {
+	lost, err := d.lostFields(desired, owned)
+	if err != nil || lost.Empty() {
 		return offence{}, err
 	}
-	lost := wanted.Difference(owned)
-	if lost.Empty() {
-		return offence{}, nil
-	}
 	return offenceOf(lost, live.GetManagedFields()), nil
+}
+
+// lostFields returns fields that desired sets and that are not in owned. Of a kind whose schema the operator does not
+// have, it returns one of them. It returns the error of fieldsOf.
+func (d *driftDetector) lostFields(desired *unstructured.Unstructured, owned *fieldpath.Set) (*fieldpath.Set, error) {
+	if render.IsOptional(desired.GroupVersionKind()) {
+		lost := fieldpath.NewSet()
+		if path := firstUnowned(withoutIdentity(desired), owned, nil); path != nil {
+			lost.Insert(path)
+		}
+		return lost, nil
+	}
+	wanted, err := d.fieldsOf(desired)
+	if err != nil {
+		return nil, err
+	}
+	return wanted.Difference(owned), nil
 }
 
 // unknownManager stands for the client that removed a field: a field that is not there has no manager.

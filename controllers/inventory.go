@@ -9,6 +9,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -54,15 +56,19 @@ func (a *applier) listOwned(
 	return existing, nil
 }
 
-// find returns the object from the cache, or nil when it does not exist. The cache holds only objects with the
-// operator's label. An object that shall exist and is not in the cache may exist without the label, so the API server
-// is asked for it, unless the cluster is new. find returns an error when a lookup fails.
+// find returns the object from the cache, or nil when it does not exist. No object exists of a kind that the cluster does
+// not have. The cache holds only objects with the operator's label. An object that shall exist and is not in the cache
+// may exist without the label, so the API server is asked for it, unless the cluster is new. find returns an error when
+// a lookup fails.
 func (a *applier) find(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object,
 ) (client.Object, error) {
+	if !a.kinds.served(object.Kind) {
+		return nil, nil
+	}
 	key := client.ObjectKey{Namespace: cluster.Namespace, Name: object.Name}
 	cached := cachedObject(object.Ref)
-	err := a.client.Get(ctx, key, cached)
+	err := a.cacheOf(object.Kind).Get(ctx, key, cached)
 	if err == nil {
 		return cached, nil
 	}
@@ -82,8 +88,16 @@ func (a *applier) find(
 	return live, nil
 }
 
-// cachedObject returns an empty object to read from the cache: a typed one for the kinds whose status the operator
-// reads, and metadata for the others.
+// cacheOf returns the cache that has the objects of the kind.
+func (a *applier) cacheOf(kind schema.GroupVersionKind) client.Reader {
+	if render.IsOptional(kind) {
+		return a.kinds.objects
+	}
+	return a.client
+}
+
+// cachedObject returns an empty object to read from the cache: a typed or unstructured one for the kinds whose status
+// the operator reads, and metadata for the others.
 func cachedObject(ref render.Ref) client.Object {
 	switch ref.Kind.GroupKind() {
 	case appsv1.SchemeGroupVersion.WithKind("Deployment").GroupKind():
@@ -92,6 +106,10 @@ func cachedObject(ref render.Ref) client.Object {
 		return &corev1.Service{}
 	case networkingv1.SchemeGroupVersion.WithKind("Ingress").GroupKind():
 		return &networkingv1.Ingress{}
+	case render.HTTPRouteRef("").Kind.GroupKind():
+		route := &unstructured.Unstructured{}
+		route.SetGroupVersionKind(ref.Kind)
+		return route
 	default:
 		return metadataOf(ref)
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -30,6 +31,9 @@ type Options struct {
 	// OperatorNamespace is the namespace of the operator and of the metrics API, which NetworkPolicies let in. The default
 	// lets in their pods in every namespace.
 	OperatorNamespace string
+
+	// Namespaces are those in which clusters are reconciled. The default is all. The manager's cache must have the same.
+	Namespaces []string
 
 	// MaxConcurrentReconciles is the maximum number of clusters that are reconciled at once. The default is 1.
 	MaxConcurrentReconciles int
@@ -80,37 +84,55 @@ func NewScheme() (*runtime.Scheme, error) {
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err //nolint:wrapcheck // nothing to add
 	}
+	if err := apiextensionsv1.AddToScheme(scheme); err != nil {
+		return nil, err //nolint:wrapcheck // nothing to add
+	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err //nolint:wrapcheck // nothing to add
 	}
 	return scheme, nil
 }
 
-// CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets the
-// metadata alone, and only those in namespaces. No namespaces means all. The cache trims each object to what the
-// operator reads. CacheOptions returns an error only when the label is invalid, which it is not.
+// CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets and of
+// CustomResourceDefinitions the metadata alone, and only those in namespaces. The cache trims each object to what the
+// operator reads. No namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
 func CacheOptions(namespaces []string) (cache.Options, error) {
+	options, err := ownedOnly(namespaces)
+	if err != nil {
+		return cache.Options{}, err
+	}
+	selector := options.DefaultLabelSelector
+	owned := cache.ByObject{Label: selector, Transform: trimObject}
+	options.DefaultLabelSelector, options.DefaultTransform = nil, nil
+	options.ByObject = map[client.Object]cache.ByObject{
+		&v1alpha1.WebSocketCluster{}:                {Transform: trimCluster},
+		&networkingv1.IngressClass{}:                {Transform: trimIngressClass},
+		&corev1.Secret{}:                            {Transform: trimSecret},
+		&corev1.Pod{}:                               {Label: selector, Transform: trimPod},
+		&corev1.Service{}:                           owned,
+		&corev1.ServiceAccount{}:                    owned,
+		&corev1.ConfigMap{}:                         owned,
+		&appsv1.Deployment{}:                        owned,
+		&networkingv1.Ingress{}:                     owned,
+		&networkingv1.NetworkPolicy{}:               owned,
+		&policyv1.PodDisruptionBudget{}:             owned,
+		&autoscalingv2.HorizontalPodAutoscaler{}:    owned,
+		&apiextensionsv1.CustomResourceDefinition{}: {Transform: trimDefinition},
+	}
+	return options, nil
+}
+
+// ownedOnly returns options for a cache that holds only the objects with the operator's label, of every kind, trimmed to
+// what the operator reads, and only those in namespaces. No namespaces means all. ownedOnly returns an error only when
+// the label is invalid, which it is not.
+func ownedOnly(namespaces []string) (cache.Options, error) {
 	hasLabel, err := labels.NewRequirement(render.LabelCluster, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, err //nolint:wrapcheck // a constant label
 	}
-	selector := labels.NewSelector().Add(*hasLabel)
-	owned := cache.ByObject{Label: selector, Transform: trimObject}
 	options := cache.Options{
-		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.WebSocketCluster{}:             {Transform: trimCluster},
-			&networkingv1.IngressClass{}:             {Transform: trimIngressClass},
-			&corev1.Secret{}:                         {Transform: trimSecret},
-			&corev1.Pod{}:                            {Label: selector, Transform: trimPod},
-			&corev1.Service{}:                        owned,
-			&corev1.ServiceAccount{}:                 owned,
-			&corev1.ConfigMap{}:                      owned,
-			&appsv1.Deployment{}:                     owned,
-			&networkingv1.Ingress{}:                  owned,
-			&networkingv1.NetworkPolicy{}:            owned,
-			&policyv1.PodDisruptionBudget{}:          owned,
-			&autoscalingv2.HorizontalPodAutoscaler{}: owned,
-		},
+		DefaultLabelSelector: labels.NewSelector().Add(*hasLabel),
+		DefaultTransform:     trimObject,
 	}
 	if len(namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}

@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -30,6 +31,7 @@ type Reconciler struct {
 	client     client.Client
 	secrets    *secretReader
 	applier    *applier
+	kinds      *optionalKinds
 	metricsAPI metricsDetector
 	fleet      *fleet.Monitor
 	events     *dedupRecorder
@@ -51,6 +53,8 @@ type metricsDetector interface {
 type observedState struct {
 	credentials credentials
 	class       status.IngressClass
+	installed   render.Installed
+	listeners   []status.Listener
 	pods        []corev1.Pod
 	// problems keep the operator from applying the spec.
 	problems []status.Problem
@@ -147,6 +151,13 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.class, err = r.ingressClass(ctx, cluster.Spec.Ingress); err != nil {
 		return observed, err
 	}
+	if observed.installed, err = r.kinds.Installed(ctx); err != nil {
+		return observed, err
+	}
+	observed.problems = append(observed.problems, notInstalled(cluster.Spec, observed.installed)...)
+	if observed.listeners, err = r.listeners(ctx, cluster, observed.installed); err != nil {
+		return observed, err
+	}
 	key := client.ObjectKeyFromObject(cluster)
 	if observed.pods, err = podsOf(ctx, r.client, key, render.ComponentGateway); err != nil {
 		return observed, fmt.Errorf("list gateway pods: %w", err)
@@ -166,6 +177,7 @@ func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observed
 		Spec:              cluster.Spec,
 		Images:            r.images,
 		OperatorNamespace: r.namespace,
+		Installed:         observed.installed,
 		Profile:           observed.class.Profile,
 		Secrets:           observed.credentials.generated,
 		CredentialsHash:   observed.credentials.hash,
@@ -248,18 +260,21 @@ func (r *Reconciler) statusObservation(
 ) status.Observation {
 	gateway, redis := render.GatewayName(cluster.Name), render.RedisName(cluster.Name)
 	observation := status.Observation{
-		Cluster:  cluster,
-		Problems: result.problems(),
-		Image:    input.GatewayImage(),
-		Gateways: ownedAs[*appsv1.Deployment](result, render.DeploymentRef(gateway)),
-		Redis:    ownedAs[*appsv1.Deployment](result, render.DeploymentRef(redis)),
-		Service:  ownedAs[*corev1.Service](result, render.ServiceRef(gateway)),
-		Ingress:  ownedAs[*networkingv1.Ingress](result, render.IngressRef(gateway)),
-		Pods:     observed.pods,
-		Fleet:    r.snapshotOrScrape(ctx, client.ObjectKeyFromObject(cluster)),
-		Class:    observed.class,
-		Selector: labels.SelectorFromSet(render.SelectorLabels(cluster.Name, render.ComponentGateway)).String(),
-		Now:      time.Now(),
+		Cluster:   cluster,
+		Problems:  result.problems(),
+		Image:     input.GatewayImage(),
+		Gateways:  ownedAs[*appsv1.Deployment](result, render.DeploymentRef(gateway)),
+		Redis:     ownedAs[*appsv1.Deployment](result, render.DeploymentRef(redis)),
+		Service:   ownedAs[*corev1.Service](result, render.ServiceRef(gateway)),
+		Ingress:   ownedAs[*networkingv1.Ingress](result, render.IngressRef(gateway)),
+		Route:     ownedAs[*unstructured.Unstructured](result, render.HTTPRouteRef(gateway)),
+		Installed: observed.installed,
+		Listeners: observed.listeners,
+		Pods:      observed.pods,
+		Fleet:     r.snapshotOrScrape(ctx, client.ObjectKeyFromObject(cluster)),
+		Class:     observed.class,
+		Selector:  labels.SelectorFromSet(render.SelectorLabels(cluster.Name, render.ComponentGateway)).String(),
+		Now:       time.Now(),
 
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,

@@ -118,7 +118,7 @@ func TestReconcilerForgetsSecretsOfADeletedCluster(t *testing.T) {
 		client:  server,
 		secrets: reader,
 		metrics: metrics,
-		applier: &applier{newClusters: newNewClusters()},
+		applier: &applier{newClusters: newNewClusters(), contention: newContention()},
 		pace:    newStatusPace(0),
 	}).Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "demo"}})

@@ -27,6 +27,10 @@ import (
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingressclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways,verbs=get
+// +kubebuilder:rbac:groups=gateway.networking.x-k8s.io,resources=xbackends,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 
 // Setup adds the reconciler and the fleet monitor to a manager. The manager's scheme must be that of NewScheme, and its
@@ -60,6 +64,10 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		return fmt.Errorf("add the fleet monitor: %w", err)
 	}
 
+	kinds, err := newOptionalKinds(mgr, options.Namespaces)
+	if err != nil {
+		return err
+	}
 	events := newDedupRecorder(mgr.GetEventRecorder(render.FieldOwner))
 	reconciler := &Reconciler{
 		client:  mgr.GetClient(),
@@ -72,8 +80,10 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 			events:      events,
 			drift:       newDriftDetector(applyconfigurations.NewTypeConverter(mgr.GetScheme())),
 			contention:  newContention(),
+			kinds:       kinds,
 			metrics:     metrics,
 		},
+		kinds:      kinds,
 		metricsAPI: metricsapi.NewDetector(metricsapi.DiscoveryProbe(disco)),
 		fleet:      monitor,
 		events:     events,

@@ -63,6 +63,15 @@ func trimIngressClass(object any) (any, error) {
 	return object, nil
 }
 
+// trimDefinition keeps the name of a CustomResourceDefinition, whose annotations are large.
+func trimDefinition(object any) (any, error) {
+	if meta, ok := metaOf(object); ok {
+		meta.SetAnnotations(nil)
+		meta.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
 // trimCluster drops the copy of the object that `kubectl apply` keeps, and the managed fields of the status.
 func trimCluster(object any) (any, error) {
 	if meta, ok := metaOf(object); ok {

@@ -36,6 +36,7 @@ const indexSecrets = "spec.secrets"
 func addController(
 	ctx context.Context, mgr manager.Manager, reconciler *Reconciler, monitor *fleet.Monitor, options Options,
 ) error {
+	kinds := reconciler.kinds
 	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.WebSocketCluster{}, indexSecrets, namedSecrets)
 	if err != nil {
 		return fmt.Errorf("index clusters by the Secrets that they name: %w", err)
@@ -43,7 +44,7 @@ func addController(
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
 	mapper := clusterMapper{mgr.GetClient()}
 
-	err = builder.ControllerManagedBy(mgr).
+	fleets, err := builder.ControllerManagedBy(mgr).
 		Named("websocketcluster").
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
@@ -62,11 +63,13 @@ func addController(
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(mapper.ofSecret)).
 		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).
 		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
-		Complete(reconciler)
+		WatchesRawSource(source.Channel(kinds.changed, handler.EnqueueRequestsFromMapFunc(mapper.withOptionalObjects))).
+		Build(reconciler)
 	if err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
-	return nil
+	kinds.watch = fleets.Watch
+	return kinds.addController(mgr)
 }
 
 // namedSecrets returns the names of the Secrets that the spec of a cluster names, sorted, and nil for another object.
@@ -114,18 +117,26 @@ func (m clusterMapper) ofSecret(ctx context.Context, secret client.Object) []rec
 
 // withIngress returns all clusters with an Ingress: each class can become the default one or cease to be.
 func (m clusterMapper) withIngress(ctx context.Context, class client.Object) []reconcile.Request {
+	return m.with(ctx, class, func(spec v1alpha1.WebSocketClusterSpec) bool { return spec.Ingress != nil })
+}
+
+// withOptionalObjects returns all clusters that can have objects of optional kinds.
+func (m clusterMapper) withOptionalObjects(ctx context.Context, definition client.Object) []reconcile.Request {
+	return m.with(ctx, definition, render.WantsOptional)
+}
+
+// with returns the clusters whose spec is concerned by a change of the object.
+func (m clusterMapper) with(
+	ctx context.Context, changed client.Object, concerned func(v1alpha1.WebSocketClusterSpec) bool,
+) []reconcile.Request {
 	var all v1alpha1.WebSocketClusterList
 	if err := m.reader.List(ctx, &all); err != nil {
-		log.FromContext(ctx).Error(err, "Could not find the clusters with an Ingress",
-			"ingressClass", class.GetName())
+		log.FromContext(ctx).Error(err, "Could not find the clusters that a change concerns", "changed", changed.GetName())
 	}
-	var with []v1alpha1.WebSocketCluster
-	for i := range all.Items {
-		if all.Items[i].Spec.Ingress != nil {
-			with = append(with, all.Items[i])
-		}
-	}
-	return requestsFor(with)
+	concernedClusters := slices.DeleteFunc(all.Items, func(cluster v1alpha1.WebSocketCluster) bool {
+		return !concerned(cluster.Spec)
+	})
+	return requestsFor(concernedClusters)
 }
 
 func requestsFor(clusters []v1alpha1.WebSocketCluster) []reconcile.Request {

@@ -68,6 +68,8 @@ const (
 	ReasonAccepted = "Accepted"
 	// ReasonContested means that another client changes one of the operator's fields again and again.
 	ReasonContested = "Contested"
+	// ReasonKindNotInstalled means that the spec insists on an object whose kind the cluster does not have.
+	ReasonKindNotInstalled = "KindNotInstalled"
 )
 
 // Reasons of Available.
@@ -151,6 +153,16 @@ const (
 	ReasonNoProfile = "NoProfile"
 	// ReasonIngressClassNotFound means that the IngressClass does not exist, or the cluster has no default one.
 	ReasonIngressClassNotFound = "IngressClassNotFound"
+	// ReasonGatewayAPINotInstalled means that the cluster has no HTTPRoutes, which spec.gatewayAPI needs.
+	ReasonGatewayAPINotInstalled = "GatewayAPINotInstalled"
+	// ReasonRoutePending means that the HTTPRoute does not exist yet, or a Gateway's controller has not answered.
+	ReasonRoutePending = "RoutePending"
+	// ReasonRouteRefused means that a Gateway's controller does not accept the HTTPRoute.
+	ReasonRouteRefused = "RouteRefused"
+	// ReasonRouteAccepted means that the Gateways accept the HTTPRoute.
+	ReasonRouteAccepted = "RouteAccepted"
+	// ReasonNoSessionPersistence means that the installed Gateway API has no session persistence.
+	ReasonNoSessionPersistence = "NoSessionPersistence"
 )
 
 // Reasons of events that no condition has.

@@ -73,11 +73,16 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	if s.Ingress != nil {
 		s.Ingress.setDefaults()
 	}
+	if s.GatewayAPI != nil {
+		s.GatewayAPI.setDefaults()
+	}
 	setDefault(&s.Disruption.MaxUnavailable, intstr.FromInt32(1))
 	if s.Disruption.EvictionSafe == "" {
 		s.Disruption.EvictionSafe = EvictionSafeAlways
 	}
 	s.NetworkPolicy.setDefaults()
+	s.Monitoring.PodMonitor = cmp.Or(s.Monitoring.PodMonitor, MonitoringAuto)
+	s.Monitoring.Rules = cmp.Or(s.Monitoring.Rules, MonitoringDisabled)
 }
 
 func (g *GatewaySpec) setDefaults() {
@@ -152,6 +157,11 @@ func (i *IngressSpec) setDefaults() {
 		i.Cookie.SameSite = SameSiteLax
 	}
 	setDefault(&i.IdleTimeout, metav1.Duration{Duration: time.Hour})
+}
+
+func (g *GatewayAPISpec) setDefaults() {
+	g.Path = cmp.Or(g.Path, "/")
+	g.SessionPersistence = cmp.Or(g.SessionPersistence, SessionPersistenceAuto)
 }
 
 func (n *NetworkPolicySpec) setDefaults() {

@@ -43,6 +43,8 @@ func TestSetDefaultsAgreesWithSchema(t *testing.T) {
 		"nothing":     `{}`,
 		"empty":       `spec: {}`,
 		"ingress":     `spec: {ingress: {}}`,
+		"gateway API": `spec: {gatewayAPI: {parentRefs: [{name: a}]}}`,
+		"policies":    `spec: {networkPolicy: {metricsFrom: []}}`,
 		"external":    `spec: {redis: {external: {addresses: ["a:1"]}}}`,
 		"api key":     `spec: {gateway: {auth: {apiKeySecretRef: {name: a}}}}`,
 		"queues":      `spec: {gateway: {maxQueuedBytes: 536870912}}`,

@@ -62,6 +62,8 @@ type WebSocketClusterList struct {
 // +kubebuilder:validation:XValidation:rule="!(has(self.redis) && has(self.redis.external) && has(oldSelf.redis) && has(oldSelf.redis.external)) || self.redis.external.mode == oldSelf.redis.external.mode || (has(self.replicas) && self.replicas == 0 && has(oldSelf.replicas) && oldSelf.replicas == 0)",message="can be changed only while spec.replicas is 0, because gateways in different modes do not receive each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a second WebSocketCluster",fieldPath=".redis.external.mode"
 // +kubebuilder:validation:XValidation:rule="!((has(self.redis) && has(self.redis.external)) && (!has(oldSelf.redis) || has(oldSelf.redis.managed)) || (!has(self.redis) || has(self.redis.managed)) && (has(oldSelf.redis) && has(oldSelf.redis.external))) || (has(self.replicas) && self.replicas == 0 && has(oldSelf.replicas) && oldSelf.replicas == 0)",message="can be changed between managed and external only while spec.replicas is 0, because gateways of the two do not receive each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a second WebSocketCluster",fieldPath=".redis"
 // +kubebuilder:validation:XValidation:rule="!(has(self.redis) && !has(self.redis.managed) && !has(self.redis.external)) || (has(oldSelf.redis) && !has(oldSelf.redis.managed) && !has(oldSelf.redis.external)) || (has(oldSelf.replicas) && oldSelf.replicas <= 1)",message="can be emptied only while spec.replicas is 0 or 1, because gateways without Redis do not receive each other's messages: set spec.replicas to 1 first",fieldPath=".redis"
+// +kubebuilder:validation:XValidation:rule="!has(self.gatewayAPI) || !has(self.ingress) || (has(self.gatewayAPI.path) ? self.gatewayAPI.path : '/') == (has(self.ingress.path) ? self.ingress.path : '/')",message="must be the same as spec.ingress.path, because a draining gateway expires one cookie: change one of them, or remove spec.ingress",fieldPath=".gatewayAPI.path"
+// +kubebuilder:validation:XValidation:rule="!has(self.gatewayAPI) || !has(self.ingress) || (has(self.gatewayAPI.cookie) && has(self.gatewayAPI.cookie.name) ? self.gatewayAPI.cookie.name : 'default') == (has(self.ingress.cookie) && has(self.ingress.cookie.name) ? self.ingress.cookie.name : 'default')",message="must be the same as spec.ingress.cookie.name, because a draining gateway expires one cookie: change one of them, or remove spec.ingress",fieldPath=".gatewayAPI.cookie.name"
 type WebSocketClusterSpec struct {
 	// replicas is the desired number of gateways, 0 to 10000. Omit it from manifests that set autoscaling: the
 	// HorizontalPodAutoscaler writes it through the scale subresource. More than 1 requires Redis. If it is not set, the
@@ -138,6 +140,11 @@ type WebSocketClusterSpec struct {
 	// +optional
 	Ingress *IngressSpec `json:"ingress,omitempty"`
 
+	// gatewayAPI configures the HTTPRoute that routes clients outside the cluster to the gateways. If it is not set, there
+	// is no HTTPRoute. It may be set together with ingress, such as to move clients from one to the other.
+	// +optional
+	GatewayAPI *GatewayAPISpec `json:"gatewayAPI,omitempty"`
+
 	// disruption configures which gateways the drain of nodes may evict, and how many at once.
 	// +optional
 	// +kubebuilder:default={}
@@ -147,6 +154,11 @@ type WebSocketClusterSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	NetworkPolicy NetworkPolicySpec `json:"networkPolicy,omitzero"`
+
+	// monitoring configures what the operator makes for Prometheus and Grafana.
+	// +optional
+	// +kubebuilder:default={}
+	Monitoring MonitoringSpec `json:"monitoring,omitzero"`
 
 	// paused is whether the operator stops changing the objects of this fleet. It still updates the status. Defaults to
 	// false.

@@ -83,6 +83,7 @@ func run(ctx context.Context, chosen *settings) error {
 	}
 	go logAPIServer(ctx, mgr.GetConfig(), log)
 	options := chosen.options
+	options.Namespaces = chosen.watchNamespaces
 	options.OperatorNamespace = cmp.Or(options.OperatorNamespace, ownNamespace(namespaceFile))
 	if err := controllers.Setup(ctx, mgr, options); err != nil {
 		return err //nolint:wrapcheck // the error names the step

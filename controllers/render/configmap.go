@@ -62,11 +62,16 @@ func configFile(in Input) (string, error) {
 	if len(gateway.TrustedProxies) > 0 {
 		settings[contract.KeyTrustedProxies] = gateway.TrustedProxies
 	}
-	// This depends on the spec alone, and not on the profile in use: an IngressClass that is installed or removed must
-	// not roll the fleet. Where no profile is in use, a draining gateway expires a cookie that no client has.
-	if in.Spec.Ingress != nil && in.Spec.Ingress.Profile != v1alpha1.IngressProfileNone {
+	// This depends on the spec alone, and not on the profile in use or on the installed kinds: an IngressClass or a
+	// definition that is installed or removed must not roll the fleet. Where neither is in use, a draining gateway expires
+	// a cookie that no client has.
+	switch route := in.Spec.GatewayAPI; {
+	case in.Spec.Ingress != nil && in.Spec.Ingress.Profile != v1alpha1.IngressProfileNone:
 		settings[contract.KeyAffinityCookie] = cookieName(in)
 		settings[contract.KeyAffinityCookiePath] = cookiePath(in)
+	case route != nil && route.SessionPersistence != v1alpha1.SessionPersistenceOff:
+		settings[contract.KeyAffinityCookie] = routeCookieName(in)
+		settings[contract.KeyAffinityCookiePath] = route.Path
 	}
 	brokerSettings(in, settings)
 

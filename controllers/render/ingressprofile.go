@@ -118,8 +118,11 @@ func cookieName(in Input) string {
 	if name := in.Spec.Ingress.Cookie.Name; name != "" {
 		return name
 	}
-	return "wsc-" + shortHash(in.Namespace+"/"+in.Name)
+	return defaultCookieName(in)
 }
+
+// defaultCookieName returns the name of the affinity cookie where the spec has none.
+func defaultCookieName(in Input) string { return "wsc-" + shortHash(in.Namespace+"/"+in.Name) }
 
 // cookiePath returns the path of the affinity cookie. One of the user's annotations wins over the path that the
 // profile of the spec always has, and that over the Ingress' path.

@@ -25,6 +25,9 @@ type Input struct {
 	// outside of the cluster.
 	OperatorNamespace string
 
+	// Installed are the kinds of other projects that the cluster has.
+	Installed Installed
+
 	// Profile is the ingress profile in use, never Auto.
 	Profile v1alpha1.IngressProfile
 

@@ -31,6 +31,15 @@ func ServiceRef(name string) Ref { return Ref{kindService, name} }
 // IngressRef returns the reference of an Ingress.
 func IngressRef(name string) Ref { return Ref{kindIngress, name} }
 
+// HTTPRouteRef returns the reference of an HTTPRoute.
+func HTTPRouteRef(name string) Ref { return Ref{kindHTTPRoute, name} }
+
+// PodMonitorRef returns the reference of a PodMonitor.
+func PodMonitorRef(name string) Ref { return Ref{kindPodMonitor, name} }
+
+// PrometheusRuleRef returns the reference of a PrometheusRule.
+func PrometheusRuleRef(name string) Ref { return Ref{kindPrometheusRule, name} }
+
 // Object is one object of a fleet.
 type Object struct {
 	Ref
@@ -39,6 +48,8 @@ type Object struct {
 	// Needs are the objects that must exist and belong to the operator before this one is written: a gateway must not
 	// start with a configuration that is not the operator's.
 	Needs []Ref
+	// configuration is the result of IsConfiguration.
+	configuration bool
 }
 
 // The kinds of the objects.
@@ -72,6 +83,12 @@ func Objects(in Input) ([]Object, error) {
 		ingress       = Ref{kindIngress, gateway}
 		gatewayPolicy = Ref{kindNetworkPolicy, gateway}
 		redisPolicy   = Ref{kindNetworkPolicy, redis}
+		routeFront    = Ref{kindService, RouteServiceName(in.Name)}
+		backend       = Ref{kindXBackend, gateway}
+		route         = Ref{kindHTTPRoute, gateway}
+		monitor       = Ref{kindPodMonitor, gateway}
+		rules         = Ref{kindPrometheusRule, gateway}
+		dashboards    = Ref{kindConfigMap, DashboardName(in.Name)}
 	)
 
 	gatewayNeeds := []Ref{account, adminSecret, configuration}
@@ -98,12 +115,18 @@ func Objects(in Input) ([]Object, error) {
 		{budget, gatewayBudget, nil},
 		{autoscaler, gatewayAutoscaler, nil},
 		{ingress, gatewayIngress, []Ref{service}},
+		{routeFront, routeService, nil},
+		{backend, routeBackend, nil},
+		{route, httpRoute, []Ref{routeFront, backend}},
+		{monitor, podMonitor, nil},
+		{rules, prometheusRule, nil},
+		{dashboards, dashboard, nil},
 	} {
 		fields, err := part.build(in)
 		if err != nil {
 			return nil, fmt.Errorf("render %s: %w", part.ref, err)
 		}
-		object := Object{Ref: part.ref, Needs: part.needs}
+		object := Object{Ref: part.ref, Needs: part.needs, configuration: part.ref == configuration}
 		if fields != nil {
 			if object.Desired, err = toUnstructured(fields); err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.ref, err)
@@ -121,7 +144,7 @@ func (o Object) IsGateway() bool {
 }
 
 // IsConfiguration reports whether the object has the gateways' configuration file.
-func (o Object) IsConfiguration() bool { return o.Kind == kindConfigMap }
+func (o Object) IsConfiguration() bool { return o.configuration }
 
 // IsManagedRedis reports whether the object belongs to the managed Redis.
 func (o Object) IsManagedRedis(cluster string) bool { return o.Name == RedisName(cluster) }

@@ -30,6 +30,8 @@ type golden struct {
 	Spec            v1alpha1.WebSocketClusterSpec `json:"spec"`
 	Profile         v1alpha1.IngressProfile       `json:"profile,omitempty"`
 	CredentialsHash string                        `json:"credentialsHash,omitempty"`
+	// Installed are the optional kinds that the cluster has, each with the shape of its session persistence.
+	Installed map[string]PersistenceShape `json:"installed,omitempty"`
 	// OutsideOfCluster is whether the operator runs outside of the cluster.
 	OutsideOfCluster bool `json:"outsideOfCluster,omitempty"`
 }
@@ -77,10 +79,31 @@ func input(in golden) Input {
 		Spec:              in.Spec,
 		Images:            Images{Gateway: "wsfleet/gateway:test", Redis: "redis:test"},
 		OperatorNamespace: operatorNamespace,
+		Installed:         installed(in.Installed),
 		Profile:           in.Profile,
 		Secrets:           Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
 		CredentialsHash:   in.CredentialsHash,
 	}
+}
+
+// installed returns the optional kinds of these names.
+func installed(names map[string]PersistenceShape) Installed {
+	kinds := Installed{}
+	for _, kind := range OptionalKinds() {
+		if shape, found := names[kind.Kind.Kind]; found {
+			kinds[kind.Kind] = Features{SessionPersistence: shape}
+		}
+	}
+	return kinds
+}
+
+// allInstalled are all optional kinds.
+func allInstalled() map[string]PersistenceShape {
+	names := map[string]PersistenceShape{}
+	for _, kind := range OptionalKinds() {
+		names[kind.Kind.Kind] = PersistenceByCookie
+	}
+	return names
 }
 
 func renderYAML(t *testing.T, in Input) []byte {
@@ -138,21 +161,38 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 
 // Server-side apply, watches and garbage collection depend on the kind, labels, annotations and owner of every object.
 func TestObjectsAreOwnedAndLabelled(t *testing.T) {
-	everything := golden{Profile: v1alpha1.IngressProfileNginx}
-	everything.Spec.Autoscaling = &v1alpha1.AutoscalingSpec{MaxReplicas: 3}
-	everything.Spec.Ingress = &v1alpha1.IngressSpec{}
-	objects, err := Objects(input(everything))
-	require.NoError(t, err)
-	for _, object := range objects {
-		require.NotNil(t, object.Desired, object)
-		assert.Equal(t, object.Kind, object.Desired.GroupVersionKind())
-		assert.Equal(t, object.Name, object.Desired.GetName())
-		assert.Equal(t, "team", object.Desired.GetNamespace())
-		assert.Equal(t, "demo", object.Desired.GetLabels()[LabelCluster], object)
-		assert.NotEmpty(t, object.Desired.GetAnnotations()[AnnotationApplied], object)
-		owners := object.Desired.GetOwnerReferences()
-		require.Len(t, owners, 1, object)
-		assert.True(t, *owners[0].Controller)
+	rendered := map[Ref]bool{}
+	// An XBackend takes the place of a Service.
+	for _, persistence := range []v1alpha1.SessionPersistence{
+		v1alpha1.SessionPersistenceRoute, v1alpha1.SessionPersistenceBackend,
+	} {
+		everything := golden{Profile: v1alpha1.IngressProfileNginx, Installed: allInstalled()}
+		everything.Spec.Autoscaling = &v1alpha1.AutoscalingSpec{MaxReplicas: 3}
+		everything.Spec.Ingress = &v1alpha1.IngressSpec{}
+		everything.Spec.Monitoring = v1alpha1.MonitoringSpec{Rules: v1alpha1.MonitoringAuto, Dashboards: true}
+		everything.Spec.GatewayAPI = &v1alpha1.GatewayAPISpec{
+			ParentRefs:         []v1alpha1.GatewayReference{{Name: "a"}},
+			SessionPersistence: persistence,
+		}
+		objects, err := Objects(input(everything))
+		require.NoError(t, err)
+		for _, object := range objects {
+			rendered[object.Ref] = rendered[object.Ref] || object.Desired != nil
+			if object.Desired == nil {
+				continue
+			}
+			assert.Equal(t, object.Kind, object.Desired.GroupVersionKind())
+			assert.Equal(t, object.Name, object.Desired.GetName())
+			assert.Equal(t, "team", object.Desired.GetNamespace())
+			assert.Equal(t, "demo", object.Desired.GetLabels()[LabelCluster], object)
+			assert.NotEmpty(t, object.Desired.GetAnnotations()[AnnotationApplied], object)
+			owners := object.Desired.GetOwnerReferences()
+			require.Len(t, owners, 1, object)
+			assert.True(t, *owners[0].Controller)
+		}
+	}
+	for ref, once := range rendered {
+		assert.True(t, once, "%s was never rendered", ref)
 	}
 }
 
@@ -228,7 +268,9 @@ func TestHashSecretSeparatesContents(t *testing.T) {
 // The longest allowed name of a WebSocketCluster must give names that Kubernetes accepts.
 func TestObjectNamesFit(t *testing.T) {
 	longest := strings.Repeat("a", 50)
-	for _, name := range []string{GatewayName(longest), AdminSecretName(longest), RedisName(longest)} {
+	for _, name := range []string{
+		GatewayName(longest), AdminSecretName(longest), RedisName(longest), RouteServiceName(longest),
+	} {
 		assert.LessOrEqual(t, len(name), 63)
 	}
 }

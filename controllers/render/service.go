@@ -60,18 +60,23 @@ func gatewayService(in Input) (any, error) {
 
 // servicePort returns the port of the Service.
 func servicePort(spec v1alpha1.WebSocketClusterSpec) *coreac.ServicePortApplyConfiguration {
+	port := gatewayPort(spec)
+	if spec.Service.NodePort != nil {
+		port.WithNodePort(*spec.Service.NodePort)
+	}
+	return port
+}
+
+// gatewayPort returns the port of every Service in front of the gateways.
+func gatewayPort(spec v1alpha1.WebSocketClusterSpec) *coreac.ServicePortApplyConfiguration {
 	port, protocol := int32(plainPort), plainProtocol
 	if spec.Gateway.TLS != nil {
 		port, protocol = tlsPort, tlsProtocol
 	}
-	rendered := coreac.ServicePort().
+	return coreac.ServicePort().
 		WithName(contract.PublicPortName).
 		WithProtocol(corev1.ProtocolTCP).
 		WithPort(port).
 		WithTargetPort(intstr.FromString(contract.PublicPortName)).
 		WithAppProtocol(protocol)
-	if spec.Service.NodePort != nil {
-		rendered.WithNodePort(*spec.Service.NodePort)
-	}
-	return rendered
 }

@@ -21,10 +21,29 @@ func exposed(o Observation) metav1.Condition {
 		return condition(kind, false, v1alpha1.ReasonLoadBalancerPending, "the load balancer has no address yet: "+
 			"if this lasts, check spec.service.loadBalancerClass and that the cluster has a load balancer")
 	}
-	if o.spec().Ingress == nil {
-		return condition(kind, true, v1alpha1.ReasonServiceReady, "clients reach the Service; spec.ingress is not set")
+	switch {
+	case o.spec().Ingress == nil && o.spec().GatewayAPI == nil:
+		return condition(kind, true, v1alpha1.ReasonServiceReady,
+			"clients reach the Service; spec.ingress and spec.gatewayAPI are not set")
+	case o.spec().GatewayAPI == nil:
+		return exposedByIngress(o)
+	case o.spec().Ingress == nil:
+		return exposedByRoute(o)
+	default:
+		return exposedByBoth(exposedByIngress(o), exposedByRoute(o))
 	}
-	return exposedByIngress(o)
+}
+
+// exposedByBoth returns the condition of a fleet that has an Ingress and an HTTPRoute: it is true if both are.
+func exposedByBoth(ingress, route metav1.Condition) metav1.Condition {
+	switch {
+	case ingress.Status != metav1.ConditionTrue:
+		return ingress
+	case route.Status != metav1.ConditionTrue:
+		return route
+	default:
+		return condition(route.Type, true, route.Reason, ingress.Message+"; "+route.Message)
+	}
 }
 
 // exposedByIngress returns the condition of a fleet whose spec has an ingress.

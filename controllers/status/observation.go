@@ -6,9 +6,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/fleet"
+	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -32,6 +34,13 @@ type Observation struct {
 	Service *corev1.Service
 	// Ingress is the Ingress that routes to the Service.
 	Ingress *networkingv1.Ingress
+	// Route is the HTTPRoute that routes to the gateways.
+	Route *unstructured.Unstructured
+
+	// Installed are the kinds of other projects that the cluster has.
+	Installed render.Installed
+	// Listeners are those of Gateways that the HTTPRoute attaches to.
+	Listeners []Listener
 
 	// Pods are the gateway pods.
 	Pods []corev1.Pod

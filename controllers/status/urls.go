@@ -12,7 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// urls returns the URLs at which clients connect: those of the Ingress, then those of the load balancer, then that of
+// urls returns the URLs at which clients connect: those of the Ingress and of the Gateways, then those of the load
+// balancer, then that of
 // the Service for clients in the cluster.
 func urls(o Observation) []string {
 	var all []string
@@ -20,6 +21,9 @@ func urls(o Observation) []string {
 		for _, host := range ingressHosts(o) {
 			all = append(all, ingressScheme(ingress, host)+"://"+urlHost(host)+gatewayPath(ingress.Path))
 		}
+	}
+	if o.spec().GatewayAPI != nil && o.Route != nil {
+		all = append(all, routeURLs(o)...)
 	}
 	if o.Service == nil {
 		return all

@@ -69,6 +69,10 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 			"{podSelector: {}, namespaceSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}",
 		"no peers":    "networkPolicy: {from: [], metricsFrom: []}",
 		"no policies": "networkPolicy: {enabled: false}",
+		"route": "gatewayAPI: {parentRefs: [{name: a}, {name: b, namespace: c, sectionName: d, port: 443}], hostnames: " +
+			"['*.example.com'], path: /live, sessionPersistence: Backend, cookie: {name: pod, maxAge: 1s}}",
+		"route beside an Ingress": "{gatewayAPI: {parentRefs: [{name: a}], path: /live, cookie: {name: pod}}, ingress: " +
+			"{path: /live, cookie: {name: pod}}}",
 		"load balancer": "service: {type: LoadBalancer, loadBalancerClass: a.example/b, " +
 			"externalTrafficPolicy: Local}",
 		"both families": "service: {ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6, IPv4]}",

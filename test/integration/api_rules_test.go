@@ -109,6 +109,10 @@ const (
 		"second WebSocketCluster"
 	msgRedisNeeded = "can be emptied only while spec.replicas is 0 or 1, because gateways without Redis do not receive " +
 		"each other's messages: set spec.replicas to 1 first"
+	msgRoutePath = "must be the same as spec.ingress.path, because a draining gateway expires one cookie: change one of " +
+		"them, or remove spec.ingress"
+	msgRouteCookie = "must be the same as spec.ingress.cookie.name, because a draining gateway expires one cookie: " +
+		"change one of them, or remove spec.ingress"
 	msgPeer = "must have either ipBlock, or podSelector, namespaceSelector or both: add or remove one"
 	msgCIDR = "must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
 )
@@ -583,6 +587,43 @@ func refusedByRule() []refusal {
 			spec:  "ingress: {cookie: {sameSite: None, secure: false}}",
 			field: "spec.ingress.cookie.secure",
 			msg:   msgSecureCookie,
+		},
+
+		{
+			title: "with a port",
+			spec:  "gatewayAPI: {parentRefs: [{name: a}], hostnames: ['ws.example.com:80']}",
+			field: "spec.gatewayAPI.hostnames",
+			msg:   msgHost,
+		},
+		{
+			title: "with a query",
+			spec:  "gatewayAPI: {parentRefs: [{name: a}], path: '/ws?a'}",
+			field: "spec.gatewayAPI.path",
+			msg:   msgPath,
+		},
+		{
+			title: "unlike that of the Ingress",
+			spec:  "{gatewayAPI: {parentRefs: [{name: a}], path: /live}, ingress: {}}",
+			field: "spec.gatewayAPI.path",
+			msg:   msgRoutePath,
+		},
+		{
+			title: "unlike that of the Ingress",
+			spec:  "{gatewayAPI: {parentRefs: [{name: a}], cookie: {name: pod}}, ingress: {}}",
+			field: "spec.gatewayAPI.cookie.name",
+			msg:   msgRouteCookie,
+		},
+		{
+			title: "no cookie name",
+			spec:  "gatewayAPI: {parentRefs: [{name: a}], cookie: {name: 'a;b'}}",
+			field: "spec.gatewayAPI.cookie.name",
+			msg:   msgCookieName,
+		},
+		{
+			title: "too short",
+			spec:  "gatewayAPI: {parentRefs: [{name: a}], cookie: {maxAge: 0s}}",
+			field: "spec.gatewayAPI.cookie.maxAge",
+			msg:   msgMaxAge,
 		},
 
 		{title: "of nothing", spec: "networkPolicy: {from: [{}]}", field: "spec.networkPolicy.from[0]", msg: msgPeer},

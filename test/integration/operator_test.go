@@ -47,6 +47,8 @@ type operator struct {
 	// api is the API server that the operator uses, with the operator's credentials.
 	api  *rest.Config
 	sent *requestCounter
+	// log is that of the operator that start started last.
+	log *logBuffer
 	// registry has the metrics of the operator that start started last.
 	registry *prometheus.Registry
 	// stop ends the operator and waits until nothing of it runs any more. start then starts another one.
@@ -71,6 +73,7 @@ func startOperatorAt(t *testing.T, api *rest.Config) *operator {
 func (o *operator) start() {
 	o.t.Helper()
 	log := &logBuffer{}
+	o.log = log
 	o.registry = prometheus.NewRegistry()
 	cacheOptions, err := controllers.CacheOptions([]string{o.namespace})
 	require.NoError(o.t, err)
@@ -91,6 +94,7 @@ func (o *operator) start() {
 	})
 	require.NoError(o.t, err)
 	require.NoError(o.t, controllers.Setup(o.t.Context(), manager, controllers.Options{
+		Namespaces:              []string{o.namespace},
 		Images:                  render.Images{Gateway: gatewayImage, Redis: redisImage},
 		MaxConcurrentReconciles: 4,
 		ScrapeInterval:          scrapeInterval,
@@ -135,6 +139,13 @@ func (o *operator) reconciles() int {
 		}
 	}
 	return int(sum)
+}
+
+// logged returns the lines of the operator's log that contain the words.
+func (o *operator) logged(words string) []string {
+	return slices.DeleteFunc(strings.Split(o.log.String(), "\n"), func(line string) bool {
+		return !strings.Contains(line, words)
+	})
 }
 
 // metric returns the value of one of the operator's own metrics, or the number of observations of a histogram. The

@@ -23,7 +23,7 @@ func TestReconcilerAppliesEveryField(t *testing.T) {
 		"jwt-key": firstValue, "jwt-previous-key": firstValue, "hook-secret": firstValue,
 	})
 	createSecret(t, o.namespace, "certificate", map[string]string{contract.TLSCertKey: "c", contract.TLSPrivateKey: "k"})
-	for i, steps := range fieldSteps() {
+	for i, steps := range fieldSteps(fieldChanges()) {
 		t.Run(fmt.Sprintf("from %s", steps[0][0].from), func(t *testing.T) {
 			t.Parallel()
 			f := createFleet(t, o.namespace, fmt.Sprintf("f%d", i), steps[0][0].from)
@@ -57,12 +57,12 @@ func (f *fleet) requireEffects(step []fieldChange) {
 
 // fieldSteps returns the field changes, grouped by the spec that they begin from and then by the spec that they lead
 // to.
-func fieldSteps() [][][]fieldChange {
+func fieldSteps(changes []fieldChange) [][][]fieldChange {
 	var (
 		all   [][][]fieldChange
 		begun = map[string]int{}
 	)
-	for _, c := range fieldChanges() {
+	for _, c := range changes {
 		i, known := begun[c.from]
 		if !known {
 			i = len(all)
@@ -84,9 +84,15 @@ func TestReconcilerFieldsHaveCases(t *testing.T) {
 	cases := map[string]bool{
 		"spec.paused":                true, // TestReconcilerPauses
 		"spec.networkPolicy.enabled": true, // TestReconcilerDeletesWhatIsSwitchedOff
+		"spec.monitoring.podMonitor": true, // TestReconcilerMakesMonitoringObjects
+		"spec.monitoring.rules":      true, // TestReconcilerMakesMonitoringObjects
+		"spec.monitoring.dashboards": true, // TestReconcilerMakesMonitoringObjects
 	}
 	for _, c := range fieldChanges() {
 		cases[c.field] = true
+	}
+	for _, c := range routeFieldChanges() {
+		cases[c.field] = true // TestReconcilerAppliesEveryFieldOfRoutes
 	}
 	fields := specFields("spec", reflect.TypeFor[v1alpha1.WebSocketClusterSpec]())
 	require.NotEmpty(t, fields)

@@ -1,0 +1,179 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+// The objects of optional kinds. They are not among allChildren, because their kinds are not installed in most tests.
+var (
+	gatewayRoute = child{schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
+		"gateway"}
+	gatewayBackend = child{
+		schema.GroupVersionKind{Group: "gateway.networking.x-k8s.io", Version: "v1alpha1", Kind: "XBackend"}, "gateway"}
+	routeService = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "route"}
+)
+
+const (
+	withRoute   = "gatewayAPI: {parentRefs: [{name: public}], hostnames: [ws.example.com], cookie: {maxAge: 48h}}"
+	withBackend = "gatewayAPI: {parentRefs: [{name: public}], sessionPersistence: Backend}"
+	inRoute     = ".spec.rules[0]"
+)
+
+// The objects have the shape of the installed definitions, and what the API server adds to them is no change of another
+// client. The tests of this file do not run in parallel: definitions are there for all fleets or for none.
+func TestReconcilerShapesRoutesByTheInstalledVersion(t *testing.T) {
+	for _, c := range []struct {
+		version, spec string
+		child         child
+		where, want   string
+		changed       string
+	}{
+		{"v1.4.1/standard", withRoute, gatewayRoute, inRoute + ".timeouts.request", "0s", `{"hostnames": ["other.test"]}`},
+		{"v1.4.1/experimental", withRoute, gatewayRoute, inRoute + ".sessionPersistence.absoluteTimeout", "48h0m0s",
+			`{"hostnames": ["other.test"]}`},
+		{"v1.6.3/experimental", withRoute, gatewayRoute, inRoute + ".sessionPersistence.cookieConfig.lifetimeType",
+			"Permanent", `{"parentRefs": [{"name": "other"}]}`},
+		{"v1.7.0/experimental", withRoute, gatewayRoute, inRoute + ".sessionPersistence.cookie.lifetimeType", "Permanent",
+			`{"rules": [{"name": "other"}]}`},
+		{"v1.7.0/experimental", withBackend, gatewayBackend, ".spec.sessionPersistence.cookie.lifetimeType", "Session",
+			`{"port": {"number": 1}}`},
+	} {
+		t.Run(c.version, func(t *testing.T) {
+			installGatewayAPI(t, c.version)
+			o := startOperator(t)
+			f := createFleet(t, o.namespace, "fleet", c.spec)
+			f.eventuallyHas(gatewayRoute, c.child)
+			require.Equal(t, c.want, read(t, c.child.get(t, f), c.where))
+			o.awaitQuiet()
+
+			f.patch(t, c.child, `{"metadata": {"annotations": {"example.com/touched": "yes"}}}`)
+			before := c.child.get(t, f)
+			o.awaitQuiet()
+			requireUntouched(t, f, c.child, before)
+
+			f.patch(t, c.child, `{"spec": `+c.changed+`}`)
+			f.eventually(func(t *assert.CollectT) {
+				assert.Equal(t, before.Object["spec"], c.child.get(t, f).Object["spec"])
+			})
+		})
+	}
+}
+
+// patch changes an object as another client.
+func (f *fleet) patch(t *testing.T, c child, patch string) {
+	t.Helper()
+	require.NoError(t, env.client.Patch(t.Context(), c.empty(f.namespace, f.name),
+		client.RawPatch(types.MergePatchType, []byte(patch)), otherManager))
+}
+
+// Definitions come and go while the operator runs. The fleet runs on, and the status says what it lacks.
+func TestReconcilerFollowsOptionalKinds(t *testing.T) {
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", withRoute)
+	f.eventuallyHas(gatewayDeployment, gatewayService)
+	f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonGatewayAPINotInstalled,
+		"install the Gateway API", "spec.gatewayAPI")
+	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonGatewayAPINotInstalled, "spec.gatewayAPI")
+	o.awaitQuiet()
+	deployment := gatewayDeployment.get(t, f)
+
+	for _, version := range []string{"v1.6.3/experimental", "v1.7.0/experimental"} {
+		remove := installGatewayAPI(t, version)
+		f.eventuallyHas(gatewayRoute)
+		f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonRoutePending,
+			"no controller has answered for the Gateway "+f.namespace+"/public")
+		acceptRoute(t, f)
+		f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonRouteAccepted)
+		require.Equal(t, "wss://ws.example.com/ws", f.get(t).Status.URLs[0])
+
+		remove()
+		f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonGatewayAPINotInstalled)
+		o.awaitQuiet()
+	}
+	requireUntouched(t, f, gatewayDeployment, deployment)
+	require.Empty(t, o.logged("Failed to watch"), "the watches of removed kinds go on")
+	require.Empty(t, o.logged("Reconciler error"))
+}
+
+// acceptRoute does a controller's part: there is a Gateway, and it accepts the route.
+func acceptRoute(t *testing.T, f *fleet) {
+	t.Helper()
+	gateway := &unstructured.Unstructured{}
+	require.NoError(t, yaml.Unmarshal([]byte(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+spec:
+  gatewayClassName: any
+  listeners:
+  - {name: ws, port: 80, protocol: HTTP}
+  - {name: wss, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: a}]}}
+`), &gateway.Object))
+	gateway.SetNamespace(f.namespace)
+	gateway.SetName("public")
+	require.NoError(t, env.client.Create(t.Context(), gateway))
+
+	route := gatewayRoute.get(t, f)
+	var status any
+	require.NoError(t, yaml.Unmarshal([]byte(`
+parents:
+- controllerName: example.com/gateway
+  parentRef: {group: gateway.networking.k8s.io, kind: Gateway, name: public}
+  conditions:
+  - {type: Accepted, status: "True", reason: Accepted, message: "", observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
+  - {type: ResolvedRefs, status: "True", reason: ResolvedRefs, message: "", observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
+`), &status))
+	route.Object["status"] = status
+	require.NoError(t, env.client.Status().Update(t.Context(), route))
+}
+
+// routeFieldChanges returns a change of every field of spec.gatewayAPI.
+func routeFieldChanges() []fieldChange {
+	const from = "gatewayAPI: {parentRefs: [{name: a}]}"
+	return []fieldChange{
+		{"spec.gatewayAPI.parentRefs[].name", from, "gatewayAPI: {parentRefs: [{name: b}]}", gatewayRoute,
+			".spec.parentRefs[0].name", "b"},
+		{"spec.gatewayAPI.parentRefs[].namespace", from, "gatewayAPI: {parentRefs: [{name: a, namespace: b}]}", gatewayRoute,
+			".spec.parentRefs[0].namespace", "b"},
+		{"spec.gatewayAPI.parentRefs[].sectionName", from, "gatewayAPI: {parentRefs: [{name: a, sectionName: b}]}",
+			gatewayRoute, ".spec.parentRefs[0].sectionName", "b"},
+		{"spec.gatewayAPI.parentRefs[].port", from, "gatewayAPI: {parentRefs: [{name: a, port: 443}]}", gatewayRoute,
+			".spec.parentRefs[0].port", "443"},
+		{"spec.gatewayAPI.hostnames", from, "gatewayAPI: {parentRefs: [{name: a}], hostnames: [h]}", gatewayRoute,
+			".spec.hostnames[*]", "h"},
+		{"spec.gatewayAPI.path", from, "gatewayAPI: {parentRefs: [{name: a}], path: /live}", gatewayRoute,
+			inRoute + ".matches[0].path.value", "/live"},
+		{"spec.gatewayAPI.path", from, "gatewayAPI: {parentRefs: [{name: a}], path: /live}", gatewayConfig,
+			setting + contract.KeyAffinityCookiePath, "/live"},
+		{"spec.gatewayAPI.sessionPersistence", from, "gatewayAPI: {parentRefs: [{name: a}], sessionPersistence: Backend}",
+			gatewayRoute, inRoute + ".backendRefs[0].kind", "XBackend"},
+		{"spec.gatewayAPI.cookie.name", from, "gatewayAPI: {parentRefs: [{name: a}], cookie: {name: pod}}", gatewayRoute,
+			inRoute + ".sessionPersistence.cookie.name", "pod"},
+		{"spec.gatewayAPI.cookie.name", from, "gatewayAPI: {parentRefs: [{name: a}], cookie: {name: pod}}", gatewayConfig,
+			setting + contract.KeyAffinityCookie, "pod"},
+		{"spec.gatewayAPI.cookie.maxAge", from, "gatewayAPI: {parentRefs: [{name: a}], cookie: {maxAge: 2h}}", gatewayRoute,
+			inRoute + ".sessionPersistence.absoluteTimeout", "2h0m0s"},
+	}
+}
+
+func TestReconcilerAppliesEveryFieldOfRoutes(t *testing.T) {
+	installGatewayAPI(t, "v1.7.0/experimental")
+	o := startOperator(t)
+	steps := fieldSteps(routeFieldChanges())[0]
+	f := createFleet(t, o.namespace, "fleet", steps[0][0].from)
+	for _, step := range steps {
+		t.Run(step[0].field, func(t *testing.T) { f.in(t).requireEffects(step) })
+	}
+}
