@@ -19,7 +19,7 @@ type alert struct {
 }
 
 // alerts returns the alerts about the fleet. Their expressions select its metrics by the labels that the PodMonitor
-// sets. A fleet without replicas serves nobody on purpose.
+// sets. A fleet without replicas serves no clients on purpose.
 func alerts(in Input) []alert {
 	fleet := fmt.Sprintf("namespace=%q,%s=%q", in.Namespace, fleetLabel, in.Name)
 	all := []alert{
