@@ -8,6 +8,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Which cluster `make demo` and `make e2e` use: local (brought up here, no Docker), kind, or current
 # (the current kubeconfig context).
 CLUSTER ?= local
+# The mode of kube-proxy on the local cluster: iptables or nftables. Empty is that of the cluster, iptables for a new one.
+PROXY_MODE ?=
 
 BIN := bin
 KUBERNETES := $(CURDIR)/$(BIN)/k8s
@@ -29,7 +31,7 @@ MODULES := hack/localcluster hack/bench
 
 .PHONY: demo
 demo: deps-cluster ## Bring up a fleet on a real Kubernetes and let two clients talk through it (CLUSTER=local|kind|current)
-	go run ./hack/demo up --cluster $(CLUSTER)
+	go run ./hack/demo up --cluster $(CLUSTER) --proxy-mode "$(PROXY_MODE)"
 
 .PHONY: test
 test: deps-test assets npm-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
@@ -62,7 +64,7 @@ demo-down: ## Remove all that `make demo` brought up
 
 .PHONY: e2e
 e2e: deps-cluster ## Run the fleet tests on a cluster of their own (CLUSTER=local|kind|current, KEEP=1 leaves it up)
-	CLUSTER=$(CLUSTER) KEEP=$(KEEP) hack/e2e.sh
+	CLUSTER=$(CLUSTER) KEEP=$(KEEP) PROXY_MODE=$(PROXY_MODE) hack/e2e.sh
 
 .PHONY: install
 install: $(KUSTOMIZE) ## Install the CRD and the operator into the current kubeconfig context

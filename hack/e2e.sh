@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The fleet tests: starts and prepares a cluster, runs test/e2e against it, and removes it again.
-# CLUSTER=local|kind|current, KEEP=1 leaves it up, E2E_RUN=REGEXP picks tests.
+# CLUSTER=local|kind|current, KEEP=1 leaves it up, E2E_RUN=REGEXP picks tests, PROXY_MODE=iptables|nftables is the mode
+# of kube-proxy on the local cluster; the tests of affinity run in both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=${CLUSTER:-local}
@@ -20,12 +21,13 @@ down() {
 }
 trap down EXIT
 
-go run ./hack/demo stage --cluster "$cluster" --name "$name" --client-image --env-file "$env"
+go run ./hack/demo stage --cluster "$cluster" --name "$name" --proxy-mode "${PROXY_MODE:-}" --client-image --env-file "$env"
 set -a
 # shellcheck source=/dev/null
 . "$env"
 set +a
 if [ "$cluster" = local ]; then
+  export E2E_PROXY_MODE_COMMAND="bin/localcluster up --name $name --proxy-mode"
   echo "e2e: the local cluster itself"
   go -C hack/localcluster test -tags e2e -count=1 -timeout 15m -run TestCluster .
 fi

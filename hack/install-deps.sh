@@ -40,6 +40,7 @@ file:/usr/include/stdlib.h libc6-dev what C programs are compiled against
 pkg-config pkg-config tells the compiler where libseccomp is
 pc:libseccomp libseccomp-dev filters the system calls of containers
 iptables iptables kube-proxy sends Services to pods with it
+nft nftables kube-proxy sends Services to pods with it in mode nftables
 ip iproute2 shows the cluster's network namespace
 mount mount kubelet mounts volumes with it
 nsenter util-linux enters a cluster's namespaces to look around

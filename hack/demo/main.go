@@ -29,6 +29,7 @@ const defaultCluster = "local"
 type options struct {
 	cluster     string
 	name        string
+	proxyMode   string
 	listen      string
 	clientImage bool
 	envFile     string
@@ -46,6 +47,8 @@ func command() *cobra.Command {
 	flags.StringVar(&o.cluster, "cluster", defaultCluster,
 		"local (brought up here, no Docker needed), kind, or current (the current kubeconfig context)")
 	flags.StringVar(&o.name, "name", "wsfleet", "name of the cluster, for local and kind")
+	flags.StringVar(&o.proxyMode, "proxy-mode", "",
+		"mode of kube-proxy, for local: iptables or nftables; default that of the cluster, iptables for a new one")
 
 	up := &cobra.Command{
 		Use:   "up",
@@ -77,7 +80,7 @@ func command() *cobra.Command {
 		Short: "Print what is on the cluster: pods, events, the operator's log",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := newProvider(o.cluster, o.name)
+			p, err := newProvider(o)
 			if err != nil {
 				return err
 			}
@@ -89,7 +92,7 @@ func command() *cobra.Command {
 		Short: "Remove everything that up and stage made",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := newProvider(o.cluster, o.name)
+			p, err := newProvider(o)
 			if err != nil {
 				return err
 			}
@@ -101,7 +104,7 @@ func command() *cobra.Command {
 }
 
 func withEnvironment(ctx context.Context, o options, then func(context.Context, *environment) error) error {
-	p, err := newProvider(o.cluster, o.name)
+	p, err := newProvider(o)
 	if err != nil {
 		return err
 	}

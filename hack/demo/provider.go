@@ -31,21 +31,26 @@ type provider interface {
 	forward(ctx context.Context, listen, namespace, service string) (address string, err error)
 }
 
-func newProvider(kind, name string) (provider, error) {
-	switch kind {
+func newProvider(o options) (provider, error) {
+	if o.proxyMode != "" && o.cluster != "local" {
+		return nil, fmt.Errorf("--proxy-mode %q: only the local cluster takes a mode; "+
+			"for kind, set kubeProxyMode in hack/kind.yaml", o.proxyMode)
+	}
+	switch o.cluster {
 	case "local":
-		return &local{name: name}, nil
+		return &local{name: o.name, proxyMode: o.proxyMode}, nil
 	case "kind":
-		return &kindCluster{name: name}, nil
+		return &kindCluster{name: o.name}, nil
 	case "current":
 		return &current{}, nil
 	}
-	return nil, fmt.Errorf("--cluster %q: must be local, kind or current", kind)
+	return nil, fmt.Errorf("--cluster %q: must be local, kind or current", o.cluster)
 }
 
 // local is the cluster of hack/localcluster.
 type local struct {
-	name string
+	name      string
+	proxyMode string
 	// kubeconfig is set by up and find.
 	kubeconfig string
 }
@@ -71,7 +76,7 @@ func (l *local) up(ctx context.Context) error {
 	if err := stream(ctx, localcluster, "binaries"); err != nil {
 		return err
 	}
-	if err := stream(ctx, localcluster, "up", "--name", l.name); err != nil {
+	if err := stream(ctx, localcluster, "up", "--name", l.name, "--proxy-mode", l.proxyMode); err != nil {
 		return err
 	}
 	return l.find(ctx)

@@ -54,3 +54,15 @@ func TestCurrentDownKeepsForeignInstallation(t *testing.T) {
 		})
 	}
 }
+
+func TestNewProviderRefusesAProxyModeThatItCannotSet(t *testing.T) {
+	for _, cluster := range []string{"kind", "current"} {
+		_, err := newProvider(options{cluster: cluster, proxyMode: "nftables"})
+		if err == nil || !strings.Contains(err.Error(), "--proxy-mode") || !strings.Contains(err.Error(), "hack/kind.yaml") {
+			t.Errorf("%s: got %v, expected the flag and the remedy", cluster, err)
+		}
+	}
+	if _, err := newProvider(options{cluster: "local", proxyMode: "nftables"}); err != nil {
+		t.Error(err)
+	}
+}

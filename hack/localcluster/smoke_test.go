@@ -44,41 +44,20 @@ func TestCluster(t *testing.T) {
 		}
 		contains(t, said, "already running")
 	})
-	t.Run("an address sticks to one pod, several addresses spread", func(t *testing.T) {
+	m.testAffinity(t, "iptables")
+	t.Run("kube-proxy takes another mode", func(t *testing.T) {
 		m := m.on(t)
-		all := map[string]bool{}
-		for client := range 6 {
-			mine := map[string]bool{}
-			for range 10 {
-				pod, address, _ := strings.Cut(m.inClient(client, "get", "http://sticky/"), " ")
-				if want := m.podIP(client); address != want {
-					t.Fatalf("the server sees %s, the client is %s", address, want)
-				}
-				mine[pod] = true
-			}
-			if len(mine) != 1 {
-				t.Errorf("client-%d reached %d pods", client, len(mine))
-			}
-			for pod := range mine {
-				all[pod] = true
-			}
+		apiserver := m.status().pid("kube-apiserver")
+		contains(t, m.localcluster("up", "--name", m.name, "--proxy-mode", "nftables"), "its mode changes to nftables")
+		if s := m.status(); s.State != "running" || s.ProxyMode != "nftables" {
+			t.Errorf("%s in mode %s, expected running in nftables", s.State, s.ProxyMode)
 		}
-		// One in 32 runs would fail if six addresses could all land on one pod
-		// and the test insisted; it only says so.
-		if len(all) != 2 {
-			t.Logf("six addresses reached %d of 2 pods", len(all))
+		if m.status().pid("kube-apiserver") != apiserver {
+			t.Error("the API server was started again, though it ran")
 		}
 	})
-	t.Run("a Service without affinity reaches all pods", func(t *testing.T) {
-		seen := map[string]bool{}
-		for range 40 {
-			pod, _, _ := strings.Cut(m.on(t).inClient(0, "get", "http://spread/"), " ")
-			seen[pod] = true
-		}
-		if len(seen) != 2 {
-			t.Errorf("reached %d pods, expected 2", len(seen))
-		}
-	})
+	// All that follows runs in this mode.
+	m.testAffinity(t, "nftables")
 	t.Run("names are resolved", func(t *testing.T) {
 		m := m.on(t)
 		for _, name := range []string{"sticky", "sticky.default.svc.cluster.local"} {
@@ -229,6 +208,46 @@ func TestCluster(t *testing.T) {
 			if !strings.Contains(before, strings.TrimSpace(line)) {
 				t.Errorf("left: %s", line)
 			}
+		}
+	})
+}
+
+// testAffinity tests Services with and without affinity in the mode that kube-proxy has.
+func (m *machine) testAffinity(t *testing.T, mode string) {
+	t.Run("an address sticks to one pod, several addresses spread, in mode "+mode, func(t *testing.T) {
+		m := m.on(t)
+		all := map[string]bool{}
+		for client := range 6 {
+			mine := map[string]bool{}
+			for range 10 {
+				pod, address, _ := strings.Cut(m.inClient(client, "get", "http://sticky/"), " ")
+				if want := m.podIP(client); address != want {
+					t.Fatalf("the server sees %s, the client is %s", address, want)
+				}
+				mine[pod] = true
+			}
+			if len(mine) != 1 {
+				t.Errorf("client-%d reached %d pods", client, len(mine))
+			}
+			for pod := range mine {
+				all[pod] = true
+			}
+		}
+		// One in 32 runs would fail if six addresses could all land on one pod
+		// and the test insisted; it only says so.
+		if len(all) != 2 {
+			t.Logf("six addresses reached %d of 2 pods", len(all))
+		}
+	})
+	t.Run("a Service without affinity reaches all pods, in mode "+mode, func(t *testing.T) {
+		m := m.on(t)
+		seen := map[string]bool{}
+		for range 40 {
+			pod, _, _ := strings.Cut(m.inClient(0, "get", "http://spread/"), " ")
+			seen[pod] = true
+		}
+		if len(seen) != 2 {
+			t.Errorf("reached %d pods, expected 2", len(seen))
 		}
 	})
 }
@@ -415,6 +434,7 @@ func (m *machine) throughPortForward(pod string) string {
 
 type status struct {
 	State      string
+	ProxyMode  string
 	Components []struct {
 		Name string
 		PID  int

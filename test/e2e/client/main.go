@@ -1,5 +1,6 @@
 // Command client holds WebSocket connections to a fleet from inside the cluster and prints their events, one JSON
-// object per line. It reconnects after a random delay when the close code asks for it.
+// object per line. It reconnects after a random delay when the close code asks for it. With -once it opens one
+// connection and ends.
 package main
 
 import (
@@ -23,15 +24,27 @@ func main() {
 	address := flag.String("address", "", "host:port of the fleet")
 	protocol := flag.String("protocol", "plain", "plain, centrifuge, or sdk: the Centrifuge SDK, with recovery")
 	channel := flag.String("channel", "lobby", "channel that every connection subscribes to")
-	connections := flag.Int("connections", 1, "connections to hold")
+	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for runs with -once beside it")
+	once := flag.Bool("once", false, "open one connection, print that, hold it for -hold, and end")
+	holdTime := flag.Duration("hold", 0, "how long -once holds its connection")
 	flag.Parse()
-	if *address == "" || *connections < 1 {
-		fmt.Fprintln(os.Stderr, "client: -address is needed, and at least one connection")
+	if *address == "" || *connections < 0 {
+		fmt.Fprintln(os.Stderr, "client: -address is needed, and no negative number of connections")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := event.NewLog(os.Stdout)
+	if *once {
+		if err := visit(ctx, log, wsclient.Protocol(*protocol), *address, *channel, *holdTime); err != nil {
+			fmt.Fprintln(os.Stderr, "client:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *connections == 0 {
+		<-ctx.Done()
+	}
 	// The first connection is made alone: ClientIP affinity works once kube-proxy has seen the address, and not for
 	// handshakes at the same moment.
 	first := make(chan struct{})
@@ -53,6 +66,23 @@ func main() {
 		})
 	}
 	all.Wait()
+}
+
+// visit opens one connection and keeps it for a time, with messages of its own on it. It returns an error when the
+// connection cannot be opened or ends before.
+func visit(ctx context.Context, log *event.Log, protocol wsclient.Protocol, address, channel string,
+	holdTime time.Duration) error {
+	conn, err := dial(ctx, protocol, address, channel)
+	if err != nil {
+		return err
+	}
+	log.Add(event.Event{Kind: event.Opened, Node: conn.Node()})
+	for end := time.Now().Add(holdTime); time.Now().Before(end); {
+		if err := errors.Join(conn.Publish(ctx, "still here"), sleep.For(ctx, time.Second)); err != nil {
+			return err
+		}
+	}
+	return conn.Close()
 }
 
 // hold keeps one connection until ctx ends or the gateway says not to come back; it calls opened each

@@ -29,6 +29,7 @@ func TestExitCodes(t *testing.T) {
 		"an unknown command":  {[]string{"upp"}, exitUsage, `"upp"`},
 		"an unknown flag":     {[]string{"up", "--nonesuch", "x"}, exitUsage, "--nonesuch"},
 		"too many arguments":  {[]string{"status", "x"}, exitUsage, "status"},
+		"a bad proxy mode":    {[]string{"up", "--proxy-mode", "ipvs"}, exitUsage, "expected iptables or nftables"},
 		"too few arguments":   {[]string{"load-image"}, exitUsage, "load-image"},
 		"a bad name":          {[]string{"status", "--name", "A"}, exitUsage, "--name"},
 		"a bad output":        {[]string{"status", "-o", "xml"}, exitUsage, "--output"},
@@ -87,6 +88,7 @@ func TestWriteStatus(t *testing.T) {
 	var out bytes.Buffer
 	err := writeStatus(&out, cluster.Status{
 		Name: "c", State: cluster.StateDegraded, Server: "https://127.0.0.1:1", Netns: "wsfleet-c",
+		ProxyMode:  cluster.ProxyNFTables,
 		Components: []cluster.ComponentStatus{{Name: "etcd", Running: true, PID: 7}, {Name: "kubelet"}},
 		Conditions: []cluster.Condition{{Name: "node Ready", Message: "no network"}},
 		Forwards:   []cluster.ForwardStatus{{Forward: cluster.Forward{Listen: "127.0.0.1:2", To: "web:80"}}},
@@ -101,7 +103,7 @@ func TestWriteStatus(t *testing.T) {
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
 		"cluster c degraded", "etcd pid 7", "kubelet stopped", "node Ready no: no network",
-		"forward 127.0.0.1:2 -> web:80 stopped", "network namespace wsfleet-c",
+		"forward 127.0.0.1:2 -> web:80 stopped", "network namespace wsfleet-c", "mode of kube-proxy nftables",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not in\n%s", want, all)

@@ -11,14 +11,19 @@ import (
 )
 
 func (a *app) up() *cobra.Command {
-	return &cobra.Command{
+	var mode string
+	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Bring a cluster up, or what of it is missing",
 		Long: `Builds missing binaries, starts what does not run yet, and returns when pods can be scheduled and names
 be resolved. It may be run at any time, also after the machine or the cluster's processes were stopped
-without notice: objects in the cluster are kept.`,
+without notice: objects in the cluster are kept. With another --proxy-mode than the cluster has, it starts
+kube-proxy again in that mode; connections that are open go on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cluster.CheckProxyMode(cluster.ProxyMode(mode)); err != nil {
+				return usageError{err}
+			}
 			if err := cluster.CheckMachine(); err != nil {
 				return err
 			}
@@ -30,9 +35,12 @@ without notice: objects in the cluster are kept.`,
 			if err := a.ensureBinaries(cmd.Context(), report, binaries.All()); err != nil {
 				return err
 			}
-			return c.Up(cmd.Context(), report)
+			return c.Up(cmd.Context(), cluster.ProxyMode(mode), report)
 		},
 	}
+	cmd.Flags().StringVar(&mode, "proxy-mode", "",
+		"how kube-proxy sends connections to pods: iptables or nftables; default that of the cluster, iptables for a new one")
+	return cmd
 }
 
 func (a *app) down() *cobra.Command {

@@ -64,6 +64,7 @@ func writeStatus(out io.Writer, s cluster.Status) error {
 	}
 	if s.Netns != "" {
 		row("network namespace", s.Netns)
+		row("mode of kube-proxy", string(s.ProxyMode))
 	}
 	for _, one := range s.Components {
 		row(one.Name, either(one.Running, fmt.Sprintf("pid %d", one.PID), "stopped"))

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/wsfleet/wsfleet/hack/localcluster/internal/progress"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -98,6 +101,38 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	golden(t, c, "flags.txt", []byte(out.String()))
+}
+
+// The chosen mode is in kube-proxy's configuration, and stays when a later `up` chooses none or etcd's data is set
+// aside.
+func TestChooseProxyMode(t *testing.T) {
+	c := testCluster(t)
+	silent := progress.New(&bytes.Buffer{})
+	expect := func(want ProxyMode) {
+		t.Helper()
+		got, err := c.configuration().render("kube-proxy.yaml")
+		if err != nil || !strings.Contains(string(got), "mode: "+string(want)+"\n") {
+			t.Errorf("expected mode %s, got %v\n%s", want, err, got)
+		}
+	}
+	expect(ProxyIPTables)
+	for _, mode := range []ProxyMode{ProxyNFTables, ""} {
+		if err := c.chooseProxyMode(t.Context(), mode, silent); err != nil {
+			t.Fatal(err)
+		}
+		expect(ProxyNFTables)
+	}
+	if err := os.MkdirAll(c.data("etcd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.setDataAside(); err != nil {
+		t.Fatal(err)
+	}
+	expect(ProxyNFTables)
+	if err := c.chooseProxyMode(t.Context(), ProxyIPTables, silent); err != nil {
+		t.Fatal(err)
+	}
+	expect(ProxyIPTables)
 }
 
 func TestKubeconfigGolden(t *testing.T) {

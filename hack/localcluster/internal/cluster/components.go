@@ -16,6 +16,9 @@ const (
 	forwardPrefix = "forward-"
 )
 
+// proxyName is the component whose mode can be chosen.
+const proxyName = "kube-proxy"
+
 // component is one long-running program of the cluster.
 type component struct {
 	name string
@@ -141,9 +144,9 @@ func (c *Cluster) components() []component {
 			timeout: 60 * time.Second,
 		},
 		{
-			name: "kube-proxy",
+			name: proxyName,
 			argv: []string{
-				c.binary("kube-proxy"),
+				c.binary(proxyName),
 				"--config=" + c.config("kube-proxy.yaml"),
 			},
 			ready:   "http://127.0.0.1:10256/healthz",

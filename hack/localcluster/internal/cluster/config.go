@@ -28,6 +28,7 @@ type configuration struct {
 	ContainerdRoot, ContainerdSocket        string
 	CgroupRoot, ResolvConf, ProxyKubeconfig string
 	Snapshotter                             string
+	ProxyMode                               ProxyMode
 }
 
 func (c *Cluster) configuration() configuration {
@@ -49,6 +50,7 @@ func (c *Cluster) configuration() configuration {
 		ResolvConf:       c.config("resolv.conf"),
 		ProxyKubeconfig:  c.config("kube-proxy.kubeconfig"),
 		Snapshotter:      snapshotterFor(c.state),
+		ProxyMode:        c.proxyMode(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,8 +59,8 @@ func (c *Cluster) startOver(ctx context.Context) (aside string, err error) {
 	return c.setDataAside()
 }
 
-// setDataAside empties the state directory but for the logs and etcd's data,
-// which takes the place of what was set aside before.
+// setDataAside empties the state directory but for the logs, the mode of kube-proxy, and etcd's data, which takes the
+// place of what was set aside before.
 func (c *Cluster) setDataAside() (aside string, err error) {
 	const kept = "etcd-unusable"
 	aside = filepath.Join(c.state, kept)
@@ -74,7 +75,7 @@ func (c *Cluster) setDataAside() (aside string, err error) {
 		return "", err
 	}
 	for _, e := range entries {
-		if e.Name() == kept || e.Name() == "logs" {
+		if slices.Contains([]string{kept, "logs", proxyModeName}, e.Name()) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(c.state, e.Name())); err != nil {

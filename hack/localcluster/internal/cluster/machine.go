@@ -16,13 +16,14 @@ func CheckMachine() error {
 	return nil
 }
 
-// checkMachine looks for the programs and the kernel that the components need.
-func (c *Cluster) checkMachine() error {
+// checkMachine looks for the programs and the kernel that the components need with that mode of kube-proxy.
+func (c *Cluster) checkMachine(mode ProxyMode) error {
 	if err := CheckMachine(); err != nil {
 		return err
 	}
 	var missing []string
-	for _, program := range []string{"iptables", "iptables-restore", "iptables-save", "mount", "umount"} {
+	needed := []string{"iptables", "iptables-restore", "iptables-save", "mount", "umount"}
+	for _, program := range append(needed, mode.programs()...) {
 		if !c.hasProgram(program) {
 			missing = append(missing, program)
 		}

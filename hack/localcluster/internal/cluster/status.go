@@ -29,6 +29,7 @@ type Status struct {
 	Server     string            `json:"server,omitempty"`
 	Kubeconfig string            `json:"kubeconfig,omitempty"`
 	Netns      string            `json:"netns,omitempty"`
+	ProxyMode  ProxyMode         `json:"proxyMode,omitempty"`
 	Components []ComponentStatus `json:"components"`
 	Conditions []Condition       `json:"conditions"`
 	Forwards   []ForwardStatus   `json:"forwards"`
@@ -86,7 +87,7 @@ func (c *Cluster) Status(ctx context.Context) Status {
 		s.State = StateStopped
 		return s
 	}
-	s.Netns = c.Netns()
+	s.Netns, s.ProxyMode = c.Netns(), c.proxyMode()
 	if address, err := os.ReadFile(c.apiAddressFile()); err == nil {
 		s.Server, s.Kubeconfig = "https://"+string(address), c.Kubeconfig()
 		s.Conditions = c.conditions(ctx)

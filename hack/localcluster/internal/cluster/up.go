@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,10 @@ import (
 var errData = errors.New("the data of an earlier run cannot be used")
 
 // Up starts the components of the cluster that do not run, and blocks until pods can be scheduled and names can be
-// resolved. It returns an error when the machine lacks something or a component does not become ready.
-func (c *Cluster) Up(ctx context.Context, report *progress.Reporter) error {
-	if err := c.checkMachine(); err != nil {
+// resolved. With another mode than that of a running cluster it starts kube-proxy again; the empty mode is that which
+// the cluster has. Up returns an error when the machine lacks something or a component does not become ready.
+func (c *Cluster) Up(ctx context.Context, mode ProxyMode, report *progress.Reporter) error {
+	if err := c.checkMachine(cmp.Or(mode, c.proxyMode())); err != nil {
 		return err
 	}
 	if err := process.RaiseFileLimit(); err != nil {
@@ -33,6 +35,9 @@ func (c *Cluster) Up(ctx context.Context, report *progress.Reporter) error {
 		return err
 	}
 
+	if err := c.chooseProxyMode(ctx, mode, report); err != nil {
+		return err
+	}
 	if s := c.Status(ctx); s.State == StateRunning {
 		report.Say("cluster %s is already running", c.Name)
 		return nil

@@ -1,0 +1,191 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/test/e2e/event"
+	"github.com/wsfleet/wsfleet/test/wsclient"
+)
+
+// proxyModeVariable is the environment variable with the command that changes the mode of kube-proxy. The mode is the
+// argument that follows. It is empty where the cluster has only one mode.
+const proxyModeVariable = "E2E_PROXY_MODE_COMMAND"
+
+// The Service's affinity is kube-proxy's work, and each of its modes does it in another way.
+func TestServiceAffinity(t *testing.T) {
+	modes := []string{"mode of the cluster"}
+	if os.Getenv(proxyModeVariable) != "" {
+		modes = []string{"nftables", "iptables"}
+	}
+	awaitServing(t, replicas)
+	clients := startClients(t, "affinity", wsclient.Plain, 8, 0)
+	run(t, "wait", "--for=condition=Ready", "--timeout=60s", "pods", "-l", "e2e=affinity")
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			setProxyMode(t, mode)
+			t.Run("a client comes back to its gateway", func(t *testing.T) {
+				inParallel(clients[:3], func(client clientPod) { client.in(t).expectAllOn(client.in(t).visit(0)) })
+			})
+			t.Run("a client whose gateway goes away stays at another one", func(t *testing.T) {
+				testAffinityFollowsReadiness(t, clients[0].in(t))
+			})
+			t.Run("counts from the last new connection", func(t *testing.T) {
+				testAffinityTimeout(t, clients)
+			})
+		})
+	}
+	stopClients(t, "affinity")
+}
+
+// testAffinityFollowsReadiness takes the client's gateway away twice: one that is no longer ready, and one that is
+// deleted.
+func testAffinityFollowsReadiness(t *testing.T, client clientPod) {
+	t.Helper()
+	awaitServing(t, replicas)
+	drained := client.visit(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	var drain sync.WaitGroup
+	drain.Go(func() { _, _ = kube.Run(ctx, "exec", drained, "--", contract.Binary, "drain", "--reason=e2e") })
+	deleted := client.awaitOtherThan(drained)
+	client.expectAllOn(deleted)
+	run(t, "delete", "pod", deleted, "--wait=false")
+	client.expectAllOn(client.awaitOtherThan(deleted))
+	cancel()
+	drain.Wait()
+	run(t, "delete", "pod", drained, "--wait=false")
+	awaitServing(t, replicas)
+}
+
+// testAffinityTimeout shows what timeoutSeconds of a Service counts. A client that connects again and again stays, for
+// longer than the timeout. A client whose connection was open for longer, with traffic on it, may go anywhere.
+func testAffinityTimeout(t *testing.T, clients []clientPod) {
+	t.Helper()
+	const timeout = 5 * time.Second
+	setAffinityTimeout(t, fmt.Sprint(timeout.Seconds()))
+	defer setAffinityTimeout(t, "null")
+	eventually(t, time.Minute, "some clients with long connections change their gateway", func() error {
+		var mu sync.Mutex
+		moved := 0
+		inParallel(clients, func(client clientPod) {
+			before, after := client.in(t).visit(timeout+2*time.Second), client.in(t).visit(0)
+			mu.Lock()
+			defer mu.Unlock()
+			if before != after {
+				moved++
+			}
+		})
+		if moved == 0 {
+			return fmt.Errorf("all %d are on their gateways", len(clients))
+		}
+		t.Logf("%d of %d changed their gateway", moved, len(clients))
+		return nil
+	})
+	client := clients[0].in(t)
+	gateway := client.visit(0)
+	for end := time.Now().Add(2 * timeout); time.Now().Before(end); {
+		if got := client.visit(2 * time.Second); got != gateway {
+			t.Fatalf("%s was sent to %s, after %s", client.name, got, gateway)
+		}
+	}
+}
+
+// setAffinityTimeout sets the field of the fleet, in JSON, and waits until the Service has the value.
+func setAffinityTimeout(t *testing.T, seconds string) {
+	t.Helper()
+	const path = "jsonpath={.spec.sessionAffinityConfig.clientIP.timeoutSeconds}"
+	before := run(t, "get", "service", serviceName, "-o", path)
+	run(t, "patch", "wsc", clusterName, "--type=merge", "-p",
+		`{"spec":{"service":{"clientIPTimeoutSeconds":`+seconds+`}}}`)
+	eventually(t, 30*time.Second, "the Service has the other timeout", func() error {
+		if now := run(t, "get", "service", serviceName, "-o", path); now == before {
+			return fmt.Errorf("it still has %s", now)
+		}
+		return nil
+	})
+}
+
+// setProxyMode changes the mode of kube-proxy where the cluster offers that.
+func setProxyMode(t *testing.T, mode string) {
+	t.Helper()
+	command := strings.Fields(os.Getenv(proxyModeVariable))
+	if len(command) == 0 {
+		return
+	}
+	change := exec.CommandContext(t.Context(), command[0], append(command[1:], mode)...)
+	change.Dir = "../.."
+	if out, err := change.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", change, err, out)
+	}
+}
+
+// inParallel calls act for all clients at once, and waits.
+func inParallel(clients []clientPod, act func(clientPod)) {
+	var all sync.WaitGroup
+	for _, client := range clients {
+		all.Go(func() { act(client) })
+	}
+	all.Wait()
+}
+
+// in returns the same client for a subtest.
+func (p clientPod) in(t *testing.T) clientPod {
+	p.t = t
+	return p
+}
+
+// visit opens one connection from the client's address, holds it, and returns the gateway that it was on.
+func (p clientPod) visit(hold time.Duration) string {
+	p.t.Helper()
+	gateway, err := p.tryVisit(hold)
+	if err != nil {
+		p.t.Errorf("%s does not connect: %v", p.name, err)
+	}
+	return gateway
+}
+
+func (p clientPod) tryVisit(hold time.Duration) (string, error) {
+	out, err := kube.Run(p.t.Context(), "exec", p.name, "--", "/wsfleet-e2e-client", "-address="+serviceName+":80",
+		"-once", "-hold="+hold.String())
+	if err != nil {
+		return "", err
+	}
+	for _, e := range event.Parse(out) {
+		if e.Kind == event.Opened {
+			return e.Node, nil
+		}
+	}
+	return "", fmt.Errorf("no connection was opened: %s", out)
+}
+
+// expectAllOn asserts that further connections go to the gateway.
+func (p clientPod) expectAllOn(gateway string) {
+	p.t.Helper()
+	for range 8 {
+		if got := p.visit(0); got != gateway {
+			p.t.Errorf("%s was sent to %s, expected %s", p.name, got, gateway)
+		}
+	}
+}
+
+// awaitOtherThan connects until the client is sent to another gateway, and returns that.
+func (p clientPod) awaitOtherThan(gateway string) string {
+	p.t.Helper()
+	var other string
+	eventually(p.t, 30*time.Second, "a connection to another gateway than "+gateway, func() (err error) {
+		if other, err = p.tryVisit(0); err == nil && other == gateway {
+			err = fmt.Errorf("%s is still on it", p.name)
+		}
+		return err
+	})
+	return other
+}
