@@ -37,6 +37,8 @@ demo: deps-cluster ## Bring up a fleet on a real Kubernetes and let two clients 
 test: deps-test assets npm-deps ## Prove the project right: unit, race, integration, SDKs; no cluster of one's own needed
 	@# With empty caches test/recipes compiles the tree twice.
 	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race -timeout 20m ./...
+	@echo "== the integration tests on the oldest Kubernetes that is supported"
+	KUBEBUILDER_ASSETS=$(KUBERNETES) TEST_ASSET_KUBE_APISERVER=$(KUBERNETES)/oldest/kube-apiserver go test ./test/integration
 	for module in $(MODULES); do echo "== $$module"; go -C $$module test ./...; done
 
 ##@ Fast loop
@@ -189,8 +191,8 @@ npm-deps: # npm packages of the SDK tests and of the conformance suite
 	@hack/npm-ci.sh test/conformance
 
 .PHONY: assets
-assets: $(BIN)/localcluster # kube-apiserver and etcd for the integration tests
-	$(BIN)/localcluster binaries kube-apiserver etcd kubectl
+assets: $(BIN)/localcluster # kube-apiserver, the newest and the oldest that is supported, and etcd for the integration tests
+	$(BIN)/localcluster binaries kube-apiserver etcd kubectl oldest/kube-apiserver
 
 .PHONY: $(BIN)/localcluster
 $(BIN)/localcluster:

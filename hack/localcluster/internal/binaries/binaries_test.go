@@ -25,8 +25,8 @@ func one(t *testing.T, name string) Binary {
 }
 
 func TestNamed(t *testing.T) {
-	if all, err := Named(); err != nil || len(all) != len(All()) {
-		t.Errorf("no name picked %d, %v, expected all %d", len(all), err, len(All()))
+	if picked, err := Named(); err != nil || len(picked) != len(OfCluster()) {
+		t.Errorf("no name picked %d, %v, expected the cluster's %d", len(picked), err, len(OfCluster()))
 	}
 	_, err := Named("etcd", "kubeapiserver")
 	if err == nil || !strings.Contains(err.Error(),
@@ -64,16 +64,27 @@ func TestArguments(t *testing.T) {
 }
 
 func TestKubernetesIsStampedWithThePinnedVersion(t *testing.T) {
-	version, err := requiredVersion(filepath.Join(modules, "kubernetes", "go.mod"), "k8s.io/kubernetes")
-	if err != nil {
-		t.Fatal(err)
+	for name, dir := range map[string]string{"kubelet": "kubernetes", "oldest/kube-apiserver": "kubernetes-oldest"} {
+		version, err := requiredVersion(filepath.Join(modules, dir, "go.mod"), "k8s.io/kubernetes")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args, err := one(t, name).arguments(modules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if flags := strings.Join(args, " "); !strings.Contains(flags, "version.gitVersion="+version) {
+			t.Errorf("%s: %s does not mention %s", name, flags, version)
+		}
 	}
-	args, err := one(t, "kubelet").arguments(modules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if flags := strings.Join(args, " "); !strings.Contains(flags, "version.gitVersion="+version) {
-		t.Errorf("%s does not mention %s", flags, version)
+}
+
+// A cluster has one Kubernetes: `up` builds no other.
+func TestOfClusterHasNoOtherKubernetes(t *testing.T) {
+	for _, b := range OfCluster() {
+		if strings.HasPrefix(b.Name, "oldest/") {
+			t.Errorf("%s is built for a cluster", b.Name)
+		}
 	}
 }
 

@@ -32,8 +32,15 @@ type Binary struct {
 	pkg string
 }
 
-// All returns every binary. Those that integration tests wait for come first.
+// All returns every binary: those of a cluster, and the API server of the oldest Kubernetes that wsfleet supports, which
+// only tests need.
 func All() []Binary {
+	oldest := group{dir: "kubernetes-oldest", stamped: "k8s.io/kubernetes"}
+	return append(OfCluster(), Binary{"oldest/kube-apiserver", oldest, "k8s.io/kubernetes/cmd/kube-apiserver"})
+}
+
+// OfCluster returns the binaries that a cluster is made of. Those that integration tests wait for come first.
+func OfCluster() []Binary {
 	kubernetes := group{dir: "kubernetes", stamped: "k8s.io/kubernetes"}
 	containerd := group{dir: "containerd", tags: []string{"no_btrfs", "no_zfs", "no_devmapper"}}
 	runc := group{dir: "runc", cgo: true, tags: []string{"seccomp", "netgo", "osusergo"}}
@@ -57,13 +64,13 @@ func All() []Binary {
 	)
 }
 
-// Named returns the binaries with these names, or all without a name. It returns an error that lists the names when one
-// is unknown.
+// Named returns the binaries with these names, or those of a cluster without a name. It returns an error that lists the
+// names when one is unknown.
 func Named(names ...string) ([]Binary, error) {
-	all := All()
 	if len(names) == 0 {
-		return all, nil
+		return OfCluster(), nil
 	}
+	all := All()
 	var picked []Binary
 	for _, name := range names {
 		at := slices.IndexFunc(all, func(b Binary) bool { return b.Name == name })

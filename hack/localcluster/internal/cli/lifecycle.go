@@ -32,7 +32,7 @@ kube-proxy again in that mode; connections that are open go on.`,
 				return err
 			}
 			report := reporter(cmd)
-			if err := a.ensureBinaries(cmd.Context(), report, binaries.All()); err != nil {
+			if err := a.ensureBinaries(cmd.Context(), report, binaries.OfCluster()); err != nil {
 				return err
 			}
 			return c.Up(cmd.Context(), cluster.ProxyMode(mode), report)
