@@ -42,7 +42,7 @@ func knownKinds() meta.RESTMapper {
 	add(meta.RESTScopeNamespace, corev1.SchemeGroupVersion, "ConfigMap", "Pod", "Secret", "Service", "ServiceAccount")
 	add(meta.RESTScopeNamespace, autoscalingv2.SchemeGroupVersion, "HorizontalPodAutoscaler")
 	add(meta.RESTScopeNamespace, policyv1.SchemeGroupVersion, "PodDisruptionBudget")
-	add(meta.RESTScopeNamespace, networkingv1.SchemeGroupVersion, "Ingress")
+	add(meta.RESTScopeNamespace, networkingv1.SchemeGroupVersion, "Ingress", "NetworkPolicy")
 	add(meta.RESTScopeRoot, networkingv1.SchemeGroupVersion, "IngressClass")
 	return mapper
 }
