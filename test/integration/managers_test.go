@@ -32,7 +32,8 @@ func hasManager(object *unstructured.Unstructured, manager string) bool {
 	return false
 }
 
-// A user who applies one of the operator's fields is told whose it is, and the object stays as it was.
+// The API server refuses a user's apply of one of the operator's fields, and names the operator. The object stays as it
+// was.
 func TestOperatorsFieldsConflictWithAnotherApply(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
@@ -56,7 +57,7 @@ func TestOperatorsFieldsConflictWithAnotherApply(t *testing.T) {
 	}
 }
 
-// A user who insists has the field for a moment. The operator takes it back, and owns it alone.
+// With --force-conflicts a user has the field for a moment. The operator takes it back, and owns it alone.
 func TestReconcilerTakesBackAForcedField(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
@@ -71,7 +72,7 @@ func TestReconcilerTakesBackAForcedField(t *testing.T) {
 	o.awaitQuiet()
 }
 
-// A user who applies the value that the operator wants owns the field too. The operator still changes it, and what the
+// With the value that the operator wants, a user's apply owns the field too. The operator still changes it, and what the
 // user added stays.
 func TestReconcilerChangesASharedField(t *testing.T) {
 	t.Parallel()
