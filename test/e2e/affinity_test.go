@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,7 +35,7 @@ func TestServiceAffinity(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			setProxyMode(t, mode)
 			t.Run("a client comes back to its gateway", func(t *testing.T) {
-				inParallel(clients[:3], func(client clientPod) { client.in(t).expectAllOn(client.in(t).visit(0)) })
+				inParallel(clients[:3], func(client clientPod) { client.in(t).expectAllOn("", 8, 0) })
 			})
 			t.Run("a client whose gateway goes away stays at another one", func(t *testing.T) {
 				testAffinityFollowsReadiness(t, clients[0].in(t))
@@ -52,14 +53,14 @@ func TestServiceAffinity(t *testing.T) {
 func testAffinityFollowsReadiness(t *testing.T, client clientPod) {
 	t.Helper()
 	awaitServing(t, replicas)
-	drained := client.visit(0)
+	drained := client.expectAllOn("", 1, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	var drain sync.WaitGroup
 	drain.Go(func() { _, _ = kube.Run(ctx, "exec", drained, "--", contract.Binary, "drain", "--reason=e2e") })
 	deleted := client.awaitOtherThan(drained)
-	client.expectAllOn(deleted)
+	client.expectAllOn(deleted, 8, 0)
 	run(t, "delete", "pod", deleted, "--wait=false")
-	client.expectAllOn(client.awaitOtherThan(deleted))
+	client.expectAllOn(client.awaitOtherThan(deleted), 8, 0)
 	cancel()
 	drain.Wait()
 	run(t, "delete", "pod", drained, "--wait=false")
@@ -77,10 +78,10 @@ func testAffinityTimeout(t *testing.T, clients []clientPod) {
 		var mu sync.Mutex
 		moved := 0
 		inParallel(clients, func(client clientPod) {
-			before, after := client.in(t).visit(timeout+2*time.Second), client.in(t).visit(0)
+			gateways, err := client.visit(2, timeout+2*time.Second)
 			mu.Lock()
 			defer mu.Unlock()
-			if before != after {
+			if err == nil && gateways[0] != gateways[1] {
 				moved++
 			}
 		})
@@ -90,13 +91,7 @@ func testAffinityTimeout(t *testing.T, clients []clientPod) {
 		t.Logf("%d of %d changed their gateway", moved, len(clients))
 		return nil
 	})
-	client := clients[0].in(t)
-	gateway := client.visit(0)
-	for end := time.Now().Add(2 * timeout); time.Now().Before(end); {
-		if got := client.visit(2 * time.Second); got != gateway {
-			t.Fatalf("%s was sent to %s, after %s", client.name, got, gateway)
-		}
-	}
+	clients[0].in(t).expectAllOn("", 6, 2*time.Second)
 }
 
 // setAffinityTimeout sets the field of the fleet, in JSON, and waits until the Service has the value.
@@ -143,49 +138,58 @@ func (p clientPod) in(t *testing.T) clientPod {
 	return p
 }
 
-// visit opens one connection from the client's address, holds it, and returns the gateway that it was on.
-func (p clientPod) visit(hold time.Duration) string {
-	p.t.Helper()
-	gateway, err := p.tryVisit(hold)
-	if err != nil {
-		p.t.Errorf("%s does not connect: %v", p.name, err)
-	}
-	return gateway
-}
-
-func (p clientPod) tryVisit(hold time.Duration) (string, error) {
+// visit opens connections from the client's address, one after the other, holds each for a time, and returns their
+// gateways. It returns an error when one cannot be opened or ends before.
+func (p clientPod) visit(times int, hold time.Duration) ([]string, error) {
 	out, err := kube.Run(p.t.Context(), "exec", p.name, "--", "/wsfleet-e2e-client", "-address="+serviceName+":80",
-		"-once", "-hold="+hold.String())
+		fmt.Sprintf("-visits=%d", times), "-hold="+hold.String())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	var gateways []string
 	for _, e := range event.Parse(out) {
 		if e.Kind == event.Opened {
-			return e.Node, nil
+			gateways = append(gateways, e.Node)
 		}
 	}
-	return "", fmt.Errorf("no connection was opened: %s", out)
+	if len(gateways) != times {
+		return nil, fmt.Errorf("%d connections were opened, expected %d: %s", len(gateways), times, out)
+	}
+	return gateways, nil
 }
 
-// expectAllOn asserts that further connections go to the gateway.
-func (p clientPod) expectAllOn(gateway string) {
+// expectAllOn asserts that so many connections, each held for a time, go to the gateway, or all to one when gateway is
+// empty. It returns that gateway.
+func (p clientPod) expectAllOn(gateway string, times int, hold time.Duration) string {
 	p.t.Helper()
-	for range 8 {
-		if got := p.visit(0); got != gateway {
-			p.t.Errorf("%s was sent to %s, expected %s", p.name, got, gateway)
+	gateways, err := p.visit(times, hold)
+	if err != nil {
+		p.t.Errorf("%s: %v", p.name, err)
+		return gateway
+	}
+	want := cmp.Or(gateway, gateways[0])
+	for _, got := range gateways {
+		if got != want {
+			p.t.Errorf("%s was sent to %v, expected %s each time", p.name, gateways, want)
+			break
 		}
 	}
+	return want
 }
 
 // awaitOtherThan connects until the client is sent to another gateway, and returns that.
 func (p clientPod) awaitOtherThan(gateway string) string {
 	p.t.Helper()
 	var other string
-	eventually(p.t, 30*time.Second, "a connection to another gateway than "+gateway, func() (err error) {
-		if other, err = p.tryVisit(0); err == nil && other == gateway {
-			err = fmt.Errorf("%s is still on it", p.name)
+	eventually(p.t, 30*time.Second, "a connection to another gateway than "+gateway, func() error {
+		gateways, err := p.visit(1, 0)
+		if err != nil {
+			return err
 		}
-		return err
+		if other = gateways[0]; other == gateway {
+			return fmt.Errorf("%s is still on it", p.name)
+		}
+		return nil
 	})
 	return other
 }

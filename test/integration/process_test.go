@@ -22,7 +22,7 @@ func TestOperatorIsKilledWhileItCreates(t *testing.T) {
 	first := startOperatorProcess(t, env.operator, namespace)
 	require.Eventually(t, func() bool { return first.ready() == http.StatusOK }, recoveryTimeout, pollInterval)
 	f := createFleet(t, namespace, "fleet", everything)
-	f.eventually(func(t *assert.CollectT) { assert.NotEmpty(t, f.existing(), "no object yet") })
+	require.Eventually(t, func() bool { return len(f.existing()) > 0 }, recoveryTimeout, pollInterval)
 	first.kill()
 	before := f.existing()
 
@@ -46,7 +46,9 @@ func TestOperatorProcessOutlivesTheAPIServer(t *testing.T) {
 	admitToLease(t, namespace)
 	first := startOperatorProcess(t, api.config(), namespace)
 	f := createFleet(t, namespace, "fleet", "{}")
-	f.eventuallySettled()
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		f.requireCondition(t, v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	}, recoveryTimeout, pollInterval)
 
 	api.stop()
 	<-first.ended

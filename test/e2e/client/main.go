@@ -1,6 +1,6 @@
 // Command client holds WebSocket connections to a fleet from inside the cluster and prints their events, one JSON
-// object per line. It reconnects after a random delay when the close code asks for it. With -once it opens one
-// connection and ends.
+// object per line. It reconnects after a random delay when the close code asks for it. With -visits it opens so many
+// connections one after the other and ends.
 package main
 
 import (
@@ -24,9 +24,9 @@ func main() {
 	address := flag.String("address", "", "host:port of the fleet")
 	protocol := flag.String("protocol", "plain", "plain, centrifuge, or sdk: the Centrifuge SDK, with recovery")
 	channel := flag.String("channel", "lobby", "channel that every connection subscribes to")
-	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for runs with -once beside it")
-	once := flag.Bool("once", false, "open one connection, print that, hold it for -hold, and end")
-	holdTime := flag.Duration("hold", 0, "how long -once holds its connection")
+	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for runs with -visits beside it")
+	visits := flag.Int("visits", 0, "open so many connections one after the other, hold each for -hold, and end")
+	holdTime := flag.Duration("hold", 0, "how long -visits holds a connection")
 	flag.Parse()
 	if *address == "" || *connections < 0 {
 		fmt.Fprintln(os.Stderr, "client: -address is needed, and no negative number of connections")
@@ -35,11 +35,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := event.NewLog(os.Stdout)
-	if *once {
+	for range *visits {
 		if err := visit(ctx, log, wsclient.Protocol(*protocol), *address, *channel, *holdTime); err != nil {
 			fmt.Fprintln(os.Stderr, "client:", err)
 			os.Exit(1)
 		}
+	}
+	if *visits > 0 {
 		return
 	}
 	if *connections == 0 {
