@@ -83,9 +83,9 @@ type IngressSpec struct {
 	// annotations are added to the Ingress, at most 64. They override the profile's annotations. The prefix wsfleet.dev/
 	// is reserved.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('wsfleet.dev/'))",message="the prefix wsfleet.dev/ is reserved for the operator: use other annotation names"
-	Annotations map[string]string `json:"annotations,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="['nginx.ingress.kubernetes.io/session-cookie-name', 'haproxy-ingress.github.io/session-cookie-name'].all(k, !(k in self) || self[k].matches('^[!#$%&*+.^_|~0-9A-Za-z-]+$'))",message="nginx.ingress.kubernetes.io/session-cookie-name and haproxy-ingress.github.io/session-cookie-name must be names of cookies: letters, digits, '-' and '_', or set spec.ingress.cookie.name instead"
+	// +kubebuilder:validation:XValidation:rule="!('nginx.ingress.kubernetes.io/session-cookie-path' in self) || self['nginx.ingress.kubernetes.io/session-cookie-path'].matches('^/[!-:<-~]*$')",message="nginx.ingress.kubernetes.io/session-cookie-path must begin with / and have no space and no ';'"
+	Annotations Annotations `json:"annotations,omitempty"`
 }
 
 // IngressTLS is a certificate and the hosts that it is for.

@@ -6,20 +6,16 @@ import corev1 "k8s.io/api/core/v1"
 type PodSpec struct {
 	// labels are added to gateway pods, at most 64. The operator's own labels are reserved.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('wsfleet.dev/') && !(k in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/component', 'app.kubernetes.io/managed-by', 'app.kubernetes.io/part-of']))",message="the prefix wsfleet.dev/ and the labels app.kubernetes.io/name, instance, component, managed-by and part-of are reserved for the operator: use other label names"
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels Labels `json:"labels,omitempty"`
 
 	// annotations are added to gateway pods, at most 64. The prefix wsfleet.dev/ is reserved.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('wsfleet.dev/'))",message="the prefix wsfleet.dev/ is reserved for the operator: use other annotation names"
-	Annotations map[string]string `json:"annotations,omitempty"`
+	Annotations Annotations `json:"annotations,omitempty"`
 
-	// nodeSelector are the labels that a node must have to run a gateway pod.
+	// nodeSelector are the labels that a node must have to run a gateway pod, at most 64.
 	// +optional
 	// +mapType=atomic
-	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	NodeSelector NodeLabels `json:"nodeSelector,omitempty"`
 
 	// tolerations are the tolerations of gateway pods.
 	// +optional

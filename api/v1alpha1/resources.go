@@ -22,5 +22,5 @@ type ResourceRequirements struct {
 // Quantities are amounts of resources by name, such as cpu: 500m and memory: 256Mi.
 //
 // +kubebuilder:validation:MaxProperties=8
-// +kubebuilder:validation:XValidation:rule="self.all(r, type(self[r]) == int || isQuantity(self[r]))",message="each must be a quantity, such as 500m or 256Mi"
+// +kubebuilder:validation:XValidation:rule="self.all(r, type(self[r]) == int ? self[r] >= 0 : (isQuantity(self[r]) && !quantity(self[r]).isLessThan(quantity('0'))))",message="each must be a quantity from 0, such as 500m or 256Mi"
 type Quantities map[corev1.ResourceName]resource.Quantity

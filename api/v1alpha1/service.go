@@ -76,9 +76,9 @@ type ServiceSpec struct {
 	// annotations are added to the Service, at most 64. They override those of the ingress profile. The prefix
 	// wsfleet.dev/ is reserved.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('wsfleet.dev/'))",message="the prefix wsfleet.dev/ is reserved for the operator: use other annotation names"
-	Annotations map[string]string `json:"annotations,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="['traefik.ingress.kubernetes.io/service.sticky.cookie.name', 'haproxy.org/cookie-persistence'].all(k, !(k in self) || self[k].matches('^[!#$%&*+.^_|~0-9A-Za-z-]+$'))",message="traefik.ingress.kubernetes.io/service.sticky.cookie.name and haproxy.org/cookie-persistence must be names of cookies: letters, digits, '-' and '_', or set spec.ingress.cookie.name instead"
+	// +kubebuilder:validation:XValidation:rule="!('traefik.ingress.kubernetes.io/service.sticky.cookie.path' in self) || self['traefik.ingress.kubernetes.io/service.sticky.cookie.path'].matches('^/[!-:<-~]*$')",message="traefik.ingress.kubernetes.io/service.sticky.cookie.path must begin with / and have no space and no ';'"
+	Annotations Annotations `json:"annotations,omitempty"`
 
 	// loadBalancerClass is the class of the load balancer. It is allowed only with type LoadBalancer, and cannot be
 	// changed while the load balancer exists.

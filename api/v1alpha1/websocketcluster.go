@@ -94,6 +94,10 @@ type WebSocketClusterSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	ImagePullSecrets []LocalReference `json:"imagePullSecrets,omitempty"`
 
+	// metadata has labels and annotations for all objects of the fleet.
+	// +optional
+	Metadata MetadataSpec `json:"metadata,omitzero"`
+
 	// resources are the resource requests and limits of a gateway container.
 	// +optional
 	Resources ResourceRequirements `json:"resources,omitzero"`

@@ -37,7 +37,7 @@ func gatewayDeployment(in Input) (any, error) {
 	}
 
 	podLabels := map[string]string{}
-	maps.Copy(podLabels, in.Spec.Pod.Labels)
+	maps.Copy(podLabels, in.Spec.Pod.Labels.Strings())
 	maps.Copy(podLabels, labels(in.Name, ComponentGateway))
 
 	podAnnotations := map[string]string{}
@@ -112,7 +112,7 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 			WithDefaultMode(0o440)))
 	}
 	if len(in.Spec.Pod.NodeSelector) > 0 {
-		pod.WithNodeSelector(in.Spec.Pod.NodeSelector)
+		pod.WithNodeSelector(in.Spec.Pod.NodeSelector.Strings())
 	}
 	if in.Spec.Pod.PriorityClassName != "" {
 		pod.WithPriorityClassName(in.Spec.Pod.PriorityClassName)

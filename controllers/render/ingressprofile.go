@@ -25,7 +25,7 @@ type ingressProfile struct {
 	cookiePathAnnotation string
 	// cookieOnService reports whether the controller reads these two from the Service and not from the Ingress.
 	cookieOnService bool
-	// fixedCookieName and fixedCookiePath are those of a controller that lets nobody choose them.
+	// fixedCookieName and fixedCookiePath are those of a controller that chooses them itself.
 	fixedCookieName string
 	fixedCookiePath string
 	// limits returns what the spec asks for and the controller cannot do, each as a clause that names the field.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -128,7 +129,7 @@ func Objects(in Input) ([]Object, error) {
 		}
 		object := Object{Ref: part.ref, Needs: part.needs, configuration: part.ref == configuration}
 		if fields != nil {
-			if object.Desired, err = toUnstructured(fields); err != nil {
+			if object.Desired, err = finish(fields, in.Spec); err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.ref, err)
 			}
 		}
@@ -154,24 +155,55 @@ func (o Object) isOf(component string) bool {
 	return o.Desired != nil && o.Desired.GetLabels()[labelComponent] == component
 }
 
-// toUnstructured converts an apply configuration to unstructured data and adds the annotation with its hash.
+// finish returns the object of an apply configuration with what every object of the fleet has.
+func finish(fields any, spec v1alpha1.WebSocketClusterSpec) (*unstructured.Unstructured, error) {
+	object, err := toUnstructured(fields)
+	if err != nil {
+		return nil, err
+	}
+	addMetadata(object, spec.Metadata)
+	return object, addHash(object)
+}
+
+// toUnstructured converts an apply configuration to unstructured data.
 func toUnstructured(fields any) (*unstructured.Unstructured, error) {
 	raw, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err
 	}
 	object := &unstructured.Unstructured{}
-	if err := object.UnmarshalJSON(raw); err != nil {
-		return nil, err
+	return object, object.UnmarshalJSON(raw)
+}
+
+// addMetadata adds the spec's labels and annotations to an object. Those that the object has win.
+func addMetadata(object *unstructured.Unstructured, metadata v1alpha1.MetadataSpec) {
+	if len(metadata.Labels) > 0 {
+		object.SetLabels(merged(metadata.Labels.Strings(), object.GetLabels()))
+	}
+	if len(metadata.Annotations) > 0 {
+		object.SetAnnotations(merged(metadata.Annotations, object.GetAnnotations()))
+	}
+}
+
+// addHash adds the annotation with the hash of all other fields.
+func addHash(object *unstructured.Unstructured) error {
+	raw, err := json.Marshal(object.Object)
+	if err != nil {
+		return err
 	}
 	sum := sha256.Sum256(raw)
-	annotations := object.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[AnnotationApplied] = hex.EncodeToString(sum[:16])
-	object.SetAnnotations(annotations)
-	return object, nil
+	object.SetAnnotations(merged(object.GetAnnotations(), map[string]string{
+		AnnotationApplied: hex.EncodeToString(sum[:16]),
+	}))
+	return nil
+}
+
+// merged returns a map of both maps' entries. Those of winner win.
+func merged(base, winner map[string]string) map[string]string {
+	all := make(map[string]string, len(base)+len(winner))
+	maps.Copy(all, base)
+	maps.Copy(all, winner)
+	return all
 }
 
 // owner returns the reference that makes the WebSocketCluster the controller of an object. Kubernetes deletes the

@@ -19,9 +19,15 @@ const (
 	msgOwnAnnotations = "the prefix wsfleet.dev/ is reserved for the operator: use other annotation names"
 	msgOwnLabels      = "the prefix wsfleet.dev/ and the labels app.kubernetes.io/name, instance, component, " +
 		"managed-by and part-of are reserved for the operator: use other label names"
+	msgLabelName = "each name must be a label name, such as team or example.com/team: up to 63 letters, digits, '-', '_' " +
+		"and '.', after an optional domain and '/'"
+	msgLabelValue = "each value must be a label value: up to 63 letters, digits, '-', '_' and '.', with a letter or digit " +
+		"at both ends"
+	msgAnnotationName = "each name must be an annotation name, such as team or example.com/team: up to 63 letters, " +
+		"digits, '-', '_' and '.', after an optional domain and '/'"
 	msgOwnEnv = "variables that begin with WSFLEET_ are reserved for the operator, except WSFLEET_LOG_LEVEL " +
 		"and WSFLEET_LOG_FORMAT: use the fields of spec.gateway, spec.redis and spec.drain"
-	msgQuantity     = "each must be a quantity, such as 500m or 256Mi"
+	msgQuantity     = "each must be a quantity from 0, such as 500m or 256Mi"
 	msgTolerance    = "must be a quantity, such as 0.1"
 	msgPing         = "must be a duration from 1s to 1h, such as 25s or 1m30s"
 	msgPong         = "must be a duration from 1ms to 1h, such as 8s or 500ms"
@@ -37,6 +43,14 @@ const (
 		"or *.example.com"
 	msgPath         = "must begin with / and have only letters, digits, '/', '.', '_', '~' and '-'"
 	msgCookieName   = "must have only letters, digits, '_' and '-'"
+	msgIngressCookie = "nginx.ingress.kubernetes.io/session-cookie-name and " +
+		"haproxy-ingress.github.io/session-cookie-name must be names of cookies: letters, digits, '-' and '_', or set " +
+		"spec.ingress.cookie.name instead"
+	msgIngressCookiePath = "nginx.ingress.kubernetes.io/session-cookie-path must begin with / and have no space and no ';'"
+	msgServiceCookie = "traefik.ingress.kubernetes.io/service.sticky.cookie.name and haproxy.org/cookie-persistence must " +
+		"be names of cookies: letters, digits, '-' and '_', or set spec.ingress.cookie.name instead"
+	msgServiceCookiePath = "traefik.ingress.kubernetes.io/service.sticky.cookie.path must begin with / and have no space " +
+		"and no ';'"
 	msgSecureCookie = "browsers refuse SameSite=None without Secure: set spec.ingress.cookie.secure to true, or " +
 		"sameSite to Lax or Strict"
 	msgMasterName = "is required with mode Sentinel and not allowed with another mode: set or remove " +
@@ -574,6 +588,68 @@ func refusedByRule() []refusal {
 		{title: "in capitals", spec: "ingress: {hosts: [WS.example.com]}", field: "spec.ingress.hosts", msg: msgHost},
 		{spec: "ingress: {path: ws}", field: "spec.ingress.path", msg: msgPath},
 		{spec: "ingress: {annotations: {wsfleet.dev/x: v}}", field: "spec.ingress.annotations", msg: msgOwnAnnotations},
+		{
+			title: "of ingress-nginx",
+			spec:  "ingress: {annotations: {nginx.ingress.kubernetes.io/session-cookie-name: 'my cookie'}}",
+			field: "spec.ingress.annotations",
+			msg:   msgIngressCookie,
+		},
+		{
+			title: "of haproxy-ingress",
+			spec:  "ingress: {annotations: {haproxy-ingress.github.io/session-cookie-name: 'a;b'}}",
+			field: "spec.ingress.annotations",
+			msg:   msgIngressCookie,
+		},
+		{
+			title: "without a slash",
+			spec:  "ingress: {annotations: {nginx.ingress.kubernetes.io/session-cookie-path: ws}}",
+			field: "spec.ingress.annotations",
+			msg:   msgIngressCookiePath,
+		},
+		{
+			title: "of Traefik",
+			spec:  "service: {annotations: {traefik.ingress.kubernetes.io/service.sticky.cookie.name: 'my cookie'}}",
+			field: "spec.service.annotations",
+			msg:   msgServiceCookie,
+		},
+		{
+			title: "of HAProxy",
+			spec:  "service: {annotations: {haproxy.org/cookie-persistence: ''}}",
+			field: "spec.service.annotations",
+			msg:   msgServiceCookie,
+		},
+		{
+			title: "without a slash",
+			spec:  "service: {annotations: {traefik.ingress.kubernetes.io/service.sticky.cookie.path: ws}}",
+			field: "spec.service.annotations",
+			msg:   msgServiceCookiePath,
+		},
+		{
+			title: "negative",
+			spec:  "resources: {limits: {memory: -1Gi}}",
+			field: "spec.resources.limits",
+			msg:   msgQuantity,
+		},
+		{title: "a negative number", spec: "resources: {requests: {cpu: -1}}", field: "spec.resources.requests", msg: msgQuantity},
+		{
+			title: "negative",
+			spec:  "redis: {managed: {resources: {limits: {memory: -1}}}}",
+			field: "spec.redis.managed.resources.limits",
+			msg:   msgQuantity,
+		},
+		{
+			title: "negative",
+			spec:  "redis: {managed: {resources: {requests: {memory: -1}}}}",
+			field: "spec.redis.managed.resources.requests",
+			msg:   msgQuantity,
+		},
+		{spec: "pod: {nodeSelector: {my disk: ssd}}", field: "spec.pod.nodeSelector", msg: msgLabelName},
+		{
+			title: "with a bad value",
+			spec:  "pod: {nodeSelector: {disk: s s d}}",
+			field: "spec.pod.nodeSelector",
+			msg:   msgLabelValue,
+		},
 		{spec: "ingress: {cookie: {name: 'a;b'}}", field: "spec.ingress.cookie.name", msg: msgCookieName},
 		{spec: "ingress: {cookie: {maxAge: 0s}}", field: "spec.ingress.cookie.maxAge", msg: msgMaxAge},
 		{
@@ -669,6 +745,35 @@ func refusedByRule() []refusal {
 			spec:  "pod: {labels: {app.kubernetes.io/component: other}}",
 			field: "spec.pod.labels",
 			msg:   msgOwnLabels,
+		},
+		{title: "with a space", spec: "pod: {labels: {my team: chat}}", field: "spec.pod.labels", msg: msgLabelName},
+		{title: "with a bad value", spec: "pod: {labels: {team: my chat}}", field: "spec.pod.labels", msg: msgLabelValue},
+		{spec: "pod: {annotations: {my team: v}}", field: "spec.pod.annotations", msg: msgAnnotationName},
+		{spec: "service: {annotations: {my team: v}}", field: "spec.service.annotations", msg: msgAnnotationName},
+		{spec: "ingress: {annotations: {my team: v}}", field: "spec.ingress.annotations", msg: msgAnnotationName},
+		{
+			title: "of the operator",
+			spec:  "metadata: {labels: {app.kubernetes.io/name: other}}",
+			field: "spec.metadata.labels",
+			msg:   msgOwnLabels,
+		},
+		{title: "with a space", spec: "metadata: {labels: {my team: chat}}", field: "spec.metadata.labels", msg: msgLabelName},
+		{
+			title: "with a bad value",
+			spec:  "metadata: {labels: {team: -chat}}",
+			field: "spec.metadata.labels",
+			msg:   msgLabelValue,
+		},
+		{
+			spec:  "metadata: {annotations: {wsfleet.dev/x: v}}",
+			field: "spec.metadata.annotations",
+			msg:   msgOwnAnnotations,
+		},
+		{
+			title: "with a space",
+			spec:  "metadata: {annotations: {my team: v}}",
+			field: "spec.metadata.annotations",
+			msg:   msgAnnotationName,
 		},
 		{spec: "pod: {annotations: {wsfleet.dev/x: v}}", field: "spec.pod.annotations", msg: msgOwnAnnotations},
 		{spec: "pod: {env: [{name: WSFLEET_BROKER, value: memory}]}", field: "spec.pod.env", msg: msgOwnEnv},

@@ -40,8 +40,8 @@ func TestStatusShowsRefusedApplies(t *testing.T) {
 	}{
 		"resources": {"{gateway: {maxConnections: 7}, resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}",
 			gatewayDeployment, []string{"Deployment", "resources"}},
-		"pod labels": {"{drain: {timeout: 1m}, pod: {labels: {team: 'not a label value'}}}", gatewayDeployment,
-			[]string{"Deployment", "labels"}},
+		"pod tolerations": {"{drain: {timeout: 1m}, pod: {tolerations: [{key: 'not a key', operator: Exists}]}}",
+			gatewayDeployment, []string{"Deployment", "tolerations"}},
 		"tls hosts": {"ingress: {profile: nginx, tls: [{hosts: ['not a host']}]}", gatewayIngress,
 			[]string{"Ingress", "host"}},
 	} {
