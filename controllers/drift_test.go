@@ -43,6 +43,9 @@ func everyObject(t *testing.T) []render.Object {
 			Ingress:     &v1alpha1.IngressSpec{Hosts: []string{"a.example.com"}},
 			GatewayAPI:  &v1alpha1.GatewayAPISpec{ParentRefs: []v1alpha1.GatewayReference{{Name: "a"}}},
 			Monitoring:  v1alpha1.MonitoringSpec{Dashboards: true},
+			Redis: &v1alpha1.RedisSpec{
+				Managed: &v1alpha1.ManagedRedis{Storage: &v1alpha1.RedisStorage{}},
+			},
 		},
 		Images: render.Images{Gateway: "g", Redis: "r"},
 	}

@@ -212,6 +212,8 @@ func (r *Reconciler) apply(
 		Deployment:  ownedAs[*appsv1.Deployment](result, gateways),
 		Pods:        observed.pods,
 	})
+	// A volume that a Redis of the spec no longer needs carries no messages.
+	keepRedis = keepRedis && cluster.Spec.Redis.Managed == nil
 	keep := func(object render.Object) bool { return keepRedis && object.IsManagedRedis(cluster.Name) }
 	deleted, err := r.applier.deleteUnwanted(ctx, cluster, objects, result.owned, keep)
 	if err != nil {
@@ -243,12 +245,27 @@ func (r *Reconciler) updateStatus(
 		return 0, fmt.Errorf("write the status: %w", err)
 	}
 	r.pace.wrote(stored)
+	r.recordRedisRestart(stored, cluster, computed)
 	for _, warning := range status.Warnings(stored.Status.Conditions, computed.Conditions) {
 		log.FromContext(ctx).Info("The cluster has a problem that its user has to solve",
 			"condition", warning.Type, "reason", warning.Reason, "message", warning.Message)
 		r.events.warn(stored, warning.Reason, warning.Type, warning.Message)
 	}
 	return 0, nil
+}
+
+// recordRedisRestart records that the managed Redis was started again.
+func (r *Reconciler) recordRedisRestart(
+	stored, cluster *v1alpha1.WebSocketCluster, computed v1alpha1.WebSocketClusterStatus,
+) {
+	message, lost := status.RedisRestart(stored.Status, computed, cluster.Spec.Redis)
+	switch {
+	case message == "":
+	case lost:
+		r.events.warn(stored, v1alpha1.ReasonRedisRestarted, v1alpha1.ConditionBackplaneReady, message)
+	default:
+		r.events.changed(stored, nil, v1alpha1.ReasonRedisRestarted, v1alpha1.ConditionBackplaneReady, message)
+	}
 }
 
 // statusObservation collects what the status is made from. It asks the gateways of a fleet that was not scraped yet,

@@ -57,6 +57,7 @@ func addController(
 		Watches(&corev1.Pod{}, byLabel, builder.WithPredicates(podStateChanged())).
 		WatchesMetadata(&corev1.ServiceAccount{}, byLabel).
 		WatchesMetadata(&corev1.ConfigMap{}, byLabel).
+		WatchesMetadata(&corev1.PersistentVolumeClaim{}, byLabel).
 		WatchesMetadata(&policyv1.PodDisruptionBudget{}, byLabel).
 		WatchesMetadata(&networkingv1.NetworkPolicy{}, byLabel).
 		WatchesMetadata(&autoscalingv2.HorizontalPodAutoscaler{}, byLabel).

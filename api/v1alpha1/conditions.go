@@ -176,6 +176,9 @@ const (
 	ReasonRepaired = "Repaired"
 	// ReasonDeleted means that the operator deleted an object that the spec no longer asks for.
 	ReasonDeleted = "Deleted"
+	// ReasonRedisRestarted means that the managed Redis was started again, and has lost what it does not keep on a
+	// volume.
+	ReasonRedisRestarted = "RedisRestarted"
 	// ReasonGatewaysLeft means that the deletion of a WebSocketCluster went on although gateways were not gone at their
 	// deadline.
 	ReasonGatewaysLeft = "GatewaysLeft"

@@ -59,6 +59,11 @@ type WebSocketClusterStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Drain []DrainStatus `json:"drain,omitempty"`
 
+	// redisStartedAt is when the managed Redis that serves now was started. Without spec.redis.managed.storage, its data
+	// is no older. It is empty without a managed Redis.
+	// +optional
+	RedisStartedAt *metav1.Time `json:"redisStartedAt,omitempty"`
+
 	// effective is what the operator derived from the spec and the cluster.
 	// +optional
 	Effective EffectiveStatus `json:"effective,omitzero"`

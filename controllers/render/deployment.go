@@ -84,11 +84,6 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	tolerations, err := convertAll[coreac.TolerationApplyConfiguration](in.Spec.Pod.Tolerations)
-	if err != nil {
-		return nil, err
-	}
-
 	pod := coreac.PodSpec().
 		WithServiceAccountName(GatewayName(in.Name)).
 		WithAutomountServiceAccountToken(false).
@@ -98,7 +93,6 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 		WithTerminationGracePeriodSeconds(GracePeriodSeconds(in.Spec.Drain)).
 		WithImagePullSecrets(pullSecrets(in)...).
 		WithContainers(container).
-		WithTolerations(tolerations...).
 		WithTopologySpreadConstraints(spread...).
 		WithVolumes(
 			coreac.Volume().WithName("config").WithConfigMap(coreac.ConfigMapVolumeSource().
@@ -111,18 +105,12 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 			WithSecretName(tls.SecretName).
 			WithDefaultMode(0o440)))
 	}
-	if len(in.Spec.Pod.NodeSelector) > 0 {
-		pod.WithNodeSelector(in.Spec.Pod.NodeSelector.Strings())
-	}
-	if in.Spec.Pod.PriorityClassName != "" {
-		pod.WithPriorityClassName(in.Spec.Pod.PriorityClassName)
-	}
-	if in.Spec.Pod.Affinity != nil {
-		if pod.Affinity, err = convert[coreac.AffinityApplyConfiguration](in.Spec.Pod.Affinity); err != nil {
-			return nil, err
-		}
-	}
-	return pod, nil
+	return pod, place(pod, v1alpha1.PlacementSpec{
+		NodeSelector:      in.Spec.Pod.NodeSelector,
+		Tolerations:       in.Spec.Pod.Tolerations,
+		Affinity:          in.Spec.Pod.Affinity,
+		PriorityClassName: in.Spec.Pod.PriorityClassName,
+	})
 }
 
 func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {

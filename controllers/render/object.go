@@ -58,6 +58,7 @@ var (
 	kindServiceAccount = schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}
 	kindSecret         = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
 	kindConfigMap      = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
+	kindPVC            = schema.GroupVersionKind{Version: "v1", Kind: "PersistentVolumeClaim"}
 	kindService        = schema.GroupVersionKind{Version: "v1", Kind: "Service"}
 	kindDeployment     = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
 	kindIngress        = schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}
@@ -74,6 +75,7 @@ func Objects(in Input) ([]Object, error) {
 		account       = Ref{kindServiceAccount, gateway}
 		adminSecret   = Ref{kindSecret, AdminSecretName(in.Name)}
 		redisSecret   = Ref{kindSecret, redis}
+		redisVolume   = Ref{kindPVC, redis}
 		redisServer   = Ref{kindDeployment, redis}
 		redisFront    = Ref{kindService, redis}
 		configuration = Ref{kindConfigMap, gateway}
@@ -107,7 +109,8 @@ func Objects(in Input) ([]Object, error) {
 		{adminSecret, adminTokenSecret, nil},
 		{redisSecret, redisCredentials, nil},
 		{redisPolicy, redisNetworkPolicy, nil},
-		{redisServer, redisDeployment, []Ref{account, redisSecret}},
+		{redisVolume, redisVolumeClaim, nil},
+		{redisServer, redisDeployment, []Ref{account, redisSecret, redisVolume}},
 		{redisFront, redisService, nil},
 		{gatewayPolicy, gatewayNetworkPolicy, nil},
 		{configuration, gatewayConfigMap, nil},

@@ -3,6 +3,8 @@ package render
 import (
 	corev1 "k8s.io/api/core/v1"
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
 // nonRoot is the ID of the user and of the group that every container of a fleet runs as.
@@ -41,4 +43,24 @@ func pullSecrets(in Input) []*coreac.LocalObjectReferenceApplyConfiguration {
 func secretEnv(variable, secret, key string) *coreac.EnvVarApplyConfiguration {
 	return coreac.EnvVar().WithName(variable).WithValueFrom(coreac.EnvVarSource().
 		WithSecretKeyRef(coreac.SecretKeySelector().WithName(secret).WithKey(key)))
+}
+
+// place sets on which nodes a pod may run. It returns an error if a field cannot be converted, which the schema rules
+// out.
+func place(pod *coreac.PodSpecApplyConfiguration, placement v1alpha1.PlacementSpec) error {
+	tolerations, err := convertAll[coreac.TolerationApplyConfiguration](placement.Tolerations)
+	if err != nil {
+		return err
+	}
+	pod.WithTolerations(tolerations...)
+	if len(placement.NodeSelector) > 0 {
+		pod.WithNodeSelector(placement.NodeSelector.Strings())
+	}
+	if placement.PriorityClassName != "" {
+		pod.WithPriorityClassName(placement.PriorityClassName)
+	}
+	if placement.Affinity != nil {
+		pod.Affinity, err = convert[coreac.AffinityApplyConfiguration](placement.Affinity)
+	}
+	return err
 }

@@ -13,6 +13,8 @@ import (
 	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
 	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
 const (
@@ -25,18 +27,49 @@ const (
 
 func redisAddress(in Input) string { return RedisName(in.Name) + ":" + strconv.Itoa(redisPort) }
 
-// redisConf returns the configuration file of the managed Redis. Redis does not persist its data, so that it restarts
-// quickly.
+// redisConf returns the configuration file of the managed Redis. Without storage it persists nothing, so that it restarts
+// quickly. With storage it loses at most the last second of writes.
 func redisConf(in Input) string {
+	appendOnly := "no"
+	if redisStorage(in) != nil {
+		appendOnly = "yes"
+	}
 	return strings.Join([]string{
 		"bind * -::*",
 		"port " + strconv.Itoa(redisPort),
 		"dir " + redisDataDir,
 		`save ""`,
-		"appendonly no",
+		"appendonly " + appendOnly,
 		"requirepass " + in.Secrets.RedisPassword,
 		"",
 	}, "\n")
+}
+
+// redisStorage returns the storage of the managed Redis, or nil where it has none.
+func redisStorage(in Input) *v1alpha1.RedisStorage {
+	if !in.managedRedis() {
+		return nil
+	}
+	return in.Spec.Redis.Managed.Storage
+}
+
+// redisVolumeClaim returns the claim of the volume with the managed Redis' data, or nil where the spec has no storage.
+func redisVolumeClaim(in Input) (any, error) {
+	storage := redisStorage(in)
+	if storage == nil {
+		return nil, nil
+	}
+	spec := coreac.PersistentVolumeClaimSpec().
+		WithAccessModes(corev1.ReadWriteOnce).
+		WithResources(coreac.VolumeResourceRequirements().
+			WithRequests(corev1.ResourceList{corev1.ResourceStorage: storage.Size}))
+	if storage.StorageClassName != nil {
+		spec.WithStorageClassName(*storage.StorageClassName)
+	}
+	return coreac.PersistentVolumeClaim(RedisName(in.Name), in.Namespace).
+		WithLabels(labels(in.Name, ComponentRedis)).
+		WithOwnerReferences(in.owner()).
+		WithSpec(spec), nil
 }
 
 // redisCredentials returns the Secret with the managed Redis' password. The configuration file is in it too, because it
@@ -79,7 +112,7 @@ func redisDeployment(in Input) (any, error) {
 	if !in.managedRedis() {
 		return nil, nil
 	}
-	resources, err := convert[coreac.ResourceRequirementsApplyConfiguration](in.Spec.Redis.Managed.Resources)
+	pod, err := redisPod(in)
 	if err != nil {
 		return nil, err
 	}
@@ -96,28 +129,15 @@ func redisDeployment(in Input) (any, error) {
 				WithAnnotations(map[string]string{
 					AnnotationConfigHash: HashSecret(in.Secrets.RedisPassword, redisConf(in)),
 				}).
-				WithSpec(redisPod(in, resources)))), nil
+				WithSpec(pod))), nil
 }
 
-func redisPod(
-	in Input, resources *coreac.ResourceRequirementsApplyConfiguration,
-) *coreac.PodSpecApplyConfiguration {
-	container := coreac.Container().
-		WithName(ComponentRedis).
-		WithImage(in.Images.Redis).
-		WithCommand("redis-server", redisConfDir+"/"+keyRedisConf).
-		WithPorts(coreac.ContainerPort().
-			WithName(redisPortName).WithContainerPort(redisPort).WithProtocol(corev1.ProtocolTCP)).
-		WithEnv(secretEnv(redisCLISecret, RedisName(in.Name), KeyRedisPassword)).
-		WithResources(resources).
-		WithSecurityContext(containerSecurity()).
-		WithStartupProbe(redisPing().WithPeriodSeconds(1).WithFailureThreshold(60)).
-		WithReadinessProbe(redisPing().WithPeriodSeconds(5).WithFailureThreshold(3)).
-		WithLivenessProbe(redisPing().WithPeriodSeconds(10).WithFailureThreshold(6)).
-		WithVolumeMounts(
-			coreac.VolumeMount().WithName("config").WithMountPath(redisConfDir).WithReadOnly(true),
-			coreac.VolumeMount().WithName("data").WithMountPath(redisDataDir))
-	return coreac.PodSpec().
+func redisPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
+	container, err := redisContainer(in)
+	if err != nil {
+		return nil, err
+	}
+	pod := coreac.PodSpec().
 		WithServiceAccountName(GatewayName(in.Name)).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
@@ -129,7 +149,51 @@ func redisPod(
 			coreac.Volume().WithName("config").WithSecret(coreac.SecretVolumeSource().
 				WithSecretName(RedisName(in.Name)).
 				WithItems(coreac.KeyToPath().WithKey(keyRedisConf).WithPath(keyRedisConf))),
-			coreac.Volume().WithName("data").WithEmptyDir(coreac.EmptyDirVolumeSource()))
+			redisData(in))
+	return pod, place(pod, in.Spec.Redis.Managed.Placement)
+}
+
+// redisData returns the volume with the managed Redis' data.
+func redisData(in Input) *coreac.VolumeApplyConfiguration {
+	volume := coreac.Volume().WithName("data")
+	if redisStorage(in) != nil {
+		return volume.WithPersistentVolumeClaim(coreac.PersistentVolumeClaimVolumeSource().
+			WithClaimName(RedisName(in.Name)))
+	}
+	return volume.WithEmptyDir(coreac.EmptyDirVolumeSource())
+}
+
+// Numbers of startup probes, a second apart, until the managed Redis counts as failed. With storage it reads its data
+// first, and answers no probe until it is done.
+const (
+	redisStartupProbes        = 60
+	redisStorageStartupProbes = 1800
+)
+
+func redisContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
+	resources, err := convert[coreac.ResourceRequirementsApplyConfiguration](in.Spec.Redis.Managed.Resources)
+	if err != nil {
+		return nil, err
+	}
+	startupProbes := int32(redisStartupProbes)
+	if redisStorage(in) != nil {
+		startupProbes = redisStorageStartupProbes
+	}
+	return coreac.Container().
+		WithName(ComponentRedis).
+		WithImage(in.Images.Redis).
+		WithCommand("redis-server", redisConfDir+"/"+keyRedisConf).
+		WithPorts(coreac.ContainerPort().
+			WithName(redisPortName).WithContainerPort(redisPort).WithProtocol(corev1.ProtocolTCP)).
+		WithEnv(secretEnv(redisCLISecret, RedisName(in.Name), KeyRedisPassword)).
+		WithResources(resources).
+		WithSecurityContext(containerSecurity()).
+		WithStartupProbe(redisPing().WithPeriodSeconds(1).WithFailureThreshold(startupProbes)).
+		WithReadinessProbe(redisPing().WithPeriodSeconds(5).WithFailureThreshold(3)).
+		WithLivenessProbe(redisPing().WithPeriodSeconds(10).WithFailureThreshold(6)).
+		WithVolumeMounts(
+			coreac.VolumeMount().WithName("config").WithMountPath(redisConfDir).WithReadOnly(true),
+			coreac.VolumeMount().WithName("data").WithMountPath(redisDataDir)), nil
 }
 
 // redisPing returns a probe that sends PING to Redis. redis-cli reads the password from its environment.

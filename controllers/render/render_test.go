@@ -169,6 +169,7 @@ func TestObjectsAreOwnedAndLabelled(t *testing.T) {
 		everything := golden{Profile: v1alpha1.IngressProfileNginx, Installed: allInstalled()}
 		everything.Spec.Autoscaling = &v1alpha1.AutoscalingSpec{MaxReplicas: 3}
 		everything.Spec.Ingress = &v1alpha1.IngressSpec{}
+		everything.Spec.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedis{Storage: &v1alpha1.RedisStorage{}}}
 		everything.Spec.Monitoring = v1alpha1.MonitoringSpec{Rules: v1alpha1.MonitoringAuto, Dashboards: true}
 		everything.Spec.GatewayAPI = &v1alpha1.GatewayAPISpec{
 			ParentRefs:         []v1alpha1.GatewayReference{{Name: "a"}},

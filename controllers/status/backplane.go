@@ -101,11 +101,16 @@ func backplaneOfReports(redis *v1alpha1.RedisSpec, counts brokerCounts) metav1.C
 }
 
 func connectedMessage(redis *v1alpha1.RedisSpec) string {
-	if redis.Managed != nil {
+	switch {
+	case redis.Managed == nil:
+		return "every gateway reaches Redis"
+	case redis.Managed.Storage != nil:
+		return "every gateway reaches the managed Redis, which has a volume but is not highly available: " +
+			"set spec.redis.external for high availability"
+	default:
 		return "every gateway reaches the managed Redis, which is not highly available: " +
 			"set spec.redis.external for high availability"
 	}
-	return "every gateway reaches Redis"
 }
 
 func addressRemedy(redis *v1alpha1.RedisSpec) string {

@@ -27,6 +27,7 @@ func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 		Connections:        connections(o),
 		Capacity:           capacity(o),
 		Drain:              drainStatuses(o),
+		RedisStartedAt:     redisStartedAt(o),
 		Effective:          effective(o),
 		URLs:               urls(o),
 	}

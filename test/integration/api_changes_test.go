@@ -38,6 +38,13 @@ func TestAPIAcceptsChanges(t *testing.T) {
 			"service: {type: ClusterIP}",
 			"service: {type: LoadBalancer, loadBalancerClass: a.example/c}",
 		},
+		"storage": {
+			"{replicas: 2, redis: {managed: {storage: {size: 1Gi, storageClassName: a}}}}",
+			"{replicas: 2, redis: {managed: {storage: {size: 2Gi, storageClassName: a}}}}",
+			"{replicas: 0, redis: {managed: {storage: {size: 2Gi, storageClassName: a}}}}",
+			"{replicas: 0, redis: {managed: {}}}",
+			"{replicas: 2, redis: {managed: {storage: {size: 1Gi, storageClassName: b}}}}",
+		},
 		"redis-at-zero-replicas": {
 			"{replicas: 2, redis: {managed: {}}}",
 			"{replicas: 0, redis: {managed: {}}}",

@@ -41,13 +41,13 @@ const (
 	msgAddress = "each must be host:port without a scheme, such as redis.example.com:6379"
 	msgHost    = "each must be a host name in lower case without scheme, port or path, such as ws.example.com " +
 		"or *.example.com"
-	msgPath         = "must begin with / and have only letters, digits, '/', '.', '_', '~' and '-'"
-	msgCookieName   = "must have only letters, digits, '_' and '-'"
+	msgPath          = "must begin with / and have only letters, digits, '/', '.', '_', '~' and '-'"
+	msgCookieName    = "must have only letters, digits, '_' and '-'"
 	msgIngressCookie = "nginx.ingress.kubernetes.io/session-cookie-name and " +
 		"haproxy-ingress.github.io/session-cookie-name must be names of cookies: letters, digits, '-' and '_', or set " +
 		"spec.ingress.cookie.name instead"
 	msgIngressCookiePath = "nginx.ingress.kubernetes.io/session-cookie-path must begin with / and have no space and no ';'"
-	msgServiceCookie = "traefik.ingress.kubernetes.io/service.sticky.cookie.name and haproxy.org/cookie-persistence must " +
+	msgServiceCookie     = "traefik.ingress.kubernetes.io/service.sticky.cookie.name and haproxy.org/cookie-persistence must " +
 		"be names of cookies: letters, digits, '-' and '_', or set spec.ingress.cookie.name instead"
 	msgServiceCookiePath = "traefik.ingress.kubernetes.io/service.sticky.cookie.path must begin with / and have no space " +
 		"and no ';'"
@@ -115,6 +115,13 @@ const (
 		"or create a new WebSocketCluster"
 	msgBalancerKept = "cannot be changed on an existing load balancer: set spec.service.type to ClusterIP first, " +
 		"then to LoadBalancer with the new class"
+	msgStorageSize   = "must be a quantity of at least 64Mi, such as 1Gi"
+	msgStorageShrunk = "cannot be lowered, because a volume cannot shrink: keep the size, or with spec.replicas 0 remove " +
+		"spec.redis.managed.storage and then add it with the new size"
+	msgStorageClass = "cannot be changed, because a volume cannot change its class: with spec.replicas 0, remove " +
+		"spec.redis.managed.storage and then add it with the new class"
+	msgStorageKept = "cannot be added or removed while the fleet serves, because Redis would lose its data: set " +
+		"spec.replicas to 0 first, or create a second WebSocketCluster"
 	msgDivisor  = "each valueFrom.resourceFieldRef.divisor must be one unit, such as 1, 1m or 1Mi"
 	msgModeKept = "can be changed only while spec.replicas is 0, because gateways in different modes do not receive " +
 		"each other's messages: set spec.replicas to 0 first and raise it afterwards, or create a second WebSocketCluster"
@@ -643,6 +650,29 @@ func refusedByRule() []refusal {
 			field: "spec.redis.managed.resources.requests",
 			msg:   msgQuantity,
 		},
+		{
+			title: "too small",
+			spec:  "redis: {managed: {storage: {size: 1Mi}}}",
+			field: "spec.redis.managed.storage.size",
+			msg:   msgStorageSize,
+		},
+		{
+			title: "a small number",
+			spec:  "redis: {managed: {storage: {size: 5}}}",
+			field: "spec.redis.managed.storage.size",
+			msg:   msgStorageSize,
+		},
+		{
+			spec:  "redis: {managed: {placement: {nodeSelector: {my disk: ssd}}}}",
+			field: "spec.redis.managed.placement.nodeSelector",
+			msg:   msgLabelName,
+		},
+		{
+			title: "with a bad value",
+			spec:  "redis: {managed: {placement: {nodeSelector: {disk: s s d}}}}",
+			field: "spec.redis.managed.placement.nodeSelector",
+			msg:   msgLabelValue,
+		},
 		{spec: "pod: {nodeSelector: {my disk: ssd}}", field: "spec.pod.nodeSelector", msg: msgLabelName},
 		{
 			title: "with a bad value",
@@ -842,6 +872,34 @@ func changesRefused() []change {
 			to:    "service: {type: LoadBalancer, loadBalancerClass: a.example/c}",
 			field: "spec.service.loadBalancerClass",
 			msg:   msgBalancerKept,
+		},
+		{
+			title: "size lowered",
+			from:  "redis: {managed: {storage: {size: 2Gi}}}",
+			to:    "redis: {managed: {storage: {size: 1Gi}}}",
+			field: "spec.redis.managed.storage.size",
+			msg:   msgStorageShrunk,
+		},
+		{
+			title: "class of the volume",
+			from:  "redis: {managed: {storage: {size: 1Gi}}}",
+			to:    "redis: {managed: {storage: {size: 1Gi, storageClassName: fast}}}",
+			field: "spec.redis.managed.storage.storageClassName",
+			msg:   msgStorageClass,
+		},
+		{
+			title: "storage added",
+			from:  "{replicas: 2, redis: {managed: {}}}",
+			to:    "{replicas: 2, redis: {managed: {storage: {size: 1Gi}}}}",
+			field: "spec.redis.managed.storage",
+			msg:   msgStorageKept,
+		},
+		{
+			title: "storage removed with redis",
+			from:  "{replicas: 2, redis: {managed: {storage: {size: 1Gi}}}}",
+			to:    "replicas: 2",
+			field: "spec.redis.managed.storage",
+			msg:   msgStorageKept,
 		},
 		{
 			title: "first family",

@@ -19,7 +19,7 @@ func TestAPIRefusesUnknownFields(t *testing.T) {
 		"spec.gateway.channels[0].histroy":   "gateway: {channels: [{pattern: a, histroy: {}}]}",
 		"spec.gateway.auth.jwt.secret":       "gateway: {auth: {jwt: {secretRef: {name: a}, secret: b}}}",
 		"spec.gateway.hooks.rpc.whenDown":    "gateway: {hooks: {rpc: {url: 'http://a', whenDown: Allow}}}",
-		"spec.redis.managed.storage":         "redis: {managed: {storage: 1Gi}}",
+		"spec.redis.managed.replicas":        "redis: {managed: {replicas: 3}}",
 		"spec.redis.external.adresses":       "redis: {external: {addresses: ['r:1'], adresses: []}}",
 		"spec.drain.gracePeriod":             "drain: {gracePeriod: 5m}",
 		"spec.autoscaling.max":               "autoscaling: {maxReplicas: 2, max: 3}",

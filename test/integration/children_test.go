@@ -61,10 +61,12 @@ var (
 	adminSecret     = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "admin"}
 	redisDeployment = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "redis"}
 	redisService    = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "redis"}
+	redisVolume     = child{schema.GroupVersionKind{Version: "v1", Kind: "PersistentVolumeClaim"}, "redis"}
 	redisSecret     = child{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, "redis"}
 )
 
-// allChildren returns the objects of a fleet with everything switched on.
+// allChildren returns the objects of a fleet with everything switched on. The volume of the managed Redis is not among
+// them, because it cannot be switched off while the fleet serves.
 func allChildren() []child {
 	return []child{
 		gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayIngress, gatewayAutoscaler,

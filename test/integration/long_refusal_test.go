@@ -15,7 +15,8 @@ import (
 func TestStatusShortensLongRefusals(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", fmt.Sprintf("pod: {labels: {team: %s}}", strings.Repeat("a", 40_000)))
+	f := createFleet(t, o.namespace, "fleet", fmt.Sprintf("pod: {tolerations: [{key: %s, operator: Exists}]}",
+		strings.Repeat("a", 40_000)))
 	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused, "Deployment")
 	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonApplyRefused, "Deployment")
 }

@@ -87,6 +87,9 @@ func TestReconcilerFieldsHaveCases(t *testing.T) {
 		"spec.monitoring.podMonitor": true, // TestReconcilerMakesMonitoringObjects
 		"spec.monitoring.rules":      true, // TestReconcilerMakesMonitoringObjects
 		"spec.monitoring.dashboards": true, // TestReconcilerMakesMonitoringObjects
+		// TestReconcilerKeepsRedisDataOnAVolume
+		"spec.redis.managed.storage.size":             true,
+		"spec.redis.managed.storage.storageClassName": true,
 	}
 	for _, c := range fieldChanges() {
 		cases[c.field] = true
