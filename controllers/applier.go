@@ -72,6 +72,9 @@ func (a *applier) apply(
 		case foreign != nil:
 			problem := foreignProblem(object.Ref, foreign, cluster)
 			result.add(objectResult{object: object, outcome: outcomeForeign, problem: problem})
+		case object.PatchProblem != "":
+			// patchProblems has told it.
+			result.add(objectResult{object: object, outcome: outcomeRefused})
 		case result.mustWait(object), live != nil && live.GetDeletionTimestamp() != nil:
 			// A later reconcile writes it.
 		case refused != nil && object.IsConfiguration():
@@ -277,12 +280,29 @@ func (a *applier) deleteObject(
 	return objectResult{object: object, outcome: outcomeDeleted}, nil
 }
 
-// refusalProblem has the API server's own words for an object that it refuses.
+// refusalProblem has the API server's own words for an object that it refuses, and names the patch that may be why.
 func refusalProblem(object render.Object, err error) *status.Problem {
-	return &status.Problem{
-		Reason:  v1alpha1.ReasonApplyRefused,
-		Message: "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error()),
+	message := "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error())
+	if object.PatchField != "" {
+		message += "; " + object.PatchField + " is a part of it: correct or remove it"
 	}
+	return &status.Problem{Reason: v1alpha1.ReasonApplyRefused, Message: message}
+}
+
+// patchProblems returns a problem for each patch that cannot be applied.
+func patchProblems(objects []render.Object) []status.Problem {
+	parts := gatewayObjectsOf(objects).parts
+	var problems []status.Problem
+	for _, object := range objects {
+		if object.PatchProblem != "" {
+			problems = append(problems, status.Problem{
+				Reason:         v1alpha1.ReasonPatchInvalid,
+				Message:        shorten(object.PatchProblem),
+				BlocksGateways: parts[object.Ref],
+			})
+		}
+	}
+	return problems
 }
 
 // failureProblem has the API server's own words for what failed and is tried again.

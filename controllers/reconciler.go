@@ -196,7 +196,7 @@ func (r *Reconciler) apply(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, observed observedState,
 ) (*applyResult, error) {
 	defer r.metrics.startPhase(phaseApply)()
-	known := observed.problems
+	known := slices.Concat(observed.problems, patchProblems(objects))
 	if cluster.Spec.Paused {
 		existing, err := r.applier.listOwned(ctx, cluster, objects)
 		return &applyResult{owned: existing.owned, known: known}, err

@@ -40,6 +40,9 @@ const (
 	ReasonSecretKeyMissing = "SecretKeyMissing"
 	// ReasonSecretKeyTooShort means that the key in a Secret that the spec names is shorter than the minimum.
 	ReasonSecretKeyTooShort = "SecretKeyTooShort"
+	// ReasonPatchInvalid means that a patch of spec.patch does not fit its object, or changes what the operator depends
+	// on.
+	ReasonPatchInvalid = "PatchInvalid"
 	// ReasonApplyRefused means that the API server refused an object.
 	ReasonApplyRefused = "ApplyRefused"
 	// ReasonPaused means that spec.paused is true.

@@ -165,6 +165,10 @@ type WebSocketClusterSpec struct {
 	// +kubebuilder:default={}
 	Monitoring MonitoringSpec `json:"monitoring,omitzero"`
 
+	// patch has a strategic merge patch for each kind of object, for what no other field offers. It is applied last.
+	// +optional
+	Patch PatchSpec `json:"patch,omitzero"`
+
 	// paused is whether the operator stops changing the objects of this fleet. It still updates the status. Defaults to
 	// false.
 	// +optional

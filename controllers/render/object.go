@@ -46,6 +46,11 @@ type Object struct {
 	Ref
 	// Desired has the fields that the operator sets. It is nil if the fleet must not have the object.
 	Desired *unstructured.Unstructured
+	// PatchField is the field of the spec with the patch that Desired includes. It is empty where there is none.
+	PatchField string
+	// PatchProblem says to the user why the patch cannot be applied. Desired is without the patch then, and must not be
+	// written. It is empty where there is no such problem.
+	PatchProblem string
 	// Needs are the objects that must exist and belong to the operator before this one is written: a gateway must not
 	// start with a configuration that is not the operator's.
 	Needs []Ref
@@ -132,7 +137,7 @@ func Objects(in Input) ([]Object, error) {
 		}
 		object := Object{Ref: part.ref, Needs: part.needs, configuration: part.ref == configuration}
 		if fields != nil {
-			if object.Desired, err = finish(fields, in.Spec); err != nil {
+			if err := object.finish(fields, in); err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.ref, err)
 			}
 		}
@@ -158,14 +163,22 @@ func (o Object) isOf(component string) bool {
 	return o.Desired != nil && o.Desired.GetLabels()[labelComponent] == component
 }
 
-// finish returns the object of an apply configuration with what every object of the fleet has.
-func finish(fields any, spec v1alpha1.WebSocketClusterSpec) (*unstructured.Unstructured, error) {
-	object, err := toUnstructured(fields)
-	if err != nil {
-		return nil, err
+// finish sets Desired to the fields with what every object of the fleet has, and with the user's patch.
+func (o *Object) finish(fields any, in Input) error {
+	var err error
+	if o.Desired, err = toUnstructured(fields); err != nil {
+		return err
 	}
-	addMetadata(object, spec.Metadata)
-	return object, addHash(object)
+	addMetadata(o.Desired, in.Spec.Metadata)
+	if patch := patches(in)[o.Ref]; patch.content != nil {
+		o.PatchField = patch.field
+		if patched, err := patch.apply(o.Desired); err != nil {
+			o.PatchProblem = err.Error()
+		} else {
+			o.Desired = patched
+		}
+	}
+	return addHash(o.Desired)
 }
 
 // toUnstructured converts an apply configuration to unstructured data.

@@ -59,7 +59,11 @@ func TestEventsTellOfARestartOfRedis(t *testing.T) {
 	f.eventuallyHas(redisDeployment)
 	first := time.Now().Add(-time.Hour).Truncate(time.Second)
 	f.runRedis("redis-1", first)
-	f.eventually(func(t *assert.CollectT) { assert.Equal(t, first.Unix(), f.get(t).Status.RedisStartedAt.Unix()) })
+	f.eventually(func(t *assert.CollectT) {
+		if startedAt := f.get(t).Status.RedisStartedAt; assert.NotNil(t, startedAt) {
+			assert.Equal(t, first.Unix(), startedAt.Unix())
+		}
+	})
 
 	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "redis-1"}}
 	require.NoError(t, env.client.Delete(t.Context(), old))

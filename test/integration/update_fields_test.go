@@ -20,6 +20,7 @@ const (
 	nginx          = `.metadata.annotations.nginx\.ingress\.kubernetes\.io/`
 	connections    = ".spec.metrics[0].pods.target.averageValue"
 	standalone     = "redis: {external: {addresses: ['r:6379']}}"
+	withStorage    = "redis: {managed: {storage: {size: 1Gi}}}"
 	withIngress    = "ingress: {profile: nginx}"
 	withAutoscaler = "autoscaling: {maxReplicas: 5}"
 )
@@ -320,6 +321,39 @@ func fieldChanges() []fieldChange {
 			"ingress: {profile: nginx, annotations: {nginx.ingress.kubernetes.io/proxy-read-timeout: '5'}}", gatewayIngress,
 			nginx + "proxy-read-timeout", "5"},
 
+		{"spec.patch.deployment", "{}",
+			"{patch: {deployment: {metadata: {labels: {patched: 'yes'}}}}}", gatewayDeployment,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.service", "{}",
+			"{patch: {service: {metadata: {labels: {patched: 'yes'}}}}}", gatewayService,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.serviceAccount", "{}",
+			"{patch: {serviceAccount: {metadata: {labels: {patched: 'yes'}}}}}", gatewayAccount,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.podDisruptionBudget", "{}",
+			"{patch: {podDisruptionBudget: {metadata: {labels: {patched: 'yes'}}}}}", gatewayBudget,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.networkPolicy", "{}",
+			"{patch: {networkPolicy: {metadata: {labels: {patched: 'yes'}}}}}", gatewayPolicy,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.redisNetworkPolicy", "{}",
+			"{patch: {redisNetworkPolicy: {metadata: {labels: {patched: 'yes'}}}}}", redisPolicy,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.redisDeployment", "{}",
+			"{patch: {redisDeployment: {metadata: {labels: {patched: 'yes'}}}}}", redisDeployment,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.redisService", "{}",
+			"{patch: {redisService: {metadata: {labels: {patched: 'yes'}}}}}", redisService,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.ingress", withIngress,
+			"{ingress: {profile: nginx}, patch: {ingress: {metadata: {labels: {patched: 'yes'}}}}}", gatewayIngress,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.horizontalPodAutoscaler", withAutoscaler,
+			"{autoscaling: {maxReplicas: 5}, patch: {horizontalPodAutoscaler: {metadata: {labels: {patched: 'yes'}}}}}", gatewayAutoscaler,
+			".metadata.labels.patched", "yes"},
+		{"spec.patch.redisPersistentVolumeClaim", withStorage,
+			"{redis: {managed: {storage: {size: 1Gi}}}, patch: {redisPersistentVolumeClaim: {metadata: {labels: {patched: 'yes'}}}}}", redisVolume,
+			".metadata.labels.patched", "yes"},
 		{"spec.disruption.evictionSafe", "{}", "disruption: {evictionSafe: OnUpgrade}", gatewayDeployment,
 			`.spec.template.metadata.annotations.karpenter\.sh/do-not-disrupt`, "true"},
 		{"spec.disruption.evictionSafe", "{}", "disruption: {evictionSafe: Never}", gatewayBudget, ".spec.maxUnavailable",
