@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/certwatcher"
-	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 )
 
 // mount is a directory like that of a mounted Secret: its files are links into one version of it.

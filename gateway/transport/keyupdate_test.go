@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/chacha20poly1305"
 
-	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 

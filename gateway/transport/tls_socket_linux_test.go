@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 )
 
 // recordingConn records what is written once recording is set.

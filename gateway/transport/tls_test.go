@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 

@@ -1,4 +1,4 @@
-// Package certtest creates certificates for the tests of certwatcher, transport and the gateway.
+// Package certtest creates certificates for tests.
 package certtest
 
 import (
