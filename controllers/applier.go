@@ -21,8 +21,8 @@ import (
 )
 
 // applier makes the API server's objects match those of package render, and changes no others. It works in three steps:
-// listOwned finds what exists, preflight tries a change of the gateways without writing it, and apply writes what
-// differs. deleteUnwanted is the fourth step, after the caller has decided what to keep.
+// listOwned finds what exists, apply writes what differs, and deleteUnwanted follows after the caller has decided what
+// to keep.
 type applier struct {
 	// client reads from the cache.
 	client client.Client
@@ -51,18 +51,11 @@ func (a *applier) apply(
 	if err != nil {
 		return nil, err
 	}
-	gateways := gatewayObjectsOf(objects)
-	result := &applyResult{owned: existing.owned, known: known, gatewayParts: gateways.parts}
+	result := &applyResult{owned: existing.owned, known: known, gatewayParts: gatewayParts(objects)}
 	defer func() {
 		a.metrics.countObjects(result.objects)
 		a.recordWritten(cluster, result.objects)
 	}()
-	var refused *objectResult
-	if !result.gatewaysHeld() && !existing.anyForeign(gateways.parts) {
-		if refused, err = a.preflight(ctx, gateways, existing); err != nil {
-			return nil, err
-		}
-	}
 	defer a.newClusters.exclude(cluster)
 	for _, object := range objects {
 		live := existing.owned[object.Ref]
@@ -77,9 +70,6 @@ func (a *applier) apply(
 			result.add(objectResult{object: object, outcome: outcomeRefused})
 		case result.mustWait(object), live != nil && live.GetDeletionTimestamp() != nil:
 			// A later reconcile writes it.
-		case refused != nil && object.IsConfiguration():
-			// The problem of this result makes the Deployment wait as well.
-			result.add(*refused)
 		default:
 			one, err := a.applyObject(ctx, cluster, object, live)
 			if err != nil {
@@ -138,12 +128,12 @@ func (a *applier) applyObject(
 // serverSideApply sends the object's fields on the condition that live is still what exists. It returns the object as
 // the API server has it then, or the API server's error.
 func (a *applier) serverSideApply(
-	ctx context.Context, object render.Object, live client.Object, options ...client.ApplyOption,
+	ctx context.Context, object render.Object, live client.Object,
 ) (*unstructured.Unstructured, error) {
 	fields := withPreconditions(object.Desired, live)
-	options = append(options, client.FieldOwner(render.FieldOwner), client.ForceOwnership)
 	//nolint:wrapcheck // the callers tell the API server's errors apart
-	return fields, a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields), options...)
+	return fields, a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields),
+		client.FieldOwner(render.FieldOwner), client.ForceOwnership)
 }
 
 // takeWritten returns what the API server has answered in the form that the cache would have, so that the status of
@@ -291,7 +281,7 @@ func refusalProblem(object render.Object, err error) *status.Problem {
 
 // patchProblems returns a problem for each patch that cannot be applied.
 func patchProblems(objects []render.Object) []status.Problem {
-	parts := gatewayObjectsOf(objects).parts
+	parts := gatewayParts(objects)
 	var problems []status.Problem
 	for _, object := range objects {
 		if object.PatchProblem != "" {

@@ -29,7 +29,7 @@ import (
 // written.
 func TestApplyResultMustWait(t *testing.T) {
 	objects := everyObject(t)
-	parts := gatewayObjectsOf(objects).parts
+	parts := gatewayParts(objects)
 	waiting := func(result *applyResult) []string {
 		var names []string
 		for _, object := range objects {
@@ -50,14 +50,13 @@ func TestApplyResultMustWait(t *testing.T) {
 		assert.Len(t, result.problems(), 1)
 		return result
 	}
-	gateways := []string{"ConfigMap demo-gateway", "Deployment demo-gateway"}
+	gateways := []string{"Deployment demo-gateway"}
 	withRedis := append([]string{"Deployment demo-redis"}, gateways...)
 
 	assert.Empty(t, waiting(&applyResult{}))
 	missing := &applyResult{known: []status.Problem{{BlocksGateways: true}}}
 	assert.Equal(t, gateways, waiting(missing), "a Secret is missing")
 	assert.Equal(t, gateways, waiting(blocked("Secret", "demo-admin")))
-	assert.Equal(t, gateways, waiting(blocked("ConfigMap", "demo-gateway")))
 	assert.Equal(t, gateways, waiting(blocked("Service", "demo-redis")))
 	assert.Equal(t, withRedis, waiting(blocked("Secret", "demo-redis")))
 	assert.Equal(t, withRedis, waiting(blocked("ServiceAccount", "demo-gateway")))

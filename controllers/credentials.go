@@ -45,6 +45,9 @@ func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebS
 	if err != nil {
 		return credentials{}, err
 	}
+	if err := r.checkCertificate(ctx, cluster, &result); err != nil {
+		return credentials{}, err
+	}
 	if used := slices.Concat(redis, named); len(used) > 0 {
 		result.hash = render.HashSecret(result.generated.Salt, used...)
 	}

@@ -55,7 +55,7 @@ func (r *Reconciler) reconcileDeletion(
 		return retryConflict(ctx, err)
 	}
 	return reconcile.Result{
-		RequeueAfter: soonest([]time.Duration{statusDelay, max(time.Second, time.Until(step.Deadline))}),
+		RequeueAfter: soonest([]time.Duration{statusDelay, max(time.Second, time.Until(step.Deadline.Time))}),
 	}, nil
 }
 
@@ -84,11 +84,11 @@ func (r *Reconciler) takeGatewaysDown(
 		return plan.DeletionStep{}, fmt.Errorf("list gateway pods: %w", err)
 	}
 	step := plan.NextDeletionStep(plan.Deletion{
-		RequestedAt: cluster.DeletionTimestamp.Time,
-		Deployment:  deployment,
-		Pods:        pods,
-		GracePeriod: time.Duration(render.GracePeriodSeconds(cluster.Spec.Drain)) * time.Second,
-		Now:         time.Now(),
+		RequestedAt:        *cluster.DeletionTimestamp,
+		Deployment:         deployment,
+		Pods:               pods,
+		GracePeriodSeconds: render.GracePeriodSeconds(cluster.Spec.Drain),
+		Now:                metav1.Now(),
 	})
 	if !step.DeleteDeployment {
 		return step, nil
@@ -131,7 +131,7 @@ func (r *Reconciler) showDeletion(
 	if err != nil {
 		return 0, err
 	}
-	observed.deletionDeadline = step.Deadline
+	observed.deletionDeadline = step.Deadline.Time
 	input := r.input(cluster, observed)
 	objects, err := r.render(input)
 	if err != nil {

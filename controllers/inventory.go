@@ -26,16 +26,6 @@ type inventory struct {
 	foreign map[render.Ref]client.Object
 }
 
-// anyForeign reports whether a foreign object is in the way of one of refs.
-func (i inventory) anyForeign(refs map[render.Ref]bool) bool {
-	for ref := range i.foreign {
-		if refs[ref] {
-			return true
-		}
-	}
-	return false
-}
-
 // listOwned looks up each of the fleet's objects and writes nothing. It returns an error when a lookup fails.
 func (a *applier) listOwned(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object,

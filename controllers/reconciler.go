@@ -58,6 +58,8 @@ type observedState struct {
 	pods        []corev1.Pod
 	// problems keep the operator from applying the spec.
 	problems []status.Problem
+	// gateways is the gateways' Deployment, or nil when there is none.
+	gateways *appsv1.Deployment
 	// deletionDeadline is when the deletion of the fleet goes on without its gateways. It is zero unless the fleet is
 	// being deleted.
 	deletionDeadline time.Time
@@ -165,6 +167,9 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.redisPods, err = podsOf(ctx, r.client, key, render.ComponentRedis); err != nil {
 		return observed, fmt.Errorf("list the pods of the managed Redis: %w", err)
 	}
+	if observed.gateways, err = r.gatewaysOf(ctx, cluster); err != nil {
+		return observed, err
+	}
 	return observed, nil
 }
 
@@ -179,6 +184,7 @@ func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observed
 		OperatorNamespace: r.namespace,
 		Installed:         observed.installed,
 		Profile:           observed.class.Profile,
+		Front:             plan.Front(cluster.Spec, observed.gateways, observed.pods),
 		Secrets:           observed.credentials.generated,
 		CredentialsHash:   observed.credentials.hash,
 	}

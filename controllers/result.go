@@ -151,3 +151,18 @@ func ownedAs[T client.Object](result *applyResult, ref render.Ref) T {
 	object, _ := result.owned[ref].(T)
 	return object
 }
+
+// gatewayParts returns what gateway pods start from: their Deployment, and all that it needs.
+func gatewayParts(objects []render.Object) map[render.Ref]bool {
+	parts := map[render.Ref]bool{}
+	for _, object := range objects {
+		if !object.IsGateway() {
+			continue
+		}
+		parts[object.Ref] = true
+		for _, need := range object.Needs {
+			parts[need] = true
+		}
+	}
+	return parts
+}

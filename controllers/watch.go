@@ -86,6 +86,9 @@ func namedSecrets(object client.Object) []string {
 	if redis := cluster.Spec.Redis; redis != nil && redis.External != nil && redis.External.CredentialsSecretRef != nil {
 		names = append(names, redis.External.CredentialsSecretRef.Name)
 	}
+	if tls := cluster.Spec.Gateway.TLS; tls != nil {
+		names = append(names, tls.SecretName)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -43,6 +43,8 @@ const (
 	// ReasonPatchInvalid means that a patch of spec.patch does not fit its object, or changes what the operator depends
 	// on.
 	ReasonPatchInvalid = "PatchInvalid"
+	// ReasonCertificateInvalid means that the Secret that spec.gateway.tls names has no certificate with its private key.
+	ReasonCertificateInvalid = "CertificateInvalid"
 	// ReasonApplyRefused means that the API server refused an object.
 	ReasonApplyRefused = "ApplyRefused"
 	// ReasonPaused means that spec.paused is true.

@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,19 +12,19 @@ import (
 )
 
 // The fleets of these cases have a grace period of 75 s.
-const deletionGrace = 75 * time.Second
+const deletionGrace = 75
 
 // at returns a time of the deletion's story, which begins at 0 s.
-func at(seconds int) time.Time { return time.Unix(1_000_000+int64(seconds), 0) }
+func at(seconds int64) metav1.Time { return metav1.Unix(1_000_000+seconds, 0) }
 
 // goingSince returns the gateways' Deployment, which is being deleted since a time.
-func goingSince(seconds int) *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(metav1.NewTime(at(seconds)))}}
+func goingSince(seconds int64) *appsv1.Deployment {
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(at(seconds))}}
 }
 
 // leaving returns a pod whose grace period ends at a time.
-func leaving(until int) corev1.Pod {
-	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(metav1.NewTime(at(until)))}}
+func leaving(until int64) corev1.Pod {
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(at(until))}}
 }
 
 func TestNextDeletionStep(t *testing.T) {
@@ -34,7 +33,7 @@ func TestNextDeletionStep(t *testing.T) {
 	slow := corev1.Pod{Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(600))}}
 	for _, c := range []struct {
 		name       string
-		now        int
+		now        int64
 		deployment *appsv1.Deployment
 		pods       []corev1.Pod
 		want       plan.DeletionStep
@@ -64,11 +63,11 @@ func TestNextDeletionStep(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			assert.Equal(t, c.want, plan.NextDeletionStep(plan.Deletion{
-				RequestedAt: at(0),
-				Deployment:  c.deployment,
-				Pods:        c.pods,
-				GracePeriod: deletionGrace,
-				Now:         at(c.now),
+				RequestedAt:        at(0),
+				Deployment:         c.deployment,
+				Pods:               c.pods,
+				GracePeriodSeconds: deletionGrace,
+				Now:                at(c.now),
 			}))
 		})
 	}

@@ -2,6 +2,8 @@
 // comes out. Its functions use no client, clock or context, so that tests can check whole sequences of decisions as
 // data. Package controllers observes the cluster, calls this package and carries the decision out.
 //
-// It decides the size of a fleet whose spec leaves replicas out, and how long a managed Redis that the spec no longer
-// asks for is kept. A planner that chooses which gateways to drain on a scale-in belongs in this package as well.
+// It decides how the Service and the Ingress reach gateways of different versions (Front), the size of a fleet whose
+// spec leaves replicas out (Replicas), how a fleet is deleted (NextDeletionStep), and how long a managed Redis that the
+// spec no longer asks for is kept (KeepManagedRedis). A planner that chooses which gateways to drain on a scale-in
+// belongs in this package as well.
 package plan

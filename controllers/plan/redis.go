@@ -35,10 +35,10 @@ func KeepManagedRedis(rollout GatewayRollout) bool {
 	if observed.ObservedGeneration < rollout.Deployment.Generation || observed.UpdatedReplicas != observed.Replicas {
 		return true
 	}
-	config := rollout.Deployment.Spec.Template.Annotations[render.AnnotationConfigHash]
+	config := rollout.Deployment.Spec.Template.Annotations[render.AnnotationConfig]
 	return slices.ContainsFunc(rollout.Pods, func(pod corev1.Pod) bool {
 		// The cache may have the Deployment's status before its pods, so each pod's own configuration counts.
-		return pod.DeletionTimestamp != nil || !ended(pod) && pod.Annotations[render.AnnotationConfigHash] != config
+		return pod.DeletionTimestamp != nil || !ended(pod) && pod.Annotations[render.AnnotationConfig] != config
 	})
 }
 

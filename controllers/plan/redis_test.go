@@ -20,10 +20,10 @@ func TestKeepManagedRedis(t *testing.T) {
 	rolling.Status.UpdatedReplicas = 1
 	unseen := settled.DeepCopy()
 	unseen.Generation = 3
-	settled.Spec.Template.Annotations = map[string]string{render.AnnotationConfigHash: "new"}
+	settled.Spec.Template.Annotations = map[string]string{render.AnnotationConfig: "new"}
 	pod := func(config string, phase corev1.PodPhase) corev1.Pod {
 		return corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{render.AnnotationConfigHash: config}},
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{render.AnnotationConfig: config}},
 			Status:     corev1.PodStatus{Phase: phase},
 		}
 	}

@@ -3,7 +3,6 @@ package render
 import (
 	"path"
 
-	coreac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -11,21 +10,13 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// gatewayConfigMap returns the ConfigMap with the gateways' configuration file. The file has no secrets: gateways read
-// those from their environment.
-func gatewayConfigMap(in Input) (any, error) {
-	content, err := configFile(in)
-	if err != nil {
-		return nil, err
-	}
-	return coreac.ConfigMap(GatewayName(in.Name), in.Namespace).
-		WithLabels(labels(in.Name, ComponentGateway)).
-		WithOwnerReferences(in.owner()).
-		WithData(map[string]string{path.Base(contract.ConfigFile): content}), nil
-}
-
-// configFile returns the gateways' configuration as YAML. To add a setting, add a line here if every release of the
-// gateway knows its key, else to nonDefaultSettings.
+// configFile returns the gateways' configuration as YAML. It has no secrets: gateways read those from their
+// environment. To add a setting, add a line here if every release of the gateway knows its key, else to
+// nonDefaultSettings.
+//
+// The file is an annotation of the pod, and not a ConfigMap that pods of all versions would share: a gateway that
+// restarts reads what it was started with, also in the middle of a rollout to an image or a listener that needs another
+// configuration, and after a rollback.
 func configFile(in Input) (string, error) {
 	gateway, drain := in.Spec.Gateway, in.Spec.Drain
 	settings := map[string]any{

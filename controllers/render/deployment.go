@@ -25,6 +25,9 @@ const drainMargin = 15 * time.Second
 // progressDeadlineSeconds is how long a rollout may make no progress until the Deployment reports it as failed.
 const progressDeadlineSeconds = 600
 
+// volumeTLS is the name of the pod's volume with the certificate.
+const volumeTLS = "tls"
+
 // gatewayDeployment returns the Deployment of the gateways.
 func gatewayDeployment(in Input) (any, error) {
 	config, err := configFile(in)
@@ -43,7 +46,7 @@ func gatewayDeployment(in Input) (any, error) {
 	podAnnotations := map[string]string{}
 	maps.Copy(podAnnotations, evictionAnnotations(in.Spec.Disruption))
 	maps.Copy(podAnnotations, in.Spec.Pod.Annotations)
-	podAnnotations[AnnotationConfigHash] = shortHash(config)
+	podAnnotations[AnnotationConfig] = config
 	if in.CredentialsHash != "" {
 		podAnnotations[annotationCredentialsHash] = in.CredentialsHash
 	}
@@ -95,13 +98,16 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 		WithContainers(container).
 		WithTopologySpreadConstraints(spread...).
 		WithVolumes(
-			coreac.Volume().WithName("config").WithConfigMap(coreac.ConfigMapVolumeSource().
-				WithName(GatewayName(in.Name))),
+			coreac.Volume().WithName("config").WithDownwardAPI(coreac.DownwardAPIVolumeSource().
+				WithItems(coreac.DownwardAPIVolumeFile().
+					WithPath(path.Base(contract.ConfigFile)).
+					WithFieldRef(coreac.ObjectFieldSelector().
+						WithAPIVersion("v1").WithFieldPath("metadata.annotations['"+AnnotationConfig+"']")))),
 			coreac.Volume().WithName("admin").WithSecret(coreac.SecretVolumeSource().
 				WithSecretName(AdminSecretName(in.Name)).
 				WithDefaultMode(0o440)))
 	if tls := in.Spec.Gateway.TLS; tls != nil {
-		pod.WithVolumes(coreac.Volume().WithName("tls").WithSecret(coreac.SecretVolumeSource().
+		pod.WithVolumes(coreac.Volume().WithName(volumeTLS).WithSecret(coreac.SecretVolumeSource().
 			WithSecretName(tls.SecretName).
 			WithDefaultMode(0o440)))
 	}
@@ -129,7 +135,7 @@ func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
 		WithEnv(gatewayEnv(in)...).
 		WithEnv(userEnv...).
 		WithPorts(
-			coreac.ContainerPort().WithName(contract.PublicPortName).
+			coreac.ContainerPort().WithName(ListenerOfSpec(in.Spec).Port).
 				WithContainerPort(contract.PublicPort).WithProtocol(corev1.ProtocolTCP),
 			coreac.ContainerPort().WithName(contract.AdminPortName).
 				WithContainerPort(contract.AdminPort).WithProtocol(corev1.ProtocolTCP)).
@@ -146,7 +152,7 @@ func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
 			coreac.VolumeMount().WithName("config").WithMountPath(path.Dir(contract.ConfigFile)).WithReadOnly(true),
 			coreac.VolumeMount().WithName("admin").WithMountPath(contract.AdminTokenDir).WithReadOnly(true))
 	if in.Spec.Gateway.TLS != nil {
-		container.WithVolumeMounts(coreac.VolumeMount().WithName("tls").WithMountPath(contract.TLSDir).WithReadOnly(true))
+		container.WithVolumeMounts(coreac.VolumeMount().WithName(volumeTLS).WithMountPath(contract.TLSDir).WithReadOnly(true))
 	}
 	if in.Spec.ImagePullPolicy != "" {
 		container.WithImagePullPolicy(in.Spec.ImagePullPolicy)

@@ -46,7 +46,7 @@ func routeService(in Input) (any, error) {
 			WithType(corev1.ServiceTypeClusterIP).
 			WithSelector(SelectorLabels(in.Name, ComponentGateway)).
 			WithSessionAffinity(corev1.ServiceAffinityNone).
-			WithPorts(gatewayPort(in.Spec))), nil
+			WithPorts(gatewayPorts(in)...)), nil
 }
 
 // routeBackend returns the XBackend that the HTTPRoute goes to, which selects the gateways itself, or nil where session
@@ -93,7 +93,7 @@ func routeTarget(in Input) map[string]any {
 	if RoutePersistence(*in.Spec.GatewayAPI, in.Installed) == v1alpha1.SessionPersistenceBackend {
 		return map[string]any{"group": kindXBackend.Group, "kind": kindXBackend.Kind, "name": GatewayName(in.Name)}
 	}
-	return map[string]any{"name": RouteServiceName(in.Name), "port": *gatewayPort(in.Spec).Port}
+	return map[string]any{"name": RouteServiceName(in.Name), "port": servicePort(in.front().IngressTLS)}
 }
 
 func parentRefs(gateways []v1alpha1.GatewayReference) []any {

@@ -5,8 +5,6 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	networkingac "k8s.io/client-go/applyconfigurations/networking/v1"
-
-	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // gatewayIngress routes clients outside the cluster to the gateways. It returns nil where the spec has no ingress.
@@ -46,7 +44,7 @@ func ingressRules(in Input) []*networkingac.IngressRuleApplyConfiguration {
 				WithBackend(networkingac.IngressBackend().
 					WithService(networkingac.IngressServiceBackend().
 						WithName(GatewayName(in.Name)).
-						WithPort(networkingac.ServiceBackendPort().WithName(contract.PublicPortName))))))
+						WithPort(networkingac.ServiceBackendPort().WithName(servicePortName(in.front().IngressTLS)))))))
 	}
 	if len(in.Spec.Ingress.Hosts) == 0 {
 		return []*networkingac.IngressRuleApplyConfiguration{rule()}

@@ -51,7 +51,7 @@ func albAnnotations(in Input) map[string]string {
 			albSeconds(ceilSeconds(in.Spec.Ingress.IdleTimeout), albMaxIdleTimeout),
 		albPrefix + "success-codes": "200-499",
 	}
-	if in.Spec.Gateway.TLS != nil {
+	if in.front().IngressTLS {
 		annotations[albPrefix+"backend-protocol"] = "HTTPS"
 		annotations[albPrefix+"healthcheck-protocol"] = "HTTPS"
 	}

@@ -33,7 +33,7 @@ func f5NginxAnnotations(in Input) map[string]string {
 		f5NginxPrefix + "proxy-read-timeout":     idle,
 		f5NginxPrefix + "proxy-send-timeout":     idle,
 	}
-	if in.Spec.Gateway.TLS != nil {
+	if in.front().IngressTLS {
 		annotations[f5NginxPrefix+"ssl-services"] = service
 	}
 	return annotations

@@ -31,7 +31,7 @@ func haproxyProfile() ingressProfile {
 // haproxyAnnotations returns the annotations that make HAProxy keep each client on its gateway by a cookie.
 func haproxyAnnotations(in Input) map[string]string {
 	annotations := map[string]string{haproxyPrefix + "cookie-persistence": cookieName(in)}
-	if in.Spec.Gateway.TLS != nil {
+	if in.front().IngressTLS {
 		annotations[haproxyPrefix+"server-ssl"] = "true"
 	}
 	return annotations

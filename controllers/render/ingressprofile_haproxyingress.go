@@ -37,7 +37,7 @@ func haproxyIngressAnnotations(in Input) map[string]string {
 	case cookieSecure(ingress):
 		annotations[haproxyIngressPrefix+"session-cookie-keywords"] = "indirect nocache httponly secure"
 	}
-	if in.Spec.Gateway.TLS != nil {
+	if in.front().IngressTLS {
 		annotations[haproxyIngressPrefix+"secure-backends"] = "true"
 	}
 	return annotations

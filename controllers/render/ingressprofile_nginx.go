@@ -38,7 +38,7 @@ func nginxAnnotations(in Input) map[string]string {
 		nginxPrefix + "proxy-read-timeout":               idle,
 		nginxPrefix + "proxy-send-timeout":               idle,
 	}
-	if in.Spec.Gateway.TLS != nil {
+	if in.front().IngressTLS {
 		annotations[nginxPrefix+"backend-protocol"] = "HTTPS"
 	}
 	if age := ingress.Cookie.MaxAge; age != nil {

@@ -35,7 +35,7 @@ func traefikAnnotations(in Input) map[string]string {
 		traefikPrefix + "sticky.cookie.secure":   strconv.FormatBool(cookieSecure(ingress)),
 		traefikPrefix + "sticky.cookie.httponly": "true",
 	}
-	if in.Spec.Gateway.TLS != nil {
+	if in.front().IngressTLS {
 		annotations[traefikPrefix+"serversscheme"] = "https"
 	}
 	if age := ingress.Cookie.MaxAge; age != nil {
@@ -45,7 +45,7 @@ func traefikAnnotations(in Input) map[string]string {
 }
 
 func traefikLimits(in Input) []string {
-	if in.Spec.Gateway.TLS == nil || in.Spec.Service.Annotations[traefikPrefix+"serverstransport"] != "" {
+	if !in.front().IngressTLS || in.Spec.Service.Annotations[traefikPrefix+"serverstransport"] != "" {
 		return nil
 	}
 	return []string{"Traefik refuses the certificate of spec.gateway.tls unless it trusts its issuer: name a " +

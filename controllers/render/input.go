@@ -34,6 +34,9 @@ type Input struct {
 	// Secrets are the values that the operator has generated.
 	Secrets Secrets
 
+	// Front is how the Service and the Ingress reach the gateways. The zero value means: as the spec says.
+	Front Front
+
 	// CredentialsHash is a keyed hash of the Secrets' values that gateways read when they start. A change of it rolls
 	// the gateways.
 	CredentialsHash string

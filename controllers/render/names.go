@@ -21,7 +21,11 @@ const (
 	// AnnotationApplied is on every object. Its value is a hash of the fields that the operator applied last.
 	AnnotationApplied = v1alpha1.GroupName + "/applied"
 
-	// AnnotationConfigHash is on every pod. Its value is a hash of the configuration that the pod starts with.
+	// AnnotationConfig is on every gateway pod. Its value is the gateway's configuration file, which the pod mounts.
+	AnnotationConfig = v1alpha1.GroupName + "/config"
+
+	// AnnotationConfigHash is on the pod of the managed Redis. Its value is a hash of the configuration that Redis starts
+	// with.
 	AnnotationConfigHash = v1alpha1.GroupName + "/config-hash"
 
 	// annotationCredentialsHash is on every gateway pod. Its value is Input.CredentialsHash.

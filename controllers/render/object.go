@@ -54,8 +54,6 @@ type Object struct {
 	// Needs are the objects that must exist and belong to the operator before this one is written: a gateway must not
 	// start with a configuration that is not the operator's.
 	Needs []Ref
-	// configuration is the result of IsConfiguration.
-	configuration bool
 }
 
 // The kinds of the objects.
@@ -83,7 +81,6 @@ func Objects(in Input) ([]Object, error) {
 		redisVolume   = Ref{kindPVC, redis}
 		redisServer   = Ref{kindDeployment, redis}
 		redisFront    = Ref{kindService, redis}
-		configuration = Ref{kindConfigMap, gateway}
 		gateways      = Ref{kindDeployment, gateway}
 		service       = Ref{kindService, gateway}
 		budget        = Ref{kindPDB, gateway}
@@ -99,7 +96,7 @@ func Objects(in Input) ([]Object, error) {
 		dashboards    = Ref{kindConfigMap, DashboardName(in.Name)}
 	)
 
-	gatewayNeeds := []Ref{account, adminSecret, configuration}
+	gatewayNeeds := []Ref{account, adminSecret}
 	if in.managedRedis() {
 		gatewayNeeds = append(gatewayNeeds, redisSecret, redisServer, redisFront)
 	}
@@ -118,7 +115,6 @@ func Objects(in Input) ([]Object, error) {
 		{redisServer, redisDeployment, []Ref{account, redisSecret, redisVolume}},
 		{redisFront, redisService, nil},
 		{gatewayPolicy, gatewayNetworkPolicy, nil},
-		{configuration, gatewayConfigMap, nil},
 		{gateways, gatewayDeployment, gatewayNeeds},
 		{service, gatewayService, nil},
 		{budget, gatewayBudget, nil},
@@ -135,7 +131,7 @@ func Objects(in Input) ([]Object, error) {
 		if err != nil {
 			return nil, fmt.Errorf("render %s: %w", part.ref, err)
 		}
-		object := Object{Ref: part.ref, Needs: part.needs, configuration: part.ref == configuration}
+		object := Object{Ref: part.ref, Needs: part.needs}
 		if fields != nil {
 			if err := object.finish(fields, in); err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.ref, err)
@@ -149,11 +145,8 @@ func Objects(in Input) ([]Object, error) {
 // IsGateway reports whether gateway pods start from the object. The operator does not change such objects while
 // something that a new pod would need is missing.
 func (o Object) IsGateway() bool {
-	return o.IsConfiguration() || o.Kind == kindDeployment && o.isOf(ComponentGateway)
+	return o.Kind == kindDeployment && o.isOf(ComponentGateway)
 }
-
-// IsConfiguration reports whether the object has the gateways' configuration file.
-func (o Object) IsConfiguration() bool { return o.configuration }
 
 // IsManagedRedis reports whether the object belongs to the managed Redis.
 func (o Object) IsManagedRedis(cluster string) bool { return o.Name == RedisName(cluster) }

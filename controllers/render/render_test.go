@@ -33,7 +33,8 @@ type golden struct {
 	// Installed are the optional kinds that the cluster has, each with the shape of its session persistence.
 	Installed map[string]PersistenceShape `json:"installed,omitempty"`
 	// OutsideOfCluster is whether the operator runs outside of the cluster.
-	OutsideOfCluster bool `json:"outsideOfCluster,omitempty"`
+	OutsideOfCluster bool  `json:"outsideOfCluster,omitempty"`
+	Front            Front `json:"front,omitempty"`
 }
 
 // TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
@@ -83,6 +84,7 @@ func input(in golden) Input {
 		Profile:           in.Profile,
 		Secrets:           Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
 		CredentialsHash:   in.CredentialsHash,
+		Front:             in.Front,
 	}
 }
 

@@ -6,9 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
-
-	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // The ports of the Service: the default ports of ws and wss URLs.
@@ -33,7 +30,7 @@ func gatewayService(in Input) (any, error) {
 		WithSessionAffinity(corev1.ServiceAffinityClientIP).
 		WithSessionAffinityConfig(coreac.SessionAffinityConfig().
 			WithClientIP(coreac.ClientIPConfig().WithTimeoutSeconds(*service.ClientIPTimeoutSeconds))).
-		WithPorts(servicePort(in.Spec)).
+		WithPorts(servicePorts(in)...).
 		WithIPFamilies(service.IPFamilies...).
 		WithLoadBalancerSourceRanges(service.LoadBalancerSourceRanges...)
 	if service.ExternalTrafficPolicy != "" {
@@ -58,25 +55,44 @@ func gatewayService(in Input) (any, error) {
 		WithSpec(spec), nil
 }
 
-// servicePort returns the port of the Service.
-func servicePort(spec v1alpha1.WebSocketClusterSpec) *coreac.ServicePortApplyConfiguration {
-	port := gatewayPort(spec)
-	if spec.Service.NodePort != nil {
-		port.WithNodePort(*spec.Service.NodePort)
+// servicePorts returns the ports of the Service. A node port that the spec names belongs to the first one: it cannot
+// move from one port to another in one update.
+func servicePorts(in Input) []*coreac.ServicePortApplyConfiguration {
+	ports := gatewayPorts(in)
+	if in.Spec.Service.NodePort != nil {
+		ports[0].WithNodePort(*in.Spec.Service.NodePort)
 	}
-	return port
+	return ports
 }
 
-// gatewayPort returns the port of every Service in front of the gateways.
-func gatewayPort(spec v1alpha1.WebSocketClusterSpec) *coreac.ServicePortApplyConfiguration {
-	port, protocol := int32(plainPort), plainProtocol
-	if spec.Gateway.TLS != nil {
-		port, protocol = tlsPort, tlsProtocol
+// gatewayPorts returns the ports of every Service in front of the gateways, one for each kind of gateways that exists.
+func gatewayPorts(in Input) []*coreac.ServicePortApplyConfiguration {
+	listeners := in.front().Listeners
+	ports := make([]*coreac.ServicePortApplyConfiguration, 0, len(listeners))
+	for _, listener := range listeners {
+		protocol := plainProtocol
+		if listener.TLS {
+			protocol = tlsProtocol
+		}
+		ports = append(ports, coreac.ServicePort().
+			WithName(servicePortName(listener.TLS)).
+			WithProtocol(corev1.ProtocolTCP).
+			WithPort(servicePort(listener.TLS)).
+			WithTargetPort(intstr.FromString(listener.Port)).
+			WithAppProtocol(protocol))
 	}
-	return coreac.ServicePort().
-		WithName(contract.PublicPortName).
-		WithProtocol(corev1.ProtocolTCP).
-		WithPort(port).
-		WithTargetPort(intstr.FromString(contract.PublicPortName)).
-		WithAppProtocol(protocol)
+	return ports
+}
+
+// servicePort returns the number of the Service's port for gateways with or without TLS.
+func servicePort(tls bool) int32 {
+	if tls {
+		return tlsPort
+	}
+	return plainPort
+}
+
+// IsTLSPort reports whether the gateways behind a port of the Service accept only TLS.
+func IsTLSPort(port corev1.ServicePort) bool {
+	return port.AppProtocol != nil && *port.AppProtocol == tlsProtocol
 }

@@ -31,8 +31,11 @@ func settled(changes ...change) Observation {
 			ReadyReplicas:     2,
 			AvailableReplicas: 2,
 		}},
-		Redis:    &appsv1.Deployment{Status: appsv1.DeploymentStatus{AvailableReplicas: 1}},
-		Service:  &corev1.Service{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+		Redis: &appsv1.Deployment{Status: appsv1.DeploymentStatus{AvailableReplicas: 1}},
+		Service: &corev1.Service{Spec: corev1.ServiceSpec{
+			Type:  corev1.ServiceTypeClusterIP,
+			Ports: []corev1.ServicePort{{Port: 80, AppProtocol: new("kubernetes.io/ws")}},
+		}},
 		Selector: "a=b",
 		Now:      time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}

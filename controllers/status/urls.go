@@ -7,14 +7,16 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // urls returns the URLs at which clients connect: those of the Ingress and of the Gateways, then those of the load
-// balancer, then that of
-// the Service for clients in the cluster.
+// balancer, then those of the Service for clients in the cluster. A Service has two ports while TLS is switched on or
+// off.
 func urls(o Observation) []string {
 	var all []string
 	if ingress := o.spec().Ingress; ingress != nil && o.Ingress != nil {
@@ -28,17 +30,33 @@ func urls(o Observation) []string {
 	if o.Service == nil {
 		return all
 	}
-	scheme := "ws"
-	if o.spec().Gateway.TLS != nil {
-		scheme = "wss"
-	}
-	for _, address := range o.Service.Status.LoadBalancer.Ingress {
-		if host := cmp.Or(address.Hostname, address.IP); host != "" {
-			all = append(all, scheme+"://"+urlHost(host)+contract.PathPlain)
+	service := render.GatewayName(o.Cluster.Name) + "." + o.Cluster.Namespace + ".svc"
+	hosts := append(loadBalancerHosts(o.Service), service)
+	for _, host := range hosts {
+		for _, port := range o.Service.Spec.Ports {
+			all = append(all, serviceScheme(port)+"://"+urlHost(host)+contract.PathPlain)
 		}
 	}
-	service := render.GatewayName(o.Cluster.Name) + "." + o.Cluster.Namespace + ".svc"
-	return append(all, scheme+"://"+service+contract.PathPlain)
+	return all
+}
+
+// serviceScheme returns the scheme of the URL of a port of the Service.
+func serviceScheme(port corev1.ServicePort) string {
+	if render.IsTLSPort(port) {
+		return "wss"
+	}
+	return "ws"
+}
+
+// loadBalancerHosts returns the addresses of the Service's load balancer.
+func loadBalancerHosts(service *corev1.Service) []string {
+	var hosts []string
+	for _, address := range service.Status.LoadBalancer.Ingress {
+		if host := cmp.Or(address.Hostname, address.IP); host != "" {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // ingressHosts returns the hosts of the spec without wildcards, which are no host that a client can connect to. If the

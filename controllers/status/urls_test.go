@@ -12,9 +12,8 @@ import (
 
 func TestURLs(t *testing.T) {
 	const inCluster = "ws://demo-gateway.team.svc/ws"
-	gatewayTLS := spec(func(s *v1alpha1.WebSocketClusterSpec) {
-		s.Gateway.TLS = &v1alpha1.GatewayTLS{SecretName: "certificate"}
-	})
+	tlsPort := corev1.ServicePort{Port: 443, AppProtocol: new("kubernetes.io/wss")}
+	gatewayTLS := func(o *Observation) { o.Service.Spec.Ports = []corev1.ServicePort{tlsPort} }
 	with := func(edit func(*v1alpha1.IngressSpec)) change { return ingress(edit, IngressClass{Found: true}) }
 	for _, c := range []struct {
 		name   string
@@ -52,6 +51,9 @@ func TestURLs(t *testing.T) {
 		{"load balancer", loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com", IP: "192.0.2.1"}),
 			[]string{"ws://lb.example.com/ws", inCluster}},
 		{"certificate of the gateways", gatewayTLS, []string{"wss://demo-gateway.team.svc/ws"}},
+		{"TLS is being switched on", func(o *Observation) {
+			o.Service.Spec.Ports = append(o.Service.Spec.Ports, tlsPort)
+		}, []string{inCluster, "wss://demo-gateway.team.svc/ws"}},
 		{"load balancer to TLS", func(o *Observation) {
 			gatewayTLS(o)
 			loadBalancer(corev1.LoadBalancerIngress{Hostname: "lb.example.com"})(o)

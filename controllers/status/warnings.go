@@ -39,7 +39,8 @@ func requiresAction(condition metav1.Condition) bool {
 	}
 	switch condition.Reason {
 	case v1alpha1.ReasonForeignObject, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing,
-		v1alpha1.ReasonSecretKeyTooShort, v1alpha1.ReasonApplyRefused, v1alpha1.ReasonPatchInvalid, v1alpha1.ReasonContested:
+		v1alpha1.ReasonSecretKeyTooShort, v1alpha1.ReasonCertificateInvalid, v1alpha1.ReasonApplyRefused,
+		v1alpha1.ReasonPatchInvalid, v1alpha1.ReasonContested:
 		// Other conditions have these reasons too.
 		return condition.Type == v1alpha1.ConditionSpecAccepted
 	case v1alpha1.ReasonUnreachable, v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDeadlineExceeded,

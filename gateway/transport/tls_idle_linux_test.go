@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/internal/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 )
 
 func TestTLSConnectionsHoldNoGoroutinesWhileIdle(t *testing.T) {

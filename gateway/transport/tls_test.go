@@ -18,8 +18,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsfleet/wsfleet/internal/certtest"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 )
 
 // tlsServer is a server behind TLS, with what a client needs to connect.

@@ -7,9 +7,10 @@ import "time"
 
 // Ports of a gateway and their names on the container.
 const (
-	// PublicPort is the TCP port for clients and for the server API.
-	PublicPort     = 8080
-	PublicPortName = "ws"
+	// PublicPort is the TCP port for clients and for the server API. Its name tells gateways with TLS from those without.
+	PublicPort        = 8080
+	PublicPortName    = "ws"
+	PublicTLSPortName = "wss"
 	// AdminPort is the TCP port for the operator, for probes and for Prometheus.
 	AdminPort     = 9090
 	AdminPortName = "admin"

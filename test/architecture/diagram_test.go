@@ -48,7 +48,7 @@ var notShown = []string{
 	"internal/recovery", "internal/golden", "internal/sleep", "internal/ratelog", "internal/channel", "internal/contract",
 	"internal/loglevel", "internal/promdoc",
 	"gateway/broker/brokertest", "gateway/broker/redistest", "gateway/serverapi/serverapitest",
-	"gateway/certwatcher/certtest",
+	"internal/certtest",
 }
 
 // node returns the diagram's node of a package, and whether the diagram shows it.

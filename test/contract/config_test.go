@@ -22,7 +22,7 @@ func TestGatewayLoadsRenderedConfiguration(t *testing.T) {
 	for _, c := range readGoldens(t) {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), path.Base(contract.ConfigFile))
-			content := c.configMap.Data[path.Base(contract.ConfigFile)]
+			content := c.deployment.Spec.Template.Annotations[render.AnnotationConfig]
 			require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 
 			flags := config.Flags()

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway"
-	"github.com/wsfleet/wsfleet/gateway/certwatcher/certtest"
 	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/certtest"
 )
 
 // certificates names the two files of a gateway's certificate.

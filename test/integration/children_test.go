@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"fmt"
-	"path"
 	"strings"
 	"testing"
 
@@ -14,7 +13,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 	"sigs.k8s.io/yaml"
 
-	"github.com/wsfleet/wsfleet/internal/contract"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // child identifies one object of a WebSocketCluster by its kind and the suffix of its name.
@@ -46,7 +45,6 @@ func (c child) get(t require.TestingT, f *fleet) *unstructured.Unstructured {
 var (
 	gatewayDeployment = child{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "gateway"}
 	gatewayService    = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "gateway"}
-	gatewayConfig     = child{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, "gateway"}
 	gatewayAccount    = child{schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}, "gateway"}
 	gatewayIngress    = child{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
 		"gateway"}
@@ -69,7 +67,7 @@ var (
 // them, because it cannot be switched off while the fleet serves.
 func allChildren() []child {
 	return []child{
-		gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayIngress, gatewayAutoscaler,
+		gatewayDeployment, gatewayService, gatewayAccount, gatewayIngress, gatewayAutoscaler,
 		gatewayBudget, gatewayPolicy, redisPolicy, adminSecret, redisDeployment, redisService, redisSecret,
 	}
 }
@@ -87,13 +85,14 @@ const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplica
 	"rpc: {url: 'http://127.0.0.1:1/rpc'}, timeout: 250ms, forwardHeaders: [Cookie]}, " +
 	"webhooks: {url: 'http://127.0.0.1:1/events', events: [occupied, vacated]}}}"
 
-// setting begins the path of a key in the gateways' configuration file. Any other path is a JSONPath.
+// setting begins the path of a key in the configuration file of the gateways' Deployment. Any other path is a JSONPath.
 const setting = "setting "
 
 // read returns the value at a path of an object as text, or "" when there is none.
 func read(t require.TestingT, object *unstructured.Unstructured, where string) string {
 	if key, ok := strings.CutPrefix(where, setting); ok {
-		file, _, err := unstructured.NestedString(object.Object, "data", path.Base(contract.ConfigFile))
+		file, _, err := unstructured.NestedString(object.Object, "spec", "template", "metadata", "annotations",
+			render.AnnotationConfig)
 		require.NoError(t, err)
 		settings := map[string]any{}
 		require.NoError(t, yaml.Unmarshal([]byte(file), &settings))

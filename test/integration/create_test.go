@@ -19,7 +19,7 @@ func TestReconcilerCreatesAFleetFromAnEmptySpec(t *testing.T) {
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")
 	f.eventuallySettled()
-	f.eventuallyHas(gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, gatewayBudget, adminSecret,
+	f.eventuallyHas(gatewayDeployment, gatewayService, gatewayAccount, gatewayBudget, adminSecret,
 		redisDeployment, redisService, redisSecret)
 	f.eventuallyLacks(gatewayIngress, gatewayAutoscaler)
 	require.Equal(t, "2", read(t, gatewayDeployment.get(t, f), ".spec.replicas"))
@@ -118,13 +118,13 @@ func TestReconcilerLeavesADeletedClusterAlone(t *testing.T) {
 
 	require.NoError(t, env.client.Delete(t.Context(), f.get(t)))
 	// The same watch delivers both, in this order. An operator that does not know yet that the cluster is deleted would
-	// rightly create the ConfigMap again.
+	// rightly create the budget again.
 	other.setSpec("replicas: 3")
 	other.eventuallySettled()
-	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, f)))
+	require.NoError(t, env.client.Delete(t.Context(), gatewayBudget.get(t, f)))
 	// The repair of the other fleet shows that the operator has reconciled since.
-	require.NoError(t, env.client.Delete(t.Context(), gatewayConfig.get(t, other)))
-	other.eventuallyHas(gatewayConfig)
+	require.NoError(t, env.client.Delete(t.Context(), gatewayBudget.get(t, other)))
+	other.eventuallyHas(gatewayBudget)
 	o.awaitQuiet()
-	f.eventuallyLacks(gatewayConfig)
+	f.eventuallyLacks(gatewayBudget)
 }

@@ -48,7 +48,6 @@ func TestStatusShowsFailedApplies(t *testing.T) {
 	f := createFleet(t, o.namespace, "fleet", "{}")
 	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused,
 		"ServiceAccount fleet-gateway", "failed calling webhook")
-	// The ConfigMap waits with the gateways.
 	f.eventuallyHas(gatewayService, gatewayBudget, adminSecret)
 	f.eventually(func(t *assert.CollectT) {
 		assert.Len(t, f.get(t).Status.Conditions, len(v1alpha1.ConditionTypes()))

@@ -19,7 +19,6 @@ var foreignBodies = map[string]string{
 	"Deployment": "spec: {replicas: 0, selector: {matchLabels: {app: theirs}}, template: {metadata: " +
 		"{labels: {app: theirs}}, spec: {containers: [{name: c, image: theirs}]}}}",
 	"Service":        "spec: {ports: [{port: 1}], selector: {app: theirs}}",
-	"ConfigMap":      "data: {theirs: 'yes'}",
 	"Secret":         "stringData: {theirs: 'yes'}",
 	"ServiceAccount": "{}",
 	"Ingress":        "spec: {defaultBackend: {service: {name: theirs, port: {number: 1}}}}",
@@ -70,11 +69,11 @@ func TestReconcilerLeavesForeignObjectsAlone(t *testing.T) {
 	}
 }
 
-// Gateways must not start from a foreign configuration or token.
+// Gateways must not start with a foreign account or token.
 func TestReconcilerHoldsGatewaysForForeignInput(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	for _, c := range []child{gatewayConfig, adminSecret} {
+	for _, c := range []child{gatewayAccount, adminSecret} {
 		t.Run(c.String(), func(t *testing.T) {
 			name := "held-" + strings.ToLower(c.kind.Kind)
 			createForeign(t, c, o.namespace, name)
@@ -93,11 +92,11 @@ func TestReconcilerLeavesObjectsOfAnEarlierClusterAlone(t *testing.T) {
 	o := startOperator(t)
 	first := createFleet(t, o.namespace, "a", standalone)
 	first.eventuallySettled()
-	owned := gatewayConfig.get(t, first)
+	owned := gatewayService.get(t, first)
 	require.NoError(t, env.client.Delete(t.Context(), first.get(t)))
 	second := createFleet(t, o.namespace, "a", "replicas: 3")
 	second.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
-	requireUntouched(t, second, gatewayConfig, owned)
+	requireUntouched(t, second, gatewayService, owned)
 	// The garbage collector would have done this by now.
 	for _, c := range allChildren() {
 		object := c.empty(o.namespace, "a")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -88,9 +89,25 @@ func (g *fakeGateway) createPod(t *testing.T, name, address string) {
 		// On a node, so that a deleted pod stays until its grace period is over.
 		Spec: corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "gateway", Image: "test"}}},
 	}
+	template := g.f.gatewayTemplate(t)
+	g.pod.Spec.Containers[0].Ports = template.Containers[0].Ports
+	for _, volume := range template.Volumes {
+		if volume.Name == "tls" {
+			g.pod.Spec.Volumes = append(g.pod.Spec.Volumes, volume)
+		}
+	}
 	adminAddresses.Store(client.ObjectKeyFromObject(g.pod), address)
 	require.NoError(t, env.client.Create(t.Context(), g.pod))
 	g.setReady(t, true)
+}
+
+// gatewayTemplate returns the pod that the gateways' Deployment makes.
+func (f *fleet) gatewayTemplate(t *testing.T) corev1.PodSpec {
+	t.Helper()
+	var deployment appsv1.Deployment
+	key := types.NamespacedName{Namespace: f.namespace, Name: gatewayDeployment.name(f.name)}
+	require.NoError(t, env.client.Get(t.Context(), key, &deployment))
+	return deployment.Spec.Template.Spec
 }
 
 // setReady does the kubelet's part.

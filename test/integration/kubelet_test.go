@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -49,7 +50,7 @@ func runGateway(t *testing.T, f *fleet, name string) *realGateway {
 	return g
 }
 
-// gatewayConfiguration loads the configuration from the pod's ConfigMap, Secrets, arguments and environment. Only the
+// gatewayConfiguration loads the configuration from the pod's annotations, Secrets, arguments and environment. Only the
 // ports differ, because many gateways share one address here.
 func gatewayConfiguration(t *testing.T, f *fleet, podName string) config.Config {
 	t.Helper()
@@ -60,7 +61,7 @@ func gatewayConfiguration(t *testing.T, f *fleet, podName string) config.Config 
 			&deployment))
 	template := deployment.Spec.Template.Spec
 	root := t.TempDir()
-	mountVolumes(t, f, root, template)
+	mountVolumes(t, f, root, deployment.Spec.Template)
 
 	args := slices.Clone(template.Containers[0].Args)
 	for i, arg := range args {
@@ -78,22 +79,21 @@ func gatewayConfiguration(t *testing.T, f *fleet, podName string) config.Config 
 	return loaded.Config
 }
 
-// mountVolumes writes the pod's ConfigMaps and Secrets below root, at the paths where it mounts them.
-func mountVolumes(t *testing.T, f *fleet, root string, pod corev1.PodSpec) {
+// mountVolumes writes the pod's annotations and Secrets below root, at the paths where it mounts them.
+func mountVolumes(t *testing.T, f *fleet, root string, pod corev1.PodTemplateSpec) {
 	t.Helper()
 	paths := map[string]string{}
-	for _, mount := range pod.Containers[0].VolumeMounts {
+	for _, mount := range pod.Spec.Containers[0].VolumeMounts {
 		paths[mount.Name] = filepath.Join(root, mount.MountPath)
 	}
-	for _, volume := range pod.Volumes {
+	for _, volume := range pod.Spec.Volumes {
 		files := map[string][]byte{}
 		switch {
-		case volume.ConfigMap != nil:
-			var configMap corev1.ConfigMap
-			require.NoError(t,
-				env.client.Get(t.Context(), types.NamespacedName{Namespace: f.namespace, Name: volume.ConfigMap.Name}, &configMap))
-			for name, content := range configMap.Data {
-				files[name] = []byte(content)
+		case volume.DownwardAPI != nil:
+			for _, item := range volume.DownwardAPI.Items {
+				annotation := strings.TrimSuffix(strings.TrimPrefix(item.FieldRef.FieldPath, "metadata.annotations['"), "']")
+				require.Contains(t, pod.Annotations, annotation)
+				files[item.Path] = []byte(pod.Annotations[annotation])
 			}
 		case volume.Secret != nil:
 			files = readSecret(t, f, volume.Secret.SecretName)

@@ -32,12 +32,12 @@ func TestStatusShowsRefusedPatches(t *testing.T) {
 			o := startOperator(t)
 			f := createFleet(t, o.namespace, "fleet", "{}")
 			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
-			deployment, configured := gatewayDeployment.get(t, f), gatewayConfig.get(t, f)
+			deployment, configured := gatewayDeployment.get(t, f), gatewayDeployment.get(t, f)
 			f.setSpec("{gateway: {maxConnections: 7}, patch: " + c.patch + "}")
 			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, c.reason, c.words...)
 			f.eventuallyEvent(corev1.EventTypeWarning, c.reason, c.words...)
 			requireUntouched(t, f, gatewayDeployment, deployment)
-			requireUntouched(t, f, gatewayConfig, configured)
+			requireUntouched(t, f, gatewayDeployment, configured)
 
 			f.setSpec("{}")
 			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
@@ -56,7 +56,7 @@ func TestReconcilerWritesObjectsBesideABadPatch(t *testing.T) {
 	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonPatchInvalid,
 		"spec.patch.service")
 	f.eventually(func(t *assert.CollectT) {
-		assert.Equal(t, "7", read(t, gatewayConfig.get(t, f), setting+"max-connections"))
+		assert.Equal(t, "7", read(t, gatewayDeployment.get(t, f), setting+"max-connections"))
 	})
 	requireUntouched(t, f, gatewayService, service)
 }

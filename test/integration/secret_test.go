@@ -184,13 +184,13 @@ func TestReconcilerIgnoresOtherKeysOfASecret(t *testing.T) {
 func TestReconcilerIgnoresAChangedCertificate(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	secret := createSecret(t, o.namespace, "certificate", map[string]string{"tls.crt": "first", "tls.key": "first"})
+	secret := createCertificate(t, o.namespace, "certificate")
 	f := createFleet(t, o.namespace, "fleet", "gateway: {tls: {secretName: certificate}}")
 	f.eventuallyHas(gatewayDeployment)
 	f.eventuallySettled()
 	o.awaitQuiet()
 	before := gatewayDeployment.get(t, f)
-	secret.StringData = map[string]string{"tls.crt": "second", "tls.key": "second"}
+	secret.StringData = certificateData(t, "second")
 	require.NoError(t, env.client.Update(t.Context(), secret))
 	o.awaitQuiet()
 	requireUntouched(t, f, gatewayDeployment, before)
@@ -200,7 +200,7 @@ func TestReconcilerIgnoresAChangedCertificate(t *testing.T) {
 func requireNowhere(t *testing.T, f *fleet, words ...string) {
 	t.Helper()
 	texts := []string{string(mustJSON(t, f.get(t)))}
-	for _, c := range []child{gatewayDeployment, gatewayConfig, gatewayService} {
+	for _, c := range []child{gatewayDeployment, gatewayService} {
 		texts = append(texts, string(mustJSON(t, c.get(t, f))))
 	}
 	var events corev1.EventList

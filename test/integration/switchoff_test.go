@@ -40,7 +40,7 @@ func TestReconcilerDeletesWhatIsSwitchedOff(t *testing.T) {
 			f.setSpec(c.without)
 			f.rollOut()
 			f.eventuallyLacks(c.gone...)
-			f.eventuallyHas(gatewayDeployment, gatewayService, gatewayConfig, gatewayAccount, adminSecret)
+			f.eventuallyHas(gatewayDeployment, gatewayService, gatewayAccount, adminSecret)
 			f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonDeleted, c.gone[0].kind.Kind, c.gone[0].name(f.name))
 			f.setSpec(noReplicas)
 			f.setSpec(everything)
@@ -62,7 +62,7 @@ func TestReconcilerDeletesManagedRedisLast(t *testing.T) {
 	f.setSpec("replicas: 0")
 	f.setSpec("{replicas: 0, redis: {external: {addresses: ['r:6379']}}}")
 	f.eventually(func(t *assert.CollectT) {
-		assert.Equal(t, "[r:6379]", read(t, gatewayConfig.get(t, f), setting+contract.KeyRedisAddresses))
+		assert.Equal(t, "[r:6379]", read(t, gatewayDeployment.get(t, f), setting+contract.KeyRedisAddresses))
 	})
 	setDeploymentStatus(t, f, gatewayDeployment, 1, 0)
 	o.awaitQuiet()

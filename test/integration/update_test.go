@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Each field of the spec has its effect. The changes from one spec are made one after the other, so that each also
@@ -22,7 +21,7 @@ func TestReconcilerAppliesEveryField(t *testing.T) {
 		"api-key": "k", "api-previous-key": "k", "other": firstValue, "password": "p",
 		"jwt-key": firstValue, "jwt-previous-key": firstValue, "hook-secret": firstValue,
 	})
-	createSecret(t, o.namespace, "certificate", map[string]string{contract.TLSCertKey: "c", contract.TLSPrivateKey: "k"})
+	createCertificate(t, o.namespace, "certificate")
 	for i, steps := range fieldSteps(fieldChanges()) {
 		t.Run(fmt.Sprintf("from %s", steps[0][0].from), func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +47,7 @@ func (f *fleet) requireEffects(step []fieldChange) {
 			assert.Equal(t, c.want, read(t, c.child.get(t, f), c.where), "%s %s", c.child, c.where)
 		}
 	})
-	if step[0].child == gatewayConfig {
+	if strings.HasPrefix(step[0].where, setting) {
 		// Until then the Deployment may still have the environment of the spec before.
 		f.eventuallySettled()
 		gatewayConfiguration(f.t, f, "pod")

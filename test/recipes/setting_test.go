@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSettingRecipeReachesHelpCRDAndConfigMap(t *testing.T) {
+func TestSettingRecipeReachesHelpCRDAndConfigFile(t *testing.T) {
 	copied := copyTree(t)
 	// The recipe's own commands run the tests: that of the contract fails when the gateway does not load the setting.
 	copied.follow(t, readRecipe(t, "setting"))
