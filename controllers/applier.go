@@ -89,8 +89,12 @@ func (a *applier) applyObject(
 ) (objectResult, error) {
 	result := objectResult{object: object}
 	difference, err := a.drift.compare(object.Desired, live)
-	if err != nil || difference.outcome == "" {
+	if err != nil {
 		return result, err
+	}
+	if difference.outcome == "" {
+		result.problem = shortenedGracePeriod(object, live)
+		return result, nil
 	}
 	key := client.ObjectKeyFromObject(cluster)
 	if difference.outcome == outcomeRepaired && !a.contention.mayRepair(key, object.Ref) {

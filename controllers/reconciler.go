@@ -113,7 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err := result.retry(); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest([]time.Duration{statusDelay, r.requeueAfter(cluster, result)})}, nil
+	return reconcile.Result{RequeueAfter: soonest([]time.Duration{statusDelay, r.requeueAfter(cluster, result, observed)})}, nil
 }
 
 // retryConflict returns err, unless it says that the cluster has changed or is gone since it was read: the reconcile is
@@ -318,8 +318,13 @@ func (r *Reconciler) snapshotOrScrape(ctx context.Context, cluster client.Object
 }
 
 // requeueAfter returns when to look again at what cannot be watched, or 0 for never.
-func (r *Reconciler) requeueAfter(cluster *v1alpha1.WebSocketCluster, result *applyResult) time.Duration {
-	after := []time.Duration{r.applier.contention.recheckAfter(client.ObjectKeyFromObject(cluster))}
+func (r *Reconciler) requeueAfter(
+	cluster *v1alpha1.WebSocketCluster, result *applyResult, observed observedState,
+) time.Duration {
+	after := []time.Duration{
+		r.applier.contention.recheckAfter(client.ObjectKeyFromObject(cluster)),
+		status.RecheckAfter(observed.pods, time.Now()),
+	}
 	if result.anyBlocked() {
 		after = append(after, r.recheck)
 	}

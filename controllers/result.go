@@ -88,7 +88,7 @@ type applyResult struct {
 // add appends a result.
 func (r *applyResult) add(one objectResult) {
 	if one.problem != nil {
-		one.problem.BlocksGateways = r.gatewayParts[one.object.Ref]
+		one.problem.BlocksGateways = one.blocked() && r.gatewayParts[one.object.Ref]
 	}
 	if one.answer != nil {
 		r.owned[one.object.Ref] = one.answer

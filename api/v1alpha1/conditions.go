@@ -71,6 +71,9 @@ const (
 const (
 	// ReasonAccepted means that the operator applies the spec.
 	ReasonAccepted = "Accepted"
+	// ReasonGracePeriodShortened means that an admission policy gives the gateways a shorter termination grace period than
+	// their drain needs.
+	ReasonGracePeriodShortened = "GracePeriodShortened"
 	// ReasonContested means that another client changes one of the operator's fields again and again.
 	ReasonContested = "Contested"
 	// ReasonKindNotInstalled means that the spec insists on an object whose kind the cluster does not have.
@@ -109,6 +112,8 @@ const (
 const (
 	// ReasonHandingOver means that gateways close their connections at the rate of the drain.
 	ReasonHandingOver = "HandingOver"
+	// ReasonGatewaysLost means that gateways should have ended, and their node does not confirm that they have.
+	ReasonGatewaysLost = "GatewaysLost"
 	// ReasonNoneDraining means that no gateway drains.
 	ReasonNoneDraining = "NoneDraining"
 )

@@ -112,7 +112,7 @@ type EffectiveStatus struct {
 	IngressProfile string `json:"ingressProfile,omitempty"`
 
 	// terminationGracePeriodSeconds is the termination grace period of gateway pods: spec.drain.propagationDelay +
-	// spec.drain.timeout + 15 seconds.
+	// spec.drain.timeout + 15 seconds, or what an admission policy has made of it.
 	// +optional
 	TerminationGracePeriodSeconds int64 `json:"terminationGracePeriodSeconds,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // available is true while at least as many gateways serve as a rollout may leave.
@@ -17,6 +18,10 @@ func available(o Observation) metav1.Condition {
 	message := fmt.Sprintf("%d of %d gateways serve", serving, desired)
 	if found := findCause(o.Gateways, o.Pods, gatewayFields); found != nil && serving < desired {
 		message += ": " + found.message
+	}
+	if unseen := o.unlabeled(); unseen > 0 && serving < desired {
+		message += fmt.Sprintf("; the Deployment has %d more, which lack the label %[2]s: restore it with kubectl label pods "+
+			"-l app.kubernetes.io/instance=%[3]s %[2]s=%[3]s", unseen, render.LabelCluster, o.Cluster.Name)
 	}
 	switch {
 	case desired == 0:
@@ -38,4 +43,16 @@ func maxUnavailable(o Observation) int32 {
 		return 0
 	}
 	return int32(n)
+}
+
+// unlabeled returns how many pods of a Deployment that has what it needs the operator does not see. The Deployment does
+// not go by the label by which the operator finds pods.
+func (o Observation) unlabeled() int32 {
+	deployment := o.Gateways
+	if deployment == nil || deployment.Status.ObservedGeneration < deployment.Generation ||
+		deployment.Status.AvailableReplicas < o.desired() {
+		return 0
+	}
+	seen := o.count(func(g gateway) bool { return g.pod.DeletionTimestamp == nil && !g.finished() })
+	return max(0, deployment.Status.Replicas-seen)
 }

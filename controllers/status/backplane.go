@@ -56,7 +56,7 @@ type brokerCounts struct {
 func countBrokers(o Observation) brokerCounts {
 	var counts brokerCounts
 	for _, g := range o.gateways() {
-		if g.report == nil || g.stale || g.finished() {
+		if g.report == nil || g.stale || g.finished() || g.lost {
 			continue
 		}
 		counts.reporting++

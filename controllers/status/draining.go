@@ -14,19 +14,24 @@ import (
 // draining is true while a gateway drains.
 func draining(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionDraining
-	n := o.count(gateway.draining)
-	if n == 0 {
+	n, lost := o.count(gateway.draining), lostMessage(o.gateways())
+	switch {
+	case n > 0 && lost != "":
+		return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d; %s", n, lost))
+	case lost != "":
+		return condition(kind, false, v1alpha1.ReasonGatewaysLost, lost)
+	case n == 0:
 		return condition(kind, false, v1alpha1.ReasonNoneDraining, "no gateway drains")
 	}
 	return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d", n))
 }
 
-// drainStatuses returns the draining gateways by the names of their pods, at most MaxDrainEntries: those with the most
+// drainStatuses returns the draining and the lost gateways by the names of their pods, at most MaxDrainEntries: those with the most
 // connections.
 func drainStatuses(o Observation) []v1alpha1.DrainStatus {
 	var list []v1alpha1.DrainStatus
 	for _, g := range o.gateways() {
-		if g.draining() {
+		if g.draining() || g.lost && !g.finished() {
 			list = append(list, drainStatus(g))
 		}
 	}
@@ -51,6 +56,10 @@ func drainStatus(g gateway) v1alpha1.DrainStatus {
 			started := metav1.NewTime(g.pod.DeletionTimestamp.Add(-time.Duration(*grace) * time.Second))
 			entry.StartedAt = &started
 		}
+	}
+	if g.lost {
+		entry.Reason = "lost: the node does not confirm that the pod has ended"
+		return entry
 	}
 	if g.report == nil {
 		return entry

@@ -96,13 +96,15 @@ type gateway struct {
 	report *contract.GatewayReport
 	// stale reports whether the gateway did not answer the last scrape.
 	stale bool
+	// lost reports whether the gateway should have ended, and its node does not confirm that it has.
+	lost bool
 }
 
 // gateways returns every gateway pod with its report.
 func (o Observation) gateways() []gateway {
 	all := make([]gateway, 0, len(o.Pods))
 	for i := range o.Pods {
-		g := gateway{pod: &o.Pods[i]}
+		g := gateway{pod: &o.Pods[i], lost: isLost(&o.Pods[i], o.Now)}
 		if scraped, ok := o.Fleet.Gateways[g.pod.UID]; ok {
 			g.report, g.stale = &scraped.Report, scraped.Stale
 		}
@@ -113,7 +115,7 @@ func (o Observation) gateways() []gateway {
 
 // draining reports whether the gateway's pod is being deleted, or its drain was requested.
 func (g gateway) draining() bool {
-	if g.finished() {
+	if g.finished() || g.lost {
 		return false
 	}
 	return g.pod.DeletionTimestamp != nil || g.report != nil && g.report.State != contract.StateServing

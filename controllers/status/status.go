@@ -60,7 +60,7 @@ func updatedReplicas(o Observation) int32 {
 func connections(o Observation) int64 {
 	var sum int64
 	for _, g := range o.gateways() {
-		if g.report != nil {
+		if g.report != nil && !g.lost {
 			sum += int64(g.report.Connections)
 		}
 	}
@@ -83,12 +83,26 @@ func capacity(o Observation) int64 {
 	return sum
 }
 
+// effective returns what is in use. The image and the grace period are those of the Deployment that exists, which an
+// admission policy may have changed.
 func effective(o Observation) v1alpha1.EffectiveStatus {
+	image, grace := o.Image, render.GracePeriodSeconds(o.spec().Drain)
+	if o.Gateways != nil {
+		pod := o.Gateways.Spec.Template.Spec
+		if pod.TerminationGracePeriodSeconds != nil {
+			grace = *pod.TerminationGracePeriodSeconds
+		}
+		for _, container := range pod.Containers {
+			if container.Name == render.ComponentGateway {
+				image = container.Image
+			}
+		}
+	}
 	return v1alpha1.EffectiveStatus{
-		Image:                         o.Image,
+		Image:                         image,
 		Redis:                         effectiveRedis(o.spec().Redis),
 		IngressProfile:                string(o.Class.Profile),
-		TerminationGracePeriodSeconds: render.GracePeriodSeconds(o.spec().Drain),
+		TerminationGracePeriodSeconds: grace,
 	}
 }
 

@@ -40,13 +40,13 @@ func requiresAction(condition metav1.Condition) bool {
 	switch condition.Reason {
 	case v1alpha1.ReasonForeignObject, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing,
 		v1alpha1.ReasonSecretKeyTooShort, v1alpha1.ReasonCertificateInvalid, v1alpha1.ReasonApplyRefused,
-		v1alpha1.ReasonPatchInvalid, v1alpha1.ReasonContested:
+		v1alpha1.ReasonPatchInvalid, v1alpha1.ReasonContested, v1alpha1.ReasonGracePeriodShortened:
 		// Other conditions have these reasons too.
 		return condition.Type == v1alpha1.ConditionSpecAccepted
 	case v1alpha1.ReasonUnreachable, v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDeadlineExceeded,
 		v1alpha1.ReasonNoMetricsAPI, v1alpha1.ReasonIngressClassNotFound, v1alpha1.ReasonRolloutPaused,
 		v1alpha1.ReasonPodsRefused, v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImagePullFailed,
-		v1alpha1.ReasonContainerNotStarted, v1alpha1.ReasonCrashLooping,
+		v1alpha1.ReasonContainerNotStarted, v1alpha1.ReasonCrashLooping, v1alpha1.ReasonGatewaysLost,
 		v1alpha1.ReasonGatewayAPINotInstalled, v1alpha1.ReasonRouteRefused, v1alpha1.ReasonNoSessionPersistence,
 		v1alpha1.ReasonKindNotInstalled:
 		return true
