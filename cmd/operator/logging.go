@@ -26,9 +26,9 @@ func (s *settings) newLogger(out io.Writer) (logr.Logger, *slog.LevelVar, error)
 	options := &slog.HandlerOptions{Level: level}
 	switch s.logFormat {
 	case "json":
-		return logr.FromSlogHandler(slog.NewJSONHandler(out, options)), level, nil
+		return logr.FromSlogHandler(terminatingHandler{slog.NewJSONHandler(out, options)}), level, nil
 	case "text":
-		return logr.FromSlogHandler(slog.NewTextHandler(out, options)), level, nil
+		return logr.FromSlogHandler(terminatingHandler{slog.NewTextHandler(out, options)}), level, nil
 	default:
 		return logr.Logger{}, nil, usagef("--log-format is %q: it must be json or text", s.logFormat)
 	}
