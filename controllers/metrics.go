@@ -28,6 +28,7 @@ type operatorMetrics struct {
 	phaseDuration  *prometheus.HistogramVec
 	scrapeFailures prometheus.Counter
 	fleets         *fleetConditions
+	leftToOthers   *fleetSet
 }
 
 // newOperatorMetrics registers the metrics. It returns an error when one of them is registered already.
@@ -49,8 +50,10 @@ func newOperatorMetrics(registry prometheus.Registerer) (*operatorMetrics, error
 			Help: "The number of requests for a gateway's report that returned none.",
 		}),
 		fleets: newFleetConditions(),
+		leftToOthers: newFleetSet("foreign_fleets",
+			"The number of WebSocketClusters that another operator manages, and that this one leaves alone."),
 	}
-	for _, collector := range []prometheus.Collector{m.appliedObjects, m.phaseDuration, m.scrapeFailures, m.fleets} {
+	for _, collector := range []prometheus.Collector{m.appliedObjects, m.phaseDuration, m.scrapeFailures, m.fleets, m.leftToOthers} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the operator's metrics: %w", err)
 		}

@@ -53,6 +53,13 @@ type Options struct {
 	// 2 s.
 	StatusInterval time.Duration
 
+	// Identity is the namespace and name of the Lease by which other operators know this one. Operators that elect a leader
+	// among themselves have the same. By default the operator has none, and takes no notice of others.
+	Identity client.ObjectKey
+
+	// Silence is how long an operator may not renew its Lease until another one takes its fleets over. The default is 60 s.
+	Silence time.Duration
+
 	// Metrics is where the operator's own metrics are registered. The default is controller-runtime's registry, which the
 	// manager serves.
 	Metrics prometheus.Registerer
@@ -70,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StatusInterval == 0 {
 		o.StatusInterval = 2 * time.Second
+	}
+	if o.Silence == 0 {
+		o.Silence = defaultSilence
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.Registry

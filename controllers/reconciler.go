@@ -39,6 +39,7 @@ type Reconciler struct {
 	images     render.Images
 	// namespace is the operator's own, or empty outside of the cluster.
 	namespace string
+	operators *operators
 	// recheck is how soon the operator looks again at what it cannot watch.
 	recheck time.Duration
 	pace    *statusPace
@@ -79,6 +80,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			return reconcile.Result{}, nil
 		}
 		return reconcile.Result{}, err
+	}
+	if mine, err := r.managesFleet(ctx, &stored); err != nil || !mine {
+		return reconcile.Result{RequeueAfter: r.operators.heartbeat()}, err
 	}
 	if stored.DeletionTimestamp != nil {
 		return r.reconcileDeletion(ctx, &stored)
@@ -137,6 +141,7 @@ func (r *Reconciler) forget(cluster client.ObjectKey) {
 	r.metrics.fleets.forget(cluster)
 	r.applier.newClusters.forget(cluster)
 	r.pace.forget(cluster)
+	r.metrics.leftToOthers.forget(cluster)
 }
 
 // observe reads what the desired objects and the status depend on. It returns an error when a read fails.
@@ -181,6 +186,7 @@ func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observed
 		UID:               cluster.UID,
 		Spec:              cluster.Spec,
 		Images:            r.images,
+		Operator:          r.operators.identity(),
 		OperatorNamespace: r.namespace,
 		Installed:         observed.installed,
 		Profile:           observed.class.Profile,

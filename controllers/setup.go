@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/discovery"
@@ -33,6 +34,7 @@ import (
 // +kubebuilder:rbac:groups=gateway.networking.x-k8s.io,resources=xbackends,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=podmonitors;prometheusrules,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 
 // Setup adds the reconciler and the fleet monitor to a manager. The manager's scheme must be that of NewScheme, and its
@@ -70,6 +72,11 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err != nil {
 		return err
 	}
+	others, err := newOperators(mgr, options)
+	if err != nil {
+		return err
+	}
+
 	events := newDedupRecorder(mgr.GetEventRecorder(render.FieldOwner))
 	reconciler := &Reconciler{
 		client:  mgr.GetClient(),
@@ -92,8 +99,34 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		metrics:    metrics,
 		images:     options.Images,
 		namespace:  options.OperatorNamespace,
+		operators:  others,
 		recheck:    options.Recheck,
 		pace:       newStatusPace(options.StatusInterval),
 	}
 	return addController(ctx, mgr, reconciler, monitor, options)
+}
+
+// newOperators returns what the operator knows of others, and makes the manager renew the operator's Lease if it has one.
+// It returns an error when the manager refuses that.
+func newOperators(mgr manager.Manager, options Options) (*operators, error) {
+	known := &operators{
+		own:     options.Identity,
+		live:    mgr.GetAPIReader(),
+		silence: options.Silence,
+		now:     time.Now,
+		seen:    map[string]renewal{},
+	}
+	if known.own.Name == "" {
+		return known, nil
+	}
+	err := mgr.Add(&heartbeat{
+		client:   mgr.GetClient(),
+		lease:    known.own,
+		interval: known.heartbeat(),
+		silence:  known.silence,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("add the renewal of the operator's Lease: %w", err)
+	}
+	return known, nil
 }

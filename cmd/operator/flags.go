@@ -68,7 +68,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.leaderElect, "leader-elect", false,
 		"Elect a leader among several operators. Only the leader reconciles.")
 	flags.StringVar(&s.leaderElectionNS, "leader-election-namespace", "",
-		"The `namespace` of the leader election lease. Default: the namespace in which the operator runs.")
+		"The `namespace` of the operator's Leases. Default: the namespace in which the operator runs, or else default.")
 	flags.DurationVar(&s.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second,
 		"The maximum `duration` that reconciles in progress have to end when the operator is stopped.")
 	flags.Float32Var(&s.kubernetesQPS, "kube-api-qps", 0,

@@ -85,6 +85,7 @@ func run(ctx context.Context, chosen *settings) error {
 	options := chosen.options
 	options.Namespaces = chosen.watchNamespaces
 	options.OperatorNamespace = cmp.Or(options.OperatorNamespace, ownNamespace(namespaceFile))
+	options.Identity = chosen.identity(options.OperatorNamespace)
 	if err := controllers.Setup(ctx, mgr, options); err != nil {
 		return err //nolint:wrapcheck // the error names the step
 	}

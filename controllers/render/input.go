@@ -15,6 +15,9 @@ type Input struct {
 	// UID is the UID of the WebSocketCluster, for owner references.
 	UID types.UID
 
+	// Operator is the identity of the operator, or empty.
+	Operator string
+
 	// Spec has its defaults set.
 	Spec v1alpha1.WebSocketClusterSpec
 

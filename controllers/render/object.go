@@ -29,6 +29,9 @@ func DeploymentRef(name string) Ref { return Ref{kindDeployment, name} }
 // ServiceRef returns the reference of a Service.
 func ServiceRef(name string) Ref { return Ref{kindService, name} }
 
+// ServiceAccountRef returns the reference of a ServiceAccount.
+func ServiceAccountRef(name string) Ref { return Ref{kindServiceAccount, name} }
+
 // IngressRef returns the reference of an Ingress.
 func IngressRef(name string) Ref { return Ref{kindIngress, name} }
 

@@ -51,6 +51,8 @@ type operator struct {
 	log *logBuffer
 	// registry has the metrics of the operator that start started last.
 	registry *prometheus.Registry
+	// configure changes the options of operators that start later.
+	configure func(*controllers.Options)
 	// stop ends the operator and waits until nothing of it runs any more. start then starts another one.
 	stop func()
 }
@@ -93,7 +95,7 @@ func (o *operator) start() {
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	require.NoError(o.t, err)
-	require.NoError(o.t, controllers.Setup(o.t.Context(), manager, controllers.Options{
+	options := controllers.Options{
 		Namespaces:              []string{o.namespace},
 		Images:                  render.Images{Gateway: gatewayImage, Redis: redisImage},
 		MaxConcurrentReconciles: 4,
@@ -103,7 +105,11 @@ func (o *operator) start() {
 		StatusInterval:          time.Millisecond,
 		// One process has many operators here, and their metrics have the same names.
 		Metrics: o.registry,
-	}))
+	}
+	if o.configure != nil {
+		o.configure(&options)
+	}
+	require.NoError(o.t, controllers.Setup(o.t.Context(), manager, options))
 
 	// Not the test's context, which ends before the cleanups.
 	ctx, cancel := context.WithCancel(context.Background())

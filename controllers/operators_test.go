@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// An operator leaves the fleets of another one alone until that one has been silent for a minute, by its own clock.
+func TestOperatorsWaitUntilTheOtherIsSilent(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "lease"},
+		// The clock of the other operator is wrong.
+		Spec: coordinationv1.LeaseSpec{RenewTime: new(metav1.NewMicroTime(now.Add(-time.Hour)))},
+	}
+	server := fake.NewClientBuilder().WithObjects(lease).Build()
+	o := &operators{
+		own:     client.ObjectKey{Namespace: "mine", Name: "lease"},
+		live:    server,
+		silence: time.Minute,
+		now:     func() time.Time { return now },
+		seen:    map[string]renewal{},
+	}
+	may := func(identity string) bool {
+		t.Helper()
+		mine, err := o.mayManage(t.Context(), identity)
+		require.NoError(t, err)
+		return mine
+	}
+	assert.True(t, may(""), "a fleet of an older version")
+	assert.True(t, may("mine/lease"))
+	assert.True(t, may("nonsense"))
+	assert.True(t, may("gone/lease"), "there is no such Lease")
+	assert.False(t, may("other/lease"))
+
+	now = now.Add(45 * time.Second)
+	assert.False(t, may("other/lease"))
+	lease.Spec.RenewTime = new(metav1.NewMicroTime(lease.Spec.RenewTime.Add(time.Second)))
+	require.NoError(t, server.Update(t.Context(), lease))
+	now = now.Add(15 * time.Second)
+	assert.False(t, may("other/lease"), "it has renewed its Lease")
+	now = now.Add(59 * time.Second)
+	assert.False(t, may("other/lease"))
+	now = now.Add(time.Second)
+	assert.True(t, may("other/lease"), "it has been silent for a minute")
+}
+
+// An operator that cannot find out whether another one lives changes nothing.
+func TestOperatorsReturnUnreadableLeases(t *testing.T) {
+	broken := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{Get: func(
+		context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption,
+	) error {
+		return errors.New("no route")
+	}})
+	o := &operators{own: client.ObjectKey{Name: "x"}, live: broken, silence: time.Minute, now: time.Now}
+	mine, err := o.mayManage(t.Context(), "other/lease")
+	require.ErrorContains(t, err, "no route")
+	assert.False(t, mine)
+}
