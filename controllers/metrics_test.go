@@ -69,6 +69,7 @@ func TestOperatorMetricsCount(t *testing.T) {
 		"reconcile_phase_duration_seconds(apply)":        1,
 		"scrape_failures_total()":                        1,
 		"fleets(Available,True)":                         2,
+		"foreign_fleets()":                               0,
 	}, samples(t, registry))
 
 	metrics.fleets.forget(a)

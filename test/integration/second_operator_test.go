@@ -13,8 +13,9 @@ import (
 	"github.com/wsfleet/wsfleet/controllers"
 )
 
-// silence is how long one of several operators may be silent. It is short here, so that the test need not wait.
-const silence = 4 * time.Second
+// silence is how long one of several operators may be silent. It is short here, so that the test need not wait. The
+// heartbeats are further apart than the quiet period.
+const silence = 4 * 2 * quietPeriod
 
 // letRenewLeases gives the operator the role that it has in its own namespace.
 func letRenewLeases(t *testing.T, namespace string) {
@@ -58,6 +59,7 @@ func TestASecondOperatorLeavesTheFleetAlone(t *testing.T) {
 	f.eventuallySettled()
 	require.Equal(t, first.namespace+"/first", gatewayAccount.get(t, f).GetAnnotations()["wsfleet.dev/operator"])
 
+	first.awaitQuiet()
 	second := &operator{t: t, namespace: first.namespace, api: env.operator, sent: &requestCounter{}}
 	second.as("second", "example.com/gateway:2")
 	written := len(writesBy(t, operatorUser, first.namespace))
@@ -67,6 +69,7 @@ func TestASecondOperatorLeavesTheFleetAlone(t *testing.T) {
 		assert.InDelta(t, 1, second.metric(t, "foreign_fleets"), 0, "it notices the first one")
 	})
 	f.touch("with two operators")
+	// That nothing is written cannot be awaited.
 	time.Sleep(silence + time.Second)
 	require.Len(t, writesBy(t, operatorUser, first.namespace), written, "one of them wrote")
 
