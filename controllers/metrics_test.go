@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,9 @@ func TestOperatorMetricsAreDocumented(t *testing.T) {
 	metrics.countObjects([]objectResult{{object: everyObject(t)[0], outcome: outcomeCreated}})
 	metrics.startPhase(phaseApply)()
 	metrics.fleets.set(client.ObjectKey{Name: "a"}, []metav1.Condition{{Type: "A", Status: metav1.ConditionTrue}})
+	filter, err := NewDecodeFilter(registry, logr.Discard())
+	require.NoError(t, err)
+	filter.decodes([]byte(`{"spec":{"replicas":"many"}}`))
 	families, err := registry.Gather()
 	require.NoError(t, err)
 

@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -142,6 +143,12 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	}
 	config.QPS, config.Burst = chosen.clientLimit()
 
+	decodeFilter, err := controllers.NewDecodeFilter(ctrlmetrics.Registry, ctrl.Log.WithName("decode"))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the error names the step
+	}
+	config.Wrap(decodeFilter.Wrap)
+
 	scheme, err := controllers.NewScheme()
 	if err != nil {
 		return nil, fmt.Errorf("build the scheme: %w", err)
@@ -163,6 +170,6 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	}
 	return mgr, errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("read", controllers.ReadyCheck(mgr, chosen.watchNamespaces)),
 	)
 }

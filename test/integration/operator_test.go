@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -51,6 +52,8 @@ type operator struct {
 	log *logBuffer
 	// registry has the metrics of the operator that start started last.
 	registry *prometheus.Registry
+	// ready is the readiness check of the operator that start started last.
+	ready healthz.Checker
 	// configure changes the options of operators that start later.
 	configure func(*controllers.Options)
 	// stop ends the operator and waits until nothing of it runs any more. start then starts another one.
@@ -83,6 +86,9 @@ func (o *operator) start() {
 	require.NoError(o.t, err)
 	asOperator := rest.CopyConfig(o.api)
 	asOperator.Wrap(o.sent.count)
+	decodeFilter, err := controllers.NewDecodeFilter(o.registry, log.logger())
+	require.NoError(o.t, err)
+	asOperator.Wrap(decodeFilter.Wrap)
 	// A client-side rate limit would only make the tests slow.
 	asOperator.QPS = -1
 	manager, err := ctrl.NewManager(asOperator, ctrl.Options{
@@ -110,6 +116,7 @@ func (o *operator) start() {
 		o.configure(&options)
 	}
 	require.NoError(o.t, controllers.Setup(o.t.Context(), manager, options))
+	o.ready = controllers.ReadyCheck(manager, []string{o.namespace})
 
 	// Not the test's context, which ends before the cleanups.
 	ctx, cancel := context.WithCancel(context.Background())
