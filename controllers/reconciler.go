@@ -169,6 +169,7 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.pods, err = podsOf(ctx, r.client, key, render.ComponentGateway); err != nil {
 		return observed, fmt.Errorf("list gateway pods: %w", err)
 	}
+	r.explainCreation(ctx, observed.pods, time.Now())
 	if observed.redisPods, err = podsOf(ctx, r.client, key, render.ComponentRedis); err != nil {
 		return observed, fmt.Errorf("list the pods of the managed Redis: %w", err)
 	}

@@ -36,6 +36,7 @@ import (
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=list
 
 // Setup adds the reconciler and the fleet monitor to a manager. The manager's scheme must be that of NewScheme, and its
 // cache must have the options of CacheOptions. Setup returns an error when an image is missing in options, when a

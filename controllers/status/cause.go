@@ -177,6 +177,11 @@ func containerCause(container corev1.ContainerStatus, fields podFields) *cause {
 		return nil
 	}
 	switch waiting.Reason {
+	case "ContainerCreating":
+		if waiting.Message == "" {
+			return nil
+		}
+		return notStarted(waiting, fields)
 	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError",
 		"RegistryUnavailable", "SignatureValidationFailed":
 		return &cause{
@@ -185,13 +190,18 @@ func containerCause(container corev1.ContainerStatus, fields podFields) *cause {
 				container.Image, excerpt(strip(waiting.Message, pullBackOff)), fields.image),
 		}
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-		return &cause{
-			reason: v1alpha1.ReasonContainerNotStarted,
-			message: "the node cannot start the container: " + excerpt(waiting.Message) + ": correct " +
-				fields.process + ", or create what is missing",
-		}
+		return notStarted(waiting, fields)
 	default:
 		return nil
+	}
+}
+
+// notStarted returns the cause when the node cannot start the container.
+func notStarted(waiting *corev1.ContainerStateWaiting, fields podFields) *cause {
+	return &cause{
+		reason: v1alpha1.ReasonContainerNotStarted,
+		message: "the node cannot start the container: " + excerpt(waiting.Message) + ": correct " +
+			fields.process + ", or create what is missing",
 	}
 }
 

@@ -20,15 +20,15 @@ func isLost(pod *corev1.Pod, now time.Time) bool {
 	return pod.DeletionTimestamp != nil && !now.Before(pod.DeletionTimestamp.Add(lostAfter))
 }
 
-// RecheckAfter returns after which time the status has to be computed again although nothing has changed, because a
-// pod that is being deleted counts as lost then. It returns 0 when there is no such pod.
+// RecheckAfter returns after which time the status has to be computed again although nothing has changed: a pod that is
+// being deleted counts as lost then, or one that is being created is overdue. It returns 0 when there is no such pod.
 func RecheckAfter(pods []corev1.Pod, now time.Time) time.Duration {
 	var soonest time.Duration
 	for i := range pods {
-		if pods[i].DeletionTimestamp == nil {
-			continue
+		left := creationRecheckAfter(&pods[i], now)
+		if pods[i].DeletionTimestamp != nil {
+			left = pods[i].DeletionTimestamp.Add(lostAfter).Sub(now)
 		}
-		left := pods[i].DeletionTimestamp.Add(lostAfter).Sub(now)
 		if left > 0 && (soonest == 0 || left < soonest) {
 			soonest = left
 		}

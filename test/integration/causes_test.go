@@ -2,6 +2,7 @@ package integration
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -166,4 +167,36 @@ func TestStatusShowsAPausedDeployment(t *testing.T) {
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonRolloutPaused,
 		"kubectl rollout resume deployment/fleet-gateway")
 	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonRolloutPaused, "fleet-gateway")
+}
+
+// A Secret that cannot be mounted shows in the pod's events only.
+func TestStatusShowsWhatCannotBeMounted(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	pod := createPodOf(t, f, gatewayDeployment)
+	require.NoError(t, env.client.Create(t.Context(), &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: f.namespace, Name: "mount"},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: f.namespace, Name: pod.Name, UID: pod.UID},
+		Type:           corev1.EventTypeWarning,
+		Reason:         "FailedMount",
+		Message:        `MountVolume.SetUp failed for volume "tls" : secret "not-there" not found`,
+		LastTimestamp:  metav1.Now(),
+	}))
+	pod.Status = corev1.PodStatus{
+		Phase: corev1.PodPending,
+		Conditions: []corev1.PodCondition{{
+			Type:               corev1.PodScheduled,
+			Status:             corev1.ConditionTrue,
+			LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Minute)),
+		}, {
+			Type:   corev1.PodReady,
+			Status: corev1.ConditionFalse,
+		}},
+		ContainerStatuses: []corev1.ContainerStatus{waitingFor("ContainerCreating", "")},
+	}
+	pod.Status.ContainerStatuses[0].Name = pod.Spec.Containers[0].Name
+	require.NoError(t, env.client.Status().Update(t.Context(), pod))
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonContainerNotStarted,
+		`secret "not-there" not found`)
 }
