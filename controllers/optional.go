@@ -38,7 +38,7 @@ const servedRecheck = time.Second
 // it changes, because its schema says what the kind can express. Discovery says nothing of schemas, and would have to be
 // polled. The methods may be called by several goroutines at once.
 type optionalKinds struct {
-	// definitions reads CustomResourceDefinitions from the API server.
+	// definitions reads CustomResourceDefinitions, and whether objects can be listed, from the API server.
 	definitions client.Reader
 	mapper      meta.RESTMapper
 	// objects caches the fleets' objects of the installed kinds. It is not the manager's cache, which refuses selectors
@@ -46,6 +46,8 @@ type optionalKinds struct {
 	objects cache.Cache
 	// watch adds a source to the controller of the fleets.
 	watch func(source.Source) error
+	// namespaces are those in which the operator works. None means all.
+	namespaces []string
 	// changed gets an event when a kind was installed or removed, or its features have changed.
 	changed chan event.GenericEvent
 
@@ -75,6 +77,7 @@ func newOptionalKinds(mgr manager.Manager, namespaces []string) (*optionalKinds,
 		definitions: mgr.GetAPIReader(),
 		mapper:      mgr.GetRESTMapper(),
 		objects:     objects,
+		namespaces:  namespaces,
 		changed:     make(chan event.GenericEvent),
 		installed:   render.Installed{},
 	}, nil
@@ -163,7 +166,13 @@ func (k *optionalKinds) update(ctx context.Context, kind render.OptionalKind) (b
 	case err != nil, !is:
 		return was, k.remove(ctx, kind, was)
 	case !was:
-		if err := k.add(ctx, kind); err != nil {
+		err := k.add(ctx, kind)
+		if apierrors.IsForbidden(err) {
+			log.FromContext(ctx).Info("The operator may not read an optional kind and does without it: "+
+				"give it the role of config/rbac", "kind", kind.Kind.String(), "error", err.Error())
+			return false, nil
+		}
+		if err != nil {
 			return false, err
 		}
 	}
@@ -172,10 +181,20 @@ func (k *optionalKinds) update(ctx context.Context, kind render.OptionalKind) (b
 }
 
 // add starts the watch of the kind's objects. It returns a NoMatchError when the API server does not serve the kind yet,
-// and the controller's error. The caller holds k.mu.
+// the API server's error when the objects cannot be listed, and the controller's error. The caller holds k.mu.
 func (k *optionalKinds) add(ctx context.Context, kind render.OptionalKind) error {
 	if _, err := k.mapper.RESTMapping(kind.Kind.GroupKind(), kind.Kind.Version); err != nil {
 		return err //nolint:wrapcheck // the caller tells NoMatchErrors apart
+	}
+	// Reads from the cache of a kind that cannot be listed would wait for ever.
+	objects := &metav1.PartialObjectMetadataList{}
+	objects.SetGroupVersionKind(kind.Kind)
+	options := []client.ListOption{client.Limit(1)}
+	if len(k.namespaces) > 0 {
+		options = append(options, client.InNamespace(k.namespaces[0]))
+	}
+	if err := k.definitions.List(ctx, objects, options...); err != nil {
+		return err //nolint:wrapcheck // the caller tells the API server's errors apart
 	}
 	log.FromContext(ctx).Info("An optional kind is installed", "kind", kind.Kind.String())
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)

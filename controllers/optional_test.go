@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -99,8 +100,10 @@ type kindsHarness struct {
 	server  client.Client
 	caches  *removedInformers
 	watched int
-	// failure is the error of every read.
+	// failure is the error of every read of a definition.
 	failure error
+	// listing is the error of every list.
+	listing error
 }
 
 // newKindsHarness returns optionalKinds for an API server that serves HTTPRoutes once their definition is there.
@@ -117,6 +120,9 @@ func newKindsHarness(t *testing.T) *kindsHarness {
 				return h.failure
 			}
 			return server.Get(ctx, key, object, options...)
+		},
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			return h.listing
 		},
 	}).Build()
 	mapper := meta.NewDefaultRESTMapper(nil)
@@ -208,6 +214,16 @@ func TestOptionalKindsWaitUntilTheKindIsServed(t *testing.T) {
 		reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
 	require.NoError(t, err)
 	assert.Equal(t, servedRecheck, result.RequeueAfter)
+	assert.False(t, h.served(httpRoute.Kind))
+	assert.Zero(t, h.watched)
+}
+
+// Reads of a kind that the operator may not list would wait for ever. It does without the kind.
+func TestOptionalKindsDoWithoutWhatTheyMayNotRead(t *testing.T) {
+	h := newKindsHarness(t)
+	h.listing = apierrors.NewForbidden(schema.GroupResource{}, "", nil)
+	require.NoError(t, h.server.Create(t.Context(), routeDefinition()))
+	assert.False(t, h.reconcile(t))
 	assert.False(t, h.served(httpRoute.Kind))
 	assert.Zero(t, h.watched)
 }
