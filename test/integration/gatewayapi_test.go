@@ -72,6 +72,23 @@ func TestReconcilerShapesRoutesByTheInstalledVersion(t *testing.T) {
 	}
 }
 
+// Gateway API 1.7 has session persistence under other names in the same version v1, so an HTTPRoute of 1.6 loses its
+// cookie by the upgrade. The operator writes it again.
+func TestReconcilerReshapesRoutesAfterAnUpgrade(t *testing.T) {
+	installGatewayAPI(t, "v1.6.3/experimental")
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "gatewayAPI: {parentRefs: [{name: public}], cookie: {name: pod}}")
+	f.eventuallyHas(gatewayRoute)
+	require.Equal(t, "pod", read(t, gatewayRoute.get(t, f), inRoute+".sessionPersistence.sessionName"))
+
+	installGatewayAPI(t, "v1.7.0/experimental")
+	f.eventually(func(t *assert.CollectT) {
+		route := gatewayRoute.get(t, f)
+		assert.Equal(t, "pod", read(t, route, inRoute+".sessionPersistence.cookie.name"))
+		assert.Empty(t, read(t, route, inRoute+".sessionPersistence.sessionName"))
+	})
+}
+
 // patch changes an object as another client.
 func (f *fleet) patch(t *testing.T, c child, patch string) {
 	t.Helper()
