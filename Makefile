@@ -25,7 +25,7 @@ UNIT = $(shell go list ./api/... ./cmd/... ./controllers/... ./gateway/... ./hac
 SOURCES := api cmd controllers gateway hack internal test
 COMMENTS := go run ./hack/comments -exceptions hack/comments/exceptions.txt $(SOURCES)
 # Modules besides the product's own that hold Go code of ours.
-MODULES := hack/localcluster hack/bench
+MODULES := hack/localcluster hack/bench test/alerts
 
 ##@ The two commands
 
