@@ -55,13 +55,13 @@ func redisNetworkPolicy(in Input) (any, error) {
 func networkPolicy(
 	in Input, component string, rules ...*networkingac.NetworkPolicyIngressRuleApplyConfiguration,
 ) *networkingac.NetworkPolicyApplyConfiguration {
-	name := GatewayName(in.Name)
+	name, owner := GatewayName(in.Name), in.owner()
 	if component == ComponentRedis {
-		name = RedisName(in.Name)
+		name, owner = RedisName(in.Name), in.lastOwner()
 	}
 	return networkingac.NetworkPolicy(name, in.Namespace).
 		WithLabels(labels(in.Name, component)).
-		WithOwnerReferences(in.owner()).
+		WithOwnerReferences(owner).
 		WithSpec(networkingac.NetworkPolicySpec().
 			WithPodSelector(metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, component))).
 			WithPolicyTypes(networkingv1.PolicyTypeIngress).
