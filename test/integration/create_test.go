@@ -69,16 +69,16 @@ func TestReconcilerSetsOwnerReferences(t *testing.T) {
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", everything)
 	f.eventuallyHas(allChildren()...)
-	want := []metav1.OwnerReference{{
-		APIVersion:         v1alpha1.GroupVersion.String(),
-		Kind:               v1alpha1.KindWebSocketCluster,
-		Name:               "fleet",
-		UID:                f.get(t).UID,
-		Controller:         new(true),
-		BlockOwnerDeletion: new(true),
-	}}
 	for _, c := range allChildren() {
-		assert.Equal(t, want, c.get(t, f).GetOwnerReferences(), "%s", c)
+		assert.Equal(t, []metav1.OwnerReference{{
+			APIVersion: v1alpha1.GroupVersion.String(),
+			Kind:       v1alpha1.KindWebSocketCluster,
+			Name:       "fleet",
+			UID:        f.get(t).UID,
+			Controller: new(true),
+			// Redis goes after the gateways.
+			BlockOwnerDeletion: new(c.suffix != redisDeployment.suffix),
+		}}, c.get(t, f).GetOwnerReferences(), "%s", c)
 	}
 	requireNoOtherObjects(t, f)
 }
