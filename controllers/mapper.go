@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -44,5 +45,6 @@ func knownKinds() meta.RESTMapper {
 	add(meta.RESTScopeNamespace, policyv1.SchemeGroupVersion, "PodDisruptionBudget")
 	add(meta.RESTScopeNamespace, networkingv1.SchemeGroupVersion, "Ingress", "NetworkPolicy")
 	add(meta.RESTScopeRoot, networkingv1.SchemeGroupVersion, "IngressClass")
+	add(meta.RESTScopeRoot, apiextensionsv1.SchemeGroupVersion, "CustomResourceDefinition")
 	return mapper
 }
