@@ -68,7 +68,7 @@ func redisVolumeClaim(in Input) (any, error) {
 	}
 	return coreac.PersistentVolumeClaim(RedisName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentRedis)).
-		WithOwnerReferences(in.owner()).
+		WithOwnerReferences(in.lastOwner()).
 		WithSpec(spec), nil
 }
 

@@ -26,6 +26,9 @@ func TestReconcilerKeepsRedisDataOnAVolume(t *testing.T) {
 	claim := redisVolume.get(t, f)
 	require.Equal(t, "1Gi", read(t, claim, ".spec.resources.requests.storage"))
 	require.Equal(t, "fast", read(t, claim, ".spec.storageClassName"))
+	owner := metav1.GetControllerOf(claim)
+	require.NotNil(t, owner)
+	require.False(t, *owner.BlockOwnerDeletion, "a deletion in the foreground must not begin with the volume")
 	const claimName = pod + `.volumes[?(@.name=="data")].persistentVolumeClaim.claimName`
 	require.Equal(t, "fleet-redis", read(t, redisDeployment.get(t, f), claimName))
 
