@@ -192,6 +192,8 @@ func TestObjectsAreOwnedAndLabelled(t *testing.T) {
 			owners := object.Desired.GetOwnerReferences()
 			require.Len(t, owners, 1, object)
 			assert.True(t, *owners[0].Controller)
+			// A deletion in the foreground begins with the objects that block it, and Redis goes last.
+			assert.Equal(t, !object.IsManagedRedis("demo"), *owners[0].BlockOwnerDeletion, object)
 		}
 	}
 	for ref, once := range rendered {
