@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -86,14 +87,22 @@ func keepFinalizer(cluster *v1alpha1.WebSocketCluster) {
 // that applies otherwise meets no conflict, and the write is spared. releaseReplicas returns an error when the write
 // fails.
 func (r *Reconciler) releaseReplicas(ctx context.Context, stored *v1alpha1.WebSocketCluster) error {
-	released := stored.DeepCopy()
-	released.ManagedFields = slices.DeleteFunc(released.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+	entries := stored.ManagedFields
+	owned := slices.IndexFunc(entries, func(entry metav1.ManagedFieldsEntry) bool {
 		return entry.Manager == completionOwner
 	})
-	if !slices.ContainsFunc(released.ManagedFields, isApply) {
+	if owned < 0 || !slices.ContainsFunc(entries, isApply) {
 		return nil
 	}
-	if err := r.patchCompletion(ctx, stored, released); err != nil {
+	// By its index, because the cache drops parts of the other entries.
+	data, err := json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": stored.ResourceVersion},
+		{"op": "remove", "path": fmt.Sprintf("/metadata/managedFields/%d", owned)},
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // cannot happen: the values are plain
+	}
+	if err := r.patchCluster(ctx, stored, client.RawPatch(types.JSONPatchType, data)); err != nil {
 		return fmt.Errorf("give up the ownership of spec.replicas: %w", err)
 	}
 	return nil
@@ -115,12 +124,19 @@ func (r *Reconciler) patchCompletion(ctx context.Context, stored, completed *v1a
 	if err != nil {
 		return err //nolint:wrapcheck // the callers tell the API server's errors apart
 	}
+	return r.patchCluster(ctx, stored, client.RawPatch(types.MergePatchType, data))
+}
+
+// patchCluster sends a patch of the stored cluster, which is what was written afterwards. It returns the API server's
+// error.
+func (r *Reconciler) patchCluster(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, patch client.Patch,
+) error {
 	// A new object takes the answer: what the answer lacks would stay in an old one.
 	written := &v1alpha1.WebSocketCluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: stored.Namespace, Name: stored.Name},
 	}
-	err = r.client.Patch(ctx, written, client.RawPatch(types.MergePatchType, data), client.FieldOwner(completionOwner))
-	if err != nil {
+	if err := r.client.Patch(ctx, written, patch, client.FieldOwner(completionOwner)); err != nil {
 		return err //nolint:wrapcheck // the callers tell the API server's errors apart
 	}
 	*stored = *written

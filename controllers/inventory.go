@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -94,6 +95,8 @@ func cachedObject(ref render.Ref) client.Object {
 		return &appsv1.Deployment{}
 	case corev1.SchemeGroupVersion.WithKind("Service").GroupKind():
 		return &corev1.Service{}
+	case autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler").GroupKind():
+		return &autoscalingv2.HorizontalPodAutoscaler{}
 	case networkingv1.SchemeGroupVersion.WithKind("Ingress").GroupKind():
 		return &networkingv1.Ingress{}
 	case render.HTTPRouteRef("").Kind.GroupKind():

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -97,6 +98,9 @@ func NewScheme() (*runtime.Scheme, error) {
 	if err := apiextensionsv1.AddToScheme(scheme); err != nil {
 		return nil, err //nolint:wrapcheck // nothing to add
 	}
+	if err := apiregistrationv1.AddToScheme(scheme); err != nil {
+		return nil, err //nolint:wrapcheck // nothing to add
+	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err //nolint:wrapcheck // nothing to add
 	}
@@ -104,8 +108,9 @@ func NewScheme() (*runtime.Scheme, error) {
 }
 
 // CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets and of
-// CustomResourceDefinitions the metadata alone, and only those in namespaces. The cache trims each object to what the
-// operator reads. No namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
+// CustomResourceDefinitions the metadata alone, and only those in namespaces. HorizontalPodAutoscalers need no label,
+// because one of another client may scale a fleet. The cache trims each object to what the operator reads. No namespaces
+// means all. CacheOptions returns an error only when the label is invalid, which it is not.
 func CacheOptions(namespaces []string) (cache.Options, error) {
 	options, err := ownedOnly(namespaces)
 	if err != nil {
@@ -126,7 +131,8 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 		&networkingv1.Ingress{}:                     owned,
 		&networkingv1.NetworkPolicy{}:               owned,
 		&policyv1.PodDisruptionBudget{}:             owned,
-		&autoscalingv2.HorizontalPodAutoscaler{}:    owned,
+		&autoscalingv2.HorizontalPodAutoscaler{}:    {Transform: trimAutoscaler},
+		&apiregistrationv1.APIService{}:             {Transform: trimAPIService},
 		&apiextensionsv1.CustomResourceDefinition{}: {Transform: trimDefinition},
 	}
 	return options, nil

@@ -8,12 +8,12 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -28,26 +28,20 @@ import (
 
 // Reconciler reconciles WebSocketClusters. A reconcile has four phases: observe, render, apply and status.
 type Reconciler struct {
-	client     client.Client
-	secrets    *secretReader
-	applier    *applier
-	kinds      *optionalKinds
-	metricsAPI metricsDetector
-	fleet      *fleet.Monitor
-	events     *dedupRecorder
-	metrics    *operatorMetrics
-	images     render.Images
+	client  client.Client
+	secrets *secretReader
+	applier *applier
+	kinds   *optionalKinds
+	fleet   *fleet.Monitor
+	events  *dedupRecorder
+	metrics *operatorMetrics
+	images  render.Images
 	// namespace is the operator's own, or empty outside of the cluster.
 	namespace string
 	operators *operators
 	// recheck is how soon the operator looks again at what it cannot watch.
 	recheck time.Duration
 	pace    *statusPace
-}
-
-// metricsDetector finds out whether the custom metrics API is served.
-type metricsDetector interface {
-	Served(ctx context.Context) bool
 }
 
 // observedState is what a reconcile knows of the cluster before it writes.
@@ -65,6 +59,10 @@ type observedState struct {
 	// being deleted.
 	deletionDeadline time.Time
 	redisPods        []corev1.Pod
+	// metricsOwner is the server of the custom metrics API.
+	metricsOwner metricsapi.Owner
+	// otherAutoscalers scale the fleet and are not the operator's.
+	otherAutoscalers []autoscalingv2.HorizontalPodAutoscaler
 }
 
 // Reconcile applies the objects of one WebSocketCluster that differ, and writes its status. A cluster that is being
@@ -110,14 +108,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return retryConflict(ctx, err)
 	}
-	statusDelay, err := r.updateStatus(ctx, &stored, cluster, input, result, observed)
+	r.markDraining(ctx, cluster, observed.pods)
+	recheck, err := r.updateStatus(ctx, &stored, cluster, input, result, observed)
 	if err != nil {
 		return retryConflict(ctx, err)
 	}
 	if err := result.retry(); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest([]time.Duration{statusDelay, r.requeueAfter(cluster, result, observed)})}, nil
+	return reconcile.Result{
+		RequeueAfter: soonest([]time.Duration{recheck, r.requeueAfter(cluster, result, observed)}),
+	}, nil
 }
 
 // retryConflict returns err, unless it says that the cluster has changed or is gone since it was read: the reconcile is
@@ -176,7 +177,11 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.gateways, err = r.gatewaysOf(ctx, cluster); err != nil {
 		return observed, err
 	}
-	return observed, nil
+	if observed.metricsOwner, err = r.metricsOwner(ctx); err != nil {
+		return observed, err
+	}
+	observed.otherAutoscalers, err = r.otherAutoscalers(ctx, cluster)
+	return observed, err
 }
 
 // input returns what package render makes the desired objects from.
@@ -192,6 +197,7 @@ func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observed
 		Installed:         observed.installed,
 		Profile:           observed.class.Profile,
 		Front:             plan.Front(cluster.Spec, observed.gateways, observed.pods),
+		Metrics:           plan.MetricsSource(cluster.Spec.Autoscaling, observed.metricsOwner.Kind == metricsapi.OwnerForeign),
 		Secrets:           observed.credentials.generated,
 		CredentialsHash:   observed.credentials.hash,
 	}
@@ -237,25 +243,27 @@ func (r *Reconciler) apply(
 }
 
 // updateStatus writes the status if it differs from the stored one, and records events about new problems. A status
-// that comes too soon after the one before is not written; updateStatus returns how long it has to wait. It returns an
-// error when the write fails.
+// that comes too soon after the one before is not written. updateStatus returns after which time the status has to be
+// made again, or 0 for never, and an error when the write fails.
 func (r *Reconciler) updateStatus(
 	ctx context.Context, stored, cluster *v1alpha1.WebSocketCluster, input render.Input, result *applyResult,
 	observed observedState,
-) (time.Duration, error) {
+) (recheck time.Duration, err error) {
 	defer r.metrics.startPhase(phaseStatus)()
-	computed := status.Compute(r.statusObservation(ctx, cluster, input, result, observed))
+	observation := r.statusObservation(ctx, cluster, input, result, observed)
+	computed := status.Compute(observation)
+	recheck = status.MetricsRecheck(observation)
 	r.metrics.fleets.set(client.ObjectKeyFromObject(cluster), computed.Conditions)
 	if apiequality.Semantic.DeepEqual(stored.Status, computed) {
-		return 0, nil
+		return recheck, nil
 	}
 	if delay := r.pace.delay(stored); delay > 0 {
-		return delay, nil
+		return soonest([]time.Duration{delay, recheck}), nil
 	}
 	written := stored.DeepCopy()
 	written.Status = computed
 	if err := r.client.Status().Update(ctx, written, client.FieldOwner(render.FieldOwner)); err != nil {
-		return 0, fmt.Errorf("write the status: %w", err)
+		return recheck, fmt.Errorf("write the status: %w", err)
 	}
 	r.pace.wrote(stored)
 	r.recordRedisRestart(stored, cluster, computed)
@@ -264,7 +272,7 @@ func (r *Reconciler) updateStatus(
 			"condition", warning.Type, "reason", warning.Reason, "message", warning.Message)
 		r.events.warn(stored, warning.Reason, warning.Type, warning.Message)
 	}
-	return 0, nil
+	return recheck, nil
 }
 
 // recordRedisRestart records that the managed Redis was started again.
@@ -282,8 +290,7 @@ func (r *Reconciler) recordRedisRestart(
 }
 
 // statusObservation collects what the status is made from. It asks the gateways of a fleet that was not scraped yet,
-// and the API server whether it serves the custom metrics API: both come after the objects are applied, which must not
-// wait for them.
+// which comes after the objects are applied: they must not wait for it.
 func (r *Reconciler) statusObservation(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, input render.Input, result *applyResult,
 	observed observedState,
@@ -303,14 +310,18 @@ func (r *Reconciler) statusObservation(
 		Pods:      observed.pods,
 		Fleet:     r.snapshotOrScrape(ctx, client.ObjectKeyFromObject(cluster)),
 		Class:     observed.class,
-		Selector:  labels.SelectorFromSet(render.SelectorLabels(cluster.Name, render.ComponentGateway)).String(),
+		Selector:  render.ServingSelector(cluster.Name),
 		Now:       time.Now(),
 
+		Autoscaler: ownedAs[*autoscalingv2.HorizontalPodAutoscaler](result, render.AutoscalerRef(gateway)),
+		Metrics:    input.Metrics,
+
+		OtherAutoscalers: observed.otherAutoscalers,
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
 	}
-	if cluster.Spec.Autoscaling != nil {
-		observation.MetricsServed = r.metricsAPI.Served(ctx)
+	if observed.metricsOwner.Kind != metricsapi.OwnerNone {
+		observation.MetricsOwner = observed.metricsOwner.String()
 	}
 	return observation
 }
@@ -334,9 +345,6 @@ func (r *Reconciler) requeueAfter(
 	}
 	if result.anyBlocked() {
 		after = append(after, r.recheck)
-	}
-	if cluster.Spec.Autoscaling != nil {
-		after = append(after, metricsapi.RecheckInterval)
 	}
 	return soonest(after)
 }

@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"k8s.io/client-go/applyconfigurations"
-	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/wsfleet/wsfleet/controllers/fleet"
-	"github.com/wsfleet/wsfleet/controllers/metricsapi"
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
@@ -24,7 +22,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=configmaps;secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=serviceaccounts;services,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=apiregistration.k8s.io,resources=apiservices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch;create;patch;delete
@@ -47,11 +46,6 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		return fmt.Errorf("both images must be named, got gateway %q and redis %q",
 			options.Images.Gateway, options.Images.Redis)
 	}
-	disco, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	if err != nil {
-		return fmt.Errorf("make a discovery client: %w", err)
-	}
-
 	metrics, err := newOperatorMetrics(options.Metrics)
 	if err != nil {
 		return err
@@ -93,16 +87,15 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 			kinds:       kinds,
 			metrics:     metrics,
 		},
-		kinds:      kinds,
-		metricsAPI: metricsapi.NewDetector(metricsapi.DiscoveryProbe(disco)),
-		fleet:      monitor,
-		events:     events,
-		metrics:    metrics,
-		images:     options.Images,
-		namespace:  options.OperatorNamespace,
-		operators:  others,
-		recheck:    options.Recheck,
-		pace:       newStatusPace(options.StatusInterval),
+		kinds:     kinds,
+		fleet:     monitor,
+		events:    events,
+		metrics:   metrics,
+		images:    options.Images,
+		namespace: options.OperatorNamespace,
+		operators: others,
+		recheck:   options.Recheck,
+		pace:      newStatusPace(options.StatusInterval),
 	}
 	return addController(ctx, mgr, reconciler, monitor, options)
 }

@@ -3,10 +3,12 @@ package controllers
 import (
 	"strings"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/render"
@@ -28,7 +30,8 @@ func trimObject(object any) (any, error) {
 	return object, nil
 }
 
-// trimPod keeps the operator's own annotations, and drops all managed fields. The operator writes no pods.
+// trimPod keeps the operator's own annotations, and drops all managed fields: drift of pods is not the
+// operator's matter.
 func trimPod(object any) (any, error) {
 	if meta, ok := metaOf(object); ok {
 		keepAnnotations(meta, func(name string) bool { return strings.HasPrefix(name, ownAnnotations) })
@@ -51,6 +54,32 @@ func trimSecret(object any) (any, error) {
 	}
 	meta.SetFinalizers(nil)
 	meta.SetManagedFields(ownManagedFields(meta.GetManagedFields()))
+	return object, nil
+}
+
+// trimAutoscaler keeps of a HorizontalPodAutoscaler what it scales and its conditions, and of its metadata what drift
+// depends on. The cache has those of other clients too, because one of them may scale a fleet.
+func trimAutoscaler(object any) (any, error) {
+	hpa, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
+	if !ok {
+		return object, nil
+	}
+	if _, labelled := hpa.Labels[render.LabelCluster]; !labelled {
+		hpa.Labels = nil
+		hpa.ManagedFields = ownManagedFields(hpa.ManagedFields)
+	}
+	hpa.Spec = autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: hpa.Spec.ScaleTargetRef}
+	hpa.Status = autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: hpa.Status.Conditions}
+	return trimObject(object)
+}
+
+// trimAPIService keeps what says to which server an API group belongs.
+func trimAPIService(object any) (any, error) {
+	if apiService, ok := object.(*apiregistrationv1.APIService); ok {
+		apiService.Annotations, apiService.ManagedFields = nil, nil
+		apiService.Spec.CABundle = nil
+		apiService.Status = apiregistrationv1.APIServiceStatus{}
+	}
 	return object, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -41,6 +42,11 @@ func addController(
 	if err != nil {
 		return fmt.Errorf("index clusters by the Secrets that they name: %w", err)
 	}
+	err = mgr.GetFieldIndexer().IndexField(
+		ctx, &autoscalingv2.HorizontalPodAutoscaler{}, indexScaledCluster, scaledCluster)
+	if err != nil {
+		return fmt.Errorf("index HorizontalPodAutoscalers by what they scale: %w", err)
+	}
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
 	mapper := clusterMapper{mgr.GetClient()}
 
@@ -60,7 +66,10 @@ func addController(
 		WatchesMetadata(&corev1.PersistentVolumeClaim{}, byLabel).
 		WatchesMetadata(&policyv1.PodDisruptionBudget{}, byLabel).
 		WatchesMetadata(&networkingv1.NetworkPolicy{}, byLabel).
-		WatchesMetadata(&autoscalingv2.HorizontalPodAutoscaler{}, byLabel).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(clusterOfAutoscaler),
+			builder.WithPredicates(autoscalerChanged())).
+		Watches(&apiregistrationv1.APIService{}, handler.EnqueueRequestsFromMapFunc(mapper.withAutoscaling),
+			builder.WithPredicates(isMetricsAPI())).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(mapper.ofSecret)).
 		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).
 		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
@@ -127,6 +136,11 @@ func (m clusterMapper) withIngress(ctx context.Context, class client.Object) []r
 // withOptionalObjects returns all clusters that can have objects of optional kinds.
 func (m clusterMapper) withOptionalObjects(ctx context.Context, definition client.Object) []reconcile.Request {
 	return m.with(ctx, definition, render.WantsOptional)
+}
+
+// withAutoscaling returns all clusters that the owner of the custom metrics API concerns.
+func (m clusterMapper) withAutoscaling(ctx context.Context, apiService client.Object) []reconcile.Request {
+	return m.with(ctx, apiService, func(spec v1alpha1.WebSocketClusterSpec) bool { return spec.Autoscaling != nil })
 }
 
 // with returns the clusters whose spec is concerned by a change of the object.

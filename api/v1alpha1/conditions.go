@@ -12,7 +12,8 @@ const (
 	ConditionDraining = "Draining"
 	// ConditionBackplaneReady is true while messages flow between gateways.
 	ConditionBackplaneReady = "BackplaneReady"
-	// ConditionMetricsAvailable is true while the autoscaler can read the number of connections, or does not need it.
+	// ConditionMetricsAvailable is true while the number of connections is known, and the autoscaler reads it or does not
+	// need it.
 	ConditionMetricsAvailable = "MetricsAvailable"
 	// ConditionExposed is true while clients can reach the fleet in the way that the spec asks for.
 	ConditionExposed = "Exposed"
@@ -138,10 +139,23 @@ const (
 const (
 	// ReasonNotNeeded means that spec.autoscaling is not set.
 	ReasonNotNeeded = "NotNeeded"
-	// ReasonMetricsServed means that the custom metrics API is served.
+	// ReasonMetricsServed means that the HorizontalPodAutoscaler reads the fleet's connections.
 	ReasonMetricsServed = "MetricsServed"
-	// ReasonNoMetricsAPI means that nothing serves the custom metrics API.
+	// ReasonScalingDisabled means that spec.replicas is 0, which makes the HorizontalPodAutoscaler wait.
+	ReasonScalingDisabled = "ScalingDisabled"
+	// ReasonAutoscalerPending means that the HorizontalPodAutoscaler is new, or has failed for less than a minute.
+	ReasonAutoscalerPending = "AutoscalerPending"
+	// ReasonNoMetricsAPI means that the HorizontalPodAutoscaler reads no metric, because no server has the custom metrics
+	// API.
 	ReasonNoMetricsAPI = "NoMetricsAPI"
+	// ReasonMetricUnreadable means that the HorizontalPodAutoscaler does not get a metric from the server that has the API.
+	ReasonMetricUnreadable = "MetricUnreadable"
+	// ReasonAutoscalerFailed means that the HorizontalPodAutoscaler does not scale for another reason.
+	ReasonAutoscalerFailed = "AutoscalerFailed"
+	// ReasonSecondAutoscaler means that another HorizontalPodAutoscaler scales the fleet too.
+	ReasonSecondAutoscaler = "SecondAutoscaler"
+	// ReasonGatewaysSilent means that gateways do not answer the operator, so that their connections are not counted.
+	ReasonGatewaysSilent = "GatewaysSilent"
 )
 
 // Reasons of Exposed.

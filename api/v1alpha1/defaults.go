@@ -20,6 +20,9 @@ const DefaultReplicas = 2
 // DefaultMinReplicas is the default of autoscaling.minReplicas, unless maxReplicas is less.
 const DefaultMinReplicas = 2
 
+// DefaultExistingMetric is the default of autoscaling.existingMetric.name: the name that the gateways' own metric has.
+const DefaultExistingMetric = "websocket_connections"
+
 // DefaultMaxTotalQueuedBytes is the default of gateway.maxTotalQueuedBytes, unless maxQueuedBytes is more.
 const DefaultMaxTotalQueuedBytes = 256 << 20
 
@@ -144,6 +147,9 @@ func (a *AutoscalingSpec) setDefaults() {
 	if a.TargetConnectionsPerPod == nil {
 		setDefault(&a.TargetUtilizationPercent, DefaultTargetUtilizationPercent)
 	}
+	a.Metrics = cmp.Or(a.Metrics, AutoscalingMetricsAuto)
+	a.ExistingMetric.Type = cmp.Or(a.ExistingMetric.Type, ExistingMetricPods)
+	a.ExistingMetric.Name = cmp.Or(a.ExistingMetric.Name, DefaultExistingMetric)
 }
 
 func (i *IngressSpec) setDefaults() {

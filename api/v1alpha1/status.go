@@ -23,7 +23,9 @@ type WebSocketClusterStatus struct {
 	// +optional
 	Ready string `json:"ready,omitempty"`
 
-	// replicas is the number of serving gateways, at most spec.replicas: surge and draining gateways do not count.
+	// replicas is the number of serving gateways, at most spec.replicas: surge and draining gateways do not count. While
+	// none serves and spec.replicas is not 0, it is the number of gateways that are to serve, so that an autoscaler does
+	// not take a fleet that starts for one that was scaled to 0.
 	// +optional
 	Replicas int32 `json:"replicas"`
 
@@ -39,7 +41,7 @@ type WebSocketClusterStatus struct {
 	// +optional
 	DrainingReplicas int32 `json:"drainingReplicas"`
 
-	// selector is the label selector of the gateway pods, for the scale subresource.
+	// selector is the label selector of the gateway pods that do not drain, for the scale subresource.
 	// +optional
 	Selector string `json:"selector,omitempty"`
 
@@ -110,6 +112,10 @@ type EffectiveStatus struct {
 	// ingressProfile is the ingress profile in use. It is empty without an Ingress.
 	// +optional
 	IngressProfile string `json:"ingressProfile,omitempty"`
+
+	// metrics is where the autoscaler reads connections: BuiltIn or Existing. It is empty without spec.autoscaling.
+	// +optional
+	Metrics string `json:"metrics,omitempty"`
 
 	// terminationGracePeriodSeconds is the termination grace period of gateway pods: spec.drain.propagationDelay +
 	// spec.drain.timeout + 15 seconds, or what an admission policy has made of it.

@@ -34,6 +34,9 @@ type Input struct {
 	// Profile is the ingress profile in use, never Auto.
 	Profile v1alpha1.IngressProfile
 
+	// Metrics is where the autoscaler reads connections: BuiltIn or Existing, never Auto.
+	Metrics v1alpha1.AutoscalingMetrics
+
 	// Secrets are the values that the operator has generated.
 	Secrets Secrets
 

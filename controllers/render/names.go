@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
@@ -11,6 +13,9 @@ import (
 const (
 	// LabelCluster is on every object of a fleet. Its value is the name of the WebSocketCluster.
 	LabelCluster = v1alpha1.GroupName + "/cluster"
+
+	// LabelDraining is on the pods of gateways that drain and are not being deleted yet.
+	LabelDraining = v1alpha1.GroupName + "/draining"
 
 	labelName      = "app.kubernetes.io/name"
 	labelInstance  = "app.kubernetes.io/instance"
@@ -78,6 +83,11 @@ func SelectorLabels(cluster, component string) map[string]string {
 		labelInstance:  cluster,
 		labelComponent: component,
 	}
+}
+
+// ServingSelector returns the label selector of the gateways that do not drain, for autoscalers.
+func ServingSelector(cluster string) string {
+	return k8slabels.SelectorFromSet(SelectorLabels(cluster, ComponentGateway)).String() + ",!" + LabelDraining
 }
 
 // labels returns the labels of a component's objects.

@@ -44,6 +44,9 @@ func PodMonitorRef(name string) Ref { return Ref{kindPodMonitor, name} }
 // PrometheusRuleRef returns the reference of a PrometheusRule.
 func PrometheusRuleRef(name string) Ref { return Ref{kindPrometheusRule, name} }
 
+// AutoscalerRef returns the reference of a HorizontalPodAutoscaler.
+func AutoscalerRef(name string) Ref { return Ref{kindHPA, name} }
+
 // Object is one object of a fleet.
 type Object struct {
 	Ref

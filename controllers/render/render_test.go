@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "write the golden files")
 type golden struct {
 	Spec            v1alpha1.WebSocketClusterSpec `json:"spec"`
 	Profile         v1alpha1.IngressProfile       `json:"profile,omitempty"`
+	Metrics         v1alpha1.AutoscalingMetrics   `json:"metrics,omitempty"`
 	CredentialsHash string                        `json:"credentialsHash,omitempty"`
 	// Installed are the optional kinds that the cluster has, each with the shape of its session persistence.
 	Installed map[string]PersistenceShape `json:"installed,omitempty"`
@@ -69,6 +70,9 @@ func input(in golden) Input {
 	if in.Spec.Replicas == nil {
 		in.Spec.Replicas = new(int32(v1alpha1.DefaultReplicas))
 	}
+	if in.Metrics == "" {
+		in.Metrics = v1alpha1.AutoscalingMetricsBuiltIn
+	}
 	operatorNamespace := "wsfleet-system"
 	if in.OutsideOfCluster {
 		operatorNamespace = ""
@@ -82,6 +86,7 @@ func input(in golden) Input {
 		OperatorNamespace: operatorNamespace,
 		Installed:         installed(in.Installed),
 		Profile:           in.Profile,
+		Metrics:           in.Metrics,
 		Secrets:           Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
 		CredentialsHash:   in.CredentialsHash,
 		Front:             in.Front,

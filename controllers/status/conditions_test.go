@@ -176,15 +176,6 @@ func TestBackplaneWithRefusedCredentials(t *testing.T) {
 	})
 }
 
-func TestMetrics(t *testing.T) {
-	served := func(o *Observation) { o.MetricsServed = true }
-	checkCondition(t, v1alpha1.ConditionMetricsAvailable, []conditionCase{
-		{"not autoscaled", nil, isTrue, v1alpha1.ReasonNotNeeded, ""},
-		{"no metrics API", []change{autoscaled}, isFalse, v1alpha1.ReasonNoMetricsAPI, "install"},
-		{"metrics API", []change{autoscaled, served}, isTrue, v1alpha1.ReasonMetricsServed, ""},
-	})
-}
-
 func TestExposed(t *testing.T) {
 	nginx := IngressClass{Found: true, Controller: "k8s.io/ingress-nginx", Profile: v1alpha1.IngressProfileNginx}
 	other := IngressClass{Found: true, Controller: "example.com/c", Profile: v1alpha1.IngressProfileNone}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -52,9 +53,14 @@ type Observation struct {
 	// Class is the IngressClass of the Ingress.
 	Class IngressClass
 
-	// MetricsServed reports whether a server of the custom metrics API is registered. It is looked up only with
-	// spec.autoscaling.
-	MetricsServed bool
+	// Autoscaler is the fleet's own HorizontalPodAutoscaler.
+	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
+	// OtherAutoscalers scale the fleet and are not the operator's.
+	OtherAutoscalers []autoscalingv2.HorizontalPodAutoscaler
+	// Metrics is where the autoscaler reads connections: BuiltIn or Existing. It is empty without spec.autoscaling.
+	Metrics v1alpha1.AutoscalingMetrics
+	// MetricsOwner names the server that has the custom metrics API. It is empty when none has.
+	MetricsOwner string
 
 	// Selector is the label selector of the gateway pods.
 	Selector string
@@ -98,6 +104,8 @@ type gateway struct {
 	stale bool
 	// lost reports whether the gateway should have ended, and its node does not confirm that it has.
 	lost bool
+	// reportedAt is when the report came. It is zero without one.
+	reportedAt time.Time
 }
 
 // gateways returns every gateway pod with its report.
@@ -106,7 +114,7 @@ func (o Observation) gateways() []gateway {
 	for i := range o.Pods {
 		g := gateway{pod: &o.Pods[i], lost: isLost(&o.Pods[i], o.Now)}
 		if scraped, ok := o.Fleet.Gateways[g.pod.UID]; ok {
-			g.report, g.stale = &scraped.Report, scraped.Stale
+			g.report, g.stale, g.reportedAt = &scraped.Report, scraped.Stale, scraped.ReportedAt
 		}
 		all = append(all, g)
 	}

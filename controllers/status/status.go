@@ -13,13 +13,13 @@ import (
 
 // Compute returns the whole status. A condition whose status does not change keeps its transition time.
 func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
-	// Surge does not count, because the autoscaler takes the number for the size of the fleet.
+	// Surge does not count: what is above spec.replicas leaves soon.
 	serving := min(o.serving(), o.desired())
 	status := v1alpha1.WebSocketClusterStatus{
 		Conditions:         slices.Clone(o.Cluster.Status.Conditions),
 		ObservedGeneration: o.Cluster.Generation,
 		Ready:              fmt.Sprintf("%d/%d", serving, o.desired()),
-		Replicas:           serving,
+		Replicas:           sizeForAutoscaler(o, serving),
 		ReadyReplicas:      o.count(gateway.ready),
 		UpdatedReplicas:    updatedReplicas(o),
 		DrainingReplicas:   o.count(gateway.draining),
@@ -46,6 +46,18 @@ func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 		meta.SetStatusCondition(&status.Conditions, computed)
 	}
 	return status
+}
+
+// sizeForAutoscaler returns the number of serving gateways, by which an autoscaler divides the fleet's connections.
+// While none serves, it is the number that the Deployment asks for: gateways that start are no reason to scale.
+func sizeForAutoscaler(o Observation, serving int32) int32 {
+	if serving > 0 || o.desired() == 0 {
+		return serving
+	}
+	if o.Gateways != nil && o.Gateways.Spec.Replicas != nil && *o.Gateways.Spec.Replicas > 0 {
+		return *o.Gateways.Spec.Replicas
+	}
+	return o.desired()
 }
 
 // updatedReplicas returns 0 until the Deployment has observed its spec: what it counts before is of an older version.
@@ -102,6 +114,7 @@ func effective(o Observation) v1alpha1.EffectiveStatus {
 		Image:                         image,
 		Redis:                         effectiveRedis(o.spec().Redis),
 		IngressProfile:                string(o.Class.Profile),
+		Metrics:                       string(o.Metrics),
 		TerminationGracePeriodSeconds: grace,
 	}
 }

@@ -79,7 +79,7 @@ func TestComputeCounts(t *testing.T) {
 			readyReplicas: 1,
 			capacity:      10_000,
 		}},
-		{"no pods", []change{noPods}, counts{ready: "0/2"}},
+		{"no pods", []change{noPods}, counts{ready: "0/2", replicas: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := Compute(settled(c.changes...))

@@ -18,6 +18,9 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"no gateway without Redis":     "{redis: {}, replicas: 0}",
 		"one autoscaled without Redis": "{redis: {}, replicas: 1, autoscaling: {maxReplicas: 1}}",
 		"one autoscaled":               "autoscaling: {maxReplicas: 1}",
+		"autoscaled to none":           "autoscaling: {minReplicas: 0, maxReplicas: 1}",
+		"autoscaled to none by another server's metric": "autoscaling: {minReplicas: 0, maxReplicas: 1, " +
+			"metrics: Existing, existingMetric: {type: Object, name: 'ws:connections'}}",
 		"target at the limit": "{gateway: {maxConnections: 100}, autoscaling: {maxReplicas: 3, " +
 			"targetConnectionsPerPod: 100}}",
 		"Sentinel": "redis: {external: {mode: Sentinel, masterName: main, addresses: ['s1:26379', " +

@@ -95,6 +95,12 @@ const (
 		"or raise spec.autoscaling.maxReplicas"
 	msgOneTarget = "targetConnectionsPerPod and targetUtilizationPercent exclude each other: remove " +
 		"spec.autoscaling.targetConnectionsPerPod or spec.autoscaling.targetUtilizationPercent"
+	msgZeroNeedsObject = "0 requires a metric that exists without pods: set spec.autoscaling.existingMetric.type to " +
+		"Object, or spec.autoscaling.minReplicas to 1"
+	msgRatioIsBuiltIn = "requires the built-in metrics: set spec.autoscaling.metrics to Auto or BuiltIn, or remove " +
+		"spec.autoscaling.maxUtilizationPercent"
+	msgMetricName = "must begin with a letter or '_' and have only letters, digits, '_', ':', '.' and '-', such as " +
+		"websocket_connections"
 	msgOneRedis = "managed and external exclude each other: remove spec.redis.managed or spec.redis.external"
 	msgBothZero = "maxSurge and maxUnavailable must not both be 0, or no pod could ever be replaced: raise " +
 		"spec.rollout.maxSurge or spec.rollout.maxUnavailable"
@@ -201,6 +207,23 @@ func refusedByRule() []refusal {
 			msg:   msgTarget,
 		},
 		{spec: "autoscaling: {minReplicas: 4, maxReplicas: 3}", field: "spec.autoscaling.minReplicas", msg: msgMinAboveMax},
+		{
+			title: "0 with a Pods metric",
+			spec:  "autoscaling: {minReplicas: 0, maxReplicas: 3, metrics: Existing}",
+			field: "spec.autoscaling.minReplicas",
+			msg:   msgZeroNeedsObject,
+		},
+		{
+			spec:  "autoscaling: {maxReplicas: 3, metrics: Existing, maxUtilizationPercent: 90}",
+			field: "spec.autoscaling.maxUtilizationPercent",
+			msg:   msgRatioIsBuiltIn,
+		},
+		{
+			title: "with a slash",
+			spec:  "autoscaling: {maxReplicas: 3, existingMetric: {name: a/b}}",
+			field: "spec.autoscaling.existingMetric.name",
+			msg:   msgMetricName,
+		},
 		{
 			spec:  "autoscaling: {maxReplicas: 3, targetConnectionsPerPod: 10, targetUtilizationPercent: 50}",
 			field: "spec.autoscaling",

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -87,7 +88,8 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	if e.config, err = e.control.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the control plane: %w", err), e.stop())
 	}
-	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), v1alpha1.AddToScheme(e.scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(e.scheme), apiregistrationv1.AddToScheme(e.scheme),
+		v1alpha1.AddToScheme(e.scheme)); err != nil {
 		return nil, errors.Join(err, e.stop())
 	}
 	if e.client, err = client.NewWithWatch(e.config,

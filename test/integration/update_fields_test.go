@@ -18,7 +18,7 @@ const (
 	container      = ".spec.template.spec.containers[0]"
 	pod            = ".spec.template.spec"
 	nginx          = `.metadata.annotations.nginx\.ingress\.kubernetes\.io/`
-	connections    = ".spec.metrics[0].pods.target.averageValue"
+	connections    = ".spec.metrics[0].object.target.averageValue"
 	standalone     = "redis: {external: {addresses: ['r:6379']}}"
 	withStorage    = "redis: {managed: {storage: {size: 1Gi}}}"
 	withIngress    = "ingress: {profile: nginx}"
@@ -265,7 +265,18 @@ func fieldChanges() []fieldChange {
 		{"spec.autoscaling.targetUtilizationPercent", withAutoscaler,
 			"autoscaling: {maxReplicas: 5, targetUtilizationPercent: 50}", gatewayAutoscaler, connections, "5k"},
 		{"spec.autoscaling.cpuUtilizationPercent", withAutoscaler, "autoscaling: {maxReplicas: 5, cpuUtilizationPercent: 60}",
-			gatewayAutoscaler, ".spec.metrics[*].resource.target.averageUtilization", "60"},
+			gatewayAutoscaler, ".spec.metrics[*].containerResource.target.averageUtilization", "60"},
+		{"spec.autoscaling.maxUtilizationPercent", withAutoscaler,
+			"autoscaling: {maxReplicas: 5, maxUtilizationPercent: 90}", gatewayAutoscaler,
+			".spec.metrics[1].object.target.value", "900m"},
+		{"spec.autoscaling.metrics", withAutoscaler, "autoscaling: {maxReplicas: 5, metrics: Existing}",
+			gatewayAutoscaler, ".spec.metrics[0].type", "Pods"},
+		{"spec.autoscaling.existingMetric.type", "autoscaling: {maxReplicas: 5, metrics: Existing}",
+			"autoscaling: {maxReplicas: 5, metrics: Existing, existingMetric: {type: Object}}",
+			gatewayAutoscaler, ".spec.metrics[0].type", "Object"},
+		{"spec.autoscaling.existingMetric.name", "autoscaling: {maxReplicas: 5, metrics: Existing}",
+			"autoscaling: {maxReplicas: 5, metrics: Existing, existingMetric: {name: connections}}",
+			gatewayAutoscaler, ".spec.metrics[0].pods.metric.name", "connections"},
 		{"spec.autoscaling.behavior", withAutoscaler,
 			"autoscaling: {maxReplicas: 5, behavior: {scaleDown: {stabilizationWindowSeconds: 30}}}", gatewayAutoscaler,
 			".spec.behavior.scaleDown.stabilizationWindowSeconds", "30"},
