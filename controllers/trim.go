@@ -40,7 +40,8 @@ func trimPod(object any) (any, error) {
 	return object, nil
 }
 
-// trimSecret keeps of a Secret's metadata what identifies it, and what says whether it is the operator's own.
+// trimSecret keeps of a Secret's metadata what identifies it, and what says whether it is the operator's own. Of a Secret
+// with a fleet's label it keeps all managed fields, which name the client that has edited it.
 func trimSecret(object any) (any, error) {
 	meta, ok := metaOf(object)
 	if !ok {
@@ -53,7 +54,11 @@ func trimSecret(object any) (any, error) {
 		meta.SetLabels(map[string]string{render.LabelCluster: cluster})
 	}
 	meta.SetFinalizers(nil)
-	meta.SetManagedFields(ownManagedFields(meta.GetManagedFields()))
+	if labelled {
+		dropStatusFields(meta)
+	} else {
+		meta.SetManagedFields(ownManagedFields(meta.GetManagedFields()))
+	}
 	return object, nil
 }
 

@@ -65,7 +65,7 @@ func TestTrimSecretKeepsIdentityAndOwnership(t *testing.T) {
 	want := untrimmed()
 	want.Annotations = map[string]string{render.AnnotationApplied: "hash"}
 	want.Labels = map[string]string{render.LabelCluster: "demo"}
-	want.Finalizers, want.ManagedFields = nil, want.ManagedFields[:1]
+	want.Finalizers, want.ManagedFields[2].FieldsV1 = nil, nil
 	assert.Equal(t, want, object.ObjectMeta)
 
 	foreign := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
