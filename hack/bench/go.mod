@@ -6,7 +6,7 @@ replace github.com/wsfleet/wsfleet => ../..
 
 require (
 	github.com/coder/websocket v1.8.15
-	github.com/go-logr/logr v1.4.3
+	github.com/go-logr/logr v1.4.4
 	github.com/lesismal/nbio v1.6.8
 	github.com/prometheus/procfs v0.22.0
 	github.com/redis/go-redis/v9 v9.23.0
