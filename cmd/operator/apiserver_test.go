@@ -29,7 +29,7 @@ func TestLogAPIServer(t *testing.T) {
 			_, _ = w.Write([]byte(c.answer))
 		}))
 		var out bytes.Buffer
-		log, _, err := (&settings{logLevel: "info", logFormat: "text"}).newLogger(&out)
+		log, _, err := (&logSettings{level: "info", format: "text"}).newLogger(&out)
 		require.NoError(t, err)
 		logAPIServer(t.Context(), &rest.Config{Host: server.URL}, log)
 		server.Close()

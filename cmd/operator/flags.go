@@ -34,8 +34,7 @@ type settings struct {
 	leaderElect      bool
 	leaderElectionNS string
 	gracefulShutdown time.Duration
-	logLevel         string
-	logFormat        string
+	logs             logSettings
 	kubernetesQPS    float32
 	kubernetesBurst  int
 }
@@ -76,10 +75,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 			"priority and fairness decides.")
 	flags.IntVar(&s.kubernetesBurst, "kube-api-burst", 100,
 		"The maximum `number` of requests to the API server in a burst, where --kube-api-qps sets a limit.")
-	flags.StringVar(&s.logLevel, "log-level", "info",
-		"The minimum `level` of log messages: debug, info, warn or error. A running operator takes another level at "+
-			"PUT /log-level on the metrics endpoint.")
-	flags.StringVar(&s.logFormat, "log-format", "json", "The `format` of log messages: json or text.")
+	s.logs.register(flags, " A running operator takes another level at PUT /log-level on the metrics endpoint.")
 }
 
 // validate returns a usageError that names the flag whose value cannot be used, and nil when all can.

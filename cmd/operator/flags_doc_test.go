@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 
@@ -13,26 +14,34 @@ import (
 
 const flagsPageHead = `# The operator's flags
 
-Flags of ` + "`wsfleet-operator`" + `. The page is generated from the code:
-` + "`go test ./cmd/operator -update`" + ` rewrites it.
+The page is generated from the code: ` + "`go test ./cmd/operator -update`" + ` rewrites it.
 
-| flag | default | description |
-|---|---|---|
+## wsfleet-operator
+
 `
 
+const flagsTableHead = "| flag | default | description |\n|---|---|---|\n"
+
 func TestFlagsAreDocumented(t *testing.T) {
-	var page strings.Builder
-	page.WriteString(flagsPageHead)
-	newRoot().Flags().VisitAll(func(flag *pflag.Flag) {
+	golden.File(t, "../../docs/operator-flags.md", flagsPageHead+flagsTable(t, newRoot())+
+		"\n## wsfleet-operator metrics-api\n\nSee [autoscaling.md](autoscaling.md).\n\n"+flagsTable(t, newMetricsAPI()))
+}
+
+// flagsTable returns a Markdown table of a command's own flags.
+func flagsTable(t *testing.T, command *cobra.Command) string {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString(flagsTableHead)
+	command.Flags().VisitAll(func(flag *pflag.Flag) {
 		value, usage := pflag.UnquoteUsage(flag)
 		assert.NotEmpty(t, usage, flag.Name)
 		name := "--" + flag.Name
 		if value != "" {
 			name += " " + value
 		}
-		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", name, defaultCell(flag), strings.ReplaceAll(usage, "|", `\|`))
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", name, defaultCell(flag), strings.ReplaceAll(usage, "|", `\|`))
 	})
-	golden.File(t, "../../docs/operator-flags.md", page.String())
+	return table.String()
 }
 
 // defaultCell returns the default of a flag in a form that is the same for every build.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -44,8 +45,15 @@ func TestRootRefusesAWrongCommandLine(t *testing.T) {
 		{[]string{"--kube-api-burst=0"}, "--kube-api-burst is 0: it must be at least 1"},
 		{[]string{"--log-level=loud"}, "debug, info, warn or error"},
 		{[]string{"--log-format=xml"}, "json or text"},
+		{[]string{"metrics-api", "extra"}, "wsfleet-operator metrics-api --help"},
+		{[]string{"metrics-api", "--bogus"}, "--bogus"},
+		{[]string{"metrics-api", "--bind-address=6443"}, `--bind-address is "6443": it must be host:port`},
+		{[]string{"metrics-api", "--watch-namespaces=a,"}, "--watch-namespaces has an empty name"},
+		{[]string{"metrics-api", "--log-level=loud"}, "debug, info, warn or error"},
+		{[]string{"metrics-api", "--log-format=xml"}, "json or text"},
+		{[]string{"metrics-api"}, "--namespace is empty"},
 	} {
-		t.Run(c.args[0], func(t *testing.T) {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			_, err := execute(c.args...)
 			require.ErrorContains(t, err, c.message)
 			assert.Equal(t, exitUsage, exitCode(err))

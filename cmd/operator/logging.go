@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/wsfleet/wsfleet/internal/contract"
 	"github.com/wsfleet/wsfleet/internal/loglevel"
@@ -16,21 +19,39 @@ import (
 // maxLevelBytes bounds the body of a request for another level.
 const maxLevelBytes = 1024
 
+// logSettings are the values of the flags of the log.
+type logSettings struct {
+	level, format string
+}
+
+// register adds the flags to flags, with s as their target. more is added to the description of --log-level.
+func (s *logSettings) register(flags *pflag.FlagSet, more string) {
+	flags.StringVar(&s.level, "log-level", "info",
+		"The minimum `level` of log messages: debug, info, warn or error."+more)
+	flags.StringVar(&s.format, "log-format", "json", "The `format` of log messages: json or text.")
+}
+
+// setLogger makes all libraries write to log.
+func setLogger(log logr.Logger) {
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+}
+
 // newLogger returns a logger that writes to out in the format of the flags, and its level, which may be set at any
 // time. It returns a usageError when --log-level or --log-format has an unknown value.
-func (s *settings) newLogger(out io.Writer) (logr.Logger, *slog.LevelVar, error) {
+func (s *logSettings) newLogger(out io.Writer) (logr.Logger, *slog.LevelVar, error) {
 	level := &slog.LevelVar{}
-	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		return logr.Logger{}, nil, usagef("--log-level is %q: it must be debug, info, warn or error", s.logLevel)
+	if err := level.UnmarshalText([]byte(s.level)); err != nil {
+		return logr.Logger{}, nil, usagef("--log-level is %q: it must be debug, info, warn or error", s.level)
 	}
 	options := &slog.HandlerOptions{Level: level}
-	switch s.logFormat {
+	switch s.format {
 	case "json":
 		return logr.FromSlogHandler(terminatingHandler{slog.NewJSONHandler(out, options)}), level, nil
 	case "text":
 		return logr.FromSlogHandler(terminatingHandler{slog.NewTextHandler(out, options)}), level, nil
 	default:
-		return logr.Logger{}, nil, usagef("--log-format is %q: it must be json or text", s.logFormat)
+		return logr.Logger{}, nil, usagef("--log-format is %q: it must be json or text", s.format)
 	}
 }
 

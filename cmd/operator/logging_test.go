@@ -16,7 +16,7 @@ import (
 
 func TestLevelHandlerSetsTheLevelOfARunningLogger(t *testing.T) {
 	var out bytes.Buffer
-	log, level, err := (&settings{logLevel: "info", logFormat: "text"}).newLogger(&out)
+	log, level, err := (&logSettings{level: "info", format: "text"}).newLogger(&out)
 	require.NoError(t, err)
 	handler := levelHandler(level, log)
 	answer := func(method, body string) (int, string) {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -35,12 +34,7 @@ func newRoot() *cobra.Command {
 		Short: "Reconcile the WebSocketClusters of a Kubernetes cluster",
 		Long: `wsfleet-operator turns each WebSocketCluster into a fleet of gateways and keeps it in the desired state. It
 uses the cluster in which it runs, or else the current context of the kubeconfig.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command %q; see `wsfleet-operator --help`", args[0])
-			}
-			return nil
-		},
+		Args:          noArguments("wsfleet-operator"),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +45,7 @@ uses the cluster in which it runs, or else the current context of the kubeconfig
 		return usagef("%w; see `wsfleet-operator --help`", err)
 	})
 	chosen.register(root.Flags())
-	root.AddCommand(&cobra.Command{
+	root.AddCommand(newMetricsAPI(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
@@ -63,18 +57,27 @@ uses the cluster in which it runs, or else the current context of the kubeconfig
 	return root
 }
 
+// noArguments returns a check that refuses arguments with a usageError.
+func noArguments(command string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("unknown command %q; see `%s --help`", args[0], command)
+		}
+		return nil
+	}
+}
+
 // run runs the operator until ctx ends. It returns a usageError when a flag is wrong, and an error when the cluster is
 // not found or the manager ends before ctx.
 func run(ctx context.Context, chosen *settings) error {
 	if err := chosen.validate(); err != nil {
 		return err
 	}
-	log, level, err := chosen.newLogger(os.Stderr)
+	log, level, err := chosen.logs.newLogger(os.Stderr)
 	if err != nil {
 		return err
 	}
-	ctrl.SetLogger(log)
-	klog.SetLogger(log)
+	setLogger(log)
 	log.Info("Starting", "version", ownVersion(),
 		"gatewayImage", chosen.options.Images.Gateway, "redisImage", chosen.options.Images.Redis)
 

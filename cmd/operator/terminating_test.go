@@ -19,7 +19,7 @@ func TestLoggerTellsOfTerminatingNamespacesAsInformation(t *testing.T) {
 	refused := apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "x", errors.New("being terminated"))
 	refused.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	var out bytes.Buffer
-	log, _, err := (&settings{logLevel: "info", logFormat: "text"}).newLogger(&out)
+	log, _, err := (&logSettings{level: "info", format: "text"}).newLogger(&out)
 	require.NoError(t, err)
 	log = log.WithName("events").WithValues("fleet", "demo")
 
@@ -34,7 +34,7 @@ func TestLoggerTellsOfTerminatingNamespacesAsInformation(t *testing.T) {
 	assert.Contains(t, out.String(), "a whole event")
 
 	out.Reset()
-	log, _, err = (&settings{logLevel: "error", logFormat: "json"}).newLogger(&out)
+	log, _, err = (&logSettings{level: "error", format: "json"}).newLogger(&out)
 	require.NoError(t, err)
 	log.Error(refused, "Server rejected event (will not retry!)")
 	assert.Empty(t, out.String())
