@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	operatorNamespace  = "wsfleet-system"
-	operatorDeployment = "wsfleet-operator"
-	crd                = "crd/websocketclusters.wsfleet.dev"
+	operatorNamespace    = "wsfleet-system"
+	operatorDeployment   = "wsfleet-operator"
+	metricsAPIDeployment = "wsfleet-metrics-api"
+	crd                  = "crd/websocketclusters.wsfleet.dev"
 	// The label of all objects that the demo installs. Objects with it may be removed.
 	demoLabel = "wsfleet.dev/stage"
 	demoValue = "demo"
@@ -88,12 +89,14 @@ func (s *environment) install(ctx context.Context, say note) error {
 	if _, err := k.Run(ctx, "wait", "--for=condition=Established", "--timeout=60s", crd); err != nil {
 		return err
 	}
-	out, err := k.In(operatorNamespace).Run(ctx, "rollout", "status", "deployment/"+operatorDeployment, "--timeout=180s")
-	if err != nil {
-		return err
+	for _, deployment := range []string{operatorDeployment, metricsAPIDeployment} {
+		out, err := k.In(operatorNamespace).Run(ctx, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		say("%s", lines[len(lines)-1])
 	}
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	say("%s", lines[len(lines)-1])
 	return nil
 }
 
@@ -111,6 +114,9 @@ func (s *environment) kustomization() string {
 	for _, a := range arguments {
 		fmt.Fprintf(&b, "    - {op: add, path: /spec/template/spec/containers/0/args/-, value: %q}\n", a)
 	}
+	fmt.Fprintf(&b, "- target: {kind: Deployment, name: %s}\n  patch: |\n", metricsAPIDeployment)
+	fmt.Fprintf(&b, "    - {op: replace, path: /spec/template/spec/containers/0/image, value: %q}\n",
+		s.images[operatorImage])
 	return b.String()
 }
 
@@ -167,6 +173,9 @@ func diagnose(ctx context.Context, p provider) error {
 		{"get", "websocketclusters", "-A", "-o", "yaml"},
 		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
 		{"-n", operatorNamespace, "logs", "deployment/" + operatorDeployment, "--tail=100"},
+		{"-n", operatorNamespace, "logs", "deployment/" + metricsAPIDeployment, "--all-pods", "--tail=50"},
+		{"get", "apiservices", "-o", "wide"},
+		{"describe", "horizontalpodautoscalers", "-A"},
 	} {
 		fmt.Printf("\n--- kubectl %s\n", strings.Join(args, " "))
 		out, err := k.Run(ctx, args...)
