@@ -85,6 +85,9 @@ func startEnvironment(ctx context.Context) (*environment, error) {
 	}
 	e.control.ControlPlane.Etcd = &envtest.Etcd{Path: programs.etcd}
 	e.configureAPIServer(e.control.ControlPlane.GetAPIServer())
+	if err := frontProxy(dir, e.control.ControlPlane.GetAPIServer()); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the certificates of the aggregation layer: %w", err), e.stop())
+	}
 	if e.config, err = e.control.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the control plane: %w", err), e.stop())
 	}
