@@ -219,14 +219,28 @@ func TestMetricsFollowTheOwnerOfTheAPI(t *testing.T) {
 	awaitSource(f, "BuiltIn", "Object")
 }
 
-// A minimum of 0 requires a metric that exists without pods. Kubernetes has it switched on.
+// A minimum of 0 requires a metric that exists without pods, and Kubernetes 1.37. An older one refuses the
+// HorizontalPodAutoscaler, which the user learns, and the autoscaler stays as it was.
 func TestAutoscalerDownToZero(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", "{autoscaling: {minReplicas: 0, maxReplicas: 5}}")
+	f := createFleet(t, o.namespace, "fleet", "{autoscaling: {minReplicas: 1, maxReplicas: 5}}")
 	f.eventuallyHas(gatewayAutoscaler)
-	require.Equal(t, "0", read(t, gatewayAutoscaler.get(t, f), ".spec.minReplicas"))
 	f.eventuallyReplicas(2)
-	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	f.eventuallySettled()
 	require.Contains(t, f.get(t).Status.Selector, "!"+render.LabelDraining)
+
+	f.setSpec("{autoscaling: {minReplicas: 0, maxReplicas: 5}}")
+	want := "0"
+	if servedSince(t, "1.37") {
+		f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	} else {
+		want = "1"
+		f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused,
+			"HorizontalPodAutoscaler fleet-gateway", "minReplicas")
+	}
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, want, read(t, gatewayAutoscaler.get(t, f), ".spec.minReplicas"))
+	})
+	f.eventuallyReplicas(2)
 }
