@@ -138,8 +138,8 @@ func newKindsHarness(t *testing.T) *kindsHarness {
 	return h
 }
 
-// reconcile looks up the definition of HTTPRoutes, and reports whether the fleets were told.
-func (h *kindsHarness) reconcile(t *testing.T) (told bool) {
+// reconcile looks up the definition of HTTPRoutes, and reports whether the fleets are enqueued.
+func (h *kindsHarness) reconcile(t *testing.T) (enqueued bool) {
 	t.Helper()
 	result, err := h.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
 	require.NoError(t, err)
@@ -152,8 +152,8 @@ func (h *kindsHarness) reconcile(t *testing.T) (told bool) {
 	}
 }
 
-// A kind comes, changes its features and goes, and comes again: the watch starts and stops with it, and fleets are told
-// each time, but not when nothing has changed.
+// A kind comes, changes its features and goes, and comes again: the watch starts and stops with it, and fleets are
+// enqueued each time, but not when nothing has changed.
 func TestOptionalKindsFollowTheDefinition(t *testing.T) {
 	h := newKindsHarness(t)
 	installed, err := h.Installed(t.Context())

@@ -48,7 +48,7 @@ func (o *operator) as(identity, image string) {
 
 // Two operators with different gateway images do not fight over a fleet: the second one changes nothing, until the
 // first one has been silent for a while. An operator with the identity of the first one goes on at once.
-func TestASecondOperatorLeavesTheFleetAlone(t *testing.T) {
+func TestOperatorLeavesTheFleetOfAnotherAlone(t *testing.T) {
 	t.Parallel()
 	first := &operator{t: t, namespace: newNamespace(t), api: env.operator, sent: &requestCounter{}}
 	letRenewLeases(t, first.namespace)

@@ -41,7 +41,7 @@ func storeUndecodable(t *testing.T, namespace, name string) {
 
 // One stored object that does not decode is named, and the other fleets are managed: both those that exist when the
 // operator starts and those that come later. The operator stays ready.
-func TestOneUndecodableClusterDoesNotStopTheOthers(t *testing.T) {
+func TestOperatorManagesOthersBesideAnUndecodableCluster(t *testing.T) {
 	t.Parallel()
 	o := &operator{t: t, namespace: newNamespace(t), api: env.operator, sent: &requestCounter{}}
 	storeUndecodable(t, o.namespace, "restored")
