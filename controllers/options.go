@@ -50,6 +50,10 @@ type Options struct {
 	// The default is 30 s.
 	Recheck time.Duration
 
+	// MaxConcurrentUpgrades is the maximum number of fleets that are rolled at once because the operator's release changes
+	// their gateways. The default is 1.
+	MaxConcurrentUpgrades int
+
 	// StatusInterval is the minimum time between two writes of a cluster's status for the same generation. The default is
 	// 2 s.
 	StatusInterval time.Duration
@@ -75,6 +79,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Recheck == 0 {
 		o.Recheck = 30 * time.Second
+	}
+	if o.MaxConcurrentUpgrades == 0 {
+		o.MaxConcurrentUpgrades = 1
 	}
 	if o.StatusInterval == 0 {
 		o.StatusInterval = 2 * time.Second

@@ -42,6 +42,8 @@ type Reconciler struct {
 	// recheck is how soon the operator looks again at what it cannot watch.
 	recheck time.Duration
 	pace    *statusPace
+	// upgrades are the fleets that wait until they may follow the operator's release.
+	upgrades *upgrades
 }
 
 // observedState is what a reconcile knows of the cluster before it writes.
@@ -143,6 +145,7 @@ func (r *Reconciler) forget(cluster client.ObjectKey) {
 	r.applier.newClusters.forget(cluster)
 	r.pace.forget(cluster)
 	r.metrics.leftToOthers.forget(cluster)
+	r.upgrades.end(cluster, false)
 }
 
 // observe reads what the desired objects and the status depend on. It returns an error when a read fails.
@@ -200,6 +203,7 @@ func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observed
 		Metrics:           plan.MetricsSource(cluster.Spec.Autoscaling, observed.metricsOwner.Kind == metricsapi.OwnerForeign),
 		Secrets:           observed.credentials.generated,
 		CredentialsHash:   observed.credentials.hash,
+		RedisUpgrade:      cluster.Annotations[v1alpha1.AnnotationUpgradeRedis],
 	}
 }
 
@@ -220,10 +224,15 @@ func (r *Reconciler) apply(
 		existing, err := r.applier.listOwned(ctx, cluster, objects)
 		return &applyResult{owned: existing.owned, known: known}, err
 	}
+	objects, held, err := r.holdBack(ctx, cluster, objects, observed)
+	if err != nil {
+		return nil, err
+	}
 	result, err := r.applier.apply(ctx, cluster, objects, known)
 	if err != nil {
 		return nil, err
 	}
+	result.release = held
 	gateways := render.DeploymentRef(render.GatewayName(cluster.Name))
 	keepRedis := plan.KeepManagedRedis(plan.GatewayRollout{
 		Held:        result.gatewaysHeld(),
@@ -319,6 +328,9 @@ func (r *Reconciler) statusObservation(
 		OtherAutoscalers: observed.otherAutoscalers,
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
+		UpgradeWaits:     result.release.waits,
+		UpgradesBefore:   result.release.before,
+		RedisKept:        result.release.keepsRedis,
 	}
 	if observed.metricsOwner.Kind != metricsapi.OwnerNone {
 		observation.MetricsOwner = observed.metricsOwner.String()
@@ -345,6 +357,9 @@ func (r *Reconciler) requeueAfter(
 	}
 	if result.anyBlocked() {
 		after = append(after, r.recheck)
+	}
+	if result.release.waits {
+		after = append(after, upgradeRecheck)
 	}
 	return soonest(after)
 }

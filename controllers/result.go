@@ -81,6 +81,8 @@ type applyResult struct {
 	contested []status.Problem
 	// gatewayParts are the objects whose problems keep the gateways as they are.
 	gatewayParts map[render.Ref]bool
+	// release is what was held back of the operator's release.
+	release release
 	// objects are the results so far, in the order in which they came.
 	objects []objectResult
 }

@@ -115,11 +115,12 @@ func TestReconcilerForgetsSecretsOfADeletedCluster(t *testing.T) {
 	metrics, err := newOperatorMetrics(prometheus.NewRegistry())
 	require.NoError(t, err)
 	_, err = (&Reconciler{
-		client:  server,
-		secrets: reader,
-		metrics: metrics,
-		applier: &applier{newClusters: newNewClusters(), contention: newContention()},
-		pace:    newStatusPace(0),
+		client:   server,
+		secrets:  reader,
+		metrics:  metrics,
+		applier:  &applier{newClusters: newNewClusters(), contention: newContention()},
+		pace:     newStatusPace(0),
+		upgrades: newUpgrades(1),
 	}).Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "demo"}})
 	require.NoError(t, err)

@@ -96,6 +96,7 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		operators: others,
 		recheck:   options.Recheck,
 		pace:      newStatusPace(options.StatusInterval),
+		upgrades:  newUpgrades(options.MaxConcurrentUpgrades),
 	}
 	return addController(ctx, mgr, reconciler, monitor, options)
 }

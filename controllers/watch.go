@@ -56,7 +56,7 @@ func addController(
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                newFairQueue,
 		}).
-		For(&v1alpha1.WebSocketCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.WebSocketCluster{}, builder.WithPredicates(userChange())).
 		Watches(&appsv1.Deployment{}, byLabel).
 		Watches(&corev1.Service{}, byLabel).
 		Watches(&networkingv1.Ingress{}, byLabel).
@@ -74,6 +74,7 @@ func addController(
 		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).
 		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
 		WatchesRawSource(source.Channel(kinds.changed, handler.EnqueueRequestsFromMapFunc(mapper.withOptionalObjects))).
+		WatchesRawSource(source.Channel(reconciler.upgrades.turn, &handler.EnqueueRequestForObject{})).
 		Build(reconciler)
 	if err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
@@ -163,6 +164,16 @@ func requestsFor(clusters []v1alpha1.WebSocketCluster) []reconcile.Request {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters[i])})
 	}
 	return requests
+}
+
+// userChange is a predicate that drops changes of a cluster that are not its user's, such as those of the status.
+func userChange() predicate.Predicate {
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.Funcs{
+		UpdateFunc: func(change event.UpdateEvent) bool {
+			const name = v1alpha1.AnnotationUpgradeRedis
+			return change.ObjectOld.GetAnnotations()[name] != change.ObjectNew.GetAnnotations()[name]
+		},
+	})
 }
 
 // podStateChanged is a predicate that drops the many changes of a pod on which no status depends.

@@ -99,6 +99,8 @@ const (
 	ReasonSettled = "Settled"
 	// ReasonRollingOut means that pods of a new version replace those of the old one.
 	ReasonRollingOut = "RollingOut"
+	// ReasonUpgradeQueued means that the operator's release changes the gateways, and other fleets are upgraded first.
+	ReasonUpgradeQueued = "UpgradeQueued"
 	// ReasonScaling means that pods are added or removed.
 	ReasonScaling = "Scaling"
 	// ReasonRolloutPaused means that another client has paused the rollout of the gateways' Deployment.

@@ -32,3 +32,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 // FinalizerRedisLast is on WebSocketClusters with a managed Redis. It keeps a WebSocketCluster that is being deleted
 // until its gateways are gone, because garbage collection would delete Redis at the same time.
 const FinalizerRedisLast = GroupName + "/redis-last"
+
+// AnnotationUpgradeRedis is an annotation of WebSocketClusters. An operator of a new release leaves a managed Redis as it
+// is until the user gives the annotation another value, such as the release, or changes spec.redis.
+const AnnotationUpgradeRedis = GroupName + "/upgrade-redis"

@@ -50,6 +50,9 @@ func (s *settings) register(flags *pflag.FlagSet) {
 			"Default: the namespace in which the operator runs, or all namespaces when it runs outside of the cluster.")
 	flags.IntVar(&s.options.MaxConcurrentReconciles, "max-concurrent-reconciles", 4,
 		"The maximum `number` of WebSocketClusters that are reconciled at once.")
+	flags.IntVar(&s.options.MaxConcurrentUpgrades, "max-concurrent-upgrades", 1,
+		"The maximum `number` of fleets whose gateways are replaced at once because the operator was upgraded. A change "+
+			"of a spec does not wait.")
 	flags.DurationVar(&s.options.ScrapeInterval, "scrape-interval", fleet.DefaultInterval,
 		"The `duration` between two scrapes of the gateways' reports. Minimum: 1s.")
 	flags.StringSliceVar(&s.watchNamespaces, "watch-namespaces", nil,
@@ -87,6 +90,8 @@ func (s *settings) validate() error {
 		return usagef("--redis-image is empty: name an image, or leave the flag out")
 	case s.options.MaxConcurrentReconciles < 1:
 		return usagef("--max-concurrent-reconciles is %d: it must be at least 1", s.options.MaxConcurrentReconciles)
+	case s.options.MaxConcurrentUpgrades < 1:
+		return usagef("--max-concurrent-upgrades is %d: it must be at least 1", s.options.MaxConcurrentUpgrades)
 	case s.options.ScrapeInterval < time.Second:
 		return usagef("--scrape-interval is %s: it must be at least 1s", s.options.ScrapeInterval)
 	case len(validation.IsDNS1123Label(cmp.Or(s.options.OperatorNamespace, "default"))) > 0:

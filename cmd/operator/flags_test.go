@@ -33,6 +33,7 @@ func TestRootRefusesAWrongCommandLine(t *testing.T) {
 		{[]string{"--gateway-image="}, "--gateway-image is empty"},
 		{[]string{"--redis-image="}, "--redis-image is empty"},
 		{[]string{"--max-concurrent-reconciles=0"}, "at least 1"},
+		{[]string{"--max-concurrent-upgrades=0"}, "--max-concurrent-upgrades is 0: it must be at least 1"},
 		{[]string{"--scrape-interval=1ms"}, "--scrape-interval is 1ms: it must be at least 1s"},
 		{[]string{"--scrape-interval=soon"}, "--scrape-interval"},
 		{[]string{"--operator-namespace=a/b"}, `--operator-namespace is "a/b"`},

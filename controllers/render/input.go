@@ -43,6 +43,9 @@ type Input struct {
 	// Front is how the Service and the Ingress reach the gateways. The zero value means: as the spec says.
 	Front Front
 
+	// RedisUpgrade is the value of the annotation by which the user asks for the managed Redis of the operator's release.
+	RedisUpgrade string
+
 	// CredentialsHash is a keyed hash of the Secrets' values that gateways read when they start. A change of it rolls
 	// the gateways.
 	CredentialsHash string

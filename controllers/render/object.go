@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -169,13 +170,19 @@ func (o *Object) finish(fields any, in Input) error {
 		return err
 	}
 	addMetadata(o.Desired, in.Spec.Metadata)
+	var patchedBy any
 	if patch := patches(in)[o.Ref]; patch.content != nil {
 		o.PatchField = patch.field
-		if patched, err := patch.apply(o.Desired); err != nil {
+		patched, err := patch.apply(o.Desired)
+		switch {
+		case err != nil:
 			o.PatchProblem = err.Error()
-		} else {
-			o.Desired = patched
+		case !reflect.DeepEqual(patched, o.Desired):
+			o.Desired, patchedBy = patched, patch.content
 		}
+	}
+	if err := in.stamp(o.Ref, o.Desired, patchedBy); err != nil {
+		return err
 	}
 	return addHash(o.Desired)
 }

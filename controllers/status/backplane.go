@@ -25,7 +25,12 @@ func backplane(o Observation) metav1.Condition {
 	case redis.Managed != nil && (o.Redis == nil || o.Redis.Status.AvailableReplicas == 0):
 		return managedNotReady(findCause(o.Redis, o.RedisPods, redisFields))
 	default:
-		return backplaneOfReports(redis, countBrokers(o))
+		computed := backplaneOfReports(redis, countBrokers(o))
+		if o.RedisKept {
+			computed.Message += "; it keeps the version of an earlier release of the operator: to replace it, which loses " +
+				"its histories, set the annotation " + v1alpha1.AnnotationUpgradeRedis + " to another value"
+		}
+		return computed
 	}
 }
 

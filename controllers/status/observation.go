@@ -69,6 +69,13 @@ type Observation struct {
 	// is being deleted.
 	DeletionDeadline time.Time
 
+	// UpgradeWaits reports whether the gateways keep the version of an earlier release of the operator until
+	// UpgradesBefore other fleets have been upgraded.
+	UpgradeWaits   bool
+	UpgradesBefore int
+	// RedisKept reports whether the managed Redis keeps the version of an earlier release.
+	RedisKept bool
+
 	// Now is the time of conditions that change.
 	Now time.Time
 }

@@ -50,6 +50,8 @@ type operator struct {
 	sent *requestCounter
 	// log is that of the operator that start started last.
 	log *logBuffer
+	// images are those of the operator that start starts.
+	images render.Images
 	// registry has the metrics of the operator that start started last.
 	registry *prometheus.Registry
 	// ready is the readiness check of the operator that start started last.
@@ -69,7 +71,13 @@ func startOperator(t *testing.T) *operator {
 // startOperatorAt is startOperator with an API server of the test's choice.
 func startOperatorAt(t *testing.T, api *rest.Config) *operator {
 	t.Helper()
-	o := &operator{t: t, namespace: newNamespace(t), api: api, sent: &requestCounter{}}
+	o := &operator{
+		t:         t,
+		namespace: newNamespace(t),
+		api:       api,
+		sent:      &requestCounter{},
+		images:    render.Images{Gateway: gatewayImage, Redis: redisImage},
+	}
 	o.start()
 	t.Cleanup(func() { o.stop() })
 	return o
@@ -103,7 +111,7 @@ func (o *operator) start() {
 	require.NoError(o.t, err)
 	options := controllers.Options{
 		Namespaces:              []string{o.namespace},
-		Images:                  render.Images{Gateway: gatewayImage, Redis: redisImage},
+		Images:                  o.images,
 		MaxConcurrentReconciles: 4,
 		ScrapeInterval:          scrapeInterval,
 		AdminAddress:            adminAddress,

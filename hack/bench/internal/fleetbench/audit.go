@@ -12,7 +12,9 @@ type requests struct {
 	// objects are writes of the objects of fleets, status those of a status, events those of events. Refused writes
 	// count too.
 	objects, status, events int
-	dryRuns                 int
+	// distinct is the number of different objects among objects.
+	distinct int
+	dryRuns  int
 	// reads are gets and lists. Watches are left out.
 	reads int
 }
@@ -33,11 +35,13 @@ func (r requests) writes() int { return r.objects + r.status + r.events }
 
 // audited is a line of the audit log.
 type audited struct {
-	Verb       string `json:"verb"`
-	RequestURI string `json:"requestURI"`
-	ObjectRef  struct {
-		Resource, Subresource string
-	} `json:"objectRef"`
+	Verb       string    `json:"verb"`
+	RequestURI string    `json:"requestURI"`
+	ObjectRef  objectRef `json:"objectRef"`
+}
+
+type objectRef struct {
+	Resource, Subresource, Namespace, Name string
 }
 
 // requestsSoFar counts the requests in the audit log. The API server writes a line before it answers.
@@ -48,19 +52,22 @@ func (p *plane) requestsSoFar() (requests, error) {
 	}
 	defer func() { _ = file.Close() }()
 	var sum requests
+	seen := map[objectRef]bool{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var line audited
 		// The last line may be incomplete.
 		if json.Unmarshal(lines.Bytes(), &line) == nil {
-			sum.count(line)
+			sum.count(line, seen)
 		}
 	}
+	sum.distinct = len(seen)
 	return sum, lines.Err()
 }
 
-func (r *requests) count(line audited) {
+// count adds a request, and the object that it writes to seen.
+func (r *requests) count(line audited, seen map[objectRef]bool) {
 	switch {
 	case strings.HasPrefix(line.RequestURI, "/apis/coordination.k8s.io/"), strings.Contains(line.RequestURI, "reviews"):
 	case strings.Contains(line.RequestURI, "dryRun="):
@@ -74,5 +81,8 @@ func (r *requests) count(line audited) {
 		r.status++
 	default:
 		r.objects++
+		if line.ObjectRef.Resource != "websocketclusters" {
+			seen[line.ObjectRef] = true
+		}
 	}
 }

@@ -1,0 +1,129 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// Deployments have two more annotations, by which a change of the user is told from one of the operator's release.
+const (
+	// AnnotationTemplate is a hash of the pod template that the operator applied last.
+	AnnotationTemplate = v1alpha1.GroupName + "/template"
+	// AnnotationAsked is a hash of what the user had asked for then: of the fields of the spec that differ from their
+	// defaults, without the fleet's size, and of the values of Secrets.
+	AnnotationAsked = v1alpha1.GroupName + "/asked"
+)
+
+// stamp adds both annotations to a Deployment, and nothing to another object. patch is the user's patch that has changed
+// the object, or nil.
+func (in Input) stamp(ref Ref, object *unstructured.Unstructured, patch any) error {
+	var (
+		asked any
+		err   error
+	)
+	switch ref {
+	case DeploymentRef(GatewayName(in.Name)):
+		asked, err = in.askedOfGateways()
+	case DeploymentRef(RedisName(in.Name)):
+		asked, err = in.askedOfRedis()
+	default:
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	template, _, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "template")
+	if err != nil {
+		return err
+	}
+	templateHash, err := hashJSON(template)
+	if err != nil {
+		return err
+	}
+	askedHash, err := hashJSON([]any{asked, patch})
+	if err != nil {
+		return err
+	}
+	object.SetAnnotations(merged(object.GetAnnotations(), map[string]string{
+		AnnotationTemplate: templateHash,
+		AnnotationAsked:    askedHash,
+	}))
+	return nil
+}
+
+// Rehash sets the annotation with the hash of what is applied, after fields of the object have changed. It returns an
+// error when the object is not JSON.
+func Rehash(object *unstructured.Unstructured) error {
+	annotations := object.GetAnnotations()
+	delete(annotations, AnnotationApplied)
+	object.SetAnnotations(annotations)
+	return addHash(object)
+}
+
+// askedOfGateways returns what the user asks for of the gateways besides their number.
+func (in Input) askedOfGateways() (any, error) {
+	spec := in.Spec
+	spec.Replicas, spec.Patch = nil, v1alpha1.PatchSpec{}
+	fields, err := withoutDefaults(spec)
+	return []any{fields, in.CredentialsHash}, err
+}
+
+// askedOfRedis returns what the user asks for of the managed Redis.
+func (in Input) askedOfRedis() (any, error) {
+	spec := v1alpha1.WebSocketClusterSpec{
+		Redis:            in.Spec.Redis,
+		ImagePullSecrets: in.Spec.ImagePullSecrets,
+		Metadata:         in.Spec.Metadata,
+	}
+	fields, err := withoutDefaults(spec)
+	return []any{fields, HashSecret(in.Secrets.RedisPassword), in.RedisUpgrade}, err
+}
+
+// withoutDefaults returns the fields of the spec that differ from the defaults. A field that a later release adds, and
+// fills in with its default, is not among them.
+func withoutDefaults(spec v1alpha1.WebSocketClusterSpec) (map[string]any, error) {
+	var defaults v1alpha1.WebSocketClusterSpec
+	defaults.SetDefaults()
+	all, err := convert[map[string]any](spec)
+	if err != nil {
+		return nil, err
+	}
+	usual, err := convert[map[string]any](defaults)
+	if err != nil {
+		return nil, err
+	}
+	return difference(*all, *usual), nil
+}
+
+// difference returns the values of all that are not the same in usual. Maps are compared by their keys.
+func difference(all, usual map[string]any) map[string]any {
+	different := map[string]any{}
+	for key, value := range all {
+		inner, isMap := value.(map[string]any)
+		usualInner, usualIsMap := usual[key].(map[string]any)
+		switch {
+		case reflect.DeepEqual(value, usual[key]):
+		case isMap && usualIsMap:
+			different[key] = difference(inner, usualInner)
+		default:
+			different[key] = value
+		}
+	}
+	return different
+}
+
+// hashJSON returns a hash of the value as JSON. It returns an error when it has none.
+func hashJSON(value any) (string, error) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16]), nil
+}

@@ -1,0 +1,289 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/plan"
+	"github.com/wsfleet/wsfleet/controllers/render"
+)
+
+const (
+	// upgradeRecheck is how soon a fleet that waits for its turn looks again.
+	upgradeRecheck = time.Minute
+	// upgradeStart is how long a fleet may have its turn without its Deployment being changed: a webhook may refuse it.
+	upgradeStart = time.Minute
+)
+
+// upgrades lets fleets that only the operator's release changes take turns. Its state is in memory: each fleet asks for
+// its turn again after a restart, and rollouts that are under way then keep their turn. Its methods may be called by
+// several goroutines at once.
+type upgrades struct {
+	budget int
+	now    func() time.Time
+	// turn receives the fleets whose turn has come.
+	turn chan event.GenericEvent
+
+	// mu guards the fields below.
+	mu     sync.Mutex
+	seeded bool
+	fleets map[client.ObjectKey]*plan.Upgrade
+}
+
+func newUpgrades(budget int) *upgrades {
+	return &upgrades{
+		budget: budget,
+		now:    time.Now,
+		turn:   make(chan event.GenericEvent, 1024),
+		fleets: map[client.ObjectKey]*plan.Upgrade{},
+	}
+}
+
+// seed notes the rollouts that are under way when the operator starts. It returns an error when the cache cannot be
+// read.
+func (u *upgrades) seed(ctx context.Context, reader client.Reader) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.seeded {
+		return nil
+	}
+	var all appsv1.DeploymentList
+	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list the Deployments: %w", err)
+	}
+	for i := range all.Items {
+		one := &all.Items[i]
+		owner := metav1.GetControllerOf(one)
+		if owner == nil || one.Name != render.GatewayName(owner.Name) || !plan.RolloutUnderway(one, nil, u.now()) {
+			continue
+		}
+		key := client.ObjectKey{Namespace: one.Namespace, Name: owner.Name}
+		u.fleets[key] = &plan.Upgrade{Fleet: key, Since: u.now(), Rolling: true}
+	}
+	u.seeded = true
+	return nil
+}
+
+// ask asks for the turn of a fleet that differs from the release. The result is false while it has to wait, and the
+// number of fleets before it.
+func (u *upgrades) ask(fleet client.ObjectKey) (mayRoll bool, before int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	own := u.fleets[fleet]
+	switch {
+	case own == nil:
+		own = &plan.Upgrade{Fleet: fleet, Since: u.now()}
+		u.fleets[fleet] = own
+	case own.Rolling && u.now().Sub(own.Since) >= upgradeStart:
+		// It could not begin. The others go first.
+		own.Rolling, own.Since = false, u.now()
+	}
+	u.grant(fleet)
+	return own.Rolling, plan.UpgradesBefore(u.all(), fleet)
+}
+
+// end ends the turn of a fleet that is as the release wants it, unless its gateways are still being replaced.
+func (u *upgrades) end(fleet client.ObjectKey, underway bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if own := u.fleets[fleet]; own == nil || own.Rolling && underway {
+		return
+	}
+	delete(u.fleets, fleet)
+	u.grant(client.ObjectKey{})
+}
+
+// grant gives free turns to the fleets that have waited longest, and enqueues them, except asking, which is being
+// reconciled. The caller holds mu.
+func (u *upgrades) grant(asking client.ObjectKey) {
+	for _, next := range plan.NextUpgrades(u.all(), u.budget) {
+		u.fleets[next].Rolling, u.fleets[next].Since = true, u.now()
+		if next == asking {
+			continue
+		}
+		cluster := &v1alpha1.WebSocketCluster{ObjectMeta: metav1.ObjectMeta{Namespace: next.Namespace, Name: next.Name}}
+		select {
+		case u.turn <- event.GenericEvent{Object: cluster}:
+		default:
+			// The fleet looks again by itself after upgradeRecheck.
+		}
+	}
+}
+
+// all returns the fleets that roll or wait. The caller holds mu.
+func (u *upgrades) all() []plan.Upgrade {
+	all := make([]plan.Upgrade, 0, len(u.fleets))
+	for _, one := range u.fleets {
+		all = append(all, *one)
+	}
+	return all
+}
+
+// release is what a reconcile holds back of the operator's release.
+type release struct {
+	// waits reports whether the gateways keep their version until it is the fleet's turn. before is the number of fleets
+	// before it.
+	waits  bool
+	before int
+	// keepsRedis reports whether the managed Redis keeps the version of an earlier release.
+	keepsRedis bool
+}
+
+// holdBack replaces the objects that must not follow the operator's release yet. It returns an error when the cache
+// cannot be read, or an object cannot be understood.
+func (r *Reconciler) holdBack(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, observed observedState,
+) ([]render.Object, release, error) {
+	var held release
+	if err := r.upgrades.seed(ctx, r.client); err != nil {
+		return nil, held, err
+	}
+	gateways, err := r.deploymentOf(ctx, cluster, render.GatewayName(cluster.Name))
+	if err != nil {
+		return nil, held, err
+	}
+	redis, err := r.deploymentOf(ctx, cluster, render.RedisName(cluster.Name))
+	if err != nil {
+		return nil, held, err
+	}
+	held.waits, held.before = r.mustWait(cluster, objects, gateways, observed)
+	held.keepsRedis = redis != nil && onlyReleaseDiffers(objects, redis)
+	kept := make([]render.Object, 0, len(objects))
+	for _, object := range objects {
+		var live *appsv1.Deployment
+		switch {
+		case object.IsGateway() && held.waits:
+			live = gateways
+		case object.IsManagedRedis(cluster.Name) && startsPods(object) && held.keepsRedis:
+			live = redis
+		}
+		if live != nil {
+			object, err = r.keepRunning(ctx, cluster, object, live)
+		}
+		if err != nil {
+			return nil, held, err
+		}
+		if object.Ref != (render.Ref{}) {
+			kept = append(kept, object)
+		}
+	}
+	return kept, held, nil
+}
+
+// startsPods reports whether pods of the managed Redis start from the object.
+func startsPods(object render.Object) bool {
+	return object.Kind.Kind == "Deployment" || object.Kind.Kind == kindSecret
+}
+
+// mustWait reports whether the gateways must keep the version that they run, and the number of fleets before this one.
+func (r *Reconciler) mustWait(
+	cluster *v1alpha1.WebSocketCluster, objects []render.Object, live *appsv1.Deployment, observed observedState,
+) (bool, int) {
+	key := client.ObjectKeyFromObject(cluster)
+	switch {
+	case live == nil:
+		r.upgrades.end(key, false)
+		return false, 0
+	case !onlyReleaseDiffers(objects, live):
+		r.upgrades.end(key, plan.RolloutUnderway(live, observed.pods, time.Now()))
+		return false, 0
+	case len(observed.pods) == 0 && live.Status.Replicas == 0, observed.gatewaysHeld():
+		// There is nothing to replace, or nothing may be replaced.
+		r.upgrades.end(key, false)
+		return false, 0
+	}
+	mayRoll, before := r.upgrades.ask(key)
+	return !mayRoll, before
+}
+
+// gatewaysHeld reports whether a known problem keeps the gateways as they are.
+func (o observedState) gatewaysHeld() bool {
+	for _, problem := range o.problems {
+		if problem.BlocksGateways {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyReleaseDiffers reports whether only the operator's release changes the Deployment.
+func onlyReleaseDiffers(objects []render.Object, live *appsv1.Deployment) bool {
+	i := slices.IndexFunc(objects, func(one render.Object) bool { return one.Ref == render.DeploymentRef(live.Name) })
+	return i >= 0 && objects[i].Desired != nil &&
+		plan.OnlyReleaseDiffers(live.Annotations, objects[i].Desired.GetAnnotations())
+}
+
+// keepRunning returns the object in the form that the running pods started from: of a Deployment what the operator
+// applied last, with the desired size. Of another object that exists it returns the zero object: it is left as it is.
+// keepRunning returns an error when the cache cannot be read, or the Deployment cannot be understood.
+func (r *Reconciler) keepRunning(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, live *appsv1.Deployment,
+) (render.Object, error) {
+	if object.Ref != render.DeploymentRef(live.Name) {
+		found, err := r.applier.find(ctx, cluster, object)
+		if err != nil || found == nil {
+			return object, err
+		}
+		return render.Object{}, nil
+	}
+	fields, err := appsac.ExtractDeployment(live, render.FieldOwner)
+	if err != nil {
+		return object, fmt.Errorf("understand the fields of %s: %w", object, err)
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(fields)
+	if err != nil {
+		return object, fmt.Errorf("understand the fields of %s: %w", object, err)
+	}
+	running := &unstructured.Unstructured{Object: content}
+	replicas, _, err := unstructured.NestedFieldNoCopy(object.Desired.Object, "spec", "replicas")
+	if err != nil {
+		return object, fmt.Errorf("read the size of %s: %w", object, err)
+	}
+	if err := unstructured.SetNestedField(running.Object, replicas, "spec", "replicas"); err != nil {
+		return object, fmt.Errorf("set the size of %s: %w", object, err)
+	}
+	annotations := running.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	if annotations[render.AnnotationAsked] == "" {
+		// From now on a change of the user shows.
+		annotations[render.AnnotationAsked] = object.Desired.GetAnnotations()[render.AnnotationAsked]
+		running.SetAnnotations(annotations)
+	}
+	if err := render.Rehash(running); err != nil {
+		return object, fmt.Errorf("hash the fields of %s: %w", object, err)
+	}
+	object.Desired = running
+	return object, nil
+}
+
+// deploymentOf returns one of the fleet's Deployments, or nil when there is none or it is foreign. It returns an error
+// when the cache cannot be read.
+func (r *Reconciler) deploymentOf(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, name string,
+) (*appsv1.Deployment, error) {
+	deployment := &appsv1.Deployment{}
+	key := client.ObjectKey{Namespace: cluster.Namespace, Name: name}
+	err := r.client.Get(ctx, key, deployment)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("look up Deployment %s: %w", name, err)
+	case err != nil, !isOwned(deployment, cluster):
+		return nil, nil
+	default:
+		return deployment, nil
+	}
+}
