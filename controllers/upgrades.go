@@ -23,6 +23,8 @@ import (
 const (
 	// upgradeRecheck is how soon a fleet that waits for its turn looks again.
 	upgradeRecheck = time.Minute
+	// lostAfter is how long after the end of its grace period a terminating pod is waited for.
+	lostAfter = 30 * time.Second
 	// upgradeStart is how long a fleet may have its turn without its Deployment being changed: a webhook may refuse it.
 	upgradeStart = time.Minute
 )
@@ -66,11 +68,12 @@ func (u *upgrades) seed(ctx context.Context, reader client.Reader) error {
 	for i := range all.Items {
 		one := &all.Items[i]
 		owner := metav1.GetControllerOf(one)
-		if owner == nil || one.Name != render.GatewayName(owner.Name) || !plan.RolloutUnderway(one, nil, u.now()) {
+		if owner == nil || one.Name != render.GatewayName(owner.Name) || !plan.RolloutUnderway(one, nil,
+			metav1.Time{Time: u.now()}) {
 			continue
 		}
 		key := client.ObjectKey{Namespace: one.Namespace, Name: owner.Name}
-		u.fleets[key] = &plan.Upgrade{Fleet: key, Since: u.now(), Rolling: true}
+		u.fleets[key] = &plan.Upgrade{Fleet: key, Since: metav1.Time{Time: u.now()}, Rolling: true}
 	}
 	u.seeded = true
 	return nil
@@ -84,11 +87,11 @@ func (u *upgrades) ask(fleet client.ObjectKey) (mayRoll bool, before int) {
 	own := u.fleets[fleet]
 	switch {
 	case own == nil:
-		own = &plan.Upgrade{Fleet: fleet, Since: u.now()}
+		own = &plan.Upgrade{Fleet: fleet, Since: metav1.Time{Time: u.now()}}
 		u.fleets[fleet] = own
-	case own.Rolling && u.now().Sub(own.Since) >= upgradeStart:
+	case own.Rolling && u.now().Sub(own.Since.Time) >= upgradeStart:
 		// It could not begin. The others go first.
-		own.Rolling, own.Since = false, u.now()
+		own.Rolling, own.Since = false, metav1.Time{Time: u.now()}
 	}
 	u.grant(fleet)
 	return own.Rolling, plan.UpgradesBefore(u.all(), fleet)
@@ -109,7 +112,7 @@ func (u *upgrades) end(fleet client.ObjectKey, underway bool) {
 // reconciled. The caller holds mu.
 func (u *upgrades) grant(asking client.ObjectKey) {
 	for _, next := range plan.NextUpgrades(u.all(), u.budget) {
-		u.fleets[next].Rolling, u.fleets[next].Since = true, u.now()
+		u.fleets[next].Rolling, u.fleets[next].Since = true, metav1.Time{Time: u.now()}
 		if next == asking {
 			continue
 		}
@@ -197,7 +200,7 @@ func (r *Reconciler) mustWait(
 		r.upgrades.end(key, false)
 		return false, 0
 	case !onlyReleaseDiffers(objects, live):
-		r.upgrades.end(key, plan.RolloutUnderway(live, observed.pods, time.Now()))
+		r.upgrades.end(key, plan.RolloutUnderway(live, observed.pods, metav1.Time{Time: time.Now().Add(-lostAfter)}))
 		return false, 0
 	case len(observed.pods) == 0 && live.Status.Replicas == 0, observed.gatewaysHeld():
 		// There is nothing to replace, or nothing may be replaced.
@@ -222,7 +225,7 @@ func (o observedState) gatewaysHeld() bool {
 func onlyReleaseDiffers(objects []render.Object, live *appsv1.Deployment) bool {
 	i := slices.IndexFunc(objects, func(one render.Object) bool { return one.Ref == render.DeploymentRef(live.Name) })
 	return i >= 0 && objects[i].Desired != nil &&
-		plan.OnlyReleaseDiffers(live.Annotations, objects[i].Desired.GetAnnotations())
+		plan.DiffersByReleaseOnly(live.Annotations, objects[i].Desired.GetAnnotations())
 }
 
 // keepRunning returns the object in the form that the running pods started from: of a Deployment what the operator

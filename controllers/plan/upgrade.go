@@ -3,30 +3,27 @@ package plan
 import (
 	"slices"
 	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// goneMargin is how long after the end of its grace period a terminating pod is waited for. The kubelet of its node may
-// be gone, and the pod then stays for ever.
-const goneMargin = 30 * time.Second
-
-// OnlyReleaseDiffers reports whether the pods that a Deployment runs differ from the desired ones although the user has
+// DiffersByReleaseOnly reports whether the pods that a Deployment runs differ from the desired ones although the user has
 // asked for nothing else since: the operator's release does. live and desired are the Deployment's annotations. A
 // Deployment of a release before these annotations counts as one whose user has asked for nothing else.
-func OnlyReleaseDiffers(live, desired map[string]string) bool {
+func DiffersByReleaseOnly(live, desired map[string]string) bool {
 	return live[render.AnnotationTemplate] != desired[render.AnnotationTemplate] &&
 		(live[render.AnnotationAsked] == "" || live[render.AnnotationAsked] == desired[render.AnnotationAsked])
 }
 
 // RolloutUnderway reports whether gateways of a fleet are being replaced, or still drain. A rollout that has made no
-// progress until its deadline, or that was paused, is not under way.
-func RolloutUnderway(deployment *appsv1.Deployment, pods []corev1.Pod, now time.Time) bool {
+// progress until its deadline, or that was paused, is not under way. Pods whose grace period was over before lost are
+// not waited for: the kubelet of their node may be gone, and they then stay for ever.
+func RolloutUnderway(deployment *appsv1.Deployment, pods []corev1.Pod, lost metav1.Time) bool {
 	observed := deployment.Status
 	switch {
 	case deployment.Spec.Paused, deadlineExceeded(deployment):
@@ -35,7 +32,7 @@ func RolloutUnderway(deployment *appsv1.Deployment, pods []corev1.Pod, now time.
 		return true
 	default:
 		return slices.ContainsFunc(pods, func(pod corev1.Pod) bool {
-			return pod.DeletionTimestamp != nil && now.Before(pod.DeletionTimestamp.Add(goneMargin))
+			return pod.DeletionTimestamp != nil && lost.Before(pod.DeletionTimestamp)
 		})
 	}
 }
@@ -50,7 +47,7 @@ func deadlineExceeded(deployment *appsv1.Deployment) bool {
 type Upgrade struct {
 	Fleet types.NamespacedName
 	// Since is when the fleet began to wait.
-	Since time.Time
+	Since metav1.Time
 	// Rolling reports whether the fleet has its turn.
 	Rolling bool
 }
@@ -78,7 +75,7 @@ func UpgradesBefore(all []Upgrade, fleet types.NamespacedName) int {
 func waitingUpgrades(all []Upgrade) []Upgrade {
 	waiting := slices.DeleteFunc(slices.Clone(all), func(one Upgrade) bool { return one.Rolling })
 	slices.SortFunc(waiting, func(a, b Upgrade) int {
-		if order := a.Since.Compare(b.Since); order != 0 {
+		if order := a.Since.Compare(b.Since.Time); order != 0 {
 			return order
 		}
 		return strings.Compare(a.Fleet.String(), b.Fleet.String())

@@ -13,15 +13,15 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-func TestOnlyReleaseDiffers(t *testing.T) {
+func TestDiffersByReleaseOnly(t *testing.T) {
 	annotations := func(template, asked string) map[string]string {
 		return map[string]string{render.AnnotationTemplate: template, render.AnnotationAsked: asked}
 	}
 	desired := annotations("new", "a")
-	assert.True(t, OnlyReleaseDiffers(annotations("old", "a"), desired))
-	assert.True(t, OnlyReleaseDiffers(nil, desired), "a Deployment of an earlier release")
-	assert.False(t, OnlyReleaseDiffers(annotations("old", "b"), desired), "the user has changed the spec")
-	assert.False(t, OnlyReleaseDiffers(annotations("new", "a"), desired))
+	assert.True(t, DiffersByReleaseOnly(annotations("old", "a"), desired))
+	assert.True(t, DiffersByReleaseOnly(nil, desired), "a Deployment of an earlier release")
+	assert.False(t, DiffersByReleaseOnly(annotations("old", "b"), desired), "the user has changed the spec")
+	assert.False(t, DiffersByReleaseOnly(annotations("new", "a"), desired))
 }
 
 func TestRolloutUnderway(t *testing.T) {
@@ -55,7 +55,7 @@ func TestRolloutUnderway(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			deployment := settled.DeepCopy()
 			c.change(deployment)
-			assert.Equal(t, c.want, RolloutUnderway(deployment, c.pods, now))
+			assert.Equal(t, c.want, RolloutUnderway(deployment, c.pods, metav1.Time{Time: now}))
 		})
 	}
 }
@@ -66,7 +66,7 @@ func TestNextUpgradesKeepTheBudget(t *testing.T) {
 		start := time.Now()
 		var all []Upgrade
 		for i, name := range []string{"c", "a", "b", "d", "e"} {
-			since := start.Add(time.Duration(i/2) * time.Second)
+			since := metav1.Time{Time: start.Add(time.Duration(i/2) * time.Second)}
 			all = append(all, Upgrade{Fleet: types.NamespacedName{Name: name}, Since: since})
 		}
 		var order string
@@ -98,11 +98,11 @@ func TestNextUpgradesKeepTheBudget(t *testing.T) {
 
 func TestUpgradesBefore(t *testing.T) {
 	name := func(name string) types.NamespacedName { return types.NamespacedName{Name: name} }
-	now := time.Now()
+	at := func(after time.Duration) metav1.Time { return metav1.Time{Time: time.Unix(1, 0).Add(after)} }
 	all := []Upgrade{
-		{Fleet: name("rolls"), Since: now, Rolling: true},
-		{Fleet: name("second"), Since: now.Add(2)},
-		{Fleet: name("first"), Since: now.Add(1)},
+		{Fleet: name("rolls"), Since: at(0), Rolling: true},
+		{Fleet: name("second"), Since: at(2)},
+		{Fleet: name("first"), Since: at(1)},
 	}
 	assert.Equal(t, 1, UpgradesBefore(all, name("first")))
 	assert.Equal(t, 2, UpgradesBefore(all, name("second")))
