@@ -79,9 +79,19 @@ type unknownError struct {
 
 // Error names the gateways and the remedy. The text is what the HorizontalPodAutoscaler shows.
 func (e *unknownError) Error() string {
-	return fmt.Sprintf("no answer for more than %s from %s (%v): check that the metrics API can reach port %d of the "+
-		"gateways, and that no NetworkPolicy forbids it", maxReportAge, strings.Join(e.silent, ", "), e.reason,
-		contract.AdminPort)
+	return fmt.Sprintf("no report of the last %s from %s (%v): check that the metrics API can reach port %d of the "+
+		"gateways, and that no NetworkPolicy forbids it", maxReportAge, nameSome(e.silent), e.reason, contract.AdminPort)
+}
+
+// maxNames is how many gateways a message names.
+const maxNames = 3
+
+// nameSome returns the first maxNames names, and how many more there are.
+func nameSome(names []string) string {
+	if len(names) <= maxNames {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), len(names)-maxNames)
 }
 
 func (e *unknownError) Unwrap() error { return e.reason }

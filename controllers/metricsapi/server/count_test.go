@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -126,11 +127,14 @@ func TestCountRefusesToGuess(t *testing.T) {
 		"no gateway of the fleet answers": {
 			[]gateway{serving("a", 1).with(neverReported(errSilent)).with(notReady)}, "from a",
 		},
+		"many gateways are silent": {
+			slices.Repeat([]gateway{serving("a", 1).with(neverReported(errSilent))}, 1000), "from a, a, a and 997 more",
+		},
 		"two gateways are silent": {
 			[]gateway{
 				serving("a", 1).with(neverReported(errSilent)),
 				serving("b", 1).with(neverReported(errSilent)),
-			}, "no answer for more than 30s from a, b (timeout): check that the metrics API can reach port 9090",
+			}, "no report of the last 30s from a, b (timeout): check that the metrics API can reach port 9090",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -88,6 +88,11 @@ func (r *readings) read(ctx context.Context, cluster client.ObjectKey) (reading,
 // readNow asks the gateways of the fleet. It returns the errors of fleet.Reader.
 func (r *readings) readNow(ctx context.Context, cluster client.ObjectKey) (reading, error) {
 	answers, err := r.reader.Read(ctx, cluster, r.slots)
+	if err == nil && refusesToken(answers) {
+		// The fleet was deleted and made again, or has another token: once more, with the token of now.
+		r.tokenRefused(cluster)
+		answers, err = r.reader.Read(ctx, cluster, r.slots)
+	}
 	if err != nil {
 		return reading{}, err
 	}
@@ -99,9 +104,6 @@ func (r *readings) readNow(ctx context.Context, cluster client.ObjectKey) (readi
 			r.log.Info("A gateway does not answer", "cluster", cluster, "pod", g.pod.Name, "reason", g.err.Error(),
 				"lastReport", g.reportedAt)
 		}
-	}
-	if refusesToken(answers) {
-		r.tokenRefused(cluster)
 	}
 	return now, nil
 }

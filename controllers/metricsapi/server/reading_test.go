@@ -51,11 +51,9 @@ func (r *fakeReader) Read(ctx context.Context, _ client.ObjectKey, _ fleet.Slots
 	return []fleet.Answer{answer}, nil
 }
 
-// newTestReadings returns readings of a reader, and the fleets whose token was refused.
-func newTestReadings(reader fleetReader) (*readings, *[]client.ObjectKey) {
-	var refused []client.ObjectKey
-	return newReadings(reader, func(cluster client.ObjectKey) { refused = append(refused, cluster) },
-		logr.Discard()), &refused
+// newTestReadings returns readings of a reader.
+func newTestReadings(reader fleetReader) *readings {
+	return newReadings(reader, func(client.ObjectKey) {}, logr.Discard())
 }
 
 // sum returns the connections of the demo fleet.
@@ -74,7 +72,7 @@ func (r *readings) sum(t *testing.T) (int64, error) {
 func TestReadingsShareOneReadingForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &fakeReader{takes: 100 * time.Millisecond, connections: 3}
-		readings, _ := newTestReadings(reader)
+		readings := newTestReadings(reader)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -101,7 +99,7 @@ func TestReadingsShareOneReadingForAWhile(t *testing.T) {
 func TestReadingsUseTheLastReportOfASilentGateway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &fakeReader{connections: 7}
-		readings, _ := newTestReadings(reader)
+		readings := newTestReadings(reader)
 		_, err := readings.sum(t)
 		require.NoError(t, err)
 		reader.err = errSilent
@@ -113,7 +111,7 @@ func TestReadingsUseTheLastReportOfASilentGateway(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		_, err = readings.sum(t)
-		require.ErrorContains(t, err, "no answer for more than 30s from a (timeout)")
+		require.ErrorContains(t, err, "no report of the last 30s from a (timeout)")
 
 		reader.err, reader.connections = nil, 9
 		time.Sleep(shareFor)
@@ -127,7 +125,7 @@ func TestReadingsUseTheLastReportOfASilentGateway(t *testing.T) {
 func TestReadingsOutliveTheRequestThatBeganThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &fakeReader{takes: time.Second}
-		readings, _ := newTestReadings(reader)
+		readings := newTestReadings(reader)
 		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		first := make(chan error, 1)
@@ -145,7 +143,7 @@ func TestReadingsOutliveTheRequestThatBeganThem(t *testing.T) {
 
 func TestReadingsEndBeforeTheAPIServerGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		readings, _ := newTestReadings(&fakeReader{takes: time.Hour})
+		readings := newTestReadings(&fakeReader{takes: time.Hour})
 		began := time.Now()
 		_, err := readings.read(t.Context(), demo)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -154,26 +152,34 @@ func TestReadingsEndBeforeTheAPIServerGivesUp(t *testing.T) {
 }
 
 func TestReadingsReturnTheErrorsOfTheReader(t *testing.T) {
-	readings, _ := newTestReadings(&fakeReader{failure: fleet.ErrNoToken})
+	readings := newTestReadings(&fakeReader{failure: fleet.ErrNoToken})
 	_, err := readings.read(t.Context(), demo)
 	require.ErrorIs(t, err, fleet.ErrNoToken)
 }
 
-func TestReadingsTellThatATokenIsRefused(t *testing.T) {
-	reader := &fakeReader{}
-	readings, refused := newTestReadings(reader)
-	_, err := readings.read(t.Context(), demo)
+// A fleet that was deleted and made again has the name of before and another token.
+func TestReadingsTryAnotherTokenAtOnce(t *testing.T) {
+	reader := &fakeReader{connections: 5, err: fleet.ErrTokenRefused}
+	readings := newReadings(reader, func(cluster client.ObjectKey) {
+		assert.Equal(t, demo, cluster)
+		reader.err = nil
+	}, logr.Discard())
+	connections, err := readings.sum(t)
 	require.NoError(t, err)
-	assert.Empty(t, *refused)
-	reader.err = fleet.ErrTokenRefused
-	_, err = readings.readNow(t.Context(), demo)
-	require.NoError(t, err)
-	assert.Equal(t, []client.ObjectKey{demo}, *refused)
+	assert.Equal(t, int64(5), connections)
+	assert.Equal(t, 2, reader.reads)
+}
+
+func TestReadingsTryAnotherTokenOnce(t *testing.T) {
+	reader := &fakeReader{err: fleet.ErrTokenRefused}
+	_, err := newTestReadings(reader).sum(t)
+	require.ErrorIs(t, err, fleet.ErrTokenRefused)
+	assert.Equal(t, 2, reader.reads)
 }
 
 func TestReadingsForgetOldFleets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		readings, _ := newTestReadings(&fakeReader{})
+		readings := newTestReadings(&fakeReader{})
 		for _, name := range []string{"a", "b", "c"} {
 			_, err := readings.read(t.Context(), client.ObjectKey{Namespace: "team", Name: name})
 			require.NoError(t, err)
