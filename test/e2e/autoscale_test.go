@@ -108,6 +108,7 @@ func TestAutoscalerFollowsTheConnections(t *testing.T) {
 			"deployment/"+scaledService)
 		run(t, "rollout", "status", "deployment/"+scaledService, "--timeout=240s")
 		awaitScaled(t, 2*time.Minute, scaledPeak)
+		run(t, "wait", "--for=jsonpath={.status.drainingReplicas}=0", "--timeout=60s", "wsc/"+scaledName)
 		expectSize(t, sizes, scaledPeak)
 	})
 	t.Run("a killed gateway does not change the size", func(t *testing.T) {
@@ -135,10 +136,12 @@ func TestUninstalledMetricsAPILeavesNoAPIService(t *testing.T) {
 		t.Skip("the cluster was not installed from here")
 	}
 	const apiService = "apiservice/v1beta2.custom.metrics.k8s.io"
+	// The objects are in several namespaces.
+	all := kube.In("")
 	run(t, "wait", "--for=condition=Available", "--timeout=60s", apiService)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		if _, err := kube.Run(ctx, "apply", "--server-side", "--force-conflicts", "-k", overlay); err != nil {
+		if _, err := all.Run(ctx, "apply", "--server-side", "--force-conflicts", "-k", overlay); err != nil {
 			t.Error(err)
 		}
 		_, err := kube.In("wsfleet-system").Run(ctx, "rollout", "status", "deployment/wsfleet-metrics-api", "--timeout=120s")
@@ -149,7 +152,10 @@ func TestUninstalledMetricsAPILeavesNoAPIService(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	run(t, "delete", "-k", filepath.Join("..", "..", "config", "metricsapi"), "--timeout=120s")
+	_, err := all.Run(t.Context(), "delete", "-k", filepath.Join("..", "..", "config", "metricsapi"), "--timeout=120s")
+	if err != nil {
+		t.Fatal(err)
+	}
 	run(t, "wait", "--for=delete", "--timeout=60s", apiService)
 	run(t, "create", "namespace", "wsfleet-e2e-empty")
 	run(t, "delete", "namespace", "wsfleet-e2e-empty", "--timeout=60s")
