@@ -32,7 +32,7 @@ func newNewClusters() *newClusters {
 func (n *newClusters) has(cluster *v1alpha1.WebSocketCluster) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if cluster.Status.ObservedGeneration != 0 {
+	if cluster.Status.ObservedGeneration > 0 {
 		delete(n.excluded, client.ObjectKeyFromObject(cluster))
 		return false
 	}
@@ -41,7 +41,7 @@ func (n *newClusters) has(cluster *v1alpha1.WebSocketCluster) bool {
 
 // exclude notes that an object of the cluster was found or created.
 func (n *newClusters) exclude(cluster *v1alpha1.WebSocketCluster) {
-	if cluster.Status.ObservedGeneration != 0 {
+	if cluster.Status.ObservedGeneration > 0 {
 		return
 	}
 	n.mu.Lock()

@@ -36,6 +36,8 @@ func TestNewClustersHasOnlyClustersWithoutStatusAndObjects(t *testing.T) {
 	clusters := newNewClusters()
 	demo := clusterNamed("demo", 1)
 	demo.UID = "1"
+	// The schema's default.
+	demo.Status.ObservedGeneration = -1
 	assert.True(t, clusters.has(demo))
 	clusters.exclude(demo)
 	assert.False(t, clusters.has(demo), "it has objects")
