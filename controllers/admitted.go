@@ -28,8 +28,8 @@ func shortenedGracePeriod(object render.Object, live client.Object) *status.Prob
 	}
 	return &status.Problem{
 		Reason: v1alpha1.ReasonGracePeriodShortened,
-		Message: fmt.Sprintf("the %s has terminationGracePeriodSeconds %d instead of %d, by an admission policy: gateways that "+
-			"drain are killed before all their clients have moved: exempt the Deployment from the policy, or shorten "+
+		Message: fmt.Sprintf("the %s has terminationGracePeriodSeconds %d instead of %d, by an admission policy: gateways "+
+			"that drain are killed before all their clients have moved: exempt the Deployment from the policy, or shorten "+
 			"spec.drain.timeout by %d s", object, *admitted, wanted, wanted-*admitted),
 	}
 }

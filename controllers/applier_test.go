@@ -222,7 +222,8 @@ func TestRecordWrittenJoinsObjectsThatWereCreatedTogether(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
 	a := &applier{events: newDedupRecorder(recorder)}
 	result := func(name string, outcome outcome, reason string) objectResult {
-		return objectResult{object: render.Object{Ref: render.ServiceRef(name)}, outcome: outcome, change: change{reason: reason}}
+		object := render.Object{Ref: render.ServiceRef(name)}
+		return objectResult{object: object, outcome: outcome, change: change{reason: reason}}
 	}
 	a.recordWritten(demoCluster(), []objectResult{
 		result("a", outcomeCreated, ""),

@@ -207,7 +207,8 @@ func (b *watchBody) Read(into []byte) (int, error) {
 			return 0, err //nolint:wrapcheck // io.EOF must be itself
 		}
 		if left := b.filter(event); left != nil {
-			b.rest = append(left, '\n')
+			left = append(left, '\n')
+			b.rest = left
 		}
 	}
 	n := copy(into, b.rest)

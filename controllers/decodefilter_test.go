@@ -53,7 +53,7 @@ func (f filtered) get(t *testing.T, path, accept, answer string) string {
 	request.Header.Set("Accept", accept)
 	response, err := f.Wrap(http.DefaultTransport).RoundTrip(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return string(body)

@@ -53,7 +53,9 @@ func newOperatorMetrics(registry prometheus.Registerer) (*operatorMetrics, error
 		leftToOthers: newFleetSet("foreign_fleets",
 			"The number of WebSocketClusters that another operator manages, and that this one leaves alone."),
 	}
-	for _, collector := range []prometheus.Collector{m.appliedObjects, m.phaseDuration, m.scrapeFailures, m.fleets, m.leftToOthers} {
+	for _, collector := range []prometheus.Collector{
+		m.appliedObjects, m.phaseDuration, m.scrapeFailures, m.fleets, m.leftToOthers,
+	} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the operator's metrics: %w", err)
 		}

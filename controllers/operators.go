@@ -109,10 +109,11 @@ func (r *Reconciler) managesFleet(ctx context.Context, cluster *v1alpha1.WebSock
 	account := metadataOf(render.ServiceAccountRef(render.GatewayName(cluster.Name)))
 	key := client.ObjectKeyFromObject(cluster)
 	err := r.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: render.GatewayName(key.Name)}, account)
+	found := err == nil
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("look up the operator of the fleet: %w", err)
 	}
-	if err != nil || !isOwned(account, cluster) {
+	if !found || !isOwned(account, cluster) {
 		r.metrics.leftToOthers.forget(key)
 		return true, nil
 	}
@@ -166,5 +167,6 @@ func (h *heartbeat) renew(ctx context.Context) error {
 			WithHolderIdentity(render.FieldOwner).
 			WithLeaseDurationSeconds(max(1, int32(h.silence.Seconds()))).
 			WithRenewTime(metav1.NowMicro()))
-	return h.client.Apply(ctx, lease, client.FieldOwner(render.FieldOwner), client.ForceOwnership) //nolint:wrapcheck // logged
+	//nolint:wrapcheck // the caller logs it
+	return h.client.Apply(ctx, lease, client.FieldOwner(render.FieldOwner), client.ForceOwnership)
 }

@@ -67,10 +67,10 @@ type AutoscalingSpec struct {
 	// +kubebuilder:validation:Maximum=100
 	TargetUtilizationPercent *int32 `json:"targetUtilizationPercent,omitempty"`
 
-	// maxUtilizationPercent is the number of connections of the fullest gateway that the autoscaler aims at in addition, as
-	// a percentage of spec.gateway.maxConnections, 1 to 100. Long connections stay where they are, so that a fleet with one
-	// full gateway grows until that gateway has fewer, up to maxReplicas. It requires the built-in metrics. If it is not
-	// set, the autoscaler looks at the average only.
+	// maxUtilizationPercent is the number of connections of the fullest gateway that the autoscaler aims at in addition,
+	// as a percentage of spec.gateway.maxConnections, 1 to 100. Long connections stay where they are, so that a fleet with
+	// one full gateway grows until that gateway has fewer, up to maxReplicas. It requires the built-in metrics. If it is
+	// not set, the autoscaler looks at the average only.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100

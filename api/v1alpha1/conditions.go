@@ -19,8 +19,8 @@ const (
 	ConditionExposed = "Exposed"
 )
 
-// Condition types that sum up the others for tools that wait, as kstatus defines them. Their reason and message are those
-// of the condition that decides.
+// Condition types that sum up the others for tools that wait, as kstatus defines them. Their reason and message are
+// those of the condition that decides.
 const (
 	// ConditionReady is true while the fleet serves clients as the spec asks for, or is scaled to 0.
 	ConditionReady = "Ready"

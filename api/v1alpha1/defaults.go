@@ -13,8 +13,8 @@ import (
 // no target.
 const DefaultTargetUtilizationPercent = 75
 
-// DefaultReplicas is the size of a new fleet whose spec leaves replicas out. It is no default of the schema: a fleet that
-// exists keeps its size when replicas is left out.
+// DefaultReplicas is the size of a new fleet whose spec leaves replicas out. It is no default of the schema: a fleet
+// that exists keeps its size when replicas is left out.
 const DefaultReplicas = 2
 
 // DefaultMinReplicas is the default of autoscaling.minReplicas, unless maxReplicas is less.

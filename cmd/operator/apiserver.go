@@ -30,8 +30,8 @@ func gaps() []gap {
 	return []gap{
 		{
 			since: "1.35",
-			missing: "tolerance in spec.autoscaling.behavior: the API server drops it, and the autoscaler ignores deviations of " +
-				"up to 10 % both ways",
+			missing: "tolerance in spec.autoscaling.behavior: the API server drops it, and the autoscaler ignores deviations " +
+				"of up to 10 % both ways",
 		},
 		{
 			since:   "1.37",

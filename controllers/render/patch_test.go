@@ -31,17 +31,19 @@ func TestObjectsRefusePatches(t *testing.T) {
 	plain := patchedDeployment(t, "{}")
 	require.Empty(t, plain.PatchProblem)
 	for patch, words := range map[string]string{
-		`{"metadata":{"name":"other"}}`:                                              "must not change metadata.name",
-		`{"metadata":{"namespace":"other"}}`:                                         "must not change metadata.namespace",
-		`{"metadata":{"ownerReferences":null}}`:                                      "must not change metadata.ownerReferences",
-		`{"metadata":{"finalizers":["a/b"]}}`:                                        "must not change metadata.finalizers",
-		`{"metadata":{"labels":{"wsfleet.dev/cluster":"other"}}}`:                    "must not change metadata.labels[wsfleet.dev/cluster]",
-		`{"metadata":{"annotations":{"wsfleet.dev/x":"y"}}}`:                         "must not change metadata.annotations[wsfleet.dev/x]",
-		`{"spec":{"selector":{"matchLabels":{"a":"b"}}}}`:                            "must not change spec.selector",
-		`{"spec":{"replicas":7}}`:                                                    "must not change spec.replicas",
-		`{"spec":{"template":{"metadata":{"labels":{"wsfleet.dev/cluster":null}}}}}`: "must not change spec.template.metadata.labels",
-		`{"spec":{"template":{"metadata":{"annotations":{"wsfleet.dev/config-hash":"x"}}}}}`: "must not change spec.template" +
-			".metadata.annotations",
+		`{"metadata":{"name":"other"}}`:                           "must not change metadata.name",
+		`{"metadata":{"namespace":"other"}}`:                      "must not change metadata.namespace",
+		`{"metadata":{"ownerReferences":null}}`:                   "must not change metadata.ownerReferences",
+		`{"metadata":{"finalizers":["a/b"]}}`:                     "must not change metadata.finalizers",
+		`{"metadata":{"labels":{"wsfleet.dev/cluster":"other"}}}`: "must not change metadata.labels[wsfleet.dev/cluster]",
+		`{"metadata":{"annotations":{"wsfleet.dev/x":"y"}}}`:      "must not change metadata.annotations[wsfleet.dev/x]",
+		`{"spec":{"selector":{"matchLabels":{"a":"b"}}}}`:         "must not change spec.selector",
+		`{"spec":{"replicas":7}}`:                                 "must not change spec.replicas",
+
+		`{"spec":{"template":{"metadata":{"labels":{"wsfleet.dev/cluster":null}}}}}`: "must not change spec.template" +
+			".metadata.labels",
+		`{"spec":{"template":{"metadata":{"annotations":{"wsfleet.dev/config-hash":"x"}}}}}`: "must not change " +
+			"spec.template.metadata.annotations",
 		`{"kind":"StatefulSet"}`:                          "must not change kind",
 		`{"kind":null}`:                                   "must not change kind",
 		`{"status":{"replicas":1}}`:                       "must not change status",

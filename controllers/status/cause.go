@@ -227,8 +227,8 @@ func crashCause(end *corev1.ContainerStateTerminated, fields podFields) *cause {
 	found := &cause{reason: v1alpha1.ReasonCrashLooping}
 	switch words := lastLine(end.Message); {
 	case end.Reason == "OOMKilled":
-		found.message = fmt.Sprintf("the container ends again and again: it needs more memory than its limit (%s, exit code %d): "+
-			"raise the memory in %s", end.Reason, end.ExitCode, fields.resources)
+		found.message = fmt.Sprintf("the container ends again and again: it needs more memory than its limit "+
+			"(%s, exit code %d): raise the memory in %s", end.Reason, end.ExitCode, fields.resources)
 	case words != "":
 		found.message = fmt.Sprintf("the container ends again and again (exit code %d): %s: correct %s",
 			end.ExitCode, excerpt(words), fields.process)

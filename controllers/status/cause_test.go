@@ -153,5 +153,5 @@ func TestCauseIsThatOfTheNewestVersion(t *testing.T) {
 
 func TestExcerptIsOneShortLine(t *testing.T) {
 	assert.Equal(t, "a b", excerpt(" a\n\tb. "))
-	assert.Equal(t, maxExcerpt+len(" ..."), len(excerpt(strings.Repeat("x", 2*maxExcerpt))))
+	assert.Len(t, excerpt(strings.Repeat("x", 2*maxExcerpt)), maxExcerpt+len(" ..."))
 }

@@ -26,8 +26,8 @@ func draining(o Observation) metav1.Condition {
 	return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d", n))
 }
 
-// drainStatuses returns the draining and the lost gateways by the names of their pods, at most MaxDrainEntries: those with the most
-// connections.
+// drainStatuses returns the draining and the lost gateways by the names of their pods, at most MaxDrainEntries: those
+// with the most connections.
 func drainStatuses(o Observation) []v1alpha1.DrainStatus {
 	var list []v1alpha1.DrainStatus
 	for _, g := range o.gateways() {

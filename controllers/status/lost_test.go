@@ -35,7 +35,8 @@ func TestDrainingLeavesLostGatewaysOut(t *testing.T) {
 	checkCondition(t, v1alpha1.ConditionDraining, []conditionCase{
 		{"lost", []change{lostPod}, isFalse, v1alpha1.ReasonGatewaysLost, "pod-2 on node node-1: repair the node"},
 		{"almost lost", []change{almost}, isTrue, v1alpha1.ReasonHandingOver, "drain: 1"},
-		{"lost and draining", []change{lostPod, drainingPod(1)}, isTrue, v1alpha1.ReasonHandingOver, "drain: 1; gateways that are lost"},
+		{"lost and draining", []change{lostPod, drainingPod(1)}, isTrue, v1alpha1.ReasonHandingOver,
+			"drain: 1; gateways that are lost"},
 		{"many", []change{many}, isFalse, v1alpha1.ReasonGatewaysLost, "pod-4 on node node-1 and 2 more"},
 	})
 	status := Compute(settled(lostPod))
@@ -81,7 +82,8 @@ func TestEffectiveReadsTheDeployment(t *testing.T) {
 	admitted := func(o *Observation) {
 		o.Gateways.Spec.Template.Spec = corev1.PodSpec{
 			TerminationGracePeriodSeconds: new(int64(45)),
-			Containers:                    []corev1.Container{{Name: "sidecar", Image: "s"}, {Name: "gateway", Image: "mirror/g:2"}},
+			Containers: []corev1.Container{{Name: "sidecar", Image: "s"},
+				{Name: "gateway", Image: "mirror/g:2"}},
 		}
 	}
 	effective := Compute(settled(admitted)).Effective

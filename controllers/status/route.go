@@ -127,7 +127,8 @@ func routeParents(o Observation) []routeParent {
 
 // sameGateway reports whether the parentRef of a status is that of the spec.
 func sameGateway(said, wanted v1alpha1.GatewayReference, namespace string) bool {
-	samePort := said.Port == nil && wanted.Port == nil || said.Port != nil && wanted.Port != nil && *said.Port == *wanted.Port
+	samePort := said.Port == nil && wanted.Port == nil ||
+		said.Port != nil && wanted.Port != nil && *said.Port == *wanted.Port
 	return samePort && said.Name == wanted.Name && said.SectionName == wanted.SectionName &&
 		cmp.Or(said.Namespace, namespace) == cmp.Or(wanted.Namespace, namespace)
 }

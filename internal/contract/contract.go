@@ -65,7 +65,8 @@ const (
 	// MetricConnections is the number of open client connections: of one gateway, whose gauge has this name, or of a whole
 	// fleet, draining gateways included.
 	MetricConnections = "websocket_connections"
-	// MetricConnectionsMaxRatio is the number of connections of the fullest serving gateway divided by its maximum, 0 to 1.
+	// MetricConnectionsMaxRatio is the number of connections of the fullest serving gateway divided by its maximum, from 0
+	// to 1.
 	MetricConnectionsMaxRatio = "websocket_connections_max_ratio"
 	// MetricConnectRate is the number of connections that a fleet accepts per second.
 	MetricConnectRate = "websocket_connect_rate"

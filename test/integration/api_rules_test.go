@@ -19,10 +19,10 @@ const (
 	msgOwnAnnotations = "the prefix wsfleet.dev/ is reserved for the operator: use other annotation names"
 	msgOwnLabels      = "the prefix wsfleet.dev/ and the labels app.kubernetes.io/name, instance, component, " +
 		"managed-by and part-of are reserved for the operator: use other label names"
-	msgLabelName = "each name must be a label name, such as team or example.com/team: up to 63 letters, digits, '-', '_' " +
-		"and '.', after an optional domain and '/'"
-	msgLabelValue = "each value must be a label value: up to 63 letters, digits, '-', '_' and '.', with a letter or digit " +
-		"at both ends"
+	msgLabelName = "each name must be a label name, such as team or example.com/team: up to 63 letters, digits, '-', " +
+		"'_' and '.', after an optional domain and '/'"
+	msgLabelValue = "each value must be a label value: up to 63 letters, digits, '-', '_' and '.', with a letter or " +
+		"digit at both ends"
 	msgAnnotationName = "each name must be an annotation name, such as team or example.com/team: up to 63 letters, " +
 		"digits, '-', '_' and '.', after an optional domain and '/'"
 	msgOwnEnv = "variables that begin with WSFLEET_ are reserved for the operator, except WSFLEET_LOG_LEVEL " +
@@ -47,10 +47,10 @@ const (
 		"haproxy-ingress.github.io/session-cookie-name must be names of cookies: letters, digits, '-' and '_', or set " +
 		"spec.ingress.cookie.name instead"
 	msgIngressCookiePath = "nginx.ingress.kubernetes.io/session-cookie-path must begin with / and have no space and no ';'"
-	msgServiceCookie     = "traefik.ingress.kubernetes.io/service.sticky.cookie.name and haproxy.org/cookie-persistence must " +
-		"be names of cookies: letters, digits, '-' and '_', or set spec.ingress.cookie.name instead"
-	msgServiceCookiePath = "traefik.ingress.kubernetes.io/service.sticky.cookie.path must begin with / and have no space " +
-		"and no ';'"
+	msgServiceCookie     = "traefik.ingress.kubernetes.io/service.sticky.cookie.name and haproxy.org/cookie-persistence " +
+		"must be names of cookies: letters, digits, '-' and '_', or set spec.ingress.cookie.name instead"
+	msgServiceCookiePath = "traefik.ingress.kubernetes.io/service.sticky.cookie.path must begin with / and have no " +
+		"space and no ';'"
 	msgSecureCookie = "browsers refuse SameSite=None without Secure: set spec.ingress.cookie.secure to true, or " +
 		"sameSite to Lax or Strict"
 	msgMasterName = "is required with mode Sentinel and not allowed with another mode: set or remove " +
@@ -122,8 +122,8 @@ const (
 	msgBalancerKept = "cannot be changed on an existing load balancer: set spec.service.type to ClusterIP first, " +
 		"then to LoadBalancer with the new class"
 	msgStorageSize   = "must be a quantity of at least 64Mi, such as 1Gi"
-	msgStorageShrunk = "cannot be lowered, because a volume cannot shrink: keep the size, or with spec.replicas 0 remove " +
-		"spec.redis.managed.storage and then add it with the new size"
+	msgStorageShrunk = "cannot be lowered, because a volume cannot shrink: keep the size, or with spec.replicas 0 " +
+		"remove spec.redis.managed.storage and then add it with the new size"
 	msgStorageClass = "cannot be changed, because a volume cannot change its class: with spec.replicas 0, remove " +
 		"spec.redis.managed.storage and then add it with the new class"
 	msgStorageKept = "cannot be added or removed while the fleet serves, because Redis would lose its data: set " +
@@ -660,7 +660,12 @@ func refusedByRule() []refusal {
 			field: "spec.resources.limits",
 			msg:   msgQuantity,
 		},
-		{title: "a negative number", spec: "resources: {requests: {cpu: -1}}", field: "spec.resources.requests", msg: msgQuantity},
+		{
+			title: "a negative number",
+			spec:  "resources: {requests: {cpu: -1}}",
+			field: "spec.resources.requests",
+			msg:   msgQuantity,
+		},
 		{
 			title: "negative",
 			spec:  "redis: {managed: {resources: {limits: {memory: -1}}}}",
@@ -810,7 +815,12 @@ func refusedByRule() []refusal {
 			field: "spec.metadata.labels",
 			msg:   msgOwnLabels,
 		},
-		{title: "with a space", spec: "metadata: {labels: {my team: chat}}", field: "spec.metadata.labels", msg: msgLabelName},
+		{
+			title: "with a space",
+			spec:  "metadata: {labels: {my team: chat}}",
+			field: "spec.metadata.labels",
+			msg:   msgLabelName,
+		},
 		{
 			title: "with a bad value",
 			spec:  "metadata: {labels: {team: -chat}}",

@@ -52,7 +52,7 @@ func (r *apiReplica) stop() {
 	// The error says that the process was killed, or that it had ended.
 	_ = r.server.Stop()
 	require.Eventually(r.t, func() bool {
-		conn, err := net.Dial("tcp", r.server.SecureServing.HostPort())
+		conn, err := net.Dial("tcp", r.server.HostPort())
 		if err == nil {
 			_ = conn.Close()
 		}

@@ -72,6 +72,7 @@ func TestReconcilerNamesTheClientThatEditedASecret(t *testing.T) {
 	f.eventuallySettled()
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"stringData":{"token":"of-my-own"}}`))
 	require.NoError(t, env.client.Patch(t.Context(), adminSecret.get(t, f), patch, client.FieldOwner("kubectl-edit")))
-	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonRepaired, "Secret fleet-admin", "kubectl-edit changed .data.token")
+	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonRepaired, "Secret fleet-admin",
+		"kubectl-edit changed .data.token")
 	require.Equal(t, "of-my-own", adminToken(t, f))
 }

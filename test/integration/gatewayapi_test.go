@@ -23,7 +23,6 @@ var (
 		"gateway"}
 	gatewayBackend = child{
 		schema.GroupVersionKind{Group: "gateway.networking.x-k8s.io", Version: "v1alpha1", Kind: "XBackend"}, "gateway"}
-	routeService = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "route"}
 )
 
 const (
@@ -149,8 +148,10 @@ parents:
 - controllerName: example.com/gateway
   parentRef: {group: gateway.networking.k8s.io, kind: Gateway, name: public}
   conditions:
-  - {type: Accepted, status: "True", reason: Accepted, message: "", observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
-  - {type: ResolvedRefs, status: "True", reason: ResolvedRefs, message: "", observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
+  - {type: Accepted, status: "True", reason: Accepted, message: "", observedGeneration: 1,
+     lastTransitionTime: "2026-01-02T03:04:05Z"}
+  - {type: ResolvedRefs, status: "True", reason: ResolvedRefs, message: "", observedGeneration: 1,
+     lastTransitionTime: "2026-01-02T03:04:05Z"}
 `), &status))
 	route.Object["status"] = status
 	require.NoError(t, env.client.Status().Update(t.Context(), route))

@@ -47,7 +47,12 @@ type provider struct {
 
 // ListAllMetrics returns the metrics for discovery.
 func (p *provider) ListAllMetrics() []apiprovider.CustomMetricInfo {
-	all := []apiprovider.CustomMetricInfo{{GroupResource: pods, Namespaced: true, Metric: contract.MetricConnections}}
+	all := make([]apiprovider.CustomMetricInfo, 0, 1+len(fleetMetrics))
+	all = append(all, apiprovider.CustomMetricInfo{
+		GroupResource: pods,
+		Namespaced:    true,
+		Metric:        contract.MetricConnections,
+	})
 	for name := range fleetMetrics {
 		all = append(all, apiprovider.CustomMetricInfo{GroupResource: clusters, Namespaced: true, Metric: name})
 	}

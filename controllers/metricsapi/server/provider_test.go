@@ -44,7 +44,7 @@ func info(resource schema.GroupResource, metric string) apiprovider.CustomMetric
 	return apiprovider.CustomMetricInfo{GroupResource: resource, Namespaced: true, Metric: metric}
 }
 
-var demoName = types.NamespacedName(demo)
+var demoName = demo
 
 func TestProviderServesEachMetricOfACluster(t *testing.T) {
 	p := newTestProvider(t, &fakeReader{connections: 7})

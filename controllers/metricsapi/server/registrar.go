@@ -9,7 +9,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,7 +103,7 @@ func (r *registrar) do(ctx context.Context, next step, current *apiregistrationv
 	case stepWithdraw:
 		logger.Info("Withdrawing the metrics API, because another server of it was installed")
 		return r.client.Delete(ctx, current, client.Preconditions{
-			UID:             new(types.UID(current.UID)),
+			UID:             new(current.UID),
 			ResourceVersion: new(current.ResourceVersion),
 		})
 	default:

@@ -24,7 +24,7 @@ func main() {
 	address := flag.String("address", "", "host:port of the fleet")
 	protocol := flag.String("protocol", "plain", "plain, centrifuge, or sdk: the Centrifuge SDK, with recovery")
 	channel := flag.String("channel", "lobby", "channel that every connection subscribes to")
-	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for runs with -visits beside it")
+	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for use with -visits")
 	visits := flag.Int("visits", 0, "open so many connections one after the other, hold each for -hold, and end")
 	holdTime := flag.Duration("hold", 0, "how long -visits holds a connection")
 	flag.Parse()
@@ -38,7 +38,8 @@ func main() {
 	for range *visits {
 		if err := visit(ctx, log, wsclient.Protocol(*protocol), *address, *channel, *holdTime); err != nil {
 			fmt.Fprintln(os.Stderr, "client:", err)
-			os.Exit(1)
+			stop()
+			os.Exit(1) //nolint:gocritic // stop has been called
 		}
 	}
 	if *visits > 0 {
