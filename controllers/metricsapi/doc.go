@@ -1,4 +1,4 @@
 // Package metricsapi concerns the custom metrics API of Kubernetes (custom.metrics.k8s.io), from which a
-// HorizontalPodAutoscaler reads the gateways' connections. It has the API's names, and finds out to which server the API
-// belongs. A server of the API that reads the gateways' reports belongs in this package as well.
+// HorizontalPodAutoscaler reads the gateways' connections. It has the API's names, and finds out to which server the
+// API belongs. Package server is the server of the API that wsfleet brings.
 package metricsapi
