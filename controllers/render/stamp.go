@@ -66,10 +66,17 @@ func Rehash(object *unstructured.Unstructured) error {
 	return addHash(object)
 }
 
-// askedOfGateways returns what the user asks for of the gateways besides their number.
+// askedOfGateways returns what the user asks for of the gateways besides their number. Fields that do not reach a pod
+// are left out, so that a change of them does not write the Deployment.
 func (in Input) askedOfGateways() (any, error) {
 	spec := in.Spec
-	spec.Replicas, spec.Patch = nil, v1alpha1.PatchSpec{}
+	spec.Replicas, spec.Patch, spec.Paused, spec.Autoscaling = nil, v1alpha1.PatchSpec{}, false, nil
+	spec.Service, spec.NetworkPolicy, spec.Monitoring =
+		v1alpha1.ServiceSpec{}, v1alpha1.NetworkPolicySpec{}, v1alpha1.MonitoringSpec{}
+	if spec.Ingress != nil {
+		// The gateways know the cookie of the profile.
+		spec.Ingress = &v1alpha1.IngressSpec{Profile: spec.Ingress.Profile, Cookie: spec.Ingress.Cookie}
+	}
 	fields, err := withoutDefaults(spec)
 	return []any{fields, in.CredentialsHash}, err
 }

@@ -51,7 +51,7 @@ func TestReconcilerCreatesEveryObject(t *testing.T) {
 		{gatewayIngress, nginx + "affinity", "cookie"},
 		{gatewayAutoscaler, ".spec.scaleTargetRef.kind", "WebSocketCluster"},
 		{gatewayAutoscaler, ".spec.scaleTargetRef.name", "fleet"},
-		{gatewayAutoscaler, ".spec.metrics[0].pods.metric.name", contract.MetricConnections},
+		{gatewayAutoscaler, ".spec.metrics[0].object.metric.name", contract.MetricConnections},
 		{gatewayBudget, ".spec.maxUnavailable", "1"},
 		{gatewayBudget, ".spec.unhealthyPodEvictionPolicy", "AlwaysAllow"},
 		{redisDeployment, ".spec.strategy.type", "Recreate"},
