@@ -31,8 +31,8 @@ func (r *Reconciler) checkCertificate(
 	return nil
 }
 
-// certificateProblem returns what is wrong with the Secret of the gateways' certificate, or nil. A new gateway would not
-// start with it. A nil secret means that it does not exist.
+// certificateProblem returns what is wrong with the Secret of the gateways' certificate, or nil. A new gateway would
+// not start with it. A nil secret means that it does not exist.
 func certificateProblem(secret *corev1.Secret) *status.Problem {
 	const field = "spec.gateway.tls.secretName"
 	problem := status.Problem{BlocksGateways: true}

@@ -58,8 +58,8 @@ func TestContentionBacksOff(t *testing.T) {
 	require.Len(t, problems, 1)
 	assert.Equal(t, v1alpha1.ReasonContested, problems[0].Reason)
 	assert.False(t, problems[0].BlocksGateways, "the spec still reaches the gateways")
-	for _, word := range []string{"kube-controller-manager (subresource scale)", ".spec.replicas of Deployment demo-gateway",
-		"HorizontalPodAutoscaler"} {
+	for _, word := range []string{"kube-controller-manager (subresource scale)",
+		".spec.replicas of Deployment demo-gateway", "HorizontalPodAutoscaler"} {
 		assert.Contains(t, problems[0].Message, word)
 	}
 }

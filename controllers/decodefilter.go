@@ -166,7 +166,11 @@ func (t filterTransport) RoundTrip(request *http.Request) (*http.Response, error
 		return response, err //nolint:wrapcheck // the transport's own
 	}
 	if request.URL.Query().Get("watch") != "" {
-		response.Body = &watchBody{source: response.Body, events: json.NewDecoder(response.Body), filter: t.filter.filterEvent}
+		response.Body = &watchBody{
+			source: response.Body,
+			events: json.NewDecoder(response.Body),
+			filter: t.filter.filterEvent,
+		}
 		return response, nil
 	}
 	body, err := io.ReadAll(response.Body)

@@ -19,7 +19,8 @@ const clustersPath = "/apis/wsfleet.dev/v1alpha1/namespaces/team/websocketcluste
 
 // encodedCluster returns a stored cluster. replicas is what its field of that name has.
 func encodedCluster(name, version, replicas string) string {
-	return `{"apiVersion":"wsfleet.dev/v1alpha1","kind":"WebSocketCluster","metadata":{"namespace":"team","name":"` + name +
+	return `{"apiVersion":"wsfleet.dev/v1alpha1","kind":"WebSocketCluster","metadata":{"namespace":"team",` +
+		`"name":"` + name +
 		`","resourceVersion":"` + version + `","managedFields":[]},"spec":{"replicas":` + replicas + `}}`
 }
 

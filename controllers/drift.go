@@ -88,8 +88,8 @@ func (d *driftDetector) compare(desired *unstructured.Unstructured, live metav1.
 const kindSecret = "Secret"
 
 // offence returns the field of desired that the operator does not own any more in live, and the client that took it
-// over. It is empty when the operator owns all of them. offence returns an error when the managed fields of live, or the
-// fields of desired, cannot be read.
+// over. It is empty when the operator owns all of them. offence returns an error when the managed fields of live, or
+// the fields of desired, cannot be read.
 func (d *driftDetector) offence(desired *unstructured.Unstructured, live metav1.Object) (offence, error) {
 	owned, err := ownedFields(live)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fleetSet is a set of fleets that counts itself in a metric. It is a prometheus.Collector. Its methods may be called by
-// several goroutines at once.
+// fleetSet is a set of fleets that counts itself in a metric. It is a prometheus.Collector. Its methods may be called
+// by several goroutines at once.
 type fleetSet struct {
 	desc *prometheus.Desc
 

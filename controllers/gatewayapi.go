@@ -34,8 +34,8 @@ type gateway struct {
 }
 
 // listeners returns the listeners that the cluster's HTTPRoute attaches to. The Gateways are read from the API server
-// and not watched: they are other users' objects, in any namespace, and only URLs depend on them. A Gateway that does not
-// exist, or that the operator must not read, has none. listeners returns an error when one cannot be read.
+// and not watched: they are other users' objects, in any namespace, and only URLs depend on them. A Gateway that does
+// not exist, or that the operator must not read, has none. listeners returns an error when one cannot be read.
 func (r *Reconciler) listeners(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, installed render.Installed,
 ) ([]status.Listener, error) {

@@ -47,10 +47,10 @@ func (a *applier) listOwned(
 	return existing, nil
 }
 
-// find returns the object from the cache, or nil when it does not exist. No object exists of a kind that the cluster does
-// not have. The cache holds only objects with the operator's label. An object that shall exist and is not in the cache
-// may exist without the label, so the API server is asked for it, unless the cluster is new. find returns an error when
-// a lookup fails.
+// find returns the object from the cache, or nil when it does not exist. No object exists of a kind that the cluster
+// does not have. The cache holds only objects with the operator's label. An object that shall exist and is not in the
+// cache may exist without the label, so the API server is asked for it, unless the cluster is new. find returns an
+// error when a lookup fails.
 func (a *applier) find(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object,
 ) (client.Object, error) {

@@ -35,8 +35,8 @@ const servedRecheck = time.Second
 
 // optionalKinds knows which kinds of other projects the cluster has, and watches the fleets' objects of those. It goes
 // by the CustomResourceDefinitions: the metadata of all is watched, and the definition of an optional kind is read when
-// it changes, because its schema says what the kind can express. Discovery says nothing of schemas, and would have to be
-// polled. The methods may be called by several goroutines at once.
+// it changes, because its schema says what the kind can express. Discovery says nothing of schemas, and would have to
+// be polled. The methods may be called by several goroutines at once.
 type optionalKinds struct {
 	// definitions reads CustomResourceDefinitions, and whether objects can be listed, from the API server.
 	definitions client.Reader
@@ -89,8 +89,8 @@ type startedAsCache struct{ cache.Cache }
 // GetCache returns the cache.
 func (s startedAsCache) GetCache() cache.Cache { return s.Cache }
 
-// addController adds a controller that follows the CustomResourceDefinitions of optional kinds. It returns an error when
-// the manager refuses it.
+// addController adds a controller that follows the CustomResourceDefinitions of optional kinds. It returns an error
+// when the manager refuses it.
 func (k *optionalKinds) addController(mgr manager.Manager) error {
 	optional := predicate.NewPredicateFuncs(func(definition client.Object) bool {
 		_, found := optionalKindOf(definition.GetName())
@@ -180,8 +180,8 @@ func (k *optionalKinds) update(ctx context.Context, kind render.OptionalKind) (b
 	return !was || before != features, nil
 }
 
-// add starts the watch of the kind's objects. It returns a NoMatchError when the API server does not serve the kind yet,
-// the API server's error when the objects cannot be listed, and the controller's error. The caller holds k.mu.
+// add starts the watch of the kind's objects. It returns a NoMatchError when the API server does not serve the kind
+// yet, the API server's error when the objects cannot be listed, and the controller's error. The caller holds k.mu.
 func (k *optionalKinds) add(ctx context.Context, kind render.OptionalKind) error {
 	if _, err := k.mapper.RESTMapping(kind.Kind.GroupKind(), kind.Kind.Version); err != nil {
 		return err //nolint:wrapcheck // the caller tells NoMatchErrors apart
@@ -217,8 +217,8 @@ func (k *optionalKinds) remove(ctx context.Context, kind render.OptionalKind, wa
 	return nil
 }
 
-// served reports whether the cluster has the kind, as far as the operator knows. It has every kind that is not optional.
-// Without optionalKinds it has no optional one.
+// served reports whether the cluster has the kind, as far as the operator knows. It has every kind that is not
+// optional. Without optionalKinds it has no optional one.
 func (k *optionalKinds) served(kind schema.GroupVersionKind) bool {
 	if k == nil || !render.IsOptional(kind) {
 		return !render.IsOptional(kind)
@@ -289,8 +289,8 @@ func fieldOf(schema *apiextensionsv1.JSONSchemaProps, path []string) *apiextensi
 	return schema
 }
 
-// notInstalled returns the problems of a spec that insists on kinds that the cluster does not have. The condition Exposed
-// tells of the Gateway API.
+// notInstalled returns the problems of a spec that insists on kinds that the cluster does not have. The condition
+// Exposed tells of the Gateway API.
 func notInstalled(spec v1alpha1.WebSocketClusterSpec, installed render.Installed) []status.Problem {
 	var problems []status.Problem
 	for _, wanted := range []struct {

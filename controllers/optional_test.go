@@ -141,7 +141,8 @@ func newKindsHarness(t *testing.T) *kindsHarness {
 // reconcile looks up the definition of HTTPRoutes, and reports whether the fleets are enqueued.
 func (h *kindsHarness) reconcile(t *testing.T) (enqueued bool) {
 	t.Helper()
-	result, err := h.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
+	result, err := h.Reconcile(t.Context(),
+		reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
 	require.NoError(t, err)
 	require.Zero(t, result)
 	select {

@@ -58,11 +58,12 @@ type Options struct {
 	// 2 s.
 	StatusInterval time.Duration
 
-	// Identity is the namespace and name of the Lease by which other operators know this one. Operators that elect a leader
-	// among themselves have the same. By default the operator has none, and takes no notice of others.
+	// Identity is the namespace and name of the Lease by which other operators know this one. Operators that elect a
+	// leader among themselves have the same. By default the operator has none, and takes no notice of others.
 	Identity client.ObjectKey
 
-	// Silence is how long an operator may not renew its Lease until another one takes its fleets over. The default is 60 s.
+	// Silence is how long an operator may not renew its Lease until another one takes its fleets over. The default is 60
+	// s.
 	Silence time.Duration
 
 	// Metrics is where the operator's own metrics are registered. The default is controller-runtime's registry, which the
@@ -116,8 +117,8 @@ func NewScheme() (*runtime.Scheme, error) {
 
 // CacheOptions returns options for a cache that holds only the objects with the operator's label, of Secrets and of
 // CustomResourceDefinitions the metadata alone, and only those in namespaces. HorizontalPodAutoscalers need no label,
-// because one of another client may scale a fleet. The cache trims each object to what the operator reads. No namespaces
-// means all. CacheOptions returns an error only when the label is invalid, which it is not.
+// because one of another client may scale a fleet. The cache trims each object to what the operator reads. No
+// namespaces means all. CacheOptions returns an error only when the label is invalid, which it is not.
 func CacheOptions(namespaces []string) (cache.Options, error) {
 	options, err := ownedOnly(namespaces)
 	if err != nil {
@@ -145,9 +146,9 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	return options, nil
 }
 
-// ownedOnly returns options for a cache that holds only the objects with the operator's label, of every kind, trimmed to
-// what the operator reads, and only those in namespaces. No namespaces means all. ownedOnly returns an error only when
-// the label is invalid, which it is not.
+// ownedOnly returns options for a cache that holds only the objects with the operator's label, of every kind, trimmed
+// to what the operator reads, and only those in namespaces. No namespaces means all. ownedOnly returns an error only
+// when the label is invalid, which it is not.
 func ownedOnly(namespaces []string) (cache.Options, error) {
 	hasLabel, err := labels.NewRequirement(render.LabelCluster, selection.Exists, nil)
 	if err != nil {

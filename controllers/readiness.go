@@ -19,8 +19,8 @@ import (
 const readinessTimeout = 2 * time.Second
 
 // ReadyCheck returns a check that passes while the manager's caches are filled and the API server lets the operator
-// read WebSocketClusters. It reads only the metadata of one, in the first of the namespaces or in any, so that an object
-// that does not decode does not matter.
+// read WebSocketClusters. It reads only the metadata of one, in the first of the namespaces or in any, so that an
+// object that does not decode does not matter.
 func ReadyCheck(mgr manager.Manager, namespaces []string) healthz.Checker {
 	var where string
 	if len(namespaces) > 0 {
@@ -30,7 +30,8 @@ func ReadyCheck(mgr manager.Manager, namespaces []string) healthz.Checker {
 		ctx, cancel := context.WithTimeout(request.Context(), readinessTimeout)
 		defer cancel()
 		if !mgr.GetCache().WaitForCacheSync(ctx) {
-			return errors.New("the caches are not filled yet: the API server does not answer, or the operator's role lacks a rule")
+			return errors.New(
+				"the caches are not filled yet: the API server does not answer, or the operator's role lacks a rule")
 		}
 		some := &metav1.PartialObjectMetadataList{}
 		some.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.KindWebSocketCluster + "List"))

@@ -200,10 +200,11 @@ func (r *Reconciler) input(cluster *v1alpha1.WebSocketCluster, observed observed
 		Installed:         observed.installed,
 		Profile:           observed.class.Profile,
 		Front:             plan.Front(cluster.Spec, observed.gateways, observed.pods),
-		Metrics:           plan.MetricsSource(cluster.Spec.Autoscaling, observed.metricsOwner.Kind == metricsapi.OwnerForeign),
-		Secrets:           observed.credentials.generated,
-		CredentialsHash:   observed.credentials.hash,
-		RedisUpgrade:      cluster.Annotations[v1alpha1.AnnotationUpgradeRedis],
+		Metrics: plan.MetricsSource(cluster.Spec.Autoscaling,
+			observed.metricsOwner.Kind == metricsapi.OwnerForeign),
+		Secrets:         observed.credentials.generated,
+		CredentialsHash: observed.credentials.hash,
+		RedisUpgrade:    cluster.Annotations[v1alpha1.AnnotationUpgradeRedis],
 	}
 }
 

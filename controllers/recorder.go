@@ -56,7 +56,8 @@ func newDedupRecorder(recorder events.EventRecorder) *dedupRecorder {
 // back after each repair causes one event per dedupWindow.
 func (d *dedupRecorder) repaired(cluster *v1alpha1.WebSocketCluster, object runtime.Object, note string) {
 	if !d.isRepetition(eventKey{cluster.UID, v1alpha1.ReasonRepaired, note}) {
-		d.recorder.Eventf(cluster, object, corev1.EventTypeWarning, v1alpha1.ReasonRepaired, actionUpdate, "%s", shorten(note))
+		d.recorder.Eventf(cluster, object, corev1.EventTypeWarning, v1alpha1.ReasonRepaired, actionUpdate, "%s",
+			shorten(note))
 	}
 }
 

@@ -101,8 +101,8 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 	return addController(ctx, mgr, reconciler, monitor, options)
 }
 
-// newOperators returns what the operator knows of others, and makes the manager renew the operator's Lease if it has one.
-// It returns an error when the manager refuses that.
+// newOperators returns what the operator knows of others, and makes the manager renew the operator's Lease if it has
+// one. It returns an error when the manager refuses that.
 func newOperators(mgr manager.Manager, options Options) (*operators, error) {
 	known := &operators{
 		own:     options.Identity,

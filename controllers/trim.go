@@ -15,8 +15,8 @@ import (
 )
 
 // The functions below remove from objects what no decision of the operator depends on, before the cache keeps them.
-// Other clients may have put annotations of 256 KiB on each object, and `kubectl apply` puts a copy of the object there.
-// The informers trim each object as it arrives.
+// Other clients may have put annotations of 256 KiB on each object, and `kubectl apply` puts a copy of the object
+// there. The informers trim each object as it arrives.
 
 // ownAnnotations begins the names of the annotations that the operator sets and reads.
 const ownAnnotations = v1alpha1.GroupName + "/"
@@ -40,8 +40,8 @@ func trimPod(object any) (any, error) {
 	return object, nil
 }
 
-// trimSecret keeps of a Secret's metadata what identifies it, and what says whether it is the operator's own. Of a Secret
-// with a fleet's label it keeps all managed fields, which name the client that has edited it.
+// trimSecret keeps of a Secret's metadata what identifies it, and what says whether it is the operator's own. Of a
+// Secret with a fleet's label it keeps all managed fields, which name the client that has edited it.
 func trimSecret(object any) (any, error) {
 	meta, ok := metaOf(object)
 	if !ok {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -280,11 +281,12 @@ func (r *Reconciler) deploymentOf(
 ) (*appsv1.Deployment, error) {
 	deployment := &appsv1.Deployment{}
 	key := client.ObjectKey{Namespace: cluster.Namespace, Name: name}
-	err := r.client.Get(ctx, key, deployment)
-	switch {
-	case client.IgnoreNotFound(err) != nil:
+	switch err := r.client.Get(ctx, key, deployment); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("look up Deployment %s: %w", name, err)
-	case err != nil, !isOwned(deployment, cluster):
+	case !isOwned(deployment, cluster):
 		return nil, nil
 	default:
 		return deployment, nil

@@ -98,9 +98,9 @@ type AutoscalingSpec struct {
 
 	// behavior configures the HorizontalPodAutoscaler's scaling policies. Each field of scaleUp and scaleDown that is not
 	// set has a default of wsfleet's own: the fleet grows at once, at most to twice its size in 15 seconds. It shrinks
-	// after ten minutes of less need, by one gateway or 10 %, whichever is more, every two minutes, and by no more than the
-	// others can take over at spec.gateway.connectRate within spec.drain.timeout. Needs that differ by 5 % upwards or 15 %
-	// downwards change nothing; Kubernetes before 1.35 has 10 % for both.
+	// after ten minutes of less need, by one gateway or 10 %, whichever is more, every two minutes, and by no more than
+	// the others can take over at spec.gateway.connectRate within spec.drain.timeout. Needs that differ by 5 % upwards or
+	// 15 % downwards change nothing; Kubernetes before 1.35 has 10 % for both.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.scaleUp) || !has(self.scaleUp.tolerance) || type(self.scaleUp.tolerance) == int || isQuantity(self.scaleUp.tolerance)",message="must be a quantity, such as 0.1",fieldPath=".scaleUp.tolerance"
 	// +kubebuilder:validation:XValidation:rule="!has(self.scaleDown) || !has(self.scaleDown.tolerance) || type(self.scaleDown.tolerance) == int || isQuantity(self.scaleDown.tolerance)",message="must be a quantity, such as 0.1",fieldPath=".scaleDown.tolerance"

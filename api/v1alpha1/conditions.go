@@ -150,7 +150,8 @@ const (
 	// ReasonNoMetricsAPI means that the HorizontalPodAutoscaler reads no metric, because no server has the custom metrics
 	// API.
 	ReasonNoMetricsAPI = "NoMetricsAPI"
-	// ReasonMetricUnreadable means that the HorizontalPodAutoscaler does not get a metric from the server that has the API.
+	// ReasonMetricUnreadable means that the HorizontalPodAutoscaler does not get a metric from the server that has the
+	// API.
 	ReasonMetricUnreadable = "MetricUnreadable"
 	// ReasonAutoscalerFailed means that the HorizontalPodAutoscaler does not scale for another reason.
 	ReasonAutoscalerFailed = "AutoscalerFailed"

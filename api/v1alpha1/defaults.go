@@ -48,10 +48,10 @@ const (
 	DefaultHookSecretName = "hook-secret"
 )
 
-// SetDefaults sets the fields that the spec leaves out, except replicas, which depends on the existing fleet. The schema
-// has the same defaults, which a test checks, with two exceptions. A default in the stored object would conflict with
-// the user's next change of redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas or the autoscaling target. The
-// keys of Secrets have a common type, but a default for each field.
+// SetDefaults sets the fields that the spec leaves out, except replicas, which depends on the existing fleet. The
+// schema has the same defaults, which a test checks, with two exceptions. A default in the stored object would conflict
+// with the user's next change of redis, gateway.maxTotalQueuedBytes, autoscaling.minReplicas or the autoscaling target.
+// The keys of Secrets have a common type, but a default for each field.
 func (s *WebSocketClusterSpec) SetDefaults() {
 	s.Gateway.setDefaults()
 	if s.Redis == nil {

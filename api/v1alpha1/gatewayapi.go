@@ -29,8 +29,8 @@ type GatewayAPISpec struct {
 	Path string `json:"path,omitempty"`
 
 	// sessionPersistence is where a cookie that keeps each client on its gateway is configured: Route, in the HTTPRoute
-	// itself, as the experimental channel of Gateway API 1.1 to 1.6 has it; Backend, in an XBackend, as that of 1.7 has it;
-	// Auto, where the installed definitions have it, or nowhere; or Off. Defaults to Auto.
+	// itself, as the experimental channel of Gateway API 1.1 to 1.6 has it; Backend, in an XBackend, as that of 1.7 has
+	// it; Auto, where the installed definitions have it, or nowhere; or Off. Defaults to Auto.
 	// +optional
 	// +kubebuilder:default=Auto
 	SessionPersistence SessionPersistence `json:"sessionPersistence,omitempty"`

@@ -33,6 +33,6 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 // until its gateways are gone, because garbage collection would delete Redis at the same time.
 const FinalizerRedisLast = GroupName + "/redis-last"
 
-// AnnotationUpgradeRedis is an annotation of WebSocketClusters. An operator of a new release leaves a managed Redis as it
-// is until the user gives the annotation another value, such as the release, or changes spec.redis.
+// AnnotationUpgradeRedis is an annotation of WebSocketClusters. An operator of a new release leaves a managed Redis as
+// it is until the user gives the annotation another value, such as the release, or changes spec.redis.
 const AnnotationUpgradeRedis = GroupName + "/upgrade-redis"

@@ -2,10 +2,10 @@ package v1alpha1
 
 import "k8s.io/apimachinery/pkg/runtime"
 
-// PatchSpec has a strategic merge patch for each kind of object, for what no field of the spec offers. A patch is merged
-// into the object that the operator makes from the rest of the spec; null removes a field. The names, selectors, owners
-// and sizes of objects and the operator's own labels and annotations cannot be patched. A patch that cannot be applied
-// changes nothing, and the condition SpecAccepted says why.
+// PatchSpec has a strategic merge patch for each kind of object, for what no field of the spec offers. A patch is
+// merged into the object that the operator makes from the rest of the spec; null removes a field. The names, selectors,
+// owners and sizes of objects and the operator's own labels and annotations cannot be patched. A patch that cannot be
+// applied changes nothing, and the condition SpecAccepted says why.
 type PatchSpec struct {
 	// deployment is a patch of the gateways' Deployment. A change of its pod template rolls the gateways.
 	// +optional

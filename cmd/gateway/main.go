@@ -80,8 +80,8 @@ Every flag is also a key in the configuration file (max-connections: 10000) and 
 }
 
 // wrappedUsage returns a usage function that prints what standard prints, with the flags wrapped to helpColumns. It
-// works on the text, because a usage template calls methods by name, and the linker then keeps all exported methods: the
-// binary grows by half.
+// works on the text, because a usage template calls methods by name, and the linker then keeps all exported methods:
+// the binary grows by half.
 func wrappedUsage(standard func(*cobra.Command) error) func(*cobra.Command) error {
 	return func(cmd *cobra.Command) error {
 		var usage strings.Builder

@@ -68,7 +68,8 @@ func logAPIServer(ctx context.Context, config *rest.Config, log logr.Logger) {
 	}
 	server, err := kubeversion.ParseGeneric(answer.GitVersion)
 	if err != nil {
-		log.Info("Found the API server, with a version that the operator does not understand", "kubernetes", answer.GitVersion)
+		log.Info("Found the API server, with a version that the operator does not understand", "kubernetes",
+			answer.GitVersion)
 		return
 	}
 	log.Info("Found the API server", "kubernetes", answer.GitVersion)

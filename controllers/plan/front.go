@@ -35,7 +35,8 @@ func Front(spec v1alpha1.WebSocketClusterSpec, deployment *appsv1.Deployment, po
 	}
 	current, _ := listenerOf(newest.TLS, newest, exists, serving)
 	front.Listeners = append(front.Listeners, current)
-	// The Ingress reaches only one kind. It goes where most of the gateways are, so that few of them never take all clients.
+	// The Ingress reaches only one kind. It goes where most of the gateways are, so that few of them never take all
+	// clients.
 	if count(serving, !newest.TLS) > count(serving, newest.TLS) {
 		front.IngressTLS = !newest.TLS
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// DiffersByReleaseOnly reports whether the pods that a Deployment runs differ from the desired ones although the user has
-// asked for nothing else since: the operator's release does. live and desired are the Deployment's annotations. A
+// DiffersByReleaseOnly reports whether the pods that a Deployment runs differ from the desired ones although the user
+// has asked for nothing else since: the operator's release does. live and desired are the Deployment's annotations. A
 // Deployment of a release before these annotations counts as one whose user has asked for nothing else.
 func DiffersByReleaseOnly(live, desired map[string]string) bool {
 	return live[render.AnnotationTemplate] != desired[render.AnnotationTemplate] &&

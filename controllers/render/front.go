@@ -33,8 +33,8 @@ func ListenerOfSpec(spec v1alpha1.WebSocketClusterSpec) Listener {
 	return Listener{Port: contract.PublicPortName}
 }
 
-// ListenerOfPod returns how the gateway of a pod takes connections. Gateways of earlier releases with TLS have a port of
-// the same name as those without.
+// ListenerOfPod returns how the gateway of a pod takes connections. Gateways of earlier releases with TLS have a port
+// of the same name as those without.
 func ListenerOfPod(pod corev1.PodSpec) Listener {
 	listener := Listener{Port: contract.PublicPortName}
 	for _, volume := range pod.Volumes {

@@ -16,8 +16,9 @@ import (
 func RouteServiceName(cluster string) string { return cluster + "-route" }
 
 // RoutePersistence returns where the cookie that keeps clients on their gateway is configured: Route, Backend, or Off
-// where the spec wants none or the installed kinds cannot express it. Auto prefers the HTTPRoute: an implementation that
-// does not know session persistence ignores the field there, but does not route to an XBackend that it does not know.
+// where the spec wants none or the installed kinds cannot express it. Auto prefers the HTTPRoute: an implementation
+// that does not know session persistence ignores the field there, but does not route to an XBackend that it does not
+// know.
 func RoutePersistence(spec v1alpha1.GatewayAPISpec, installed Installed) v1alpha1.SessionPersistence {
 	inRoute := installed[kindHTTPRoute].SessionPersistence != PersistenceNone
 	inBackend := installed[kindXBackend].SessionPersistence != PersistenceNone

@@ -73,8 +73,9 @@ func albLimits(in Input) []string {
 	var limits []string
 	bounded := func(field string, seconds, bound int64) {
 		if seconds > bound {
-			limits = append(limits, fmt.Sprintf("%s counts as %d s, the maximum of an Application Load Balancer: lower it", field,
-				bound))
+			limits = append(limits,
+				fmt.Sprintf("%s counts as %d s, the maximum of an Application Load Balancer: lower it", field,
+					bound))
 		}
 	}
 	bounded("spec.ingress.idleTimeout", ceilSeconds(ingress.IdleTimeout), albMaxIdleTimeout)

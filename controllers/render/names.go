@@ -26,8 +26,8 @@ const (
 	// AnnotationApplied is on every object. Its value is a hash of the fields that the operator applied last.
 	AnnotationApplied = v1alpha1.GroupName + "/applied"
 
-	// AnnotationOperator is on the ServiceAccount of a fleet, which is the first of its objects to be written. Its value is
-	// the identity of the operator that manages the fleet.
+	// AnnotationOperator is on the ServiceAccount of a fleet, which is the first of its objects to be written. Its value
+	// is the identity of the operator that manages the fleet.
 	AnnotationOperator = v1alpha1.GroupName + "/operator"
 
 	// AnnotationConfig is on every gateway pod. Its value is the gateway's configuration file, which the pod mounts.

@@ -241,7 +241,8 @@ func (in Input) owner() *metaac.OwnerReferenceApplyConfiguration {
 }
 
 // lastOwner returns the reference of objects that a deletion of the WebSocketCluster must not take away before it is
-// gone itself: a deletion in the foreground (kubectl delete --cascade=foreground) begins with the objects that block it.
+// gone itself: a deletion in the foreground (kubectl delete --cascade=foreground) begins with the objects that block
+// it.
 func (in Input) lastOwner() *metaac.OwnerReferenceApplyConfiguration {
 	return in.owner().WithBlockOwnerDeletion(false)
 }

@@ -10,8 +10,12 @@ import (
 
 // The kinds of other projects, which a cluster may lack.
 var (
-	kindHTTPRoute      = schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}
-	kindXBackend       = schema.GroupVersionKind{Group: "gateway.networking.x-k8s.io", Version: "v1alpha1", Kind: "XBackend"}
+	kindHTTPRoute = schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}
+	kindXBackend  = schema.GroupVersionKind{
+		Group:   "gateway.networking.x-k8s.io",
+		Version: "v1alpha1",
+		Kind:    "XBackend",
+	}
 	kindPodMonitor     = schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PodMonitor"}
 	kindPrometheusRule = schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}
 )

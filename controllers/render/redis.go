@@ -27,8 +27,8 @@ const (
 
 func redisAddress(in Input) string { return RedisName(in.Name) + ":" + strconv.Itoa(redisPort) }
 
-// redisConf returns the configuration file of the managed Redis. Without storage it persists nothing, so that it restarts
-// quickly. With storage it loses at most the last second of writes.
+// redisConf returns the configuration file of the managed Redis. Without storage it persists nothing, so that it
+// restarts quickly. With storage it loses at most the last second of writes.
 func redisConf(in Input) string {
 	appendOnly := "no"
 	if redisStorage(in) != nil {

@@ -20,8 +20,9 @@ func available(o Observation) metav1.Condition {
 		message += ": " + found.message
 	}
 	if unseen := o.unlabeled(); unseen > 0 && serving < desired {
-		message += fmt.Sprintf("; the Deployment has %d more, which lack the label %[2]s: restore it with kubectl label pods "+
-			"-l app.kubernetes.io/instance=%[3]s %[2]s=%[3]s", unseen, render.LabelCluster, o.Cluster.Name)
+		message += fmt.Sprintf(
+			"; the Deployment has %d more, which lack the label %[2]s: restore it with kubectl label pods "+
+				"-l app.kubernetes.io/instance=%[3]s %[2]s=%[3]s", unseen, render.LabelCluster, o.Cluster.Name)
 	}
 	switch {
 	case desired == 0:

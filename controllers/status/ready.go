@@ -7,9 +7,9 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// summary returns the conditions Ready, Reconciling and Stalled by the other conditions. kstatus, by which Flux and Helm
-// wait, reads Stalled as failed, Reconciling as in progress and Ready as current. All three have the reason and the
-// message of the condition that decides.
+// summary returns the conditions Ready, Reconciling and Stalled by the other conditions. kstatus, by which Flux and
+// Helm wait, reads Stalled as failed, Reconciling as in progress and Ready as current. All three have the reason and
+// the message of the condition that decides.
 func summary(o Observation, others []metav1.Condition) []metav1.Condition {
 	decides := obstacle(o, others)
 	ready := decides == nil

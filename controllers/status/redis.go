@@ -40,7 +40,8 @@ func runningSince(pod *corev1.Pod) *metav1.Time {
 
 // RedisRestart describes a restart of the managed Redis between two statuses, for an event. lost reports whether all of
 // its data is gone. The message is empty where Redis was not restarted.
-func RedisRestart(before, after v1alpha1.WebSocketClusterStatus, redis *v1alpha1.RedisSpec) (message string, lost bool) {
+func RedisRestart(before, after v1alpha1.WebSocketClusterStatus,
+	redis *v1alpha1.RedisSpec) (message string, lost bool) {
 	if before.RedisStartedAt == nil || after.RedisStartedAt == nil || before.RedisStartedAt.Equal(after.RedisStartedAt) {
 		return "", false
 	}

@@ -60,5 +60,6 @@ func TestRedisStartedAt(t *testing.T) {
 	}
 	assert.Equal(t, &now, redisStartedAt(observed()))
 	assert.Equal(t, &before, redisStartedAt(observed(func(o *Observation) { o.Redis.Status.AvailableReplicas = 0 })))
-	assert.Nil(t, redisStartedAt(observed(spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} }))))
+	assert.Nil(t,
+		redisStartedAt(observed(spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Redis = &v1alpha1.RedisSpec{} }))))
 }

@@ -42,7 +42,8 @@ func answer(accepted, resolved string, generation int) string {
 			"lastTransitionTime: '2026-01-02T03:04:05Z'}", kind, status, generation, kind, kind)
 	}
 	return "{controllerName: example.com/gw, parentRef: {group: gateway.networking.k8s.io, kind: Gateway, name: public, " +
-		"namespace: infra}, conditions: [" + condition("Accepted", accepted) + ", " + condition("ResolvedRefs", resolved) + "]}"
+		"namespace: infra}, conditions: [" + condition("Accepted",
+		accepted) + ", " + condition("ResolvedRefs", resolved) + "]}"
 }
 
 func TestExposedByRoute(t *testing.T) {
@@ -128,7 +129,8 @@ func TestRouteURLs(t *testing.T) {
 			r.Hostnames = []string{"a.example.com", "a.b.example.com", "other.test", "*.example.com"}
 		}, []Listener{{TLS: true, Port: 443, Hostname: "*.example.com"}},
 			[]string{"wss://a.b.example.com/ws", "wss://a.example.com/ws"}},
-		{"wildcard alone", func(*v1alpha1.GatewayAPISpec) {}, []Listener{{TLS: true, Port: 443, Hostname: "*.example.com"}}, nil},
+		{"wildcard alone", func(*v1alpha1.GatewayAPISpec) {}, []Listener{{TLS: true, Port: 443, Hostname: "*.example.com"}},
+			nil},
 		{"IPv6", func(*v1alpha1.GatewayAPISpec) {}, []Listener{{Port: 8080, Addresses: []string{"2001:db8::1"}}},
 			[]string{"ws://[2001:db8::1]:8080/ws"}},
 	} {

@@ -96,10 +96,12 @@ func scenarios() map[string][]scenario {
 		},
 		"WebSocketBackplaneDown": {
 			{"connecting", []string{
-				"websocket_broker_state" + own + `,state="ready"} 0x20`, "websocket_broker_state" + own + `,state="connecting"} 1x20`,
+				"websocket_broker_state" + own + `,state="ready"} 0x20`,
+				"websocket_broker_state" + own + `,state="connecting"} 1x20`,
 			}, true},
 			{"ready", []string{
-				"websocket_broker_state" + own + `,state="ready"} 1x20`, "websocket_broker_state" + own + `,state="connecting"} 0x20`,
+				"websocket_broker_state" + own + `,state="ready"} 1x20`,
+				"websocket_broker_state" + own + `,state="connecting"} 0x20`,
 			}, false},
 		},
 		"WebSocketHandshakesRefused": {
@@ -127,11 +129,13 @@ func scenarios() map[string][]scenario {
 		"WebSocketFleetUnavailable": {
 			{"no target", nil, true},
 			{"all drain", []string{
-				"websocket_drain_state" + own + `,state="serving"} 0x20`, "websocket_drain_state" + own + `,state="draining"} 1x20`,
+				"websocket_drain_state" + own + `,state="serving"} 0x20`,
+				"websocket_drain_state" + own + `,state="draining"} 1x20`,
 			}, true},
 			{"another fleet serves", []string{"websocket_drain_state" + foreign + `,state="serving"} 1x20`}, true},
 			{"one serves", []string{
-				"websocket_drain_state" + own + `,state="serving"} 1x20`, "websocket_drain_state" + other + `,state="serving"} 0x20`,
+				"websocket_drain_state" + own + `,state="serving"} 1x20`,
+				"websocket_drain_state" + other + `,state="serving"} 0x20`,
 			}, false},
 		},
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A call of a method by a name that is not a constant, as templates do it, makes the linker keep every exported method of
-// every type. The gateway then grows by half, on disk and in memory.
+// A call of a method by a name that is not a constant, as templates do it, makes the linker keep every exported method
+// of every type. The gateway then grows by half, on disk and in memory.
 func TestGatewayLeavesTheLinkerItsPruning(t *testing.T) {
 	link := exec.Command("go", "build", "-ldflags=-dumpdep", "-o", filepath.Join(t.TempDir(), "gateway"), "./cmd/gateway")
 	link.Dir = root

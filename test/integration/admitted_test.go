@@ -87,7 +87,8 @@ func TestStatusShowsAShortenedGracePeriod(t *testing.T) {
 	shortenGracePeriods(t, o.namespace)
 	f := createFleet(t, o.namespace, "fleet", "drain: {propagationDelay: 1s, timeout: 5m}")
 	words := []string{"45 instead of 316", "spec.drain.timeout by 271 s"}
-	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonGracePeriodShortened, words...)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonGracePeriodShortened,
+		words...)
 	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonGracePeriodShortened, words...)
 	f.eventually(func(t *assert.CollectT) {
 		assert.EqualValues(t, 45, f.get(t).Status.Effective.TerminationGracePeriodSeconds)

@@ -91,10 +91,11 @@ func TestStatusShowsRefusedPods(t *testing.T) {
 		spec    string
 		words   []string
 	}{
-		"quota":         {quota(list(corev1.ResourcePods, "0")), "{}", []string{"exceeded quota", "spec.replicas"}},
-		"quota's limit": {quota(list(corev1.ResourceLimitsCPU, "1")), "{}", []string{"must specify limits.cpu", "spec.resources"}},
-		"limit range":   {limits, "resources: {limits: {memory: 1Gi}}", []string{"64Mi", "within the LimitRange"}},
-		"priority":      {nothing, "pod: {priorityClassName: not-there}", []string{"not-there", "spec.pod.priorityClassName"}},
+		"quota": {quota(list(corev1.ResourcePods, "0")), "{}", []string{"exceeded quota", "spec.replicas"}},
+		"quota's limit": {quota(list(corev1.ResourceLimitsCPU, "1")), "{}",
+			[]string{"must specify limits.cpu", "spec.resources"}},
+		"limit range": {limits, "resources: {limits: {memory: 1Gi}}", []string{"64Mi", "within the LimitRange"}},
+		"priority":    {nothing, "pod: {priorityClassName: not-there}", []string{"not-there", "spec.pod.priorityClassName"}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			o := startOperator(t)
@@ -136,7 +137,8 @@ func TestStatusShowsTroubleOfContainers(t *testing.T) {
 	pod := createPodOf(t, f, gatewayDeployment)
 	require.Equal(t, corev1.TerminationMessageFallbackToLogsOnError, pod.Spec.Containers[0].TerminationMessagePolicy)
 	setContainer(t, pod, waitingFor("CreateContainerConfigError", `secret "mine" not found`))
-	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonContainerNotStarted, `"mine"`)
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonContainerNotStarted,
+		`"mine"`)
 
 	crashing := waitingFor("CrashLoopBackOff", "back-off 10s restarting failed container")
 	crashing.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{

@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// modulesVariable names the environment variable with a directory of modules of the Gateway API, such as
-// $(go env GOMODCACHE)/sigs.k8s.io with gateway-api@v1.6.3 in it. With it, the tests use the real definitions instead of
+// modulesVariable names the environment variable with a directory of modules of the Gateway API, such as $(go env
+// GOMODCACHE)/sigs.k8s.io with gateway-api@v1.6.3 in it. With it, the tests use the real definitions instead of
 // gatewayAPIVersions.
 const modulesVariable = "GATEWAY_API_MODULES"
 
@@ -38,14 +38,17 @@ const (
 	persistenceBySessionName = `{type: object, properties: {absoluteTimeout: {type: string}, sessionName: {type: string},
   type: {type: string, default: Cookie}, cookieConfig: {type: object, properties: {lifetimeType: {type: string,
   default: Session, enum: [Permanent, Session]}}}}}`
-	persistenceByCookie = `{type: object, properties: {absoluteTimeout: {type: string}, type: {type: string, default: Cookie},
-  cookie: {type: object, properties: {name: {type: string}, path: {type: string, default: /}, lifetimeType: {type: string,
+	persistenceByCookie = `{type: object, properties: {absoluteTimeout: {type: string},
+  type: {type: string, default: Cookie},
+  cookie: {type: object, properties: {name: {type: string}, path: {type: string, default: /},
+    lifetimeType: {type: string,
   default: Session, enum: [Permanent, Session]}}}}}`
 
 	routeSchema = `{type: object, properties: {
   parentRefs: {type: array, x-kubernetes-list-type: atomic, items: {type: object, properties: {
     group: {type: string, default: gateway.networking.k8s.io}, kind: {type: string, default: Gateway},
-    name: {type: string}, namespace: {type: string}, sectionName: {type: string}, port: {type: integer, format: int32}}}},
+    name: {type: string}, namespace: {type: string}, sectionName: {type: string},
+    port: {type: integer, format: int32}}}},
   hostnames: {type: array, x-kubernetes-list-type: atomic, items: {type: string}},
   rules: {type: array, x-kubernetes-list-type: atomic, items: {type: object, properties: {
     matches: {type: array, x-kubernetes-list-type: atomic, items: {type: object, properties: {path: {type: object,
@@ -86,7 +89,8 @@ func gatewayDefinition(t *testing.T, version, plural string) *apiextensionsv1.Cu
 	}
 	if modules := os.Getenv(modulesVariable); modules != "" {
 		release, channel := filepath.Split(version)
-		file := filepath.Join(modules, "gateway-api@"+filepath.Clean(release), "config/crd", channel, group+"_"+plural+".yaml")
+		file := filepath.Join(modules, "gateway-api@"+filepath.Clean(release), "config/crd", channel,
+			group+"_"+plural+".yaml")
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		definition := &apiextensionsv1.CustomResourceDefinition{}

@@ -161,8 +161,8 @@ const apiServerVariable = "TEST_ASSET_KUBE_APISERVER"
 // programs are the paths of the programs of the control plane.
 type programs struct{ apiServer, etcd string }
 
-// findPrograms returns the programs of the control plane. It returns an error when one is missing. The tests must not be
-// skipped then: a test that did not run would look like one that passed.
+// findPrograms returns the programs of the control plane. It returns an error when one is missing. The tests must not
+// be skipped then: a test that did not run would look like one that passed.
 func findPrograms() (programs, error) {
 	assets, err := filepath.Abs(cmp.Or(os.Getenv("KUBEBUILDER_ASSETS"), "../../bin/k8s"))
 	if err != nil {

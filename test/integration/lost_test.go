@@ -24,7 +24,8 @@ func TestStatusLeavesLostGatewaysOut(t *testing.T) {
 	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionTrue, v1alpha1.ReasonHandingOver)
 	f.eventually(func(t *assert.CollectT) { assert.EqualValues(t, 1, f.get(t).Status.DrainingReplicas) })
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
-		f.requireCondition(t, v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonGatewaysLost, g.pod.Name, "node")
+		f.requireCondition(t, v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonGatewaysLost, g.pod.Name,
+			"node")
 		assert.Zero(t, f.get(t).Status.DrainingReplicas)
 	}, 2*waitTimeout, pollInterval)
 }

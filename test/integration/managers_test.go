@@ -13,7 +13,8 @@ import (
 )
 
 // applyAs applies fields of an object as `kubectl apply --server-side --field-manager=manager` does.
-func applyAs(t *testing.T, f *fleet, c child, manager string, fields map[string]any, options ...client.ApplyOption) error {
+func applyAs(t *testing.T, f *fleet, c child, manager string, fields map[string]any,
+	options ...client.ApplyOption) error {
 	t.Helper()
 	object := c.empty(f.namespace, f.name)
 	for key, value := range fields {
@@ -72,8 +73,8 @@ func TestReconcilerTakesBackAForcedField(t *testing.T) {
 	o.awaitQuiet()
 }
 
-// With the value that the operator wants, a user's apply owns the field too. The operator still changes it, and what the
-// user added stays.
+// With the value that the operator wants, a user's apply owns the field too. The operator still changes it, and what
+// the user added stays.
 func TestReconcilerChangesASharedField(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)

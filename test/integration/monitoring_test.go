@@ -26,9 +26,9 @@ const rulesSchema = `{type: object, properties: {groups: {type: array, x-kuberne
   x-kubernetes-list-map-keys: [name], items: {type: object, required: [name], properties: {name: {type: string},
   rules: {type: array, items: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}}}}`
 
-// Where the Prometheus Operator is installed, its objects are made, repaired and switched off. Where it is not, Auto asks
-// for nothing, and a spec that insists is told. The test does not run in parallel: definitions are there for all fleets
-// or for none.
+// Where the Prometheus Operator is installed, its objects are made, repaired and switched off. Where it is not, Auto
+// asks for nothing, and a spec that insists is told. The test does not run in parallel: definitions are there for all
+// fleets or for none.
 func TestReconcilerMakesMonitoringObjects(t *testing.T) {
 	o := startOperator(t)
 	f := createFleet(t, o.namespace, "fleet", "{}")

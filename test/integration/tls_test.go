@@ -21,8 +21,8 @@ const (
 	backend   = ".spec.rules[0].http.paths[0].backend.service.port.name"
 )
 
-// A certificate that gateways would refuse holds the change back: the Service, the Ingress and the gateways stay as they
-// are, and the change goes on when the Secret is right.
+// A certificate that gateways would refuse holds the change back: the Service, the Ingress and the gateways stay as
+// they are, and the change goes on when the Secret is right.
 func TestReconcilerHoldsGatewaysForABadCertificate(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
@@ -61,8 +61,8 @@ func TestReconcilerHoldsGatewaysForABadCertificate(t *testing.T) {
 	})
 }
 
-// While TLS is switched on, and off again, each gateway can be reached over a port that it speaks, from the first moment
-// to the last.
+// While TLS is switched on, and off again, each gateway can be reached over a port that it speaks, from the first
+// moment to the last.
 func TestServiceFollowsTheGatewaysThroughASwitchOfTLS(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)

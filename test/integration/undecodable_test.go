@@ -66,7 +66,8 @@ func TestOperatorManagesOthersBesideAnUndecodableCluster(t *testing.T) {
 	later.eventually(func(t *assert.CollectT) {
 		assert.Zero(t, o.metric(t, "undecodable_cluster", "restored", o.namespace))
 	})
-	require.NoError(t, client.IgnoreNotFound(env.client.Delete(t.Context(), manifest(t, o.namespace, "restored-later", "{}"))))
+	require.NoError(t,
+		client.IgnoreNotFound(env.client.Delete(t.Context(), manifest(t, o.namespace, "restored-later", "{}"))))
 }
 
 // The operator is not ready while nothing can be read.

@@ -80,8 +80,8 @@ func newRoot() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench-operator",
 		Short: "Measure the operator and print the table",
-		Long: "bench-operator starts a kube-apiserver, an etcd and the operator for each row, and prints a table of figures.\n" +
-			"The table reports a missed goal, which is no error.\n\nRows (--rows):\n" + listed(),
+		Long: "bench-operator starts a kube-apiserver, an etcd and the operator for each row, and prints a table of " +
+			"figures.\nThe table reports a missed goal, which is no error.\n\nRows (--rows):\n" + listed(),
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -95,7 +95,9 @@ func (w *watcher) note(in map[client.ObjectKey]bool, key client.ObjectKey, value
 }
 
 // await blocks until n keys of in are true and returns when that was. It returns an error when timeout has passed.
-func (w *watcher) await(ctx context.Context, in map[client.ObjectKey]bool, n int, timeout time.Duration) (time.Time, error) {
+func (w *watcher) await(
+	ctx context.Context, in map[client.ObjectKey]bool, n int, timeout time.Duration,
+) (time.Time, error) {
 	deadline := time.After(timeout)
 	for {
 		w.mu.Lock()

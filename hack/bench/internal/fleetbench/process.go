@@ -128,7 +128,7 @@ func (p *process) usage() (usage, error) {
 
 // freeAddress returns a loopback address that was free a moment ago.
 func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -162,7 +162,8 @@ func (s *simulation) serve(node string) (string, error) {
 	s.pods++
 	address := fmt.Sprintf("127.77.%d.%d", s.pods/250, s.pods%250+1)
 	s.mu.Unlock()
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(contract.AdminPort)))
+	adminAddress := net.JoinHostPort(address, strconv.Itoa(contract.AdminPort))
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", adminAddress)
 	if err != nil {
 		return "", err
 	}

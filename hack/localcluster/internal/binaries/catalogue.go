@@ -32,8 +32,8 @@ type Binary struct {
 	pkg string
 }
 
-// All returns every binary: those of a cluster, and the API server of the oldest Kubernetes that wsfleet supports, which
-// only tests need.
+// All returns every binary: those of a cluster, and the API server of the oldest Kubernetes that wsfleet supports,
+// which only tests need.
 func All() []Binary {
 	oldest := group{dir: "kubernetes-oldest", stamped: "k8s.io/kubernetes"}
 	return append(OfCluster(), Binary{"oldest/kube-apiserver", oldest, "k8s.io/kubernetes/cmd/kube-apiserver"})
