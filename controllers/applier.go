@@ -118,6 +118,8 @@ func (a *applier) applyObject(
 	case apierrors.IsConflict(err) && a.newClusters.has(cluster):
 		a.newClusters.exclude(cluster)
 		return result, fmt.Errorf("create %s: %w: %w", object, errNotNew, err)
+	case apierrors.IsNotFound(err):
+		return result, fmt.Errorf("apply %s, whose kind or namespace is gone: %w", object, err)
 	case apierrors.IsConflict(err), isUIDConflict(err):
 		return result, fmt.Errorf("apply %s, which has changed meanwhile: %w", object, err)
 	case ctx.Err() != nil:

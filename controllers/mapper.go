@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -45,6 +46,7 @@ func knownKinds() meta.RESTMapper {
 	add(meta.RESTScopeNamespace, policyv1.SchemeGroupVersion, "PodDisruptionBudget")
 	add(meta.RESTScopeNamespace, networkingv1.SchemeGroupVersion, "Ingress", "NetworkPolicy")
 	add(meta.RESTScopeRoot, networkingv1.SchemeGroupVersion, "IngressClass")
+	add(meta.RESTScopeRoot, apiregistrationv1.SchemeGroupVersion, "APIService")
 	add(meta.RESTScopeRoot, apiextensionsv1.SchemeGroupVersion, "CustomResourceDefinition")
 	return mapper
 }

@@ -5,18 +5,23 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers"
 )
 
 // A new cluster costs a write for each of its objects, two of its status and one event. Nothing is read or tried before
 // it is written.
 func TestReconcilerCreatesAClusterWithFewRequests(t *testing.T) {
 	t.Parallel()
-	o := startOperator(t)
+	o := newOperator(t, env.operator)
+	o.configure = func(options *controllers.Options) { options.StatusInterval = 2 * time.Second }
+	o.start()
+	t.Cleanup(func() { o.stop() })
 	var reads atomic.Int64
 	o.sent.before(func(request *http.Request) *http.Response {
 		if request.Method == http.MethodGet && strings.Contains(request.URL.Path, "/fleet-") {

@@ -71,16 +71,22 @@ func startOperator(t *testing.T) *operator {
 // startOperatorAt is startOperator with an API server of the test's choice.
 func startOperatorAt(t *testing.T, api *rest.Config) *operator {
 	t.Helper()
-	o := &operator{
+	o := newOperator(t, api)
+	o.start()
+	t.Cleanup(func() { o.stop() })
+	return o
+}
+
+// newOperator returns an operator for a new namespace. The test configures, starts and stops it.
+func newOperator(t *testing.T, api *rest.Config) *operator {
+	t.Helper()
+	return &operator{
 		t:         t,
 		namespace: newNamespace(t),
 		api:       api,
 		sent:      &requestCounter{},
 		images:    render.Images{Gateway: gatewayImage, Redis: redisImage},
 	}
-	o.start()
-	t.Cleanup(func() { o.stop() })
-	return o
 }
 
 func (o *operator) start() {

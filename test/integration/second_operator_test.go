@@ -50,7 +50,7 @@ func (o *operator) as(identity, image string) {
 // first one has been silent for a while. An operator with the identity of the first one goes on at once.
 func TestOperatorLeavesTheFleetOfAnotherAlone(t *testing.T) {
 	t.Parallel()
-	first := &operator{t: t, namespace: newNamespace(t), api: env.operator, sent: &requestCounter{}}
+	first := newOperator(t, env.operator)
 	letRenewLeases(t, first.namespace)
 	first.as("first", "example.com/gateway:1")
 	first.start()
@@ -60,7 +60,8 @@ func TestOperatorLeavesTheFleetOfAnotherAlone(t *testing.T) {
 	require.Equal(t, first.namespace+"/first", gatewayAccount.get(t, f).GetAnnotations()["wsfleet.dev/operator"])
 
 	first.awaitQuiet()
-	second := &operator{t: t, namespace: first.namespace, api: env.operator, sent: &requestCounter{}}
+	second := newOperator(t, env.operator)
+	second.namespace = first.namespace
 	second.as("second", "example.com/gateway:2")
 	written := len(writesBy(t, operatorUser, first.namespace))
 	second.start()

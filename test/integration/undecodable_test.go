@@ -43,7 +43,7 @@ func storeUndecodable(t *testing.T, namespace, name string) {
 // operator starts and those that come later. The operator stays ready.
 func TestOperatorManagesOthersBesideAnUndecodableCluster(t *testing.T) {
 	t.Parallel()
-	o := &operator{t: t, namespace: newNamespace(t), api: env.operator, sent: &requestCounter{}}
+	o := newOperator(t, env.operator)
 	storeUndecodable(t, o.namespace, "restored")
 	earlier := createFleet(t, o.namespace, "earlier", "{}")
 	o.start()

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -129,6 +131,10 @@ func collect[T any](
 	if len(list.Items) == 0 && last != nil {
 		return nil, last
 	}
+	// The cache has no order.
+	slices.SortFunc(list.Items, func(a, b custom_metrics.MetricValue) int {
+		return cmp.Compare(a.DescribedObject.Name, b.DescribedObject.Name)
+	})
 	return list, nil
 }
 
