@@ -38,7 +38,7 @@ test: deps-test assets npm-deps ## Prove the project right: unit, race, integrat
 	@# With empty caches test/recipes compiles the tree twice.
 	KUBEBUILDER_ASSETS=$(KUBERNETES) go test -race -timeout 20m ./...
 	@echo "== the integration tests on the oldest Kubernetes that is supported"
-	KUBEBUILDER_ASSETS=$(KUBERNETES) TEST_ASSET_KUBE_APISERVER=$(KUBERNETES)/oldest/kube-apiserver go test ./test/integration
+	KUBEBUILDER_ASSETS=$(KUBERNETES) TEST_ASSET_KUBE_APISERVER=$(KUBERNETES)/oldest/kube-apiserver go test -timeout 20m ./test/integration
 	for module in $(MODULES); do echo "== $$module"; go -C $$module test ./...; done
 
 ##@ Fast loop
