@@ -28,7 +28,7 @@ type process struct {
 
 // startOperator starts the operator and blocks until it is ready. It returns an error when the operator ends before.
 func startOperator(ctx context.Context, p *plane, build Build) (*process, error) {
-	health, err := freeAddress()
+	health, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +127,8 @@ func (p *process) usage() (usage, error) {
 }
 
 // freeAddress returns a loopback address that was free a moment ago.
-func freeAddress() (string, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -116,7 +116,7 @@ func (s *simulation) start(ctx context.Context, deployment *appsv1.Deployment) {
 // startPod creates a ready pod with a gateway behind it.
 func (s *simulation) startPod(ctx context.Context, deployment *appsv1.Deployment, ordinal int32) {
 	name := fmt.Sprintf("%s-%d", deployment.Name, ordinal)
-	address, err := s.serve(name)
+	address, err := s.serve(ctx, name)
 	if err != nil {
 		panic(fmt.Sprintf("a simulated gateway cannot listen: %v", err))
 	}
@@ -157,13 +157,13 @@ func (s *simulation) write(ctx context.Context, deployment *appsv1.Deployment) {
 }
 
 // serve starts a gateway's admin port on a loopback address of its own, and returns the address.
-func (s *simulation) serve(node string) (string, error) {
+func (s *simulation) serve(ctx context.Context, node string) (string, error) {
 	s.mu.Lock()
 	s.pods++
 	address := fmt.Sprintf("127.77.%d.%d", s.pods/250, s.pods%250+1)
 	s.mu.Unlock()
 	adminAddress := net.JoinHostPort(address, strconv.Itoa(contract.AdminPort))
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", adminAddress)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", adminAddress)
 	if err != nil {
 		return "", err
 	}
