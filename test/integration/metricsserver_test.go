@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -389,4 +390,37 @@ func TestMetricsAPIUsesTheCertificateOfAnotherProgram(t *testing.T) {
 		assert.Equal(t, made.Data["ca.crt"], m.apiService(t).Spec.CABundle)
 	})
 	assert.NotContains(t, m.secret(t).Data, "ca.key", "the Secret is not written")
+}
+
+// A connection whose handshake ends when the server no longer listens is never asked to close. The metrics API ends all
+// the same, within the manager's 30 seconds.
+func TestMetricsAPIEndsDespiteAConnectionThatOpensMeanwhile(t *testing.T) {
+	m := installMetricsAPI(t)
+	address, stop := m.start(true)
+	//nolint:gosec // the test does not care with which certificate
+	secure := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+	m.eventually(func(t *assert.CollectT) {
+		serving, err := (&tls.Dialer{Config: secure}).DialContext(m.t.Context(), "tcp", address.String())
+		if assert.NoError(t, err) {
+			_ = serving.Close()
+		}
+	})
+	opening, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address.String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = opening.Close() })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop()
+	}()
+	m.eventually(func(t *assert.CollectT) {
+		late, err := (&net.Dialer{}).DialContext(m.t.Context(), "tcp", address.String())
+		if assert.Error(t, err, "no longer listening") {
+			return
+		}
+		_ = late.Close()
+	})
+	_, err = (&http2.Transport{}).NewClientConn(tls.Client(opening, secure))
+	require.NoError(t, err)
+	<-ended
 }

@@ -15,6 +15,11 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/metricsapi"
 )
 
+// shutdownTimeout is how long a server that has stopped listening waits for its connections. No request takes longer
+// than readTimeout. The server cannot wait for ever: an HTTP/2 connection whose TLS handshake ends after the server has
+// stopped listening is never asked to close (golang.org/x/net/http2 v0.59.0).
+const shutdownTimeout = readTimeout + time.Second
+
 // apiServer serves the API: it authenticates and authorizes each caller with the cluster's API server, and passes the
 // request on to the provider. It is a Runnable of controller-runtime's manager.
 type apiServer struct {
@@ -43,6 +48,7 @@ func (s *apiServer) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("build the API server: %w", err), s.listener.Close())
 	}
+	server.GenericAPIServer.ShutdownTimeout = shutdownTimeout
 	s.log.Info("Serving the metrics API", "address", s.listener.Addr().String())
 	return server.GenericAPIServer.PrepareRun().RunWithContext(ctx) //nolint:wrapcheck // the error names the step
 }
