@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,11 +63,7 @@ func objectsOf(t *testing.T, documents, namespace string) []*unstructured.Unstru
 func shortenGracePeriods(t *testing.T, namespace string) {
 	t.Helper()
 	for _, object := range objectsOf(t, gracePolicy, namespace) {
-		err := env.client.Create(t.Context(), object)
-		if meta.IsNoMatchError(err) {
-			t.Skip("this version of Kubernetes has no MutatingAdmissionPolicy")
-		}
-		require.NoError(t, err)
+		require.NoError(t, env.client.Create(t.Context(), object))
 		t.Cleanup(func() { assert.NoError(t, env.client.Delete(context.Background(), object)) })
 	}
 	ctx, probes := t.Context(), objectsOf(t, probeDeployment, namespace)
@@ -83,6 +78,9 @@ func shortenGracePeriods(t *testing.T, namespace string) {
 // needs more. The operator does not fight the policy, and the gateways follow the spec as ever.
 func TestStatusShowsAShortenedGracePeriod(t *testing.T) {
 	t.Parallel()
+	if !servedSince(t, "1.36") {
+		t.Skip("MutatingAdmissionPolicy is in admissionregistration.k8s.io/v1 since Kubernetes 1.36")
+	}
 	o := startOperator(t)
 	shortenGracePeriods(t, o.namespace)
 	f := createFleet(t, o.namespace, "fleet", "drain: {propagationDelay: 1s, timeout: 5m}")
