@@ -121,19 +121,18 @@ func (w *watcher) await(
 	}
 }
 
-// clusterOf returns a cluster with the spec in YAML.
-func clusterOf(namespace, name, spec string) (*v1alpha1.WebSocketCluster, error) {
+// createCluster creates a cluster with the spec in YAML.
+func (p *plane) createCluster(ctx context.Context, namespace, name, spec string) error {
 	cluster := &v1alpha1.WebSocketCluster{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	return cluster, yaml.UnmarshalStrict([]byte(spec), &cluster.Spec)
+	if err := yaml.UnmarshalStrict([]byte(spec), &cluster.Spec); err != nil {
+		return err
+	}
+	return p.client.Create(ctx, cluster)
 }
 
 // create creates n clusters with the spec, spread over all namespaces.
 func (p *plane) create(ctx context.Context, n int, spec string) error {
 	return inParallel(ctx, n, func(ctx context.Context, i int) error {
-		cluster, err := clusterOf(namespace(i), fmt.Sprintf("fleet-%04d", i), spec)
-		if err != nil {
-			return err
-		}
-		return p.client.Create(ctx, cluster)
+		return p.createCluster(ctx, namespace(i), fmt.Sprintf("fleet-%04d", i), spec)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
@@ -37,7 +38,8 @@ type Settings struct {
 type Row struct {
 	Name, About string
 	Figures     []report.Figure
-	Run         func(context.Context, Settings, Build) (map[string]float64, error)
+	// measure sets the values of the figures.
+	measure func(context.Context, *bench) error
 }
 
 // Rows returns all rows for the settings.
@@ -110,9 +112,7 @@ func sizeRow(n int) Row {
 			figure(key("rest-writes"), named("writes at rest"), report.Count, report.AtMost, 0),
 			figure(key("rest-cpu"), named("cores at rest"), report.Share, report.AtMost, 0.005),
 		},
-		func(ctx context.Context, s Settings, build Build) (map[string]float64, error) {
-			return measured(ctx, s, build, func(ctx context.Context, b *bench) error { return sizes(ctx, b, n, key) })
-		},
+		func(ctx context.Context, b *bench) error { return sizes(ctx, b, n, key) },
 	}
 }
 
@@ -127,11 +127,9 @@ type bench struct {
 	values     map[string]float64
 }
 
-// measured starts everything, calls measure, and stops everything. It returns the values that measure has set, or the
+// Run starts everything, measures, and stops everything. It returns the values of the figures by their keys, or the
 // errors of all of them, joined.
-func measured(
-	ctx context.Context, s Settings, build Build, measure func(context.Context, *bench) error,
-) (values map[string]float64, err error) {
+func (r Row) Run(ctx context.Context, s Settings, build Build) (values map[string]float64, err error) {
 	p, err := startPlane(ctx, s.Assets, build)
 	if err != nil {
 		return nil, err
@@ -158,7 +156,7 @@ func measured(
 	}
 	// The operator's caches fill while it starts.
 	pause(ctx, 3*time.Second)
-	return b.values, measure(ctx, b)
+	return b.values, r.measure(ctx, b)
 }
 
 // pause waits for a duration, or until ctx ends.
@@ -237,63 +235,53 @@ func (b *bench) observe(ctx context.Context) (cores float64, sent requests, err 
 	return (now.cpuSeconds - used.cpuSeconds) / time.Since(started).Seconds(), after.minus(before), err
 }
 
-func fullFleets(ctx context.Context, s Settings, build Build) (map[string]float64, error) {
+func fullFleets(ctx context.Context, b *bench) error {
 	const n = 50
-	return measured(ctx, s, build, func(ctx context.Context, b *bench) error {
-		if _, err := b.converge(ctx, n, "{}"); err != nil {
-			return err
-		}
-		pause(ctx, 20*time.Second)
-		sent, err := b.requestsSoFar()
-		b.values["full-writes"] = float64(sent.writes()-sent.distinct) / n
-		b.values["full-status"] = float64(sent.status) / n
-		b.values["full-dry-runs"] = float64(sent.dryRuns) / n
+	if _, err := b.converge(ctx, n, "{}"); err != nil {
 		return err
-	})
+	}
+	pause(ctx, 20*time.Second)
+	sent, err := b.requestsSoFar()
+	b.values["full-writes"] = float64(sent.writes()-sent.distinct) / n
+	b.values["full-status"] = float64(sent.status) / n
+	b.values["full-dry-runs"] = float64(sent.dryRuns) / n
+	return err
 }
 
-func movingFleets(ctx context.Context, s Settings, build Build) (map[string]float64, error) {
-	return measured(ctx, s, build, func(ctx context.Context, b *bench) error {
-		if _, err := b.converge(ctx, s.Moving, "{replicas: 1, redis: {}}"); err != nil {
-			return err
-		}
-		pause(ctx, 10*time.Second)
-		b.simulation.moving.Store(true)
-		pause(ctx, 10*time.Second)
-		cores, sent, err := b.observe(ctx)
-		b.values["moving-writes"] = float64(sent.writes()) / float64(s.Moving) / s.Rest.Minutes()
-		b.values["moving-cpu"] = cores
-		used, usageErr := b.operator.usage()
-		b.values["moving-rss"] = used.rss
-		return errors.Join(err, usageErr)
-	})
+func movingFleets(ctx context.Context, b *bench) error {
+	if _, err := b.converge(ctx, b.settings.Moving, "{replicas: 1, redis: {}}"); err != nil {
+		return err
+	}
+	pause(ctx, 10*time.Second)
+	b.simulation.moving.Store(true)
+	pause(ctx, 10*time.Second)
+	cores, sent, err := b.observe(ctx)
+	b.values["moving-writes"] = float64(sent.writes()) / float64(b.settings.Moving) / b.settings.Rest.Minutes()
+	b.values["moving-cpu"] = cores
+	used, usageErr := b.operator.usage()
+	b.values["moving-rss"] = used.rss
+	return errors.Join(err, usageErr)
 }
 
-func tenantRow(ctx context.Context, s Settings, build Build) (map[string]float64, error) {
-	return measured(ctx, s, build, func(ctx context.Context, b *bench) error {
-		err := inParallel(ctx, tenants, func(ctx context.Context, i int) error {
-			cluster, err := clusterOf(namespace(0), fmt.Sprintf("fleet-%04d", i), withoutGateways)
-			return errors.Join(err, b.client.Create(ctx, cluster))
+func tenantRow(ctx context.Context, b *bench) error {
+	err := inParallel(ctx, tenants, func(ctx context.Context, i int) error {
+		return b.createCluster(ctx, namespace(0), fmt.Sprintf("fleet-%04d", i), withoutGateways)
+	})
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	if err := b.createCluster(ctx, namespace(1), "other", withoutGateways); err != nil {
+		return err
+	}
+	key := client.ObjectKey{Namespace: namespace(1), Name: "other-gateway"}
+	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, b.settings.Timeout, true,
+		func(ctx context.Context) (bool, error) {
+			return b.client.Get(ctx, key, &appsv1.Deployment{}) == nil, nil
 		})
-		if err != nil {
-			return err
-		}
-		other, err := clusterOf(namespace(1), "other", withoutGateways)
-		if err != nil {
-			return err
-		}
-		started := time.Now()
-		if err := b.client.Create(ctx, other); err != nil {
-			return err
-		}
-		key := client.ObjectKey{Namespace: other.Namespace, Name: "other-gateway"}
-		for b.client.Get(ctx, key, &appsv1.Deployment{}) != nil {
-			if time.Since(started) > s.Timeout {
-				return errors.New("the other tenant's Deployment is not there")
-			}
-			pause(ctx, 20*time.Millisecond)
-		}
-		b.values["tenant-wait"] = time.Since(started).Seconds()
-		return nil
-	})
+	if err != nil {
+		return fmt.Errorf("the other tenant's Deployment is not there: %w", err)
+	}
+	b.values["tenant-wait"] = time.Since(started).Seconds()
+	return nil
 }

@@ -26,67 +26,76 @@ const (
 )
 
 // annotationsRow makes Secrets as `kubectl apply` leaves them, where no cluster is.
-func annotationsRow(ctx context.Context, s Settings, build Build) (map[string]float64, error) {
-	return measured(ctx, s, build, func(ctx context.Context, b *bench) error {
-		before, err := b.operator.usage()
-		if err != nil {
-			return err
-		}
-		err = inParallel(ctx, others, func(ctx context.Context, i int) error {
-			return b.client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
-				Namespace:   namespace(i),
-				Name:        fmt.Sprintf("other-%d", i),
-				Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: strings.Repeat("x", otherBytes)},
-			}})
-		})
-		if err != nil {
-			return err
-		}
-		pause(ctx, settle)
-		after, err := b.operator.usage()
-		if err != nil {
-			return err
-		}
-		b.values["annotations-rss"] = after.rss - before.rss
-
-		b.operator.stop()
-		if b.operator, err = startOperator(ctx, b.plane, b.build); err != nil {
-			return err
-		}
-		pause(ctx, 10*time.Second)
-		again, err := b.operator.usage()
-		b.values["annotations-peak"] = again.peak
+func annotationsRow(ctx context.Context, b *bench) error {
+	before, err := b.operator.usage()
+	if err != nil {
 		return err
+	}
+	err = inParallel(ctx, others, func(ctx context.Context, i int) error {
+		return b.client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+			Namespace:   namespace(i),
+			Name:        fmt.Sprintf("other-%d", i),
+			Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: strings.Repeat("x", otherBytes)},
+		}})
 	})
+	if err != nil {
+		return err
+	}
+	after, err := b.settledUsage(ctx)
+	if err != nil {
+		return err
+	}
+	b.values["annotations-rss"] = after.rss - before.rss
+
+	if err := b.restartOperator(ctx); err != nil {
+		return err
+	}
+	pause(ctx, 10*time.Second)
+	again, err := b.operator.usage()
+	b.values["annotations-peak"] = again.peak
+	return err
 }
 
 // namedRow makes clusters whose gateways read values of large Secrets, and deletes all of them.
-func namedRow(ctx context.Context, s Settings, build Build) (map[string]float64, error) {
-	return measured(ctx, s, build, func(ctx context.Context, b *bench) error {
-		before, err := b.operator.usage()
-		if err != nil {
-			return err
-		}
-		if err := inParallel(ctx, namingFleets, b.createNaming); err != nil {
-			return err
-		}
-		if _, err := b.watcher.await(ctx, b.watcher.converged, namingFleets, s.Timeout); err != nil {
-			return err
-		}
-		pause(ctx, settle)
-		with, err := b.operator.usage()
-		if err != nil {
-			return err
-		}
-		b.values["named-rss"] = with.rss - before.rss
-		if err := inParallel(ctx, namingFleets, b.deleteAll); err != nil {
-			return err
-		}
-		pause(ctx, settle)
-		after, err := b.operator.usage()
-		b.values["named-after"] = after.rss - before.rss
+func namedRow(ctx context.Context, b *bench) error {
+	before, err := b.operator.usage()
+	if err != nil {
 		return err
-	})
+	}
+	if err := inParallel(ctx, namingFleets, b.createNaming); err != nil {
+		return err
+	}
+	if _, err := b.watcher.await(ctx, b.watcher.converged, namingFleets, b.settings.Timeout); err != nil {
+		return err
+	}
+	with, err := b.settledUsage(ctx)
+	if err != nil {
+		return err
+	}
+	b.values["named-rss"] = with.rss - before.rss
+	if err := inParallel(ctx, namingFleets, b.deleteAll); err != nil {
+		return err
+	}
+	after, err := b.settledUsage(ctx)
+	b.values["named-after"] = after.rss - before.rss
+	return err
+}
+
+// settledUsage returns what the operator uses after the time of settle.
+func (b *bench) settledUsage(ctx context.Context) (usage, error) {
+	pause(ctx, settle)
+	return b.operator.usage()
+}
+
+// restartOperator replaces the operator by a new process. When that does not start, the operator is the one that has
+// ended.
+func (b *bench) restartOperator(ctx context.Context) error {
+	b.operator.stop()
+	next, err := startOperator(ctx, b.plane, b.build)
+	if err == nil {
+		b.operator = next
+	}
+	return err
 }
 
 // createNaming creates the i-th cluster and the Secrets that it names.
@@ -101,7 +110,7 @@ func (b *bench) createNaming(ctx context.Context, i int) error {
 			return err
 		}
 	}
-	cluster, err := clusterOf(namespace(i), "naming", `
+	return b.createCluster(ctx, namespace(i), "naming", `
 replicas: 0
 redis: {}
 gateway:
@@ -115,7 +124,6 @@ gateway:
     connect: {url: "http://backend/connect"}
     secretRef: {name: named-4, key: value}
 `)
-	return errors.Join(err, b.client.Create(ctx, cluster))
 }
 
 // deleteAll deletes the i-th cluster and all Secrets of its namespace.

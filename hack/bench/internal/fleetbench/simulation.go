@@ -100,7 +100,8 @@ func (s *simulation) observe(ctx context.Context, deployment *appsv1.Deployment)
 	}
 }
 
-// start makes the Deployment's pods ready. Those of a managed Redis are left out: the operator does not look at them.
+// start makes the Deployment's pods ready, unless ctx has ended. Those of a managed Redis are left out: the operator
+// does not look at them.
 func (s *simulation) start(ctx context.Context, deployment *appsv1.Deployment) {
 	if deployment.Spec.Template.Labels["app.kubernetes.io/component"] == render.ComponentGateway {
 		for i := range *deployment.Spec.Replicas {
@@ -117,6 +118,9 @@ func (s *simulation) start(ctx context.Context, deployment *appsv1.Deployment) {
 func (s *simulation) startPod(ctx context.Context, deployment *appsv1.Deployment, ordinal int32) {
 	name := fmt.Sprintf("%s-%d", deployment.Name, ordinal)
 	address, err := s.serve(ctx, name)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		panic(fmt.Sprintf("a simulated gateway cannot listen: %v", err))
 	}
@@ -156,21 +160,23 @@ func (s *simulation) write(ctx context.Context, deployment *appsv1.Deployment) {
 	}
 }
 
-// serve starts a gateway's admin port on a loopback address of its own, and returns the address.
+// serve starts a gateway's admin port on a loopback address of its own, and returns the address. It returns the error
+// of ctx once that has ended: run, which would stop the gateway, may have returned.
 func (s *simulation) serve(ctx context.Context, node string) (string, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	s.pods++
 	address := fmt.Sprintf("127.77.%d.%d", s.pods/250, s.pods%250+1)
-	s.mu.Unlock()
 	adminAddress := net.JoinHostPort(address, strconv.Itoa(contract.AdminPort))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", adminAddress)
 	if err != nil {
 		return "", err
 	}
 	server := &http.Server{Handler: s.report(node), ReadHeaderTimeout: time.Second}
-	s.mu.Lock()
 	s.servers = append(s.servers, server)
-	s.mu.Unlock()
 	go func() { _ = server.Serve(listener) }()
 	return address, nil
 }
