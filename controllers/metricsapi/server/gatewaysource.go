@@ -40,12 +40,23 @@ func newGatewaySource(cache, live client.Reader) *gatewaySource {
 	return &gatewaySource{cache: cache, live: live, tokens: map[client.ObjectKey]token{}}
 }
 
-// Pods lists the gateway pods of the fleet. It returns an error when the cache cannot be read.
+// Pods lists the gateway pods of the fleet, those that are ready first: a reading that runs into its timeout, because a
+// zone with dozens of gateways is down, has then asked those that answer. Pods returns an error when the cache cannot be
+// read.
 func (s *gatewaySource) Pods(ctx context.Context, cluster client.ObjectKey) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	err := s.cache.List(ctx, &list, client.InNamespace(cluster.Namespace),
 		client.MatchingLabels(render.SelectorLabels(cluster.Name, render.ComponentGateway)))
-	return list.Items, err //nolint:wrapcheck // the caller wraps it
+	sorted := make([]corev1.Pod, 0, len(list.Items))
+	var notReady []corev1.Pod
+	for _, pod := range list.Items {
+		if ready(&pod) {
+			sorted = append(sorted, pod)
+		} else {
+			notReady = append(notReady, pod)
+		}
+	}
+	return append(sorted, notReady...), err //nolint:wrapcheck // the caller wraps it
 }
 
 // Token returns the token of the fleet. It returns fleet.ErrNoToken when the operator has not made one, and an error

@@ -74,6 +74,24 @@ func TestGatewaySourceUsesNoForeignSecret(t *testing.T) {
 	}
 }
 
+// With a zone down, the gateways of dead nodes take up the whole time of a reading. Those that are ready must have been
+// asked by then, or the fleet has no metric while it has to grow.
+func TestGatewaySourceHasReadyGatewaysFirst(t *testing.T) {
+	var objects []client.Object
+	for name, isReady := range map[string]bool{"a": false, "b": true, "c": false, "d": true} {
+		pod := podNamed(name, isReady)
+		pod.Labels = render.SelectorLabels(demo.Name, render.ComponentGateway)
+		objects = append(objects, pod)
+	}
+	pods, err := newGatewaySource(fake.NewClientBuilder().WithObjects(objects...).Build(), nil).Pods(t.Context(), demo)
+	require.NoError(t, err)
+	var names []string
+	for _, pod := range pods {
+		names = append(names, pod.Name)
+	}
+	assert.Equal(t, []string{"b", "d", "a", "c"}, names)
+}
+
 func TestSlimPodKeepsWhatTheMetricsNeed(t *testing.T) {
 	pod := podNamed("a", true)
 	pod.Labels = map[string]string{render.LabelCluster: demo.Name}
