@@ -92,21 +92,7 @@ func TestOperatorMetricsAreDocumented(t *testing.T) {
 	filter, err := NewDecodeFilter(registry, logr.Discard())
 	require.NoError(t, err)
 	filter.decodes([]byte(`{"spec":{"replicas":"many"}}`))
-	families, err := registry.Gather()
+	documented, err := promdoc.Gather(registry)
 	require.NoError(t, err)
-
-	var documented []promdoc.Metric
-	for _, family := range families {
-		var labels []string
-		for _, label := range family.GetMetric()[0].GetLabel() {
-			labels = append(labels, label.GetName())
-		}
-		documented = append(documented, promdoc.Metric{
-			Name:   family.GetName(),
-			Type:   strings.ToLower(family.GetType().String()),
-			Labels: labels,
-			Help:   family.GetHelp(),
-		})
-	}
 	golden.Section(t, "../docs/metrics.md", "operator", promdoc.Table(documented))
 }

@@ -1,5 +1,5 @@
-// Package promdoc writes the tables of docs/metrics.md. The tests of gateway/metrics and of controllers
-// compare the page with the metrics that the code declares.
+// Package promdoc writes the tables of docs/metrics.md. The tests of gateway/metrics, of controllers and of
+// controllers/metricsapi/server compare the page with the metrics that the code declares.
 package promdoc
 
 import (
@@ -19,7 +19,7 @@ type Metric struct {
 	Name string
 	// Type is Counter, Gauge or Histogram.
 	Type string
-	// Labels are the names of the labels, in the order of their declaration.
+	// Labels are the names of the labels, in the order of their declaration, or by name from Gather.
 	Labels []string
 	// Help is one line: the help text that Prometheus gets with the metric.
 	Help string
