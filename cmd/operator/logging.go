@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -31,10 +32,15 @@ func (s *logSettings) register(flags *pflag.FlagSet, more string) {
 	flags.StringVar(&s.format, "log-format", "json", "The `format` of log messages: json or text.")
 }
 
-// setLogger makes all libraries write to log.
-func setLogger(log logr.Logger) {
+// start makes all libraries write to a logger to the standard error, and returns what newLogger does.
+func (s *logSettings) start() (logr.Logger, *slog.LevelVar, error) {
+	log, level, err := s.newLogger(os.Stderr)
+	if err != nil {
+		return log, nil, err
+	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	return log, level, nil
 }
 
 // newLogger returns a logger that writes to out in the format of the flags, and its level, which may be set at any

@@ -85,11 +85,10 @@ func runMetricsAPI(ctx context.Context, chosen *metricsAPISettings) error {
 	if err := chosen.validate(); err != nil {
 		return err
 	}
-	log, _, err := chosen.logs.newLogger(os.Stderr)
+	log, _, err := chosen.logs.start()
 	if err != nil {
 		return err
 	}
-	setLogger(log)
 	namespace := cmp.Or(chosen.namespace, ownNamespace(namespaceFile))
 	if namespace == "" {
 		return usagef("--namespace is empty, and the process does not run in a cluster: name the namespace")
@@ -118,9 +117,9 @@ func runMetricsAPI(ctx context.Context, chosen *metricsAPISettings) error {
 
 // newMetricsAPIManager returns a manager for the metrics API. It returns an error when the cluster is not found.
 func newMetricsAPIManager(namespace string, watchNamespaces []string, log logr.Logger) (manager.Manager, error) {
-	config, err := ctrl.GetConfig()
+	config, err := clusterConfig()
 	if err != nil {
-		return nil, fmt.Errorf("find the Kubernetes cluster: %w; run in a cluster, or set KUBECONFIG", err)
+		return nil, err
 	}
 	scheme, err := server.NewScheme()
 	if err != nil {

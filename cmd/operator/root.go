@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -73,11 +74,10 @@ func run(ctx context.Context, chosen *settings) error {
 	if err := chosen.validate(); err != nil {
 		return err
 	}
-	log, level, err := chosen.logs.newLogger(os.Stderr)
+	log, level, err := chosen.logs.start()
 	if err != nil {
 		return err
 	}
-	setLogger(log)
 	log.Info("Starting", "version", ownVersion(),
 		"gatewayImage", chosen.options.Images.Gateway, "redisImage", chosen.options.Images.Redis)
 
@@ -137,12 +137,21 @@ func managerOptions(chosen *settings) manager.Options {
 	}
 }
 
-// newManager returns a manager with the operator's scheme, cache and endpoints. It returns an error when the cluster is
-// not found or an endpoint cannot be bound.
-func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manager, error) {
+// clusterConfig returns the configuration of a client of the cluster. It returns an error when the cluster is not found.
+func clusterConfig() (*rest.Config, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the Kubernetes cluster: %w; run in a cluster, or set KUBECONFIG", err)
+	}
+	return config, nil
+}
+
+// newManager returns a manager with the operator's scheme, cache and endpoints. It returns an error when the cluster is
+// not found or an endpoint cannot be bound.
+func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manager, error) {
+	config, err := clusterConfig()
+	if err != nil {
+		return nil, err
 	}
 	config.QPS, config.Burst = chosen.clientLimit()
 
