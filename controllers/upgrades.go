@@ -230,7 +230,7 @@ func onlyReleaseDiffers(objects []render.Object, live *appsv1.Deployment) bool {
 }
 
 // keepRunning returns the object in the form that the running pods started from: of a Deployment what the operator
-// applied last, with the desired size. Of another object that exists it returns the zero object: it is left as it is.
+// applied last, with the desired size, labels and annotations. Of another object that exists it returns the zero object: it is left as it is.
 // keepRunning returns an error when the cache cannot be read, or the Deployment cannot be understood.
 func (r *Reconciler) keepRunning(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, live *appsv1.Deployment,
@@ -258,20 +258,27 @@ func (r *Reconciler) keepRunning(
 	if err := unstructured.SetNestedField(running.Object, replicas, "spec", "replicas"); err != nil {
 		return object, fmt.Errorf("set the size of %s: %w", object, err)
 	}
-	annotations := running.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	if annotations[render.AnnotationAsked] == "" {
-		// From now on a change of the user shows.
-		annotations[render.AnnotationAsked] = object.Desired.GetAnnotations()[render.AnnotationAsked]
-		running.SetAnnotations(annotations)
-	}
+	keepMetadata(running, object.Desired)
 	if err := render.Rehash(running); err != nil {
 		return object, fmt.Errorf("hash the fields of %s: %w", object, err)
 	}
 	object.Desired = running
 	return object, nil
+}
+
+// keepMetadata gives a Deployment that keeps its version the desired labels and annotations, which restart no pod. The
+// annotations about its version stay. One that lacks the hash of what its user had asked for gets the desired one: from
+// now on a change of the user shows.
+func keepMetadata(running, desired *unstructured.Unstructured) {
+	before, annotations := running.GetAnnotations(), desired.GetAnnotations()
+	delete(annotations, render.AnnotationTemplate)
+	for _, name := range []string{render.AnnotationTemplate, render.AnnotationAsked} {
+		if value := before[name]; value != "" {
+			annotations[name] = value
+		}
+	}
+	running.SetLabels(desired.GetLabels())
+	running.SetAnnotations(annotations)
 }
 
 // deploymentOf returns one of the fleet's Deployments, or nil when there is none or it is foreign. It returns an error

@@ -146,6 +146,19 @@ func cookieAnnotations(in Input, profile ingressProfile) map[string]string {
 	return in.Spec.Ingress.Annotations
 }
 
+// onlyCookie returns those of the user's annotations that name an affinity cookie or its path, or nil without any.
+func onlyCookie(annotations v1alpha1.Annotations) v1alpha1.Annotations {
+	var named v1alpha1.Annotations
+	for _, profile := range ingressProfiles() {
+		for _, key := range []string{profile.cookieNameAnnotation, profile.cookiePathAnnotation} {
+			if value, found := annotations[key]; found {
+				named = merged(named, v1alpha1.Annotations{key: value})
+			}
+		}
+	}
+	return named
+}
+
 // cookieSecure reports whether browsers send the affinity cookie over TLS only.
 func cookieSecure(ingress *v1alpha1.IngressSpec) bool {
 	if ingress.Cookie.Secure != nil {

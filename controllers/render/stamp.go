@@ -67,15 +67,22 @@ func Rehash(object *unstructured.Unstructured) error {
 }
 
 // askedOfGateways returns what the user asks for of the gateways besides their number. Fields that do not reach a pod
-// are left out, so that a change of them does not write the Deployment.
+// are left out, so that a change of them does not write the Deployment. metadata is among them: an object that keeps the
+// version of an earlier release gets it all the same.
 func (in Input) askedOfGateways() (any, error) {
 	spec := in.Spec
 	spec.Replicas, spec.Patch, spec.Paused, spec.Autoscaling = nil, v1alpha1.PatchSpec{}, false, nil
-	spec.Service, spec.NetworkPolicy, spec.Monitoring =
-		v1alpha1.ServiceSpec{}, v1alpha1.NetworkPolicySpec{}, v1alpha1.MonitoringSpec{}
-	if spec.Ingress != nil {
-		// The gateways know the cookie of the profile.
-		spec.Ingress = &v1alpha1.IngressSpec{Profile: spec.Ingress.Profile, Cookie: spec.Ingress.Cookie}
+	spec.Metadata, spec.NetworkPolicy, spec.Monitoring =
+		v1alpha1.MetadataSpec{}, v1alpha1.NetworkPolicySpec{}, v1alpha1.MonitoringSpec{}
+	// The gateways know the affinity cookie and its path.
+	spec.Service = v1alpha1.ServiceSpec{Annotations: onlyCookie(spec.Service.Annotations)}
+	if ingress := spec.Ingress; ingress != nil {
+		spec.Ingress = &v1alpha1.IngressSpec{
+			Profile:     ingress.Profile,
+			Path:        ingress.Path,
+			Cookie:      ingress.Cookie,
+			Annotations: onlyCookie(ingress.Annotations),
+		}
 	}
 	fields, err := withoutDefaults(spec)
 	return []any{fields, in.CredentialsHash}, err
@@ -86,7 +93,6 @@ func (in Input) askedOfRedis() (any, error) {
 	spec := v1alpha1.WebSocketClusterSpec{
 		Redis:            in.Spec.Redis,
 		ImagePullSecrets: in.Spec.ImagePullSecrets,
-		Metadata:         in.Spec.Metadata,
 	}
 	fields, err := withoutDefaults(spec)
 	return []any{fields, HashSecret(in.Secrets.RedisPassword), in.RedisUpgrade}, err

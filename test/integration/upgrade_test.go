@@ -102,6 +102,11 @@ func TestUpgradeDoesNotWaitForAChangeOfTheSpec(t *testing.T) {
 		})
 		requireImage(t, f, redisDeployment, redisImage)
 	}
+	a.setSpec("{gateway: {maxConnections: 5000}, metadata: {labels: {team: chat}}}")
+	a.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "chat", redisDeployment.get(t, a).GetLabels()["team"])
+	})
+	requireImage(t, a, redisDeployment, redisImage)
 	a.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected,
 		v1alpha1.AnnotationUpgradeRedis)
 	patch := []byte(`{"metadata":{"annotations":{"` + v1alpha1.AnnotationUpgradeRedis + `":"now"}}}`)
