@@ -60,6 +60,19 @@ var (
 	paused = spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Paused = true })
 )
 
+// stuck is a fleet whose rollout has made no progress until its deadline.
+func stuck(o *Observation) {
+	o.Gateways.Status.UpdatedReplicas = 1
+	o.Gateways.Status.Conditions = []appsv1.DeploymentCondition{{
+		Type:   appsv1.DeploymentProgressing,
+		Status: corev1.ConditionFalse,
+		Reason: "ProgressDeadlineExceeded",
+	}}
+}
+
+// upgradeWaits is a fleet that keeps the version of an earlier release of the operator until others are upgraded.
+func upgradeWaits(o *Observation) { o.UpgradeWaits, o.UpgradesBefore = true, 3 }
+
 func maxUnavailableOf(value intstr.IntOrString) change {
 	return spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Rollout.MaxUnavailable = &value })
 }
@@ -86,14 +99,6 @@ func TestAvailable(t *testing.T) {
 
 func TestProgressing(t *testing.T) {
 	blockedElsewhere := problem(Problem{Reason: v1alpha1.ReasonForeignObject})
-	stuck := func(o *Observation) {
-		o.Gateways.Status.UpdatedReplicas = 1
-		o.Gateways.Status.Conditions = []appsv1.DeploymentCondition{{
-			Type:   appsv1.DeploymentProgressing,
-			Status: corev1.ConditionFalse,
-			Reason: "ProgressDeadlineExceeded",
-		}}
-	}
 	checkCondition(t, v1alpha1.ConditionProgressing, []conditionCase{
 		{"settled", nil, isFalse, v1alpha1.ReasonSettled, ""},
 		{"paused", []change{paused}, isFalse, v1alpha1.ReasonPaused, "spec.paused"},
@@ -110,6 +115,10 @@ func TestProgressing(t *testing.T) {
 		{"not ready for long enough", []change{func(o *Observation) { o.Gateways.Status.AvailableReplicas = 1 }},
 			isTrue, v1alpha1.ReasonScaling, ""},
 		{"stuck", []change{stuck}, isFalse, v1alpha1.ReasonDeadlineExceeded, "do not become ready"},
+		{"waits for its upgrade", []change{upgradeWaits}, isTrue, v1alpha1.ReasonUpgradeQueued, "3 fleets before this one"},
+		{"scales before its upgrade", []change{replicas(3), upgradeWaits}, isTrue, v1alpha1.ReasonScaling, "2 of 3"},
+		{"refused before its upgrade", []change{refusedPod("denied"), upgradeWaits},
+			isFalse, v1alpha1.ReasonPodsRefused, "denied"},
 	})
 }
 

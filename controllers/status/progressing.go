@@ -32,12 +32,13 @@ func progressing(o Observation) metav1.Condition {
 	if o.Gateways == nil {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
-	if o.UpgradeWaits {
+	current := rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields))
+	if o.UpgradeWaits && current.Reason == v1alpha1.ReasonSettled {
 		return condition(kind, true, v1alpha1.ReasonUpgradeQueued, fmt.Sprintf("the gateways wait for their turn to be "+
 			"upgraded with the operator: %d fleets before this one; a change of the spec upgrades them at once",
 			o.UpgradesBefore))
 	}
-	return rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields))
+	return current
 }
 
 // rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil.

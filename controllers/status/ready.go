@@ -38,7 +38,7 @@ func obstacle(o Observation, others []metav1.Condition) *metav1.Condition {
 		switch {
 		case kind == v1alpha1.ConditionAvailable && o.desired() == 0:
 		case kind == v1alpha1.ConditionProgressing:
-			if one.Reason != v1alpha1.ReasonSettled && one.Reason != v1alpha1.ReasonPaused {
+			if !isAtRest(one.Reason) {
 				return one
 			}
 		case one.Status == metav1.ConditionFalse:
@@ -46,6 +46,17 @@ func obstacle(o Observation, others []metav1.Condition) *metav1.Condition {
 		}
 	}
 	return nil
+}
+
+// isAtRest reports whether the fleet is as its spec asks for, by the reason of Progressing. A fleet that waits for the
+// operator's release has been so before it, and may wait for hours while others are upgraded.
+func isAtRest(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonSettled, v1alpha1.ReasonPaused, v1alpha1.ReasonUpgradeQueued:
+		return true
+	default:
+		return false
+	}
 }
 
 // readyCondition returns the condition that has the reason and message of a fleet that is ready.

@@ -29,14 +29,6 @@ type toolCase struct {
 }
 
 func toolCases() []toolCase {
-	stuck := func(o *Observation) {
-		o.Gateways.Status.UpdatedReplicas = 1
-		o.Gateways.Status.Conditions = []appsv1.DeploymentCondition{{
-			Type:   appsv1.DeploymentProgressing,
-			Status: corev1.ConditionFalse,
-			Reason: "ProgressDeadlineExceeded",
-		}}
-	}
 	crashLoop := brokenPod(backingOff(corev1.ContainerStateTerminated{ExitCode: 2, Message: "bad level"}))
 	noneServes := func(o *Observation) {
 		noPods(o)
@@ -64,6 +56,9 @@ func toolCases() []toolCase {
 			o.Gateways.Status = appsv1.DeploymentStatus{}
 		}}, status.CurrentStatus, "Healthy", "spec.replicas is 0"},
 		{"paused", []change{paused}, status.CurrentStatus, "Healthy", "spec.paused"},
+		{"waits for its upgrade", []change{upgradeWaits}, status.CurrentStatus, "Healthy", "3 fleets before this one"},
+		{"crash loop before its upgrade", []change{crashLoop, upgradeWaits}, status.InProgressStatus, "Progressing",
+			"bad level"},
 	}
 }
 
