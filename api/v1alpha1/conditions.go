@@ -163,7 +163,7 @@ const (
 
 // Reasons of Exposed.
 const (
-	// ReasonServiceReady means that clients reach the Service, and spec.ingress is not set.
+	// ReasonServiceReady means that clients reach the Service, and neither spec.ingress nor spec.gatewayAPI is set.
 	ReasonServiceReady = "ServiceReady"
 	// ReasonServicePending means that the Service does not exist yet.
 	ReasonServicePending = "ServicePending"

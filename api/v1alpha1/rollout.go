@@ -85,9 +85,9 @@ const (
 
 // DisruptionSpec configures which gateways the drain of nodes may evict, and how many at once.
 type DisruptionSpec struct {
-	// maxUnavailable is the maximum number of gateways that evictions take away at the same time, as a number or a
-	// percentage of spec.replicas. A fleet of one gateway has no PodDisruptionBudget, because its node could never be
-	// drained. Defaults to 1.
+	// maxUnavailable is the maximum number of gateways that evictions take away until replacements are ready, as a number
+	// or a percentage of spec.replicas. Gateways that still drain then do not count. A fleet of one gateway has no
+	// PodDisruptionBudget, because its node could never be drained. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString
