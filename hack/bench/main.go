@@ -3,44 +3,19 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsfleet/wsfleet/hack/bench/internal/measure"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/server"
+	"github.com/wsfleet/wsfleet/hack/bench/internal/suite"
 )
 
-// Exit codes.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// usageError says that the command line cannot be used.
-type usageError struct{ error }
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := newRoot().ExecuteContext(ctx)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "bench: "+err.Error())
-	if _, usage := errors.AsType[usageError](err); usage {
-		os.Exit(exitUsage)
-	}
-	os.Exit(exitFailed)
-}
+func main() { suite.Execute(newRoot()) }
 
 func newRoot() *cobra.Command {
 	b := &bench{settings: measure.Full()}
@@ -53,19 +28,11 @@ func newRoot() *cobra.Command {
 			`figures: the median of all rounds, the lowest and the highest, and the ratio to the floor of the same round.
 
 Rows (--rows):
-` + listed(rowsAbout()) + `
+` + suite.Listed(rowsAbout()) + `
 Targets (--targets):
-` + listed(server.Targets()) + `
+` + suite.Listed(server.Targets()) + `
 The table reports a missed goal, which is no error. Exit codes: 0 measured; 1 something could not be measured,
 or Ctrl-C; 2 the command line is wrong.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown argument %q; see bench --help", args[0])}
-			}
-			return nil
-		},
-		SilenceUsage:  true,
-		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quick {
 				b.settings = measure.Quick()
@@ -77,15 +44,13 @@ or Ctrl-C; 2 the command line is wrong.`,
 				b.given["quick"] = "(no result)"
 			}
 			if err := b.choose(rows); err != nil {
-				return usageError{err}
+				return suite.NewUsageError(err)
 			}
 			return b.run(cmd.Context())
 		},
 	}
 	cmd.AddCommand(newPublish())
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see bench --help", err)}
-	})
+	suite.Prepare(cmd)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.IntVar(&b.rounds, "rounds", 3, "how often everything is measured")
@@ -108,14 +73,6 @@ func rowsAbout() [][2]string {
 	return all
 }
 
-func listed(all [][2]string) string {
-	var out strings.Builder
-	for _, one := range all {
-		fmt.Fprintf(&out, "  %-14s %s\n", one[0], one[1])
-	}
-	return out.String()
-}
-
 // choose checks the flags and selects rows and targets.
 func (b *bench) choose(rows []string) error {
 	if b.rounds < 1 {
@@ -132,17 +89,15 @@ func (b *bench) choose(rows []string) error {
 	if !slices.Contains(b.targets, report.Floor) {
 		b.targets = append([]string{report.Floor}, b.targets...)
 	}
-	all := measure.Scenarios()
-	for _, row := range rows {
-		if !slices.ContainsFunc(all, func(s measure.Scenario) bool { return s.Name == row }) {
-			return fmt.Errorf("--rows: no row is called %q; see bench --help", row)
-		}
+	named, err := suite.Named(measure.Scenarios(), func(s measure.Scenario) string { return s.Name }, rows)
+	if err != nil {
+		return err
 	}
-	for _, s := range all {
+	for _, s := range named {
 		// A row with the floor alone has no ratio.
 		useful := slices.ContainsFunc(b.targets,
 			func(target string) bool { return s.For(target) && (target != report.Floor || len(b.targets) == 1) })
-		if useful && (len(rows) == 0 || slices.Contains(rows, s.Name)) {
+		if useful {
 			b.scenarios = append(b.scenarios, s)
 		}
 	}

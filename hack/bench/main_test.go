@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/hack/bench/internal/measure"
 	"github.com/wsfleet/wsfleet/hack/bench/internal/report"
+	"github.com/wsfleet/wsfleet/hack/bench/internal/suite"
 )
 
 func TestCommandRefusesBadCommandLines(t *testing.T) {
@@ -30,7 +31,7 @@ func TestCommandRefusesBadCommandLines(t *testing.T) {
 		root.SetArgs(args)
 		err := root.ExecuteContext(t.Context())
 		require.ErrorContains(t, err, want)
-		require.ErrorAs(t, err, &usageError{}, want)
+		require.ErrorAs(t, err, &suite.UsageError{}, want)
 	}
 }
 
@@ -106,7 +107,7 @@ func TestRunReportsFailureAndContinues(t *testing.T) {
 		}
 		return measure.Values{"x": 5}, nil
 	})
-	require.ErrorIs(t, b.run(t.Context()), errFailed)
+	require.ErrorIs(t, b.run(t.Context()), suite.ErrFailed)
 	require.Len(t, *calls, 6)
 	for round := 1; round <= 2; round++ {
 		require.Contains(t, table.String(), fmt.Sprintf("FAILED: a of memory in round %d: it fell over", round))
@@ -121,7 +122,7 @@ func TestRunInterruptedKeepsResults(t *testing.T) {
 		}
 		return measure.Values{"x": 5}, ctx.Err()
 	})
-	require.ErrorIs(t, b.run(ctx), errInterrupted)
+	require.ErrorIs(t, b.run(ctx), suite.ErrInterrupted)
 	require.Equal(t, []string{"a floor", "a memory"}, *calls)
 	require.Contains(t, table.String(), "| a      | 5.00 B |")
 	require.Contains(t, table.String(), "Interrupted")
