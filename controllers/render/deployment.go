@@ -87,14 +87,8 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	pod := coreac.PodSpec().
-		WithServiceAccountName(GatewayName(in.Name)).
-		WithAutomountServiceAccountToken(false).
-		// With service links, a Service whose name begins with wsfleet would set a WSFLEET_ variable in the gateway.
-		WithEnableServiceLinks(false).
-		WithSecurityContext(podSecurity().WithFSGroup(nonRoot)).
+	pod := fleetPod(in).
 		WithTerminationGracePeriodSeconds(GracePeriodSeconds(in.Spec.Drain)).
-		WithImagePullSecrets(pullSecrets(in)...).
 		WithContainers(container).
 		WithTopologySpreadConstraints(spread...).
 		WithVolumes(

@@ -19,7 +19,7 @@ func DashboardName(cluster string) string { return cluster + "-dashboard" }
 
 // podMonitor returns the PodMonitor by which the Prometheus Operator finds the gateways' metrics. They need no token.
 func podMonitor(in Input) (any, error) {
-	if !in.monitors(in.Spec.Monitoring.PodMonitor) || !in.Installed.Has(kindPodMonitor) {
+	if in.Spec.Monitoring.PodMonitor == v1alpha1.MonitoringDisabled || !in.Installed.Has(kindPodMonitor) {
 		return nil, nil
 	}
 	return optionalObject(in, kindPodMonitor, map[string]any{
@@ -38,7 +38,7 @@ func podMonitor(in Input) (any, error) {
 
 // prometheusRule returns the PrometheusRule with the alerts about the fleet.
 func prometheusRule(in Input) (any, error) {
-	if !in.monitors(in.Spec.Monitoring.Rules) || !in.Installed.Has(kindPrometheusRule) {
+	if in.Spec.Monitoring.Rules == v1alpha1.MonitoringDisabled || !in.Installed.Has(kindPrometheusRule) {
 		return nil, nil
 	}
 	var rules []any
@@ -56,11 +56,6 @@ func prometheusRule(in Input) (any, error) {
 	}
 	group := map[string]any{"name": "wsfleet." + in.Namespace + "." + in.Name, "rules": rules}
 	return optionalObject(in, kindPrometheusRule, map[string]any{"groups": []any{group}}), nil
-}
-
-// monitors reports whether the spec asks for an object where its kind is installed.
-func (in Input) monitors(mode v1alpha1.MonitoringMode) bool {
-	return mode != v1alpha1.MonitoringDisabled
 }
 
 //go:embed dashboard.json

@@ -20,6 +20,7 @@ func podSecurity() *coreac.PodSecurityContextApplyConfiguration {
 		WithRunAsNonRoot(true).
 		WithRunAsUser(nonRoot).
 		WithRunAsGroup(nonRoot).
+		WithFSGroup(nonRoot).
 		WithSeccompProfile(coreac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
 }
 
@@ -29,6 +30,17 @@ func containerSecurity() *coreac.SecurityContextApplyConfiguration {
 		WithAllowPrivilegeEscalation(false).
 		WithReadOnlyRootFilesystem(true).
 		WithCapabilities(coreac.Capabilities().WithDrop("ALL"))
+}
+
+// fleetPod returns what every pod of a fleet has. Pods get no token, because they do not call the API server.
+func fleetPod(in Input) *coreac.PodSpecApplyConfiguration {
+	return coreac.PodSpec().
+		WithServiceAccountName(GatewayName(in.Name)).
+		WithAutomountServiceAccountToken(false).
+		// With service links, a Service whose name begins with wsfleet would set a WSFLEET_ variable in the gateway.
+		WithEnableServiceLinks(false).
+		WithSecurityContext(podSecurity()).
+		WithImagePullSecrets(pullSecrets(in)...)
 }
 
 func pullSecrets(in Input) []*coreac.LocalObjectReferenceApplyConfiguration {

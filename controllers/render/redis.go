@@ -137,13 +137,8 @@ func redisPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	pod := coreac.PodSpec().
-		WithServiceAccountName(GatewayName(in.Name)).
-		WithAutomountServiceAccountToken(false).
-		WithEnableServiceLinks(false).
-		WithSecurityContext(podSecurity().WithFSGroup(nonRoot)).
+	pod := fleetPod(in).
 		WithTerminationGracePeriodSeconds(10).
-		WithImagePullSecrets(pullSecrets(in)...).
 		WithContainers(container).
 		WithVolumes(
 			coreac.Volume().WithName("config").WithSecret(coreac.SecretVolumeSource().
