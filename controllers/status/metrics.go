@@ -143,7 +143,7 @@ func byAutoscaler(o Observation) (metav1.Condition, time.Duration) {
 		return byFailure(o, *failed)
 	case active != nil:
 		return condition(kind, true, v1alpha1.ReasonMetricsServed,
-			"the HorizontalPodAutoscaler reads connections from "+metricsServer(o)), 0
+			"the HorizontalPodAutoscaler reads connections from "+metricsServer(o)+unusedTarget(o)), 0
 	}
 	if left := o.Autoscaler.CreationTimestamp.Add(autoscalerGrace).Sub(o.Now); left > 0 {
 		return unknown(kind, v1alpha1.ReasonAutoscalerPending,
@@ -193,6 +193,15 @@ func metricsServer(o Observation) string {
 		return "custom.metrics.k8s.io"
 	}
 	return o.MetricsOwner
+}
+
+// unusedTarget says that a target of the spec has no effect, or is empty. The schema refuses it only where the spec
+// itself asks for another server.
+func unusedTarget(o Observation) string {
+	if o.spec().Autoscaling.MaxUtilizationPercent == nil || o.Metrics == v1alpha1.AutoscalingMetricsBuiltIn {
+		return ""
+	}
+	return "; spec.autoscaling.maxUtilizationPercent has no effect, because it requires the built-in metrics"
 }
 
 // failedScaling returns the condition by which the autoscaler says that it does not work, or nil.

@@ -64,6 +64,7 @@ func TestMetrics(t *testing.T) {
 		o.Autoscaler = &autoscalingv2.HorizontalPodAutoscaler{}
 		o.Autoscaler.CreationTimestamp = metav1.NewTime(o.Now)
 	}
+	fullest := spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Autoscaling.MaxUtilizationPercent = new(int32(90)) })
 	checkCondition(t, v1alpha1.ConditionMetricsAvailable, []conditionCase{
 		{"not autoscaled", nil, isTrue, v1alpha1.ReasonNotNeeded, "spec.autoscaling is not set"},
 		{"no autoscaler yet", []change{autoscaled}, isUnknown, v1alpha1.ReasonAutoscalerPending, "SpecAccepted"},
@@ -72,6 +73,8 @@ func TestMetrics(t *testing.T) {
 		{"an autoscaler that no controller looks at", []change{autoscaled, newborn, age(time.Minute)},
 			isFalse, v1alpha1.ReasonAutoscalerFailed, "kube-controller-manager"},
 		{"works", []change{autoscaled, works}, isTrue, v1alpha1.ReasonMetricsServed, "Service system/wsfleet-metrics-api"},
+		{"another server without the fullest gateway", []change{autoscaled, works, existing("Service m/a"), fullest},
+			isTrue, v1alpha1.ReasonMetricsServed, "Service m/a; spec.autoscaling.maxUtilizationPercent has no effect"},
 		{"scaled to zero by hand", []change{autoscaled, failing("ScalingDisabled"), replicas(0)},
 			isTrue, v1alpha1.ReasonScalingDisabled, "spec.replicas"},
 		{"fails for less than a minute", []change{autoscaled, failing("FailedGetObjectMetric"), age(-time.Second)},
