@@ -17,7 +17,7 @@ const Name = "wsfleet-metrics-api"
 // ServicePort is the port of the Service that the API server connects to.
 const ServicePort = 443
 
-// Labels of the metrics API's pods, and of the APIService.
+// Labels of the metrics API's pods, and of the objects that it makes.
 const (
 	labelName      = "app.kubernetes.io/name"
 	labelComponent = "app.kubernetes.io/component"
@@ -33,7 +33,7 @@ func PodLabels() map[string]string {
 	return map[string]string{labelName: valueName, labelComponent: valueComponent}
 }
 
-// APIServiceLabels returns the labels of the APIService that the metrics API registers.
+// APIServiceLabels returns the labels of the APIService and the Secret that the metrics API makes.
 func APIServiceLabels() map[string]string {
 	return map[string]string{
 		labelName:      valueName,

@@ -3,6 +3,6 @@
 //
 // A server keeps no state that matters. It asks the gateways when the API server asks it (reading.go), and computes
 // each metric from their answers (count.go, pure). Its certificate is in a Secret that all replicas share
-// (certificate.go, pure; certificatekeeper.go). It registers itself with the API server where no other server of this
+// (certificate.go; certificatekeeper.go). It registers itself with the API server where no other server of this
 // API is registered (registration.go, pure; registrar.go).
 package server
