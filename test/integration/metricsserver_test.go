@@ -301,7 +301,8 @@ func TestMetricsAPILeavesAnotherServersAPIService(t *testing.T) {
 	m.start(true)
 	m.eventually(func(t *assert.CollectT) { m.secret(t) })
 	// A second replica looks at the same APIService with a certificate at hand.
-	_, stop := m.start(true)
+	second, stop := m.start(true)
+	m.eventually(func(t *assert.CollectT) { served(t, second) })
 	stop()
 	assert.Equal(t, "adapter", m.apiService(t).Spec.Service.Name)
 
