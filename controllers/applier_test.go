@@ -91,7 +91,7 @@ func TestReconcilerKeepsProblemsOfAPausedCluster(t *testing.T) {
 	server := newCountingClient(&reads)
 	problems := []status.Problem{{Reason: v1alpha1.ReasonSecretNotFound}}
 	applier := newTestApplier(t, server)
-	reconciler := &Reconciler{applier: applier, metrics: applier.metrics}
+	reconciler := &Reconciler{applier: applier, metrics: applier.metrics, upgrades: newUpgrades(1)}
 	cluster := demoCluster()
 	cluster.Spec.Paused = true
 

@@ -62,7 +62,7 @@ func (r *Reconciler) replicas(ctx context.Context, stored *v1alpha1.WebSocketClu
 	if stored.Spec.Replicas != nil {
 		return *stored.Spec.Replicas, nil
 	}
-	deployment, err := r.gatewaysOf(ctx, stored)
+	deployment, err := r.deploymentOf(ctx, stored, render.GatewayName(stored.Name))
 	if err != nil {
 		return 0, err
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -25,6 +23,7 @@ import (
 func (r *Reconciler) reconcileDeletion(
 	ctx context.Context, stored *v1alpha1.WebSocketCluster,
 ) (reconcile.Result, error) {
+	r.upgrades.end(client.ObjectKeyFromObject(stored), false)
 	if !controllerutil.ContainsFinalizer(stored, v1alpha1.FinalizerRedisLast) {
 		return reconcile.Result{}, nil
 	}
@@ -75,7 +74,7 @@ func (r *Reconciler) release(ctx context.Context, stored *v1alpha1.WebSocketClus
 func (r *Reconciler) takeGatewaysDown(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster,
 ) (plan.DeletionStep, error) {
-	deployment, err := r.gatewaysOf(ctx, cluster)
+	deployment, err := r.deploymentOf(ctx, cluster, render.GatewayName(cluster.Name))
 	if err != nil {
 		return plan.DeletionStep{}, err
 	}
@@ -101,25 +100,6 @@ func (r *Reconciler) takeGatewaysDown(
 	}
 	log.FromContext(ctx).Info("The cluster is being deleted: its gateways go first", "deadline", step.Deadline)
 	return step, nil
-}
-
-// gatewaysOf returns the Deployment of the gateways, or nil when there is none or it is foreign. It returns an error
-// when the cache cannot be read.
-func (r *Reconciler) gatewaysOf(
-	ctx context.Context, cluster *v1alpha1.WebSocketCluster,
-) (*appsv1.Deployment, error) {
-	deployment := &appsv1.Deployment{}
-	key := client.ObjectKey{Namespace: cluster.Namespace, Name: render.GatewayName(cluster.Name)}
-	switch err := r.client.Get(ctx, key, deployment); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("look up the gateways: %w", err)
-	case !isOwned(deployment, cluster):
-		return nil, nil
-	default:
-		return deployment, nil
-	}
 }
 
 // showDeletion writes how far the deletion is into the status, and returns how long a status has to wait that comes too

@@ -81,8 +81,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		}
 		return reconcile.Result{}, err
 	}
-	if mine, err := r.managesFleet(ctx, &stored); err != nil || !mine {
-		return reconcile.Result{RequeueAfter: r.operators.heartbeat()}, err
+	mine, err := r.managesFleet(ctx, &stored)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !mine {
+		r.upgrades.end(request.NamespacedName, false)
+		return reconcile.Result{RequeueAfter: r.operators.heartbeat()}, nil
 	}
 	if stored.DeletionTimestamp != nil {
 		return r.reconcileDeletion(ctx, &stored)
@@ -177,7 +182,7 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.redisPods, err = podsOf(ctx, r.client, key, render.ComponentRedis); err != nil {
 		return observed, fmt.Errorf("list the pods of the managed Redis: %w", err)
 	}
-	if observed.gateways, err = r.gatewaysOf(ctx, cluster); err != nil {
+	if observed.gateways, err = r.deploymentOf(ctx, cluster, render.GatewayName(cluster.Name)); err != nil {
 		return observed, err
 	}
 	if observed.metricsOwner, err = r.metricsOwner(ctx); err != nil {
@@ -222,10 +227,11 @@ func (r *Reconciler) apply(
 	defer r.metrics.startPhase(phaseApply)()
 	known := slices.Concat(observed.problems, patchProblems(objects))
 	if cluster.Spec.Paused {
+		r.upgrades.end(client.ObjectKeyFromObject(cluster), observed.gatewaysRoll())
 		existing, err := r.applier.listOwned(ctx, cluster, objects)
 		return &applyResult{owned: existing.owned, known: known}, err
 	}
-	objects, held, err := r.holdBack(ctx, cluster, objects, observed)
+	objects, held, err := r.holdBack(ctx, cluster, objects, observed, blockGateways(known))
 	if err != nil {
 		return nil, err
 	}

@@ -110,8 +110,11 @@ func (r *applyResult) problems() []status.Problem {
 }
 
 // gatewaysHeld reports whether a problem keeps the gateways as they are.
-func (r *applyResult) gatewaysHeld() bool {
-	return slices.ContainsFunc(r.problems(), func(problem status.Problem) bool { return problem.BlocksGateways })
+func (r *applyResult) gatewaysHeld() bool { return blockGateways(r.problems()) }
+
+// blockGateways reports whether one of the problems keeps the gateways as they are.
+func blockGateways(problems []status.Problem) bool {
+	return slices.ContainsFunc(problems, func(problem status.Problem) bool { return problem.BlocksGateways })
 }
 
 // anyBlocked reports whether an object is blocked, which the operator cannot watch and has to check again.

@@ -26,7 +26,8 @@ const (
 	upgradeRecheck = time.Minute
 	// lostAfter is how long after the end of its grace period a terminating pod is waited for.
 	lostAfter = 30 * time.Second
-	// upgradeStart is how long a fleet may have its turn without its Deployment being changed: a webhook may refuse it.
+	// upgradeStart is how long a fleet may have its turn without its Deployment being changed: a webhook may refuse it, or
+	// the fleet cannot be reconciled.
 	upgradeStart = time.Minute
 )
 
@@ -36,21 +37,28 @@ const (
 type upgrades struct {
 	budget int
 	now    func() time.Time
-	// turn receives the fleets whose turn has come.
-	turn chan event.GenericEvent
+	// granted receives the fleets whose turn has come.
+	granted chan event.GenericEvent
 
 	// mu guards the fields below.
 	mu     sync.Mutex
 	seeded bool
-	fleets map[client.ObjectKey]*plan.Upgrade
+	fleets map[client.ObjectKey]*turn
+}
+
+// turn is what is known of a fleet that has its turn or waits for it.
+type turn struct {
+	plan.Upgrade
+	// begun reports whether the fleet's gateways were seen to be replaced.
+	begun bool
 }
 
 func newUpgrades(budget int) *upgrades {
 	return &upgrades{
-		budget: budget,
-		now:    time.Now,
-		turn:   make(chan event.GenericEvent, 1024),
-		fleets: map[client.ObjectKey]*plan.Upgrade{},
+		budget:  budget,
+		now:     time.Now,
+		granted: make(chan event.GenericEvent, 1024),
+		fleets:  map[client.ObjectKey]*turn{},
 	}
 }
 
@@ -69,12 +77,20 @@ func (u *upgrades) seed(ctx context.Context, reader client.Reader) error {
 	for i := range all.Items {
 		one := &all.Items[i]
 		owner := metav1.GetControllerOf(one)
-		if owner == nil || one.Name != render.GatewayName(owner.Name) || !plan.RolloutUnderway(one, nil,
-			metav1.Time{Time: u.now()}) {
+		if owner == nil || owner.Kind != v1alpha1.KindWebSocketCluster || one.Name != render.GatewayName(owner.Name) {
 			continue
 		}
 		key := client.ObjectKey{Namespace: one.Namespace, Name: owner.Name}
-		u.fleets[key] = &plan.Upgrade{Fleet: key, Since: metav1.Time{Time: u.now()}, Rolling: true}
+		pods, err := podsOf(ctx, reader, key, render.ComponentGateway)
+		if err != nil {
+			return fmt.Errorf("list gateway pods: %w", err)
+		}
+		if plan.RolloutUnderway(one, pods, lostBefore(u.now())) {
+			u.fleets[key] = &turn{
+				Upgrade: plan.Upgrade{Fleet: key, Since: metav1.Time{Time: u.now()}, Rolling: true},
+				begun:   true,
+			}
+		}
 	}
 	u.seeded = true
 	return nil
@@ -86,32 +102,38 @@ func (u *upgrades) ask(fleet client.ObjectKey) (mayRoll bool, before int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	own := u.fleets[fleet]
-	switch {
-	case own == nil:
-		own = &plan.Upgrade{Fleet: fleet, Since: metav1.Time{Time: u.now()}}
+	if own == nil {
+		own = &turn{Upgrade: plan.Upgrade{Fleet: fleet, Since: metav1.Time{Time: u.now()}}}
 		u.fleets[fleet] = own
-	case own.Rolling && u.now().Sub(own.Since.Time) >= upgradeStart:
-		// It could not begin. The others go first.
-		own.Rolling, own.Since = false, metav1.Time{Time: u.now()}
 	}
 	u.grant(fleet)
 	return own.Rolling, plan.UpgradesBefore(u.all(), fleet)
 }
 
-// end ends the turn of a fleet that is as the release wants it, unless its gateways are still being replaced.
+// end ends the turn of a fleet that is as the release wants it, or that is not upgraded, unless its gateways are still
+// being replaced.
 func (u *upgrades) end(fleet client.ObjectKey, underway bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if own := u.fleets[fleet]; own == nil || own.Rolling && underway {
-		return
+	own := u.fleets[fleet]
+	switch {
+	case own == nil:
+	case own.Rolling && underway:
+		own.begun = true
+	default:
+		delete(u.fleets, fleet)
+		u.grant(client.ObjectKey{})
 	}
-	delete(u.fleets, fleet)
-	u.grant(client.ObjectKey{})
 }
 
 // grant gives free turns to the fleets that have waited longest, and enqueues them, except asking, which is being
-// reconciled. The caller holds mu.
+// reconciled. A fleet that could not begin in its turn waits again. The caller holds mu.
 func (u *upgrades) grant(asking client.ObjectKey) {
+	for _, one := range u.fleets {
+		if one.Rolling && !one.begun && u.now().Sub(one.Since.Time) >= upgradeStart {
+			one.Rolling, one.Since = false, metav1.Time{Time: u.now()}
+		}
+	}
 	for _, next := range plan.NextUpgrades(u.all(), u.budget) {
 		u.fleets[next].Rolling, u.fleets[next].Since = true, metav1.Time{Time: u.now()}
 		if next == asking {
@@ -119,7 +141,7 @@ func (u *upgrades) grant(asking client.ObjectKey) {
 		}
 		cluster := &v1alpha1.WebSocketCluster{ObjectMeta: metav1.ObjectMeta{Namespace: next.Namespace, Name: next.Name}}
 		select {
-		case u.turn <- event.GenericEvent{Object: cluster}:
+		case u.granted <- event.GenericEvent{Object: cluster}:
 		default:
 			// The fleet looks again by itself after upgradeRecheck.
 		}
@@ -130,7 +152,7 @@ func (u *upgrades) grant(asking client.ObjectKey) {
 func (u *upgrades) all() []plan.Upgrade {
 	all := make([]plan.Upgrade, 0, len(u.fleets))
 	for _, one := range u.fleets {
-		all = append(all, *one)
+		all = append(all, one.Upgrade)
 	}
 	return all
 }
@@ -145,31 +167,29 @@ type release struct {
 	keepsRedis bool
 }
 
-// holdBack replaces the objects that must not follow the operator's release yet. It returns an error when the cache
-// cannot be read, or an object cannot be understood.
+// holdBack replaces the objects that must not follow the operator's release yet. gatewaysHeld is whether a problem
+// keeps the gateways as they are. holdBack returns an error when the cache cannot be read, or an object cannot be
+// understood.
 func (r *Reconciler) holdBack(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, objects []render.Object, observed observedState,
+	gatewaysHeld bool,
 ) ([]render.Object, release, error) {
 	var held release
 	if err := r.upgrades.seed(ctx, r.client); err != nil {
-		return nil, held, err
-	}
-	gateways, err := r.deploymentOf(ctx, cluster, render.GatewayName(cluster.Name))
-	if err != nil {
 		return nil, held, err
 	}
 	redis, err := r.deploymentOf(ctx, cluster, render.RedisName(cluster.Name))
 	if err != nil {
 		return nil, held, err
 	}
-	held.waits, held.before = r.mustWait(cluster, objects, gateways, observed)
+	held.waits, held.before = r.mustWait(cluster, objects, observed, gatewaysHeld)
 	held.keepsRedis = redis != nil && onlyReleaseDiffers(objects, redis)
 	kept := make([]render.Object, 0, len(objects))
 	for _, object := range objects {
 		var live *appsv1.Deployment
 		switch {
 		case object.IsGateway() && held.waits:
-			live = gateways
+			live = observed.gateways
 		case object.IsManagedRedis(cluster.Name) && startsPods(object) && held.keepsRedis:
 			live = redis
 		}
@@ -193,17 +213,17 @@ func startsPods(object render.Object) bool {
 
 // mustWait reports whether the gateways must keep the version that they run, and the number of fleets before this one.
 func (r *Reconciler) mustWait(
-	cluster *v1alpha1.WebSocketCluster, objects []render.Object, live *appsv1.Deployment, observed observedState,
+	cluster *v1alpha1.WebSocketCluster, objects []render.Object, observed observedState, gatewaysHeld bool,
 ) (bool, int) {
-	key := client.ObjectKeyFromObject(cluster)
+	key, live := client.ObjectKeyFromObject(cluster), observed.gateways
 	switch {
 	case live == nil:
 		r.upgrades.end(key, false)
 		return false, 0
 	case !onlyReleaseDiffers(objects, live):
-		r.upgrades.end(key, plan.RolloutUnderway(live, observed.pods, metav1.Time{Time: time.Now().Add(-lostAfter)}))
+		r.upgrades.end(key, observed.gatewaysRoll())
 		return false, 0
-	case len(observed.pods) == 0 && live.Status.Replicas == 0, observed.gatewaysHeld():
+	case len(observed.pods) == 0 && live.Status.Replicas == 0, gatewaysHeld:
 		// There is nothing to replace, or nothing may be replaced.
 		r.upgrades.end(key, false)
 		return false, 0
@@ -212,15 +232,13 @@ func (r *Reconciler) mustWait(
 	return !mayRoll, before
 }
 
-// gatewaysHeld reports whether a known problem keeps the gateways as they are.
-func (o observedState) gatewaysHeld() bool {
-	for _, problem := range o.problems {
-		if problem.BlocksGateways {
-			return true
-		}
-	}
-	return false
+// gatewaysRoll reports whether gateways are being replaced.
+func (o observedState) gatewaysRoll() bool {
+	return o.gateways != nil && plan.RolloutUnderway(o.gateways, o.pods, lostBefore(time.Now()))
 }
+
+// lostBefore returns the time before which the grace period of pods that are not waited for has ended.
+func lostBefore(now time.Time) metav1.Time { return metav1.Time{Time: now.Add(-lostAfter)} }
 
 // onlyReleaseDiffers reports whether only the operator's release changes the Deployment.
 func onlyReleaseDiffers(objects []render.Object, live *appsv1.Deployment) bool {
@@ -230,8 +248,8 @@ func onlyReleaseDiffers(objects []render.Object, live *appsv1.Deployment) bool {
 }
 
 // keepRunning returns the object in the form that the running pods started from: of a Deployment what the operator
-// applied last, with the desired size, labels and annotations. Of another object that exists it returns the zero object: it is left as it is.
-// keepRunning returns an error when the cache cannot be read, or the Deployment cannot be understood.
+// applied last, with the desired size, labels and annotations. Of another object that exists it returns the zero
+// object: it is left as it is. keepRunning returns an error when the cache cannot be read, or the Deployment cannot be understood.
 func (r *Reconciler) keepRunning(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, live *appsv1.Deployment,
 ) (render.Object, error) {

@@ -74,7 +74,7 @@ func addController(
 		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).
 		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
 		WatchesRawSource(source.Channel(kinds.changed, handler.EnqueueRequestsFromMapFunc(mapper.withOptionalObjects))).
-		WatchesRawSource(source.Channel(reconciler.upgrades.turn, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(reconciler.upgrades.granted, &handler.EnqueueRequestForObject{})).
 		Build(reconciler)
 	if err != nil {
 		return fmt.Errorf("set up the controller: %w", err)

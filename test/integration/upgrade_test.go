@@ -37,7 +37,8 @@ func requireImage(t require.TestingT, f *fleet, c child, image string) {
 func TestUpgradeRollsOneFleetAfterTheOther(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	a, b := createFleet(t, o.namespace, "a", "{}"), createFleet(t, o.namespace, "b", "{}")
+	const spec = "{metadata: {annotations: {team: messaging}}}"
+	a, b := createFleet(t, o.namespace, "a", spec), createFleet(t, o.namespace, "b", spec)
 	for _, f := range []*fleet{a, b} {
 		startFakeGateways(t, f, 1)
 		f.rollOut()
@@ -63,6 +64,7 @@ func TestUpgradeRollsOneFleetAfterTheOther(t *testing.T) {
 		assert.Equal(t, "3", read(second.t, gatewayDeployment.get(t, second), ".spec.replicas"))
 	})
 	requireImage(t, second, gatewayDeployment, gatewayImage)
+	require.Equal(t, "messaging", gatewayDeployment.get(t, second).GetAnnotations()["team"])
 
 	first.rollOut()
 	second.eventually(func(t *assert.CollectT) { assert.Equal(t, nextRelease().Gateway, image(second)) })
