@@ -74,8 +74,9 @@ func newRoot() *cobra.Command {
 
 // listed describes the rows of the default sizes.
 func listed() string {
-	var all [][2]string
-	for _, row := range fleetbench.Rows(fleetbench.Settings{Sizes: []int{10, 100, 1000}, Moving: 200}) {
+	rows := fleetbench.Rows(fleetbench.Settings{Sizes: []int{10, 100, 1000}, Moving: 200})
+	all := make([][2]string, 0, len(rows))
+	for _, row := range rows {
 		all = append(all, [2]string{row.Name, row.About})
 	}
 	return suite.Listed(all)
