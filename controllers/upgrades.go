@@ -249,7 +249,8 @@ func onlyReleaseDiffers(objects []render.Object, live *appsv1.Deployment) bool {
 
 // keepRunning returns the object in the form that the running pods started from: of a Deployment what the operator
 // applied last, with the desired size, labels and annotations. Of another object that exists it returns the zero
-// object: it is left as it is. keepRunning returns an error when the cache cannot be read, or the Deployment cannot be understood.
+// object: it is left as it is. keepRunning returns an error when the cache cannot be read, or the Deployment cannot be
+// understood.
 func (r *Reconciler) keepRunning(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, object render.Object, live *appsv1.Deployment,
 ) (render.Object, error) {

@@ -42,7 +42,8 @@ func TestUpgradesPassTheTurnOfASilentFleetOn(t *testing.T) {
 	assert.True(t, mayRoll("silent"))
 }
 
-// After a restart of the operator, fleets whose old gateways drain keep their turn. Other owners' Deployments have none.
+// After a restart of the operator, fleets whose old gateways drain keep their turn. Deployments of other owners have
+// none.
 func TestUpgradesBeginWithTheRolloutsUnderWay(t *testing.T) {
 	deployment := func(cluster, ownerKind string) *appsv1.Deployment {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{

@@ -137,7 +137,7 @@ func managerOptions(chosen *settings) manager.Options {
 	}
 }
 
-// clusterConfig returns the configuration of a client of the cluster. It returns an error when the cluster is not found.
+// clusterConfig returns the configuration of a client of the cluster. It returns an error when no cluster is found.
 func clusterConfig() (*rest.Config, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {

@@ -67,8 +67,8 @@ func Rehash(object *unstructured.Unstructured) error {
 }
 
 // askedOfGateways returns what the user asks for of the gateways besides their number. Fields that do not reach a pod
-// are left out, so that a change of them does not write the Deployment. metadata is among them: an object that keeps the
-// version of an earlier release gets it all the same.
+// are left out, so that a change of them does not write the Deployment. metadata is among them: an object that keeps
+// the version of an earlier release gets it all the same.
 func (in Input) askedOfGateways() (any, error) {
 	spec := in.Spec
 	spec.Replicas, spec.Patch, spec.Paused, spec.Autoscaling = nil, v1alpha1.PatchSpec{}, false, nil

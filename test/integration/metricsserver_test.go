@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/http2"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -398,8 +398,7 @@ func TestMetricsAPIUsesTheCertificateOfAnotherProgram(t *testing.T) {
 func TestMetricsAPIEndsDespiteAConnectionThatOpensMeanwhile(t *testing.T) {
 	m := installMetricsAPI(t)
 	address, stop := m.start(true)
-	//nolint:gosec // the test does not care with which certificate
-	secure := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+	secure := &tls.Config{InsecureSkipVerify: true}
 	m.eventually(func(t *assert.CollectT) {
 		serving, err := (&tls.Dialer{Config: secure}).DialContext(m.t.Context(), "tcp", address.String())
 		if assert.NoError(t, err) {
@@ -421,7 +420,12 @@ func TestMetricsAPIEndsDespiteAConnectionThatOpensMeanwhile(t *testing.T) {
 		}
 		_ = late.Close()
 	})
-	_, err = (&http2.Transport{}).NewClientConn(tls.Client(opening, secure))
+	client := &http.Transport{
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return opening, nil },
+		TLSClientConfig:   secure,
+		ForceAttemptHTTP2: true,
+	}
+	_, err = client.NewClientConn(t.Context(), "https", address.String())
 	require.NoError(t, err)
 	<-ended
 }

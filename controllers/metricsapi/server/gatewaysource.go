@@ -41,8 +41,8 @@ func newGatewaySource(cache, live client.Reader) *gatewaySource {
 }
 
 // Pods lists the gateway pods of the fleet, those that are ready first: a reading that runs into its timeout, because a
-// zone with dozens of gateways is down, has then asked those that answer. Pods returns an error when the cache cannot be
-// read.
+// zone with dozens of gateways is down, has then asked those that answer. Pods returns an error when the cache cannot
+// be read.
 func (s *gatewaySource) Pods(ctx context.Context, cluster client.ObjectKey) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	err := s.cache.List(ctx, &list, client.InNamespace(cluster.Namespace),
