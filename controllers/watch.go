@@ -203,10 +203,8 @@ func podStateOf(pod *corev1.Pod) podState {
 		trouble:     status.PodTrouble(pod),
 		cluster:     pod.Labels[render.LabelCluster],
 	}
-	for _, one := range pod.Status.Conditions {
-		if one.Type == corev1.PodReady {
-			state.ready = one.Status
-		}
+	if ready := fleet.ReadyCondition(pod); ready != nil {
+		state.ready = ready.Status
 	}
 	return state
 }

@@ -4,6 +4,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 )
 
 // deletionMarginSeconds is how long after the grace period of its pod a gateway may take to be gone: the garbage
@@ -78,7 +80,7 @@ func deletionDeadline(d Deletion) metav1.Time {
 func gatewaysLeft(pods []corev1.Pod) int {
 	left := 0
 	for i := range pods {
-		if !ended(pods[i]) {
+		if !fleet.HasEnded(&pods[i]) {
 			left++
 		}
 	}

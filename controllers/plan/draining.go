@@ -23,7 +23,7 @@ func DrainMarks(pods []corev1.Pod, reports fleet.Snapshot) []DrainMark {
 	for i := range pods {
 		pod := &pods[i]
 		reported, known := reports.Gateways[pod.UID]
-		if !known || pod.DeletionTimestamp != nil || ended(*pod) {
+		if !known || pod.DeletionTimestamp != nil || fleet.HasEnded(pod) {
 			continue
 		}
 		_, marked := pod.Labels[render.LabelDraining]

@@ -5,6 +5,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
@@ -20,7 +21,7 @@ func Front(spec v1alpha1.WebSocketClusterSpec, deployment *appsv1.Deployment, po
 	serving := map[render.Listener]int{}
 	exists := map[render.Listener]bool{newest: true}
 	for i := range pods {
-		if ended(pods[i]) {
+		if fleet.HasEnded(&pods[i]) {
 			continue
 		}
 		listener := render.ListenerOfPod(pods[i].Spec)
@@ -70,13 +71,5 @@ func count(serving map[render.Listener]int, tls bool) int {
 
 // serves reports whether the pod is ready and not being deleted.
 func serves(pod *corev1.Pod) bool {
-	if pod.DeletionTimestamp != nil {
-		return false
-	}
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return pod.DeletionTimestamp == nil && fleet.IsReady(pod)
 }

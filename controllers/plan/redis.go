@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
@@ -38,11 +39,6 @@ func KeepManagedRedis(rollout GatewayRollout) bool {
 	config := rollout.Deployment.Spec.Template.Annotations[render.AnnotationConfig]
 	return slices.ContainsFunc(rollout.Pods, func(pod corev1.Pod) bool {
 		// The cache may have the Deployment's status before its pods, so each pod's own configuration counts.
-		return pod.DeletionTimestamp != nil || !ended(pod) && pod.Annotations[render.AnnotationConfig] != config
+		return pod.DeletionTimestamp != nil || !fleet.HasEnded(&pod) && pod.Annotations[render.AnnotationConfig] != config
 	})
-}
-
-// ended reports whether none of the pod's containers will run again.
-func ended(pod corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -118,12 +119,7 @@ func (g gateway) silentSince() time.Time {
 	if g.report != nil {
 		return g.reportedAt
 	}
-	for _, condition := range g.pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.LastTransitionTime.Time
-		}
-	}
-	return time.Time{}
+	return fleet.ReadyCondition(g.pod).LastTransitionTime.Time
 }
 
 // byAutoscaler returns what the HorizontalPodAutoscaler says itself, and the rest of its grace, or 0.

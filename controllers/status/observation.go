@@ -138,20 +138,12 @@ func (g gateway) draining() bool {
 
 // finished reports whether all containers of the pod have ended.
 func (g gateway) finished() bool {
-	return g.pod.Status.Phase == corev1.PodSucceeded || g.pod.Status.Phase == corev1.PodFailed
+	return fleet.HasEnded(g.pod)
 }
 
 // ready reports whether the pod is ready and not being deleted.
 func (g gateway) ready() bool {
-	if g.pod.DeletionTimestamp != nil {
-		return false
-	}
-	for _, condition := range g.pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return g.pod.DeletionTimestamp == nil && fleet.IsReady(g.pod)
 }
 
 // serving reports whether the gateway accepts clients.

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -49,25 +50,15 @@ func (g gateway) judge(now time.Time) verdict {
 	switch {
 	case g.err == nil:
 		return counts
-	case errors.Is(g.err, syscall.ECONNREFUSED) && (recent || !ready(g.pod)):
+	case errors.Is(g.err, syscall.ECONNREFUSED) && (recent || !fleet.IsReady(g.pod)):
 		return holdsNone
 	case recent:
 		return counts
-	case !ready(g.pod):
+	case !fleet.IsReady(g.pod):
 		return holdsNone
 	default:
 		return unknown
 	}
-}
-
-// ready reports whether the pod's readiness probe succeeds.
-func ready(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // unknownError means that a metric cannot be computed, because the connections of gateways are not known.

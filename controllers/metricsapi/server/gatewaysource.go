@@ -50,7 +50,7 @@ func (s *gatewaySource) Pods(ctx context.Context, cluster client.ObjectKey) ([]c
 	sorted := make([]corev1.Pod, 0, len(list.Items))
 	var notReady []corev1.Pod
 	for _, pod := range list.Items {
-		if ready(&pod) {
+		if fleet.IsReady(&pod) {
 			sorted = append(sorted, pod)
 		} else {
 			notReady = append(notReady, pod)
@@ -121,7 +121,7 @@ func slimPod(object any) (any, error) {
 		Status: corev1.PodStatus{
 			Phase:      pod.Status.Phase,
 			PodIP:      pod.Status.PodIP,
-			Conditions: readyCondition(pod.Status.Conditions),
+			Conditions: slimCondition(pod),
 		},
 	}, nil
 }
@@ -145,12 +145,11 @@ func slimMetadata(meta metav1.ObjectMeta) metav1.ObjectMeta {
 	}
 }
 
-// readyCondition returns the Ready condition among conditions without its text, or nil.
-func readyCondition(conditions []corev1.PodCondition) []corev1.PodCondition {
-	for _, condition := range conditions {
-		if condition.Type == corev1.PodReady {
-			return []corev1.PodCondition{{Type: condition.Type, Status: condition.Status}}
-		}
+// slimCondition returns the pod's condition Ready without its text, or none.
+func slimCondition(pod *corev1.Pod) []corev1.PodCondition {
+	ready := fleet.ReadyCondition(pod)
+	if ready == nil {
+		return nil
 	}
-	return nil
+	return []corev1.PodCondition{{Type: ready.Type, Status: ready.Status}}
 }
