@@ -15,6 +15,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // parts are the parts of a gateway that do not serve a port.
@@ -56,6 +57,7 @@ func (b base) newParts() (parts, error) {
 	tracker := b.newOccupancy(shared, callbacks)
 	channels := b.newHub(shared, tracker)
 	clients := b.newClients(shared)
+	dispatcher := b.newControl(shared, channels, clients, gate)
 	return parts{
 		tokens:    tokens,
 		hooks:     callbacks,
@@ -64,10 +66,10 @@ func (b base) newParts() (parts, error) {
 		hub:       channels,
 		presence:  b.newPresence(shared, channels),
 		clients:   clients,
-		control:   b.newControl(shared, channels, clients),
+		control:   dispatcher,
 		gate:      gate,
 		server:    server,
-		drain:     b.newDrain(gate, server),
+		drain:     b.newDrain(gate, server, shared, dispatcher),
 	}, nil
 }
 
@@ -158,21 +160,28 @@ func (b base) newClients(directory broker.UserDirectory) *control.Clients {
 	})
 }
 
-func (b base) newControl(shared control.Broker, h *hub.Hub, clients *control.Clients) *control.Dispatcher {
+func (b base) newControl(
+	shared control.Broker, h *hub.Hub, clients *control.Clients, gate *drain.Gate,
+) *control.Dispatcher {
 	return control.New(control.Options{
-		GatewayID: b.gatewayID,
-		Name:      b.cfg.NodeName,
-		Version:   b.options.Version,
-		Broker:    shared,
-		Hub:       h,
-		Clients:   clients,
-		Published: b.metrics.Published,
-		Logger:    b.log,
+		GatewayID:        b.gatewayID,
+		Name:             b.cfg.NodeName,
+		Version:          b.options.Version,
+		Broker:           shared,
+		Hub:              h,
+		Clients:          clients,
+		Serving:          gate.Serving,
+		PropagationDelay: b.cfg.DrainPropagationDelay,
+		Published:        b.metrics.Published,
+		Logger:           b.log,
 	})
 }
 
-func (b base) newDrain(gate *drain.Gate, server *transport.Server) *drain.Machine {
-	return drain.New(drain.Options{
+// newDrain returns what drains the gateway. Only a broker that gateways share knows the others.
+func (b base) newDrain(
+	gate *drain.Gate, server *transport.Server, shared broker.Broker, fleet *control.Dispatcher,
+) *drain.Machine {
+	o := drain.Options{
 		Timeout:          b.cfg.DrainTimeout,
 		PropagationDelay: b.cfg.DrainPropagationDelay,
 		MaxPerSecond:     b.cfg.DrainMaxClosesPerSecond,
@@ -181,5 +190,9 @@ func (b base) newDrain(gate *drain.Gate, server *transport.Server) *drain.Machin
 		Connections:      server,
 		Closed:           b.metrics.DrainClosed,
 		Logger:           b.log,
-	})
+	}
+	if shared.Kind() != contract.BrokerMemory {
+		o.AnotherServes = fleet.AnotherServes
+	}
+	return drain.New(o)
 }

@@ -21,7 +21,7 @@ type DrainSpec struct {
 
 	// propagationDelay is how long a draining gateway still accepts handshakes, until every proxy and load balancer has
 	// stopped routing clients to it, as a duration from 0s to 24h. It must be shorter than timeout, unless timeout is 0s.
-	// After it, handshakes are answered 503. Defaults to 10s.
+	// It begins once another gateway serves. After it, handshakes are answered 503. Defaults to 10s.
 	// +optional
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:Type=string

@@ -68,7 +68,7 @@ func handleSignals(
 				return
 			}
 			log.Info("signal received: draining; a second one ends at once", slog.String("signal", s.String()))
-			g.Terminate(s.String(), s == os.Interrupt)
+			g.Terminate(s.String(), s == os.Interrupt) //nolint:contextcheck // the drain outlives a second signal
 		}
 	}
 }

@@ -94,13 +94,14 @@ func (p *port) livez(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
-// readyz reports whether clients should connect to this gateway. A gateway that lost its broker stays ready: when
-// the broker is down for all gateways at once, clients must stay where they are.
+// readyz reports whether clients should connect to this gateway. A gateway that drains stays ready until another one
+// serves. A gateway that lost its broker stays ready: when the broker is down for all gateways at once, clients must
+// stay where they are.
 func (p *port) readyz(w http.ResponseWriter, _ *http.Request) {
 	report := p.Report()
 	status, text := http.StatusOK, "ready"
 	switch {
-	case report.State != contract.StateServing:
+	case !p.Drain.Ready():
 		status, text = http.StatusServiceUnavailable, string(report.State)
 	case report.Broker.State == contract.BrokerConnecting:
 		status, text = http.StatusServiceUnavailable, "waiting for the broker"
@@ -131,7 +132,13 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 	if request.Reason == "" {
 		request.Reason = "admin"
 	}
-	p.Drain.Start(drain.Request{Reason: request.Reason, Timeout: timeout})
+	wanted := drain.Request{Reason: request.Reason, Timeout: timeout, HandOver: request.HandOver}
+	if !request.JoinOnly {
+		p.Drain.Start(wanted) //nolint:contextcheck // the drain outlives the request
+	} else if err := p.Drain.Join(wanted); err != nil {
+		refuse(w, http.StatusConflict, err.Error())
+		return
+	}
 	answer(w, http.StatusAccepted, p.Report())
 }
 

@@ -70,7 +70,11 @@ func (p *progress) show(report contract.GatewayReport) (done bool) {
 	if report.Connections != p.connections {
 		p.connections = report.Connections
 		left := time.Until(d.Deadline).Round(time.Second)
-		p.say("draining: %d connections left, %s until the deadline\n", report.Connections, left)
+		waits := ""
+		if d.WaitsForAnother {
+			waits = ", waiting until another gateway serves"
+		}
+		p.say("draining: %d connections left, %s until the deadline%s\n", report.Connections, left, waits)
 	}
 	return false
 }

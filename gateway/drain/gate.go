@@ -15,6 +15,10 @@ type Gate struct {
 	mu sync.Mutex
 	// closesAt is the time from which no connection is accepted. It is zero while the gateway serves.
 	closesAt time.Time
+	// draining reports that a drain is under way or over.
+	draining bool
+	// asked is the time of the last handshake in a drain.
+	asked time.Time
 	// shut reports that the gate is closed for good.
 	shut bool
 }
@@ -22,12 +26,23 @@ type Gate struct {
 // NewGate returns an open gate.
 func NewGate() *Gate { return &Gate{changed: make(chan struct{}, 1)} }
 
-// Accepting reports whether new connections are accepted: while the gateway serves and during the propagation delay,
-// when load balancers still send clients.
+// Accepting reports whether a new connection is accepted: while the gateway serves, and in a drain as long as load
+// balancers may still send clients, or no other gateway serves.
 func (g *Gate) Accepting() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.shut && (g.closesAt.IsZero() || time.Now().Before(g.closesAt))
+	now := time.Now()
+	if g.draining {
+		g.asked = now
+	}
+	return !g.shut && (g.closesAt.IsZero() || now.Before(g.closesAt))
+}
+
+// Serving reports whether the gateway neither drains nor ends.
+func (g *Gate) Serving() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.shut && !g.draining
 }
 
 // Notify tells the machine that a connection ended. It does not block.
@@ -45,9 +60,23 @@ func (g *Gate) Shut() {
 	g.shut = true
 }
 
-// closeAt sets the time from which no connection is accepted. The zero time opens the gate again.
+// setDraining notes that a drain begins, in which connections are accepted until closeAt, or that it is undone.
+func (g *Gate) setDraining(draining bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.draining, g.closesAt = draining, time.Time{}
+}
+
+// closeAt sets the time from which no connection is accepted.
 func (g *Gate) closeAt(t time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closesAt = t
+}
+
+// lastAsked returns the time of the last handshake in a drain, or the zero time.
+func (g *Gate) lastAsked() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked
 }

@@ -1,10 +1,12 @@
 // Package drain takes a gateway out of service without a reconnect storm. Its state machine is the one
 // way to drain: package gateway starts it for preStop, for signals and for the admin port. The states are
-// serving, draining and drained, and an undrain leads back to serving. Pace is the arithmetic of when to
-// close how many connections.
+// serving, draining and drained, and an undrain leads back to serving. handover.go decides when a draining
+// gateway stops being ready, which the last one of a fleet does only when another one serves. Pace is the
+// arithmetic of when to close how many connections.
 package drain
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -29,13 +31,16 @@ type Connections interface {
 type Options struct {
 	// Timeout is the duration of a drain, the propagation delay included.
 	Timeout time.Duration
-	// PropagationDelay is how long load balancers may still send clients after a drain began. New
+	// PropagationDelay is how long load balancers may still send clients after readiness has failed. New
 	// connections are accepted and none is closed during this time.
 	PropagationDelay time.Duration
 	// MaxPerSecond is the maximum number of connections to close per second; 0 is no limit.
 	MaxPerSecond int
 	// CloseTimeout is how long a client may take to answer a close frame.
 	CloseTimeout time.Duration
+	// AnotherServes reports whether another gateway of the fleet serves, or an error when that is not known. It
+	// blocks no longer than its context. nil means that it is never known.
+	AnotherServes func(context.Context) (bool, error)
 	// Gate is told from when on no connection is accepted. nil means a gate of the machine's own.
 	Gate *Gate
 	// Connections are what the drain closes.
@@ -45,8 +50,12 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// ErrFinal is the error of an undrain after a final drain began.
-var ErrFinal = errors.New("the process is ending: this drain cannot be undone")
+var (
+	// ErrFinal is the error of an undrain after a final drain began.
+	ErrFinal = errors.New("the process is ending: this drain cannot be undone")
+	// ErrServing is the error of a request to join a drain when there is none.
+	ErrServing = errors.New("the gateway does not drain: there is no drain to join")
+)
 
 // Machine is the state machine of a gateway's drain. It is safe for concurrent use. Its lock may be held
 // while Options.Connections is called.
@@ -66,8 +75,14 @@ type Machine struct {
 
 // run is one drain, from its start to its end or the undrain.
 type run struct {
-	pace   Pace
-	report contract.DrainReport
+	// pace begins at the deadline until the clients are handed over.
+	pace     Pace
+	schedule schedule
+	report   contract.DrainReport
+	// others is what is known of the other gateways.
+	others knowledge
+	// handedOver reports that readiness fails.
+	handedOver bool
 	// final reports that the process ends after this drain.
 	final bool
 	// skipDelayIfIdle reports that the propagation delay is skipped without connections.
@@ -75,10 +90,18 @@ type run struct {
 	// cancel closes canceled. It may be called several times.
 	cancel   func()
 	canceled chan struct{}
-	// updated holds at most one token, which means that skipDelayIfIdle may have changed.
+	// updated holds at most one token, which means that skipDelayIfIdle or others may have changed.
 	updated chan struct{}
 	// stopped is closed when the drain's goroutine has returned.
 	stopped chan struct{}
+}
+
+// wake lets the drain's goroutine look again.
+func (d *run) wake() {
+	select {
+	case d.updated <- struct{}{}:
+	default:
+	}
 }
 
 // New returns a machine in the state serving.
@@ -104,27 +127,45 @@ type Request struct {
 	// SkipDelayIfIdle ends the drain at once when there are no connections. It is for a process that is
 	// stopped in a terminal.
 	SkipDelayIfIdle bool
+	// HandOver asks for a drain that does not wait until another gateway of the fleet serves.
+	HandOver bool
 }
 
-// Start begins a drain. A drain that is under way keeps its deadline, and takes over Final and
-// SkipDelayIfIdle if the request sets them. Start does nothing after Stop.
+// Start begins a drain, or joins the one that is under way as Join does. It does nothing after Stop.
 func (m *Machine) Start(r Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.stopped:
-		return
 	case m.current == nil:
 		m.begin(r)
-		return
+	default:
+		m.join(r)
 	}
+}
+
+// Join changes the drain that is under way: it keeps its deadline, and takes over Final, SkipDelayIfIdle and
+// HandOver if the request sets them. It returns ErrServing when there is no drain.
+func (m *Machine) Join(r Request) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current == nil {
+		return ErrServing
+	}
+	m.join(r)
+	return nil
+}
+
+// join is Join for a caller that holds the lock.
+func (m *Machine) join(r Request) {
 	d := m.current
 	d.final = d.final || r.Final
 	d.skipDelayIfIdle = d.skipDelayIfIdle || r.SkipDelayIfIdle
-	select {
-	case d.updated <- struct{}{}:
-	default:
+	if r.HandOver {
+		d.others = othersIrrelevant
+		_ = m.handOver(d, time.Now())
 	}
+	d.wake()
 	if m.state == contract.StateDrained && d.final {
 		m.end()
 	}
@@ -136,7 +177,8 @@ func (m *Machine) begin(r Request) {
 	timeout, delay := m.times(r)
 	canceled := make(chan struct{})
 	d := &run{
-		pace: Pace{From: now.Add(delay), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
+		pace:     Pace{From: now.Add(timeout), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
+		schedule: schedule{started: now, deadline: now.Add(timeout), delay: delay},
 		report: contract.DrainReport{
 			Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout),
 		},
@@ -147,11 +189,15 @@ func (m *Machine) begin(r Request) {
 		updated:         make(chan struct{}, 1),
 		stopped:         make(chan struct{}),
 	}
+	if r.HandOver {
+		d.others = othersIrrelevant
+	}
 	m.state, m.current = contract.StateDraining, d
-	m.options.Gate.closeAt(d.pace.From)
+	m.options.Gate.setDraining(true)
 	m.options.Logger.Info("drain started",
 		slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()),
 		slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
+	_ = m.handOver(d, now)
 	go m.drain(d)
 }
 
@@ -178,7 +224,7 @@ func (m *Machine) Undrain() error {
 		return ErrFinal
 	}
 	m.state, m.current = contract.StateServing, nil
-	m.options.Gate.closeAt(time.Time{})
+	m.options.Gate.setDraining(false)
 	d.cancel()
 	m.mu.Unlock()
 	<-d.stopped
@@ -206,6 +252,14 @@ func (m *Machine) State() contract.State {
 	return m.state
 }
 
+// Ready reports whether clients should connect: while the gateway serves, and in a drain until clients are handed over
+// to another gateway.
+func (m *Machine) Ready() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state == contract.StateServing || m.state == contract.StateDraining && !m.current.handedOver
+}
+
 // Report returns a copy of the current drain's report. It is nil while the gateway serves.
 func (m *Machine) Report() *contract.DrainReport {
 	m.mu.Lock()
@@ -213,7 +267,9 @@ func (m *Machine) Report() *contract.DrainReport {
 	if m.current == nil {
 		return nil
 	}
-	return new(m.current.report)
+	report := m.current.report
+	report.WaitsForAnother = m.state == contract.StateDraining && !m.current.handedOver
+	return &report
 }
 
 // Ended returns a channel that is closed when a final drain is over.
@@ -231,6 +287,9 @@ func (m *Machine) end() {
 // drain is the goroutine of one drain. It carries out the steps of the pace until no connection is left.
 func (m *Machine) drain(d *run) {
 	defer close(d.stopped)
+	if m.options.AnotherServes != nil {
+		defer m.startAsking(d)()
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	nextStep := d.report.StartedAt
@@ -246,13 +305,18 @@ func (m *Machine) drain(d *run) {
 		if m.finish(d, now) {
 			return
 		}
+		pace, wait := m.progress(d, now)
+		if wait > 0 {
+			timer.Reset(min(wait, idleWait))
+			continue
+		}
 		// A connection that ended by itself must not speed up the others.
 		if now.Before(nextStep) {
 			continue
 		}
-		step := d.pace.Next(now, m.options.Connections.Remaining())
+		step := pace.Next(now, m.options.Connections.Remaining())
 		m.close(d, step)
-		if now.After(d.pace.Deadline.Add(m.options.CloseTimeout)) {
+		if now.After(pace.Deadline.Add(m.options.CloseTimeout)) {
 			m.options.Connections.Abort()
 		}
 		nextStep = now.Add(step.Wait)
@@ -284,11 +348,11 @@ func (m *Machine) close(d *run, step Step) {
 func (m *Machine) finish(d *run, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	waiting := now.Before(d.pace.From) && !d.skipDelayIfIdle
+	waiting := now.Before(d.pace.From) && !d.skipDelayIfIdle && !m.isUnused(d, now)
 	if m.current != d || waiting || m.options.Connections.Open() > 0 {
 		return false
 	}
-	m.state = contract.StateDrained
+	m.state, d.handedOver = contract.StateDrained, true
 	// Accept no more connections, even if the propagation delay was skipped.
 	m.options.Gate.closeAt(now)
 	m.options.Logger.Info("drained",

@@ -1,6 +1,7 @@
 package drain_test
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"testing"
@@ -84,6 +85,7 @@ func newMachine(connections int, answerDelay time.Duration,
 		Timeout:          timeout,
 		PropagationDelay: delay,
 		CloseTimeout:     closeTimeout,
+		AnotherServes:    func(context.Context) (bool, error) { return true, nil },
 		Gate:             f.gate,
 		Connections:      f,
 		Closed:           func(int, bool) {},

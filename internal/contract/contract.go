@@ -277,6 +277,9 @@ type DrainReport struct {
 	Closed int `json:"closed"`
 	// Forced is the number of connections that were left at the deadline and closed at once.
 	Forced int `json:"forced"`
+	// WaitsForAnother reports that the gateway stays ready and closes no connection, because it does not know that another
+	// gateway serves. Gateways of older versions never wait.
+	WaitsForAnother bool `json:"waitsForAnother,omitempty"`
 }
 
 // DrainRequest is the optional JSON body of POST PathDrain.
@@ -286,6 +289,10 @@ type DrainRequest struct {
 	// TimeoutSeconds replaces the configured drain timeout. 0 keeps it. A drain that is under way keeps its
 	// deadline.
 	TimeoutSeconds int `json:"timeoutSeconds,omitempty"`
+	// HandOver asks the gateway not to wait until another one of its fleet serves: one does, or none is to come.
+	HandOver bool `json:"handOver,omitempty"`
+	// JoinOnly asks for no new drain: a gateway that serves answers 409 and serves on.
+	JoinOnly bool `json:"joinOnly,omitempty"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
 	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
@@ -119,6 +120,55 @@ func TestDrainAndUndrainOverTheAdminPort(t *testing.T) {
 	got = g.admin(t, "POST", "/undrain")
 	require.Equal(t, http.StatusConflict, got.status)
 	require.Contains(t, got.body, "process is ending")
+}
+
+// A gateway with the memory broker knows of no other one. The operator tells it.
+func TestDrainIsToldThatAnotherGatewayServes(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainPropagationDelay = time.Hour, 2*waitTimeout })
+	drainURL := "http://" + g.AdminAddr() + "/drain"
+	told := `{"handOver":true,"joinOnly":true}`
+	got := request(t, "POST", drainURL, told)
+	require.Equal(t, http.StatusConflict, got.status)
+	require.Contains(t, got.body, "no drain to join")
+	require.Equal(t, contract.StateServing, g.Report().State)
+
+	g.Terminate("SIGTERM", false)
+	require.Equal(t, http.StatusOK, g.admin(t, "GET", "/readyz").status)
+	require.True(t, g.Report().Drain.WaitsForAnother)
+	g.dial(t, "/ws?channel=a")
+	require.Equal(t, http.StatusAccepted, request(t, "POST", drainURL, told).status)
+	require.Equal(t, http.StatusServiceUnavailable, g.admin(t, "GET", "/readyz").status)
+	require.False(t, g.Report().Drain.WaitsForAnother)
+	g.dial(t, "/ws?channel=a")
+}
+
+// The last gateway of a fleet serves on until another one does.
+func TestLastGatewayThatDrainsWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	s := redistest.Standalone(t, "")
+	slow := func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainPropagationDelay = time.Minute, 2*time.Second }
+	last := start(t, onRedis(s, ""), slow)
+	last.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+	early := last.dial(t, "/ws?channel=a")
+	last.Terminate("SIGTERM", false)
+	began := time.Now()
+	for time.Since(began) < 5*time.Second { // longer than the propagation delay
+		require.Equal(t, http.StatusOK, last.admin(t, "GET", "/readyz").status)
+		last.dial(t, "/ws?channel=a")
+		early.text("still served")
+		early.expect("still served")
+		time.Sleep(200 * time.Millisecond)
+	}
+
+	start(t, onRedis(s, ""), slow)
+	require.Eventually(t, func() bool { return last.admin(t, "GET", "/readyz").status != http.StatusOK },
+		waitTimeout, tick)
+	last.dial(t, "/ws?channel=a") // load balancers have not noticed yet
+	require.Eventually(t, func() bool {
+		_, response, err := last.tryDial(t, "/ws?channel=a")
+		return err != nil && response.StatusCode == http.StatusServiceUnavailable
+	}, waitTimeout, tick)
 }
 
 func TestTerminateEndsAnIdleGatewayAtOnce(t *testing.T) {

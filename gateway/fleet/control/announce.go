@@ -21,6 +21,19 @@ const (
 	announceTimeout = 3 * time.Second
 )
 
+// announcement is what the broker's directory holds of a gateway. Gateways of other versions read its JSON.
+type announcement struct {
+	serverapi.GatewayInfo
+	// Draining means that the gateway sends its clients to others. Gateways of older versions do not say so.
+	Draining bool `json:"Draining,omitempty"`
+}
+
+// serves reports whether clients find the gateway: it does not drain, and has served for as long as load balancers take
+// to notice.
+func (a announcement) serves(propagationDelay time.Duration) bool {
+	return !a.Draining && a.Uptime >= propagationDelay
+}
+
 // Run announces this gateway to the fleet every announceInterval. It blocks until ctx ends and returns nil.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	warnings := ratelog.New(d.options.Logger)
@@ -60,11 +73,43 @@ func (d *Dispatcher) announce(ctx context.Context) error {
 	if d.withdrawn {
 		return nil
 	}
-	info, err := json.Marshal(d.info())
+	info, err := json.Marshal(announcement{GatewayInfo: d.info(), Draining: !d.options.Serving()})
 	if err != nil {
 		return fmt.Errorf("describe this gateway: %w", err)
 	}
 	return d.options.Broker.Announce(ctx, info, announceTTL)
+}
+
+// AnotherServes reports whether clients find another gateway of the fleet. A gateway that drains calls it: it announces
+// that first, so that of two gateways that drain at the same time neither counts on the other. AnotherServes returns
+// the broker's error, or that of ctx.
+func (d *Dispatcher) AnotherServes(ctx context.Context) (bool, error) {
+	if err := d.announce(ctx); err != nil {
+		return false, err
+	}
+	others, err := d.others(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(others, func(one announcement) bool {
+		return one.serves(d.options.PropagationDelay)
+	}), nil
+}
+
+// others returns what the other gateways announced last. It returns the broker's error.
+func (d *Dispatcher) others(ctx context.Context) ([]announcement, error) {
+	announced, err := d.options.Broker.Gateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var others []announcement
+	for id, encoded := range announced {
+		var one announcement
+		if id != d.options.GatewayID.String() && json.Unmarshal(encoded, &one) == nil {
+			others = append(others, one)
+		}
+	}
+	return others, nil
 }
 
 // lockAnnouncing blocks until no other announcement or withdrawal is running. It returns ctx.Err() when ctx ends first.
@@ -97,17 +142,13 @@ func (d *Dispatcher) info() serverapi.GatewayInfo {
 // Gateways implements serverapi.Fleet. It returns this gateway's current numbers and those that the others announced
 // last, sorted by name. It returns the broker's error, broker.ErrUnavailable among others.
 func (d *Dispatcher) Gateways(ctx context.Context) ([]serverapi.GatewayInfo, error) {
-	announced, err := d.options.Broker.Gateways(ctx)
+	others, err := d.others(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := []serverapi.GatewayInfo{d.info()}
-	for id, encoded := range announced {
-		var info serverapi.GatewayInfo
-		if id == out[0].UID || json.Unmarshal(encoded, &info) != nil {
-			continue
-		}
-		out = append(out, info)
+	for _, one := range others {
+		out = append(out, one.GatewayInfo)
 	}
 	slices.SortFunc(out, func(a, b serverapi.GatewayInfo) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))

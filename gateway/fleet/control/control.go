@@ -45,6 +45,10 @@ type Options struct {
 	Broker  Broker
 	Hub     *hub.Hub
 	Clients *Clients
+	// Serving reports whether this gateway neither drains nor ends.
+	Serving func() bool
+	// PropagationDelay is how long load balancers may take to notice a gateway.
+	PropagationDelay time.Duration
 	// Published is called after every attempt to publish with the time that it took and its error.
 	Published func(took time.Duration, err error)
 	Logger    *slog.Logger

@@ -321,6 +321,52 @@ func TestGatewaysListsAnnounced(t *testing.T) {
 	})
 }
 
+func TestAnotherServes(t *testing.T) {
+	fleet(t, "one two", func(t *testing.T, g []*gateway) {
+		anotherServes := func(of *gateway, want bool, why string) {
+			t.Helper()
+			got, err := of.AnotherServes(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want, got, why)
+		}
+		anotherServes(g[0], false, "load balancers do not know the other one yet")
+		time.Sleep(13 * time.Second)
+		anotherServes(g[0], true, "the other one serves")
+
+		g[0].draining.Store(true)
+		g[1].draining.Store(true)
+		anotherServes(g[0], true, "the other one has not said yet that it drains")
+		anotherServes(g[1], false, "the first one has")
+		anotherServes(g[0], false, "both have: clients would find neither")
+
+		g[1].draining.Store(false)
+		time.Sleep(3 * time.Second)
+		anotherServes(g[0], true, "the drain of the other one was undone")
+		require.NoError(t, g[1].Withdraw(t.Context()))
+		anotherServes(g[0], false, "the other one has ended")
+	})
+}
+
+// A gateway of an older version does not say that it drains, and one of a newer version says more.
+func TestAnotherServesOfAnotherVersion(t *testing.T) {
+	fleet(t, "one", func(t *testing.T, g []*gateway) {
+		for said, want := range map[string]bool{
+			`{"UID":"abc","Uptime":60000000000}`:                                true,
+			`{"UID":"abc","Uptime":60000000000,"Draining":false,"Other":"new"}`: true,
+			`{"UID":"abc","Uptime":60000000000,"Draining":true}`:                false,
+			`{"UID":"abc"}`: false,
+			`{`:             false,
+		} {
+			g[0].broker.mu.Lock()
+			g[0].broker.announced["abc"] = []byte(said)
+			g[0].broker.mu.Unlock()
+			got, err := g[0].AnotherServes(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want, got, said)
+		}
+	})
+}
+
 func TestDispatcherUsesChannelRules(t *testing.T) {
 	fleet(t, "one two", func(t *testing.T, g []*gateway) {
 		publish := func(channel string, o serverapi.PublishOptions) broker.PublishResult {

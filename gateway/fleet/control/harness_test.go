@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,6 +126,8 @@ type gateway struct {
 	killed bool
 	// unresponsive means that the gateway ignores all messages.
 	unresponsive bool
+	// draining means that the gateway says so to the others.
+	draining atomic.Bool
 }
 
 // errDown is an error that no package defines.
@@ -193,8 +196,11 @@ func newGateway(t *testing.T, name string, b *fakeBroker) *gateway {
 		Broker:    b,
 		Hub:       g.hub,
 		Clients:   g.clients,
-		Published: func(time.Duration, error) {},
-		Logger:    log,
+		Serving:   func() bool { return !g.draining.Load() },
+		// Load balancers take as long to notice a gateway.
+		PropagationDelay: 10 * time.Second,
+		Published:        func(time.Duration, error) {},
+		Logger:           log,
 	})
 	return g
 }
