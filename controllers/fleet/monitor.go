@@ -148,25 +148,26 @@ func (m *Monitor) scrapeAll(ctx context.Context) error {
 		}
 		m.underway.Go(func() {
 			defer lane.leave(key)
-			m.scrape(ctx, key, lane.slots)
+			m.endWaiting(ctx, cluster, m.scrape(ctx, key, lane.slots))
 			m.enqueueIfChanged(ctx, cluster)
 		})
 	}
 	return nil
 }
 
-// scrape scrapes one fleet and stores the result as its latest snapshot. Each request holds one of the slots.
-func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots Slots) {
+// scrape scrapes one fleet and stores the result as its latest snapshot. Each request holds one of the slots. It
+// returns what the gateways answered.
+func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots Slots) []Answer {
 	log := m.options.Log.WithValues("cluster", cluster)
 	answers, err := m.reader.Read(ctx, cluster, slots)
 	if errors.Is(err, ErrNoToken) {
 		// Before the first reconcile there is none.
 		log.V(1).Info("No admin token yet", "reason", err.Error())
-		return
+		return nil
 	}
 	if err != nil {
 		log.Error(err, "Could not scrape the fleet")
-		return
+		return nil
 	}
 	gateways := make(map[types.UID]Gateway, len(answers))
 	for _, answer := range answers {
@@ -175,6 +176,7 @@ func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots Sl
 		}
 	}
 	m.store(cluster, Snapshot{Gateways: gateways}, slices.ContainsFunc(answers, Answer.silent))
+	return answers
 }
 
 // gatewayOf returns the gateway's report, or its last report for up to reportTTL when the gateway did not answer. The

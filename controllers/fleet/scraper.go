@@ -1,9 +1,12 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -67,13 +70,31 @@ var errNoAddress = errors.New("the pod has no address yet")
 // the pod when the gateway does not answer within scrapeTimeout, answers another status than 200, or sends no valid
 // report. Errors never contain the token.
 func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
+	return s.send(ctx, pod, token, http.MethodGet, contract.PathFleet, http.NoBody, http.StatusOK)
+}
+
+// EndWaiting asks the pod's gateway, which drains, not to wait until another gateway serves. A gateway that does not
+// drain any more answers 409 and serves on. EndWaiting returns the errors of Scrape, where the status is 202.
+func (s *Scraper) EndWaiting(ctx context.Context, pod *corev1.Pod, token string) error {
+	body, err := json.Marshal(contract.DrainRequest{HandOver: true, JoinOnly: true})
+	if err != nil {
+		return err //nolint:wrapcheck // cannot happen: the values are plain
+	}
+	_, err = s.send(ctx, pod, token, http.MethodPost, contract.PathDrain, bytes.NewReader(body), http.StatusAccepted)
+	return err
+}
+
+// send sends a request to which the gateway answers with its report and the status want. It returns the errors of
+// Scrape.
+func (s *Scraper) send(
+	ctx context.Context, pod *corev1.Pod, token, method, path string, body io.Reader, want int,
+) (contract.GatewayReport, error) {
 	var report contract.GatewayReport
 	address := s.address(pod)
 	if address == "" {
 		return report, errNoAddress
 	}
-	url := "http://" + address + contract.PathFleet
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, body)
 	if err != nil {
 		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, err)
 	}
@@ -86,7 +107,7 @@ func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (co
 	if response.StatusCode == http.StatusUnauthorized {
 		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, ErrTokenRefused)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode != want {
 		return report, fmt.Errorf("ask gateway %s: it answered %s", pod.Name, response.Status)
 	}
 	report, err = readReport(response.Body)

@@ -1,0 +1,53 @@
+package fleet
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+// waitInVain returns the pods of gateways that drain and wait for another gateway to serve, although one does, or none
+// is to come because the cluster wants none. Gateways that share a broker notice another one by themselves. Those
+// without one, or with one that is down, have to be told.
+func waitInVain(cluster *v1alpha1.WebSocketCluster, answers []Answer) []*corev1.Pod {
+	var waiting []*corev1.Pod
+	served := cluster.DeletionTimestamp != nil || cluster.Spec.Replicas != nil && *cluster.Spec.Replicas == 0
+	for _, answer := range answers {
+		switch report := answer.Report; {
+		case answer.Err != nil:
+		case report.Drain != nil && report.Drain.WaitsForAnother:
+			waiting = append(waiting, answer.Pod)
+		case report.State == contract.StateServing:
+			served = served || answer.Pod.DeletionTimestamp == nil && IsReady(answer.Pod)
+		}
+	}
+	if !served {
+		return nil
+	}
+	return waiting
+}
+
+// endWaiting tells the gateways that wait in vain so. The next scrape tries again where that fails.
+func (m *Monitor) endWaiting(ctx context.Context, cluster *v1alpha1.WebSocketCluster, answers []Answer) {
+	waiting := waitInVain(cluster, answers)
+	if len(waiting) == 0 {
+		return
+	}
+	key := client.ObjectKeyFromObject(cluster)
+	log := m.options.Log.WithValues("cluster", key)
+	token, err := m.options.Source.Token(ctx, key)
+	if err != nil {
+		log.V(1).Info("Could not read the admin token", "reason", err.Error())
+		return
+	}
+	for _, pod := range waiting {
+		if err := m.options.Scraper.EndWaiting(ctx, pod, token); err != nil {
+			log.V(1).Info("Could not tell a draining gateway not to wait", "pod", pod.Name,
+				"reason", err.Error())
+		}
+	}
+}
