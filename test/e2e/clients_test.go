@@ -32,23 +32,8 @@ func startClients(t *testing.T, prefix string, protocol wsclient.Protocol, pods,
 	started := make([]clientPod, 0, pods)
 	for i := range pods {
 		name := fmt.Sprintf("%s-%d", prefix, i)
-		manifests = append(manifests, fmt.Sprintf(`
-apiVersion: v1
-kind: Pod
-metadata:
-  name: %s
-  labels: {e2e: %s}
-spec:
-  restartPolicy: Never
-  automountServiceAccountToken: false
-  terminationGracePeriodSeconds: 2
-  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
-  containers:
-  - name: client
-    image: %s
-    args: ["-address=%s:80", "-protocol=%s", "-channel=%s", "-connections=%d"]
-    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
-`, name, prefix, os.Getenv("CLIENT_IMAGE"), serviceName, protocol, channel, connections))
+		manifests = append(manifests, clientManifest(name, prefix, "-address="+serviceName+":80",
+			fmt.Sprintf("-protocol=%s", protocol), "-channel="+channel, fmt.Sprintf("-connections=%d", connections)))
 		started = append(started, clientPod{t: t, name: name, connections: connections})
 	}
 	t.Cleanup(func() {
@@ -70,6 +55,27 @@ spec:
 		})
 	}
 	return started
+}
+
+// clientManifest returns a pod that runs the client with args.
+func clientManifest(name, label string, args ...string) string {
+	return fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  name: %s
+  labels: {e2e: %s}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 2
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: client
+    image: %s
+    args: [%s]
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
+`, name, label, os.Getenv("CLIENT_IMAGE"), strings.Join(args, ", "))
 }
 
 func stopClients(t *testing.T, prefix string) {

@@ -27,6 +27,7 @@ func main() {
 	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for use with -visits")
 	visits := flag.Int("visits", 0, "open so many connections one after the other, hold each for -hold, and end")
 	holdTime := flag.Duration("hold", 0, "how long -visits holds a connection")
+	pause := flag.Duration("pause", 0, "how long -visits waits between two connections")
 	flag.Parse()
 	if *address == "" || *connections < 0 {
 		fmt.Fprintln(os.Stderr, "client: -address is needed, and no negative number of connections")
@@ -36,7 +37,11 @@ func main() {
 	defer stop()
 	log := event.NewLog(os.Stdout)
 	for range *visits {
-		if err := visit(ctx, log, wsclient.Protocol(*protocol), *address, *channel, *holdTime); err != nil {
+		err := visit(ctx, log, wsclient.Protocol(*protocol), *address, *channel, *holdTime)
+		if err == nil {
+			err = sleep.For(ctx, *pause)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "client:", err)
 			stop()
 			os.Exit(1) //nolint:gocritic // stop has been called
