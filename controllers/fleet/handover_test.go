@@ -52,8 +52,8 @@ func TestWaitInVain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var names []string
-			for _, told := range waitInVain(&v1alpha1.WebSocketCluster{}, []Answer{waiting, c.other}) {
-				names = append(names, told.Name)
+			for _, asked := range waitInVain(&v1alpha1.WebSocketCluster{}, []Answer{waiting, c.other}) {
+				names = append(names, asked.Name)
 			}
 			if c.want {
 				assert.Equal(t, []string{"terminating"}, names)
@@ -73,7 +73,7 @@ func TestWaitInVain(t *testing.T) {
 func TestMonitorTellsADrainingGatewayThatAnotherServes(t *testing.T) {
 	source := oneFleet()
 	source.pods = []corev1.Pod{readyPod("old"), readyPod("new")}
-	var told atomic.Int32
+	var asked atomic.Int32
 	scraper, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			body, err := io.ReadAll(r.Body)
@@ -81,11 +81,11 @@ func TestMonitorTellsADrainingGatewayThatAnotherServes(t *testing.T) {
 			assert.JSONEq(t, `{"handOver":true,"joinOnly":true}`, string(body))
 			assert.Equal(t, "/old"+contract.PathDrain, r.URL.Path)
 			assert.Equal(t, "Bearer secret", r.Header.Get("Authorization"))
-			told.Add(1)
+			asked.Add(1)
 			w.WriteHeader(http.StatusAccepted)
 		}
 		report := contract.GatewayReport{State: contract.StateServing}
-		if r.URL.Path == "/old"+contract.PathFleet && told.Load() == 0 {
+		if r.URL.Path == "/old"+contract.PathFleet && asked.Load() == 0 {
 			report = waitingReport()
 		}
 		assert.NoError(t, json.NewEncoder(w).Encode(report))
@@ -93,5 +93,5 @@ func TestMonitorTellsADrainingGatewayThatAnotherServes(t *testing.T) {
 	address := scraper.address
 	scraper.address = func(pod *corev1.Pod) string { return address(pod) + "/" + pod.Name }
 	start(t, newMonitor(source, scraper, 5*time.Millisecond))
-	require.Eventually(t, func() bool { return told.Load() > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, 10*time.Second, time.Millisecond)
 }
