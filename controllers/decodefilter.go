@@ -70,15 +70,16 @@ func (f *DecodeFilter) Collect(metrics chan<- prometheus.Metric) {
 
 // decodes reports whether the object decodes, and notes what it found.
 func (f *DecodeFilter) decodes(object []byte) bool {
-	err := kjson.Unmarshal(object, &v1alpha1.WebSocketCluster{})
+	var cluster v1alpha1.WebSocketCluster
+	err := kjson.Unmarshal(object, &cluster)
+	if err == nil {
+		f.forget(client.ObjectKeyFromObject(&cluster))
+		return true
+	}
 	identity := metadataIn(object)
 	key := client.ObjectKeyFromObject(identity)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err == nil {
-		delete(f.broken, key)
-		return true
-	}
 	if f.broken[key] != identity.ResourceVersion {
 		f.log.Error(err, "A stored WebSocketCluster cannot be decoded and is left alone; correct it or delete it",
 			"namespace", key.Namespace, "name", key.Name)
@@ -87,7 +88,7 @@ func (f *DecodeFilter) decodes(object []byte) bool {
 	return false
 }
 
-// forget drops an object that was deleted.
+// forget drops an object that decodes, or was deleted.
 func (f *DecodeFilter) forget(key client.ObjectKey) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
