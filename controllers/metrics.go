@@ -7,6 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 )
 
 // metricPrefix begins the names of all metrics of the operator's own.
@@ -28,7 +30,8 @@ type operatorMetrics struct {
 	phaseDuration  *prometheus.HistogramVec
 	scrapeFailures prometheus.Counter
 	fleets         *fleetConditions
-	leftToOthers   *fleetSet
+	// leftToOthers are the fleets that another operator manages.
+	leftToOthers fleet.Set
 }
 
 // newOperatorMetrics registers the metrics. It returns an error when one of them is registered already.
@@ -50,11 +53,13 @@ func newOperatorMetrics(registry prometheus.Registerer) (*operatorMetrics, error
 			Help: "The number of requests for a gateway's report that returned none.",
 		}),
 		fleets: newFleetConditions(),
-		leftToOthers: newFleetSet("foreign_fleets",
-			"The number of WebSocketClusters that another operator manages, and that this one leaves alone."),
 	}
+	foreignFleets := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricPrefix + "foreign_fleets",
+		Help: "The number of WebSocketClusters that another operator manages, and that this one leaves alone.",
+	}, func() float64 { return float64(m.leftToOthers.Len()) })
 	for _, collector := range []prometheus.Collector{
-		m.appliedObjects, m.phaseDuration, m.scrapeFailures, m.fleets, m.leftToOthers,
+		m.appliedObjects, m.phaseDuration, m.scrapeFailures, m.fleets, foreignFleets,
 	} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the operator's metrics: %w", err)

@@ -114,7 +114,7 @@ func (r *Reconciler) managesFleet(ctx context.Context, cluster *v1alpha1.WebSock
 		return false, fmt.Errorf("look up the operator of the fleet: %w", err)
 	}
 	if !found || !isOwned(account, cluster) {
-		r.metrics.leftToOthers.forget(key)
+		r.metrics.leftToOthers.Remove(key)
 		return true, nil
 	}
 	identity := account.GetAnnotations()[render.AnnotationOperator]
@@ -123,8 +123,8 @@ func (r *Reconciler) managesFleet(ctx context.Context, cluster *v1alpha1.WebSock
 	case err != nil:
 		return false, err
 	case mine:
-		r.metrics.leftToOthers.forget(key)
-	case r.metrics.leftToOthers.note(key):
+		r.metrics.leftToOthers.Remove(key)
+	case r.metrics.leftToOthers.Add(key):
 		r.metrics.fleets.forget(key)
 		log.FromContext(ctx).Info("Another operator manages the cluster; this one changes nothing of it: stop one of the two",
 			"otherOperator", identity, "thisOperator", r.operators.identity())

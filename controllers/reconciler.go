@@ -149,7 +149,7 @@ func (r *Reconciler) forget(cluster client.ObjectKey) {
 	r.metrics.fleets.forget(cluster)
 	r.applier.newClusters.forget(cluster)
 	r.pace.forget(cluster)
-	r.metrics.leftToOthers.forget(cluster)
+	r.metrics.leftToOthers.Remove(cluster)
 	r.upgrades.end(cluster, false)
 }
 

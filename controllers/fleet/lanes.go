@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -19,7 +18,7 @@ const (
 type lanes struct{ answering, silent *lane }
 
 func newLanes() lanes {
-	scraped := &scrapedFleets{keys: map[client.ObjectKey]bool{}}
+	scraped := &Set{}
 	return lanes{
 		answering: &lane{
 			scraped: scraped,
@@ -45,7 +44,7 @@ func (l lanes) of(silent bool) *lane {
 // lane is where fleets are scraped at the same time. Its methods may be called by several goroutines at once.
 type lane struct {
 	// scraped are the fleets of all lanes.
-	scraped *scrapedFleets
+	scraped *Set
 	// places has an entry for each fleet in the lane.
 	places chan struct{}
 	// slots bound the requests of all fleets in the lane.
@@ -57,7 +56,7 @@ type lane struct {
 // enter takes a place for the fleet. The result is false when the fleet is being scraped already, or has to be left out
 // of this round. enter returns ctx.Err() when ctx ends while it waits.
 func (l *lane) enter(ctx context.Context, cluster client.ObjectKey) (bool, error) {
-	if !l.scraped.begin(cluster) {
+	if !l.scraped.Add(cluster) {
 		return false, nil
 	}
 	if l.waits {
@@ -65,7 +64,7 @@ func (l *lane) enter(ctx context.Context, cluster client.ObjectKey) (bool, error
 		case l.places <- struct{}{}:
 			return true, nil
 		case <-ctx.Done():
-			l.scraped.end(cluster)
+			l.scraped.Remove(cluster)
 			return false, ctx.Err()
 		}
 	}
@@ -73,7 +72,7 @@ func (l *lane) enter(ctx context.Context, cluster client.ObjectKey) (bool, error
 	case l.places <- struct{}{}:
 		return true, nil
 	default:
-		l.scraped.end(cluster)
+		l.scraped.Remove(cluster)
 		return false, nil
 	}
 }
@@ -81,30 +80,5 @@ func (l *lane) enter(ctx context.Context, cluster client.ObjectKey) (bool, error
 // leave gives the fleet's place back.
 func (l *lane) leave(cluster client.ObjectKey) {
 	<-l.places
-	l.scraped.end(cluster)
-}
-
-// scrapedFleets are the fleets that are being scraped.
-type scrapedFleets struct {
-	// mu guards keys.
-	mu   sync.Mutex
-	keys map[client.ObjectKey]bool
-}
-
-// begin adds the fleet, and reports whether it was not there.
-func (s *scrapedFleets) begin(cluster client.ObjectKey) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.keys[cluster] {
-		return false
-	}
-	s.keys[cluster] = true
-	return true
-}
-
-// end removes the fleet.
-func (s *scrapedFleets) end(cluster client.ObjectKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.keys, cluster)
+	l.scraped.Remove(cluster)
 }
