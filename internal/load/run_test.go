@@ -16,6 +16,7 @@ import (
 )
 
 func TestRunScenarios(t *testing.T) {
+	t.Parallel()
 	url := startGateway(t)
 	type expectation struct {
 		connections int64
@@ -50,6 +51,8 @@ func TestRunScenarios(t *testing.T) {
 				t.Parallel()
 				o := options(c.scenario, url, func(o *Options) {
 					o.Protocol, o.ChannelPrefix = protocol, strings.ReplaceAll(t.Name(), "/", "-")
+					// Long enough for deliveries within it on a machine that is busy otherwise.
+					o.Duration = time.Second
 					c.change(o)
 				})
 				r := run(t, o)
@@ -86,6 +89,7 @@ func TestRunOpenLoopOffersRate(t *testing.T) {
 }
 
 func TestRunStorm(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.accept = func(handshakes int) int {
 			// The server refuses one client of the second storm, which retries.
@@ -111,6 +115,7 @@ func TestRunStorm(t *testing.T) {
 }
 
 func TestRunStormReportsClientsThatStayAway(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.accept = func(handshakes int) int {
 			if handshakes > 11 {
@@ -146,6 +151,7 @@ func TestRunRampEndsAtMaxP99(t *testing.T) {
 }
 
 func TestRunCountsServerMistakes(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		deliver                     func(p *fakePeer, line []byte)
 		lost, duplicated, reordered int64
@@ -201,6 +207,7 @@ func TestRunCountsServerMistakes(t *testing.T) {
 }
 
 func TestRunClosedLoopFailsOnLostMessage(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.deliver = func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen != 3 {
@@ -237,6 +244,7 @@ func TestRunStallShowsInLatency(t *testing.T) {
 }
 
 func TestRunDoesNotExpectRefusedPublications(t *testing.T) {
+	t.Parallel()
 	for name, window := range map[string]int{"open": 0, "closed": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,6 +273,7 @@ func TestRunDoesNotExpectRefusedPublications(t *testing.T) {
 }
 
 func TestRunSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	url := startGateway(t)
 	for name, change := range map[string]func(*Options){
 		"open":   func(o *Options) { o.Rate = 100 },
@@ -289,6 +298,7 @@ func TestRunSeveralProcesses(t *testing.T) {
 }
 
 func TestRunReportsFullServer(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.accept = func(handshakes int) int {
 			if handshakes > 4 {
@@ -306,6 +316,7 @@ func TestRunReportsFullServer(t *testing.T) {
 }
 
 func TestRunGivesUpWithoutServer(t *testing.T) {
+	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	url := "ws" + strings.TrimPrefix(gone.URL, "http")
 	gone.Close()
@@ -318,6 +329,7 @@ func TestRunGivesUpWithoutServer(t *testing.T) {
 }
 
 func TestRunHandshakeTimesOut(t *testing.T) {
+	t.Parallel()
 	hung := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
 	t.Cleanup(s.Close)
@@ -328,6 +340,7 @@ func TestRunHandshakeTimesOut(t *testing.T) {
 }
 
 func TestRunEndsWhenServerCutsAll(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*Options){
 		"hold":   func(o *Options) { o.Scenario, o.Clients = Idle, 6 },
 		"open":   func(o *Options) { o.Rate = 50 },
@@ -359,6 +372,7 @@ func TestRunEndsWhenServerCutsAll(t *testing.T) {
 }
 
 func TestRunReportsCloseCodes(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.publish = func(p *fakePeer) string {
 			go func() { _ = p.conn.Close(3008, "slow") }()
@@ -371,6 +385,7 @@ func TestRunReportsCloseCodes(t *testing.T) {
 }
 
 func TestRunCancelledHasResult(t *testing.T) {
+	t.Parallel()
 	url := startGateway(t)
 	for name, change := range map[string]func(*Options){
 		"connecting": func(o *Options) { o.ConnectRate, o.Clients = 20, 10000 },
@@ -406,6 +421,7 @@ func TestRunCancelledHasResult(t *testing.T) {
 }
 
 func TestRunAnswersPings(t *testing.T) {
+	t.Parallel()
 	answered := make(chan string, 12)
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.onSubscribed = func(p *fakePeer) {
@@ -439,6 +455,7 @@ func TestRunAnswersPings(t *testing.T) {
 }
 
 func TestRunTLS(t *testing.T) {
+	t.Parallel()
 	f := newFakeServer(func(*fakeServer) {})
 	f.Server = httptest.NewTLSServer(f)
 	t.Cleanup(f.stop)
@@ -452,6 +469,7 @@ func TestRunTLS(t *testing.T) {
 }
 
 func TestRunSendsHeadersFromSources(t *testing.T) {
+	t.Parallel()
 	seen := make(chan string, 6)
 	f := newFakeServer(func(*fakeServer) {})
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -476,6 +494,7 @@ func TestRunSendsHeadersFromSources(t *testing.T) {
 
 // TestRunReadsRepliesThatShareFrame has a server that sends several replies in one frame, and fragmented messages.
 func TestRunReadsRepliesThatShareFrame(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(f *fakeServer) {
 		f.deliver = func(p *fakePeer, line []byte) {
 			if p.seen++; p.seen%2 == 1 {
@@ -499,6 +518,7 @@ func TestRunReadsRepliesThatShareFrame(t *testing.T) {
 }
 
 func TestRunObservesServer(t *testing.T) {
+	t.Parallel()
 	metrics := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("process_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 4096\n"))
 	}))
@@ -530,6 +550,7 @@ func TestRunObservesServer(t *testing.T) {
 }
 
 func TestRunRefusesUnobservableServer(t *testing.T) {
+	t.Parallel()
 	empty := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(empty.Close)
 	for flag, change := range map[string]func(*Options){
@@ -544,6 +565,7 @@ func TestRunRefusesUnobservableServer(t *testing.T) {
 }
 
 func TestRunReportsKilledWorker(t *testing.T) {
+	t.Parallel()
 	f := startFakeServer(t, func(*fakeServer) {})
 	for name, change := range map[string]func(*Options){
 		"idle":   func(o *Options) { o.Scenario = Idle },

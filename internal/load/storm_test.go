@@ -31,6 +31,7 @@ func recoverableRule(pattern string, size int) channel.Rule {
 }
 
 func TestRunStormRecovers(t *testing.T) {
+	t.Parallel()
 	url := startGateway(t, recoverableRule("*", 10_000))
 	for name, processes := range map[string]int{"one": 1, "several": 3} {
 		t.Run(name, func(t *testing.T) {
@@ -57,6 +58,7 @@ func TestRunStormRecovers(t *testing.T) {
 }
 
 func TestRunStormCountsLossBeyondHistory(t *testing.T) {
+	t.Parallel()
 	r := run(t, recoveringStorm(startGateway(t, recoverableRule("*", 1)), func(*Options) {}))
 	require.Empty(t, r.Failures, "it is a finding")
 	require.Positive(t, r.Steps[0].Recovery.Unrecovered)
@@ -65,6 +67,7 @@ func TestRunStormCountsLossBeyondHistory(t *testing.T) {
 }
 
 func TestRunStormReportsChannelWithoutRecovery(t *testing.T) {
+	t.Parallel()
 	r := run(t, recoveringStorm(startGateway(t), func(*Options) {}))
 	require.Zero(t, r.Connect.Connected)
 	require.Contains(t, r.Connect.Errors, errNoRecovery.Error())
@@ -122,6 +125,7 @@ func (k *fakeHistory) subscribe(command string) string {
 
 // The mistakes concern the last missed messages, because the first ones may be older than the measured time.
 func TestRunStormCountsRecoveryMistakes(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil                       func([]string) []string
 		lost, duplicated, reordered int64
@@ -150,6 +154,7 @@ func TestRunStormCountsRecoveryMistakes(t *testing.T) {
 }
 
 func TestFindOffset(t *testing.T) {
+	t.Parallel()
 	for line, want := range map[string]uint64{
 		`{"push":{"channel":"a","pub":{"data":{"m":"x"},"offset":12}}}`:                         12,
 		`{"push":{"channel":"a","pub":{"offset":18446744073709551615,"data":{"m":"x"}}}}`:       18446744073709551615,
@@ -168,6 +173,7 @@ func TestFindOffset(t *testing.T) {
 
 // A client that is disconnected again recovers from the end of what it recovered before.
 func TestCentrifugeStartSubscriptionAdvancesPosition(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]subscribeResult{
 		"nothing missed": {Recoverable: true, Epoch: "e", Offset: 7},
 		"some missed": {
@@ -185,6 +191,7 @@ func TestCentrifugeStartSubscriptionAdvancesPosition(t *testing.T) {
 }
 
 func TestCentrifugeSubscribeCommandCarriesPosition(t *testing.T) {
+	t.Parallel()
 	for want, p := range map[string]resumeState{
 		`{"channel":"c"}`:                                         {},
 		`{"channel":"c","recoverable":true}`:                      {enabled: true},
