@@ -26,9 +26,19 @@ set -a
 # shellcheck source=/dev/null
 . "$env"
 set +a
+failed=0
 if [ "$cluster" = local ]; then
   export E2E_PROXY_MODE_COMMAND="bin/localcluster up --name $name --proxy-mode"
-  echo "e2e: the local cluster itself"
-  go -C hack/localcluster test -tags e2e -count=1 -timeout 15m -run TestCluster .
+  if [ -z "${E2E_RUN:-}" ]; then
+    echo "e2e: the local cluster itself, beside the tests of the fleet; its output follows theirs"
+    go -C hack/localcluster test -tags e2e -count=1 -timeout 20m -run TestCluster . >dist/localcluster.log 2>&1 &
+    itself=$!
+  fi
 fi
-go test -tags e2e -count=1 -timeout 25m -v ./test/e2e -run "${E2E_RUN:-.}"
+go test -tags e2e -count=1 -timeout 25m -parallel 4 -v ./test/e2e -run "${E2E_RUN:-.}" || failed=$?
+if [ -n "${itself:-}" ]; then
+  wait "$itself" || failed=$?
+  echo "e2e: the local cluster itself"
+  cat dist/localcluster.log
+fi
+exit "$failed"

@@ -81,6 +81,7 @@ spec:
 
 // The real HorizontalPodAutoscaler controller scales a fleet on the metrics API's numbers, and on nothing else.
 func TestAutoscalerFollowsTheConnections(t *testing.T) {
+	t.Parallel()
 	if _, err := kube.Apply(t.Context(), scaledManifest); err != nil {
 		t.Fatal(err)
 	}

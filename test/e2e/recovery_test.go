@@ -82,6 +82,7 @@ func (p *publisherLoop) closeAll() {
 
 // Subscribers of a channel with recovery receive every message once and in order while pods are replaced.
 func TestSubscribersMissNothing(t *testing.T) {
+	t.Parallel()
 	awaitServing(t, replicas)
 	const pods, each = 3, 4
 	clients := startClients(t, "recover", event.SDK, pods, each)

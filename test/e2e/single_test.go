@@ -15,6 +15,7 @@ import (
 // The only gateway of a fleet is ready and accepts until its replacement does. With Redis it learns of the replacement
 // by itself, without Redis from the operator.
 func TestSingleGatewayIsReplacedWithoutARefusal(t *testing.T) {
+	t.Parallel()
 	fleets := []singleFleet{{t, "single-redis", "{managed: {}}"}, {t, "single-memory", "{}"}}
 	for _, f := range fleets {
 		f.create()
