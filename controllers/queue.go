@@ -5,27 +5,39 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// newFairQueue returns the controller's queue: requests wait in one line per namespace, and the lines take turns. A
+// fairQueues returns a function that makes the controller's queue: requests wait in one line per namespace, and the lines take turns. A
 // tenant that creates or changes hundreds of clusters at once delays the next request of another tenant by one
 // reconcile of each other namespace at most.
 //
 // The priority queue of controller-runtime orders by priority alone. It would put a tenant's one request behind all
 // those that another tenant made before.
-func newFairQueue(
-	name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
-) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
-		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
-			Name: name,
-			DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{
-				Name: name,
-				Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{
-					Name:  name,
-					Queue: newTurns(),
-				}),
-			}),
+func fairQueues(metrics workqueue.MetricsProvider) newQueue {
+	return func(
+		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
+	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+		inTurns := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{
+			Name:            name,
+			MetricsProvider: metrics,
+			Queue:           newTurns(),
 		})
+		delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{
+			Name:            name,
+			MetricsProvider: metrics,
+			Queue:           inTurns,
+		})
+		return workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
+				Name:            name,
+				MetricsProvider: metrics,
+				DelayingQueue:   delaying,
+			})
+	}
 }
+
+// newQueue makes a queue with a name.
+type newQueue = func(
+	string, workqueue.TypedRateLimiter[reconcile.Request],
+) workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // turns is the order of requests that wait. It is a workqueue.Queue: the work queue drops duplicates and locks.
 type turns struct {

@@ -5,9 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -17,7 +20,9 @@ func requestOf(namespace, name string) reconcile.Request {
 
 func testQueue(t *testing.T) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	t.Helper()
-	queue := newFairQueue("test", workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+	metrics, err := newQueueMetrics(prometheus.NewRegistry())
+	require.NoError(t, err)
+	queue := fairQueues(metrics)("test", workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
 		time.Millisecond, time.Second))
 	t.Cleanup(queue.ShutDown)
 	return queue
@@ -71,4 +76,40 @@ func TestFairQueueDelaysRetries(t *testing.T) {
 	queue.AddAfter(requestOf("b", "y"), time.Hour)
 	assert.Equal(t, []string{"a/x"}, take(queue, 1))
 	assert.Equal(t, 1, queue.NumRequeues(requestOf("a", "x")))
+}
+
+// Dashboards and alerts for controllers find the queue under controller-runtime's names.
+func TestFairQueueCountsInTheMetricsOfControllerRuntime(t *testing.T) {
+	metrics, err := newQueueMetrics(runtimemetrics.Registry)
+	require.NoError(t, err)
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Millisecond, time.Second)
+	queue := fairQueues(metrics)("counted", limiter)
+	t.Cleanup(queue.ShutDown)
+	queue.Add(requestOf("a", "x"))
+	queue.Add(requestOf("a", "y"))
+	take(queue, 1)
+	queue.AddAfter(requestOf("a", "z"), time.Hour)
+
+	families, err := runtimemetrics.Registry.Gather()
+	require.NoError(t, err)
+	counted := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "name" && label.GetValue() == "counted" {
+					counted[family.GetName()] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() +
+						float64(metric.GetHistogram().GetSampleCount())
+				}
+			}
+		}
+	}
+	assert.Equal(t, map[string]float64{
+		"workqueue_depth":                             1,
+		"workqueue_adds_total":                        2,
+		"workqueue_queue_duration_seconds":            1,
+		"workqueue_work_duration_seconds":             1,
+		"workqueue_unfinished_work_seconds":           0,
+		"workqueue_longest_running_processor_seconds": 0,
+		"workqueue_retries_total":                     1,
+	}, counted)
 }

@@ -33,7 +33,7 @@ const indexSecrets = "spec.secrets"
 
 // addController adds the controller to the manager. A reconcile is triggered by the cluster's spec, the objects with
 // its label, the Secrets that it names, its IngressClass, and the gateways' reports. addController returns an error
-// when the manager refuses the index or the controller.
+// when the manager refuses the index or the controller, or the metrics of the queue cannot be registered.
 func addController(
 	ctx context.Context, mgr manager.Manager, reconciler *Reconciler, monitor *fleet.Monitor, options Options,
 ) error {
@@ -47,6 +47,10 @@ func addController(
 	if err != nil {
 		return fmt.Errorf("index HorizontalPodAutoscalers by what they scale: %w", err)
 	}
+	queueMetrics, err := newQueueMetrics(options.Metrics)
+	if err != nil {
+		return err
+	}
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
 	mapper := clusterMapper{mgr.GetClient()}
 
@@ -54,7 +58,7 @@ func addController(
 		Named("websocketcluster").
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
-			NewQueue:                newFairQueue,
+			NewQueue:                fairQueues(queueMetrics),
 		}).
 		For(&v1alpha1.WebSocketCluster{}, builder.WithPredicates(userChange())).
 		Watches(&appsv1.Deployment{}, byLabel).

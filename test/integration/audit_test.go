@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,12 +48,12 @@ func writesBy(t *testing.T, user, namespace string) []write {
 	return all
 }
 
-// auditedSoFar reads the audit log up to a write of the test's own, so that every request is there that the API server
-// has answered before.
-func auditedSoFar(t *testing.T, namespace string) []write {
+// auditedSoFar reads the writes that concern any of the namespaces from the audit log, up to a write of the test's own,
+// so that every request is there that the API server has answered before.
+func auditedSoFar(t *testing.T, namespaces ...string) []write {
 	t.Helper()
 	marker := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("audit-marker-%d", time.Now().UnixNano())},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: fmt.Sprintf("audit-marker-%d", time.Now().UnixNano())},
 	}
 	require.NoError(t, env.client.Create(t.Context(), marker, client.DryRunAll))
 	var all []write
@@ -68,7 +69,9 @@ func auditedSoFar(t *testing.T, namespace string) []write {
 		lines := bufio.NewScanner(bytes.NewReader(data))
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
-			if !strings.Contains(lines.Text(), `"`+namespace+`"`) {
+			if !slices.ContainsFunc(namespaces, func(namespace string) bool {
+				return strings.Contains(lines.Text(), `"`+namespace+`"`)
+			}) {
 				continue
 			}
 			var w write

@@ -36,6 +36,8 @@ const (
 	redisImage   = "example.com/redis:test"
 
 	scrapeInterval = 100 * time.Millisecond
+	// workers is how many fleets the operator reconciles at once.
+	workers = 4
 	// quietPeriod is how long the operator must have sent nothing to count as done. It is longer than any delay after
 	// which the operator tries again.
 	quietPeriod = 1200 * time.Millisecond
@@ -45,6 +47,8 @@ const (
 type operator struct {
 	t         *testing.T
 	namespace string
+	// furtherNamespaces are those besides namespace in which operators that start later work.
+	furtherNamespaces []string
 	// api is the API server that the operator uses, with the operator's credentials.
 	api  *rest.Config
 	sent *requestCounter
@@ -94,7 +98,8 @@ func (o *operator) start() {
 	log := &logBuffer{}
 	o.log = log
 	o.registry = prometheus.NewRegistry()
-	cacheOptions, err := controllers.CacheOptions([]string{o.namespace})
+	namespaces := append([]string{o.namespace}, o.furtherNamespaces...)
+	cacheOptions, err := controllers.CacheOptions(namespaces)
 	require.NoError(o.t, err)
 	scheme, err := controllers.NewScheme()
 	require.NoError(o.t, err)
@@ -116,9 +121,9 @@ func (o *operator) start() {
 	})
 	require.NoError(o.t, err)
 	options := controllers.Options{
-		Namespaces:              []string{o.namespace},
+		Namespaces:              namespaces,
 		Images:                  o.images,
-		MaxConcurrentReconciles: 4,
+		MaxConcurrentReconciles: workers,
 		ScrapeInterval:          scrapeInterval,
 		AdminAddress:            adminAddress,
 		Recheck:                 time.Second,
@@ -130,7 +135,7 @@ func (o *operator) start() {
 		o.configure(&options)
 	}
 	require.NoError(o.t, controllers.Setup(o.t.Context(), manager, options))
-	o.ready = controllers.ReadyCheck(manager, []string{o.namespace})
+	o.ready = controllers.ReadyCheck(manager, namespaces)
 
 	// Not the test's context, which ends before the cleanups.
 	ctx, cancel := context.WithCancel(context.Background())
@@ -175,13 +180,18 @@ func (o *operator) logged(words string) []string {
 	})
 }
 
-// metric returns the value of one of the operator's own metrics, or the number of observations of a histogram. The
-// labels are values in the order of their names. A metric that does not exist is 0.
+// metric returns the value of one of the operator's own metrics, as gathered does.
 func (o *operator) metric(t require.TestingT, name string, labels ...string) float64 {
+	return o.gathered(t, "wsfleet_operator_"+name, labels...)
+}
+
+// gathered returns the value of a metric, or the number of observations of a histogram. The labels are values in the
+// order of their names. A metric that does not exist is 0.
+func (o *operator) gathered(t require.TestingT, name string, labels ...string) float64 {
 	families, err := o.registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {
-		if family.GetName() != "wsfleet_operator_"+name {
+		if family.GetName() != name {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
