@@ -127,6 +127,7 @@ func (a *applier) applyObject(
 	default:
 		result.outcome, result.retry = outcomeFailed, fmt.Errorf("apply %s: %w", object, err)
 		result.problem = failureProblem("cannot take the "+object.String()+" for now", err)
+		result.problem.Message += patchHint(object)
 	}
 	return result, nil
 }
@@ -278,11 +279,17 @@ func (a *applier) deleteObject(
 
 // refusalProblem has the API server's own words for an object that it refuses, and names the patch that may be why.
 func refusalProblem(object render.Object, err error) *status.Problem {
-	message := "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error())
-	if object.PatchField != "" {
-		message += "; " + object.PatchField + " is a part of it: correct or remove it"
-	}
+	message := "Kubernetes refuses the " + object.String() + ": " + shorten(err.Error()) + patchHint(object)
 	return &status.Problem{Reason: v1alpha1.ReasonApplyRefused, Message: message}
+}
+
+// patchHint returns a clause that names the patch in the object, or "". The API server answers a value of a wrong type
+// with an internal error as well.
+func patchHint(object render.Object) string {
+	if object.PatchField == "" {
+		return ""
+	}
+	return "; " + object.PatchField + " is a part of it: correct or remove it"
 }
 
 // patchProblems returns a problem for each patch that cannot be applied.

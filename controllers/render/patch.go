@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -27,7 +28,8 @@ type patch struct {
 	field string
 	// content is nil where the spec has none.
 	content *runtime.RawExtension
-	// typed is a pointer to the Go type of the object. Its tags say how lists are merged.
+	// typed is a pointer to the Go type of the object. Its tags say how lists are merged. It is nil for kinds of other
+	// projects, whose patches are JSON merge patches.
 	typed any
 }
 
@@ -52,6 +54,12 @@ func patches(in Input) map[Ref]patch {
 		{kindService, redis}:    {"spec.patch.redisService", spec.RedisService, &corev1.Service{}},
 		{kindPVC, redis}: {
 			"spec.patch.redisPersistentVolumeClaim", spec.RedisPersistentVolumeClaim, &corev1.PersistentVolumeClaim{}},
+		{kindHTTPRoute, gateway}:                 {"spec.patch.httpRoute", spec.HTTPRoute, nil},
+		{kindService, RouteServiceName(in.Name)}: {"spec.patch.routeService", spec.RouteService, &corev1.Service{}},
+		{kindXBackend, gateway}:                  {"spec.patch.routeBackend", spec.RouteBackend, nil},
+		{kindPodMonitor, gateway}:                {"spec.patch.podMonitor", spec.PodMonitor, nil},
+		{kindPrometheusRule, gateway}:            {"spec.patch.prometheusRule", spec.PrometheusRule, nil},
+		{kindConfigMap, DashboardName(in.Name)}:  {"spec.patch.dashboards", spec.Dashboards, &corev1.ConfigMap{}},
 	}
 }
 
@@ -62,7 +70,7 @@ func (p patch) apply(object *unstructured.Unstructured) (*unstructured.Unstructu
 	if err != nil {
 		return nil, err
 	}
-	merged, err := strategicpatch.StrategicMergePatch(original, p.content.Raw, p.typed)
+	merged, err := p.merge(original)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no patch of a %s: %w", p.field, object.GetKind(), err)
 	}
@@ -80,8 +88,21 @@ func (p patch) apply(object *unstructured.Unstructured) (*unstructured.Unstructu
 	return patched, nil
 }
 
-// decode returns an error if raw has a field that the object's type does not have, or a value of another type.
+// merge returns the encoded object with the patch. It returns the error of the kind of patch.
+func (p patch) merge(original []byte) ([]byte, error) {
+	if p.typed == nil {
+		return jsonpatch.MergePatch(original, p.content.Raw) //nolint:wrapcheck // the caller wraps it
+	}
+	//nolint:wrapcheck // the caller wraps it
+	return strategicpatch.StrategicMergePatch(original, p.content.Raw, p.typed)
+}
+
+// decode returns an error if raw has a field that the object's type does not have, or a value of another type. The API
+// server checks kinds of other projects.
 func (p patch) decode(raw []byte) error {
+	if p.typed == nil {
+		return nil
+	}
 	into := reflect.New(reflect.TypeOf(p.typed).Elem()).Interface()
 	unknown, err := kjson.UnmarshalStrict(raw, into)
 	if err == nil && len(unknown) > 0 {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -86,7 +87,7 @@ func TestObjectsMergePatches(t *testing.T) {
 // Every field of PatchSpec is the patch of one object.
 func TestPatchesHaveFields(t *testing.T) {
 	raw := &runtime.RawExtension{Raw: []byte(`{"metadata":{"labels":{"patched":"yes"}}}`)}
-	in := golden{Profile: v1alpha1.IngressProfileNginx}
+	in := golden{Profile: v1alpha1.IngressProfileNginx, Installed: allInstalled()}
 	in.Spec.Autoscaling = &v1alpha1.AutoscalingSpec{MaxReplicas: 3}
 	in.Spec.Ingress = &v1alpha1.IngressSpec{}
 	in.Spec.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedis{Storage: &v1alpha1.RedisStorage{}}}
@@ -102,17 +103,61 @@ func TestPatchesHaveFields(t *testing.T) {
 		RedisDeployment:            raw,
 		RedisService:               raw,
 		RedisPersistentVolumeClaim: raw,
+		HTTPRoute:                  raw,
+		RouteService:               raw,
+		RouteBackend:               raw,
+		PodMonitor:                 raw,
+		PrometheusRule:             raw,
+		Dashboards:                 raw,
 	}
-	objects, err := Objects(input(in))
-	require.NoError(t, err)
-	patched := 0
-	for _, object := range objects {
-		require.Empty(t, object.PatchProblem)
-		if object.PatchField != "" {
-			patched++
-			assert.Equal(t, "yes", object.Desired.GetLabels()["patched"], object)
+	in.Spec.Monitoring = v1alpha1.MonitoringSpec{Rules: v1alpha1.MonitoringAuto, Dashboards: true}
+	patched := map[string]bool{}
+	// The HTTPRoute goes through the Service or to the XBackend.
+	for _, way := range []v1alpha1.SessionPersistence{
+		v1alpha1.SessionPersistenceRoute, v1alpha1.SessionPersistenceBackend,
+	} {
+		in.Spec.GatewayAPI = &v1alpha1.GatewayAPISpec{SessionPersistence: way}
+		objects, err := Objects(input(in))
+		require.NoError(t, err)
+		for _, object := range objects {
+			require.Empty(t, object.PatchProblem)
+			if object.PatchField != "" {
+				patched[object.PatchField] = true
+				assert.Equal(t, "yes", object.Desired.GetLabels()["patched"], object)
+			}
 		}
 	}
-	assert.Equal(t, len(patches(Input{})), patched)
-	assert.Equal(t, 11, patched)
+	assert.Len(t, patched, len(patches(Input{})))
+	assert.Len(t, patched, reflect.TypeFor[v1alpha1.PatchSpec]().NumField())
+}
+
+// A JSON merge patch replaces lists, and what the operator depends on stays as it is.
+func TestObjectsMergePatchesOfOtherProjects(t *testing.T) {
+	route := func(patch string) Object {
+		in := golden{Installed: allInstalled()}
+		in.Spec.GatewayAPI = &v1alpha1.GatewayAPISpec{}
+		in.Spec.Patch.HTTPRoute = &runtime.RawExtension{Raw: []byte(patch)}
+		objects, err := Objects(input(in))
+		require.NoError(t, err)
+		for _, object := range objects {
+			if object.Ref == HTTPRouteRef(GatewayName("demo")) {
+				return object
+			}
+		}
+		require.Fail(t, "no HTTPRoute")
+		return Object{}
+	}
+	patched := route(`{"spec":{"hostnames":["a.example"],"rules":null}}`)
+	require.Empty(t, patched.PatchProblem)
+	assert.Equal(t, []any{"a.example"}, valueAt(patched.Desired.Object, "spec", "hostnames"))
+	assert.Nil(t, valueAt(patched.Desired.Object, "spec", "rules"))
+	for patch, words := range map[string]string{
+		`{"metadata":{"name":"other"}}`: "must not change metadata.name",
+		`{"kind":"TLSRoute"}`:           "must not change kind",
+	} {
+		object := route(patch)
+		assert.Contains(t, object.PatchProblem, "spec.patch.httpRoute")
+		assert.Contains(t, object.PatchProblem, words)
+		assert.Equal(t, route("{}").Desired, object.Desired)
+	}
 }

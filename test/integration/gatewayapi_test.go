@@ -71,6 +71,28 @@ func TestReconcilerShapesRoutesByTheInstalledVersion(t *testing.T) {
 	}
 }
 
+// A patch of an HTTPRoute is merged, and one that the API server refuses is named.
+func TestReconcilerPatchesRoutes(t *testing.T) {
+	installGatewayAPI(t, "v1.7.0/experimental")
+	o := startOperator(t)
+	patched := func(patch string) string { return "{" + withRoute + ", patch: {httpRoute: " + patch + "}}" }
+	f := createFleet(t, o.namespace, "fleet", patched("{spec: {hostnames: [patched.example.com]}}"))
+	f.eventuallyHas(gatewayRoute)
+	require.Equal(t, `["patched.example.com"]`, read(t, gatewayRoute.get(t, f), ".spec.hostnames"))
+	o.awaitQuiet()
+	before := gatewayRoute.get(t, f)
+
+	f.setSpec(patched("{spec: {parentRefs: public}}"))
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonApplyRefused,
+		"HTTPRoute", "parentRefs", "spec.patch.httpRoute")
+	requireUntouched(t, f, gatewayRoute, before)
+
+	f.setSpec(withRoute)
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, `["ws.example.com"]`, read(t, gatewayRoute.get(t, f), ".spec.hostnames"))
+	})
+}
+
 // Gateway API 1.7 has session persistence under other names in the same version v1, so an HTTPRoute of 1.6 loses its
 // cookie by the upgrade. The operator writes it again.
 func TestReconcilerReshapesRoutesAfterAnUpgrade(t *testing.T) {
