@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -88,6 +90,23 @@ func (r *Reconciler) metricsOwner(ctx context.Context) (metricsapi.Owner, error)
 		return metricsapi.Owner{}, fmt.Errorf("list APIServices: %w", err)
 	}
 	return metricsapi.OwnerOf(apiServices.Items), nil
+}
+
+// metricsAPI returns the Deployment and the pods of wsfleet's own metrics API, which say why an autoscaler cannot read
+// from it. It asks the API server, because the cache has the objects of fleets only. They are empty when they cannot be
+// read: the status then has the autoscaler's words alone.
+func (r *Reconciler) metricsAPI(ctx context.Context, owner metricsapi.Owner) (*appsv1.Deployment, []corev1.Pod) {
+	var deployment appsv1.Deployment
+	var pods corev1.PodList
+	err := errors.Join(
+		r.applier.live.Get(ctx, client.ObjectKey(owner.Service), &deployment),
+		r.applier.live.List(ctx, &pods, client.InNamespace(owner.Service.Namespace),
+			client.MatchingLabels(metricsapi.PodLabels())))
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Could not look at the metrics API")
+		return nil, nil
+	}
+	return &deployment, pods.Items
 }
 
 // isMetricsAPI is a predicate for the APIServices of the custom metrics API.

@@ -342,6 +342,9 @@ func (r *Reconciler) statusObservation(
 	if observed.metricsOwner.Kind != metricsapi.OwnerNone {
 		observation.MetricsOwner = observed.metricsOwner.String()
 	}
+	if observed.metricsOwner.Kind == metricsapi.OwnerBuiltIn && observation.AutoscalerFails() {
+		observation.MetricsAPI, observation.MetricsAPIPods = r.metricsAPI(ctx, observed.metricsOwner)
+	}
 	return observation
 }
 

@@ -57,6 +57,16 @@ var redisFields = podFields{
 	process:   "spec.redis.managed.resources",
 }
 
+// metricsAPIFields are the fields of the metrics API's pods.
+var metricsAPIFields = podFields{
+	image:     "the image of its Deployment",
+	resources: "the resources of its Deployment",
+	placement: "the resources, tolerations and nodeSelector of its Deployment",
+	priority:  "the priorityClassName of its Deployment",
+	metadata:  "the pod template of its Deployment",
+	process:   "the container of its Deployment",
+}
+
 // findCause returns why the Deployment has fewer running pods than it asks for, or nil when Kubernetes says nothing. It
 // looks only at pods of the newest version: those of an older one are being replaced.
 func findCause(deployment *appsv1.Deployment, pods []corev1.Pod, fields podFields) *cause {

@@ -173,6 +173,8 @@ func scalingRemedy(o Observation, autoscalerReason string) (reason, remedy strin
 	case o.MetricsOwner == "":
 		return v1alpha1.ReasonNoMetricsAPI, "no server has custom.metrics.k8s.io: install wsfleet's metrics API, or " +
 			"another server that has the metric"
+	case o.Metrics == v1alpha1.AutoscalingMetricsBuiltIn && metricsAPICause(o) != "":
+		return v1alpha1.ReasonMetricUnreadable, "the metrics API of " + o.MetricsOwner + " does not run: " + metricsAPICause(o)
 	case o.Metrics == v1alpha1.AutoscalingMetricsBuiltIn:
 		return v1alpha1.ReasonMetricUnreadable, "custom.metrics.k8s.io belongs to " + o.MetricsOwner +
 			": see its pods and logs, or set spec.autoscaling.metrics to Existing if that server is not wsfleet's"
@@ -181,6 +183,20 @@ func scalingRemedy(o Observation, autoscalerReason string) (reason, remedy strin
 			"the %s metric %s, or name another in spec.autoscaling.existingMetric",
 			o.MetricsOwner, o.spec().Autoscaling.ExistingMetric.Type, o.spec().Autoscaling.ExistingMetric.Name)
 	}
+}
+
+// AutoscalerFails reports whether the autoscaler says that it does not work.
+func (o Observation) AutoscalerFails() bool {
+	return o.Autoscaler != nil && failedScaling(o.Autoscaler) != nil
+}
+
+// metricsAPICause returns why the pods of the metrics API do not run, with the remedy, or "" when Kubernetes does not
+// say.
+func metricsAPICause(o Observation) string {
+	if found := findCause(o.MetricsAPI, o.MetricsAPIPods, metricsAPIFields); found != nil {
+		return found.message
+	}
+	return ""
 }
 
 // metricsServer names the server that the autoscaler reads from.

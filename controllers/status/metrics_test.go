@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,6 +54,14 @@ func existing(owner string) change {
 	return func(o *Observation) { o.Metrics, o.MetricsOwner = v1alpha1.AutoscalingMetricsExisting, owner }
 }
 
+// metricsAPIWithoutImage makes the metrics API's pods wait for their image.
+func metricsAPIWithoutImage(o *Observation) {
+	o.MetricsAPI = &appsv1.Deployment{}
+	o.MetricsAPIPods = []corev1.Pod{{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+		waiting("ErrImagePull", "no such image"),
+	}}}}
+}
+
 // age moves the present, so that what is observed gets older.
 func age(by time.Duration) change {
 	return func(o *Observation) { o.Now = o.Now.Add(by) }
@@ -82,6 +91,11 @@ func TestMetrics(t *testing.T) {
 		{"the built-in server has no metric", []change{autoscaled, failing("FailedGetObjectMetric")},
 			isFalse, v1alpha1.ReasonMetricUnreadable, "FailedGetObjectMetric: its own words: custom.metrics.k8s.io " +
 				"belongs to Service system/wsfleet-metrics-api"},
+		{"the metrics API does not run", []change{autoscaled, failing("FailedGetObjectMetric"), metricsAPIWithoutImage},
+			isFalse, v1alpha1.ReasonMetricUnreadable, "the metrics API of Service system/wsfleet-metrics-api does not run: " +
+				"the node cannot pull the image"},
+		{"the metrics API runs", []change{autoscaled, works, metricsAPIWithoutImage},
+			isTrue, v1alpha1.ReasonMetricsServed, ""},
 		{"no server", []change{autoscaled, failing("FailedGetObjectMetric"), func(o *Observation) { o.MetricsOwner = "" }},
 			isFalse, v1alpha1.ReasonNoMetricsAPI, "install"},
 		{"another server without the metric", []change{autoscaled, failing("FailedGetPodsMetric"), existing("Service m/a")},

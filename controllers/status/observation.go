@@ -61,6 +61,10 @@ type Observation struct {
 	Metrics v1alpha1.AutoscalingMetrics
 	// MetricsOwner names the server that has the custom metrics API. It is empty when none has.
 	MetricsOwner string
+	// MetricsAPI is the Deployment of wsfleet's own metrics API, and MetricsAPIPods are its pods. They are empty unless
+	// AutoscalerFails.
+	MetricsAPI     *appsv1.Deployment
+	MetricsAPIPods []corev1.Pod
 
 	// Selector is the label selector of the gateway pods.
 	Selector string

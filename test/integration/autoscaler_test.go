@@ -1,11 +1,13 @@
 package integration
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/metricsapi"
 	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
@@ -196,19 +199,7 @@ func TestMetricsFollowTheOwnerOfTheAPI(t *testing.T) {
 		"no custom metrics API is registered", "install")
 	f.eventuallyEvent(corev1.EventTypeWarning, v1alpha1.ReasonNoMetricsAPI, "install")
 
-	foreign := &apiregistrationv1.APIService{
-		ObjectMeta: metav1.ObjectMeta{Name: "v1beta1.custom.metrics.k8s.io"},
-		Spec: apiregistrationv1.APIServiceSpec{
-			Group:                 "custom.metrics.k8s.io",
-			Version:               "v1beta1",
-			Service:               &apiregistrationv1.ServiceReference{Namespace: o.namespace, Name: "adapter"},
-			InsecureSkipTLSVerify: true,
-			GroupPriorityMinimum:  100,
-			VersionPriority:       100,
-		},
-	}
-	require.NoError(t, env.client.Create(t.Context(), foreign))
-	t.Cleanup(func() { _ = env.client.Delete(t.Context(), foreign) })
+	foreign := registerMetricsServer(t, o.namespace, "adapter", nil)
 	awaitSource(f, "Existing", "Pods")
 	awaitSource(own, "BuiltIn", "Object")
 	f.setScaling(corev1.ConditionFalse, "FailedGetPodsMetric", "the server could not find the metric")
@@ -217,6 +208,55 @@ func TestMetricsFollowTheOwnerOfTheAPI(t *testing.T) {
 
 	require.NoError(t, env.client.Delete(t.Context(), foreign))
 	awaitSource(f, "BuiltIn", "Object")
+}
+
+// registerMetricsServer registers a Service as the server of the custom metrics API until the test ends.
+func registerMetricsServer(
+	t *testing.T, namespace, service string, labels map[string]string,
+) *apiregistrationv1.APIService {
+	t.Helper()
+	server := &apiregistrationv1.APIService{
+		ObjectMeta: metav1.ObjectMeta{Name: "v1beta1.custom.metrics.k8s.io", Labels: labels},
+		Spec: apiregistrationv1.APIServiceSpec{
+			Group:                 "custom.metrics.k8s.io",
+			Version:               "v1beta1",
+			Service:               &apiregistrationv1.ServiceReference{Namespace: namespace, Name: service},
+			InsecureSkipTLSVerify: true,
+			GroupPriorityMinimum:  100,
+			VersionPriority:       100,
+		},
+	}
+	require.NoError(t, env.client.Create(t.Context(), server))
+	t.Cleanup(func() { _ = env.client.Delete(context.WithoutCancel(t.Context()), server) })
+	return server
+}
+
+// Where the metrics API is wsfleet's own, the condition says why its pods do not run. The test does not run in parallel:
+// the API is that of all fleets.
+func TestMetricsAvailableSaysWhyTheMetricsAPIDoesNotRun(t *testing.T) {
+	o := startOperator(t)
+	registerMetricsServer(t, o.namespace, metricsapi.Name, metricsapi.APIServiceLabels())
+	container := corev1.Container{Name: "metrics-api", Image: "example.com/operator:1"}
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: metricsapi.Name},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: metricsapi.PodLabels()},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: metricsapi.PodLabels()},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{container}},
+			},
+		},
+	}
+	require.NoError(t, env.client.Create(t.Context(), deployment))
+	deployment.Status.Conditions = []appsv1.DeploymentCondition{
+		{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota: small"},
+	}
+	require.NoError(t, env.client.Status().Update(t.Context(), deployment))
+	f := createFleet(t, o.namespace, "fleet", withAutoscaling)
+	f.setScaling(corev1.ConditionFalse, "FailedGetObjectMetric", "the server is currently unable to handle the request")
+	f.eventuallyCondition(v1alpha1.ConditionMetricsAvailable, metav1.ConditionFalse, v1alpha1.ReasonMetricUnreadable,
+		"unable to handle the request", "does not run: Kubernetes refuses to create pods: exceeded quota: small",
+		"the resources of its Deployment")
 }
 
 // A minimum of 0 requires a metric that exists without pods, and Kubernetes 1.37. An older one refuses the
