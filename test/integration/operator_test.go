@@ -21,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -93,7 +94,14 @@ func newOperator(t *testing.T, api *rest.Config) *operator {
 	}
 }
 
+// start starts an operator, and waits until its caches are filled.
 func (o *operator) start() {
+	o.t.Helper()
+	require.True(o.t, o.begin().GetCache().WaitForCacheSync(o.t.Context()))
+}
+
+// begin starts an operator and returns its manager.
+func (o *operator) begin() manager.Manager {
 	o.t.Helper()
 	log := &logBuffer{}
 	o.log = log
@@ -110,7 +118,7 @@ func (o *operator) start() {
 	asOperator.Wrap(decodeFilter.Wrap)
 	// A client-side rate limit would only make the tests slow.
 	asOperator.QPS = -1
-	manager, err := ctrl.NewManager(asOperator, ctrl.Options{
+	mgr, err := ctrl.NewManager(asOperator, ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: controllers.NewMapper,
 		Cache:          cacheOptions,
@@ -134,13 +142,13 @@ func (o *operator) start() {
 	if o.configure != nil {
 		o.configure(&options)
 	}
-	require.NoError(o.t, controllers.Setup(o.t.Context(), manager, options))
-	o.ready = controllers.ReadyCheck(manager, namespaces)
+	require.NoError(o.t, controllers.Setup(o.t.Context(), mgr, options))
+	o.ready = controllers.ReadyCheck(mgr, namespaces)
 
 	// Not the test's context, which ends before the cleanups.
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
+	go func() { ended <- mgr.Start(ctx) }()
 	o.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
@@ -153,7 +161,7 @@ func (o *operator) start() {
 			o.t.Logf("the operator logged:\n%s", log)
 		}
 	})
-	require.True(o.t, manager.GetCache().WaitForCacheSync(o.t.Context()))
+	return mgr
 }
 
 // reconciles returns the number of reconciles of all operators in the process, for tests that do not run in parallel.

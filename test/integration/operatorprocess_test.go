@@ -70,9 +70,20 @@ func (p *operatorProcess) kill() {
 	<-p.ended
 }
 
+// terminate asks the process to end, as the kubelet does, and blocks until it is gone. The next one need not wait for the
+// lease then.
+func (p *operatorProcess) terminate() {
+	p.t.Helper()
+	require.NoError(p.t, p.command.Process.Signal(syscall.SIGTERM))
+	<-p.ended
+}
+
 // ready returns the status of /readyz, or 0 while the process does not answer.
-func (p *operatorProcess) ready() int {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+p.health+"/readyz", nil)
+func (p *operatorProcess) ready() int { return p.probe("/readyz") }
+
+// probe returns the status of a path for the kubelet's probes, or 0 while the process does not answer.
+func (p *operatorProcess) probe(path string) int {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+p.health+path, nil)
 	require.NoError(p.t, err)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

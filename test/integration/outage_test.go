@@ -48,8 +48,10 @@ func TestOperatorOutlivesTheAPIServer(t *testing.T) {
 	require.NoError(t, env.client.Delete(t.Context(), dropped.get(t)))
 	added := createFleet(t, o.namespace, "added", "{}")
 	compactEtcd(t, o.namespace)
+	require.ErrorContains(t, o.ready(httpRequest(t)), "refused")
 	time.Sleep(outage)
 	api.start()
+	changed.eventually(func(t *assert.CollectT) { assert.NoError(t, o.ready(httpRequest(changed.t))) })
 
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		assert.Equal(t, "4", read(t, gatewayDeployment.get(t, changed), ".spec.replicas"))

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -87,6 +88,27 @@ func TestOperatorIsReadyWhileItCanRead(t *testing.T) {
 	require.ErrorContains(t, o.ready(httpRequest(t)), "no rule")
 	o.sent.before(nil)
 	require.NoError(t, o.ready(httpRequest(t)))
+}
+
+// The operator is not ready before it has read all that it depends on.
+func TestOperatorIsReadyWhenItsCachesAreFilled(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, env.operator)
+	o.sent.before(func(request *http.Request) *http.Response {
+		if !strings.HasSuffix(request.URL.Path, "/secrets") {
+			return nil
+		}
+		return answer(request, http.StatusServiceUnavailable, `{}`)
+	})
+	o.begin()
+	t.Cleanup(func() { o.stop() })
+	require.EventuallyWithT(t, func(collect *assert.CollectT) {
+		assert.ErrorContains(collect, o.ready(httpRequest(t)), "the caches are not filled")
+	}, waitTimeout, pollInterval)
+	o.sent.before(nil)
+	require.EventuallyWithT(t, func(collect *assert.CollectT) {
+		assert.NoError(collect, o.ready(httpRequest(t)))
+	}, waitTimeout, pollInterval)
 }
 
 func httpRequest(t *testing.T) *http.Request {
