@@ -99,7 +99,7 @@ func (r *Reconciler) metricsAPI(ctx context.Context, owner metricsapi.Owner) (*a
 	var deployment appsv1.Deployment
 	var pods corev1.PodList
 	err := errors.Join(
-		r.applier.live.Get(ctx, client.ObjectKey(owner.Service), &deployment),
+		r.applier.live.Get(ctx, owner.Service, &deployment),
 		r.applier.live.List(ctx, &pods, client.InNamespace(owner.Service.Namespace),
 			client.MatchingLabels(metricsapi.PodLabels())))
 	if err != nil {

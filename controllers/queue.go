@@ -5,9 +5,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// fairQueues returns a function that makes the controller's queue: requests wait in one line per namespace, and the lines take turns. A
-// tenant that creates or changes hundreds of clusters at once delays the next request of another tenant by one
-// reconcile of each other namespace at most.
+// fairQueues returns a function that makes the controller's queue: requests wait in one line per namespace, and the
+// lines take turns. A tenant that creates or changes hundreds of clusters at once delays the next request of another
+// tenant by one reconcile of each other namespace at most.
 //
 // The priority queue of controller-runtime orders by priority alone. It would put a tenant's one request behind all
 // those that another tenant made before.

@@ -46,7 +46,7 @@ func newQueueMetrics(registry prometheus.Registerer) (*queueMetrics, error) {
 	}
 	m := &queueMetrics{
 		depth: gauge("workqueue_depth", "Current depth of workqueue by workqueue and priority",
-			append(labels, "priority")),
+			[]string{"name", "controller", "priority"}),
 		adds: counter("workqueue_adds_total", "Total number of adds handled by workqueue"),
 		waiting: histogram("workqueue_queue_duration_seconds",
 			"How long in seconds an item stays in workqueue before being requested"),

@@ -174,7 +174,8 @@ func scalingRemedy(o Observation, autoscalerReason string) (reason, remedy strin
 		return v1alpha1.ReasonNoMetricsAPI, "no server has custom.metrics.k8s.io: install wsfleet's metrics API, or " +
 			"another server that has the metric"
 	case o.Metrics == v1alpha1.AutoscalingMetricsBuiltIn && metricsAPICause(o) != "":
-		return v1alpha1.ReasonMetricUnreadable, "the metrics API of " + o.MetricsOwner + " does not run: " + metricsAPICause(o)
+		return v1alpha1.ReasonMetricUnreadable, "the metrics API of " + o.MetricsOwner + " does not run: " +
+			metricsAPICause(o)
 	case o.Metrics == v1alpha1.AutoscalingMetricsBuiltIn:
 		return v1alpha1.ReasonMetricUnreadable, "custom.metrics.k8s.io belongs to " + o.MetricsOwner +
 			": see its pods and logs, or set spec.autoscaling.metrics to Existing if that server is not wsfleet's"

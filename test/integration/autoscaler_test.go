@@ -231,8 +231,8 @@ func registerMetricsServer(
 	return server
 }
 
-// Where the metrics API is wsfleet's own, the condition says why its pods do not run. The test does not run in parallel:
-// the API is that of all fleets.
+// Where the metrics API is wsfleet's own, the condition says why its pods do not run. The test does not run in
+// parallel: the API is that of all fleets.
 func TestMetricsAvailableSaysWhyTheMetricsAPIDoesNotRun(t *testing.T) {
 	o := startOperator(t)
 	registerMetricsServer(t, o.namespace, metricsapi.Name, metricsapi.APIServiceLabels())
