@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -77,7 +78,7 @@ func main() {
 }
 
 // visit opens one connection and keeps it for a time, with messages of its own on it. It returns an error when the
-// connection cannot be opened or ends before.
+// connection cannot be opened or ends before, or a message does not come back.
 func visit(ctx context.Context, log *event.Log, protocol wsclient.Protocol, address, channel string,
 	holdTime time.Duration) error {
 	conn, err := dial(ctx, protocol, address, channel)
@@ -86,11 +87,27 @@ func visit(ctx context.Context, log *event.Log, protocol wsclient.Protocol, addr
 	}
 	log.Add(event.Event{Kind: event.Opened, Node: conn.Node()})
 	for end := time.Now().Add(holdTime); time.Now().Before(end); {
-		if err := errors.Join(conn.Publish(ctx, "still here"), sleep.For(ctx, time.Second)); err != nil {
+		if err := errors.Join(echo(ctx, conn), sleep.For(ctx, time.Second)); err != nil {
 			return err
 		}
 	}
 	return conn.Close()
+}
+
+// echo publishes a message and waits until it comes back. It returns an error when that takes longer than 5 seconds,
+// the gateway refuses the publication, or the connection ends.
+func echo(ctx context.Context, conn *wsclient.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	message := strconv.FormatUint(rand.Uint64(), 36)
+	if err := conn.Publish(ctx, message); err != nil {
+		return err
+	}
+	for {
+		if received, err := conn.Receive(ctx); err != nil || received == message {
+			return err
+		}
+	}
 }
 
 // hold keeps one connection until ctx ends or the gateway says not to come back; it calls opened each
