@@ -12,8 +12,9 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// These markers are the operator's ClusterRole; config/rbac/role.yaml is generated from them. The roles for leases and
-// for the metrics endpoint's token and access reviews are written by hand in config/rbac.
+// These markers are the operator's ClusterRoles; config/rbac/role.yaml is generated from them. Objects without a
+// namespace have a ClusterRole of their own, because config/namespaced makes a Role of the other one. The roles for
+// leases and for the metrics endpoint's token and access reviews are written by hand in config/rbac.
 //
 // +kubebuilder:rbac:groups=wsfleet.dev,resources=websocketclusters,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=wsfleet.dev,resources=websocketclusters/status,verbs=update
@@ -23,19 +24,20 @@ import (
 // +kubebuilder:rbac:groups="",resources=serviceaccounts;services,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=apiregistration.k8s.io,resources=apiservices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingressclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways,verbs=get
 // +kubebuilder:rbac:groups=gateway.networking.x-k8s.io,resources=xbackends,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=podmonitors;prometheusrules,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
+//
+// +kubebuilder:rbac:groups=apiregistration.k8s.io,resources=apiservices,verbs=get;list;watch,roleName=wsfleet-operator-cluster
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingressclasses,verbs=get;list;watch,roleName=wsfleet-operator-cluster
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch,roleName=wsfleet-operator-cluster
 
 // Setup adds the reconciler and the fleet monitor to a manager. The manager's scheme must be that of NewScheme, and its
 // cache must have the options of CacheOptions. Setup returns an error when an image is missing in options, when a

@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -25,7 +28,7 @@ import (
 // crdDirectory is where controller-gen writes the CRD.
 const crdDirectory = "../../config/crd/bases"
 
-// roleFile is where controller-gen writes what the operator may do.
+// roleFile is where controller-gen writes the operator's ClusterRoles.
 const roleFile = "../../config/rbac/role.yaml"
 
 // auditPolicy records each write with its user, and no read. Leases are left out: leader election writes them all the
@@ -118,24 +121,23 @@ func (e *environment) configureAPIServer(server *envtest.APIServer) {
 
 func (e *environment) auditPolicyFile() string { return filepath.Join(e.dir, "policy.yaml") }
 
-// admitOperator creates the operator's user with the role that controller-gen wrote, so that a permission that is
-// missing in the role fails a test. It returns an error when the role file cannot be read or the API server refuses it.
+// admitOperator creates the operator's user with the roles that controller-gen wrote, so that a permission that is
+// missing in the roles fails a test. It returns an error when the file cannot be read or the API server refuses a role.
 func (e *environment) admitOperator(ctx context.Context) error {
-	data, err := os.ReadFile(roleFile)
+	roles, err := readRoles()
 	if err != nil {
 		return err
 	}
-	role := &rbacv1.ClusterRole{}
-	if err := yaml.UnmarshalStrict(data, role); err != nil {
-		return fmt.Errorf("%s: %w", roleFile, err)
-	}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: operatorUser},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operatorUser}},
-	}
-	if err := errors.Join(e.client.Create(ctx, role), e.client.Create(ctx, binding)); err != nil {
-		return err
+	for i := range roles {
+		role := &roles[i]
+		binding := &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operatorUser}},
+		}
+		if err := errors.Join(e.client.Create(ctx, role), e.client.Create(ctx, binding)); err != nil {
+			return err
+		}
 	}
 	user, err := e.control.AddUser(envtest.User{Name: operatorUser}, nil)
 	if err != nil {
@@ -143,6 +145,29 @@ func (e *environment) admitOperator(ctx context.Context) error {
 	}
 	e.operator = user.Config()
 	return nil
+}
+
+// readRoles returns the roles of roleFile. It returns an error when the file cannot be read.
+func readRoles() ([]rbacv1.ClusterRole, error) {
+	file, err := os.Open(roleFile)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var roles []rbacv1.ClusterRole
+	for documents := utilyaml.NewYAMLReader(bufio.NewReader(file)); ; {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return roles, nil
+		}
+		var role rbacv1.ClusterRole
+		if err = errors.Join(err, yaml.UnmarshalStrict(document, &role)); err != nil {
+			return nil, fmt.Errorf("%s: %w", roleFile, err)
+		}
+		if role.Name != "" {
+			roles = append(roles, role)
+		}
+	}
 }
 
 // stop stops the control plane and removes its files. It returns the errors of both, joined.
