@@ -83,19 +83,13 @@ func (r *Reconciler) otherAutoscalers(
 	return others, nil
 }
 
-// metricsOwner returns the server of the custom metrics API. It returns an error when the cache cannot be read.
-func (r *Reconciler) metricsOwner(ctx context.Context) (metricsapi.Owner, error) {
-	var apiServices apiregistrationv1.APIServiceList
-	if err := r.client.List(ctx, &apiServices); err != nil {
-		return metricsapi.Owner{}, fmt.Errorf("list APIServices: %w", err)
-	}
-	return metricsapi.OwnerOf(apiServices.Items), nil
-}
-
 // metricsAPI returns the Deployment and the pods of wsfleet's own metrics API, which say why an autoscaler cannot read
 // from it. It asks the API server, because the cache has the objects of fleets only. They are empty when they cannot be
-// read: the status then has the autoscaler's words alone.
+// read, or discovery alone knows of the metrics API: the status then has the autoscaler's words alone.
 func (r *Reconciler) metricsAPI(ctx context.Context, owner metricsapi.Owner) (*appsv1.Deployment, []corev1.Pod) {
+	if owner.Service.Name == "" {
+		return nil, nil
+	}
 	var deployment appsv1.Deployment
 	var pods corev1.PodList
 	err := errors.Join(

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -19,11 +18,13 @@ func (r *Reconciler) ingressClass(
 	if ingress == nil {
 		return status.IngressClass{}, nil
 	}
-	var classes networkingv1.IngressClassList
-	if err := r.client.List(ctx, &classes); err != nil {
-		return status.IngressClass{}, fmt.Errorf("list IngressClasses: %w", err)
+	classes, read, err := r.scope.ingressClasses(ctx)
+	if err != nil {
+		return status.IngressClass{}, err
 	}
-	return resolveIngressClass(ingress, classes.Items), nil
+	resolved := resolveIngressClass(ingress, classes)
+	resolved.Unread = !read
+	return resolved, nil
 }
 
 // resolveIngressClass finds the class by its name, or the default class when ingress names none, and chooses the

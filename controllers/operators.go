@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ const (
 	// heartbeatsPerSilence is how often an operator renews its Lease within the silence that ends its claim.
 	heartbeatsPerSilence = 4
 )
+
+// errUnreadableLease means that this operator may not read the Lease of the operator that manages a fleet.
+var errUnreadableLease = errors.New("the operator's role does not let it read the Lease of the other operator")
 
 // operators decides which of several operators manages a fleet: the one whose identity the fleet's ServiceAccount has
 // as an annotation, as long as it renews its Lease. An identity is the namespace and name of that Lease. Operators that
@@ -63,7 +67,8 @@ func (o *operators) identity() string {
 }
 
 // mayManage reports whether this operator manages the fleets of the operator with the identity: they are its own, or
-// that operator has been silent for too long. It returns an error when the other operator's Lease cannot be read.
+// that operator has been silent for too long. It returns errUnreadableLease when this operator may not read the other
+// operator's Lease, and an error when the Lease cannot be read for now.
 func (o *operators) mayManage(ctx context.Context, identity string) (bool, error) {
 	namespace, name, _ := strings.Cut(identity, "/")
 	if o.own.Name == "" || name == "" || identity == o.own.String() {
@@ -78,6 +83,9 @@ func (o *operators) mayManage(ctx context.Context, identity string) (bool, error
 		if apierrors.IsNotFound(err) {
 			delete(o.seen, identity)
 			return true, nil
+		}
+		if apierrors.IsForbidden(err) {
+			return false, errUnreadableLease
 		}
 		if err != nil {
 			return false, fmt.Errorf("read the Lease %s of the operator that manages the fleet: %w", identity, err)
@@ -119,6 +127,12 @@ func (r *Reconciler) managesFleet(ctx context.Context, cluster *v1alpha1.WebSock
 	}
 	identity := account.GetAnnotations()[render.AnnotationOperator]
 	mine, err := r.operators.mayManage(ctx, identity)
+	remedy := "stop one of the two"
+	if errors.Is(err, errUnreadableLease) {
+		err = nil
+		remedy = "stop one of the two; this one cannot find out whether the other one has ended: if it has, remove the " +
+			"annotation " + render.AnnotationOperator + " from the ServiceAccount " + account.Name
+	}
 	switch {
 	case err != nil:
 		return false, err
@@ -126,7 +140,7 @@ func (r *Reconciler) managesFleet(ctx context.Context, cluster *v1alpha1.WebSock
 		r.metrics.leftToOthers.Remove(key)
 	case r.metrics.leftToOthers.Add(key):
 		r.metrics.fleets.forget(key)
-		log.FromContext(ctx).Info("Another operator manages the cluster; this one changes nothing of it: stop one of the two",
+		log.FromContext(ctx).Info("Another operator manages the cluster; this one changes nothing of it: "+remedy,
 			"otherOperator", identity, "thisOperator", r.operators.identity())
 	}
 	return mine, nil

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -65,5 +67,18 @@ func TestOperatorsReturnUnreadableLeases(t *testing.T) {
 	o := &operators{own: client.ObjectKey{Name: "x"}, live: broken, silence: time.Minute, now: time.Now}
 	mine, err := o.mayManage(t.Context(), "other/lease")
 	require.ErrorContains(t, err, "no route")
+	assert.False(t, mine)
+}
+
+// A namespaced operator may not read the Lease of an operator in another namespace. It leaves the fleet alone.
+func TestOperatorsTellThatALeaseIsNotTheirsToRead(t *testing.T) {
+	forbidding := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{Get: func(
+		context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption,
+	) error {
+		return apierrors.NewForbidden(schema.GroupResource{}, "lease", nil)
+	}})
+	o := &operators{own: client.ObjectKey{Name: "x"}, live: forbidding, silence: time.Minute, now: time.Now}
+	mine, err := o.mayManage(t.Context(), "other/lease")
+	require.ErrorIs(t, err, errUnreadableLease)
 	assert.False(t, mine)
 }

@@ -4,24 +4,19 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
-	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -29,18 +24,14 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/status"
 )
 
-// servedRecheck is how soon the operator looks again at a definition that the API server has accepted and does not
-// serve yet.
-const servedRecheck = time.Second
-
-// optionalKinds knows which kinds of other projects the cluster has, and watches the fleets' objects of those. It goes
-// by the CustomResourceDefinitions: the metadata of all is watched, and the definition of an optional kind is read when
-// it changes, because its schema says what the kind can express. Discovery says nothing of schemas, and would have to
-// be polled. The methods may be called by several goroutines at once.
+// optionalKinds knows which kinds of other projects the cluster has, and watches the fleets' objects of those. The
+// clusterScope says what each kind can express, and calls refresh when that may have changed. The methods may be called
+// by several goroutines at once.
 type optionalKinds struct {
-	// definitions reads CustomResourceDefinitions, and whether objects can be listed, from the API server.
-	definitions client.Reader
-	mapper      meta.RESTMapper
+	scope clusterScope
+	// live reads from the API server whether objects can be listed.
+	live   client.Reader
+	mapper meta.RESTMapper
 	// objects caches the fleets' objects of the installed kinds. It is not the manager's cache, which refuses selectors
 	// for kinds that are not installed when it is made.
 	objects cache.Cache
@@ -60,7 +51,7 @@ type optionalKinds struct {
 
 // newOptionalKinds returns optionalKinds that read through the manager, and adds its cache to it. The caller sets watch
 // before the manager starts. No namespaces means all. It returns an error when the manager refuses the cache.
-func newOptionalKinds(mgr manager.Manager, namespaces []string) (*optionalKinds, error) {
+func newOptionalKinds(mgr manager.Manager, scope clusterScope, namespaces []string) (*optionalKinds, error) {
 	options, err := ownedOnly(namespaces)
 	if err != nil {
 		return nil, fmt.Errorf("choose what to cache of optional kinds: %w", err)
@@ -74,12 +65,13 @@ func newOptionalKinds(mgr manager.Manager, namespaces []string) (*optionalKinds,
 		return nil, fmt.Errorf("add the cache of optional kinds: %w", err)
 	}
 	return &optionalKinds{
-		definitions: mgr.GetAPIReader(),
-		mapper:      mgr.GetRESTMapper(),
-		objects:     objects,
-		namespaces:  namespaces,
-		changed:     make(chan event.GenericEvent),
-		installed:   render.Installed{},
+		scope:      scope,
+		live:       mgr.GetAPIReader(),
+		mapper:     mgr.GetRESTMapper(),
+		objects:    objects,
+		namespaces: namespaces,
+		changed:    make(chan event.GenericEvent),
+		installed:  render.Installed{},
 	}, nil
 }
 
@@ -89,42 +81,19 @@ type startedAsCache struct{ cache.Cache }
 // GetCache returns the cache.
 func (s startedAsCache) GetCache() cache.Cache { return s.Cache }
 
-// addController adds a controller that follows the CustomResourceDefinitions of optional kinds. It returns an error
-// when the manager refuses it.
-func (k *optionalKinds) addController(mgr manager.Manager) error {
-	optional := predicate.NewPredicateFuncs(func(definition client.Object) bool {
-		_, found := optionalKindOf(definition.GetName())
-		return found
-	})
-	err := builder.ControllerManagedBy(mgr).
-		Named("optionalkinds").
-		For(&apiextensionsv1.CustomResourceDefinition{}, builder.OnlyMetadata, builder.WithPredicates(optional)).
-		Complete(k)
-	if err != nil {
-		return fmt.Errorf("set up the controller of optional kinds: %w", err)
-	}
-	return nil
-}
-
-// Reconcile looks up one definition again. It returns an error when the definition cannot be read or the watch of the
-// kind does not start.
-func (k *optionalKinds) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	kind, found := optionalKindOf(request.Name)
-	if !found {
-		return reconcile.Result{}, nil
-	}
+// refresh looks up one kind again, and enqueues the fleets that can have objects of it when something has changed. It
+// returns a NoMatchError when the API server does not serve the kind yet, and an error when the kind cannot be looked
+// up or its watch does not start.
+func (k *optionalKinds) refresh(ctx context.Context, kind render.OptionalKind) error {
 	changed, err := k.lookUp(ctx, kind)
-	if meta.IsNoMatchError(err) {
-		return reconcile.Result{RequeueAfter: servedRecheck}, nil
-	}
 	if err != nil || !changed {
-		return reconcile.Result{}, err
+		return err
 	}
 	select {
 	case k.changed <- event.GenericEvent{Object: definitionMetadata(kind)}:
 	case <-ctx.Done():
 	}
-	return reconcile.Result{}, nil
+	return nil
 }
 
 // Installed returns the kinds that the cluster has. The first call looks up all definitions, so that a fleet is never
@@ -151,19 +120,17 @@ func (k *optionalKinds) lookUp(ctx context.Context, kind render.OptionalKind) (b
 	return k.update(ctx, kind)
 }
 
-// update reads the definition of the kind, and starts or stops the watch of its objects. It reports whether what the
-// operator can do with the kind has changed. It returns a NoMatchError when the API server does not serve the kind yet,
-// and an error when the definition cannot be read or the watch does not start. The caller holds k.mu.
+// update looks the kind up, and starts or stops the watch of its objects. It reports whether what the operator can do
+// with the kind has changed. It returns a NoMatchError when the API server does not serve the kind yet, and an error
+// when the kind cannot be looked up or the watch does not start. The caller holds k.mu.
 func (k *optionalKinds) update(ctx context.Context, kind render.OptionalKind) (bool, error) {
-	definition := &apiextensionsv1.CustomResourceDefinition{}
-	err := k.definitions.Get(ctx, client.ObjectKey{Name: kind.Definition}, definition)
-	if client.IgnoreNotFound(err) != nil && !apierrors.IsForbidden(err) {
-		return false, fmt.Errorf("read CustomResourceDefinition %s: %w", kind.Definition, err)
+	features, is, err := k.scope.features(ctx, kind)
+	if err != nil {
+		return false, err
 	}
 	before, was := k.installed[kind.Kind]
-	features, is := featuresOf(definition, kind)
 	switch {
-	case err != nil, !is:
+	case !is:
 		return was, k.remove(ctx, kind, was)
 	case !was:
 		err := k.add(ctx, kind)
@@ -189,12 +156,10 @@ func (k *optionalKinds) add(ctx context.Context, kind render.OptionalKind) error
 	// Reads from the cache of a kind that cannot be listed would wait for ever.
 	objects := &metav1.PartialObjectMetadataList{}
 	objects.SetGroupVersionKind(kind.Kind)
-	options := []client.ListOption{client.Limit(1)}
-	if len(k.namespaces) > 0 {
-		options = append(options, client.InNamespace(k.namespaces[0]))
-	}
-	if err := k.definitions.List(ctx, objects, options...); err != nil {
-		return err //nolint:wrapcheck // the caller tells the API server's errors apart
+	for _, namespace := range namespacesOrAll(k.namespaces) {
+		if err := k.live.List(ctx, objects, client.Limit(1), client.InNamespace(namespace)); err != nil {
+			return err //nolint:wrapcheck // the caller tells the API server's errors apart
+		}
 	}
 	log.FromContext(ctx).Info("An optional kind is installed", "kind", kind.Kind.String())
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
@@ -226,30 +191,6 @@ func (k *optionalKinds) served(kind schema.GroupVersionKind) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.installed.Has(kind)
-}
-
-// featuresOf returns what the kind can express by its definition, and whether the API server serves the operator's
-// version of it.
-func featuresOf(
-	definition *apiextensionsv1.CustomResourceDefinition, kind render.OptionalKind,
-) (render.Features, bool) {
-	// The API server deletes the objects before the definition.
-	if definition.DeletionTimestamp != nil || !isEstablished(definition) {
-		return render.Features{}, false
-	}
-	for _, version := range definition.Spec.Versions {
-		if version.Name == kind.Kind.Version && version.Served && version.Schema != nil {
-			return render.Features{SessionPersistence: persistenceOf(version.Schema.OpenAPIV3Schema, kind)}, true
-		}
-	}
-	return render.Features{}, false
-}
-
-func isEstablished(definition *apiextensionsv1.CustomResourceDefinition) bool {
-	return slices.ContainsFunc(definition.Status.Conditions,
-		func(one apiextensionsv1.CustomResourceDefinitionCondition) bool {
-			return one.Type == apiextensionsv1.Established && one.Status == apiextensionsv1.ConditionTrue
-		})
 }
 
 // persistenceOf returns the shape of session persistence in the schema of the kind.
@@ -311,16 +252,6 @@ func notInstalled(spec v1alpha1.WebSocketClusterSpec, installed render.Installed
 		}
 	}
 	return problems
-}
-
-// optionalKindOf returns the optional kind whose definition has the name.
-func optionalKindOf(definition string) (render.OptionalKind, bool) {
-	for _, kind := range render.OptionalKinds() {
-		if kind.Definition == definition {
-			return kind, true
-		}
-	}
-	return render.OptionalKind{}, false
 }
 
 func definitionMetadata(kind render.OptionalKind) *metav1.PartialObjectMetadata {

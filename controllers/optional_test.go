@@ -128,12 +128,13 @@ func newKindsHarness(t *testing.T) *kindsHarness {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(httpRoute.Kind, meta.RESTScopeNamespace)
 	h.optionalKinds = &optionalKinds{
-		definitions: h.server,
-		mapper:      mapper,
-		objects:     h.caches,
-		watch:       func(source.Source) error { h.watched++; return nil },
-		changed:     make(chan event.GenericEvent, 1),
-		installed:   render.Installed{},
+		scope:     &watchedScope{live: h.server},
+		live:      h.server,
+		mapper:    mapper,
+		objects:   h.caches,
+		watch:     func(source.Source) error { h.watched++; return nil },
+		changed:   make(chan event.GenericEvent, 1),
+		installed: render.Installed{},
 	}
 	return h
 }
@@ -141,7 +142,7 @@ func newKindsHarness(t *testing.T) *kindsHarness {
 // reconcile looks up the definition of HTTPRoutes, and reports whether the fleets are enqueued.
 func (h *kindsHarness) reconcile(t *testing.T) (enqueued bool) {
 	t.Helper()
-	result, err := h.Reconcile(t.Context(),
+	result, err := definitionFollower{h.optionalKinds}.Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
 	require.NoError(t, err)
 	require.Zero(t, result)
@@ -201,7 +202,7 @@ func TestOptionalKindsKeepWhatTheyKnowAfterAnError(t *testing.T) {
 	assert.Contains(t, installed, httpRoute.Kind)
 
 	h.failure = errors.New("away")
-	_, err = h.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
+	err = h.refresh(t.Context(), httpRoute)
 	require.ErrorContains(t, err, "away")
 	assert.True(t, h.served(httpRoute.Kind))
 }
@@ -211,7 +212,7 @@ func TestOptionalKindsWaitUntilTheKindIsServed(t *testing.T) {
 	h := newKindsHarness(t)
 	h.mapper = meta.NewDefaultRESTMapper(nil)
 	require.NoError(t, h.server.Create(t.Context(), routeDefinition()))
-	result, err := h.Reconcile(t.Context(),
+	result, err := definitionFollower{h.optionalKinds}.Reconcile(t.Context(),
 		reconcile.Request{NamespacedName: client.ObjectKey{Name: httpRoute.Definition}})
 	require.NoError(t, err)
 	assert.Equal(t, servedRecheck, result.RequeueAfter)

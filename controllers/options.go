@@ -36,6 +36,14 @@ type Options struct {
 	// Namespaces are those in which clusters are reconciled. The default is all. The manager's cache must have the same.
 	Namespaces []string
 
+	// Namespaced says that the operator reads nothing but the namespaces: what fleets depend on outside of them is found
+	// out by discovery, or not at all.
+	Namespaced bool
+
+	// Access follows the namespaces in which a namespaced operator may work. Without it, the operator does not notice that
+	// they change.
+	Access *NamespaceAccess
+
 	// MaxConcurrentReconciles is the maximum number of clusters that are reconciled at once. The default is 1.
 	MaxConcurrentReconciles int
 
@@ -165,4 +173,12 @@ func ownedOnly(namespaces []string) (cache.Options, error) {
 		}
 	}
 	return options, nil
+}
+
+// namespacesOrAll returns the namespaces, or the name that stands for all where there are none.
+func namespacesOrAll(namespaces []string) []string {
+	if len(namespaces) == 0 {
+		return []string{corev1.NamespaceAll}
+	}
+	return namespaces
 }

@@ -22,10 +22,7 @@ const readinessTimeout = 2 * time.Second
 // read WebSocketClusters. It reads only the metadata of one, in the first of the namespaces or in any, so that an
 // object that does not decode does not matter.
 func ReadyCheck(mgr manager.Manager, namespaces []string) healthz.Checker {
-	var where string
-	if len(namespaces) > 0 {
-		where = namespaces[0]
-	}
+	where := namespacesOrAll(namespaces)[0]
 	return func(request *http.Request) error {
 		ctx, cancel := context.WithTimeout(request.Context(), readinessTimeout)
 		defer cancel()

@@ -31,6 +31,7 @@ type Reconciler struct {
 	client  client.Client
 	secrets *secretReader
 	applier *applier
+	scope   clusterScope
 	kinds   *optionalKinds
 	fleet   *fleet.Monitor
 	events  *dedupRecorder
@@ -185,7 +186,7 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.WebSocketClu
 	if observed.gateways, err = r.deploymentOf(ctx, cluster, render.GatewayName(cluster.Name)); err != nil {
 		return observed, err
 	}
-	if observed.metricsOwner, err = r.metricsOwner(ctx); err != nil {
+	if observed.metricsOwner, err = r.scope.metricsOwner(ctx); err != nil {
 		return observed, err
 	}
 	observed.otherAutoscalers, err = r.otherAutoscalers(ctx, cluster)

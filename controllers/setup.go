@@ -65,13 +65,23 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 		return fmt.Errorf("add the fleet monitor: %w", err)
 	}
 
-	kinds, err := newOptionalKinds(mgr, options.Namespaces)
+	scope, err := newClusterScope(mgr, options)
+	if err != nil {
+		return err
+	}
+	kinds, err := newOptionalKinds(mgr, scope, options.Namespaces)
 	if err != nil {
 		return err
 	}
 	others, err := newOperators(mgr, options)
 	if err != nil {
 		return err
+	}
+
+	if options.Access != nil {
+		if err := mgr.Add(options.Access); err != nil {
+			return fmt.Errorf("follow the access to namespaces: %w", err)
+		}
 	}
 
 	events := newDedupRecorder(mgr.GetEventRecorder(render.FieldOwner))
@@ -89,6 +99,7 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 			kinds:       kinds,
 			metrics:     metrics,
 		},
+		scope:     scope,
 		kinds:     kinds,
 		fleet:     monitor,
 		events:    events,

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -54,7 +53,7 @@ func addController(
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
 	mapper := clusterMapper{mgr.GetClient()}
 
-	fleets, err := builder.ControllerManagedBy(mgr).
+	fleets := builder.ControllerManagedBy(mgr).
 		Named("websocketcluster").
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
@@ -72,19 +71,17 @@ func addController(
 		WatchesMetadata(&networkingv1.NetworkPolicy{}, byLabel).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(clusterOfAutoscaler),
 			builder.WithPredicates(autoscalerChanged())).
-		Watches(&apiregistrationv1.APIService{}, handler.EnqueueRequestsFromMapFunc(mapper.withAutoscaling),
-			builder.WithPredicates(isMetricsAPI())).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(mapper.ofSecret)).
-		Watches(&networkingv1.IngressClass{}, handler.EnqueueRequestsFromMapFunc(mapper.withIngress)).
 		WatchesRawSource(source.Channel(monitor.Changed(), &handler.EnqueueRequestForObject{})).
 		WatchesRawSource(source.Channel(kinds.changed, handler.EnqueueRequestsFromMapFunc(mapper.withOptionalObjects))).
-		WatchesRawSource(source.Channel(reconciler.upgrades.granted, &handler.EnqueueRequestForObject{})).
-		Build(reconciler)
+		WatchesRawSource(source.Channel(reconciler.upgrades.granted, &handler.EnqueueRequestForObject{}))
+	reconciler.scope.enqueue(fleets, mapper)
+	built, err := fleets.Build(reconciler)
 	if err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
-	kinds.watch = fleets.Watch
-	return kinds.addController(mgr)
+	kinds.watch = built.Watch
+	return reconciler.scope.follow(mgr, kinds)
 }
 
 // namedSecrets returns the names of the Secrets that the spec of a cluster names, sorted, and nil for another object.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,6 +25,7 @@ func defaultGatewayImage() string { return "wsfleet/gateway:" + ownVersion() }
 // settings are the values of the flags.
 type settings struct {
 	options          controllers.Options
+	flags            *pflag.FlagSet
 	watchNamespaces  []string
 	metricsAddress   string
 	metricsSecure    bool
@@ -41,6 +41,7 @@ type settings struct {
 
 // register adds the flags to flags, with s as their target.
 func (s *settings) register(flags *pflag.FlagSet) {
+	s.flags = flags
 	flags.StringVar(&s.options.Images.Gateway, "gateway-image", defaultGatewayImage(),
 		"The `image` of gateways whose WebSocketCluster does not set spec.image.")
 	flags.StringVar(&s.options.Images.Redis, "redis-image", defaultRedisImage,
@@ -55,8 +56,12 @@ func (s *settings) register(flags *pflag.FlagSet) {
 			"of a spec does not wait.")
 	flags.DurationVar(&s.options.ScrapeInterval, "scrape-interval", fleet.DefaultInterval,
 		"The `duration` between two scrapes of the gateways' reports. Minimum: 1s.")
-	flags.StringSliceVar(&s.watchNamespaces, "watch-namespaces", nil,
-		"The `namespaces` in which WebSocketClusters are reconciled, separated by commas. Default: all namespaces.")
+	flags.StringSliceVar(&s.watchNamespaces, flagWatchNamespaces, nil,
+		"The `namespaces` in which WebSocketClusters are reconciled, separated by commas. Default: all namespaces, or with "+
+			"--namespaced the operator's own.")
+	flags.BoolVar(&s.options.Namespaced, "namespaced", false,
+		"Work with a Role in each of the namespaces and without a ClusterRole. config/namespaced has the Roles; operator.md "+
+			"says what such an operator does without.")
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443",
 		"The `address` (host:port) that the metrics endpoint binds to. \"0\" turns the endpoint off.")
 	flags.BoolVar(&s.metricsSecure, "metrics-secure", true,
@@ -96,9 +101,6 @@ func (s *settings) validate() error {
 		return usagef("--scrape-interval is %s: it must be at least 1s", s.options.ScrapeInterval)
 	case len(validation.IsDNS1123Label(cmp.Or(s.options.OperatorNamespace, "default"))) > 0:
 		return usagef("--operator-namespace is %q: it must be the name of a namespace", s.options.OperatorNamespace)
-	case slices.Contains(s.watchNamespaces, ""):
-		// To the cache, an empty name means every namespace.
-		return usagef("--watch-namespaces has an empty name: leave out the comma, or the flag to watch all")
 	case s.gracefulShutdown < 0:
 		return usagef("--graceful-shutdown-timeout is %s: it must not be negative", s.gracefulShutdown)
 	case s.kubernetesQPS < 0:
@@ -107,6 +109,7 @@ func (s *settings) validate() error {
 		return usagef("--kube-api-burst is %d: it must be at least 1", s.kubernetesBurst)
 	}
 	return errors.Join(
+		checkNamespaces(s.flags, s.watchNamespaces),
 		checkAddress("metrics-bind-address", s.metricsAddress),
 		checkAddress("health-probe-bind-address", s.healthAddress),
 		checkAddress("pprof-bind-address", s.pprofAddress),

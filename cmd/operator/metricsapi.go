@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -26,6 +25,7 @@ const metricsAPIShutdown = 25 * time.Second
 
 // metricsAPISettings are the values of the flags of metrics-api.
 type metricsAPISettings struct {
+	flags             *pflag.FlagSet
 	bindAddress       string
 	namespace         string
 	watchNamespaces   []string
@@ -54,12 +54,13 @@ API is registered. Any number of replicas may run.`,
 
 // register adds the flags to flags, with s as their target.
 func (s *metricsAPISettings) register(flags *pflag.FlagSet) {
+	s.flags = flags
 	flags.StringVar(&s.bindAddress, "bind-address", ":6443",
 		"The `address` (host:port) that the API, /livez, /readyz and /metrics bind to.")
 	flags.StringVar(&s.namespace, "namespace", "",
 		"The `namespace` of the Service and of the Secret with the certificate. Default: the namespace in which the "+
 			"metrics API runs.")
-	flags.StringSliceVar(&s.watchNamespaces, "watch-namespaces", nil,
+	flags.StringSliceVar(&s.watchNamespaces, flagWatchNamespaces, nil,
 		"The `namespaces` whose WebSocketClusters have metrics, separated by commas. Default: all namespaces.")
 	flags.BoolVar(&s.manageCertificate, "manage-certificate", true,
 		"Make the serving certificate, and renew it, in the Secret "+server.SecretName+
@@ -69,9 +70,8 @@ func (s *metricsAPISettings) register(flags *pflag.FlagSet) {
 
 // validate returns a usageError that names the flag whose value cannot be used, and nil when all can.
 func (s *metricsAPISettings) validate() error {
-	if slices.Contains(s.watchNamespaces, "") {
-		// To the cache, an empty name means every namespace.
-		return usagef("--watch-namespaces has an empty name: leave out the comma, or the flag to watch all")
+	if err := checkNamespaces(s.flags, s.watchNamespaces); err != nil {
+		return err
 	}
 	if _, _, err := net.SplitHostPort(s.bindAddress); err != nil {
 		return usagef("--bind-address is %q: it must be host:port, such as :6443", s.bindAddress)

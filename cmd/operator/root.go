@@ -81,19 +81,41 @@ func run(ctx context.Context, chosen *settings) error {
 	log.Info("Starting", "version", ownVersion(),
 		"gatewayImage", chosen.options.Images.Gateway, "redisImage", chosen.options.Images.Redis)
 
-	mgr, err := newManager(chosen, metricsOptions(chosen, level, log))
+	options, err := chosen.setupOptions(ownNamespace(namespaceFile))
 	if err != nil {
 		return err
 	}
-	go logAPIServer(ctx, mgr.GetConfig(), log)
-	options := chosen.options
-	options.Namespaces = chosen.watchNamespaces
-	options.OperatorNamespace = cmp.Or(options.OperatorNamespace, ownNamespace(namespaceFile))
-	options.Identity = chosen.identity(options.OperatorNamespace)
+	config, err := clusterConfig()
+	if err != nil {
+		return err
+	}
+	go logAPIServer(ctx, config, log)
+	if options.Namespaced {
+		logNamespaced(log)
+		if options.Access, err = controllers.NewNamespaceAccess(ctx, config, options.Namespaces, log); err != nil {
+			return err //nolint:wrapcheck // the error names the step
+		}
+		options.Namespaces = options.Access.Usable()
+	}
+	mgr, err := newManager(chosen, config, options.Namespaces, metricsOptions(chosen, level, log))
+	if err != nil {
+		return err
+	}
 	if err := controllers.Setup(ctx, mgr, options); err != nil {
 		return err //nolint:wrapcheck // the error names the step
 	}
 	return mgr.Start(ctx) //nolint:wrapcheck // the error names the step
+}
+
+// setupOptions returns the options of controllers.Setup. It returns a usageError when a namespaced operator has no
+// namespace. own is the namespace in which the operator runs, or empty outside of a cluster.
+func (s *settings) setupOptions(own string) (controllers.Options, error) {
+	options := s.options
+	options.OperatorNamespace = cmp.Or(options.OperatorNamespace, own)
+	options.Identity = s.identity(options.OperatorNamespace)
+	var err error
+	options.Namespaces, err = s.fleetNamespaces(options.OperatorNamespace)
+	return options, err
 }
 
 // namespaceFile has the namespace of the pod in which the operator runs.
@@ -146,13 +168,12 @@ func clusterConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-// newManager returns a manager with the operator's scheme, cache and endpoints. It returns an error when the cluster is
-// not found or an endpoint cannot be bound.
-func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manager, error) {
-	config, err := clusterConfig()
-	if err != nil {
-		return nil, err
-	}
+// newManager returns a manager with the operator's scheme, endpoints and cache, which has the objects of the
+// namespaces. It returns an error when the configuration cannot be used or an endpoint cannot be bound.
+func newManager(
+	chosen *settings, config *rest.Config, namespaces []string, metrics metricsserver.Options,
+) (manager.Manager, error) {
+	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = chosen.clientLimit()
 
 	decodeFilter, err := controllers.NewDecodeFilter(ctrlmetrics.Registry, ctrl.Log.WithName("decode"))
@@ -165,7 +186,7 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	if err != nil {
 		return nil, fmt.Errorf("build the scheme: %w", err)
 	}
-	cacheOptions, err := controllers.CacheOptions(chosen.watchNamespaces)
+	cacheOptions, err := controllers.CacheOptions(namespaces)
 	if err != nil {
 		return nil, fmt.Errorf("choose what to cache: %w", err)
 	}
@@ -182,6 +203,6 @@ func newManager(chosen *settings, metrics metricsserver.Options) (manager.Manage
 	}
 	return mgr, errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("read", controllers.ReadyCheck(mgr, chosen.watchNamespaces)),
+		mgr.AddReadyzCheck("read", controllers.ReadyCheck(mgr, namespaces)),
 	)
 }

@@ -1,5 +1,10 @@
 package metricsapi
 
+import (
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
 // The custom metrics API as the API server knows it.
 const (
 	// GroupName is the API group.
@@ -10,6 +15,12 @@ const (
 	// APIServiceName is the name of the APIService that the built-in metrics API registers.
 	APIServiceName = Version + "." + GroupName
 )
+
+// Versions returns the versions of the custom metrics API that a server can have.
+func Versions() []string { return []string{Version, "v1beta1"} }
+
+// builtInResource is a resource that the built-in metrics API has and other servers do not.
+const builtInResource = "websocketclusters." + v1alpha1.GroupName + "/" + contract.MetricConnectionsMaxRatio
 
 // Name is the name of the metrics API's Deployment, Service, ServiceAccount, ClusterRole and PodDisruptionBudget.
 const Name = "wsfleet-metrics-api"

@@ -1,6 +1,8 @@
 package metricsapi
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
@@ -15,12 +17,15 @@ const (
 	OwnerBuiltIn OwnerKind = "built-in"
 	// OwnerForeign means that another server answers, such as prometheus-adapter.
 	OwnerForeign OwnerKind = "foreign"
+	// OwnerUnknown means that a server is registered and does not answer the one question that the operator may ask.
+	OwnerUnknown OwnerKind = "unknown"
 )
 
 // Owner is the server that answers the custom metrics API.
 type Owner struct {
 	Kind OwnerKind
-	// APIService is the name of the APIService that names the owner. It is empty for OwnerNone.
+	// APIService is the name of the APIService that names the owner. It is empty for OwnerNone, and where the owner is
+	// known by discovery alone.
 	APIService string
 	// Service is the Service that the API server passes requests on to. Its name is empty for OwnerNone, and where the
 	// API server answers the group itself, as it does for a CustomResourceDefinition.
@@ -32,6 +37,12 @@ func (o Owner) String() string {
 	switch {
 	case o.Kind == OwnerNone:
 		return "no server"
+	case o.Kind == OwnerUnknown:
+		return "a server that does not answer"
+	case o.APIService == "" && o.Kind == OwnerBuiltIn:
+		return "wsfleet's metrics API"
+	case o.APIService == "":
+		return "another server than wsfleet's"
 	case o.Service.Name == "":
 		return "the API server itself (APIService " + o.APIService + ")"
 	default:
@@ -54,6 +65,19 @@ func OwnerOf(apiServices []apiregistrationv1.APIService) Owner {
 			return found
 		}
 		owner = found
+	}
+	return owner
+}
+
+// OwnerByDiscovery returns the owner as discovery shows it: resources has the names of what each version of the custom
+// metrics API serves. As OwnerOf does, it takes the owner for foreign where a single version is.
+func OwnerByDiscovery(resources map[string][]string) Owner {
+	owner := Owner{Kind: OwnerNone}
+	for _, names := range resources {
+		if !slices.Contains(names, builtInResource) {
+			return Owner{Kind: OwnerForeign}
+		}
+		owner.Kind = OwnerBuiltIn
 	}
 	return owner
 }

@@ -66,3 +66,30 @@ func TestOwnerNamesItsServiceOrItsAPIService(t *testing.T) {
 	assert.Equal(t, "the API server itself (APIService v1beta2.custom.metrics.k8s.io)",
 		Owner{Kind: OwnerForeign, APIService: APIServiceName}.String())
 }
+
+func TestOwnerByDiscovery(t *testing.T) {
+	ours := []string{"pods/websocket_connections", "websocketclusters.wsfleet.dev/websocket_connections_max_ratio"}
+	other := []string{"pods/websocket_connections"}
+	for name, c := range map[string]struct {
+		resources map[string][]string
+		kind      OwnerKind
+		text      string
+	}{
+		"no version": {nil, OwnerNone, "no server"},
+		"our own":    {map[string][]string{"v1beta2": ours}, OwnerBuiltIn, "wsfleet's metrics API"},
+		"an adapter": {map[string][]string{"v1beta2": other}, OwnerForeign, "another server than wsfleet's"},
+		"an adapter beside us": {
+			map[string][]string{"v1beta1": other, "v1beta2": ours},
+			OwnerForeign,
+			"another server than wsfleet's",
+		},
+		"an adapter that is new": {map[string][]string{"v1beta1": nil}, OwnerForeign, "another server than wsfleet's"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			owner := OwnerByDiscovery(c.resources)
+			assert.Equal(t, c.kind, owner.Kind)
+			assert.Equal(t, c.text, owner.String())
+		})
+	}
+	assert.Equal(t, "a server that does not answer", Owner{Kind: OwnerUnknown}.String())
+}

@@ -195,6 +195,9 @@ func TestExposed(t *testing.T) {
 		Profile:    v1alpha1.IngressProfileNone,
 	}
 	missing := IngressClass{Profile: v1alpha1.IngressProfileNone}
+	unread := IngressClass{Profile: v1alpha1.IngressProfileNone, Unread: true}
+	unreadNginx := IngressClass{Profile: v1alpha1.IngressProfileNginx, Unread: true}
+	classed := func(o *Observation) { o.Ingress.Spec.IngressClassName = new("default") }
 	byName := func(i *v1alpha1.IngressSpec) { i.ClassName = new("nginx") }
 	byDefault := func(*v1alpha1.IngressSpec) {}
 	longIdle := func(i *v1alpha1.IngressSpec) { i.IdleTimeout = &metav1.Duration{Duration: 2 * time.Hour} }
@@ -218,6 +221,17 @@ func TestExposed(t *testing.T) {
 			isFalse, v1alpha1.ReasonIngressClassNotFound, "does not exist"},
 		{"no default class", []change{ingress(byDefault, missing)},
 			isFalse, v1alpha1.ReasonIngressClassNotFound, "no default IngressClass"},
+		{"classes unread", []change{ingress(byName, unread), classed}, isTrue, v1alpha1.ReasonNoProfile,
+			"so spec.ingress.profile Auto is none: set it to the profile of your controller, or set cookie affinity"},
+		{"classes unread, with a profile", []change{ingress(byName, unreadNginx), classed}, isTrue,
+			v1alpha1.ReasonProfileApplied, "; a namespaced operator does not check that the IngressClass exists"},
+		{"classes unread, with a default class", []change{ingress(byDefault, unreadNginx), classed}, isTrue,
+			v1alpha1.ReasonProfileApplied, "the profile nginx"},
+		{"classes unread, without a default class", []change{ingress(byDefault, unreadNginx)}, isFalse,
+			v1alpha1.ReasonIngressClassNotFound, "no default IngressClass"},
+		{"classes unread, Ingress pending",
+			[]change{ingress(byDefault, unreadNginx), func(o *Observation) { o.Ingress = nil }},
+			isFalse, v1alpha1.ReasonIngressPending, ""},
 		{"Ingress pending", []change{ingress(byName, nginx), func(o *Observation) { o.Ingress = nil }},
 			isFalse, v1alpha1.ReasonIngressPending, ""},
 	})

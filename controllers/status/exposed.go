@@ -50,23 +50,41 @@ func exposedByBoth(ingress, route metav1.Condition) metav1.Condition {
 func exposedByIngress(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionExposed
 	switch {
-	case !o.Class.Found && o.spec().Ingress.ClassName == nil:
+	case lacksClass(o):
 		return condition(kind, false, v1alpha1.ReasonIngressClassNotFound,
 			"spec.ingress.className is not set and the cluster has no default IngressClass: "+
 				"set the field, or make a class the default")
-	case !o.Class.Found:
+	case !o.Class.Found && !o.Class.Unread:
 		return condition(kind, false, v1alpha1.ReasonIngressClassNotFound,
 			"the IngressClass of spec.ingress.className does not exist: name one that does, or install its controller")
 	case o.Ingress == nil:
 		return condition(kind, false, v1alpha1.ReasonIngressPending, "the Ingress does not exist yet")
 	case o.spec().Ingress.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile, "spec.ingress.profile is none: "+noProfileRemedy)
+	case o.Class.Profile == v1alpha1.IngressProfileNone && o.Class.Unread:
+		return condition(kind, true, v1alpha1.ReasonNoProfile,
+			"a namespaced operator cannot read which controller an IngressClass has, so spec.ingress.profile Auto is none: "+
+				"set it to the profile of your controller, or "+noProfileRemedy)
 	case o.Class.Profile == v1alpha1.IngressProfileNone:
 		return condition(kind, true, v1alpha1.ReasonNoProfile,
 			fmt.Sprintf("there is no profile for the ingress controller %s: %s", o.Class.Controller,
 				profileRemedy(o.Class.Controller)))
 	default:
 		return exposedByProfile(o)
+	}
+}
+
+// lacksClass reports whether neither the spec nor the cluster chooses an IngressClass. Where the operator does not read
+// IngressClasses, the Ingress shows it: the API server writes the default class into an Ingress that is created without
+// one.
+func lacksClass(o Observation) bool {
+	switch {
+	case o.spec().Ingress.ClassName != nil || o.Class.Found:
+		return false
+	case o.Class.Unread:
+		return o.Ingress != nil && o.Ingress.Spec.IngressClassName == nil
+	default:
+		return true
 	}
 }
 
@@ -87,6 +105,9 @@ func exposedByProfile(o Observation) metav1.Condition {
 	}
 	if effect.Note != "" {
 		parts = append(parts, effect.Note)
+	}
+	if o.Class.Unread {
+		parts = append(parts, "a namespaced operator does not check that the IngressClass exists")
 	}
 	return condition(v1alpha1.ConditionExposed, true, reason, strings.Join(parts, "; "))
 }

@@ -104,6 +104,8 @@ type IngressClass struct {
 	Found bool
 	// Controller is the name of the controller that implements the IngressClass.
 	Controller string
+	// Unread says that the operator does not read IngressClasses, so that Found and Controller say nothing.
+	Unread bool
 }
 
 // gateway is a gateway pod and its report.

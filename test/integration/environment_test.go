@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -149,13 +150,12 @@ func (e *environment) admitOperator(ctx context.Context) error {
 
 // readRoles returns the roles of roleFile. It returns an error when the file cannot be read.
 func readRoles() ([]rbacv1.ClusterRole, error) {
-	file, err := os.Open(roleFile)
+	data, err := os.ReadFile(roleFile)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	var roles []rbacv1.ClusterRole
-	for documents := utilyaml.NewYAMLReader(bufio.NewReader(file)); ; {
+	for documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data))); ; {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {
 			return roles, nil

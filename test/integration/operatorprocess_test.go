@@ -41,11 +41,17 @@ type operatorProcess struct {
 // test.
 func startOperatorProcess(t *testing.T, api *rest.Config, namespace string) *operatorProcess {
 	t.Helper()
+	return startOperatorProcessWith(t, api, namespace, "--watch-namespaces="+namespace)
+}
+
+// startOperatorProcessWith is startOperatorProcess with flags in the place of --watch-namespaces.
+func startOperatorProcessWith(t *testing.T, api *rest.Config, namespace string, flags ...string) *operatorProcess {
+	t.Helper()
 	p := &operatorProcess{t: t, namespace: namespace, health: freeAddress(t), ended: make(chan struct{})}
-	p.command = exec.Command(operatorProgram(t),
-		"--watch-namespaces="+namespace, "--leader-elect", "--leader-election-namespace="+namespace,
+	p.command = exec.Command(operatorProgram(t), append(flags,
+		"--leader-elect", "--leader-election-namespace="+namespace,
 		"--gateway-image="+gatewayImage, "--redis-image="+redisImage, "--log-format=text",
-		"--metrics-bind-address=0", "--health-probe-bind-address="+p.health)
+		"--metrics-bind-address=0", "--health-probe-bind-address="+p.health)...)
 	p.command.Env = append(os.Environ(), "KUBECONFIG="+writeKubeconfig(t, api))
 	p.command.Stderr = &p.log
 	require.NoError(t, p.command.Start())

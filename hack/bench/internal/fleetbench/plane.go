@@ -2,6 +2,7 @@ package fleetbench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,13 +169,12 @@ func inParallel(ctx context.Context, n int, do func(context.Context, int) error)
 // readRoles returns the ClusterRoles of a file of one document or several. It returns an error when the file cannot be
 // read.
 func readRoles(path string) ([]rbacv1.ClusterRole, error) {
-	file, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	var roles []rbacv1.ClusterRole
-	for documents := utilyaml.NewYAMLReader(bufio.NewReader(file)); ; {
+	for documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data))); ; {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {
 			return roles, nil
