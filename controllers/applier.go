@@ -137,7 +137,7 @@ func (a *applier) applyObject(
 func (a *applier) serverSideApply(
 	ctx context.Context, object render.Object, live client.Object,
 ) (*unstructured.Unstructured, error) {
-	fields := withPreconditions(object.Desired, live)
+	fields := withPreconditions(object, live)
 	//nolint:wrapcheck // the callers tell the API server's errors apart
 	return fields, a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields),
 		client.FieldOwner(render.FieldOwner), client.ForceOwnership)
@@ -164,14 +164,16 @@ func (a *applier) takeWritten(ref render.Ref, fields *unstructured.Unstructured)
 // conflict when the object exists.
 const createOnlyVersion = "1"
 
-// withPreconditions returns desired with a precondition: the API server refuses the fields when the object is no longer
-// live, or exists although live is nil. Another client may have replaced the object since it was looked up.
-func withPreconditions(desired *unstructured.Unstructured, live client.Object) *unstructured.Unstructured {
-	fields := desired.DeepCopy()
+// withPreconditions returns the object's fields with preconditions: the API server refuses them when the object is no
+// longer live, has another version than the fields need, or exists although live is nil. Another client may have
+// replaced or changed the object since it was looked up.
+func withPreconditions(object render.Object, live client.Object) *unstructured.Unstructured {
+	fields := object.Desired.DeepCopy()
 	if live == nil {
 		fields.SetResourceVersion(createOnlyVersion)
 	} else {
 		fields.SetUID(live.GetUID())
+		fields.SetResourceVersion(object.Version)
 	}
 	return fields
 }

@@ -22,6 +22,9 @@ type credentials struct {
 	generated render.Secrets
 	// hash changes when a value that the gateways read changes. It is empty when they read none.
 	hash string
+	// versions are the resourceVersions that the Secrets of generated had when they were read. One that does not exist is
+	// not among them.
+	versions map[render.Ref]string
 	// problems are what is wrong with the Secrets that the spec names.
 	problems []status.Problem
 }
@@ -33,10 +36,14 @@ func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebS
 	if err != nil {
 		return credentials{}, err
 	}
-	result := credentials{generated: render.Secrets{
-		AdminToken: keepOrGenerate(admin, contract.AdminTokenKey),
-		Salt:       keepOrGenerate(admin, render.KeySalt),
-	}}
+	result := credentials{
+		generated: render.Secrets{
+			AdminToken: keepOrGenerate(admin, contract.AdminTokenKey),
+			Salt:       keepOrGenerate(admin, render.KeySalt),
+		},
+		versions: map[render.Ref]string{},
+	}
+	result.noteVersion(admin)
 	redis, err := r.readRedisCredentials(ctx, cluster, &result)
 	if err != nil {
 		return credentials{}, err
@@ -54,6 +61,23 @@ func (r *Reconciler) readCredentials(ctx context.Context, cluster *v1alpha1.WebS
 	return result, nil
 }
 
+// noteVersion remembers the version of a Secret of the operator's own. A nil secret means that it does not exist.
+func (c *credentials) noteVersion(secret *corev1.Secret) {
+	if secret != nil {
+		c.versions[render.SecretRef(secret.Name)] = secret.ResourceVersion
+	}
+}
+
+// pinned returns the objects with the versions that the Secrets among them must still have to be written: otherwise the
+// operator would overwrite a value that another client has written since the Secret was read.
+func (c *credentials) pinned(objects []render.Object) []render.Object {
+	pinned := slices.Clone(objects)
+	for i := range pinned {
+		pinned[i].Version = c.versions[pinned[i].Ref]
+	}
+	return pinned
+}
+
 // readRedisCredentials returns what changes with the values that the gateways log in to Redis with, and adds the
 // generated password, or a problem, to result. It returns an error when a read fails.
 func (r *Reconciler) readRedisCredentials(
@@ -67,6 +91,7 @@ func (r *Reconciler) readRedisCredentials(
 			return nil, err
 		}
 		result.generated.RedisPassword = keepOrGenerate(own, render.KeyRedisPassword)
+		result.noteVersion(own)
 		return []string{result.generated.RedisPassword}, nil
 	case redis.External != nil && redis.External.CredentialsSecretRef != nil:
 		secret, err := r.secrets.digests(ctx, client.ObjectKeyFromObject(cluster),

@@ -236,7 +236,7 @@ func (r *Reconciler) apply(
 	if err != nil {
 		return nil, err
 	}
-	result, err := r.applier.apply(ctx, cluster, objects, known)
+	result, err := r.applier.apply(ctx, cluster, observed.credentials.pinned(objects), known)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,9 @@ func PodMonitorRef(name string) Ref { return Ref{kindPodMonitor, name} }
 // PrometheusRuleRef returns the reference of a PrometheusRule.
 func PrometheusRuleRef(name string) Ref { return Ref{kindPrometheusRule, name} }
 
+// SecretRef returns the reference of a Secret.
+func SecretRef(name string) Ref { return Ref{kindSecret, name} }
+
 // AutoscalerRef returns the reference of a HorizontalPodAutoscaler.
 func AutoscalerRef(name string) Ref { return Ref{kindHPA, name} }
 
@@ -58,6 +61,9 @@ type Object struct {
 	// PatchProblem says to the user why the patch cannot be applied. Desired is without the patch then, and must not be
 	// written. It is empty where there is no such problem.
 	PatchProblem string
+	// Version is the resourceVersion that the object must still have to be written, because Desired has values that were
+	// read from it. It is empty where any version will do.
+	Version string
 	// Needs are the objects that must exist and belong to the operator before this one is written: a gateway must not
 	// start with a configuration that is not the operator's.
 	Needs []Ref

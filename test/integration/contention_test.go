@@ -1,6 +1,9 @@
 package integration
 
 import (
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +65,32 @@ func TestReconcilerBacksOffFromAnotherClient(t *testing.T) {
 	started := time.Now()
 	replicasAre("3")
 	require.Less(t, time.Since(started), 15*time.Second, "it is repaired when the pause is over")
+}
+
+// A value that another client writes into the operator's own Secret while a reconcile is about to write the Secret is
+// not lost.
+func TestReconcilerKeepsASecretThatChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{}")
+	f.eventuallySettled()
+	o.awaitQuiet()
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"stringData":{"token":"of-my-own"}}`))
+	var edited sync.Once
+	o.sent.before(func(request *http.Request) *http.Response {
+		// The ServiceAccount comes before the Secret, whose values have been read by then.
+		if request.Method == http.MethodPatch && strings.Contains(request.URL.Path, "/serviceaccounts/") {
+			edited.Do(func() {
+				assert.NoError(t, env.client.Patch(t.Context(), adminSecret.empty(f.namespace, f.name), patch))
+			})
+		}
+		return nil
+	})
+	f.setSpec("metadata: {labels: {team: chat}}")
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "chat", adminSecret.get(t, f).GetLabels()["team"])
+	})
+	require.Equal(t, "of-my-own", adminToken(t, f))
 }
 
 // The fleet takes over a value that another client wrote into the operator's own Secret, and says which client it was.
