@@ -11,16 +11,62 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Clients of a draining gateway publish through Redis, so Redis stays until the last gateway has ended.
+// deletionMoments bring a fleet with two gateways into the state in which it is deleted. What they return happens after
+// the deletion was requested.
+var deletionMoments = map[string]func(t *testing.T, o *operator, f *fleet, gateways []*fakeGateway) (then func()){
+	"serving": func(*testing.T, *operator, *fleet, []*fakeGateway) func() { return func() {} },
+	"paused": func(_ *testing.T, _ *operator, f *fleet, _ []*fakeGateway) func() {
+		f.setSpec("paused: true")
+		return func() {}
+	},
+	"problem": func(_ *testing.T, _ *operator, f *fleet, _ []*fakeGateway) func() {
+		f.setSpec("gateway: {auth: {apiKeySecretRef: {name: not-there}}}")
+		f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+		return func() {}
+	},
+	"Redis starts": func(t *testing.T, _ *operator, f *fleet, gateways []*fakeGateway) func() {
+		setDeploymentStatus(t, f, redisDeployment, 0, 0)
+		for _, g := range gateways {
+			g.report(func(r *report) { r.Broker.State = contract.BrokerConnecting })
+		}
+		f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonRedisStarting)
+		return func() {}
+	},
+	"rollout": func(t *testing.T, _ *operator, f *fleet, gateways []*fakeGateway) func() {
+		f.setSpec("gateway: {maxConnections: 5}")
+		f.eventually(func(t *assert.CollectT) {
+			assert.Equal(t, "5", read(t, gatewayDeployment.get(t, f), setting+contract.KeyMaxConnections))
+		})
+		setDeploymentStatus(t, f, gatewayDeployment, 2, 1)
+		require.NoError(t, env.client.Delete(t.Context(), gateways[0].pod))
+		f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonRollingOut)
+		f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionTrue, v1alpha1.ReasonHandingOver)
+		return func() {}
+	},
+	"contested": func(t *testing.T, _ *operator, f *fleet, _ []*fakeGateway) func() {
+		for range 3 {
+			scaleDeployment(t, f, 4)
+			f.eventually(func(t *assert.CollectT) {
+				assert.Equal(t, "2", read(t, gatewayDeployment.get(t, f), ".spec.replicas"))
+			})
+		}
+		f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonContested)
+		return func() { scaleDeployment(t, f, 5) }
+	},
+	"no operator": func(_ *testing.T, o *operator, _ *fleet, _ []*fakeGateway) func() {
+		o.stop()
+		return o.start
+	},
+}
+
+// Clients of a draining gateway publish through Redis, so Redis stays until the last gateway has ended, whatever the
+// fleet was about when it was deleted.
 func TestDeletionTakesTheGatewaysDownBeforeRedis(t *testing.T) {
 	t.Parallel()
-	for title, spec := range map[string]string{
-		"serving": "{}",
-		"paused":  "{}",
-		"problem": "gateway: {auth: {apiKeySecretRef: {name: not-there}}}",
-	} {
+	for title, moment := range deletionMoments {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			o := startOperator(t)
@@ -28,13 +74,11 @@ func TestDeletionTakesTheGatewaysDownBeforeRedis(t *testing.T) {
 			f.eventuallyHas(gatewayDeployment, redisDeployment)
 			gateways := startFakeGateways(t, f, 2)
 			setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
-			f.setSpec(spec)
-			if title == "paused" {
-				f.setSpec("paused: true")
-			}
 			f.eventuallySettled()
+			then := moment(t, o, f, gateways)
 
 			require.NoError(t, env.client.Delete(t.Context(), f.get(t)))
+			then()
 			f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonDeleting, "gateways")
 			f.eventually(func(t *assert.CollectT) {
 				assert.NotNil(t, gatewayDeployment.get(t, f).GetDeletionTimestamp())
@@ -60,6 +104,9 @@ func TestDeletionTakesTheGatewaysDownBeforeRedis(t *testing.T) {
 			// This is the garbage collector's part, once the ReplicaSets are gone.
 			removeFinalizers(t, gatewayDeployment, f)
 			f.eventuallyGone()
+			f.collectGarbage()
+			o.awaitQuiet()
+			require.Empty(t, f.existing())
 		})
 	}
 }
