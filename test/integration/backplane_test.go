@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -82,14 +83,23 @@ func TestStatusShowsRefusedRedisCredentials(t *testing.T) {
 	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionTrue, v1alpha1.ReasonConnected)
 }
 
-// No Redis listens at the address.
+// No Redis listens at the address. The spec is accepted and the gateway serves its own clients, but the fleet is not
+// ready, and may become so without a change of the spec.
 func TestStatusShowsUnreachableRedis(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
-	f := createFleet(t, o.namespace, "fleet", "redis: {external: {addresses: ['127.0.0.1:1']}}")
+	f := createFleet(t, o.namespace, "fleet", "{replicas: 1, redis: {external: {addresses: ['127.0.0.1:1']}}}")
 	runGateway(t, f, "fleet-gateway-1")
-	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable,
-		"spec.redis.external.addresses")
+	f.rollOut()
+	words := []string{"1 of 1 gateways", "spec.redis.external.addresses", "spec.redis.external.mode", "the network"}
+	const reason = v1alpha1.ReasonUnreachable
+	f.eventuallyCondition(v1alpha1.ConditionBackplaneReady, metav1.ConditionFalse, reason, words...)
+	f.eventuallyEvent(corev1.EventTypeWarning, reason, words...)
+	f.eventuallyCondition(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, words...)
+	f.requireCondition(t, v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, words...)
+	f.requireCondition(t, v1alpha1.ConditionStalled, metav1.ConditionFalse, reason)
+	f.requireCondition(t, v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	f.requireCondition(t, v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonEnoughServing, "1 of 1")
 }
 
 // A gateway without Redis starts from the configuration that the operator writes.
