@@ -143,7 +143,11 @@ spec:
 // install installs definitions. They are removed after the test, or by the function that it returns.
 func install(t *testing.T, definitions []*apiextensionsv1.CustomResourceDefinition) (remove func()) {
 	t.Helper()
-	options := envtest.CRDInstallOptions{CRDs: definitions, MaxTime: waitTimeout}
+	options := envtest.CRDInstallOptions{MaxTime: waitTimeout}
+	for _, definition := range definitions {
+		// The copy gets what the API server adds. The caller may install the definition again.
+		options.CRDs = append(options.CRDs, definition.DeepCopy())
+	}
 	_, err := envtest.InstallCRDs(env.config, options)
 	require.NoError(t, err)
 	remove = sync.OnceFunc(func() {

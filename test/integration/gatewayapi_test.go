@@ -1,11 +1,13 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -146,7 +148,46 @@ func TestReconcilerFollowsOptionalKinds(t *testing.T) {
 	require.Empty(t, o.logged("Reconciler error"))
 }
 
-// acceptRoute does a controller's part: there is a Gateway, and it accepts the route.
+// XBackends are a kind of their own, which can go while the fleet's route leads through one. The route leads through the
+// Service then, and through the XBackend again when the kind is back. The gateways stay as they are.
+func TestReconcilerFollowsXBackends(t *testing.T) {
+	const version = "v1.7.0/experimental"
+	backends := []*apiextensionsv1.CustomResourceDefinition{gatewayDefinition(t, version, "xbackends")}
+	install(t, []*apiextensionsv1.CustomResourceDefinition{
+		gatewayDefinition(t, version, "gateways"), gatewayDefinition(t, version, "httproutes"),
+	})
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", withBackend)
+	leadsTo := func(kind string) {
+		t.Helper()
+		f.eventually(func(t *assert.CollectT) {
+			assert.Equal(t, kind, read(t, gatewayRoute.get(t, f), inRoute+".backendRefs[0].kind"))
+		})
+	}
+	leadsTo("Service")
+	acceptRoute(t, f)
+	f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNoSessionPersistence,
+		"Backend: 1.7 or later", "spec.gatewayAPI.sessionPersistence")
+	deployment := gatewayDeployment.get(t, f)
+
+	for range 2 {
+		remove := install(t, backends)
+		leadsTo("XBackend")
+		f.eventuallyHas(gatewayBackend)
+		acceptRoute(t, f)
+		f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonRouteAccepted)
+
+		remove()
+		leadsTo("Service")
+		acceptRoute(t, f)
+		f.eventuallyCondition(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonNoSessionPersistence)
+	}
+	requireUntouched(t, f, gatewayDeployment, deployment)
+	require.Empty(t, o.logged("Failed to watch"), "the watches of removed kinds go on")
+	require.Empty(t, o.logged("Reconciler error"))
+}
+
+// acceptRoute does a controller's part: there is a Gateway, and it accepts the route as it is now.
 func acceptRoute(t *testing.T, f *fleet) {
 	t.Helper()
 	gateway := &unstructured.Unstructured{}
@@ -161,20 +202,20 @@ spec:
 `), &gateway.Object))
 	gateway.SetNamespace(f.namespace)
 	gateway.SetName("public")
-	require.NoError(t, env.client.Create(t.Context(), gateway))
+	require.NoError(t, client.IgnoreAlreadyExists(env.client.Create(t.Context(), gateway)))
 
 	route := gatewayRoute.get(t, f)
 	var status any
-	require.NoError(t, yaml.Unmarshal([]byte(`
+	require.NoError(t, yaml.Unmarshal(fmt.Appendf(nil, `
 parents:
 - controllerName: example.com/gateway
   parentRef: {group: gateway.networking.k8s.io, kind: Gateway, name: public}
   conditions:
-  - {type: Accepted, status: "True", reason: Accepted, message: "", observedGeneration: 1,
+  - {type: Accepted, status: "True", reason: Accepted, message: "", observedGeneration: %[1]d,
      lastTransitionTime: "2026-01-02T03:04:05Z"}
-  - {type: ResolvedRefs, status: "True", reason: ResolvedRefs, message: "", observedGeneration: 1,
+  - {type: ResolvedRefs, status: "True", reason: ResolvedRefs, message: "", observedGeneration: %[1]d,
      lastTransitionTime: "2026-01-02T03:04:05Z"}
-`), &status))
+`, route.GetGeneration()), &status))
 	route.Object["status"] = status
 	require.NoError(t, env.client.Status().Update(t.Context(), route))
 }

@@ -40,9 +40,10 @@ func TestReconcilerMakesMonitoringObjects(t *testing.T) {
 	f.eventuallyHas(gatewayDeployment, gatewayDashboard)
 
 	group := "monitoring.coreos.com"
-	remove := install(t, []*apiextensionsv1.CustomResourceDefinition{
+	definitions := []*apiextensionsv1.CustomResourceDefinition{
 		definition(t, group, "v1", "PodMonitor", anySchema), definition(t, group, "v1", "PrometheusRule", rulesSchema),
-	})
+	}
+	remove := install(t, definitions)
 	f.eventuallyHas(gatewayMonitor, gatewayRules)
 	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	o.awaitQuiet()
@@ -64,5 +65,23 @@ func TestReconcilerMakesMonitoringObjects(t *testing.T) {
 	f.setSpec("monitoring: {rules: Auto}")
 	f.eventuallySettled()
 	f.requireCondition(t, v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+
+	// Kinds that the spec insists on go and come back, one by one.
+	removeMonitors, removeRules := install(t, definitions[:1]), install(t, definitions[1:])
+	f.setSpec("monitoring: {podMonitor: Enabled, rules: Enabled}")
+	f.eventuallyHas(gatewayMonitor, gatewayRules)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	deployment := gatewayDeployment.get(t, f)
+	removeRules()
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonKindNotInstalled,
+		"spec.monitoring.rules is Enabled")
+	gatewayMonitor.get(t, f)
+	removeMonitors()
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonKindNotInstalled,
+		"spec.monitoring.podMonitor is Enabled", "spec.monitoring.rules is Enabled")
+	install(t, definitions)
+	f.eventuallyHas(gatewayMonitor, gatewayRules)
+	f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	requireUntouched(t, f, gatewayDeployment, deployment)
 	require.Empty(t, o.logged("Failed to watch"), "the watches of removed kinds go on")
 }
