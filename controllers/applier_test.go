@@ -80,7 +80,7 @@ func newTestApplier(t *testing.T, server client.WithWatch) *applier {
 		newClusters: newNewClusters(),
 		events:      newDedupRecorder(events.NewFakeRecorder(100)),
 		contention:  newContention(),
-		drift:       newTestDetector(),
+		drift:       newTestDetector(t),
 		metrics:     metrics,
 	}
 }

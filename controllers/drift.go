@@ -5,8 +5,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
@@ -181,6 +185,31 @@ func ownedFields(live metav1.Object) (*fieldpath.Set, error) {
 		}
 	}
 	return owned, nil
+}
+
+// applied returns what the operator applied last of an object, by the fields that it still owns. It returns an error
+// when the managed fields of live cannot be read, or the kind is unknown.
+func (d *driftDetector) applied(live client.Object, kind schema.GroupVersionKind) (*unstructured.Unstructured, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", kind.Kind, live.GetName(), err)
+	}
+	object := &unstructured.Unstructured{Object: content}
+	object.SetGroupVersionKind(kind)
+	all, err := d.types.ObjectToTyped(object, typed.AllowDuplicates)
+	if err != nil {
+		return nil, fmt.Errorf("understand the fields of %s %s: %w", kind.Kind, live.GetName(), err)
+	}
+	owned, err := ownedFields(live)
+	if err != nil {
+		return nil, err
+	}
+	content, _ = all.ExtractItems(owned.Leaves()).AsValue().Unstructured().(map[string]any)
+	found := &unstructured.Unstructured{Object: content}
+	found.SetGroupVersionKind(kind)
+	found.SetNamespace(live.GetNamespace())
+	found.SetName(live.GetName())
+	return found, nil
 }
 
 // firstPath returns one of the fields, for a message.

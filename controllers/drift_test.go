@@ -8,7 +8,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/applyconfigurations"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -16,8 +15,11 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-func newTestDetector() *driftDetector {
-	return newDriftDetector(applyconfigurations.NewTypeConverter(clientgoscheme.Scheme))
+func newTestDetector(t *testing.T) *driftDetector {
+	t.Helper()
+	types, err := newFieldTypes(clientgoscheme.Scheme)
+	require.NoError(t, err)
+	return newDriftDetector(types)
 }
 
 func desiredDeployment(t *testing.T) *unstructured.Unstructured {
@@ -60,7 +62,7 @@ func everyObject(t *testing.T) []render.Object {
 // fields in lost.
 func applied(t *testing.T, desired *unstructured.Unstructured, lost ...fieldpath.Path) *appsv1.Deployment {
 	t.Helper()
-	fields, err := newTestDetector().fieldsOf(desired)
+	fields, err := newTestDetector(t).fieldsOf(desired)
 	require.NoError(t, err)
 	raw, err := fields.Difference(fieldpath.NewSet(lost...)).ToJSON()
 	require.NoError(t, err)
@@ -136,7 +138,7 @@ func TestDriftDetectorCompares(t *testing.T) {
 		}), outcomeRepaired, "another client changed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			difference, err := newTestDetector().compare(desired, c.live)
+			difference, err := newTestDetector(t).compare(desired, c.live)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, difference.outcome)
 			if c.reason == "" {
@@ -149,7 +151,7 @@ func TestDriftDetectorCompares(t *testing.T) {
 }
 
 func TestDriftDetectorCreatesWhatDoesNotExist(t *testing.T) {
-	difference, err := newTestDetector().compare(desiredDeployment(t), nil)
+	difference, err := newTestDetector(t).compare(desiredDeployment(t), nil)
 	require.NoError(t, err)
 	assert.Equal(t, change{outcome: outcomeCreated}, difference)
 }
@@ -158,7 +160,7 @@ func TestDriftDetectorReturnsUnreadableManagedFields(t *testing.T) {
 	desired := desiredDeployment(t)
 	live := applied(t, desired)
 	live.ManagedFields[0].FieldsV1.SetRawBytes([]byte("{"))
-	_, err := newTestDetector().compare(desired, live)
+	_, err := newTestDetector(t).compare(desired, live)
 	require.ErrorContains(t, err, "managed fields")
 }
 
@@ -169,7 +171,7 @@ func TestDriftDetectorUnderstandsEveryKind(t *testing.T) {
 			continue
 		}
 		require.NotNil(t, object.Desired, object)
-		fields, err := newTestDetector().fieldsOf(object.Desired)
+		fields, err := newTestDetector(t).fieldsOf(object.Desired)
 		require.NoError(t, err, object)
 		assert.False(t, fields.Empty(), object)
 	}

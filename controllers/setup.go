@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/client-go/applyconfigurations"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/wsfleet/wsfleet/controllers/fleet"
@@ -77,6 +76,10 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err != nil {
 		return err
 	}
+	types, err := newFieldTypes(mgr.GetScheme())
+	if err != nil {
+		return err
+	}
 
 	if options.Access != nil {
 		if err := mgr.Add(options.Access); err != nil {
@@ -94,7 +97,7 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 			secrets:     secrets,
 			newClusters: newNewClusters(),
 			events:      events,
-			drift:       newDriftDetector(applyconfigurations.NewTypeConverter(mgr.GetScheme())),
+			drift:       newDriftDetector(types),
 			contention:  newContention(),
 			kinds:       kinds,
 			metrics:     metrics,

@@ -11,8 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
@@ -261,15 +259,10 @@ func (r *Reconciler) keepRunning(
 		}
 		return render.Object{}, nil
 	}
-	fields, err := appsac.ExtractDeployment(live, render.FieldOwner)
+	running, err := r.applier.drift.applied(live, object.Kind)
 	if err != nil {
-		return object, fmt.Errorf("understand the fields of %s: %w", object, err)
+		return object, err
 	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(fields)
-	if err != nil {
-		return object, fmt.Errorf("understand the fields of %s: %w", object, err)
-	}
-	running := &unstructured.Unstructured{Object: content}
 	replicas, _, err := unstructured.NestedFieldNoCopy(object.Desired.Object, "spec", "replicas")
 	if err != nil {
 		return object, fmt.Errorf("read the size of %s: %w", object, err)
