@@ -25,6 +25,7 @@ var (
 		"gateway"}
 	gatewayBackend = child{
 		schema.GroupVersionKind{Group: "gateway.networking.x-k8s.io", Version: "v1alpha1", Kind: "XBackend"}, "gateway"}
+	routeService = child{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, "route"}
 )
 
 const (
@@ -220,7 +221,7 @@ parents:
 	require.NoError(t, env.client.Status().Update(t.Context(), route))
 }
 
-// routeFieldChanges returns a change of every field of spec.gatewayAPI.
+// routeFieldChanges returns a change of every field of spec.gatewayAPI, and of the patches of its objects.
 func routeFieldChanges() []fieldChange {
 	const from = "gatewayAPI: {parentRefs: [{name: a}]}"
 	return []fieldChange{
@@ -246,15 +247,23 @@ func routeFieldChanges() []fieldChange {
 			setting + contract.KeyAffinityCookie, "pod"},
 		{"spec.gatewayAPI.cookie.maxAge", from, "gatewayAPI: {parentRefs: [{name: a}], cookie: {maxAge: 2h}}", gatewayRoute,
 			inRoute + ".sessionPersistence.absoluteTimeout", "2h0m0s"},
+		{"spec.patch.httpRoute", from, "{" + from + ", patch: {httpRoute: {metadata: {labels: {patched: 'yes'}}}}}",
+			gatewayRoute, ".metadata.labels.patched", "yes"},
+		{"spec.patch.routeService", from, "{" + from + ", patch: {routeService: {metadata: {labels: {patched: 'yes'}}}}}",
+			routeService, ".metadata.labels.patched", "yes"},
+		{"spec.patch.routeBackend", withBackend,
+			"{" + withBackend + ", patch: {routeBackend: {metadata: {labels: {patched: 'yes'}}}}}", gatewayBackend,
+			".metadata.labels.patched", "yes"},
 	}
 }
 
 func TestReconcilerAppliesEveryFieldOfRoutes(t *testing.T) {
 	installGatewayAPI(t, "v1.7.0/experimental")
 	o := startOperator(t)
-	steps := fieldSteps(routeFieldChanges())[0]
-	f := createFleet(t, o.namespace, "fleet", steps[0][0].from)
-	for _, step := range steps {
-		t.Run(step[0].field, func(t *testing.T) { f.in(t).requireEffects(step) })
+	for i, steps := range fieldSteps(routeFieldChanges()) {
+		f := createFleet(t, o.namespace, fmt.Sprintf("f%d", i), steps[0][0].from)
+		for _, step := range steps {
+			t.Run(step[0].field, func(t *testing.T) { f.in(t).requireEffects(step) })
+		}
 	}
 }

@@ -57,6 +57,12 @@ func TestReconcilerMakesMonitoringObjects(t *testing.T) {
 		assert.Equal(t, before.Object["spec"], gatewayRules.get(t, f).Object["spec"])
 	})
 
+	f.setSpec("{monitoring: {rules: Enabled}, patch: {podMonitor: {metadata: {labels: {patched: pods}}}, " +
+		"prometheusRule: {metadata: {labels: {patched: rules}}}}}")
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, "pods", gatewayMonitor.get(t, f).GetLabels()["patched"])
+		assert.Equal(t, "rules", gatewayRules.get(t, f).GetLabels()["patched"])
+	})
 	f.setSpec("monitoring: {podMonitor: Disabled}")
 	f.eventuallyLacks(gatewayMonitor, gatewayRules, gatewayDashboard)
 	f.setSpec("{}")

@@ -364,6 +364,9 @@ func fieldChanges() []fieldChange {
 		{"spec.patch.horizontalPodAutoscaler", withAutoscaler,
 			"{autoscaling: {maxReplicas: 5}, patch: {horizontalPodAutoscaler: {metadata: {labels: {patched: 'yes'}}}}}",
 			gatewayAutoscaler, ".metadata.labels.patched", "yes"},
+		{"spec.patch.dashboards", "{monitoring: {dashboards: true}}",
+			"{monitoring: {dashboards: true}, patch: {dashboards: {metadata: {labels: {patched: 'yes'}}}}}", gatewayDashboard,
+			".metadata.labels.patched", "yes"},
 		{"spec.patch.redisPersistentVolumeClaim", withStorage,
 			"{redis: {managed: {storage: {size: 1Gi}}}, " +
 				"patch: {redisPersistentVolumeClaim: {metadata: {labels: {patched: 'yes'}}}}}",

@@ -86,6 +86,8 @@ func TestReconcilerFieldsHaveCases(t *testing.T) {
 		"spec.monitoring.podMonitor": true, // TestReconcilerMakesMonitoringObjects
 		"spec.monitoring.rules":      true, // TestReconcilerMakesMonitoringObjects
 		"spec.monitoring.dashboards": true, // TestReconcilerMakesMonitoringObjects
+		"spec.patch.podMonitor":      true, // TestReconcilerMakesMonitoringObjects
+		"spec.patch.prometheusRule":  true, // TestReconcilerMakesMonitoringObjects
 		// TestReconcilerKeepsRedisDataOnAVolume
 		"spec.redis.managed.storage.size":             true,
 		"spec.redis.managed.storage.storageClassName": true,
