@@ -149,8 +149,8 @@ func TestReconcilerFollowsOptionalKinds(t *testing.T) {
 	require.Empty(t, o.logged("Reconciler error"))
 }
 
-// XBackends are a kind of their own, which can go while the fleet's route leads through one. The route leads through the
-// Service then, and through the XBackend again when the kind is back. The gateways stay as they are.
+// XBackends are a kind of their own, which can go while the fleet's route leads through one. The route leads through
+// the Service then, and through the XBackend again when the kind is back. The gateways stay as they are.
 func TestReconcilerFollowsXBackends(t *testing.T) {
 	const version = "v1.7.0/experimental"
 	backends := []*apiextensionsv1.CustomResourceDefinition{gatewayDefinition(t, version, "xbackends")}

@@ -76,8 +76,8 @@ func (p *operatorProcess) kill() {
 	<-p.ended
 }
 
-// terminate asks the process to end, as the kubelet does, and blocks until it is gone. The next one need not wait for the
-// lease then.
+// terminate asks the process to end, as the kubelet does, and blocks until it is gone. The next one need not wait for
+// the lease then.
 func (p *operatorProcess) terminate() {
 	p.t.Helper()
 	require.NoError(p.t, p.command.Process.Signal(syscall.SIGTERM))

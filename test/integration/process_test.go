@@ -40,8 +40,8 @@ func TestOperatorIsKilledWhileItCreates(t *testing.T) {
 const longOutage = time.Minute
 
 // An operator that cannot renew its lease ends, so that it does not write beside another leader. The kubelet starts it
-// again. While there is no API server, the new process waits for it: it lives, and is not ready. Afterwards it does what
-// was asked meanwhile, and leaves the gateways alone of a fleet that nothing was asked for.
+// again. While there is no API server, the new process waits for it: it lives, and is not ready. Afterwards it does
+// what was asked meanwhile, and leaves the gateways alone of a fleet that nothing was asked for.
 func TestOperatorProcessOutlivesTheAPIServer(t *testing.T) {
 	api := startAPIReplica(t)
 	namespace := newNamespace(t)
