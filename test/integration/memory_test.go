@@ -28,22 +28,28 @@ func createLargeSecrets(t *testing.T, namespace string, n, bytes int, complete f
 	value := make([]byte, bytes)
 	_, err := rand.Read(value)
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		assert.NoError(t, env.client.DeleteAllOf(context.Background(), &corev1.Secret{}, client.InNamespace(namespace)))
-	})
-	var creations errgroup.Group
-	creations.SetLimit(4)
-	for i := range n {
-		creations.Go(func() error {
-			secret := &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("large-%d", i)},
-				Data:       map[string][]byte{"large": value},
-			}
-			complete(secret)
-			return env.client.Create(t.Context(), secret, client.FieldOwner("kubectl-client-side-apply"))
-		})
+	withEach := func(do func(secret *corev1.Secret) error) error {
+		var all errgroup.Group
+		all.SetLimit(4)
+		for i := range n {
+			all.Go(func() error {
+				name := fmt.Sprintf("large-%d", i)
+				return do(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
+			})
+		}
+		return all.Wait()
 	}
-	require.NoError(t, creations.Wait())
+	t.Cleanup(func() {
+		// One by one: the answer to the deletion of a collection has all that was deleted.
+		assert.NoError(t, withEach(func(secret *corev1.Secret) error {
+			return client.IgnoreNotFound(env.client.Delete(context.Background(), secret))
+		}))
+	})
+	require.NoError(t, withEach(func(secret *corev1.Secret) error {
+		secret.Data = map[string][]byte{"large": value}
+		complete(secret)
+		return env.client.Create(t.Context(), secret, client.FieldOwner("kubectl-client-side-apply"))
+	}))
 }
 
 // Secrets that no fleet names cost no memory, however large the copy of the manifest is that `kubectl apply` keeps in
