@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -60,6 +61,15 @@ type environment struct {
 	auditLog string
 	// dir has the environment's files.
 	dir string
+	// users is held while a user is added: envtest's certificate authority is not safe for concurrent use.
+	users sync.Mutex
+}
+
+// addUser returns the credentials of a new user. It returns the error of envtest.
+func (e *environment) addUser(user envtest.User) (*envtest.AuthenticatedUser, error) {
+	e.users.Lock()
+	defer e.users.Unlock()
+	return e.control.AddUser(user, nil)
 }
 
 // startEnvironment starts the control plane. It returns an error when a part does not start; nothing runs then.
@@ -140,7 +150,7 @@ func (e *environment) admitOperator(ctx context.Context) error {
 			return err
 		}
 	}
-	user, err := e.control.AddUser(envtest.User{Name: operatorUser}, nil)
+	user, err := e.addUser(envtest.User{Name: operatorUser})
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func installMetricsAPI(t *testing.T) *metricsAPI {
 	m := &metricsAPI{t: t, namespace: newNamespace(t), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	m.client, err = client.New(env.config, client.Options{Scheme: scheme})
 	require.NoError(t, err)
-	m.user, err = env.control.AddUser(envtest.User{Name: m.namespace}, nil)
+	m.user, err = env.addUser(envtest.User{Name: m.namespace})
 	require.NoError(t, err)
 	kubeconfig, err := m.user.KubeConfig()
 	require.NoError(t, err)

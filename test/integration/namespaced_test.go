@@ -77,10 +77,10 @@ func apply(t *testing.T, directory, namespace string) []*unstructured.Unstructur
 // namespacedAccount returns the credentials of the operator's ServiceAccount in a namespace.
 func namespacedAccount(t *testing.T, namespace string) *rest.Config {
 	t.Helper()
-	user, err := env.control.AddUser(envtest.User{
+	user, err := env.addUser(envtest.User{
 		Name:   "system:serviceaccount:" + namespace + ":" + operatorUser,
 		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace},
-	}, nil)
+	})
 	require.NoError(t, err)
 	return user.Config()
 }
