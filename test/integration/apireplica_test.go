@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,23 +41,20 @@ func startAPIReplica(t *testing.T) *apiReplica {
 	return replica
 }
 
-// replicaAuthn guards the users of the first API server while another one that has them starts or stops.
-var replicaAuthn sync.Mutex
-
 func (r *apiReplica) start() {
 	r.t.Helper()
-	replicaAuthn.Lock()
-	defer replicaAuthn.Unlock()
+	env.users.Lock()
+	defer env.users.Unlock()
 	require.NoError(r.t, r.server.Start())
 }
 
 // stop kills the process, and blocks until connections to it are refused.
 func (r *apiReplica) stop() {
 	r.t.Helper()
-	replicaAuthn.Lock()
+	env.users.Lock()
 	// The error says that the process was killed, or that it had ended.
 	_ = r.server.Stop()
-	replicaAuthn.Unlock()
+	env.users.Unlock()
 	require.Eventually(r.t, func() bool {
 		conn, err := net.Dial("tcp", r.server.HostPort())
 		if err == nil {

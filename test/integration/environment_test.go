@@ -61,7 +61,8 @@ type environment struct {
 	auditLog string
 	// dir has the environment's files.
 	dir string
-	// users is held while a user is added: envtest's certificate authority is not safe for concurrent use.
+	// users guards the users of the API server, and the certificate authority that signs theirs, which another API server
+	// shares: users are added, and such servers start and stop, one at a time.
 	users sync.Mutex
 }
 
