@@ -18,7 +18,7 @@ import (
 )
 
 // gracePolicy makes the grace period of the pods of each Deployment in a namespace 45 seconds.
-const gracePolicy = `apiVersion: admissionregistration.k8s.io/v1
+const gracePolicy = `apiVersion: admissionregistration.k8s.io/VERSION
 kind: MutatingAdmissionPolicy
 metadata: {name: NAMESPACE}
 spec:
@@ -32,7 +32,7 @@ spec:
     jsonPatch:
       expression: '[JSONPatch{op: "add", path: "/spec/template/spec/terminationGracePeriodSeconds", value: 45}]'
 ---
-apiVersion: admissionregistration.k8s.io/v1
+apiVersion: admissionregistration.k8s.io/VERSION
 kind: MutatingAdmissionPolicyBinding
 metadata: {name: NAMESPACE}
 spec: {policyName: NAMESPACE}
@@ -62,7 +62,11 @@ func objectsOf(t *testing.T, documents, namespace string) []*unstructured.Unstru
 // shortenGracePeriods creates the policy for a namespace, and waits until the API server applies it.
 func shortenGracePeriods(t *testing.T, namespace string) {
 	t.Helper()
-	for _, object := range objectsOf(t, gracePolicy, namespace) {
+	version := "v1"
+	if !servedSince(t, "1.36") {
+		version = "v1beta1"
+	}
+	for _, object := range objectsOf(t, strings.ReplaceAll(gracePolicy, "VERSION", version), namespace) {
 		require.NoError(t, env.client.Create(t.Context(), object))
 		t.Cleanup(func() { assert.NoError(t, env.client.Delete(context.Background(), object)) })
 	}
@@ -78,9 +82,6 @@ func shortenGracePeriods(t *testing.T, namespace string) {
 // needs more. The operator does not fight the policy, and the gateways follow the spec as ever.
 func TestStatusShowsAShortenedGracePeriod(t *testing.T) {
 	t.Parallel()
-	if !servedSince(t, "1.36") {
-		t.Skip("MutatingAdmissionPolicy is in admissionregistration.k8s.io/v1 since Kubernetes 1.36")
-	}
 	o := startOperator(t)
 	shortenGracePeriods(t, o.namespace)
 	f := createFleet(t, o.namespace, "fleet", "drain: {propagationDelay: 1s, timeout: 5m}")

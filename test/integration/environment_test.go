@@ -126,6 +126,9 @@ func (e *environment) configureAPIServer(server *envtest.APIServer) {
 	server.Configure().
 		// The default range has only 254 addresses for Services, and those of one family.
 		Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/108").
+		// Before Kubernetes 1.36, MutatingAdmissionPolicy is beta and switched off.
+		Set("feature-gates", "MutatingAdmissionPolicy=true").
+		Set("runtime-config", "admissionregistration.k8s.io/v1beta1=true").
 		Append("audit-policy-file", e.auditPolicyFile()).
 		Append("audit-log-path", e.auditLog).
 		Append("audit-log-mode", "blocking")
