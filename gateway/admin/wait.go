@@ -49,8 +49,9 @@ func (c *Client) DrainAndWait(
 type progress struct {
 	out   io.Writer
 	grace time.Duration
-	// connections is the number of connections that was written last.
+	// connections and waits are what was written last: the number of connections, and whether the gateway waits.
 	connections int
+	waits       bool
 }
 
 // show writes what a report says and reports whether there is nothing left to wait for.
@@ -67,8 +68,8 @@ func (p *progress) show(report contract.GatewayReport) (done bool) {
 		p.say("past the deadline with %d connections left\n", report.Connections)
 		return true
 	}
-	if report.Connections != p.connections {
-		p.connections = report.Connections
+	if report.Connections != p.connections || d.WaitsForAnother != p.waits {
+		p.connections, p.waits = report.Connections, d.WaitsForAnother
 		left := time.Until(d.Deadline).Round(time.Second)
 		waits := ""
 		if d.WaitsForAnother {

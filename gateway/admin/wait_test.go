@@ -76,3 +76,20 @@ func TestDrainAndWaitReturnsWhenThePortIsClosed(t *testing.T) {
 	require.NoError(t, client.DrainAndWait(t.Context(), contract.DrainRequest{}, 5*time.Millisecond, 0, &out))
 	require.Contains(t, out.String(), "the gateway has ended")
 }
+
+// The progress says when a gateway waits for another one, and when it does not any more.
+func TestProgressShowsTheWaitForAnotherGateway(t *testing.T) {
+	var out strings.Builder
+	p := progress{out: &out, connections: -1}
+	report := draining(time.Hour)
+	report.Drain.WaitsForAnother = true
+	for range 2 {
+		require.False(t, p.show(report))
+	}
+	report.Drain.WaitsForAnother = false
+	for range 2 {
+		require.False(t, p.show(report))
+	}
+	require.Equal(t, 2, strings.Count(out.String(), "until the deadline"), out.String())
+	require.Equal(t, 1, strings.Count(out.String(), "waiting until another gateway serves"), out.String())
+}
