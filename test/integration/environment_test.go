@@ -1,30 +1,24 @@
 package integration
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/test/roles"
 )
 
 // crdDirectory is where controller-gen writes the CRD.
@@ -139,20 +133,8 @@ func (e *environment) auditPolicyFile() string { return filepath.Join(e.dir, "po
 // admitOperator creates the operator's user with the roles that controller-gen wrote, so that a permission that is
 // missing in the roles fails a test. It returns an error when the file cannot be read or the API server refuses a role.
 func (e *environment) admitOperator(ctx context.Context) error {
-	roles, err := readRoles()
-	if err != nil {
+	if err := roles.Grant(ctx, e.client, roleFile, operatorUser); err != nil {
 		return err
-	}
-	for i := range roles {
-		role := &roles[i]
-		binding := &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operatorUser}},
-		}
-		if err := errors.Join(e.client.Create(ctx, role), e.client.Create(ctx, binding)); err != nil {
-			return err
-		}
 	}
 	user, err := e.addUser(envtest.User{Name: operatorUser})
 	if err != nil {
@@ -160,28 +142,6 @@ func (e *environment) admitOperator(ctx context.Context) error {
 	}
 	e.operator = user.Config()
 	return nil
-}
-
-// readRoles returns the roles of roleFile. It returns an error when the file cannot be read.
-func readRoles() ([]rbacv1.ClusterRole, error) {
-	data, err := os.ReadFile(roleFile)
-	if err != nil {
-		return nil, err
-	}
-	var roles []rbacv1.ClusterRole
-	for documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data))); ; {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return roles, nil
-		}
-		var role rbacv1.ClusterRole
-		if err = errors.Join(err, yaml.UnmarshalStrict(document, &role)); err != nil {
-			return nil, fmt.Errorf("%s: %w", roleFile, err)
-		}
-		if role.Name != "" {
-			roles = append(roles, role)
-		}
-	}
 }
 
 // stop stops the control plane and removes its files. It returns the errors of both, joined.

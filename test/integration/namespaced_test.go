@@ -28,6 +28,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers"
+	"github.com/wsfleet/wsfleet/test/roles"
 )
 
 // The kustomizations of an operator without a ClusterRole.
@@ -136,9 +137,9 @@ func (o *operator) startForTest() {
 // The overlay has the operator without a ClusterRole, in whatever namespace, with the rules of the ClusterRole.
 func TestNamespacedOverlay(t *testing.T) {
 	t.Parallel()
-	roles, err := readRoles()
+	generated, err := roles.Read(roleFile)
 	require.NoError(t, err)
-	require.Equal(t, operatorUser, roles[0].Name)
+	require.Equal(t, operatorUser, generated[0].Name)
 	var kinds []string
 	for _, object := range kustomize(t, namespacedOperator, "team") {
 		kinds = append(kinds, object.GetKind()+" "+object.GetName())
@@ -148,7 +149,7 @@ func TestNamespacedOverlay(t *testing.T) {
 			if object.GetName() == operatorUser {
 				var role rbacv1.Role
 				require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role))
-				assert.Equal(t, roles[0].Rules, role.Rules)
+				assert.Equal(t, generated[0].Rules, role.Rules)
 			}
 		case "RoleBinding":
 			requireBound(t, object, "team")

@@ -1,28 +1,23 @@
 package fleetbench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/test/roles"
 )
 
 const (
@@ -108,20 +103,8 @@ func startPlane(ctx context.Context, assets string, build Build) (*plane, error)
 
 // admitOperator gives the operator's user its roles, and writes its kubeconfig.
 func (p *plane) admitOperator(ctx context.Context, roleFile string) error {
-	roles, err := readRoles(roleFile)
-	if err != nil {
+	if err := roles.Grant(ctx, p.client, roleFile, operatorUser); err != nil {
 		return err
-	}
-	for i := range roles {
-		role := &roles[i]
-		binding := &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operatorUser}},
-		}
-		if err := errors.Join(p.client.Create(ctx, role), p.client.Create(ctx, binding)); err != nil {
-			return err
-		}
 	}
 	user, err := p.control.AddUser(envtest.User{
 		Name:   operatorUser,
@@ -164,27 +147,4 @@ func inParallel(ctx context.Context, n int, do func(context.Context, int) error)
 		group.Go(func() error { return do(ctx, i) })
 	}
 	return group.Wait()
-}
-
-// readRoles returns the ClusterRoles of a file of one document or several. It returns an error when the file cannot be
-// read.
-func readRoles(path string) ([]rbacv1.ClusterRole, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var roles []rbacv1.ClusterRole
-	for documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data))); ; {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return roles, nil
-		}
-		var role rbacv1.ClusterRole
-		if err = errors.Join(err, yaml.Unmarshal(document, &role)); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if role.Name != "" {
-			roles = append(roles, role)
-		}
-	}
 }
