@@ -11,6 +11,7 @@ env=dist/e2e.env
 
 down() {
   status=$?
+  if [ -n "${itself:-}" ]; then wait "$itself" || true; fi
   if [ "$status" -ne 0 ]; then go run ./hack/demo diagnose --cluster "$cluster" --name "$name" || true; fi
   if [ "${KEEP:-}" = 1 ]; then
     echo "e2e: the cluster stays up (KEEP=1); go run ./hack/demo down --cluster $cluster --name $name removes it"
