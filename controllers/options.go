@@ -70,8 +70,8 @@ type Options struct {
 	// leader among themselves have the same. By default the operator has none, and takes no notice of others.
 	Identity client.ObjectKey
 
-	// Silence is how long an operator may not renew its Lease until another one takes its fleets over. The default is 60
-	// s.
+	// Silence is how long an operator may not renew its Lease until another one takes its fleets over. The default is
+	// 60 s.
 	Silence time.Duration
 
 	// Metrics is where the operator's own metrics are registered. The default is controller-runtime's registry, which the

@@ -35,6 +35,8 @@ type podFields struct {
 	metadata string
 	// process decides about what the container reads when it starts.
 	process string
+	// size decides about the number of pods in the namespace.
+	size string
 }
 
 // gatewayFields are the fields of the gateways' pods.
@@ -45,6 +47,7 @@ var gatewayFields = podFields{
 	priority:  "spec.pod.priorityClassName",
 	metadata:  "spec.pod",
 	process:   "spec.gateway and spec.pod.env",
+	size:      "spec.replicas",
 }
 
 // redisFields are the fields of the managed Redis' pod.
@@ -55,6 +58,7 @@ var redisFields = podFields{
 	priority:  "spec.redis.managed",
 	metadata:  "spec.redis.managed",
 	process:   "spec.redis.managed.resources",
+	size:      "spec.replicas",
 }
 
 // metricsAPIFields are the fields of the metrics API's pods.
@@ -65,6 +69,7 @@ var metricsAPIFields = podFields{
 	priority:  "the priorityClassName of its Deployment",
 	metadata:  "the pod template of its Deployment",
 	process:   "the container of its Deployment",
+	size:      "its replicas",
 }
 
 // findCause returns why the Deployment has fewer running pods than it asks for, or nil when Kubernetes says nothing. It
@@ -121,7 +126,7 @@ var podIsForbidden = regexp.MustCompile(`^pods "[^"]*" is forbidden: `)
 func refusalRemedy(words string, fields podFields) string {
 	switch {
 	case strings.Contains(words, "exceeded quota"):
-		return "raise the ResourceQuota, or lower " + fields.resources + " or spec.replicas"
+		return "raise the ResourceQuota, or lower " + fields.resources + " or " + fields.size
 	case strings.Contains(words, "failed quota"):
 		return "set the requests and limits that the ResourceQuota asks for in " + fields.resources
 	case strings.Contains(words, "PriorityClass"):

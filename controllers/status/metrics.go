@@ -208,8 +208,8 @@ func metricsServer(o Observation) string {
 	return o.MetricsOwner
 }
 
-// unusedTarget says that a target of the spec has no effect, or is empty. The schema refuses it only where the spec
-// itself asks for another server.
+// unusedTarget returns a clause about a target of the spec that has no effect, or "". The schema refuses such a target
+// only where the spec itself asks for another server.
 func unusedTarget(o Observation) string {
 	if o.spec().Autoscaling.MaxUtilizationPercent == nil || o.Metrics == v1alpha1.AutoscalingMetricsBuiltIn {
 		return ""
