@@ -19,7 +19,7 @@ import (
 // reconcileDeletion takes a fleet that is being deleted down in order: first the gateways, whose clients can publish
 // until their connections are closed, then Redis. It creates nothing. A fleet without the finalizer needs nothing: the
 // garbage collector deletes its objects by their owner references. It returns an error when a read or a write failed
-// for now.
+// for now, or when an object has changed since it was read.
 func (r *Reconciler) reconcileDeletion(
 	ctx context.Context, stored *v1alpha1.WebSocketCluster,
 ) (reconcile.Result, error) {
@@ -51,7 +51,7 @@ func (r *Reconciler) reconcileDeletion(
 	}
 	statusDelay, err := r.showDeletion(ctx, stored, cluster, step)
 	if err != nil {
-		return retryConflict(ctx, err)
+		return reconcile.Result{}, err
 	}
 	return reconcile.Result{
 		RequeueAfter: soonest([]time.Duration{statusDelay, max(time.Second, time.Until(step.Deadline.Time))}),

@@ -91,7 +91,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{RequeueAfter: r.operators.heartbeat()}, nil
 	}
 	if stored.DeletionTimestamp != nil {
-		return r.reconcileDeletion(ctx, &stored)
+		result, err := r.reconcileDeletion(ctx, &stored)
+		if err != nil {
+			return retryConflict(ctx, err)
+		}
+		return result, nil
 	}
 	problem, err := r.completeCluster(ctx, &stored)
 	if err != nil {
