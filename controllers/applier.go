@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -101,7 +102,7 @@ func (a *applier) applyObject(
 		result.outcome = outcomeContested
 		return result, nil
 	}
-	fields, err := a.serverSideApply(ctx, object, live)
+	written, err := a.serverSideApply(ctx, object, live)
 	switch {
 	case err == nil:
 		if difference.outcome == outcomeRepaired {
@@ -109,8 +110,8 @@ func (a *applier) applyObject(
 		}
 		result.outcome, result.change = difference.outcome, difference
 		log.FromContext(ctx).Info(result.note())
-		result.answer, err = a.takeWritten(object.Ref, fields)
-		return result, err
+		result.answer = a.takeWritten(written)
+		return result, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// The cluster is deleted with its namespace. There is nothing for its user to solve.
 	case isRefusal(err):
@@ -133,31 +134,39 @@ func (a *applier) applyObject(
 }
 
 // serverSideApply sends the object's fields on the condition that live is still what exists. It returns the object as
-// the API server has it then, or the API server's error.
+// the API server has it then, of the type that the cache has, but a Secret with its values. The client asks for
+// protobuf where a type has it, and for no more than the metadata where the type is that. serverSideApply returns the
+// API server's error.
 func (a *applier) serverSideApply(
 	ctx context.Context, object render.Object, live client.Object,
-) (*unstructured.Unstructured, error) {
+) (client.Object, error) {
 	fields := withPreconditions(object, live)
+	data, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", object, err)
+	}
+	written := cachedObject(object.Ref)
+	if object.Kind.Kind == kindSecret {
+		written = &corev1.Secret{}
+	}
+	written.SetNamespace(fields.GetNamespace())
+	written.SetName(object.Name)
 	//nolint:wrapcheck // the callers tell the API server's errors apart
-	return fields, a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(fields),
+	return written, a.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, data),
 		client.FieldOwner(render.FieldOwner), client.ForceOwnership)
 }
 
 // takeWritten returns what the API server has answered in the form that the cache would have, so that the status of
-// this reconcile is that of the written object. It returns an error when the answer does not fit the kind.
-func (a *applier) takeWritten(ref render.Ref, fields *unstructured.Unstructured) (client.Object, error) {
-	if ref.Kind.GroupKind() == corev1.SchemeGroupVersion.WithKind("Secret").GroupKind() {
-		secret := &corev1.Secret{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields.Object, secret); err != nil {
-			return nil, fmt.Errorf("read the written %s: %w", ref, err)
-		}
-		a.secrets.keepWritten(secret)
+// this reconcile is that of the written object.
+func (a *applier) takeWritten(written client.Object) client.Object {
+	secret, isSecret := written.(*corev1.Secret)
+	if !isSecret {
+		return written
 	}
-	written := cachedObject(ref)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields.Object, written); err != nil {
-		return nil, fmt.Errorf("read the written %s: %w", ref, err)
-	}
-	return written, nil
+	a.secrets.keepWritten(secret)
+	meta := secretMetadata()
+	meta.ObjectMeta = secret.ObjectMeta
+	return meta
 }
 
 // createOnlyVersion is a resourceVersion that no object has. An apply with it creates the object, or fails with a

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -174,7 +175,12 @@ func TestApplierStartsOverWhenAnObjectWasReplaced(t *testing.T) {
 // newAnsweringClient returns a fake API server that answers each apply with err.
 func newAnsweringClient(err error) client.WithWatch {
 	return fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
-		Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+		Patch: func(
+			_ context.Context, _ client.WithWatch, _ client.Object, patch client.Patch, _ ...client.PatchOption,
+		) error {
+			if patch.Type() != types.ApplyPatchType {
+				return fmt.Errorf("the applier sends a %s", patch.Type())
+			}
 			return err
 		},
 	}).Build()
