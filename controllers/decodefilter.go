@@ -68,12 +68,26 @@ func (f *DecodeFilter) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
+// decodable is what may not decode of a stored WebSocketCluster. The API server itself reads the rest of the metadata.
+type decodable struct {
+	Metadata struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"metadata"`
+	Spec   v1alpha1.WebSocketClusterSpec   `json:"spec"`
+	Status v1alpha1.WebSocketClusterStatus `json:"status"`
+}
+
+func (d *decodable) key() client.ObjectKey {
+	return client.ObjectKey{Namespace: d.Metadata.Namespace, Name: d.Metadata.Name}
+}
+
 // decodes reports whether the object decodes, and notes what it found.
 func (f *DecodeFilter) decodes(object []byte) bool {
-	var cluster v1alpha1.WebSocketCluster
+	var cluster decodable
 	err := kjson.Unmarshal(object, &cluster)
 	if err == nil {
-		f.forget(client.ObjectKeyFromObject(&cluster))
+		f.forget(cluster.key())
 		return true
 	}
 	identity := metadataIn(object)
@@ -130,6 +144,14 @@ func (f *DecodeFilter) filterList(body []byte) ([]byte, error) {
 // filterEvent returns what is left of a watch's event: all, nothing, or, of a deleted object that does not decode, its
 // metadata.
 func (f *DecodeFilter) filterEvent(encoded []byte) []byte {
+	// Nearly all events are those of objects that decode, so that the event is read once for these.
+	var usual struct {
+		Object decodable `json:"object"`
+	}
+	if kjson.Unmarshal(encoded, &usual) == nil {
+		f.forget(usual.Object.key())
+		return encoded
+	}
 	var event struct {
 		Type   watch.EventType `json:"type"`
 		Object json.RawMessage `json:"object"`
