@@ -1,9 +1,10 @@
 package render
 
 import (
+	"encoding/json"
 	"path"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v2"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/internal/channel"
@@ -40,7 +41,10 @@ func configFile(in Input) (string, error) {
 		contract.KeyDrainMaxClosesPerSecond:  *drain.MaxClosesPerSecond,
 	}
 	if len(gateway.Channels) > 0 {
-		settings[contract.KeyChannels] = channelRules(gateway.Channels)
+		var err error
+		if settings[contract.KeyChannels], err = plain(channelRules(gateway.Channels)); err != nil {
+			return "", err
+		}
 	}
 	nonDefaultSettings(gateway, settings)
 	if gateway.TLS != nil {
@@ -68,6 +72,17 @@ func configFile(in Input) (string, error) {
 
 	content, err := yaml.Marshal(settings)
 	return string(content), err
+}
+
+// plain returns the value as maps, lists and scalars with the names of its JSON fields. It returns an error when the
+// value has no JSON.
+func plain(value any) (any, error) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	var read any
+	return read, yaml.Unmarshal(raw, &read)
 }
 
 // nonDefaultSettings adds the settings that gateways of older releases do not know, each only where the spec differs

@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
 
@@ -114,6 +115,7 @@ func Objects(in Input) ([]Object, error) {
 		gatewayNeeds = append(gatewayNeeds, redisSecret, redisServer, redisFront)
 	}
 
+	patches := patches(in)
 	var built []Object
 	for _, part := range []struct {
 		ref   Ref
@@ -146,7 +148,7 @@ func Objects(in Input) ([]Object, error) {
 		}
 		object := Object{Ref: part.ref, Needs: part.needs}
 		if fields != nil {
-			if err := object.finish(fields, in); err != nil {
+			if err := object.finish(fields, in, patches); err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.ref, err)
 			}
 		}
@@ -170,14 +172,14 @@ func (o Object) isOf(component string) bool {
 }
 
 // finish sets Desired to the fields with what every object of the fleet has, and with the user's patch.
-func (o *Object) finish(fields any, in Input) error {
+func (o *Object) finish(fields any, in Input, patches map[Ref]patch) error {
 	var err error
 	if o.Desired, err = toUnstructured(fields); err != nil {
 		return err
 	}
 	addMetadata(o.Desired, in.Spec.Metadata)
 	var patchedBy any
-	if patch := patches(in)[o.Ref]; patch.content != nil {
+	if patch := patches[o.Ref]; patch.content != nil {
 		o.PatchField = patch.field
 		patched, err := patch.apply(o.Desired)
 		switch {
@@ -193,14 +195,22 @@ func (o *Object) finish(fields any, in Input) error {
 	return addHash(o.Desired)
 }
 
-// toUnstructured converts an apply configuration to unstructured data.
+// toUnstructured converts what a part of the fleet was built as to unstructured data: an apply configuration, or a map
+// where client-go has none.
 func toUnstructured(fields any) (*unstructured.Unstructured, error) {
-	raw, err := json.Marshal(fields)
+	if _, isMap := fields.(map[string]any); isMap {
+		raw, err := json.Marshal(fields)
+		if err != nil {
+			return nil, err
+		}
+		object := &unstructured.Unstructured{}
+		return object, object.UnmarshalJSON(raw)
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(fields)
 	if err != nil {
 		return nil, err
 	}
-	object := &unstructured.Unstructured{}
-	return object, object.UnmarshalJSON(raw)
+	return &unstructured.Unstructured{Object: content}, nil
 }
 
 // addMetadata adds the spec's labels and annotations to an object. Those that the object has win.

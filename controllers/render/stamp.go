@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"reflect"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
@@ -101,18 +103,24 @@ func (in Input) askedOfRedis() (any, error) {
 // withoutDefaults returns the fields of the spec that differ from the defaults. A field that a later release adds, and
 // fills in with its default, is not among them.
 func withoutDefaults(spec v1alpha1.WebSocketClusterSpec) (map[string]any, error) {
-	var defaults v1alpha1.WebSocketClusterSpec
-	defaults.SetDefaults()
-	all, err := convert[map[string]any](spec)
+	all, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&spec)
 	if err != nil {
 		return nil, err
 	}
-	usual, err := convert[map[string]any](defaults)
+	usual, err := defaults()
 	if err != nil {
 		return nil, err
 	}
-	return difference(*all, *usual), nil
+	return difference(all, usual), nil
 }
+
+// defaults returns the fields of a spec that has nothing but defaults, or an error when it cannot be converted. The
+// caller must not change them.
+var defaults = sync.OnceValues(func() (map[string]any, error) {
+	var spec v1alpha1.WebSocketClusterSpec
+	spec.SetDefaults()
+	return runtime.DefaultUnstructuredConverter.ToUnstructured(&spec)
+})
 
 // difference returns the values of all that are not the same in usual. Maps are compared by their keys.
 func difference(all, usual map[string]any) map[string]any {
