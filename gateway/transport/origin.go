@@ -61,10 +61,8 @@ func (o Origins) Allow(r *http.Request) bool {
 		return false
 	}
 	host := withoutDefaultPort(u.Scheme, u.Host)
-	// A proxy may have ended TLS, so either scheme can be the gateway's own. Pages of other schemes, such
-	// as a browser extension's, are never on the gateway's host.
-	isWeb := u.Scheme == "http" || u.Scheme == "https"
-	if isWeb && host == withoutDefaultPort(u.Scheme, strings.ToLower(r.Host)) || o.exact[u.Scheme+"://"+host] {
+	own := isWeb(u.Scheme) && host == withoutDefaultPort(u.Scheme, strings.ToLower(r.Host))
+	if own || o.exact[u.Scheme+"://"+host] {
 		return true
 	}
 	for _, suffix := range o.wildcards[u.Scheme] {
@@ -73,6 +71,18 @@ func (o Origins) Allow(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// isWeb reports whether an origin of the scheme can be the gateway's own. A proxy may have ended TLS, so that is true
+// of both http and https. Clients that are no browsers send the scheme of the URL that they connect to, ws or wss.
+// Pages of other schemes, such as a browser extension's, are never on the gateway's host.
+func isWeb(scheme string) bool {
+	switch scheme {
+	case "http", "https", "ws", "wss":
+		return true
+	default:
+		return false
+	}
 }
 
 // isOrigin reports whether the URL consists of a scheme and a host, as browsers serialize origins
