@@ -36,7 +36,8 @@ func (p Proxies) trusts(addr netip.Addr) bool {
 
 // ClientIP returns the client's address, which limits count against. Without a trusted proxy, it is the
 // address of the TCP connection. Behind trusted proxies, it is the right-most address in X-Forwarded-For
-// that is not a trusted proxy: everything left of it is a claim of that client.
+// that is not a trusted proxy: everything left of it is a claim of that client. Empty entries do not count (RFC 9110
+// section 5.6.1.2).
 func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	client := peerIP(r.RemoteAddr)
 	if !p.trusts(client) {
@@ -44,7 +45,11 @@ func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		addr, ok := hopIP(strings.TrimSpace(hop))
+		hop = strings.TrimSpace(hop)
+		if hop == "" {
+			continue
+		}
+		addr, ok := hopIP(hop)
 		if !ok {
 			break
 		}
@@ -65,13 +70,17 @@ func peerIP(remote string) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// hopIP parses one entry of X-Forwarded-For. Some proxies add the port.
+// hopIP parses one entry of X-Forwarded-For. Some proxies add the port, or put an IPv6 address in brackets.
 func hopIP(hop string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(hop); err == nil {
-		return addr.Unmap().WithZone(""), true
-	}
 	if ap, err := netip.ParseAddrPort(hop); err == nil {
 		return ap.Addr().Unmap().WithZone(""), true
 	}
-	return netip.Addr{}, false
+	if inner, ok := strings.CutPrefix(hop, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); !ok || !strings.Contains(inner, ":") {
+			return netip.Addr{}, false
+		}
+		hop = inner
+	}
+	addr, err := netip.ParseAddr(hop)
+	return addr.Unmap().WithZone(""), err == nil
 }
