@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -30,9 +31,10 @@ const (
 var errUnreadableLease = errors.New("the operator's role does not let it read the Lease of the other operator")
 
 // operators decides which of several operators manages a fleet: the one whose identity the fleet's ServiceAccount has
-// as an annotation, as long as it renews its Lease. An identity is the namespace and name of that Lease. Operators that
-// elect a leader among themselves have one identity, so that a new leader goes on at once. The methods of operators may
-// be called by several goroutines at once.
+// as an annotation, as long as it renews its Lease. A fleet that no operator manages yet is for the operator that has
+// its Lease in the fleet's namespace, such as a namespaced one, and else for any. An identity is the namespace and name
+// of the Lease. Operators that elect a leader among themselves have one identity, so that a new leader goes on at once.
+// The methods of operators may be called by several goroutines at once.
 type operators struct {
 	// own is this operator's identity. When its name is empty, this operator takes no notice of others.
 	own client.ObjectKey
@@ -41,10 +43,12 @@ type operators struct {
 	silence time.Duration
 	now     func() time.Time
 
-	// mu guards seen.
+	// mu guards seen and without.
 	mu sync.Mutex
 	// seen holds the Leases of the other operators.
 	seen map[string]renewal
+	// without holds, for each namespace that has no operator of its own, when that was seen.
+	without map[string]time.Time
 }
 
 // renewal is the last renewal of an operator's Lease. Its age is measured by this operator's own clock, because that of
@@ -76,10 +80,42 @@ func (o *operators) mayManage(ctx context.Context, identity string) (bool, error
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.hasEnded(ctx, client.ObjectKey{Namespace: namespace, Name: name})
+}
+
+// mayBegin reports whether this operator manages the fleets of the namespace that no operator manages yet. Otherwise it
+// returns the identity of the one that does. It returns an error when that one's Lease cannot be read for now.
+func (o *operators) mayBegin(ctx context.Context, namespace string) (mine bool, identity string, err error) {
+	lease := client.ObjectKey{Namespace: namespace, Name: o.own.Name}
+	if lease.Name == "" || lease == o.own {
+		return true, "", nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// A tenant may create many fleets at once: the Lease is not looked up for each.
+	maps.DeleteFunc(o.without, func(_ string, seen time.Time) bool { return o.now().Sub(seen) >= o.heartbeat() })
+	if _, known := o.without[namespace]; known {
+		return true, "", nil
+	}
+	mine, err = o.hasEnded(ctx, lease)
+	if errors.Is(err, errUnreadableLease) {
+		mine, err = true, nil
+	}
+	if mine {
+		o.without[namespace] = o.now()
+	}
+	return mine, lease.String(), err
+}
+
+// hasEnded reports whether the other operator with the Lease has been silent for too long. It returns
+// errUnreadableLease when this operator may not read the Lease, and an error when it cannot be read for now. The caller
+// holds the lock.
+func (o *operators) hasEnded(ctx context.Context, key client.ObjectKey) (bool, error) {
+	identity := key.String()
 	known, isKnown := o.seen[identity]
 	if !isKnown || o.now().Sub(known.read) >= o.heartbeat() {
 		lease := &coordinationv1.Lease{}
-		err := o.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, lease)
+		err := o.live.Get(ctx, key, lease)
 		if apierrors.IsNotFound(err) {
 			delete(o.seen, identity)
 			return true, nil
@@ -88,8 +124,9 @@ func (o *operators) mayManage(ctx context.Context, identity string) (bool, error
 			return false, errUnreadableLease
 		}
 		if err != nil {
-			return false, fmt.Errorf("read the Lease %s of the operator that manages the fleet: %w", identity, err)
+			return false, fmt.Errorf("read the Lease %s of the other operator: %w", identity, err)
 		}
+		delete(o.without, key.Namespace)
 		known = known.after(lease.Spec.RenewTime, o.now())
 		o.seen[identity] = known
 	}
@@ -121,13 +158,17 @@ func (r *Reconciler) managesFleet(ctx context.Context, cluster *v1alpha1.WebSock
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("look up the operator of the fleet: %w", err)
 	}
-	if !found || !isOwned(account, cluster) {
-		r.metrics.leftToOthers.Remove(key)
-		return true, nil
+	identity := ""
+	if found && isOwned(account, cluster) {
+		identity = account.GetAnnotations()[render.AnnotationOperator]
 	}
-	identity := account.GetAnnotations()[render.AnnotationOperator]
-	mine, err := r.operators.mayManage(ctx, identity)
-	remedy := "stop one of the two"
+	var mine bool
+	remedy := "stop one of the two, unless the other one is that of its namespace"
+	if identity == "" {
+		mine, identity, err = r.operators.mayBegin(ctx, key.Namespace)
+	} else {
+		mine, err = r.operators.mayManage(ctx, identity)
+	}
 	if errors.Is(err, errUnreadableLease) {
 		err = nil
 		remedy = "stop one of the two; this one cannot find out whether the other one has ended: if it has, remove the " +

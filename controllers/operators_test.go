@@ -57,6 +57,68 @@ func TestOperatorsWaitUntilTheOtherIsSilent(t *testing.T) {
 	assert.True(t, may("other/lease"), "it has been silent for a minute")
 }
 
+// A fleet that no operator manages is for the operator that has its Lease in the fleet's namespace, while that one
+// renews it. Where there is none, its Lease is not looked up for each fleet.
+func TestOperatorsLeaveNewFleetsToTheOneOfTheNamespace(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	lease := func(namespace string) *coordinationv1.Lease {
+		return &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "lease"},
+			Spec:       coordinationv1.LeaseSpec{RenewTime: new(metav1.NewMicroTime(now))},
+		}
+	}
+	var answer error
+	reads := 0
+	server := fake.NewClientBuilder().WithObjects(lease("team")).WithInterceptorFuncs(interceptor.Funcs{Get: func(
+		ctx context.Context, c client.WithWatch, key client.ObjectKey, into client.Object, options ...client.GetOption,
+	) error {
+		reads++
+		if answer != nil {
+			return answer
+		}
+		return c.Get(ctx, key, into, options...)
+	}}).Build()
+	o := &operators{
+		own:     client.ObjectKey{Namespace: "mine", Name: "lease"},
+		live:    server,
+		silence: time.Minute,
+		now:     func() time.Time { return now },
+		seen:    map[string]renewal{},
+		without: map[string]time.Time{},
+	}
+	may := func(namespace string) bool {
+		t.Helper()
+		mine, other, err := o.mayBegin(t.Context(), namespace)
+		require.NoError(t, err)
+		if !mine {
+			assert.Equal(t, namespace+"/lease", other)
+		}
+		return mine
+	}
+	assert.True(t, may("mine"))
+	assert.False(t, may("team"))
+	for range 3 {
+		assert.True(t, may("free"))
+	}
+	assert.Equal(t, 2, reads)
+
+	require.NoError(t, server.Create(t.Context(), lease("free")))
+	now = now.Add(15 * time.Second)
+	assert.False(t, may("free"), "an operator has come")
+	now = now.Add(45 * time.Second)
+	assert.True(t, may("team"), "it has been silent for a minute")
+	assert.False(t, may("free"))
+
+	answer = apierrors.NewForbidden(schema.GroupResource{}, "lease", nil)
+	assert.True(t, may("closed"), "a Lease that may not be read holds up no fleet")
+	answer = errors.New("no route")
+	mine, _, err := o.mayBegin(t.Context(), "other")
+	require.ErrorIs(t, err, answer)
+	assert.False(t, mine)
+	o.own = client.ObjectKey{}
+	assert.True(t, may("team"), "an operator without an identity takes no notice of others")
+}
+
 // An operator that cannot find out whether another one lives changes nothing.
 func TestOperatorsReturnUnreadableLeases(t *testing.T) {
 	broken := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{Get: func(

@@ -126,6 +126,7 @@ func newOperators(mgr manager.Manager, options Options) (*operators, error) {
 		silence: options.Silence,
 		now:     time.Now,
 		seen:    map[string]renewal{},
+		without: map[string]time.Time{},
 	}
 	if known.own.Name == "" {
 		return known, nil

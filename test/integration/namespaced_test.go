@@ -128,6 +128,22 @@ func newNamespaced(t *testing.T) (*operator, *refusals) {
 	return o, refused
 }
 
+// newWhole returns an operator of the whole cluster, whose Lease is in a new namespace, and its identity. Its cache has
+// the one namespace only, so that the fleets of other tests are left alone. The test starts it.
+func newWhole(t *testing.T, namespace string) (whole *operator, identity string) {
+	t.Helper()
+	whole = newOperator(t, env.operator)
+	letRenewLeases(t, whole.namespace)
+	whole.as("wsfleet-operator-heartbeat", "example.com/gateway:whole")
+	own, configure := whole.namespace, whole.configure
+	whole.namespace = namespace
+	whole.configure = func(options *controllers.Options) {
+		configure(options)
+		options.Identity.Namespace = own
+	}
+	return whole, own + "/wsfleet-operator-heartbeat"
+}
+
 func (o *operator) startForTest() {
 	o.t.Helper()
 	o.start()
@@ -243,16 +259,7 @@ func TestNamespacedOperatorsSideBySide(t *testing.T) {
 		fleets = append(fleets, f)
 	}
 
-	whole := newOperator(t, env.operator)
-	letRenewLeases(t, whole.namespace)
-	whole.as("whole", "example.com/gateway:whole")
-	own := whole.namespace
-	whole.namespace = first.namespace
-	configure := whole.configure
-	whole.configure = func(options *controllers.Options) {
-		configure(options)
-		options.Identity.Namespace = own
-	}
+	whole, _ := newWhole(t, first.namespace)
 	whole.startForTest()
 	fleets[0].eventually(func(t *assert.CollectT) {
 		assert.InDelta(t, 1, whole.metric(t, "foreign_fleets"), 0)
@@ -274,17 +281,8 @@ func TestNamespacedOperatorsSideBySide(t *testing.T) {
 // alone, and its log says how they are handed over.
 func TestNamespacedOperatorTakesOverByHand(t *testing.T) {
 	t.Parallel()
-	whole := newOperator(t, env.operator)
-	letRenewLeases(t, whole.namespace)
-	whole.as("whole", "example.com/gateway:whole")
-	own := whole.namespace
 	o, _ := newNamespaced(t)
-	whole.namespace = o.namespace
-	configure := whole.configure
-	whole.configure = func(options *controllers.Options) {
-		configure(options)
-		options.Identity.Namespace = own
-	}
+	whole, _ := newWhole(t, o.namespace)
 	whole.start()
 	t.Cleanup(func() { whole.stop() })
 	f := createFleet(t, o.namespace, "fleet", "{}")
@@ -302,6 +300,43 @@ func TestNamespacedOperatorTakesOverByHand(t *testing.T) {
 		assert.Equal(t, o.namespace+"/wsfleet-operator-heartbeat",
 			gatewayAccount.get(t, f).GetAnnotations()["wsfleet.dev/operator"])
 	})
+}
+
+// A fleet without an operator is for the operator of its namespace, also while that one is away for a moment. That
+// holds for a new fleet, and for one from which the name of the operator of the whole cluster was removed.
+func TestNamespacedOperatorComesFirstInItsNamespace(t *testing.T) {
+	t.Parallel()
+	o, _ := newNamespaced(t)
+	whole, wholeIdentity := newWhole(t, o.namespace)
+	whole.startForTest()
+	given := createFleet(t, o.namespace, "given", "{}")
+	given.eventuallySettled()
+	own := o.namespace + "/wsfleet-operator-heartbeat"
+	identity := func(t require.TestingT, f *fleet) string {
+		return gatewayAccount.get(t, f).GetAnnotations()["wsfleet.dev/operator"]
+	}
+	require.Equal(t, wholeIdentity, identity(t, given))
+
+	o.start()
+	// The operator of the whole cluster notices the other one within a heartbeat, and takes the fleet back until then.
+	given.eventually(func(c *assert.CollectT) {
+		if identity(c, given) == wholeIdentity {
+			given.patch(t, gatewayAccount, `{"metadata": {"annotations": {"wsfleet.dev/operator": null}}}`)
+		}
+		assert.Equal(c, own, identity(c, given))
+		assert.Equal(c, gatewayImage, read(c, gatewayDeployment.get(c, given), container+".image"))
+		assert.InDelta(c, 1, whole.metric(c, "foreign_fleets"), 0)
+	})
+
+	o.stop()
+	fresh := createFleet(t, o.namespace, "fresh", "{}")
+	fresh.eventually(func(c *assert.CollectT) {
+		assert.InDelta(c, 2, whole.metric(c, "foreign_fleets"), 0)
+	})
+	require.Empty(t, fresh.existing())
+	o.startForTest()
+	fresh.eventuallySettled()
+	require.Equal(t, own, identity(t, fresh))
 }
 
 // Definitions come and go while a namespaced operator runs, and it reads from the published schema what they can
