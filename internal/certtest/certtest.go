@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Pair is a self-signed certificate for 127.0.0.1 and its private key, both in PEM.
+// Pair is a self-signed certificate for 127.0.0.1 and for a name, and its private key, both in PEM.
 type Pair struct{ Cert, Key []byte }
 
-// New creates a pair that is valid for an hour. The name becomes the common name.
+// New creates a pair that is valid for an hour. The name becomes the common name, and the certificate's host.
 func New(t testing.TB, name string) Pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -28,6 +28,7 @@ func New(t testing.TB, name string) Pair {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: name},
+		DNSNames:              []string{name},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(time.Hour),

@@ -6,6 +6,7 @@ package wsclient
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,14 @@ type Conn struct {
 // the channel after Dial has returned arrives. Dial returns a *Refused when the gateway answers the handshake with
 // another status than 101, and an error when it cannot connect or subscribe.
 func Dial(ctx context.Context, protocol Protocol, address, channel string, header http.Header) (*Conn, error) {
+	return DialTLS(ctx, protocol, address, channel, header, nil)
+}
+
+// DialTLS connects over TLS with the configuration, which it does not change, or without TLS when config is nil. It
+// returns the same errors as Dial, and one when the certificate is not trusted.
+func DialTLS(
+	ctx context.Context, protocol Protocol, address, channel string, header http.Header, config *tls.Config,
+) (*Conn, error) {
 	target := url.URL{Scheme: "ws", Host: address, Path: contract.PathPlain}
 	if protocol == Centrifuge {
 		target.Path = contract.PathCentrifuge
@@ -94,6 +103,10 @@ func Dial(ctx context.Context, protocol Protocol, address, channel string, heade
 		target.RawQuery = url.Values{"channel": {channel}}.Encode()
 	}
 	options := &websocket.DialOptions{HTTPHeader: header}
+	if config != nil {
+		target.Scheme = "wss"
+		options.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+	}
 	ws, response, err := websocket.Dial(ctx, target.String(), options) //nolint:bodyclose // Dial wants no close
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {

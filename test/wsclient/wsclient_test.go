@@ -1,7 +1,11 @@
 package wsclient
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,6 +72,31 @@ func TestDialReportsRefusedStatus(t *testing.T) {
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || refused.RetryAfter != "7" {
 		t.Fatalf("got %v, want a refusal with 503 and Retry-After 7", err)
+	}
+}
+
+func TestDialTLSTrustsTheCertificateOnly(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = conn.Close(websocket.StatusNormalClosure, "")
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	address := strings.TrimPrefix(s.URL, "https://")
+	trusting := s.Client().Transport.(*http.Transport).TLSClientConfig
+	conn, err := DialTLS(t.Context(), Plain, address, "x", nil, trusting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.CloseNow()
+	var unknown x509.UnknownAuthorityError
+	if _, err = DialTLS(t.Context(), Plain, address, "x", nil, &tls.Config{}); !errors.As(err, &unknown) {
+		t.Fatalf("got %v, want that the certificate is not trusted", err)
 	}
 }
 
