@@ -11,8 +11,8 @@ import (
 )
 
 // Front returns how the Service and the Ingress reach the gateways. It follows the gateways that exist, and not the
-// spec: while a rollout switches TLS on or off, the old URL works until the last gateway without the change has gone,
-// and the new URL as soon as a gateway serves it. deployment is the gateways' Deployment, or nil when there is none.
+// spec: while a rollout switches TLS on or off, the old URL works until the last gateway without the change drains, and
+// the new URL as soon as a gateway serves it. deployment is the gateways' Deployment, or nil when there is none.
 func Front(spec v1alpha1.WebSocketClusterSpec, deployment *appsv1.Deployment, pods []corev1.Pod) render.Front {
 	newest := render.ListenerOfSpec(spec)
 	if deployment != nil {

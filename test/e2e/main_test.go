@@ -163,12 +163,18 @@ func awaitServing(t *testing.T, want int) []string {
 // condition returns status, reason and message of one of the fleet's conditions.
 func condition(t *testing.T, kind string) (status, reason, message string) {
 	t.Helper()
+	return conditionOf(t, clusterName, kind)
+}
+
+// conditionOf returns status, reason and message of one of a fleet's conditions.
+func conditionOf(t *testing.T, name, kind string) (status, reason, message string) {
+	t.Helper()
 	var wsc struct {
 		Status struct {
 			Conditions []struct{ Type, Status, Reason, Message string }
 		}
 	}
-	if err := kube.JSON(t.Context(), &wsc, "get", "wsc", clusterName); err != nil {
+	if err := kube.JSON(t.Context(), &wsc, "get", "wsc", name); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range wsc.Status.Conditions {

@@ -1,6 +1,7 @@
 // Command client holds WebSocket connections to a fleet from inside the cluster and prints their events, one JSON
 // object per line. It reconnects after a random delay when the close code asks for it. With -visits it opens so many
-// connections one after the other and ends.
+// connections one after the other and ends. With -tls-address it knows two URLs of the fleet, and changes to the other
+// one when it cannot connect to that of before.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -23,6 +25,8 @@ import (
 
 func main() {
 	address := flag.String("address", "", "host:port of the fleet")
+	tlsAddress := flag.String("tls-address", "", "host:port of the fleet with TLS, when -address cannot be reached")
+	certificate := flag.String("certificate", "", "certificate in PEM that the client trusts")
 	protocol := flag.String("protocol", "plain", "plain, centrifuge, or sdk: the Centrifuge SDK, with recovery")
 	channel := flag.String("channel", "lobby", "channel that every connection subscribes to")
 	connections := flag.Int("connections", 1, "connections to hold; 0 only waits for the end, for use with -visits")
@@ -37,8 +41,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := event.NewLog(os.Stdout)
+	urls := fleetURLs(*address, *tlsAddress, *certificate)
+	newDialer := func(client int) *dialer {
+		return &dialer{
+			log:      log,
+			client:   client,
+			protocol: wsclient.Protocol(*protocol),
+			channel:  *channel,
+			urls:     slices.Clone(urls),
+		}
+	}
+	visitor := newDialer(0)
 	for range *visits {
-		err := visit(ctx, log, wsclient.Protocol(*protocol), *address, *channel, *holdTime)
+		err := visit(ctx, visitor, *holdTime)
 		if err == nil {
 			err = sleep.For(ctx, *pause)
 		}
@@ -71,7 +86,7 @@ func main() {
 				follow(ctx, log, i, *address, *channel, seen)
 				return
 			}
-			hold(ctx, log, i, wsclient.Protocol(*protocol), *address, *channel, seen)
+			hold(ctx, newDialer(i), seen)
 		})
 	}
 	all.Wait()
@@ -79,13 +94,11 @@ func main() {
 
 // visit opens one connection and keeps it for a time, with messages of its own on it. It returns an error when the
 // connection cannot be opened or ends before, or a message does not come back.
-func visit(ctx context.Context, log *event.Log, protocol wsclient.Protocol, address, channel string,
-	holdTime time.Duration) error {
-	conn, err := dial(ctx, protocol, address, channel)
+func visit(ctx context.Context, fleet *dialer, holdTime time.Duration) error {
+	conn, err := fleet.dial(ctx)
 	if err != nil {
 		return err
 	}
-	log.Add(event.Event{Kind: event.Opened, Node: conn.Node()})
 	for end := time.Now().Add(holdTime); time.Now().Before(end); {
 		if err := errors.Join(echo(ctx, conn), sleep.For(ctx, time.Second)); err != nil {
 			return err
@@ -112,18 +125,15 @@ func echo(ctx context.Context, conn *wsclient.Conn) error {
 
 // hold keeps one connection until ctx ends or the gateway says not to come back; it calls opened each
 // time that it has one.
-func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protocol, address, channel string,
-	opened func()) {
+func hold(ctx context.Context, fleet *dialer, opened func()) {
 	for ctx.Err() == nil {
-		conn, err := dial(ctx, protocol, address, channel)
+		conn, err := fleet.dial(ctx)
 		if err != nil {
-			log.Add(event.Event{Kind: event.Failed, Client: id, Reason: err.Error(), Code: status(err)})
 			_ = sleep.For(ctx, jitter())
 			continue
 		}
-		log.Add(event.Event{Kind: event.Opened, Client: id, Node: conn.Node()})
 		opened()
-		err = listen(ctx, log, id, conn)
+		err = listen(ctx, fleet, conn)
 		if ctx.Err() != nil {
 			_ = conn.Close()
 			return
@@ -132,7 +142,7 @@ func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protoco
 		if !errors.As(err, &closed) {
 			closed = &wsclient.Closed{Code: wsclient.NoCloseFrame, Reason: err.Error()}
 		}
-		log.Add(event.Event{Kind: event.Closed, Client: id, Node: conn.Node(), Code: closed.Code, Reason: closed.Reason})
+		fleet.add(event.Event{Kind: event.Closed, Node: conn.Node(), Code: closed.Code, Reason: closed.Reason})
 		if !closed.Reconnect() {
 			return
 		}
@@ -140,28 +150,14 @@ func hold(ctx context.Context, log *event.Log, id int, protocol wsclient.Protoco
 	}
 }
 
-func dial(ctx context.Context, protocol wsclient.Protocol, address, channel string) (*wsclient.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	return wsclient.Dial(ctx, protocol, address, channel, nil)
-}
-
-func listen(ctx context.Context, log *event.Log, id int, conn *wsclient.Conn) error {
+func listen(ctx context.Context, fleet *dialer, conn *wsclient.Conn) error {
 	for {
 		text, err := conn.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		log.Add(event.Event{Kind: event.Message, Client: id, Node: conn.Node(), Reason: text})
+		fleet.add(event.Event{Kind: event.Message, Node: conn.Node(), Reason: text})
 	}
-}
-
-func status(err error) int {
-	var refused *wsclient.Refused
-	if errors.As(err, &refused) {
-		return refused.Status
-	}
-	return 0
 }
 
 // jitter keeps clients from reconnecting all at once.

@@ -29,6 +29,8 @@ type Event struct {
 	At     time.Time `json:"at"`
 	Kind   Kind      `json:"kind"`
 	Client int       `json:"client"`
+	// TLS is whether the client used the fleet's URL with TLS.
+	TLS bool `json:"tls,omitempty"`
 	// Node that held the connection.
 	Node string `json:"node,omitempty"`
 	// Code of the close frame, or the HTTP status of a refused handshake.
