@@ -132,7 +132,8 @@ func (s *environment) writeEnv(path string) error {
 	}
 	variables := [][2]string{
 		{"KUBECTL", kubectlPath}, {"KUBECONFIG", k.Kubeconfig},
-		{"GATEWAY_IMAGE", s.images[gatewayImage]}, {"CLIENT_IMAGE", s.images[clientImage]},
+		{"OPERATOR_IMAGE", s.images[operatorImage]}, {"GATEWAY_IMAGE", s.images[gatewayImage]},
+		{"CLIENT_IMAGE", s.images[clientImage]},
 	}
 	var b strings.Builder
 	for _, v := range variables {

@@ -83,7 +83,7 @@ func TestMain(m *testing.M) {
 func tearDown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	_, err := kube.Run(ctx, "delete", "namespace", namespace, "--timeout=110s")
+	_, err := kube.Run(ctx, "delete", "namespace", namespace, teamNamespace, "--ignore-not-found", "--timeout=110s")
 	return err
 }
 
@@ -94,7 +94,8 @@ func setUp() error {
 		return fmt.Errorf("CLIENT_IMAGE is not set: run `make e2e`")
 	}
 	// Objects of an earlier run would change the counts below.
-	if _, err := kube.Run(ctx, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"); err != nil {
+	_, err := kube.Run(ctx, "delete", "namespace", namespace, teamNamespace, "--ignore-not-found", "--timeout=120s")
+	if err != nil {
 		return err
 	}
 	if _, err := kube.Apply(ctx, fleetManifest); err != nil {
@@ -104,7 +105,7 @@ func setUp() error {
 		"websocketcluster/"+clusterName); err != nil {
 		return err
 	}
-	_, err := kube.Run(ctx, "rollout", "status", "deployment/"+serviceName, "--timeout=180s")
+	_, err = kube.Run(ctx, "rollout", "status", "deployment/"+serviceName, "--timeout=180s")
 	return err
 }
 
@@ -126,7 +127,13 @@ func eventually(t *testing.T, within time.Duration, what string, check func() er
 
 func run(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := kube.Run(t.Context(), args...)
+	return runWith(t, kube, args...)
+}
+
+// runWith runs kubectl and returns its output. When kubectl fails, the test ends.
+func runWith(t *testing.T, k kubectl.Kubectl, args ...string) string {
+	t.Helper()
+	out, err := k.Run(t.Context(), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
