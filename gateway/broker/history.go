@@ -26,8 +26,8 @@ type History interface {
 type HistoryQuery struct {
 	// Limit is the maximum number of publications. 0 reads the top position only; a negative limit reads all.
 	Limit int
-	// Since is the position to read on from, without the publication that is there. Nil stands for the beginning of the
-	// stream, or for its end in reverse.
+	// Since is the position to read on from, without the publication that is there. It may have no epoch. Nil stands for
+	// the beginning of the stream, or for its end in reverse.
 	Since *Position
 	// Reverse reads from newer to older publications.
 	Reverse bool
@@ -37,7 +37,7 @@ type HistoryQuery struct {
 
 // Stream is a part of a channel's stream.
 type Stream struct {
-	// Publications follow each other without a gap. There are none when the epoch of the query's Since is not Top's.
+	// Publications follow each other without a gap. There are none when the query's Since is of another epoch than Top.
 	Publications []Publication
 	// Top is the position of the latest publication. A stream without a publication has offset 0 and an epoch, which its
 	// first publication keeps.

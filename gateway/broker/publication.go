@@ -35,6 +35,10 @@ type Position struct {
 	Epoch  string
 }
 
+// InEpoch reports whether the position is one of the epoch. A position without an epoch is one of any: a client that
+// does not know the epoch asks for what the stream has behind the offset.
+func (p Position) InEpoch(epoch string) bool { return p.Epoch == "" || p.Epoch == epoch }
+
 // ClientInfo is a client as other clients see it.
 type ClientInfo struct {
 	// Client is the connection's ID.

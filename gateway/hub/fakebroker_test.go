@@ -141,7 +141,7 @@ func (b *fakeBroker) read(channel string, q broker.HistoryQuery) broker.Stream {
 	defer b.mu.Unlock()
 	s := b.stream(channel)
 	out := broker.Stream{Top: s.position()}
-	if q.Limit == 0 || q.Since != nil && q.Since.Epoch != out.Top.Epoch {
+	if q.Limit == 0 || q.Since != nil && !q.Since.InEpoch(out.Top.Epoch) {
 		return out
 	}
 	bytes := 0

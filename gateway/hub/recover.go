@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (s *Subscription) attachAt(
 		return found, false, nil
 	}
 	result := AttachResult{Position: at}
-	if since != nil && since.Epoch != c.tracker.rolledBackEpoch {
+	if since != nil && c.tracker.rolledBackEpoch != cmp.Or(since.Epoch, at.Epoch) {
 		result.Publications, result.Recovered = c.hub.recovered(*since, at, r.stream.Publications, missed)
 	}
 	if o.RequireComplete && since != nil && !result.Recovered {
@@ -117,7 +118,7 @@ func (s *Subscription) attachAt(
 // recovered returns all publications after a position up to another. read were read from the stream, and missed were
 // delivered after the read. It reports false when one is missing, or when they exceed Options.MaxRecoveredBytes.
 func (h *Hub) recovered(since, to broker.Position, read, missed []broker.Publication) ([]broker.Publication, bool) {
-	if since.Epoch != to.Epoch || since.Offset > to.Offset {
+	if !since.InEpoch(to.Epoch) || since.Offset > to.Offset {
 		return nil, false
 	}
 	all := slices.Concat(read, missed)

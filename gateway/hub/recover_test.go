@@ -39,8 +39,16 @@ func TestSubscriptionAttachPositioned(t *testing.T) {
 			at:        at(10, "e1"),
 			recovered: numbers(8, 10),
 		},
-		"other epoch": {since: at(7, "e0"), at: at(10, "e1")},
-		"no epoch":    {since: at(0, ""), at: at(10, "e1")},
+		"other epoch":                   {since: at(7, "e0"), at: at(10, "e1")},
+		"any epoch, from the beginning": {since: at(0, ""), at: at(10, "e1"), recovered: numbers(1, 10)},
+		"any epoch, behind":             {since: at(7, ""), at: at(10, "e1"), recovered: numbers(8, 10)},
+		"any epoch, at the top":         {since: at(10, ""), at: at(10, "e1"), recovered: []string{}},
+		"any epoch, ahead of the top":   {since: at(11, ""), at: at(10, "e1")},
+		"any epoch, trimmed": {
+			before: func(h *harness) { h.trim("log", 2) },
+			since:  at(7, ""),
+			at:     at(10, "e1"),
+		},
 		"ahead of the top": {
 			before: func(h *harness) { h.rollBack("log", 4) },
 			since:  at(7, "e1"),
@@ -437,6 +445,7 @@ func TestSubscriptionAttachPositionedToAStreamThatWasRolledBack(t *testing.T) {
 				m := h.attachPositioned(at(3, "e1"))
 				require.False(t, m.result.Recovered)
 				require.Equal(t, "e2", m.result.Epoch)
+				require.True(t, h.attachPositioned(at(0, "")).result.Recovered, "the new epoch has nothing yet")
 			})
 		})
 	}
@@ -450,9 +459,11 @@ func TestSubscriptionAttachPositionedToAStreamThatWasRolledBack(t *testing.T) {
 			h.onRead(failReads(1), nil)
 			h.publishNumbers(8, 13)
 			synctest.Wait()
-			m := h.attachPositioned(at(12, "e1"))
-			require.Equal(t, *at(13, "e1"), m.result.Position)
-			require.False(t, m.result.Recovered)
+			for _, epoch := range []string{"e1", ""} {
+				m := h.attachPositioned(at(12, epoch))
+				require.Equal(t, *at(13, "e1"), m.result.Position)
+				require.False(t, m.result.Recovered)
+			}
 			time.Sleep(time.Second)
 			_, removals := h.counts()
 			require.Equal(t, 1, removals)

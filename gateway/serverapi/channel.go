@@ -110,7 +110,7 @@ func (a *API) history(ctx context.Context, r *historyRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.Since != nil && q.Since.Epoch != stream.Top.Epoch {
+	if q.Since != nil && !q.Since.InEpoch(stream.Top.Epoch) {
 		return nil, fmt.Errorf("%w: since.epoch is not the stream's any more; read from the beginning",
 			broker.ErrUnrecoverable)
 	}
@@ -135,9 +135,8 @@ func (r *historyRequest) query() (broker.HistoryQuery, error) {
 	case r.Limit < 0:
 		q.Limit = MaxHistory
 	}
-	var err error
-	q.Since, err = r.Since.read("since")
-	return q, err
+	q.Since = r.Since.read()
+	return q, nil
 }
 
 // toPublication returns p in the form of the API.

@@ -42,21 +42,18 @@ func (t *targetRequest) target() (Target, error) {
 	return Target{User: t.User, Client: t.Client}, nil
 }
 
-// position is a position in a stream. Some libraries send zeros for none.
+// position is a position in a stream, whose epoch may be missing. Some libraries send zeros for none.
 type position struct {
 	Offset uint64 `json:"offset"`
 	Epoch  string `json:"epoch"`
 }
 
-// read returns the position, and nil for none. It returns an *apiError when the epoch is missing.
-func (p *position) read(field string) (*broker.Position, error) {
-	switch {
-	case p == nil || *p == position{}:
-		return nil, nil
-	case p.Epoch == "":
-		return nil, invalidField(field+".epoch", "is missing: give the one that came with the offset")
+// read returns the position, and nil for none.
+func (p *position) read() *broker.Position {
+	if p == nil || *p == (position{}) {
+		return nil
 	}
-	return &broker.Position{Offset: p.Offset, Epoch: p.Epoch}, nil
+	return &broker.Position{Offset: p.Offset, Epoch: p.Epoch}
 }
 
 // readTime decodes a time in Unix seconds. 0 is the zero time. It returns an *apiError.
@@ -101,11 +98,7 @@ func (r *subscribeRequest) options() (SubscribeOptions, error) {
 	if err != nil {
 		return SubscribeOptions{}, err
 	}
-	since, err := r.RecoverSince.read("recover_since")
-	if err != nil {
-		return SubscribeOptions{}, err
-	}
-	o := SubscribeOptions{ExpireAt: until, RecoverSince: since}
+	o := SubscribeOptions{ExpireAt: until, RecoverSince: r.RecoverSince.read()}
 	if len(r.Info) > auth.MaxInfo {
 		return o, limitExceeded("info", "at most %d bytes are shown to others", auth.MaxInfo)
 	}

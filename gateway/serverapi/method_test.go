@@ -54,6 +54,10 @@ func TestMethodsCallTheFleet(t *testing.T) {
 				`"recover_since":{"offset":3,"epoch":"e"}}`,
 			`{}`, []string{`Subscribe 42/c1 a info={"x":1} until=1900000000 since={Offset:3 Epoch:e}`},
 		},
+		"subscribe and recover from a position of any epoch": {
+			"subscribe", `{"user":"42","channel":"a","recover_since":{"offset":3}}`, `{}`,
+			[]string{`Subscribe 42/ a info= until=0 since={Offset:3 Epoch:}`},
+		},
 		"subscribe with zeros": {"subscribe",
 			`{"client":"c1","channel":"a","info":null,"expire_at":0,` +
 				`"recover_since":{"offset":0,"epoch":""},"session":"","label_filter":null}`,
@@ -206,8 +210,6 @@ func TestMethodsRefuseInvalidRequests(t *testing.T) {
 		"subscribe until never was": {"subscribe", `{"user":"u","channel":"a","expire_at":-1}`, 200, 107, "expire_at"},
 		"subscribe, milliseconds": {"subscribe", `{"user":"u","channel":"a","expire_at":253402300800}`, 200, 107,
 			"expire_at: is no time in seconds"},
-		"recover without an epoch": {"subscribe", `{"user":"u","channel":"a","recover_since":{"offset":3}}`, 200, 107,
-			"recover_since.epoch: is missing"},
 		"subscription info": {"subscribe",
 			`{"user":"u","channel":"a","info":"` + strings.Repeat("x", auth.MaxInfo) + `"}`, 200, 106, "4096 bytes"},
 		"unsubscribe without target": {"unsubscribe", `{"channel":"a"}`, 200, 107, "user"},
@@ -237,8 +239,6 @@ func TestMethodsRefuseInvalidRequests(t *testing.T) {
 			"not available: the rule of this channel keeps no history"},
 		"too much history": {"history", `{"channel":"kept:a","limit":10001}`, 200, 106,
 			"limit: 10001 is more than 10000; read on with since"},
-		"history without an epoch": {"history", `{"channel":"kept:a","since":{"offset":3}}`, 200, 107,
-			"since.epoch: is missing"},
 		"history of another epoch": {"history", `{"channel":"kept:a","since":{"offset":3,"epoch":"old"}}`, 200, 112,
 			"unrecoverable position: since.epoch"},
 		"remove nothing": {"history_remove", `{}`, 200, 107, "channel"},
@@ -323,7 +323,8 @@ func TestHistoryReadsStream(t *testing.T) {
 			all},
 		"read on": {`,"limit":5,"since":{"offset":1,"epoch":"epoch-1"}`,
 			`limit=5 since={Offset:1 Epoch:epoch-1} reverse=false`, all[1:]},
-		"reverse": {`,"limit":9,"reverse":true`, `limit=9 since={Offset:0 Epoch:} reverse=true`, all},
+		"read on in any epoch": {`,"limit":5,"since":{"offset":2}`, `limit=5 since={Offset:2 Epoch:} reverse=false`, all[2:]},
+		"reverse":              {`,"limit":9,"reverse":true`, `limit=9 since={Offset:0 Epoch:} reverse=true`, all},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.JSONEq(t, `{"publications":[`+strings.Join(c.want, ",")+`],"offset":3,"epoch":"epoch-1"}`,

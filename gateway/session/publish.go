@@ -91,7 +91,7 @@ func (s *Session) History(ctx context.Context, name string, q broker.HistoryQuer
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	stream, err := s.options.readHistory(ctx, name, q)
-	if err == nil && q.Since != nil && q.Since.Epoch != stream.Top.Epoch {
+	if err == nil && q.Since != nil && !q.Since.InEpoch(stream.Top.Epoch) {
 		return broker.Stream{}, broker.ErrUnrecoverable
 	}
 	return stream, err

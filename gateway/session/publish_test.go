@@ -152,8 +152,7 @@ func TestHistory(t *testing.T) {
 			broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1199, Epoch: top.Epoch}}, 1, 1200, nil},
 		"another epoch": {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1, Epoch: "x"}}, 0, 0,
 			broker.ErrUnrecoverable},
-		"no epoch": {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1}}, 0, 0,
-			broker.ErrUnrecoverable},
+		"any epoch":  {"history:a", broker.HistoryQuery{Limit: 2, Since: &broker.Position{Offset: 1}}, 2, 2, nil},
 		"no history": {"open", broker.HistoryQuery{Limit: 2}, 0, 0, session.ErrNotAvailable},
 		"bad name":   {"", broker.HistoryQuery{Limit: 2}, 0, 0, session.ErrChannelName},
 	} {

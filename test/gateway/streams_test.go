@@ -81,7 +81,7 @@ func TestRecoveryOfMissedMessages(t *testing.T) {
 					channel string
 					offset  uint64
 					epoch   string
-				}{{kept, 1, "another"}, {kept, 1, ""}, {kept, 99, at.Epoch}, {short, 0, atShort.Epoch}} {
+				}{{kept, 1, "another"}, {kept, 99, ""}, {kept, 99, at.Epoch}, {short, 0, ""}, {short, 0, atShort.Epoch}} {
 					got = recoverFrom(position.channel, position.offset, position.epoch)
 					require.False(t, got.Recovered, "%v", position)
 					require.Empty(t, got.Publications, "a part would look like all of it")
@@ -89,6 +89,10 @@ func TestRecoveryOfMissedMessages(t *testing.T) {
 				got = recoverFrom(short, 1, atShort.Epoch)
 				require.True(t, got.Recovered)
 				require.Equal(t, "2:3 3:4", datas(got.Publications))
+				got = recoverFrom(kept, 0, "")
+				require.True(t, got.Recovered, "a position without an epoch is one of any")
+				require.Equal(t, "1:1 2:2 3:3 4:4", datas(got.Publications))
+				require.Equal(t, at.Epoch, got.Epoch)
 
 				reject := &cf.SubscribeRequest{Channel: kept, Recover: true, Offset: 1, Epoch: "another", Flag: 2}
 				require.Equal(t, uint32(112), back.code(&cf.Command{Subscribe: reject}))
@@ -292,6 +296,8 @@ func TestHistoryOfAChannel(t *testing.T) {
 				{&cf.HistoryRequest{Limit: 2, Reverse: true}, "5:5 4:4", 0},
 				{&cf.HistoryRequest{Limit: 9, Since: &cf.StreamPosition{Offset: 3, Epoch: epoch}}, "4:4 5:5", 0},
 				{&cf.HistoryRequest{Limit: 9, Reverse: true, Since: &cf.StreamPosition{Offset: 3, Epoch: epoch}}, "2:2 1:1", 0},
+				{&cf.HistoryRequest{Limit: 9, Since: &cf.StreamPosition{Offset: 3}}, "4:4 5:5", 0},
+				{&cf.HistoryRequest{Limit: 9, Reverse: true, Since: &cf.StreamPosition{Offset: 3}}, "2:2 1:1", 0},
 				{&cf.HistoryRequest{Limit: 1001}, "", 106},
 				{&cf.HistoryRequest{Limit: 9, Since: &cf.StreamPosition{Offset: 3, Epoch: "x"}}, "", 112},
 				{&cf.HistoryRequest{Limit: 9, Reverse: true, Since: &cf.StreamPosition{Epoch: epoch}}, "", 107},

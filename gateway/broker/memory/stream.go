@@ -140,7 +140,7 @@ func (st *stream) add(p broker.Publication, h channel.History) broker.Publicatio
 // read returns the part that q asks for.
 func (st *stream) read(q broker.HistoryQuery) broker.Stream {
 	out := broker.Stream{Top: st.top}
-	if q.Limit == 0 || q.Since != nil && q.Since.Epoch != st.top.Epoch {
+	if q.Limit == 0 || q.Since != nil && !q.Since.InEpoch(st.top.Epoch) {
 		return out
 	}
 	part := st.publications

@@ -32,7 +32,7 @@ func (d *Dispatcher) History(ctx context.Context, name string, q broker.HistoryQ
 		return broker.Stream{}, err
 	}
 	stream, err := d.options.Broker.History(ctx, name, q)
-	if err == nil && q.Since != nil && q.Since.Epoch != stream.Top.Epoch {
+	if err == nil && q.Since != nil && !q.Since.InEpoch(stream.Top.Epoch) {
 		return broker.Stream{}, broker.ErrUnrecoverable
 	}
 	return stream, err

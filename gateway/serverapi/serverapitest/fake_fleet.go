@@ -130,7 +130,7 @@ func (f *FakeFleet) History(ctx context.Context, channel string, q broker.Histor
 	defer f.mu.Unlock()
 	all := f.streams[channel]
 	stream := broker.Stream{Top: broker.Position{Offset: uint64(len(all)), Epoch: Epoch}}
-	if since.Epoch == "" || since.Epoch == Epoch {
+	if since.InEpoch(Epoch) {
 		rest := all[min(int(since.Offset), len(all)):]
 		stream.Publications = slices.Clone(rest[:min(q.Limit, len(rest))])
 	}

@@ -2,8 +2,8 @@
 -- Loaded after: position.lua.
 -- KEYS: 1 the stream, 2 its position.
 -- ARGV: 1 the epoch of a stream that has none, 2 the TTL in milliseconds of a position without a publication, 3 the
--- limit, negative for none, 4 the epoch and 5 the offset to read on from, both empty to read from an end, 6 '1' to read
--- in reverse, 7 the maximum number of bytes of the entries, 0 for no bound.
+-- limit, negative for none, 4 the epoch, empty for any, and 5 the offset to read on from, empty to read from an end, 6
+-- '1' to read in reverse, 7 the maximum number of bytes of the entries, 0 for no bound.
 -- Reply: 1 the top offset, 2 the epoch, 3 the entries as XRANGE returns them. An error on a replica.
 local stream, position = KEYS[1], KEYS[2]
 local limit, sinceEpoch, since, reverse = tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6] == '1'
@@ -26,7 +26,7 @@ end
 local read = {reverse and 'XREVRANGE' or 'XRANGE', stream, reverse and '+' or '-', reverse and '-' or '+'}
 if since ~= '' then
   -- Before offset 0 there is nothing, and Redis refuses such a range.
-  if sinceEpoch ~= epoch or reverse and since == '0' then
+  if sinceEpoch ~= '' and sinceEpoch ~= epoch or reverse and since == '0' then
     return {top, epoch, {}}
   end
   read[3] = '(' .. since .. '-0'
