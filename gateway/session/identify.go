@@ -39,6 +39,9 @@ type Identity struct {
 	tokenClaims *auth.Claims
 }
 
+// HasToken reports whether the client has a token, so that it can bring another one before its time ends.
+func (i Identity) HasToken() bool { return i.tokenClaims != nil }
+
 // Overrides are what the connect hook says about a client. They last as long as the connection, whatever later tokens
 // say.
 type Overrides struct {

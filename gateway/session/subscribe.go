@@ -49,7 +49,7 @@ type SubscribeRequest struct {
 	Info []byte
 	// ExpiresAt ends the subscription; zero means never.
 	ExpiresAt time.Time
-	// Renewable gives the client ExpiryGrace after ExpiresAt to bring a new token.
+	// Renewable gives a client with a subscription token ExpiryGrace after ExpiresAt to bring a new one.
 	Renewable bool
 	// Expired is called after the subscription expired; it may be nil.
 	Expired func(channel string)
@@ -61,7 +61,8 @@ type SubscribeResult struct {
 	// Positioned reports that AttachResult holds the client's position in the stream.
 	Positioned bool
 	hub.AttachResult
-	// ExpiresAt is zero when the subscription does not expire.
+	// ExpiresAt is when the client needs a new subscription token. It is zero when the subscription does not expire, and
+	// when it expires and the client has no token that it could replace.
 	ExpiresAt time.Time
 	// Data is the subscribe hook's, for the client.
 	Data hooks.Payload
@@ -157,6 +158,7 @@ func (s *Session) authorise(ctx context.Context, r *SubscribeRequest) (g *grant,
 // authoriseClient verifies the client's subscription token, applies the channel's rule and asks the subscribe hook.
 func (s *Session) authoriseClient(ctx context.Context, r *SubscribeRequest) (g *grant, data hooks.Payload, err error) {
 	var token *auth.SubscriptionClaims
+	r.Renewable = r.Renewable && r.Token != ""
 	if r.Token != "" {
 		if token, err = s.verifySubscription(ctx, r.Channel, r.Token); err != nil {
 			return nil, data, err
@@ -231,7 +233,10 @@ func (s *Session) activate(
 	settle, err := s.joinPresence(ctx, hubSub, rule)
 	defer func() { settle(hasBegun) }()
 	if err == nil {
-		result := SubscribeResult{Rule: rule, ExpiresAt: r.ExpiresAt, Data: data}
+		result := SubscribeResult{Rule: rule, Data: data}
+		if r.Renewable {
+			result.ExpiresAt = r.ExpiresAt
+		}
 		err = s.attach(ctx, hubSub, r, result, func(result SubscribeResult) {
 			hasBegun = true
 			begun(result)

@@ -152,7 +152,7 @@ func TestConnectHook(t *testing.T) {
 	}).Connect
 	require.JSONEq(t, `{"motd":"hi"}`, string(result.Data))
 	require.Contains(t, result.Subs, "kept:given")
-	require.True(t, result.Expires)
+	require.False(t, result.Expires, "a client without a token cannot refresh it")
 	asked := b.last(t, "connect")
 	require.Equal(t, result.Client, asked["client"])
 	require.Equal(t, map[string]any{"room": 1.0}, asked["data"])
@@ -304,6 +304,33 @@ func TestConnectHookLimitsTheSession(t *testing.T) {
 	in(10*time.Minute, connected.Expires, connected.Ttl)
 	subscribed = short.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: token(10*time.Minute, "closed:a")})
 	in(10*time.Minute, subscribed.Expires, subscribed.Ttl)
+}
+
+// A client without a token comes back at the end that a hook has set, so that the hook is asked again. It is not told
+// of the end before: an SDK that has nothing to refresh would give up.
+func TestHooksEndClientsWithoutTokens(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withTokens, b.with("connect", "subscribe"))
+	soon := func() string {
+		return `{"result":{"expire_at":` + fmt.Sprint(time.Now().Add(2*time.Second).Unix()) + `}}`
+	}
+	b.answer("connect", `{"result":{"user":"ann"}}`)
+	b.answer("subscribe", soon())
+	c, connected := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{})
+	require.False(t, connected.Expires)
+	subscribed := c.subscribe(&cf.SubscribeRequest{Channel: "open"})
+	require.False(t, subscribed.Expires)
+	require.Zero(t, subscribed.Ttl)
+	require.Equal(t, uint32(2501), c.unsubscribed("open"))
+
+	b.answer("connect", soon())
+	for name, encoding := range encodings() {
+		c, connected := g.connectWith(t, encoding, &cf.ConnectRequest{})
+		require.False(t, connected.Expires, name)
+		require.Zero(t, connected.Ttl, name)
+		c.closed(3005, "connection expired")
+	}
 }
 
 func TestSubscribeHook(t *testing.T) {

@@ -179,7 +179,6 @@ func TestTokensAreRefreshed(t *testing.T) {
 			require.NotNil(t, got.Refresh, "%v", got.Error)
 			require.True(t, got.Refresh.Expires)
 			require.InDelta(t, time.Hour.Seconds(), got.Refresh.Ttl, 10)
-			require.Equal(t, uint32(109), c.code(&cf.Command{Refresh: &cf.RefreshRequest{Token: tokens(t)["expired"]}}))
 			endless := user("ann")
 			delete(endless, "exp")
 			require.False(t, c.call(&cf.Command{Refresh: &cf.RefreshRequest{Token: signed(t, endless)}}).Refresh.Expires)
@@ -187,6 +186,9 @@ func TestTokensAreRefreshed(t *testing.T) {
 			c.closed(3500, "invalid token")
 		})
 	}
+	late := g.connectAs(t, "ann")
+	late.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{Token: tokens(t)["expired"]}})
+	late.closed(3005, "connection expired")
 	forged := g.connectAs(t, "ann")
 	forged.write(&cf.Command{Id: 99, Refresh: &cf.RefreshRequest{Token: tokens(t)["forged"]}})
 	forged.closed(3500, "invalid token")
@@ -235,9 +237,14 @@ func TestTokensOfSubscriptions(t *testing.T) {
 	require.NotNil(t, renewed.SubRefresh, "%v", renewed.Error)
 	require.True(t, renewed.SubRefresh.Expires)
 	require.False(t, c.call(refresh("closed:a", subToken(nil))).SubRefresh.Expires)
-	require.Equal(t, uint32(109), c.code(refresh("closed:a", subToken(jwt.MapClaims{"exp": past}))))
 	require.Equal(t, uint32(103), c.code(refresh("closed:a", "forged")))
 	require.Equal(t, uint32(103), c.code(refresh("closed:b", subToken(nil))), "not subscribed")
+	expired := refresh("closed:a", subToken(jwt.MapClaims{"exp": past}))
+	expired.Id = 98
+	c.write(expired)
+	require.Equal(t, uint32(2501), c.unsubscribed("closed:a"), "before the answer, after which an SDK would give up")
+	require.Equal(t, uint32(109), c.reply().Error.Code)
+	require.NotNil(t, c.subscribe(&cf.SubscribeRequest{Channel: "closed:a", Token: subToken(nil)}))
 	require.Equal(t, uint32(108),
 		c.code(&cf.Command{SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a", Token: "x", Type: 1}}))
 	c.write(&cf.Command{Id: 99, SubRefresh: &cf.SubRefreshRequest{Channel: "closed:a"}})

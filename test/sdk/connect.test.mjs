@@ -113,6 +113,26 @@ scenarios('tokens that end', (scenario) => {
     assert.deepEqual(connections.map((c) => c.id), [alice.context.client]);
   });
 
+  scenario('bring the client back when it gets one that has ended, too', async (t, sdk) => {
+    const user = unique('user');
+    const left = [2, -1];
+    const alice = await connect(t, sdk, gateways[0], { getToken: async () => token({ sub: user, exp: now() + (left.shift() ?? 60) }) });
+    assert.equal((await alice.connecting.next()).code, 3005);
+    await alice.connected.next();
+    assert.equal(alice.disconnected.unread, 0);
+  });
+
+  scenario('of subscriptions bring the client back when it gets one that has ended, too', async (t, sdk) => {
+    const ann = await connectAs(t, sdk, gateways[0]);
+    const channel = unique('token');
+    const left = [2, -1];
+    const s = await subscribe(ann, channel, { getToken: async () => token({ sub: ann.user, channel, exp: now() + (left.shift() ?? 60) }) });
+    assert.equal((await s.subscribing.next()).code, 2501);
+    await s.subscribed.next();
+    await publishTo(ann, s.publications, channel);
+    assert.equal(s.unsubscribed.unread + ann.disconnected.unread, 0);
+  });
+
   scenario('cannot be exchanged for another user\'s', async (t, sdk) => {
     const alice = await connect(t, sdk, gateways[0], { token: token({ sub: unique('user'), exp: now() + 3 }), getToken: async () => token({ sub: 'mallory', exp: now() + 60 }) });
     assert.equal((await alice.disconnected.next()).code, 3500);

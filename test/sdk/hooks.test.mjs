@@ -90,6 +90,18 @@ scenarios('connect', (scenario) => {
     assert.deepEqual(await api(gateways[0], 'send', { user, data: 1 }), { reached: 1 });
   });
 
+  scenario('is asked again at the end that it has set, where the client has no token', async (t, sdk) => {
+    const name = unique('app');
+    const question = new Inbox(asked, `/connect ${name}`);
+    answers.set(`/connect ${name}`, () => ({ result: { user: unique('user'), expire_at: Math.floor(Date.now() / 1000) + 2 } }));
+    const ann = await connect(t, sdk, hooked.address, { name });
+    await question.next();
+    assert.equal((await ann.connecting.next()).code, 3005);
+    await question.next();
+    await ann.connected.next();
+    assert.equal(ann.disconnected.unread, 0);
+  });
+
   scenario('without a match gives names, not patterns', async (t, sdk) => {
     const [name, channel] = [unique('app'), unique('token')];
     answers.set(`/connect ${name}`, { result: { user: unique('user'), caps: [{ channels: [channel, 'token:*'], allow: ['sub'] }] } });
@@ -127,6 +139,18 @@ scenarios('subscribe and publish', (scenario) => {
     assert.deepEqual(sdk.value(context.data), { topic: 'tea' });
     const { clients } = await subscription.presence();
     assert.deepEqual(sdk.value(clients[ann.context.client].chanInfo), { role: 'host' });
+  });
+
+  scenario('subscribe is asked again at the end that it has set, where the client has no token', async (t, sdk) => {
+    const channel = unique('room');
+    const question = new Inbox(asked, `/subscribe ${channel}`);
+    answers.set(`/subscribe ${channel}`, () => ({ result: { expire_at: Math.floor(Date.now() / 1000) + 2 } }));
+    const s = await subscribe(await connect(t, sdk, hooked.address), channel);
+    await question.next();
+    assert.equal((await s.subscribing.next()).code, 2501);
+    await question.next();
+    await s.subscribed.next();
+    assert.equal(s.unsubscribed.unread, 0);
   });
 
   scenario('subscribe refuses', async (t, sdk) => {

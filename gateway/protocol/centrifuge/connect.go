@@ -69,7 +69,13 @@ func (c *client) connectResult(
 	if identity.Claims == nil {
 		return result, nil
 	}
-	result.Expires, result.Ttl = c.scheduleExpiry(identity.Claims.ExpiresAt)
+	if identity.HasToken() {
+		result.Expires, result.Ttl = c.scheduleExpiry(identity.Claims.ExpiresAt)
+	} else {
+		// An SDK without a token would give up when it is told of an end. This way it comes back, and the connect hook is
+		// asked again.
+		c.CloseAt(identity.Claims.ExpiresAt, 0, disconnectExpired())
+	}
 	return result, c.subscribeServerSide(ctx, identity.Claims.Channels, r.Subs, result)
 }
 
@@ -211,16 +217,19 @@ func expiresIn(at time.Time) (expires bool, ttl uint32) {
 	return true, uint32(min(max(math.Ceil(time.Until(at).Seconds()), 1), math.MaxInt32))
 }
 
-// refresh carries out the refresh command: it takes the connection's new token.
+// refresh carries out the refresh command: it takes the connection's new token. SDKs come back after the close code for
+// a token that has expired, and would give up after an error.
 func (c *client) refresh(ctx context.Context, r *cf.RefreshRequest) (*cf.RefreshResult, error) {
 	if r.Token == "" {
 		return nil, errNoToken
 	}
 	at, err := c.Session.Refresh(ctx, r.Token)
-	if errors.Is(err, session.ErrInvalidToken) {
+	switch {
+	case errors.Is(err, session.ErrInvalidToken):
 		return nil, &closeError{disconnectInvalidToken(), err}
-	}
-	if err != nil {
+	case errors.Is(err, session.ErrExpiredToken):
+		return nil, &closeError{disconnectExpired(), err}
+	case err != nil:
 		return nil, err
 	}
 	result := &cf.RefreshResult{Client: c.Conn().ID(), Version: c.centrifuge.options.Version}

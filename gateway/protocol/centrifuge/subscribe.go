@@ -118,7 +118,8 @@ func (c *client) unsubscribe(r *cf.UnsubscribeRequest) (*cf.UnsubscribeResult, e
 	return &cf.UnsubscribeResult{}, nil
 }
 
-// subRefresh carries out the sub_refresh command: it takes a subscription's new token.
+// subRefresh carries out the sub_refresh command: it takes a subscription's new token. One that has expired ends the
+// subscription, before the answer: SDKs subscribe again, and would stay unsubscribed after the answer alone.
 func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.SubRefreshResult, error) {
 	switch {
 	case r.Channel == "":
@@ -129,6 +130,9 @@ func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.S
 		return nil, errNoToken
 	}
 	at, err := c.Session.Renew(ctx, r.Channel, r.Token, c.pushExpired)
+	if errors.Is(err, session.ErrExpiredToken) && c.Session.Unsubscribe(r.Channel) {
+		c.pushExpired(r.Channel)
+	}
 	if err != nil {
 		return nil, err
 	}
