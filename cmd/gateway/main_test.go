@@ -208,6 +208,22 @@ func TestServeEndsAtAnInterruptWithoutConnections(t *testing.T) {
 	require.Zero(t, p.exit())
 }
 
+// Before, during and after a drain: SIGHUP ends neither the process nor a connection.
+func TestServeOutlivesSIGHUP(t *testing.T) {
+	t.Parallel()
+	p := run(t, "--drain-timeout=1h")
+	c := p.dial()
+	require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+	p.await("nothing to do")
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	p.await("drain started")
+	require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+	p.await("nothing to do")
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 1012, closeCode(t, c), "the second signal that counts")
+	require.Equal(t, exitFailed, p.exit())
+}
+
 // The kubelet runs the preStop hook first and sends SIGTERM when the hook has returned.
 func TestDrainLeavesTheProcessToTheSignal(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	go handleSignals(ctx, signals, g, log, stop)
 	if err := g.Run(ctx); err != nil {
@@ -54,21 +54,29 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	return nil
 }
 
-// handleSignals drains the gateway at the first signal and calls stop at the second. It returns when ctx ends.
+// handleSignals drains the gateway at the first signal and calls stop at the second. It returns when ctx ends. SIGHUP,
+// with which other servers read their files again, changes nothing: without a handler it would end the process.
 func handleSignals(
 	ctx context.Context, signals <-chan os.Signal, g *gateway.Gateway, log *slog.Logger, stop context.CancelCauseFunc,
 ) {
-	for draining := false; ; draining = true {
+	draining := false
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case s := <-signals:
-			if draining {
+			switch {
+			case s == syscall.SIGHUP:
+				log.Info("signal received: nothing to do; a changed certificate is read without it, other settings at the start",
+					slog.String("signal", s.String()))
+			case draining:
 				stop(fmt.Errorf("second signal: %v", s))
 				return
+			default:
+				draining = true
+				log.Info("signal received: draining; a second one ends at once", slog.String("signal", s.String()))
+				g.Terminate(s.String(), s == os.Interrupt) //nolint:contextcheck // the drain outlives a second signal
 			}
-			log.Info("signal received: draining; a second one ends at once", slog.String("signal", s.String()))
-			g.Terminate(s.String(), s == os.Interrupt) //nolint:contextcheck // the drain outlives a second signal
 		}
 	}
 }
