@@ -306,6 +306,36 @@ func TestConnectHookLimitsTheSession(t *testing.T) {
 	in(10*time.Minute, subscribed.Expires, subscribed.Ttl)
 }
 
+// The time until a client's connect command ends with the command: a hook that takes longer has its own.
+func TestConnectHookOutlastsTheConnectTimeout(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, b.with("connect"), func(cfg *config.Config) { cfg.ConnectTimeout = 200 * time.Millisecond })
+	for name, answer := range map[string]string{
+		"accepts": `{"result":{"user":"ann"}}`,
+		"refuses": `{"error":{"code":403,"message":"not yours"}}`,
+	} {
+		asked, answered := make(chan struct{}, 1), make(chan struct{})
+		b.decide("connect", func(map[string]any) string {
+			asked <- struct{}{}
+			<-answered
+			return answer
+		})
+		c := g.dialCentrifuge(t, cf.TypeJSON)
+		c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{}})
+		<-asked
+		g.dialCentrifuge(t, cf.TypeJSON).closed(3502, "stale")
+		close(answered)
+		if name == "accepts" {
+			require.NotNil(t, c.reply().Connect)
+			c.quiet()
+			continue
+		}
+		require.Equal(t, uint32(403), c.reply().Error.Code)
+		c.closed(3502, "stale")
+	}
+}
+
 // A client without a token comes back at the end that a hook has set, so that the hook is asked again. It is not told
 // of the end before: an SDK that has nothing to refresh would give up.
 func TestHooksEndClientsWithoutTokens(t *testing.T) {

@@ -21,8 +21,11 @@ import (
 // connect carries out the connect command: it identifies the client, registers it, makes its server-side subscriptions,
 // and answers.
 func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) error {
+	// What is asked now has times of its own.
+	c.Conn().CloseAfter(0, transport.Close{})
 	identity, err := c.identify(ctx, r)
 	if err != nil {
+		c.Conn().CloseAfter(c.centrifuge.options.ConnectTimeout, disconnectStale())
 		return c.refuse(id, err)
 	}
 	c.Session.Bind(c.Conn().UUID(), identity)
@@ -32,7 +35,6 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 		return err
 	}
 	c.handshake = nil
-	c.Conn().CloseAfter(0, transport.Close{})
 	result, err := c.connectResult(ctx, r, identity)
 	if err != nil {
 		return err
