@@ -63,13 +63,19 @@ func sooner(a, b time.Duration) time.Duration {
 	return min(a, b)
 }
 
-// autoscalingOff is the message of a fleet without spec.autoscaling.
+// autoscalingOff is the message of a fleet without spec.autoscaling. An autoscaler of the user is named, and what it
+// says when it does not work.
 func autoscalingOff(o Observation) string {
 	const off = "autoscaling is off (spec.autoscaling is not set)"
 	if len(o.OtherAutoscalers) == 0 {
 		return off
 	}
-	return off + "; the HorizontalPodAutoscaler " + o.OtherAutoscalers[0].Name + " scales the WebSocketCluster"
+	other := &o.OtherAutoscalers[0]
+	message := off + "; the HorizontalPodAutoscaler " + other.Name + " scales the WebSocketCluster"
+	if failed := failedScaling(other); failed != nil && failed.Reason != v1alpha1.ReasonScalingDisabled {
+		message += fmt.Sprintf(", and says %s: %s", failed.Reason, failed.Message)
+	}
+	return message
 }
 
 // secondAutoscaler returns a message about a HorizontalPodAutoscaler of another client that does not go together with

@@ -50,6 +50,16 @@ func otherAutoscaler(kind, target string) change {
 	}
 }
 
+// otherFails lets the HorizontalPodAutoscaler of another client say that it does not work.
+func otherFails(reason string) change {
+	return func(o *Observation) {
+		other := &o.OtherAutoscalers[len(o.OtherAutoscalers)-1]
+		other.Status.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{{
+			Type: autoscalingv2.ScalingActive, Status: corev1.ConditionFalse, Reason: reason, Message: "its own words",
+		}}
+	}
+}
+
 func existing(owner string) change {
 	return func(o *Observation) { o.Metrics, o.MetricsOwner = v1alpha1.AutoscalingMetricsExisting, owner }
 }
@@ -114,6 +124,10 @@ func TestMetrics(t *testing.T) {
 			isFalse, v1alpha1.ReasonSecondAutoscaler, "theirs scales the Deployment demo-gateway"},
 		{"one of the user on the cluster", []change{otherAutoscaler("WebSocketCluster", "demo")},
 			isTrue, v1alpha1.ReasonNotNeeded, "theirs scales the WebSocketCluster"},
+		{"one of the user that fails",
+			[]change{otherAutoscaler("WebSocketCluster", "demo"), otherFails("FailedGetExternalMetric")},
+			isTrue, v1alpha1.ReasonNotNeeded,
+			"theirs scales the WebSocketCluster, and says FailedGetExternalMetric: its own words"},
 		{"one of the user on the Deployment", []change{otherAutoscaler("Deployment", "demo-gateway")},
 			isFalse, v1alpha1.ReasonSecondAutoscaler, "set spec.autoscaling, or let it scale the WebSocketCluster"},
 	})
@@ -144,6 +158,12 @@ func TestMetricsWithSilentGateways(t *testing.T) {
 		{"has just become ready", []change{silentGateway(false, -29*time.Second)}, isTrue, v1alpha1.ReasonNotNeeded, ""},
 		{"missed a scrape", []change{silentGateway(true, -5*time.Second)}, isTrue, v1alpha1.ReasonNotNeeded, ""},
 	})
+}
+
+// An autoscaler that waits because the fleet is stopped does not fail.
+func TestMetricsOfAStoppedFleetWithAnotherAutoscaler(t *testing.T) {
+	stopped := settled(otherAutoscaler("WebSocketCluster", "demo"), otherFails("ScalingDisabled"), replicas(0))
+	assert.NotContains(t, metrics(stopped).Message, "says")
 }
 
 func TestMetricsRecheck(t *testing.T) {
