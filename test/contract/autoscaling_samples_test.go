@@ -2,10 +2,12 @@ package contract
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -80,6 +82,11 @@ func TestSampleOfKEDA(t *testing.T) {
 				MetricType string            `json:"metricType"`
 				Metadata   map[string]string `json:"metadata"`
 			} `json:"triggers"`
+			Advanced struct {
+				HorizontalPodAutoscalerConfig struct {
+					Behavior autoscalingv2.HorizontalPodAutoscalerBehavior `json:"behavior"`
+				} `json:"horizontalPodAutoscalerConfig"`
+			} `json:"advanced"`
 		} `json:"spec"`
 	}
 	readSample(t, "keda-scaledobject.yaml", &scaled)
@@ -94,6 +101,26 @@ func TestSampleOfKEDA(t *testing.T) {
 	assert.Equal(t, "prometheus AverageValue", trigger.Type+" "+trigger.MetricType)
 	assert.Contains(t, trigger.Metadata["query"], "sum("+contract.MetricConnections+"{")
 	assert.Contains(t, trigger.Metadata["query"], `fleet="`+target.Name+`"`)
+	assert.Equal(t, "false", trigger.Metadata["ignoreNullValues"], "no answer is not 0 connections")
+	assert.Equal(t, defaultBehavior(t), scaled.Spec.Advanced.HorizontalPodAutoscalerConfig.Behavior)
+}
+
+// defaultBehavior returns the behavior of a fleet's own autoscaler, without the tolerances: KEDA would write them again
+// and again where Kubernetes does not know them.
+func defaultBehavior(t *testing.T) autoscalingv2.HorizontalPodAutoscalerBehavior {
+	t.Helper()
+	raw, err := os.ReadFile("../../controllers/render/testdata/autoscaled.out.yaml")
+	require.NoError(t, err)
+	for _, document := range strings.Split(string(raw), "\n---\n") {
+		var scaler autoscalingv2.HorizontalPodAutoscaler
+		require.NoError(t, yaml.Unmarshal([]byte(document), &scaler))
+		if scaler.Kind == "HorizontalPodAutoscaler" {
+			scaler.Spec.Behavior.ScaleUp.Tolerance, scaler.Spec.Behavior.ScaleDown.Tolerance = nil, nil
+			return *scaler.Spec.Behavior
+		}
+	}
+	require.Fail(t, "no HorizontalPodAutoscaler")
+	return autoscalingv2.HorizontalPodAutoscalerBehavior{}
 }
 
 func readSample(t *testing.T, name string, into any) {
