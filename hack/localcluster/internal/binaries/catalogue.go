@@ -32,11 +32,20 @@ type Binary struct {
 	pkg string
 }
 
-// All returns every binary: those of a cluster, and the API server of the oldest Kubernetes that wsfleet supports,
-// which only tests need.
+// All returns every binary: those of a cluster, and those that only tests need. The latter are the API server of the
+// oldest Kubernetes that wsfleet supports, and what scales fleets in test/adapters.
 func All() []Binary {
 	oldest := group{dir: "kubernetes-oldest", stamped: "k8s.io/kubernetes"}
-	return append(OfCluster(), Binary{"oldest/kube-apiserver", oldest, "k8s.io/kubernetes/cmd/kube-apiserver"})
+	keda := group{dir: "keda"}
+	prometheus := group{dir: "prometheus", tags: []string{"remove_all_sd", "enable_kubernetes_sd"}}
+	adapter := group{dir: "prometheus-adapter"}
+	return append(OfCluster(),
+		Binary{"oldest/kube-apiserver", oldest, "k8s.io/kubernetes/cmd/kube-apiserver"},
+		Binary{"prometheus", prometheus, "github.com/prometheus/prometheus/cmd/prometheus"},
+		Binary{"prometheus-adapter", adapter, "sigs.k8s.io/prometheus-adapter/cmd/adapter"},
+		Binary{"keda", keda, "github.com/kedacore/keda/v2/cmd/operator"},
+		Binary{"keda-adapter", keda, "github.com/kedacore/keda/v2/cmd/adapter"},
+	)
 }
 
 // OfCluster returns the binaries that a cluster is made of. Those that integration tests wait for come first.

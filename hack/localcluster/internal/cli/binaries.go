@@ -16,7 +16,8 @@ func (a *app) binaries() *cobra.Command {
 		Short: "Build what clusters are made of, as far as it is missing or outdated",
 		Long: `Builds the named binaries, or all of a cluster, from pinned Go modules into --bin-dir. What is there and was
 built from the same modules, with the same flags and the same Go, stays as it is. oldest/kube-apiserver is that of the
-oldest Kubernetes that wsfleet supports; tests need it, and no cluster.`,
+oldest Kubernetes that wsfleet supports; tests need it, and no cluster. prometheus, prometheus-adapter, keda and
+keda-adapter run in a cluster, in the tests of other autoscalers.`,
 		Example: "  localcluster binaries kube-apiserver etcd kubectl oldest/kube-apiserver",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			all := binaries.All()
