@@ -68,6 +68,10 @@ demo-down: ## Remove all that `make demo` brought up
 e2e: deps-cluster ## Run the fleet tests on a cluster of their own (CLUSTER=local|kind|current, KEEP=1 leaves it up)
 	CLUSTER=$(CLUSTER) KEEP=$(KEEP) PROXY_MODE=$(PROXY_MODE) hack/e2e.sh
 
+.PHONY: adapters
+adapters: deps-cluster ## Let KEDA and prometheus-adapter scale fleets on a local cluster, 6 minutes; an hour to build them first (RUN=test, KEEP=1)
+	KEEP=$(KEEP) RUN=$(RUN) hack/adapters.sh
+
 .PHONY: install
 install: $(KUSTOMIZE) ## Install the CRD and the operator into the current kubeconfig context
 	$(KUSTOMIZE) build config/default | kubectl apply --server-side -f -
@@ -164,10 +168,11 @@ bench-operator: assets build ## Measure the operator beside that of COMMIT: 10 t
 	$(BIN)/bench-operator --baseline $(BIN)/baseline $(BENCH)
 
 .PHONY: release-check
-release-check: deps-redis ## What a release should pass besides .ci/run, an hour: other systems, long fuzzing, loss and soak tests
+release-check: deps-redis ## What a release should pass besides .ci/run, two hours at most: other systems, autoscalers, long fuzzing, loss and soak tests
 	go mod verify
 	for system in linux/arm64 darwin/arm64; do \
 		echo "== vet for $$system"; GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go vet ./api/... ./cmd/... ./controllers/... ./gateway/... ./internal/...; done
+	$(MAKE) adapters CLUSTER=local
 	$(MAKE) fuzz FUZZTIME=1m
 	$(MAKE) loss LOSS=10m
 	$(MAKE) soak SOAK=10m
