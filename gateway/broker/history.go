@@ -17,9 +17,12 @@ type HistoryReader interface {
 // History reads and removes the streams of channels. Publish appends to them.
 type History interface {
 	HistoryReader
-	// RemoveHistory removes a channel's publications and ends the epoch. It returns ErrUnavailable when the broker cannot
-	// be reached.
+	// RemoveHistory removes a channel's publications. The position stays, so that subscribers that have received them all
+	// miss nothing. It returns ErrUnavailable when the broker cannot be reached.
 	RemoveHistory(ctx context.Context, channel string) error
+	// EndEpoch removes a channel's publications and the position: the stream begins again in another epoch. It returns
+	// ErrUnavailable when the broker cannot be reached.
+	EndEpoch(ctx context.Context, channel string) error
 }
 
 // HistoryQuery is which part of a stream to read.

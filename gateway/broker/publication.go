@@ -28,7 +28,7 @@ type Publication struct {
 }
 
 // Position is a position in a channel's stream. Offsets begin at 1 and have no gaps. Offsets of two epochs cannot be
-// compared. An epoch ends when the stream is lost, removed or expired, and when another server takes over that may lack
+// compared. An epoch ends when the stream is lost or has expired, and when another server takes over that may lack
 // a part of it.
 type Position struct {
 	Offset uint64

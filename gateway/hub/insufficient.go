@@ -45,7 +45,7 @@ func (c *channelState) invalidateEpoch(epoch string) {
 func (c *channelState) removeEpoch(epoch string, attempt int) {
 	stream, err := c.history(c.hub.ctx, broker.HistoryQuery{})
 	if err == nil && stream.Top.Epoch == epoch {
-		err = c.hub.broker.RemoveHistory(c.hub.ctx, c.name)
+		err = c.hub.broker.EndEpoch(c.hub.ctx, c.name)
 	}
 	switch {
 	case err == nil || c.hub.ctx.Err() != nil:

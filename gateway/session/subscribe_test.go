@@ -740,7 +740,7 @@ func TestEndInsufficient(t *testing.T) {
 		require.NoError(t,
 			s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "kept:a", Subscriber: m, ServerSide: serverSide}, ignore))
 		_ = r.presence.read()
-		require.NoError(t, r.broker.RemoveHistory(t.Context(), "kept:a"))
+		require.NoError(t, r.broker.EndEpoch(t.Context(), "kept:a"))
 		_, err := r.broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("x")},
 			broker.PublishOptions{History: channel.History{Size: 5, TTL: channel.Duration(time.Minute)}})
 		require.NoError(t, err)

@@ -12,6 +12,21 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
+// onRedisThatLosesStreams runs a test on two gateways with a real Redis that loses the stream of a channel.
+func onRedisThatLosesStreams(
+	t *testing.T, test func(t *testing.T, one, two *testGateway, lose func(channel string)),
+	change ...func(*config.Config),
+) {
+	t.Helper()
+	t.Parallel()
+	s := redistest.Standalone(t, "")
+	one, two := start(t, append(change, onRedis(s, ""))...), start(t, append(change, onRedis(s, ""))...)
+	for _, g := range []*testGateway{one, two} {
+		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+	}
+	test(t, one, two, func(channel string) { require.NoError(t, s.LoseStream(t.Context(), channel)) })
+}
+
 // onEveryBroker runs a test on one gateway with the memory broker, and on two gateways with a real Redis.
 func onEveryBroker(t *testing.T, test func(t *testing.T, one, two *testGateway), change ...func(*config.Config)) {
 	t.Helper()
@@ -21,13 +36,10 @@ func onEveryBroker(t *testing.T, test func(t *testing.T, one, two *testGateway),
 		test(t, g, g)
 	})
 	t.Run("redis", func(t *testing.T) {
-		t.Parallel()
-		s := redistest.Standalone(t, "")
-		one, two := start(t, append(change, onRedis(s, ""))...), start(t, append(change, onRedis(s, ""))...)
-		for _, g := range []*testGateway{one, two} {
-			g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
-		}
-		test(t, one, two)
+		onRedisThatLosesStreams(t, func(t *testing.T, one, two *testGateway, _ func(string)) {
+			t.Helper()
+			test(t, one, two)
+		}, change...)
 	})
 }
 
@@ -128,7 +140,7 @@ func TestRulesDecideRecoveryOfSubscriptions(t *testing.T) {
 // When the stream of a channel is lost, clients that rely on it are told: they subscribe again, or connect again when
 // the server had subscribed them.
 func TestRecoveryFromALostStream(t *testing.T) {
-	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+	onRedisThatLosesStreams(t, func(t *testing.T, one, two *testGateway, lose func(string)) {
 		own, plainSubscriber := one.connectAnonymous(t), one.connectAnonymous(t)
 		own.subscribeTo("kept:a")
 		plainSubscriber.subscribeTo("history:a")
@@ -147,7 +159,7 @@ func TestRecoveryFromALostStream(t *testing.T) {
 		}
 
 		for _, channel := range []string{"kept:a", "history:a"} {
-			two.callAPI(t, "history_remove", `{"channel":"`+channel+`"}`)
+			lose(channel)
 			two.publishTo(t, channel, `"after"`)
 		}
 		require.Equal(t, uint32(2500), own.unsubscribed("kept:a"))
@@ -318,16 +330,37 @@ func TestHistoryOfAChannel(t *testing.T) {
 	}
 }
 
+// A history that was removed takes nothing from clients that have it, and from no client what comes after.
+func TestHistoryRemoveLeavesSubscribersAsTheyAre(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		c := one.connectAnonymous(t)
+		at := c.subscribeTo("kept:a")
+		for _, data := range []string{"1", "2"} {
+			two.publishTo(t, "kept:a", data)
+			require.Equal(t, data, string(c.publication().Data))
+		}
+		two.callAPI(t, "history_remove", `{"channel":"kept:a"}`)
+		two.publishTo(t, "kept:a", "3")
+		require.Equal(t, "3:3", datas([]*cf.Publication{c.publication()}))
+		c.quiet()
+		for offset, recovered := range map[uint64]string{1: "", 2: "3:3", 3: ""} {
+			back := one.connectAnonymous(t)
+			got := back.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Offset: offset, Epoch: at.Epoch})
+			require.Equal(t, offset > 1, got.Recovered, "from %d: what was removed cannot be told any more", offset)
+			require.Equal(t, recovered, datas(got.Publications))
+		}
+	}, withRules)
+}
+
 // The plain protocol cannot report missed messages, so plain clients stay and get what comes next.
 func TestPlainClientsSurviveALostStream(t *testing.T) {
-	t.Parallel()
-	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+	onRedisThatLosesStreams(t, func(t *testing.T, one, two *testGateway, lose func(string)) {
 		plain, sdk := one.dial(t, "/ws?channel=kept:a"), one.connectAnonymous(t)
 		sdk.subscribeTo("kept:a")
 		two.publishTo(t, "kept:a", "1")
 		plain.expect("1")
 		require.NotNil(t, sdk.publication())
-		two.callAPI(t, "history_remove", `{"channel":"kept:a"}`)
+		lose("kept:a")
 		for _, data := range []string{"2", "3"} {
 			two.publishTo(t, "kept:a", data)
 			plain.expect(data)

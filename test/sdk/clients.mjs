@@ -252,6 +252,9 @@ export async function gateway(...flags) {
   return { name, address: addr, kill: to('kill'), stop: to('stop'), restart: to('restart') };
 }
 
+// Lets Redis lose the stream of a channel.
+export const loseStream = (channel) => order('lose', { name: channel });
+
 async function order(method, body) {
   const response = await fetch(`${control}/${method}`, { method: 'POST', body: JSON.stringify(body) });
   const answer = await response.json();

@@ -11,7 +11,8 @@ import (
 )
 
 // control is an HTTP server with which a script starts and ends gateways of its own. POST /start takes a name and flags
-// and answers with the address. POST /kill, /stop and /restart take a name.
+// and answers with the address. POST /kill, /stop and /restart take a name. POST /lose takes a channel as name, whose
+// stream Redis loses.
 type control struct {
 	url   string
 	suite *suite
@@ -78,6 +79,12 @@ func (c *control) execute(t *testing.T, call controlCall) controlReply {
 		g := c.suite.start(t, call.Name, call.Flags...)
 		c.gateways[call.Name] = g
 		return controlReply{Addr: g.Addr}
+	}
+	if call.method == "/lose" {
+		if err := c.suite.redis.LoseStream(t.Context(), call.Name); err != nil {
+			return controlReply{Error: err.Error()}
+		}
+		return controlReply{}
 	}
 	g := c.gateways[call.Name]
 	if g == nil {

@@ -1,7 +1,7 @@
 // Recovery: what was published while a client was away is there when it is back, once and in order, or
 // the client is told that it is not.
 import assert from 'node:assert/strict';
-import { api, connect, connectAs, gateway, gateways, make, prepare, publish, scenarios, subscribe, unique, Way } from './clients.mjs';
+import { api, connect, connectAs, gateway, gateways, loseStream, make, prepare, publish, scenarios, subscribe, unique, Way } from './clients.mjs';
 
 // The numbers from one to another, each a publication through the gateways in turn.
 async function number(channel, from, to) {
@@ -114,11 +114,20 @@ scenarios('recovery', (scenario) => {
     assert.equal(s.publications.unread, 0);
   });
 
-  scenario('is refused when the stream was removed, and a live client is told', async (t, sdk) => {
+  scenario('goes on when the history was removed', async (t, sdk) => {
     const channel = unique('recover');
     const s = await subscribe(await connect(t, sdk, gateways[0]), channel);
     assert.deepEqual(await number(channel, 1, 2), await s.values(2));
     await api(gateways[1], 'history_remove', { channel });
+    assert.deepEqual(await number(channel, 3, 4), await s.values(2));
+    assert.equal(s.subscribing.unread, 0);
+  });
+
+  scenario('is refused when the stream was lost, and a live client is told', async (t, sdk) => {
+    const channel = unique('recover');
+    const s = await subscribe(await connect(t, sdk, gateways[0]), channel);
+    assert.deepEqual(await number(channel, 1, 2), await s.values(2));
+    await loseStream(channel);
     await publish(gateways[1], channel, 'of the new stream');
     assert.equal((await s.subscribing.next()).code, 2500);
     const { recovered, streamPosition } = await s.subscribed.next();
@@ -202,13 +211,13 @@ scenarios('recovery of subscriptions that a token gives', (scenario) => {
     assert.equal(ann.publication.unread, 0);
   });
 
-  scenario('is refused when the stream was removed: a live client is told with 3010, and is back', async (t, sdk) => {
+  scenario('is refused when the stream was lost: a live client is told with 3010, and is back', async (t, sdk) => {
     const channel = unique('recover');
     const ann = await connectAs(t, sdk, gateways[0], { channels: [channel] });
     const { streamPosition } = await ann.subscribed.next();
     await number(channel, 1, 2);
     await ann.publication.take(2);
-    await api(gateways[1], 'history_remove', { channel });
+    await loseStream(channel);
     await publish(gateways[1], channel, 'of the new stream');
     assert.equal((await ann.connecting.next()).code, 3010);
     const again = await ann.subscribed.next();

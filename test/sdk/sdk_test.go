@@ -38,7 +38,7 @@ func TestSDKs(t *testing.T) {
 	own, foreign := serveSite(t), serveSite(t)
 	// The tests give the flag too, and a list flag that is given twice holds both values.
 	t.Setenv(contract.EnvPrefix+"ALLOWED_ORIGINS", own)
-	s := &suite{binary: process.Build(t), redis: redistest.Standalone(t, "").Addr()}
+	s := &suite{binary: process.Build(t), redis: redistest.Standalone(t, "")}
 	env := append(os.Environ(),
 		"GATEWAY_A="+s.start(t, "gateway-a").Addr,
 		"GATEWAY_B="+s.start(t, "gateway-b").Addr,
@@ -58,14 +58,17 @@ func TestSDKs(t *testing.T) {
 }
 
 // suite is the state that all test files share.
-type suite struct{ binary, redis string }
+type suite struct {
+	binary string
+	redis  *redistest.Server
+}
 
 // start runs one gateway of the fleet. Given flags override the usual ones.
 func (s *suite) start(t *testing.T, name string, flags ...string) *process.Gateway {
 	t.Helper()
 	return process.Start(t, s.binary, name, append([]string{
 		"--" + contract.KeyBroker, contract.BrokerRedis,
-		"--" + contract.KeyRedisAddresses, s.redis,
+		"--" + contract.KeyRedisAddresses, s.redis.Addr(),
 		"--" + contract.KeyAPIKey, apiKey,
 		"--" + contract.KeyJWTKey, jwtKey,
 		"--" + contract.KeyChannels, rules,

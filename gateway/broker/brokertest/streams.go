@@ -25,7 +25,8 @@ var streams = map[string]func(*testing.T, *Node, *Node){
 	"History of a new stream returns an epoch":    emptyStream,
 	"a position outlives its publications":        expiredPublications,
 	"History returns nothing of another epoch":    foreignEpoch,
-	"RemoveHistory ends the epoch":                removed,
+	"RemoveHistory keeps the position":            removed,
+	"EndEpoch begins another stream":              ended,
 	"Deliver has the same order at every node":    sameOrder,
 }
 
@@ -298,14 +299,26 @@ func foreignEpoch(t *testing.T, a, b *Node) {
 }
 
 func removed(t *testing.T, a, b *Node) {
-	old := publish(t, a, "removed", "x", kept)
+	publish(t, a, "removed", "x", kept)
+	top := publish(t, a, "removed", "y", kept)
 	require.NoError(t, b.RemoveHistory(t.Context(), "removed"))
-	s := history(t, a, "removed", broker.HistoryQuery{Limit: -1, Since: &old})
+	require.Equal(t, broker.Stream{Top: top}, history(t, a, "removed", broker.HistoryQuery{Limit: -1}))
+	next := publish(t, a, "removed", "z", kept)
+	require.Equal(t, broker.Position{Offset: 3, Epoch: top.Epoch}, next)
+	require.Equal(t, []int{3}, offsets(history(t, b, "removed", broker.HistoryQuery{Limit: -1, Since: &top}).Publications))
+	require.NoError(t, b.RemoveHistory(t.Context(), "never there"))
+	forget(a)
+}
+
+func ended(t *testing.T, a, b *Node) {
+	old := publish(t, a, "ended", "x", kept)
+	require.NoError(t, b.EndEpoch(t.Context(), "ended"))
+	s := history(t, a, "ended", broker.HistoryQuery{Limit: -1, Since: &old})
 	require.Empty(t, s.Publications)
 	require.Zero(t, s.Top.Offset)
 	require.NotEqual(t, old.Epoch, s.Top.Epoch)
-	require.Equal(t, broker.Position{Offset: 1, Epoch: s.Top.Epoch}, publish(t, a, "removed", "y", kept))
-	require.NoError(t, b.RemoveHistory(t.Context(), "never there"))
+	require.Equal(t, broker.Position{Offset: 1, Epoch: s.Top.Epoch}, publish(t, a, "ended", "y", kept))
+	require.NoError(t, b.EndEpoch(t.Context(), "never there"))
 	forget(a)
 }
 

@@ -88,6 +88,17 @@ func (b *Broker) RemoveHistory(_ context.Context, channel string) error {
 	s := &b.streams[b.stripe(channel)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if st := s.open[channel]; st != nil {
+		st.publications = nil
+	}
+	return nil
+}
+
+// EndEpoch implements broker.History. It never returns an error.
+func (b *Broker) EndEpoch(_ context.Context, channel string) error {
+	s := &b.streams[b.stripe(channel)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.open, channel)
 	return nil
 }

@@ -107,6 +107,7 @@ func everyCall(n *node) map[string]error {
 		},
 		"history":    func() error { _, err := n.History(ctx, "x", broker.HistoryQuery{}); return err },
 		"remove":     func() error { return n.RemoveHistory(ctx, "x") },
+		"end epoch":  func() error { return n.EndEpoch(ctx, "x") },
 		"join":       func() error { _, _, err := n.Join(ctx, "x", m, time.Minute); return err },
 		"leave":      func() error { _, _, err := n.Leave(ctx, "x", m, 0); return err },
 		"renew":      func() error { _, _, err := n.Renew(ctx, "x", []string{"c"}, time.Minute); return err },

@@ -72,11 +72,22 @@ func readEntry(entry any, epoch string) (broker.Publication, error) {
 
 // RemoveHistory implements broker.History. It returns broker.ErrUnavailable.
 func (b *Broker) RemoveHistory(ctx context.Context, channel string) error {
+	stream, _ := b.names.stream(channel)
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	if err := b.rest.send(ctx, redis.NewIntCmd(ctx, "del", stream)); err != nil {
+		return unavailable("remove history", err)
+	}
+	return nil
+}
+
+// EndEpoch implements broker.History. It returns broker.ErrUnavailable.
+func (b *Broker) EndEpoch(ctx context.Context, channel string) error {
 	stream, position := b.names.stream(channel)
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	if err := b.rest.send(ctx, redis.NewIntCmd(ctx, "del", stream, position)); err != nil {
-		return unavailable("remove history", err)
+		return unavailable("end an epoch", err)
 	}
 	return nil
 }

@@ -136,6 +136,30 @@ func (s *Server) Client() *redis.Client {
 	})
 }
 
+// LoseStream deletes the stream of a channel and its position, under every prefix, as a Redis does that has lost its
+// data. It returns an error when the server does not answer, and when it does not have exactly one such stream.
+func (s *Server) LoseStream(ctx context.Context, channel string) error {
+	client := s.Client()
+	defer func() { _ = client.Close() }()
+	lost := 0
+	keys := client.Scan(ctx, 0, "*", 1000).Iterator()
+	for keys.Next(ctx) {
+		if key := keys.Val(); strings.HasSuffix(key, "s:"+channel) || strings.HasSuffix(key, "t:"+channel) {
+			if err := client.Del(ctx, key).Err(); err != nil {
+				return fmt.Errorf("lose the stream of %s: %w", channel, err)
+			}
+			lost++
+		}
+	}
+	if err := keys.Err(); err != nil {
+		return fmt.Errorf("lose the stream of %s: %w", channel, err)
+	}
+	if lost != 2 {
+		return fmt.Errorf("%s has %d keys of a stream, not 2", channel, lost)
+	}
+	return nil
+}
+
 // Sentinel is a master, its replica and the sentinel that watches them.
 type Sentinel struct {
 	MasterName string
