@@ -146,12 +146,14 @@ type GatewaySpec struct {
 	TLS *GatewayTLS `json:"tls,omitempty"`
 
 	// allowedOrigins are the origins that browsers may connect from in addition to the gateway's own, at most 256.
-	// Examples: https://app.example.com, https://*.example.com, and * for every origin. Other origins are answered 403.
+	// Examples: https://app.example.com, https://*.example.com, capacitor://localhost, and * for every origin. file:// and
+	// null are what browsers send for pages without a host, such as a local file. Any site can make such a page, so
+	// clients should need a token then. Other origins are answered 403.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=300
-	// +kubebuilder:validation:XValidation:rule="self.all(o, o == '*' || o.matches('^https?://([*][.])?[A-Za-z0-9.-]+(:[0-9]{1,5})?$') || o.matches('^https?://[[][0-9A-Fa-f:.]+[]](:[0-9]{1,5})?$'))",message="each origin must be scheme://host[:port] without a path, such as https://app.example.com, https://*.example.com, or *"
+	// +kubebuilder:validation:XValidation:rule="self.all(o, o == '*' || o == 'null' || o == 'file://' || o.matches('^[a-z][a-z0-9+.-]*://([*][.])?[A-Za-z0-9.-]+(:[0-9]{1,5})?$') || o.matches('^https?://[[][0-9A-Fa-f:.]+[]](:[0-9]{1,5})?$'))",message="each origin must be scheme://host[:port] without a path, such as https://app.example.com, https://*.example.com, or *"
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
 
 	// trustedProxies are the networks in CIDR form of the proxies whose header X-Forwarded-For is trusted to name the

@@ -13,22 +13,27 @@ import (
 type Origins struct {
 	// all allows every origin.
 	all bool
-	// exact holds scheme://host[:port] without a default port.
+	// exact holds scheme://host[:port] without a default port, null and file://.
 	exact map[string]bool
 	// wildcards maps a scheme to host suffixes that begin with a dot.
 	wildcards map[string][]string
 }
 
-// ParseOrigins parses the patterns scheme://host[:port], scheme://*.domain[:port] and *. It returns an
-// error for any other pattern, which the error names.
+// ParseOrigins parses the patterns scheme://host[:port], scheme://*.domain[:port], *, and null and file://, which
+// browsers send for pages without a host. It returns an error for any other pattern, which the error names.
 func ParseOrigins(patterns []string) (Origins, error) {
 	o := Origins{exact: map[string]bool{}, wildcards: map[string][]string{}}
 	for _, p := range patterns {
-		if p == "*" {
+		p := strings.ToLower(p)
+		switch p {
+		case "*":
 			o.all = true
 			continue
+		case "null", "file://":
+			o.exact[p] = true
+			continue
 		}
-		u, err := url.Parse(strings.ToLower(p))
+		u, err := url.Parse(p)
 		if err != nil || !isOrigin(u) {
 			return Origins{}, fmt.Errorf("%q is no origin", p)
 		}
@@ -56,7 +61,11 @@ func (o Origins) Allow(r *http.Request) bool {
 	if len(values) > 1 {
 		return false
 	}
-	u, err := url.Parse(strings.ToLower(values[0]))
+	origin := strings.ToLower(values[0])
+	if o.exact[origin] {
+		return true
+	}
+	u, err := url.Parse(origin)
 	if err != nil || !isOrigin(u) {
 		return false
 	}

@@ -51,6 +51,15 @@ func TestOriginsAllow(t *testing.T) {
 		{"wildcard behind a backslash", []string{"https://*.example.org"}, []string{`https://evil.com\.example.org`}, false},
 		{"listed extension", []string{"chrome-extension://abc"}, []string{"chrome-extension://abc"}, true},
 		{"every origin", []string{"*"}, []string{"https://anywhere.example"}, true},
+		{"listed application", []string{"capacitor://localhost"}, []string{"capacitor://localhost"}, true},
+		{"another application", []string{"capacitor://localhost"}, []string{"ionic://localhost"}, false},
+		{"opaque and listed", []string{"null"}, []string{"null"}, true},
+		{"opaque, a file is listed", []string{"file://"}, []string{"null"}, false},
+		{"file and listed", []string{"file://"}, []string{"file://"}, true},
+		{"file, opaque is listed", []string{"null"}, []string{"file://"}, false},
+		{"file", none, []string{"file://"}, false},
+		{"file with a path", []string{"file://"}, []string{"file:///etc/hosts"}, false},
+		{"opaque listed, another host", []string{"null"}, []string{"https://evil.example.com"}, false},
 		{"every origin, opaque too", []string{"*"}, []string{"null"}, true},
 	}
 	for _, c := range cases {
@@ -68,7 +77,7 @@ func TestOriginsAllow(t *testing.T) {
 
 func TestParseOriginsRefusesOtherPatterns(t *testing.T) {
 	for _, p := range []string{"", "example.com", "https://", "https://a.com/path", "https://a.com?x", "https://u@a.com",
-		"https://a.*.com", "https://*", "https://*."} {
+		"https://a.*.com", "https://*", "https://*.", "file:///", "nulls", "*://a.com"} {
 		_, err := transport.ParseOrigins([]string{p})
 		require.Error(t, err, p)
 	}

@@ -66,7 +66,8 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 			"occupied, vacated]}, hooks: {timeout: 30s}}",
 		"certificate": "gateway: {tls: {secretName: gateway-certificate}}",
 		"origins": "gateway: {allowedOrigins: ['*', 'https://*.example.com', " +
-			"'http://localhost:3000', 'http://[::1]:3000']}",
+			"'http://localhost:3000', 'http://[::1]:3000', 'capacitor://localhost', 'chrome-extension://abcdef', " +
+			"'null', 'file://']}",
 		"proxies": "gateway: {trustedProxies: [10.0.0.0/8, 'fd00::/8', 10.1.2.3/32]}",
 		"peers of each kind": "networkPolicy: {from: [{podSelector: {}}, {namespaceSelector: {}}, " +
 			"{podSelector: {}, namespaceSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}",

@@ -532,6 +532,12 @@ func refusedByRule() []refusal {
 			msg:   msgOrigin,
 		},
 		{
+			title: "with a file",
+			spec:  "gateway: {allowedOrigins: ['file:///index.html']}",
+			field: "spec.gateway.allowedOrigins",
+			msg:   msgOrigin,
+		},
+		{
 			title: "one address",
 			spec:  "gateway: {trustedProxies: [10.1.2.3]}",
 			field: "spec.gateway.trustedProxies",
