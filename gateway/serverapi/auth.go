@@ -7,10 +7,12 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Libraries send the key in headerKey. Older ones send "Authorization: apikey KEY".
+// Libraries send the key in headerKey. Older ones send "Authorization: apikey KEY", and callers that can set no header
+// the parameter of the URL, as Centrifugo takes it.
 const (
-	headerKey = "X-API-Key"
-	schemeKey = "apikey"
+	headerKey    = "X-API-Key"
+	schemeKey    = "apikey"
+	parameterKey = "api_key"
 )
 
 // authorise returns an *apiError for a request without a valid key, and when no key is configured.
@@ -22,7 +24,7 @@ func (a *API) authorise(r *http.Request) *apiError {
 			Message: "the server API is off: set api-key (environment " + contract.EnvPrefix + "API_KEY)",
 			status:  http.StatusForbidden,
 		}
-	case !a.options.Keys.Match(requestKey(r.Header)):
+	case !a.options.Keys.Match(requestKey(r)):
 		return &apiError{
 			Code:    codeUnauthorized,
 			Message: "unauthorized: send the configured key in the " + headerKey + " header",
@@ -32,14 +34,17 @@ func (a *API) authorise(r *http.Request) *apiError {
 	return nil
 }
 
-// requestKey returns the key of a request, or an empty string.
-func requestKey(h http.Header) string {
-	if key := h.Get(headerKey); key != "" {
+// requestKey returns the key of a request, or an empty string. A header comes before the parameter.
+func requestKey(r *http.Request) string {
+	if key := r.Header.Get(headerKey); key != "" {
 		return key
 	}
-	scheme, key, _ := strings.Cut(h.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, schemeKey) {
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case strings.EqualFold(scheme, schemeKey):
+		return strings.TrimSpace(key)
+	case scheme != "":
 		return ""
 	}
-	return strings.TrimSpace(key)
+	return r.URL.Query().Get(parameterKey)
 }

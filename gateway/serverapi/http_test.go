@@ -19,20 +19,26 @@ func TestAPIChecksKeys(t *testing.T) {
 	for name, c := range map[string]struct {
 		header []string
 		status int
+		query  string
 	}{
-		"key":                     {[]string{"X-API-Key", key}, 200},
-		"the other key":           {[]string{"X-API-Key", newKey}, 200},
-		"older libraries":         {[]string{"Authorization", "apikey " + key}, 200},
-		"in capitals":             {[]string{"Authorization", "ApiKey  " + newKey}, 200},
-		"both":                    {[]string{"X-API-Key", key, "Authorization", "apikey wrong"}, 200},
-		"none":                    {nil, 401},
-		"wrong":                   {[]string{"X-API-Key", "the-kez"}, 401},
-		"wrong, the other is not": {[]string{"X-API-Key", "wrong", "Authorization", "apikey " + key}, 401},
-		"another scheme":          {[]string{"Authorization", "Bearer " + key}, 401},
-		"only the scheme":         {[]string{"Authorization", "apikey"}, 401},
+		"in the URL":                        {nil, 200, "?api_key=" + key},
+		"in the URL, wrong":                 {nil, 401, "?api_key=the-kez"},
+		"in the URL, under another name":    {nil, 401, "?apikey=" + key},
+		"in the URL, the header's is wrong": {[]string{"X-API-Key", "wrong"}, 401, "?api_key=" + key},
+		"in the URL, beside another scheme": {[]string{"Authorization", "Bearer x"}, 401, "?api_key=" + key},
+		"key":                               {[]string{"X-API-Key", key}, 200, ""},
+		"the other key":                     {[]string{"X-API-Key", newKey}, 200, ""},
+		"older libraries":                   {[]string{"Authorization", "apikey " + key}, 200, ""},
+		"in capitals":                       {[]string{"Authorization", "ApiKey  " + newKey}, 200, ""},
+		"both":                              {[]string{"X-API-Key", key, "Authorization", "apikey wrong"}, 200, ""},
+		"none":                              {nil, 401, ""},
+		"wrong":                             {[]string{"X-API-Key", "the-kez"}, 401, ""},
+		"wrong, the other is not":           {[]string{"X-API-Key", "wrong", "Authorization", "apikey " + key}, 401, ""},
+		"another scheme":                    {[]string{"Authorization", "Bearer " + key}, 401, ""},
+		"only the scheme":                   {[]string{"Authorization", "apikey"}, 401, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := s.do(t, http.MethodPost, "/api/info", `{}`, c.header...)
+			got := s.do(t, http.MethodPost, "/api/info"+c.query, `{}`, c.header...)
 			if c.status == http.StatusOK {
 				got.requireOK(t)
 				return
