@@ -208,7 +208,7 @@ func TestServeEndsAtAnInterruptWithoutConnections(t *testing.T) {
 	require.Zero(t, p.exit())
 }
 
-// Before, during and after a drain: SIGHUP ends neither the process nor a connection.
+// Before and during a drain, SIGHUP ends neither the process nor a connection.
 func TestServeOutlivesSIGHUP(t *testing.T) {
 	t.Parallel()
 	p := run(t, "--drain-timeout=1h")

@@ -41,10 +41,12 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
+	signals, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
-	go handleSignals(ctx, signals, g, log, stop)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	go handleSignals(ctx, signals, hangups, g, log, stop)
 	if err := g.Run(ctx); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -57,26 +59,24 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 // handleSignals drains the gateway at the first signal and calls stop at the second. It returns when ctx ends. SIGHUP,
 // with which other servers read their files again, changes nothing: without a handler it would end the process.
 func handleSignals(
-	ctx context.Context, signals <-chan os.Signal, g *gateway.Gateway, log *slog.Logger, stop context.CancelCauseFunc,
+	ctx context.Context, signals, hangups <-chan os.Signal, g *gateway.Gateway, log *slog.Logger,
+	stop context.CancelCauseFunc,
 ) {
 	draining := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-hangups:
+			log.Info("SIGHUP received: nothing to do; a changed certificate is read without it, other settings at the start")
 		case s := <-signals:
-			switch {
-			case s == syscall.SIGHUP:
-				log.Info("signal received: nothing to do; a changed certificate is read without it, other settings at the start",
-					slog.String("signal", s.String()))
-			case draining:
+			if draining {
 				stop(fmt.Errorf("second signal: %v", s))
 				return
-			default:
-				draining = true
-				log.Info("signal received: draining; a second one ends at once", slog.String("signal", s.String()))
-				g.Terminate(s.String(), s == os.Interrupt) //nolint:contextcheck // the drain outlives a second signal
 			}
+			draining = true
+			log.Info("signal received: draining; a second one ends at once", slog.String("signal", s.String()))
+			g.Terminate(s.String(), s == os.Interrupt) //nolint:contextcheck // the drain outlives a second signal
 		}
 	}
 }
