@@ -30,7 +30,8 @@ const (
 // Options are what the protocol is made of.
 type Options struct {
 	protocol.Options
-	// ConnectTimeout is how long a connection may exist without its connect command, and after one that was refused.
+	// ConnectTimeout is how long a connection may exist without its connect command. It begins again after the first one
+	// that is refused, and each further one halves it.
 	ConnectTimeout time.Duration
 	// CommandFailed is called for every command that is answered with an error, with its code.
 	CommandFailed func(code uint32)

@@ -125,6 +125,26 @@ func TestClientWithoutConnectGoesStale(t *testing.T) {
 	c.OnClose(transport.Close{})
 }
 
+// A refused client may try again, in ever shorter time: it must not stay without ever being let in.
+func TestClientThatIsRefusedGoesStale(t *testing.T) {
+	conn, c := &fakeConn{}, newHandler()
+	c.centrifuge.options.Session.Anonymous = false
+	c.OnOpen(conn)
+	var whole time.Duration
+	for i := range 70 {
+		c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+		require.Empty(t, conn.closed)
+		require.Positive(t, conn.expiry, "0 would take it back")
+		require.Equal(t, disconnectStale(), conn.stale)
+		if i == 0 {
+			require.Equal(t, 10*time.Second, conn.expiry)
+		}
+		whole += conn.expiry
+	}
+	require.Less(t, whole, 21*time.Second)
+	c.OnClose(transport.Close{})
+}
+
 // A frame may hold hundreds of commands. Each counts, except for the subscriptions with which SDKs reconnect.
 func TestClientCountsEveryCommand(t *testing.T) {
 	const ping, subscribe = `{"id":2,"ping":{}}`, `{"id":3,"subscribe":{"channel":"a"}}`

@@ -25,7 +25,9 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 	c.Conn().CloseAfter(0, transport.Close{})
 	identity, err := c.identify(ctx, r)
 	if err != nil {
-		c.Conn().CloseAfter(c.centrifuge.options.ConnectTimeout, disconnectStale())
+		// Each refusal halves the time for another try: a client must not stay by trying again and again.
+		left := max(c.centrifuge.options.ConnectTimeout>>c.failures, time.Millisecond)
+		c.Conn().CloseAfter(left, disconnectStale())
 		return c.refuse(id, err)
 	}
 	c.Session.Bind(c.Conn().UUID(), identity)
