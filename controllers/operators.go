@@ -93,10 +93,11 @@ func (o *operators) mayBegin(ctx context.Context, namespace string) (mine bool, 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// A tenant may create many fleets at once: the Lease is not looked up for each.
-	maps.DeleteFunc(o.without, func(_ string, seen time.Time) bool { return o.now().Sub(seen) >= o.heartbeat() })
-	if _, known := o.without[namespace]; known {
+	isOld := func(_ string, seen time.Time) bool { return o.now().Sub(seen) >= o.heartbeat() }
+	if seen, known := o.without[namespace]; known && !isOld(namespace, seen) {
 		return true, "", nil
 	}
+	maps.DeleteFunc(o.without, isOld)
 	mine, err = o.hasEnded(ctx, lease)
 	if errors.Is(err, errUnreadableLease) {
 		mine, err = true, nil

@@ -17,6 +17,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
+// operatorsAt returns what an operator knows of others, by a clock that shows *now.
+func operatorsAt(now *time.Time, live client.Reader) *operators {
+	return &operators{
+		own:     client.ObjectKey{Namespace: "mine", Name: "lease"},
+		live:    live,
+		silence: time.Minute,
+		now:     func() time.Time { return *now },
+		seen:    map[string]renewal{},
+		without: map[string]time.Time{},
+	}
+}
+
 // An operator leaves the fleets of another one alone until that one has been silent for a minute, by its own clock.
 func TestOperatorsWaitUntilTheOtherIsSilent(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -26,13 +38,7 @@ func TestOperatorsWaitUntilTheOtherIsSilent(t *testing.T) {
 		Spec: coordinationv1.LeaseSpec{RenewTime: new(metav1.NewMicroTime(now.Add(-time.Hour)))},
 	}
 	server := fake.NewClientBuilder().WithObjects(lease).Build()
-	o := &operators{
-		own:     client.ObjectKey{Namespace: "mine", Name: "lease"},
-		live:    server,
-		silence: time.Minute,
-		now:     func() time.Time { return now },
-		seen:    map[string]renewal{},
-	}
+	o := operatorsAt(&now, server)
 	may := func(identity string) bool {
 		t.Helper()
 		mine, err := o.mayManage(t.Context(), identity)
@@ -78,14 +84,7 @@ func TestOperatorsLeaveNewFleetsToTheOneOfTheNamespace(t *testing.T) {
 		}
 		return c.Get(ctx, key, into, options...)
 	}}).Build()
-	o := &operators{
-		own:     client.ObjectKey{Namespace: "mine", Name: "lease"},
-		live:    server,
-		silence: time.Minute,
-		now:     func() time.Time { return now },
-		seen:    map[string]renewal{},
-		without: map[string]time.Time{},
-	}
+	o := operatorsAt(&now, server)
 	may := func(namespace string) bool {
 		t.Helper()
 		mine, other, err := o.mayBegin(t.Context(), namespace)
