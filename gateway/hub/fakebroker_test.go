@@ -158,14 +158,6 @@ func (b *fakeBroker) read(channel string, q broker.HistoryQuery) broker.Stream {
 	return out
 }
 
-// RemoveHistory implements hub.Broker. It returns no error.
-func (b *fakeBroker) RemoveHistory(_ context.Context, channel string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.stream(channel).publications = nil
-	return nil
-}
-
 // EndEpoch implements hub.Broker. It returns no error.
 func (b *fakeBroker) EndEpoch(_ context.Context, channel string) error {
 	b.mu.Lock()

@@ -77,7 +77,9 @@ type Broker interface {
 	Subscribe(channel string, confirmed func())
 	// Unsubscribe ends the delivery of a channel.
 	Unsubscribe(channel string)
-	broker.History
+	broker.HistoryReader
+	// EndEpoch ends the epoch of a stream. It returns the broker's error.
+	EndEpoch(ctx context.Context, channel string) error
 }
 
 // Options configure a Hub.
