@@ -73,21 +73,21 @@ func readEntry(entry any, epoch string) (broker.Publication, error) {
 // RemoveHistory implements broker.History. It returns broker.ErrUnavailable.
 func (b *Broker) RemoveHistory(ctx context.Context, channel string) error {
 	stream, _ := b.names.stream(channel)
-	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
-	defer cancel()
-	if err := b.rest.send(ctx, redis.NewIntCmd(ctx, "del", stream)); err != nil {
-		return unavailable("remove history", err)
-	}
-	return nil
+	return b.removeKeys(ctx, "remove history", stream)
 }
 
 // EndEpoch implements broker.History. It returns broker.ErrUnavailable.
 func (b *Broker) EndEpoch(ctx context.Context, channel string) error {
 	stream, position := b.names.stream(channel)
+	return b.removeKeys(ctx, "end an epoch", stream, position)
+}
+
+// removeKeys deletes keys of one slot. what names the operation in the error, which wraps broker.ErrUnavailable.
+func (b *Broker) removeKeys(ctx context.Context, what string, keys ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	if err := b.rest.send(ctx, redis.NewIntCmd(ctx, "del", stream, position)); err != nil {
-		return unavailable("end an epoch", err)
+	if err := b.rest.send(ctx, redis.NewIntCmd(ctx, append([]any{"del"}, keys...)...)); err != nil {
+		return unavailable(what, err)
 	}
 	return nil
 }
