@@ -12,19 +12,15 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/config"
 )
 
-// onRedisThatLosesStreams runs a test on two gateways with a real Redis that loses the stream of a channel.
-func onRedisThatLosesStreams(
-	t *testing.T, test func(t *testing.T, one, two *testGateway, lose func(channel string)),
-	change ...func(*config.Config),
-) {
+// twoOnRedis starts two gateways with a real Redis, and waits until both have reached it.
+func twoOnRedis(t *testing.T, change ...func(*config.Config)) (s *redistest.Server, one, two *testGateway) {
 	t.Helper()
-	t.Parallel()
-	s := redistest.Standalone(t, "")
-	one, two := start(t, append(change, onRedis(s, ""))...), start(t, append(change, onRedis(s, ""))...)
+	s = redistest.Standalone(t, "")
+	one, two = start(t, append(change, onRedis(s, ""))...), start(t, append(change, onRedis(s, ""))...)
 	for _, g := range []*testGateway{one, two} {
 		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
 	}
-	test(t, one, two, func(channel string) { require.NoError(t, s.LoseStream(t.Context(), channel)) })
+	return s, one, two
 }
 
 // onEveryBroker runs a test on one gateway with the memory broker, and on two gateways with a real Redis.
@@ -36,10 +32,9 @@ func onEveryBroker(t *testing.T, test func(t *testing.T, one, two *testGateway),
 		test(t, g, g)
 	})
 	t.Run("redis", func(t *testing.T) {
-		onRedisThatLosesStreams(t, func(t *testing.T, one, two *testGateway, _ func(string)) {
-			t.Helper()
-			test(t, one, two)
-		}, change...)
+		t.Parallel()
+		_, one, two := twoOnRedis(t, change...)
+		test(t, one, two)
 	})
 }
 
@@ -140,48 +135,45 @@ func TestRulesDecideRecoveryOfSubscriptions(t *testing.T) {
 // When the stream of a channel is lost, clients that rely on it are told: they subscribe again, or connect again when
 // the server had subscribed them.
 func TestRecoveryFromALostStream(t *testing.T) {
-	onRedisThatLosesStreams(t, func(t *testing.T, one, two *testGateway, lose func(string)) {
-		own, plainSubscriber := one.connectAnonymous(t), one.connectAnonymous(t)
-		own.subscribeTo("kept:a")
-		plainSubscriber.subscribeTo("history:a")
-		positioned := one.connectAnonymous(t)
-		positioned.subscribe(&cf.SubscribeRequest{Channel: "history:a", Positioned: true})
-		served, result := one.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
-		two.callAPI(t, "subscribe", `{"client":"`+result.Client+`","channel":"kept:a"}`)
-		push := served.push()
-		require.NotNil(t, push.Subscribe)
-		require.True(t, push.Subscribe.Recoverable)
-		for _, channel := range []string{"kept:a", "history:a"} {
-			two.publishTo(t, channel, `"before"`)
-		}
-		for _, c := range []*sdk{own, plainSubscriber, positioned, served} {
-			require.JSONEq(t, `"before"`, string(c.publication().Data))
-		}
+	t.Parallel()
+	server, one, two := twoOnRedis(t, withRules)
+	own, plainSubscriber := one.connectAnonymous(t), one.connectAnonymous(t)
+	own.subscribeTo("kept:a")
+	plainSubscriber.subscribeTo("history:a")
+	positioned := one.connectAnonymous(t)
+	positioned.subscribe(&cf.SubscribeRequest{Channel: "history:a", Positioned: true})
+	served, result := one.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
+	two.callAPI(t, "subscribe", `{"client":"`+result.Client+`","channel":"kept:a"}`)
+	push := served.push()
+	require.NotNil(t, push.Subscribe)
+	require.True(t, push.Subscribe.Recoverable)
+	for _, channel := range []string{"kept:a", "history:a"} {
+		two.publishTo(t, channel, `"before"`)
+	}
+	for _, c := range []*sdk{own, plainSubscriber, positioned, served} {
+		require.JSONEq(t, `"before"`, string(c.publication().Data))
+	}
 
-		for _, channel := range []string{"kept:a", "history:a"} {
-			lose(channel)
-			two.publishTo(t, channel, `"after"`)
-		}
-		require.Equal(t, uint32(2500), own.unsubscribed("kept:a"))
-		require.Equal(t, uint32(2500), positioned.unsubscribed("history:a"))
-		require.JSONEq(t, `"after"`, string(plainSubscriber.publication().Data), "a client without recovery stays subscribed")
-		served.closed(3010, "insufficient state")
+	for _, channel := range []string{"kept:a", "history:a"} {
+		require.NoError(t, server.LoseStream(t.Context(), channel))
+		two.publishTo(t, channel, `"after"`)
+	}
+	require.Equal(t, uint32(2500), own.unsubscribed("kept:a"))
+	require.Equal(t, uint32(2500), positioned.unsubscribed("history:a"))
+	require.JSONEq(t, `"after"`, string(plainSubscriber.publication().Data), "a client without recovery stays subscribed")
+	served.closed(3010, "insufficient state")
 
-		got := own.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Offset: 1, Epoch: "gone"})
-		require.False(t, got.Recovered)
-		two.publishTo(t, "kept:a", `"again"`)
-		require.JSONEq(t, `"again"`, string(own.publication().Data))
-		own.quiet()
-	}, withRules)
+	got := own.subscribe(&cf.SubscribeRequest{Channel: "kept:a", Recover: true, Offset: 1, Epoch: "gone"})
+	require.False(t, got.Recovered)
+	two.publishTo(t, "kept:a", `"again"`)
+	require.JSONEq(t, `"again"`, string(own.publication().Data))
+	own.quiet()
 }
 
 // Messages that Redis Pub/Sub lost are read from the stream. The clients notice nothing.
 func TestRecoveryOfMessagesThatPubSubLost(t *testing.T) {
 	t.Parallel()
-	s := redistest.Standalone(t, "")
-	g, other := start(t, onRedis(s, ""), withRules), start(t, onRedis(s, ""), withRules)
-	g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
-	other.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+	s, g, other := twoOnRedis(t, withRules)
 	c := g.connectAnonymous(t)
 	c.subscribeTo("kept:a")
 	redis := s.Client()
@@ -354,19 +346,19 @@ func TestHistoryRemoveLeavesSubscribersAsTheyAre(t *testing.T) {
 
 // The plain protocol cannot report missed messages, so plain clients stay and get what comes next.
 func TestPlainClientsSurviveALostStream(t *testing.T) {
-	onRedisThatLosesStreams(t, func(t *testing.T, one, two *testGateway, lose func(string)) {
-		plain, sdk := one.dial(t, "/ws?channel=kept:a"), one.connectAnonymous(t)
-		sdk.subscribeTo("kept:a")
-		two.publishTo(t, "kept:a", "1")
-		plain.expect("1")
-		require.NotNil(t, sdk.publication())
-		lose("kept:a")
-		for _, data := range []string{"2", "3"} {
-			two.publishTo(t, "kept:a", data)
-			plain.expect(data)
-		}
-		require.Equal(t, uint32(2500), sdk.unsubscribed("kept:a"), "an SDK subscribes again by itself")
-		plain.text("4")
-		plain.expect("4")
-	}, withRules)
+	t.Parallel()
+	server, one, two := twoOnRedis(t, withRules)
+	plain, sdk := one.dial(t, "/ws?channel=kept:a"), one.connectAnonymous(t)
+	sdk.subscribeTo("kept:a")
+	two.publishTo(t, "kept:a", "1")
+	plain.expect("1")
+	require.NotNil(t, sdk.publication())
+	require.NoError(t, server.LoseStream(t.Context(), "kept:a"))
+	for _, data := range []string{"2", "3"} {
+		two.publishTo(t, "kept:a", data)
+		plain.expect(data)
+	}
+	require.Equal(t, uint32(2500), sdk.unsubscribed("kept:a"), "an SDK subscribes again by itself")
+	plain.text("4")
+	plain.expect("4")
 }
