@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,12 +119,13 @@ func (p clientPod) nodes() map[string]int {
 	return count
 }
 
-func (p clientPod) closes() []event.Event {
-	var closes []event.Event
-	for _, e := range p.events() {
-		if e.Kind == event.Closed {
-			closes = append(closes, e)
-		}
-	}
-	return closes
+// closes returns the ends of the pod's connections.
+func (p clientPod) closes() []event.Event { return p.eventsOf(event.Closed) }
+
+// opened returns the connections that the pod has opened.
+func (p clientPod) opened() []event.Event { return p.eventsOf(event.Opened) }
+
+// eventsOf returns the events of one kind.
+func (p clientPod) eventsOf(kind event.Kind) []event.Event {
+	return slices.DeleteFunc(p.events(), func(e event.Event) bool { return e.Kind != kind })
 }

@@ -220,10 +220,7 @@ func (c tlsClients) expectRefusals(most map[bool]int) {
 	}
 	refusals := map[url]int{}
 	for _, pod := range []clientPod{c.staying, c.visiting} {
-		for _, e := range pod.events() {
-			if e.Kind != event.Failed {
-				continue
-			}
+		for _, e := range pod.eventsOf(event.Failed) {
 			at := url{pod.name, e.Client, e.TLS}
 			if refusals[at]++; refusals[at] > most[e.TLS] {
 				c.t.Errorf("%+v was refused, the %d. time, want %d at most: %d %s", at, refusals[at], most[e.TLS], e.Code, e.Reason)
@@ -246,15 +243,4 @@ func (p clientPod) longestPause() time.Duration {
 		longest = max(longest, opened[i+1].At.Sub(opened[i].At))
 	}
 	return longest
-}
-
-// opened returns the connections that the pod has opened.
-func (p clientPod) opened() []event.Event {
-	var opened []event.Event
-	for _, e := range p.events() {
-		if e.Kind == event.Opened {
-			opened = append(opened, e)
-		}
-	}
-	return opened
 }
