@@ -91,11 +91,11 @@ func outcomeOf(err error) string {
 	return OutcomeCanceled
 }
 
-// limitedCall calls the hook unless maxInFlight calls are running or the breaker is open. It returns the errors of
-// call.
+// limitedCall calls the hook unless the breaker is open. While maxInFlight calls are running it waits for one of them
+// to end, for timeout at most. It returns the errors of call.
 func (c *callback) limitedCall(ctx context.Context, request any, headers map[string]string) (r *result, err error) {
-	if !c.inFlight.TryAcquire(1) {
-		return nil, down("%d requests are on their way: it is crowded", maxInFlight)
+	if err := c.acquire(ctx); err != nil {
+		return nil, err
 	}
 	defer c.inFlight.Release(1)
 	err = c.breaker.do(func() error {
@@ -110,6 +110,23 @@ func (c *callback) limitedCall(ctx context.Context, request any, headers map[str
 		return nil, err
 	}
 	return r, nil
+}
+
+// acquire waits until fewer than maxInFlight calls are running. It returns a *failure after timeout, or parent.Err()
+// when parent was canceled.
+func (c *callback) acquire(parent context.Context) error {
+	if c.inFlight.TryAcquire(1) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(parent, c.timeout)
+	defer cancel()
+	if c.inFlight.Acquire(ctx, 1) == nil {
+		return nil
+	}
+	if err := parent.Err(); err != nil {
+		return err
+	}
+	return down("%d requests are on their way: it is crowded", maxInFlight)
 }
 
 // roundTrip sends one request and returns the body of the response. It returns a *failure, or parent.Err() when parent

@@ -324,6 +324,35 @@ func TestCallbackBoundsRequestsInFlight(t *testing.T) {
 	require.True(t, h.connect.inFlight.TryAcquire(maxInFlight), "each request released its slot")
 }
 
+// A call waits for another one to end, for as long as the backend may take to answer.
+func TestCallbackWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h, _ := newSyncHooks(t, allCallbacks(Callback{URL: "http://backend", Timeout: time.Second}),
+			text(`{"result":{}}`))
+		call := func(ctx context.Context) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := h.Connect(ctx, ConnectRequest{Client: alice})
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		require.True(t, h.connect.inFlight.TryAcquire(maxInFlight))
+		ctx, cancel := context.WithCancel(t.Context())
+		left, early := call(ctx), call(t.Context())
+		time.Sleep(900 * time.Millisecond)
+		late := call(t.Context())
+		cancel()
+		require.ErrorIs(t, <-left, context.Canceled)
+		require.Empty(t, early)
+		time.Sleep(200 * time.Millisecond)
+		require.ErrorContains(t, <-early, "crowded")
+		h.connect.inFlight.Release(maxInFlight)
+		require.NoError(t, <-late)
+	})
+}
+
 func TestBreakerOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, h, s := newSyncHooks(t, allCallbacks(Callback{URL: "http://backend"}), status(http.StatusInternalServerError))
