@@ -23,6 +23,9 @@ type PubSub interface {
 	// that is published from then on will be delivered to the PublicationHandler. A broker that cannot be reached keeps
 	// the subscription until Unsubscribe.
 	Subscribe(channel string, confirmed func())
+	// Lost returns a channel that is closed as soon as the broker is known not to deliver a channel for now. After that
+	// has ended Lost returns another one. A nil channel is one that is never closed.
+	Lost(channel string) <-chan struct{}
 	// Unsubscribe ends a subscription. The broker may still deliver publications that are on their way.
 	Unsubscribe(channel string)
 }

@@ -61,7 +61,7 @@ func (c *channelState) checkDue(now time.Time) bool {
 // check compares the broker's stream with what was delivered. Deliveries go on meanwhile. It ignores a read that
 // fails, because the next check reads again. It runs on a worker of the repair queue.
 func (c *channelState) check() {
-	r, err := c.sharedRead(c.hub.ctx, nil)
+	r, err := c.sharedRead(c.hub.ctx, nil, 0)
 	if err != nil {
 		return
 	}

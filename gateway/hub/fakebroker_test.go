@@ -26,6 +26,8 @@ type fakeBroker struct {
 	// manualConfirm makes Subscribe keep the confirmations for confirm.
 	manualConfirm bool
 	confirmations map[string]func()
+	// lost is what Lost returns.
+	lost chan struct{}
 	// beforeRead runs before a read. The read returns its error.
 	beforeRead func(ctx context.Context, channel string) error
 	// afterRead runs when the result of a read is certain, but not returned yet. The read returns its error.
@@ -189,6 +191,8 @@ func (b *fakeBroker) Subscribe(channel string, confirmed func()) {
 }
 
 // Unsubscribe implements hub.Broker.
+func (b *fakeBroker) Lost(string) <-chan struct{} { return b.lost }
+
 func (b *fakeBroker) Unsubscribe(channel string) {
 	if b.onUnsubscribe != nil {
 		b.onUnsubscribe(channel)

@@ -75,6 +75,8 @@ type Broker interface {
 	// Subscribe asks for a channel's publications and returns at once. The broker calls confirmed when everything
 	// published from then on will be delivered.
 	Subscribe(channel string, confirmed func())
+	// Lost returns a channel that is closed as soon as the broker is known not to deliver a channel for now.
+	Lost(channel string) <-chan struct{}
 	// Unsubscribe ends the delivery of a channel.
 	Unsubscribe(channel string)
 	broker.HistoryReader

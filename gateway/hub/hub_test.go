@@ -232,3 +232,36 @@ func TestHubDeliversJoinsAndLeavesOnRequest(t *testing.T) {
 func TestSubscriptionIsSmall(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(hub.Subscription{}), uintptr(56))
 }
+
+// A broker that is known to be lost is not waited for, but for a moment in which the connection may come back.
+func TestHubSubscribeToALostBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{SubscribeTimeout: time.Hour})
+		h.manualConfirm, h.lost = true, make(chan struct{})
+		subscribe := func() <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				s, err := h.Hub.Subscribe(t.Context(), "log")
+				if err == nil {
+					s.Release()
+				}
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		waiting := subscribe()
+		time.Sleep(time.Minute)
+		require.Empty(t, waiting, "it is not lost")
+		close(h.lost)
+		later := subscribe()
+		time.Sleep(200 * time.Millisecond)
+		require.ErrorIs(t, <-waiting, broker.ErrUnavailable)
+		require.ErrorIs(t, <-later, broker.ErrUnavailable)
+
+		last := subscribe()
+		h.confirm("log")
+		require.NoError(t, <-last, "the connection came back")
+		time.Sleep(time.Minute)
+	})
+}

@@ -49,8 +49,9 @@ var (
 // can be delivered. first must not block.
 //
 // It returns broker.ErrUnavailable when the stream cannot be read or changes too fast, broker.ErrUnrecoverable for
-// AttachOptions.RequireComplete, and an error when the subscription was released meanwhile. After an error nothing is
-// delivered, and the caller still has to release the subscription.
+// AttachOptions.RequireComplete, broker.ErrTooLarge for AttachOptions.MaxRecoveredBytes, and an error when the
+// subscription was released meanwhile. After an error nothing is delivered, and the caller still has to release the
+// subscription, or calls AttachPositioned again.
 func (s *Subscription) AttachPositioned(
 	ctx context.Context, m Subscriber, o AttachOptions, since *broker.Position, first func(AttachResult),
 ) error {
@@ -58,7 +59,7 @@ func (s *Subscription) AttachPositioned(
 	c.beginRecovery()
 	defer c.endRecovery()
 	for n := range maxAttachReads {
-		r, err := c.sharedRead(ctx, since)
+		r, err := c.sharedRead(ctx, since, o.MaxRecoveredBytes)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,8 @@ func (c *channelState) endRecovery() {
 }
 
 // attachAt attaches the subscriber behind what was read of the stream and what was delivered since, if they fit. It
-// returns broker.ErrUnrecoverable for AttachOptions.RequireComplete.
+// returns broker.ErrUnrecoverable for AttachOptions.RequireComplete, and broker.ErrTooLarge for
+// AttachOptions.MaxRecoveredBytes.
 func (s *Subscription) attachAt(
 	r streamRead, m Subscriber, o AttachOptions, since *broker.Position, first func(AttachResult),
 ) (found comparison, attached bool, err error) {
@@ -108,6 +110,9 @@ func (s *Subscription) attachAt(
 	result := AttachResult{Position: at}
 	if since != nil && c.tracker.rolledBackEpoch != cmp.Or(since.Epoch, at.Epoch) {
 		result.Publications, result.Recovered = c.hub.recovered(*since, at, r.stream.Publications, missed)
+		if o.MaxRecoveredBytes > 0 && (r.isCut() || sizeOf(result.Publications) > o.MaxRecoveredBytes) {
+			return found, false, broker.ErrTooLarge
+		}
 	}
 	if o.RequireComplete && since != nil && !result.Recovered {
 		return found, false, broker.ErrUnrecoverable
@@ -125,14 +130,18 @@ func (h *Hub) recovered(since, to broker.Position, read, missed []broker.Publica
 	if uint64(len(all)) != to.Offset-since.Offset || !contiguous(all, since.Offset) {
 		return nil, false
 	}
-	bytes := 0
-	for _, p := range all {
-		bytes += broker.Size(p)
-	}
-	if h.options.MaxRecoveredBytes > 0 && bytes > h.options.MaxRecoveredBytes {
+	if h.options.MaxRecoveredBytes > 0 && sizeOf(all) > h.options.MaxRecoveredBytes {
 		return nil, false
 	}
 	return all, true
+}
+
+// sizeOf returns the size of publications in bytes.
+func sizeOf(all []broker.Publication) (bytes int) {
+	for _, p := range all {
+		bytes += broker.Size(p)
+	}
+	return bytes
 }
 
 // streamRead is the result of a read of a stream.
@@ -142,15 +151,25 @@ type streamRead struct {
 	stream broker.Stream
 }
 
-// sharedRead reads the stream after a position, or only its top when since is nil. Subscribers that come back together
-// have often seen the same, so that they share one read: it serves callers that arrive during it as well as their own
-// read would. It returns broker.ErrUnavailable when the context ends first, and the error of the read.
-func (c *channelState) sharedRead(ctx context.Context, since *broker.Position) (streamRead, error) {
+// isCut reports whether the read ended before the end of the stream.
+func (r streamRead) isCut() bool {
+	all := r.stream.Publications
+	return len(all) > 0 && all[len(all)-1].Offset < r.stream.Top.Offset
+}
+
+// sharedRead reads the stream after a position, or only its top when since is nil. maxBytes bounds the read if it is
+// less than Options.MaxRecoveredBytes; 0 is no bound. Subscribers that come back together have often seen the same, so
+// that they share one read: it serves callers that arrive during it as well as their own read would. It
+// returns broker.ErrUnavailable when the context ends first, and the error of the read.
+func (c *channelState) sharedRead(ctx context.Context, since *broker.Position, maxBytes int) (streamRead, error) {
 	query, key := broker.HistoryQuery{}, ""
 	if since != nil {
 		// The read ends early at a bound. Then what is beyond is missing, and nothing is recovered.
 		query = broker.HistoryQuery{Since: since, Limit: maxRecovered, MaxBytes: c.hub.options.MaxRecoveredBytes}
-		key = fmt.Sprintf("%d %s", since.Offset, since.Epoch)
+		if maxBytes > 0 && (query.MaxBytes == 0 || maxBytes < query.MaxBytes) {
+			query.MaxBytes = maxBytes
+		}
+		key = fmt.Sprintf("%d %d %s", query.MaxBytes, since.Offset, since.Epoch)
 	}
 	shared := c.reads.DoChan(key, func() (any, error) {
 		// The caller that began the read may give up before the callers that share it.

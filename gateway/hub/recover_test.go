@@ -3,6 +3,7 @@ package hub_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -231,6 +232,46 @@ func TestSubscriptionAttachPositionedReadsNoMoreThanItMayReturn(t *testing.T) {
 		h.publishNumbers(1, 10)
 		require.False(t, h.attachPositioned(at(7, "e1")).result.Recovered)
 		require.Equal(t, broker.HistoryQuery{Since: at(7, "e1"), Limit: 2_000, MaxBytes: 6}, h.lastQuery)
+	})
+}
+
+// A subscriber may ask to be told before it gets much.
+func TestSubscriptionAttachPositionedIsRefusedMoreThanAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{MaxRecoveredBytes: 100})
+		h.publishNumbers(1, 9)
+		attach := func(since *broker.Position, maxBytes int) (hub.AttachResult, error) {
+			s, err := h.Hub.Subscribe(t.Context(), "log")
+			require.NoError(t, err)
+			defer s.Release()
+			var result hub.AttachResult
+			o := hub.AttachOptions{Positioned: true, MaxRecoveredBytes: maxBytes}
+			m := &recorder{encoder: h.encoder}
+			err = s.AttachPositioned(t.Context(), m, o, since, func(r hub.AttachResult) { result = r })
+			return result, err
+		}
+		size := broker.Size(broker.Publication{Data: []byte("1")})
+		for name, c := range map[string]struct {
+			since    *broker.Position
+			maxBytes int
+			result   []string
+			tooLarge bool
+		}{
+			"as much":            {since: at(7, "e1"), maxBytes: 2 * size, result: numbers(8, 9)},
+			"more":               {since: at(6, "e1"), maxBytes: 2 * size, tooLarge: true},
+			"one that is larger": {since: at(8, "e1"), maxBytes: size - 1, tooLarge: true},
+			"nothing":            {since: at(9, "e1"), maxBytes: 1, result: []string{}},
+			"another epoch":      {since: at(6, "e0"), maxBytes: 1, result: []string{}},
+			"without a position": {maxBytes: 1, result: []string{}},
+			"more than the hub":  {since: at(0, "e1"), maxBytes: 1000, result: numbers(1, 9)},
+		} {
+			result, err := attach(c.since, c.maxBytes)
+			require.Equal(t, c.tooLarge, errors.Is(err, broker.ErrTooLarge), name)
+			if !c.tooLarge {
+				require.NoError(t, err, name)
+				require.Equal(t, c.result, dataOf(result.Publications), name)
+			}
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 )
@@ -40,11 +41,14 @@ type AttachOptions struct {
 	// RequireComplete makes AttachPositioned return broker.ErrUnrecoverable when it cannot recover all that was published
 	// after the subscriber's position.
 	RequireComplete bool
+	// MaxRecoveredBytes makes AttachPositioned return broker.ErrTooLarge when what it would recover takes more bytes, or
+	// may do so. Zero means no such limit: beyond Options.MaxRecoveredBytes nothing is recovered.
+	MaxRecoveredBytes int
 }
 
 // Subscribe blocks until the broker delivers the channel to this gateway, so that nothing published after it returns
 // is missed. The caller owns the subscription and must release it. Subscribe returns broker.ErrUnavailable when the
-// context ends or Options.SubscribeTimeout passes first.
+// context ends or Options.SubscribeTimeout passes first, and lostTimeout after the broker was lost.
 func (h *Hub) Subscribe(ctx context.Context, channel string) (*Subscription, error) {
 	c := h.acquire(channel)
 	s := &Subscription{channel: c}
@@ -59,13 +63,35 @@ func (h *Hub) Subscribe(ctx context.Context, channel string) (*Subscription, err
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	select {
-	case <-c.confirmed:
-		return s, nil
-	case <-ctx.Done():
+	if !c.awaitConfirmed(ctx) {
 		s.Release()
 		return nil, broker.ErrUnavailable
 	}
+	return s, nil
+}
+
+// lostTimeout is how long Subscribe waits for a broker that is lost. Most connections that were cut are back by then.
+const lostTimeout = 150 * time.Millisecond
+
+// awaitConfirmed blocks until the broker delivers the channel. It reports false when the context ends first, or
+// lostTimeout passes without a connection to the broker.
+func (c *channelState) awaitConfirmed(ctx context.Context) bool {
+	select {
+	case <-c.confirmed:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-c.hub.broker.Lost(c.name):
+	}
+	timeout := time.NewTimer(lostTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.confirmed:
+		return true
+	case <-ctx.Done():
+	case <-timeout.C:
+	}
+	return false
 }
 
 // Channel returns the name of the channel.

@@ -67,6 +67,9 @@ func (b *Broker) Kind() string { return contract.BrokerMemory }
 // Run.
 func (b *Broker) Subscribe(channel string, confirmed func()) { b.start.await(channel, confirmed) }
 
+// Lost implements broker.PubSub.
+func (b *Broker) Lost(string) <-chan struct{} { return nil }
+
 // Unsubscribe implements broker.PubSub.
 func (b *Broker) Unsubscribe(channel string) { b.start.forget(channel) }
 

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -16,7 +17,9 @@ const (
 
 // pipeline sends commands to Redis in batches.
 type pipeline struct {
-	client   redis.UniversalClient
+	client redis.UniversalClient
+	// loss is set while Redis is known to be out of reach.
+	loss     *loss
 	requests chan *request
 }
 
@@ -36,23 +39,48 @@ type once struct{ redis.Cmder }
 // NoRetry reports true to the library.
 func (once) NoRetry() bool { return true }
 
-func newPipeline(client redis.UniversalClient) *pipeline {
-	return &pipeline{client: client, requests: make(chan *request)}
+func newPipeline(client redis.UniversalClient, lost *loss) *pipeline {
+	return &pipeline{client: client, loss: lost, requests: make(chan *request)}
 }
 
-// send returns when Redis has answered, with the error of the command or the connection, or when the context ends.
+// errLost ends a command that waits for Redis while Redis is known to be out of reach.
+var errLost = errors.New("redis is out of reach")
+
+// lostTimeout is how long a command waits for Redis while Redis is known to be out of reach: another connection may
+// work.
+const lostTimeout = 150 * time.Millisecond
+
+// send returns when Redis has answered, with the error of the command or the connection, or when the context ends. It
+// returns errLost when lostTimeout has passed since Redis was lost or the command was sent.
 func (p *pipeline) send(ctx context.Context, cmd redis.Cmder) error {
-	r := &request{ctx: ctx, cmd: cmd, done: make(chan error, 1)}
-	select {
-	case p.requests <- r:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-r.done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	return p.await(ctx, &request{ctx: ctx, cmd: cmd, done: make(chan error, 1)}, p.loss.c())
+}
+
+// sendPatiently is send without lostTimeout.
+func (p *pipeline) sendPatiently(ctx context.Context, cmd redis.Cmder) error {
+	return p.await(ctx, &request{ctx: ctx, cmd: cmd, done: make(chan error, 1)}, nil)
+}
+
+// await hands a request over and returns its outcome. lost is closed when Redis is lost.
+func (p *pipeline) await(ctx context.Context, r *request, lost <-chan struct{}) error {
+	requests := p.requests
+	var timeout <-chan time.Time
+	for {
+		select {
+		case requests <- r:
+			requests = nil
+		case err := <-r.done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-lost:
+			lost = nil
+			timer := time.NewTimer(lostTimeout)
+			defer timer.Stop()
+			timeout = timer.C
+		case <-timeout:
+			return errLost
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // maxMissedProbes is how many probes may be missing before the connection is given up.
@@ -31,8 +33,20 @@ func (l *pubSubConn) sendProbes(ctx context.Context) error {
 			return errSilent
 		}
 		// A failed publication says nothing about this connection, which stays open.
-		if _, err := l.broker.publish(ctx, l.probe, []byte{0}); err != nil && ctx.Err() == nil {
+		if err := l.broker.publishProbe(ctx, l.probe); err != nil && ctx.Err() == nil {
 			l.set(false, err)
 		}
 	}
+}
+
+// publishProbe publishes a probe, also while Redis counts as lost: a probe that comes back ends that. It returns
+// broker.ErrUnavailable.
+func (b *Broker) publishProbe(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	cmd := redis.NewIntCmd(ctx, b.publishCommand(), name, []byte{0})
+	if err := b.publications.sendPatiently(ctx, cmd); err != nil {
+		return unavailable("probe", err)
+	}
+	return nil
 }

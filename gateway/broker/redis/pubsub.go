@@ -39,6 +39,9 @@ type pubSubConn struct {
 	// due holds at most one token, which means that a probe should be sent now.
 	due chan struct{}
 
+	// loss is set while messages do not flow because of an error.
+	loss *loss
+
 	// mu guards the fields below.
 	mu            sync.Mutex
 	subscriptions subscriptions
@@ -55,6 +58,7 @@ func newPubSubConn(b *Broker, probe string) *pubSubConn {
 		probe:         probe,
 		wake:          make(chan struct{}, 1),
 		due:           make(chan struct{}, 1),
+		loss:          newLoss(),
 		subscriptions: newSubscriptions(b.resumed),
 		err:           errNoProbe,
 	}
@@ -83,11 +87,12 @@ func (l *pubSubConn) status() (up bool, err error) {
 // set records whether messages flow, and the error when they do not.
 func (l *pubSubConn) set(up bool, err error) {
 	l.mu.Lock()
-	changed := l.up != up
+	changed := l.up != up || errors.Is(l.err, errNoProbe) != errors.Is(err, errNoProbe)
 	l.up, l.err = up, err
 	if up {
 		l.lastProbe = time.Now()
 	}
+	l.loss.set(!up && !errors.Is(err, errNoProbe))
 	l.mu.Unlock()
 	if changed {
 		l.broker.review()

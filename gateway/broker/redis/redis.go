@@ -64,6 +64,8 @@ type Broker struct {
 	// subscribers and messages are the handlers that Run gets; messages may be nil.
 	subscribers broker.PublicationHandler
 	messages    broker.MessageHandler
+	// loss is set while a connection of conns is down because of an error.
+	loss *loss
 	// publications is the pipeline of publications, which are small and must not wait behind larger replies; rest is that
 	// of all other commands.
 	publications, rest *pipeline
@@ -93,10 +95,11 @@ func New(o Options) *Broker {
 	if o.Instance == "" {
 		o.Instance = uuid.NewString()
 	}
-	client := redis.NewUniversalClient(clientOptions(o))
+	client, lost := redis.NewUniversalClient(clientOptions(o)), newLoss()
 	b := &Broker{
 		options: o, names: names{prefix: o.Prefix, sharded: o.Mode == contract.RedisCluster},
-		client: client, scripts: newScripts(), publications: newPipeline(client), rest: newPipeline(client),
+		client: client, scripts: newScripts(), loss: lost,
+		publications: newPipeline(client, lost), rest: newPipeline(client, lost),
 		seed: maphash.MakeSeed(), unreadable: ratelog.New(o.Logger), unreachable: ratelog.New(o.Logger),
 		state: contract.BrokerConnecting,
 	}
@@ -143,6 +146,12 @@ func (b *Broker) Kind() string { return contract.BrokerRedis }
 func (b *Broker) Subscribe(channel string, confirmed func()) {
 	key, part := b.names.channel(channel)
 	b.conns[part].subscribe(key, confirmed)
+}
+
+// Lost implements broker.PubSub.
+func (b *Broker) Lost(channel string) <-chan struct{} {
+	_, part := b.names.channel(channel)
+	return b.conns[part].loss.c()
 }
 
 // Unsubscribe implements broker.PubSub.

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/internal/contract"
@@ -37,6 +38,14 @@ func (b *Broker) connError() error {
 	return nil
 }
 
+// isAnyLost reports whether a connection is down because of an error.
+func (b *Broker) isAnyLost() bool {
+	return slices.ContainsFunc(b.conns, func(l *pubSubConn) bool {
+		up, err := l.status()
+		return !up && !errors.Is(err, errNoProbe)
+	})
+}
+
 // warnUnreached logs why Redis has not been reached yet. A user that runs a gateway by hand learns of a wrong address
 // or password only here.
 func (b *Broker) warnUnreached(err error) {
@@ -57,6 +66,7 @@ func (b *Broker) review() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	err := b.connError()
+	b.loss.set(b.isAnyLost())
 	was := b.state
 	switch {
 	case err == nil:
