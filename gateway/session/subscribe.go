@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
@@ -39,6 +40,9 @@ type SubscribeRequest struct {
 	JoinLeave bool
 	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since.
 	RequireComplete bool
+	// LargeTurn is called before the client recovers more than a small share of Options.MaxHistoryBytes. It blocks until
+	// the client may get that, and release is called once the answer is queued. nil means at once.
+	LargeTurn func() (release func(), err error)
 	// NoNotify says that the protocol cannot tell the client about a gap, so that the subscription goes on after one.
 	NoNotify bool
 
@@ -224,12 +228,6 @@ func (s *Session) activate(
 	ctx context.Context, hubSub *hub.Subscription, r SubscribeRequest, data hooks.Payload, begun func(SubscribeResult),
 ) error {
 	rule, hasBegun := s.Rule(hubSub.Channel()), false
-	if rule.Presence || rule.History.Size > 0 {
-		// Only these ask the broker, and a context with a timeout costs memory.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.options.Timeout)
-		defer cancel()
-	}
 	settle, err := s.joinPresence(ctx, hubSub, rule)
 	defer func() { settle(hasBegun) }()
 	if err == nil {
@@ -265,6 +263,8 @@ func (s *Session) joinPresence(
 	if !ok {
 		return nothing, ErrSubscriptionEnded
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
 	if settle, err = s.options.Presence.Join(ctx, hubSub.Channel(), info); err != nil {
 		return nothing, err
 	}
@@ -298,11 +298,33 @@ func (s *Session) attach(
 	if !rule.Recovery {
 		since = nil
 	}
-	return hubSub.AttachPositioned(ctx, r.Subscriber, o, since, func(attached hub.AttachResult) {
-		result.AttachResult = attached
-		begun(result)
-	})
+	attach := func() error {
+		ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+		defer cancel()
+		return hubSub.AttachPositioned(ctx, r.Subscriber, o, since, func(attached hub.AttachResult) {
+			result.AttachResult = attached
+			begun(result)
+		})
+	}
+	if r.LargeTurn != nil && since != nil {
+		o.MaxRecoveredBytes = s.options.MaxHistoryBytes / smallShare
+	}
+	err := attach()
+	if !errors.Is(err, broker.ErrTooLarge) {
+		return err
+	}
+	release, err := r.LargeTurn()
+	if err != nil {
+		return err
+	}
+	defer release()
+	o.MaxRecoveredBytes = 0
+	return attach()
 }
+
+// smallShare divides Options.MaxHistoryBytes: what a client recovers in many channels side by side must not take more
+// than one large answer.
+const smallShare = 128
 
 // Renew takes a new token for a subscription, whose claims hold from then on, and returns when the subscription
 // expires; zero means never. It returns ErrNotSubscribed without a subscription, ErrSubscriptionEnded when it ends

@@ -758,3 +758,52 @@ func TestEndInsufficient(t *testing.T) {
 		s.Close()
 	}
 }
+
+// A client gets more than a small share of what an answer may hold only when it may. The backend is asked once.
+func TestSessionSubscribeAwaitsTheTurnOfLargeRecoveries(t *testing.T) {
+	size := broker.Size(broker.Publication{Data: []byte("1")})
+	for name, c := range map[string]struct {
+		missed int
+		turn   error
+		turns  int
+	}{
+		"small":               {missed: 2},
+		"large":               {missed: 3, turns: 1},
+		"large, and it left":  {missed: 3, turns: 1, turn: errors.New("gone")},
+		"nothing":             {},
+		"as much as there is": {missed: 20, turns: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newHarness(t)
+			r.MaxHistoryBytes = 2 * 128 * size
+			asked := r.answering(map[string]string{"subscribe": `{"result":{}}`})
+			rule := r.Hub.Rule("kept:a")
+			for range c.missed {
+				_, err := r.Broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("1")},
+					broker.PublishOptions{History: rule.History})
+				require.NoError(t, err)
+			}
+			s := r.session(nil)
+			defer s.Close()
+			request, turns, released, begun := to("kept:a"), 0, 0, 0
+			request.Since = &broker.Position{}
+			request.LargeTurn = func() (func(), error) {
+				turns++
+				return func() { released++ }, c.turn
+			}
+			err := s.Subscribe(t.Context(), request, func(result session.SubscribeResult) {
+				begun++
+				require.Zero(t, released, "the answer comes before the end of the turn")
+				require.Len(t, result.Publications, c.missed)
+				require.True(t, result.Recovered)
+			})
+			require.Equal(t, c.turn, err)
+			require.Equal(t, c.turns, turns)
+			require.Len(t, asked.all(), 1)
+			if c.turn == nil {
+				require.Equal(t, 1, begun)
+				require.Equal(t, turns, released)
+			}
+		})
+	}
+}
