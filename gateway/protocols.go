@@ -6,6 +6,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/protocol/plain"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // protocols returns the client protocols that the gateway speaks. A new protocol gets a line here.
@@ -13,7 +14,10 @@ func (g *Gateway) protocols(o protocol.Options) []protocol.Protocol {
 	spoken := []protocol.Protocol{ //nolint:prealloc // a table to which protocols are added
 		plain.New(o),
 		centrifuge.New(centrifuge.Options{
-			Options: o, ConnectTimeout: g.cfg.ConnectTimeout, CommandFailed: g.metrics.CommandFailed,
+			Options:         o,
+			ConnectTimeout:  g.cfg.ConnectTimeout,
+			MaxCommandBytes: g.cfg.MaxMessageBytes,
+			CommandFailed:   g.metrics.CommandFailed,
 		}),
 	}
 	for _, factory := range g.options.Protocols {
@@ -47,6 +51,7 @@ func (g *Gateway) protocolOptions() protocol.Options {
 			MaxChannels:     g.cfg.MaxChannelsPerConnection,
 			Timeout:         brokerTimeout,
 			MaxHistoryBytes: g.cfg.MaxQueuedBytes,
+			Remote:          g.broker.Kind() != contract.BrokerMemory || g.cfg.Tokens().JWKSURL != "",
 			Coalescer:       session.NewCoalescer(g.log),
 			Published:       g.metrics.Published,
 		},

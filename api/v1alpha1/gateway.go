@@ -43,8 +43,9 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:Maximum=1000000
 	ConnectRate *int32 `json:"connectRate,omitempty"`
 
-	// maxMessageBytes is the maximum size in bytes of a message from a client or from the server API, 1 to 67108864. A
-	// larger message from a client closes its connection with 1009. Defaults to 65536.
+	// maxMessageBytes is the maximum size in bytes of a message from a client or from the server API, and of each command
+	// in a Centrifuge frame, 1 to 67108864. A larger message from a client closes its connection with 1009. Defaults to
+	// 65536.
 	// +optional
 	// +kubebuilder:default=65536
 	// +kubebuilder:validation:Minimum=1
@@ -70,7 +71,8 @@ type GatewaySpec struct {
 
 	// maxTotalQueuedBytes is the maximum number of bytes that wait to be sent to all clients of one gateway together, 1
 	// to 1099511627776. It must not be less than maxQueuedBytes. Above it, clients that do not keep up are treated as if
-	// their own queues were full. Defaults to 268435456, or to maxQueuedBytes if that is more.
+	// their own queues were full. Large messages that clients send may take half of it. Defaults to 268435456, or to
+	// maxQueuedBytes if that is more.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1099511627776

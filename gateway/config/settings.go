@@ -54,7 +54,8 @@ func limitSettings(s *schema, c *Config) {
 		"The maximum `number` of new connections per second. Handshakes above it are answered with 503 and Retry-After. "+
 			"0 means no limit.")
 	s.number(&c.MaxMessageBytes, contract.KeyMaxMessageBytes, 64<<10, within(1, maxMessageBytes),
-		"The maximum size in `bytes` of a message from a client or from the server API.")
+		"The maximum size in `bytes` of a message from a client or from the server API, and of each command in a "+
+			"Centrifuge frame.")
 	s.number(&c.MessageRate, contract.KeyMessageRate, 100, within(0, maxPerSecond),
 		"The maximum `number` of messages per second from one connection. A client that sends more is disconnected. "+
 			"0 means no limit.")
@@ -63,7 +64,8 @@ func limitSettings(s *schema, c *Config) {
 			"disconnected or loses messages, as the rule of the channel says.")
 	s.total(&c.MaxTotalQueuedBytes, contract.KeyMaxTotalQueuedBytes, 256<<20,
 		"The maximum size in `bytes` of the messages that wait for all clients together. At the maximum, every slow client "+
-			"is treated as if its own queue were full. At least "+contract.KeyMaxQueuedBytes+".")
+			"is treated as if its own queue were full. Large messages that clients send may take half of it. At least "+
+			contract.KeyMaxQueuedBytes+".")
 	s.number(&c.MaxChannelsPerConnection, contract.KeyMaxChannelsPerConnection, 128, within(1, 100_000),
 		"The maximum `number` of channels that one connection may subscribe to.")
 }

@@ -41,7 +41,7 @@ func (d *declarer) counter(name, help string, labels ...label) *prometheus.Count
 	return vec
 }
 
-// histogram registers a histogram of durations in seconds.
+// histogram registers a histogram.
 func (d *declarer) histogram(name, help string, buckets []float64, labels ...label) *prometheus.HistogramVec {
 	names, help := d.describe(promdoc.Histogram, name, help, labels)
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, names)

@@ -28,6 +28,7 @@ type Metrics struct {
 	messagesDropped   *prometheus.CounterVec
 	messagesReceived  *prometheus.CounterVec
 	bytesReceived     *prometheus.CounterVec
+	messageBytes      *prometheus.HistogramVec
 	messagesSent      *prometheus.CounterVec
 	bytesSent         *prometheus.CounterVec
 	publishSeconds    prometheus.Observer
@@ -72,8 +73,9 @@ func (m *Metrics) declareConnections() {
 		"The number of connections that ended, by close code. 1006 is a client that left without a close frame.",
 		open("protocol"), open("code"))
 	m.dropped = m.counter("websocket_dropped_clients_total",
-		"The number of clients that the gateway disconnected because they were too slow, sent too much or answered no ping.",
-		oneOf("reason", "slow", "rate", "heartbeat"))
+		"The number of clients that the gateway disconnected because they were too slow, sent too much, answered no ping, "+
+			"or sent a large message while the gateway had no memory for it.",
+		oneOf("reason", "slow", "rate", "heartbeat", "memory"))
 	m.drainClosed = m.counter("websocket_drain_closed_total",
 		"The number of connections that drains closed. paced ones were closed one after the other, "+
 			"forced ones at the deadline.",
@@ -89,6 +91,9 @@ func (m *Metrics) declareMessages() {
 		"The number of messages that clients sent.", open("protocol"))
 	m.bytesReceived = m.counter("websocket_received_bytes_total",
 		"The number of payload bytes that clients sent.", open("protocol"))
+	m.messageBytes = m.histogram("websocket_received_message_bytes",
+		"The size in bytes of the messages that clients sent, compressed ones as they were sent.",
+		prometheus.ExponentialBuckets(64, 4, 8), open("protocol"))
 	m.messagesSent = m.counter("websocket_messages_sent_total",
 		"The number of frames that the gateway wrote to clients, pings and close frames included.", open("protocol"))
 	m.bytesSent = m.counter("websocket_sent_bytes_total",
@@ -136,7 +141,7 @@ type Sources struct {
 	ConnectRate int
 	// MessageRate is the maximum number of messages per second of one connection. 0 is no limit.
 	MessageRate int
-	// QueuedBytes returns the memory in bytes of the messages that wait for clients.
+	// QueuedBytes returns the memory in bytes of the messages that wait for clients, and of large ones that they send.
 	QueuedBytes func() int64
 	// QueuedBytesLimit is the maximum of QueuedBytes.
 	QueuedBytesLimit int64
@@ -167,9 +172,10 @@ func (m *Metrics) Watch(s Sources) {
 		"The maximum number of messages per second that one client may send. 0 means no limit.",
 		func() float64 { return float64(s.MessageRate) })
 	m.gauge("websocket_queued_bytes",
-		"The memory in bytes of the messages that wait for clients. A message that waits for many clients counts once.",
+		"The memory in bytes of the messages that wait for clients, and of the large messages that clients send. "+
+			"A message that waits for many clients counts once.",
 		func() float64 { return float64(s.QueuedBytes()) })
-	m.gauge("websocket_queued_bytes_limit", "The maximum memory in bytes of messages that wait for all clients together.",
+	m.gauge("websocket_queued_bytes_limit", "The maximum memory in bytes of messages of all clients together.",
 		func() float64 { return float64(s.QueuedBytesLimit) })
 	m.gauge("websocket_channels", "The number of channels that this gateway is subscribed to at the broker.",
 		func() float64 { return float64(s.Channels()) })

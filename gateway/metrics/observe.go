@@ -39,6 +39,7 @@ func (m *Metrics) MessagesDropped(policy transport.DropPolicy, n int) {
 func (m *Metrics) MessageReceived(protocol string, bytes int) {
 	m.messagesReceived.WithLabelValues(protocol).Inc()
 	m.bytesReceived.WithLabelValues(protocol).Add(float64(bytes))
+	m.messageBytes.WithLabelValues(protocol).Observe(float64(bytes))
 }
 
 // MessagesSent implements transport.Observer.

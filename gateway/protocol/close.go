@@ -20,6 +20,7 @@ func StandardCodes() transport.Codes {
 		Rate:   policy("message rate: more messages per second than this gateway's message-rate"),
 		NoPong: policy("no pong"),
 		Drain:  transport.Close{Code: transport.CodeRestart, Reason: "service restart"},
+		Memory: transport.Close{Code: transport.CodeTryAgainLater, Reason: "the gateway has no memory for large messages"},
 	}
 }
 

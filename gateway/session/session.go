@@ -46,6 +46,9 @@ type Options struct {
 	Timeout time.Duration
 	// MaxHistoryBytes is the maximum size, in bytes, of one answer with history or presence; 0 means no limit.
 	MaxHistoryBytes int
+	// Remote reports that the broker or the issuer of tokens is reached over the network, so that what asks them may take
+	// long.
+	Remote bool
 	// Coalescer shares equal reads among sessions; nil makes every session read by itself.
 	Coalescer *Coalescer
 	// Published is called after every attempt to publish, with its duration and its error.

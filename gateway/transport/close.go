@@ -35,4 +35,6 @@ type Codes struct {
 	NoPong Close
 	// Drain closes a client because the gateway drains.
 	Drain Close
+	// Memory closes a client that sends a large message while the gateway's memory for messages is used up.
+	Memory Close
 }

@@ -17,6 +17,7 @@ const (
 	dropSlow      = "slow"
 	dropHeartbeat = "heartbeat"
 	dropRate      = "rate"
+	dropMemory    = "memory"
 )
 
 // conn is one connection. A gateway holds many, and most are idle, so whatever only a busy connection
@@ -31,16 +32,16 @@ type conn struct {
 	ip       netip.Addr
 	// openedAt is in nanoseconds since 1970.
 	openedAt int64
-	// parser is not nil while a frame or a message is incomplete. Only received uses it.
-	parser *parser
 
 	// mu guards the fields below.
 	mu sync.Mutex
+	// parser is not nil while a frame or a message is incomplete. Only received changes it, and reads it without mu.
+	parser *parser
 	// driver is nil until the handshake is answered.
 	driver driver
 	// outbound is nil while no frame waits to be written.
 	outbound *outboundQueue
-	// inbound is nil while the handler has handled everything that was received.
+	// inbound is nil while the handler has handled everything that was received, and no function of Go runs.
 	inbound   *inboundQueue
 	timer     timer
 	heartbeat heartbeatState
@@ -100,6 +101,15 @@ func (c *conn) QueueReply(f Frame) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.queueFrame(f)
+}
+
+// SendReply implements Conn.
+func (c *conn) SendReply(f Frame) bool {
+	f = c.negotiated(f)
+	f.reply = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.send(f)
 }
 
 // Flush implements Conn.

@@ -52,6 +52,22 @@ func (c *conn) drop(reason string, cl Close) {
 		slog.String("protocol", c.endpoint.Protocol), slog.String("ip", c.ip.String()))
 }
 
+// dropInput drops the client because of what it sent: dropRate or dropMemory. With violation, the rest of its input is
+// ignored, as after a violation of the protocol.
+func (c *conn) dropInput(reason string, violation bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cl := c.endpoint.Codes.Rate
+	if reason == dropMemory {
+		cl = c.endpoint.Codes.Memory
+	}
+	c.drop(reason, cl)
+	if violation {
+		c.closing.protocolError = true
+		c.finishClose()
+	}
+}
+
 // closeForClient closes because of the client's close frame or, with violation, because of what it sent
 // instead of valid frames. When the gateway began to close, the client's frame is the answer to that.
 func (c *conn) closeForClient(cl Close, violation bool) {
@@ -108,9 +124,7 @@ func (c *conn) failed() {
 // markAborted cancels what the handler does for the client. The caller holds the lock.
 func (c *conn) markAborted() {
 	c.aborted = true
-	if c.inbound != nil && c.inbound.cancel != nil {
-		c.inbound.cancel()
-	}
+	c.cancelHandling()
 }
 
 // terminate closes the socket after the last event.
@@ -133,14 +147,13 @@ func (c *conn) finish(code int) {
 		c.server.remaining.Add(-1)
 	}
 	c.inputEnded = true
+	c.refundInput()
 	c.server.wheel.clear(&c.timer)
 	if c.outbound != nil {
 		c.outbound.abandon(&c.server.budget)
 		c.outbound = nil
 	}
-	if c.inbound != nil && c.inbound.cancel != nil {
-		c.inbound.cancel()
-	}
+	c.cancelHandling()
 	reason, upgraded := c.closing.frame.Reason, c.driver != nil
 	c.mu.Unlock()
 

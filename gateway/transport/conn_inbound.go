@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -9,17 +10,27 @@ import (
 )
 
 // inboundQueue holds the events that wait for the handler, in the order in which they were received. It
-// exists while a worker handles them. The connection's lock guards it.
+// exists while a worker handles them or a function of Go runs. The connection's lock guards it.
 type inboundQueue struct {
 	events []event
 	// next is the index of the first event that was not handled yet.
 	next int
+	// bytes is the size of the messages in events that were not handled yet.
+	bytes int
+	// handling reports that a worker handles events.
+	handling bool
 	// readPaused reports that the driver does not read until all events are handled.
 	readPaused bool
-	// ctx is the context of the handler's calls. It is canceled when the connection ends, and nil until
-	// the first call.
+	// inputOver reports that the client closed or ended its stream, so that no reply has a reader.
+	inputOver bool
+	// ctx is the context of the handler's calls. It is canceled when the connection ends or the client's input is over,
+	// and nil until the first call.
 	ctx    context.Context
 	cancel context.CancelFunc
+	// charge is that of the message which the handler handles. It is nil for a small one.
+	charge *charge
+	// calls are the functions of Go that have not returned. It is nil until the first one.
+	calls *calls
 }
 
 var inboundQueuePool = sync.Pool{New: func() any { return &inboundQueue{} }}
@@ -37,18 +48,41 @@ func (q *inboundQueue) recycle() {
 	inboundQueuePool.Put(q)
 }
 
-// event is one of: a message, a close, a message above the rate limit, the end of input.
+const (
+	// maxReadAheadBytes and maxReadAheadEvents limit what waits behind the message that the handler handles. A client's
+	// close and its pings are noticed up to there.
+	maxReadAheadBytes  = 16 << 10
+	maxReadAheadEvents = 64
+)
+
+// isFull reports whether as much waits as may be read ahead.
+func (q *inboundQueue) isFull() bool {
+	return q.bytes > maxReadAheadBytes || len(q.events)-q.next > maxReadAheadEvents
+}
+
+// pop removes the next event from the queue.
+func (q *inboundQueue) pop() event {
+	e := q.events[q.next]
+	q.events[q.next] = event{}
+	q.next++
+	q.bytes -= len(e.data)
+	return e
+}
+
+// event is one of: a message, a close, a reason to drop the client, the end of input.
 type event struct {
 	kind Kind
 	// compressed reports that the worker has to decompress data, so that the event loop need not.
 	compressed bool
 	data       []byte
+	charge     *charge
 	// close is not nil for the client's close frame and, with violation, for a violation of the protocol.
 	// It says how to close the connection.
 	close     *Close
 	violation bool
-	// rateLimited is the first message above the rate limit. The messages before it are handled first.
-	rateLimited bool
+	// drop is the reason to drop the client, or empty. The messages before it are handled first. With violation, the
+	// rest of the client's input is ignored.
+	drop string
 	// end is the last event: there is nothing more to read, or the socket is closed.
 	end bool
 }
@@ -62,34 +96,88 @@ func (c *conn) enqueue(e event) {
 	c.inputEnded = e.end
 	if c.inbound == nil {
 		c.inbound = inboundQueuePool.Get().(*inboundQueue)
+	}
+	q := c.inbound
+	if !q.handling {
+		q.handling = true
 		c.server.workers.start(c)
 	}
-	c.inbound.events = append(c.inbound.events, e)
+	q.events = append(q.events, e)
+	q.bytes += len(e.data)
+	if e.end || e.close != nil {
+		q.inputOver = true
+		c.cancelHandling()
+	}
+}
+
+// isHandling reports whether events wait for the handler or are being handled. The caller holds the lock.
+func (c *conn) isHandling() bool { return c.inbound != nil && c.inbound.handling }
+
+// cancelHandling cancels the context of the handler's calls. The caller holds the lock.
+func (c *conn) cancelHandling() {
+	if c.inbound != nil && c.inbound.cancel != nil {
+		c.inbound.cancel()
+	}
 }
 
 var parserPool = sync.Pool{New: func() any { return &parser{} }}
 
-// received parses the bytes that the driver read, and unmasks them in place. It pauses reading if events
-// wait for the handler afterwards.
+// received parses the bytes that the driver read, and unmasks them in place. It pauses reading if as many events wait
+// for the handler as may be read ahead.
 func (c *conn) received(b []byte) {
 	p := c.parser
 	if p == nil {
 		p = parserPool.Get().(*parser)
-		*p = parser{limit: c.server.options.MaxMessageBytes, deflate: c.deflate}
+		*p = parser{limit: c.maxMessageBytes(), deflate: c.deflate}
 	}
 	violation := p.feed(b, c)
-	if c.parser = p; p.isIdle() {
-		c.parser = nil
-		parserPool.Put(p)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.parser = p
 	if violation != nil {
 		c.enqueue(event{close: violation, violation: true})
 	}
-	if c.inbound != nil && !c.inputEnded {
+	if !c.chargeInput() {
+		p.stop()
+		c.refundInput()
+		c.enqueue(event{drop: dropMemory, violation: true})
+	}
+	if p.isIdle() {
+		c.parser = nil
+		parserPool.Put(p)
+	}
+	if c.isHandling() && !c.inputEnded && c.inbound.isFull() {
 		c.inbound.readPaused = true
 		c.driver.pauseReading()
+	}
+}
+
+// maxMessageBytes returns the maximum size of a message of this connection.
+func (c *conn) maxMessageBytes() int {
+	return cmp.Or(c.endpoint.MaxMessageBytes, c.server.options.MaxMessageBytes)
+}
+
+// chargeInput charges the budget for what the parser holds of an incomplete message. It reports false when that grew
+// and there is no room. The caller holds the lock.
+func (c *conn) chargeInput() bool {
+	held := 0
+	if !c.inputEnded {
+		held = chargeable(c.parser.heldBytes())
+	}
+	growth := held - c.parser.charged
+	if growth > 0 && !c.server.budget.mayReceive() {
+		return false
+	}
+	c.parser.charged = held
+	c.server.budget.receive(growth)
+	return true
+}
+
+// refundInput undoes chargeInput. The caller holds the lock.
+func (c *conn) refundInput() {
+	if c.parser != nil {
+		c.server.budget.receive(-c.parser.charged)
+		c.parser.charged = 0
 	}
 }
 
@@ -115,20 +203,28 @@ func (c *conn) enqueueMessage(e event) {
 	c.server.options.Observer.MessageReceived(c.endpoint.Protocol, len(e.data))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case !c.countMessage():
-		c.enqueue(event{rateLimited: true})
-	case c.isPong(e):
-		c.heartbeat.awaitingPong = false
-	default:
-		c.enqueue(e)
+	if !c.countReceived() {
+		c.enqueue(event{drop: dropRate})
+		return
 	}
+	if c.isPong(e) {
+		c.heartbeat.awaitingPong = false
+		return
+	}
+	if c.inputEnded {
+		return
+	}
+	var ok bool
+	if e.charge, ok = c.server.budget.charge(len(e.data)); !ok {
+		e = event{drop: dropMemory}
+	}
+	c.enqueue(e)
 }
 
 // isPong reports whether a message only answers a ping of the endpoint's protocol. It is handled without
 // a worker, because an idle client sends little else. The caller holds the lock.
 func (c *conn) isPong(e event) bool {
-	return c.heartbeat.awaitingPong && c.inbound == nil && !e.compressed && e.kind == Text &&
+	return c.heartbeat.awaitingPong && !c.isHandling() && !e.compressed && e.kind == Text &&
 		c.endpoint.Pong != "" && string(e.data) == c.endpoint.Pong
 }
 
@@ -137,7 +233,7 @@ func (c *conn) onPing(data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.countMessage() {
-		c.enqueue(event{rateLimited: true})
+		c.enqueue(event{drop: dropRate})
 		return
 	}
 	c.send(encodeFrame(opPong, data))
@@ -150,7 +246,7 @@ func (c *conn) onPong() {
 	if c.heartbeat.awaitingPong {
 		c.heartbeat.awaitingPong = false
 	} else if !c.countMessage() {
-		c.enqueue(event{rateLimited: true})
+		c.enqueue(event{drop: dropRate})
 	}
 }
 
@@ -171,9 +267,8 @@ func (c *conn) run() {
 			c.mu.Unlock()
 			return
 		}
-		e := q.events[q.next]
-		q.events[q.next] = event{}
-		q.next++
+		e := q.pop()
+		q.charge = e.charge
 		closing := c.closing != nil
 		if e.end && c.owesCloseFrame() {
 			// finishClose queues the end again when the close frame is written.
@@ -189,27 +284,41 @@ func (c *conn) run() {
 			return
 		case e.close != nil:
 			c.closeForClient(*e.close, e.violation)
-		case e.rateLimited:
-			c.CloseRateLimited()
+		case e.drop != "":
+			c.dropInput(e.drop, e.violation)
 		case closing:
 		case e.compressed:
 			c.decompress(e)
 		default:
 			c.callHandler(e.kind, e.data)
 		}
+		e.charge.release()
 	}
 }
 
-// idle releases the empty inbound queue and resumes reading. The caller holds the lock.
+// idle notes that all events are handled, and resumes reading. The caller holds the lock.
 func (c *conn) idle() {
 	q := c.inbound
-	c.inbound = nil
-	if q.cancel != nil {
-		q.cancel()
-	}
+	q.handling, q.charge = false, nil
+	q.events, q.next = q.events[:0], 0
 	// Nothing may follow the client's close frame.
 	if q.readPaused && (c.closing == nil || !c.closing.closeReceived) {
 		c.driver.resumeReading()
+	}
+	q.readPaused = false
+	c.recycleInbound()
+}
+
+// recycleInbound releases the inbound queue unless events are being handled or functions of Go run. The caller holds
+// the lock.
+func (c *conn) recycleInbound() {
+	q := c.inbound
+	if q.handling || q.calls.running() > 0 {
+		return
+	}
+	c.inbound = nil
+	if q.cancel != nil {
+		q.cancel()
 	}
 	q.recycle()
 }
@@ -221,7 +330,7 @@ func (c *conn) handlerContext() context.Context {
 	q := c.inbound
 	if q.ctx == nil {
 		q.ctx, q.cancel = context.WithCancel(c.server.base)
-		if c.aborted {
+		if c.aborted || q.inputOver {
 			q.cancel()
 		}
 	}
@@ -230,11 +339,20 @@ func (c *conn) handlerContext() context.Context {
 
 // decompress decompresses a message and calls the handler with its content.
 func (c *conn) decompress(e event) {
-	data, violation := inflate(e.kind, e.data, c.server.options.MaxMessageBytes)
+	data, violation := inflate(e.kind, e.data, c.maxMessageBytes())
 	if violation != nil {
 		c.closeForClient(*violation, true)
 		return
 	}
+	content, ok := c.server.budget.charge(len(data))
+	if !ok {
+		c.dropInput(dropMemory, false)
+		return
+	}
+	defer content.release()
+	c.mu.Lock()
+	c.inbound.charge = content
+	c.mu.Unlock()
 	c.callHandler(e.kind, data)
 }
 

@@ -33,9 +33,11 @@ type Conn interface {
 	QueueReply(f Frame) bool
 	// Flush schedules the write of what QueueReply queued.
 	Flush()
-	// WaitWritable blocks until at most half of MaxQueuedBytes waits to be written. Only the Handler's own
-	// goroutine may call it, before a large reply. It reports false when the connection closes or ctx
-	// ends. A client that does not read for WriteStallTimeout is dropped as slow.
+	// SendReply queues a message as QueueReply does, and schedules its write as Send does.
+	SendReply(f Frame) bool
+	// WaitWritable blocks until at most half of MaxQueuedBytes waits to be written. OnMessage and the functions of Go call
+	// it before a large reply. It reports false when the connection closes or ctx ends. A client that does not read for
+	// WriteStallTimeout is dropped as slow.
 	WaitWritable(ctx context.Context) bool
 
 	// Close sends a close frame after all queued messages, waits up to CloseTimeout for the client's
@@ -50,8 +52,17 @@ type Conn interface {
 	// Pong notes that the client answered a ping. It reports false when no answer was expected.
 	Pong() bool
 
-	// AllowMessage counts one more message against MessageRate, for a handler that finds several in one
-	// frame. When it reports false, the handler calls CloseRateLimited and handles no more.
+	// Go runs f in another goroutine, after the functions that were given before with the same key have returned. The
+	// empty key means no order. Go blocks while the connection or the server runs as many functions as it may. Only the
+	// Handler's OnMessage may call it, with its own context. Go reports false when that context ends first, and f is not
+	// run then. f gets the context of the connection, which is canceled when the connection ends or the client closes it.
+	Go(ctx context.Context, key string, f func(context.Context)) bool
+	// Running reports whether a function that was given to Go with the key has not returned yet. It reports false for
+	// the empty key.
+	Running(key string) bool
+
+	// AllowMessage counts one more message against MessageRate, for a handler that finds several in one message, or whose
+	// Endpoint has CountsMessages. When it reports false, the handler calls CloseRateLimited and handles no more.
 	AllowMessage() bool
 	// CloseRateLimited closes the connection because the client sent too many messages.
 	CloseRateLimited()
@@ -63,8 +74,9 @@ type Handler interface {
 	// OnOpen is called before the handshake is answered, so that a client that gets the answer can rely on
 	// what OnOpen set up. The messages that it sends go out first.
 	OnOpen(c Conn)
-	// OnMessage handles a complete message. It owns data. It may block, which stops reading from this
-	// client only. It is not called after Close. ctx is canceled when the connection ends.
+	// OnMessage handles a complete message. It owns data. It may block, which delays the messages of this client only. It
+	// is not called after Close. ctx is canceled when the connection ends or the client closes it: then no reply has a
+	// reader any more.
 	OnMessage(ctx context.Context, kind Kind, data []byte)
 	// OnClose is called exactly once, when the connection has ended. It is also called when the handshake
 	// failed after Accept.
@@ -82,6 +94,11 @@ type Endpoint struct {
 	// Pong is the text message that answers a ping, in a protocol with pings of its own. It is empty in
 	// others.
 	Pong string
+	// MaxMessageBytes is the maximum size of a message, decompressed; 0 means Options.MaxMessageBytes.
+	MaxMessageBytes int
+	// CountsMessages says that the Handler counts the messages that reach it, by AllowMessage, because what they hold
+	// decides what counts.
+	CountsMessages bool
 	// Accept returns the handler of a new connection before its handshake is answered. It may block. When
 	// it returns a *Refusal as error, that is the answer; the answer to another error is 500.
 	Accept func(r *http.Request) (Handler, error)
@@ -114,7 +131,7 @@ type Observer interface {
 	ConnectionRefused(reason string)
 	// ConnectionClosed counts the end of an accepted connection.
 	ConnectionClosed(protocol string, code int)
-	// ClientDropped counts a connection that the gateway gave up. reason is slow, heartbeat or rate.
+	// ClientDropped counts a connection that the gateway gave up. reason is slow, heartbeat, rate or memory.
 	ClientDropped(reason string)
 	// MessageReceived counts a message with its length as received, without frame headers.
 	MessageReceived(protocol string, bytes int)

@@ -48,7 +48,7 @@ func (c *conn) runHeartbeat(now time.Duration) {
 	case !h.pinged:
 		h.pinged, h.awaitingPong, h.next = true, true, now+h.Timeout
 		c.send(h.Ping)
-	case h.awaitingPong && c.inbound != nil:
+	case h.awaitingPong && c.isHandling():
 		// The answer may be unread while the handler is busy, which is not the client's fault.
 		h.next = now + h.Timeout
 	case h.awaitingPong:

@@ -23,7 +23,7 @@ func (c *conn) setBusy(busy bool) {
 	defer c.mu.Unlock()
 	c.inbound = nil
 	if busy {
-		c.inbound = &inboundQueue{}
+		c.inbound = &inboundQueue{handling: true}
 	}
 }
 

@@ -21,11 +21,13 @@ const (
 	maxPooledEntries = 64
 )
 
-// budget limits the memory of all outbound queues together. A frame that waits in many queues counts
-// once.
+// budget limits the memory of all outbound queues together, and of the large messages that are received or handled. A
+// frame that waits in many queues counts once.
 type budget struct {
 	max  int64
 	used atomic.Int64
+	// received is the part of used that is charged for received messages.
+	received atomic.Int64
 }
 
 // exhausted reports whether more than the maximum is used. There is no limit if the maximum is 0.

@@ -32,6 +32,8 @@ type parser struct {
 	data []byte
 	// compressed reports that this message is compressed.
 	compressed bool
+	// charged is the number of bytes of partial and data that the budget is charged for.
+	charged int
 	// stopped reports that the client closed or violated the protocol. Further bytes are ignored.
 	stopped bool
 }
@@ -91,6 +93,9 @@ func (p *parser) feed(b []byte, h frameHandler) (violation *Close) {
 
 // isIdle reports whether no frame or message is incomplete, so that the parser can be dropped.
 func (p *parser) isIdle() bool { return !p.stopped && p.partial == nil && p.kind == 0 }
+
+// heldBytes returns the memory of the incomplete message in bytes.
+func (p *parser) heldBytes() int { return cap(p.partial) + cap(p.data) }
 
 // stop drops all state. The parser ignores further bytes.
 func (p *parser) stop() {

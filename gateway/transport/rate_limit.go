@@ -73,6 +73,9 @@ func (c *conn) countMessage() bool {
 	return perSecond == 0 || c.messageLimiter.allow(c.server.wheel.now(), perSecond)
 }
 
+// countReceived counts a message that was received, unless its handler does. The caller holds the lock.
+func (c *conn) countReceived() bool { return c.endpoint.CountsMessages || c.countMessage() }
+
 // AllowMessage implements Conn.
 func (c *conn) AllowMessage() bool {
 	c.mu.Lock()
@@ -82,7 +85,5 @@ func (c *conn) AllowMessage() bool {
 
 // CloseRateLimited implements Conn.
 func (c *conn) CloseRateLimited() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.drop(dropRate, c.endpoint.Codes.Rate)
+	c.dropInput(dropRate, false)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 )
 
 // Options configure a Server.
@@ -20,14 +21,15 @@ type Options struct {
 	MaxConnectionsPerIP int
 	// ConnectRate is the maximum number of new connections per second; 0 is no limit.
 	ConnectRate int
-	// MaxMessageBytes is the maximum size of a client's message, decompressed.
+	// MaxMessageBytes is the maximum size of a client's message, decompressed, unless its Endpoint has another.
 	MaxMessageBytes int
 	// MessageRate is the maximum number of messages per second and connection; 0 is no limit.
 	MessageRate int
 	// MaxQueuedBytes limits what waits to be written to one connection.
 	MaxQueuedBytes int
-	// MaxTotalQueuedBytes limits what waits for all connections together; 0 is no limit. Above it, each
-	// client with a backlog is treated as if its own queue were full.
+	// MaxTotalQueuedBytes limits what waits for all connections together, and the large messages that are received or
+	// handled; 0 is no limit. Above it, each client with a backlog is treated as if its own queue were full. A client that
+	// sends a large message while such messages take half of it is closed.
 	MaxTotalQueuedBytes int64
 	// HandshakeTimeout is how long a client may take to send its first request.
 	HandshakeTimeout time.Duration
@@ -70,6 +72,9 @@ type Server struct {
 	// base is the parent of the handlers' contexts. It is never canceled.
 	base   context.Context
 	budget budget
+	// calls limits the functions of Conn.Go that run at once. It serves connections in the order in which they wait, and
+	// a connection waits for one function at a time, so that none of them takes all.
+	calls *semaphore.Weighted
 	// open counts the connections in conns.
 	open sync.WaitGroup
 	// remaining counts the connections that are not closing.
@@ -98,6 +103,7 @@ func NewServer(o Options) *Server {
 		wheel:          newTimingWheel(),
 		workers:        newWorkerPool(),
 		budget:         budget{max: o.MaxTotalQueuedBytes},
+		calls:          semaphore.NewWeighted(maxServerCalls),
 		conns:          map[*conn]struct{}{},
 	}
 }
@@ -149,8 +155,8 @@ func (s *Server) Open() int {
 	return len(s.conns)
 }
 
-// QueuedBytes returns the memory of all outbound queues in bytes. A message that waits in several queues
-// counts once.
+// QueuedBytes returns the memory in bytes of all outbound queues, and of the large messages that are received or
+// handled. A message that waits in several queues counts once.
 func (s *Server) QueuedBytes() int64 { return s.budget.used.Load() }
 
 // Remaining returns the number of connections that are not closing.

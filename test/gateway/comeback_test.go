@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway"
+	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
 	"github.com/wsfleet/wsfleet/gateway/config"
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
@@ -126,8 +127,21 @@ func (d received) check(t *testing.T, want map[string]int) {
 // A client that comes back to several channels may have missed more than its queue holds. The gateway sends it at the
 // client's pace, and sends what is published meanwhile after it.
 func TestRecoveryOfMoreThanAQueueHolds(t *testing.T) {
-	t.Parallel()
-	g := start(t, withTokens, withKey, withBigChannels)
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		testRecoveryOfMoreThanAQueueHolds(t, start(t, withTokens, withKey, withBigChannels))
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Standalone(t, "")
+		g := start(t, onRedis(server, ""), withTokens, withKey, withBigChannels)
+		g.awaitMetric(t, 1, "websocket_broker_state", "state", "ready")
+		testRecoveryOfMoreThanAQueueHolds(t, g)
+	})
+}
+
+func testRecoveryOfMoreThanAQueueHolds(t *testing.T, g *testGateway) {
+	t.Helper()
 	channels := []string{"big:0", "big:1", "big:2", "big:3", "big:4"}
 	was, want := g.fill(t, channels...), map[string]int{}
 	var frame []*cf.Command

@@ -3,8 +3,8 @@
 // defined by the module github.com/centrifugal/protocol (client.proto); docs/protocols.md says which parts of it are
 // here.
 //
-// client.go reads commands and answers them; connect.go, subscribe.go and publish.go carry them out; push.go is what
-// the server sends by itself, encode.go how.
+// client.go reads commands, order.go decides which of them run side by side, replies.go sends their answers;
+// connect.go, subscribe.go and publish.go carry them out; push.go is what the server sends by itself, encode.go how.
 package centrifuge
 
 import (
@@ -33,6 +33,8 @@ type Options struct {
 	// ConnectTimeout is how long a connection may exist without its connect command. It begins again after the first one
 	// that is refused, and each further one halves it.
 	ConnectTimeout time.Duration
+	// MaxCommandBytes is the maximum size of one command.
+	MaxCommandBytes int
 	// CommandFailed is called for every command that is answered with an error, with its code.
 	CommandFailed func(code uint32)
 }
@@ -65,10 +67,22 @@ func (p *Centrifuge) Endpoint() transport.Endpoint {
 			Rate:   disconnectRate(),
 			NoPong: disconnectNoPong(),
 			Drain:  disconnectShutdown(),
+			Memory: disconnectServerError(),
 		},
-		Pong:   "{}",
-		Accept: p.accept,
+		Pong:            "{}",
+		MaxMessageBytes: p.maxFrameBytes(),
+		CountsMessages:  true,
+		Accept:          p.accept,
 	}
+}
+
+// subscribeCommandBytes is the size, in bytes, of a subscribe command with a long token and a channel of any length.
+const subscribeCommandBytes = 4 << 10
+
+// maxFrameBytes returns the maximum size of a frame. An SDK that reconnects subscribes to all its channels in one
+// frame.
+func (p *Centrifuge) maxFrameBytes() int {
+	return p.options.MaxCommandBytes + p.options.Session.MaxChannels*subscribeCommandBytes
 }
 
 // accept makes the handler of a connection. It returns a *transport.Refusal for a handshake with two different tokens.
@@ -88,7 +102,9 @@ func (p *Centrifuge) accept(r *http.Request) (transport.Handler, error) {
 }
 
 func (p *Centrifuge) newClient(e *encoding) *client {
-	return &client{Base: protocol.NewBase(&p.options.Options), centrifuge: p, encoding: e}
+	c := &client{Base: protocol.NewBase(&p.options.Options), centrifuge: p, encoding: e}
+	c.subscribeAllowance.Store(int32(p.options.Session.MaxChannels))
+	return c
 }
 
 // wantsProtobuf reports whether the subprotocol that the handshake's answer will name, or else the URL, is for

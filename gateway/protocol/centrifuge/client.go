@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	cf "github.com/centrifugal/protocol"
@@ -21,17 +22,15 @@ type client struct {
 	encoding   *encoding
 	// handshake is nil after the client connected, and when the handshake said nothing of use.
 	handshake *handshakeInfo
-	// batch gathers the replies to the commands of one frame; nil between frames. batchBytes is their size.
-	batch      cf.DataEncoder
-	batchBytes int
-	// failures counts commands that were answered with an error.
-	failures int
 	// preConnect holds frames back until the connect command is answered; nil before and after.
 	preConnect atomic.Pointer[preConnectBuffer]
+	// large is held while an answer is made that may be large.
+	large sync.Mutex
+	// subscribeAllowance is how many subscribe commands do not count against the message rate.
+	subscribeAllowance atomic.Int32
+	// refusals counts connect commands that were refused.
+	refusals int32
 }
-
-// maxBatchBytes is the size of replies from which they are sent in another frame.
-const maxBatchBytes = 64 << 10
 
 // OnOpen implements transport.Handler.
 func (c *client) OnOpen(conn transport.Conn) {
@@ -44,37 +43,57 @@ func (c *client) OnClose(why transport.Close) { c.Leave(c, why) }
 
 // OnMessage implements transport.Handler. A frame holds one or more commands.
 func (c *client) OnMessage(ctx context.Context, _ transport.Kind, data []byte) {
-	first := true
-	err := c.encoding.commands(data, func(cmd *cf.Command) error {
-		isFirst := first
-		first = false
-		return c.doLimited(ctx, cmd, isFirst)
-	})
-	if err != nil {
-		c.centrifuge.options.Logger.Debug("client disconnected",
-			slog.String("connection", c.Conn().ID()), slog.Any("error", err))
-		c.flush()
-		c.closeWithError(err)
-		return
+	out := &replies{client: c}
+	err := c.encoding.checkSizes(data, c.centrifuge.options.MaxCommandBytes)
+	if err == nil {
+		err = c.encoding.commands(data, func(cmd *cf.Command) error { return c.start(ctx, cmd, out) })
 	}
-	c.flush()
+	out.flush()
+	c.closeAfter(err)
 }
 
-// doLimited carries out a command and counts it against the message rate. The first one of a frame was counted with the
-// frame. Subscriptions are free, because an SDK that reconnects makes all of them in one frame, and have a limit of
-// their own.
-func (c *client) doLimited(ctx context.Context, cmd *cf.Command, first bool) error {
-	free := !first && cmd.Subscribe != nil
-	if !first && !free && !c.Conn().AllowMessage() {
+// start counts a command and carries it out, in the background if it may take long. Its error closes the connection.
+func (c *client) start(ctx context.Context, cmd *cf.Command, out *replies) error {
+	if !c.allow(cmd) {
 		return errRateLimited
 	}
-	failures := c.failures
-	err := c.do(ctx, cmd)
-	if free && err == nil && c.failures > failures && !c.Conn().AllowMessage() {
-		// A subscription that failed takes no slot, so that the limit on slots does not bound them.
-		return errRateLimited
+	key := orderKey(cmd)
+	if !c.mayTakeLong(cmd) && !c.Conn().Running(key) {
+		return c.do(ctx, cmd, out)
 	}
-	return err
+	out.flush()
+	if !c.Conn().Go(ctx, key, func(ctx context.Context) { c.doInBackground(ctx, cmd) }) {
+		return errGone
+	}
+	return nil
+}
+
+// doInBackground carries out a command beside others of the client.
+func (c *client) doInBackground(ctx context.Context, cmd *cf.Command) {
+	out := &replies{client: c, atOnce: true}
+	err := c.do(ctx, cmd, out)
+	out.flush()
+	c.closeAfter(err)
+}
+
+// allow counts a command against the message rate and reports whether it is allowed. Subscribe commands are free as far
+// as the client's allowance goes, because an SDK that reconnects sends one for each of its channels.
+func (c *client) allow(cmd *cf.Command) bool {
+	if cmd.Subscribe != nil && c.subscribeAllowance.Load() > 0 {
+		c.subscribeAllowance.Add(-1)
+		return true
+	}
+	return c.Conn().AllowMessage()
+}
+
+// closeAfter closes the connection because of an error of a command; nil does nothing.
+func (c *client) closeAfter(err error) {
+	if err == nil {
+		return
+	}
+	c.centrifuge.options.Logger.Debug("client disconnected",
+		slog.String("connection", c.Conn().ID()), slog.Any("error", err))
+	c.closeWithError(err)
 }
 
 // closeError is an error that closes the connection in a certain way.
@@ -98,6 +117,8 @@ func (c *client) closeWithError(err error) {
 		c.Disconnect(int(backend.Code), backend.Reason)
 	case errors.Is(err, errRateLimited):
 		c.Conn().CloseRateLimited()
+	case errors.Is(err, errTooBig):
+		c.Conn().Close(disconnectTooBig())
 	case errors.Is(err, errEncode):
 		c.Conn().Close(disconnectServerError())
 	default:
@@ -106,15 +127,15 @@ func (c *client) closeWithError(err error) {
 }
 
 // do carries out one command. Its error closes the connection.
-func (c *client) do(ctx context.Context, cmd *cf.Command) error {
+func (c *client) do(ctx context.Context, cmd *cf.Command, out *replies) error {
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !hasEffect(cmd):
 		return errGone
 	case cmd.Connect != nil:
 		if c.HasJoined() || cmd.Id == 0 {
 			return errOrder
 		}
-		return c.connect(ctx, cmd.Id, cmd.Connect)
+		return c.connect(ctx, cmd.Id, cmd.Connect, out)
 	case !c.HasJoined():
 		return errOrder
 	case cmd.Send != nil:
@@ -122,21 +143,34 @@ func (c *client) do(ctx context.Context, cmd *cf.Command) error {
 	case cmd.Id == 0:
 		return c.pong(cmd)
 	case cmd.Subscribe != nil:
-		return c.subscribe(ctx, cmd.Id, cmd.Subscribe)
+		return c.subscribe(ctx, cmd.Id, cmd.Subscribe, out)
 	}
-	if cmd.History != nil || cmd.Presence != nil {
-		if err := c.waitWritable(ctx); err != nil {
+	if isLarge(cmd) {
+		release, err := c.largeTurn(ctx)
+		if err != nil {
 			return err
 		}
+		defer release()
 	}
 	reply := &cf.Reply{Id: cmd.Id}
 	if err := c.call(ctx, cmd, reply); err != nil {
 		if disconnects(err) {
 			return err
 		}
-		return c.fail(cmd.Id, err)
+		return c.fail(cmd.Id, err, out)
 	}
-	return c.reply(reply)
+	return out.add(reply)
+}
+
+// isLarge reports whether the answer to a command may be large.
+func isLarge(cmd *cf.Command) bool {
+	return cmd.History != nil && cmd.History.Limit != 0 || cmd.Presence != nil
+}
+
+// hasEffect reports whether a command does something for others than the client, so that it is carried out even when
+// the client has left meanwhile.
+func hasEffect(cmd *cf.Command) bool {
+	return cmd.Publish != nil || cmd.Rpc != nil || cmd.Send != nil || cmd.Unsubscribe != nil
 }
 
 // call carries out a command and sets its result in reply. disconnects tells which of its errors close the connection;
@@ -198,15 +232,25 @@ func (c *client) pong(cmd *cf.Command) error {
 }
 
 // fail answers a command with an error.
-func (c *client) fail(id uint32, err error) error {
+func (c *client) fail(id uint32, err error, out *replies) error {
 	e := replyError(err)
-	c.failures++
 	c.centrifuge.options.CommandFailed(e.Code)
 	if e.Code == codeInternal {
 		c.centrifuge.options.Logger.Debug("command failed",
 			slog.String("connection", c.Conn().ID()), slog.Any("error", err))
 	}
-	return c.reply(&cf.Reply{Id: id, Error: e})
+	return out.add(&cf.Reply{Id: id, Error: e})
+}
+
+// largeTurn waits until the client has no other large answer under way and has read most of what it was sent. The
+// caller calls release once its answer is queued. largeTurn returns errGone when the connection ends.
+func (c *client) largeTurn(ctx context.Context) (release func(), err error) {
+	c.large.Lock()
+	if err := c.waitWritable(ctx); err != nil {
+		c.large.Unlock()
+		return nil, err
+	}
+	return c.large.Unlock, nil
 }
 
 // waitWritable waits until the client has read most of what it was sent, before an answer that may be large. It returns
@@ -216,39 +260,6 @@ func (c *client) waitWritable(ctx context.Context) error {
 		return errGone
 	}
 	return nil
-}
-
-// reply adds a reply to the batch.
-func (c *client) reply(r *cf.Reply) error {
-	b, err := c.encoding.reply(r)
-	if err != nil {
-		return err
-	}
-	if c.batch == nil {
-		c.batch = c.encoding.newBatch()
-	}
-	if err := c.batch.Encode(b); err != nil {
-		return errors.Join(errEncode, err)
-	}
-	if c.batchBytes += len(b); c.batchBytes > maxBatchBytes {
-		c.queueBatch()
-	}
-	return nil
-}
-
-// flush sends the batch as one frame.
-func (c *client) flush() {
-	c.queueBatch()
-	c.Conn().Flush()
-}
-
-// queueBatch queues the batch as one frame, which is sent by the next flush.
-func (c *client) queueBatch() {
-	if c.batch == nil {
-		return
-	}
-	c.Conn().QueueReply(transport.NewFrame(c.encoding.kind, c.batch.FinishNoCopy()))
-	c.batch, c.batchBytes = nil, 0
 }
 
 // Encoder implements hub.Subscriber.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,11 +57,19 @@ func (c *fakeConn) WaitWritable(context.Context) bool {
 	return !c.gone && len(c.closed) == 0
 }
 func (c *fakeConn) QueueReply(f transport.Frame) bool              { return c.Send(f) }
+func (c *fakeConn) SendReply(f transport.Frame) bool               { return c.Send(f) }
+func (c *fakeConn) Running(string) bool                            { return false }
 func (c *fakeConn) Flush()                                         { c.flushed++ }
 func (c *fakeConn) Close(cl transport.Close)                       { c.closed = append(c.closed, cl) }
 func (c *fakeConn) StartHeartbeat(*transport.Heartbeat)            {}
 func (c *fakeConn) CloseAfter(d time.Duration, cl transport.Close) { c.expiry, c.stale = d, cl }
 func (c *fakeConn) Pong() bool                                     { return false }
+
+// Go runs f at once.
+func (c *fakeConn) Go(ctx context.Context, _ string, f func(context.Context)) bool {
+	f(ctx)
+	return true
+}
 
 // newHandler returns the handler of a client on a hub of its own.
 func newHandler() *client {
@@ -83,22 +92,24 @@ func newHandler() *client {
 	}
 	log := slog.New(slog.DiscardHandler)
 	keeper := presence.New(presence.Options{Broker: b, Hub: h, TTL: time.Minute, Logger: log})
-	o := Options{ConnectTimeout: 10 * time.Second, CommandFailed: func(uint32) {}, Options: protocol.Options{
-		Session: session.Options{
-			Hub:         h,
-			Broker:      b,
-			Presence:    keeper,
-			Hooks:       none,
-			Tokens:      tokens,
-			Anonymous:   true,
-			MaxChannels: 8,
-			Timeout:     time.Second,
-			Published:   func(time.Duration, error) {},
-		},
-		Logger: log,
-		Joined: func(context.Context, protocol.Client) error { return nil },
-		Left:   func(protocol.Client, transport.Close) {},
-	}}
+	o := Options{
+		ConnectTimeout: 10 * time.Second, MaxCommandBytes: 1 << 16, CommandFailed: func(uint32) {},
+		Options: protocol.Options{
+			Session: session.Options{
+				Hub:         h,
+				Broker:      b,
+				Presence:    keeper,
+				Hooks:       none,
+				Tokens:      tokens,
+				Anonymous:   true,
+				MaxChannels: 8,
+				Timeout:     time.Second,
+				Published:   func(time.Duration, error) {},
+			},
+			Logger: log,
+			Joined: func(context.Context, protocol.Client) error { return nil },
+			Left:   func(protocol.Client, transport.Close) {},
+		}}
 	p := New(o)
 	return p.newClient(p.json)
 }
@@ -154,23 +165,25 @@ func TestClientCountsEveryCommand(t *testing.T) {
 		frame string
 		spent int
 	}{
-		"one":           {ping, 0},
-		"three":         {ping + "\n" + ping + "\n" + ping, 2},
-		"subscriptions": {subscribe + "\n" + other + "\n" + last, 0},
-		"mixed":         {subscribe + "\n" + ping + "\n" + other, 1},
-		"failing":       {subscribe + "\n" + subscribe + "\n" + other + "\n" + subscribe, 2},
+		"one":                              {ping, 1},
+		"three":                            {ping + "\n" + ping + "\n" + ping, 3},
+		"subscriptions":                    {subscribe + "\n" + other + "\n" + last, 0},
+		"mixed":                            {subscribe + "\n" + ping + "\n" + other, 1},
+		"as many subscriptions as allowed": {strings.Repeat(subscribe+"\n", 7) + subscribe, 0},
+		"more subscriptions":               {strings.Repeat(subscribe+"\n", 9) + subscribe, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, c2 := &fakeConn{}, newHandler()
 			c2.OnOpen(conn)
 			c2.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
+			conn.spent = 0
 			c2.OnMessage(t.Context(), transport.Text, []byte(c.frame))
 			require.Equal(t, c.spent, conn.spent)
 			c2.OnClose(transport.Close{})
 		})
 	}
 
-	conn, c := &fakeConn{limit: 1}, newHandler()
+	conn, c := &fakeConn{limit: 3}, newHandler()
 	c.OnOpen(conn)
 	c.OnMessage(t.Context(), transport.Text, []byte(`{"id":1,"connect":{}}`))
 	c.OnMessage(t.Context(), transport.Text, []byte(ping+"\n"+ping+"\n"+ping+"\n"+last))
@@ -507,7 +520,10 @@ func TestClientWaitsBeforeLargeAnswers(t *testing.T) {
 			`{"id":2,"ping":{}}` + "\n" + `{"id":3,"subscribe":{"channel":"a"}}` + "\n" +
 				`{"id":4,"presence_stats":{"channel":"kept"}}`,
 			0},
-		"history":  {`{"id":2,"history":{"channel":"kept"}}` + "\n" + `{"id":3,"history":{"channel":"kept"}}`, 2},
+		"history": {
+			`{"id":2,"history":{"channel":"kept","limit":1}}` + "\n" +
+				`{"id":3,"history":{"channel":"kept","limit":-1}}`,
+			2},
 		"presence": {`{"id":2,"presence":{"channel":"kept"}}`, 1},
 		"recovery": {
 			`{"id":2,"subscribe":{"channel":"kept","recover":true}}` + "\n" +

@@ -20,15 +20,16 @@ import (
 
 // connect carries out the connect command: it identifies the client, registers it, makes its server-side subscriptions,
 // and answers.
-func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) error {
+func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest, out *replies) error {
 	// What is asked now has times of its own.
 	c.Conn().CloseAfter(0, transport.Close{})
 	identity, err := c.identify(ctx, r)
 	if err != nil {
 		// Each refusal halves the time for another try: a client must not stay by trying again and again.
-		left := max(c.centrifuge.options.ConnectTimeout>>c.failures, time.Millisecond)
+		left := max(c.centrifuge.options.ConnectTimeout>>c.refusals, time.Millisecond)
 		c.Conn().CloseAfter(left, disconnectStale())
-		return c.refuse(id, err)
+		c.refusals++
+		return c.refuse(id, err, out)
 	}
 	c.Session.Bind(c.Conn().UUID(), identity)
 	// From here on the server API may send the client something.
@@ -41,10 +42,10 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest) e
 	if err != nil {
 		return err
 	}
-	if err := c.reply(&cf.Reply{Id: id, Connect: result}); err != nil {
+	if err := out.add(&cf.Reply{Id: id, Connect: result}); err != nil {
 		return err
 	}
-	c.queueBatch()
+	out.queue()
 	// The answer may hold all that the client missed: let the client read it before the frames that were held back.
 	if err := c.waitWritable(ctx); err != nil {
 		return err
@@ -141,14 +142,14 @@ func (c *client) register(ctx context.Context, identity session.Identity) error 
 
 // refuse answers a connect command that failed. SDKs get a new token after an expired one, try again after a temporary
 // error, and give up after any other.
-func (c *client) refuse(id uint32, err error) error {
+func (c *client) refuse(id uint32, err error, out *replies) error {
 	switch {
 	case errors.Is(err, session.ErrInvalidToken):
 		return &closeError{disconnectInvalidToken(), err}
 	case disconnects(err):
 		return err
 	}
-	return c.fail(id, err)
+	return c.fail(id, err, out)
 }
 
 // maxRecoveredFactor bounds what the answer to connect holds of what the client missed, as a multiple of

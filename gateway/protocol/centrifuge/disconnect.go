@@ -32,6 +32,11 @@ func disconnectChannelLimit() transport.Close {
 	return transport.Close{Code: 3505, Reason: "channel limit"}
 }
 
+// disconnectTooBig is that of RFC 6455 for a message that is too big, because a command is one to clients.
+func disconnectTooBig() transport.Close {
+	return transport.Close{Code: transport.CodeTooBig, Reason: "command is larger than the gateway's limit"}
+}
+
 // Codes of unsubscribe pushes: SDKs stay unsubscribed below 2500, and subscribe again from there on.
 const (
 	unsubscribeServer            = 2000

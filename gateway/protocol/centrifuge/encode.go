@@ -1,7 +1,9 @@
 package centrifuge
 
 import (
+	"bytes"
 	stdbase64 "encoding/base64"
+	"encoding/binary"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +57,34 @@ func (e *encoding) commands(frame []byte, do func(*cf.Command) error) error {
 			return err
 		}
 	}
+}
+
+// checkSizes returns errTooBig when one of the commands in a frame is larger than maxBytes.
+func (e *encoding) checkSizes(frame []byte, maxBytes int) error {
+	for len(frame) > maxBytes {
+		size, next := e.commandSize(frame)
+		if size > uint64(maxBytes) {
+			return errTooBig
+		}
+		frame = frame[min(next, uint64(len(frame))):]
+	}
+	return nil
+}
+
+// commandSize returns the size of the first command in a frame that is not empty, and where the next one begins. A
+// malformed frame has no further command.
+func (e *encoding) commandSize(frame []byte) (size, next uint64) {
+	if e.protocol == cf.TypeProtobuf {
+		size, n := binary.Uvarint(frame)
+		if n <= 0 || size > uint64(len(frame)) {
+			return 0, uint64(len(frame))
+		}
+		return size, uint64(n) + size
+	}
+	if i := bytes.IndexByte(frame, '\n'); i >= 0 {
+		return uint64(i), uint64(i) + 1
+	}
+	return uint64(len(frame)), uint64(len(frame))
 }
 
 // newBatch returns an encoder that gathers replies for one frame.

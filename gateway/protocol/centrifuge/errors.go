@@ -106,6 +106,7 @@ var (
 	errStrayPong   = errors.New("pong without a ping")
 	errEncode      = errors.New("reply not encoded")
 	errRateLimited = errors.New("more messages than allowed")
+	errTooBig      = errors.New("command is larger than max-message-bytes")
 	// errGone is returned when the connection has ended, so that the rest of the frame has no reader.
 	errGone = errors.New("connection is gone")
 )

@@ -82,12 +82,12 @@ func (c *client) publishOnce(ctx context.Context, data []byte) (*cf.RPCResult, e
 	return &cf.RPCResult{Data: answer}, nil
 }
 
-// rpc carries out the rpc command: it hands the call to the backend.
+// rpc carries out the rpc command: it hands the call to the backend, and goes on when the connection ends meanwhile.
 func (c *client) rpc(ctx context.Context, r *cf.RPCRequest) (*cf.RPCResult, error) {
 	if r.Method == methodPublish {
 		return c.publishOnce(ctx, r.Data)
 	}
-	answer, err := c.Session.Call(ctx, c.Protocol(), r.Method,
+	answer, err := c.Session.Call(context.WithoutCancel(ctx), c.Protocol(), r.Method,
 		hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
 	if err != nil {
 		return nil, err
@@ -102,7 +102,8 @@ func (c *client) rpc(ctx context.Context, r *cf.RPCRequest) (*cf.RPCResult, erro
 // send carries out the send command: a call without a method to the backend. It has no reply, so that its errors are
 // only counted.
 func (c *client) send(ctx context.Context, r *cf.SendRequest) error {
-	_, err := c.Session.Call(ctx, c.Protocol(), "", hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
+	_, err := c.Session.Call(context.WithoutCancel(ctx), c.Protocol(), "",
+		hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)})
 	if err == nil {
 		return nil
 	}

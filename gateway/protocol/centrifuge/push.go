@@ -23,7 +23,10 @@ func (c *client) push(p *cf.Push) bool {
 	return c.Send(f)
 }
 
+// pushUnsubscribe tells the client that the server ended a subscription. The subscribe command with which the client
+// comes back does not count against its message rate.
 func (c *client) pushUnsubscribe(channel string, code uint32, reason string) {
+	c.subscribeAllowance.Add(1)
 	c.push(&cf.Push{Channel: channel, Unsubscribe: &cf.Unsubscribe{Code: code, Reason: reason}})
 }
 

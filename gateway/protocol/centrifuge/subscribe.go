@@ -16,14 +16,13 @@ import (
 const flagRejectUnrecovered = 1 << 1
 
 // subscribe carries out the subscribe command. The answer is queued before the first publication, and after the broker
-// confirmed the subscription. It goes out with the other answers to the frame: an SDK that reconnects has a command for
-// each channel in one frame.
-func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeRequest) error {
+// confirmed the subscription.
+func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeRequest, out *replies) error {
 	switch {
 	case r.Channel == "":
 		return errNoChannel
 	case r.Type != 0 || r.Tf != nil:
-		return c.fail(id, errNotAvailable)
+		return c.fail(id, errNotAvailable, out)
 	}
 	request := session.SubscribeRequest{
 		Channel:         r.Channel,
@@ -39,7 +38,8 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	}
 	if r.Recover {
 		request.Since = &broker.Position{Offset: r.Offset, Epoch: r.Epoch}
-		// Every subscription of the frame may bring as much as one answer can hold.
+		request.LargeTurn = func() (func(), error) { return c.largeTurn(ctx) }
+		// All subscriptions of a frame together may bring as much as one large answer.
 		if err := c.waitWritable(ctx); err != nil {
 			return err
 		}
@@ -48,9 +48,9 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	err := c.Session.Subscribe(ctx, request, func(s session.SubscribeResult) {
 		var result *cf.SubscribeResult
 		if result, failed = c.subscribeResult(s, r.Recover); failed == nil {
-			failed = c.reply(&cf.Reply{Id: id, Subscribe: result})
+			failed = out.add(&cf.Reply{Id: id, Subscribe: result})
 		}
-		c.queueBatch()
+		out.queue()
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -58,10 +58,11 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	case err != nil && disconnects(err):
 		return err
 	case errors.Is(err, session.ErrSubscriptionEnded):
-		// The client's own commands run one after the other, and nothing else ends a subscription that has not begun.
-		return c.fail(id, errUnsubscribed)
+		// The client's own commands for a channel run one after the other, and nothing else ends a subscription that has not
+		// begun.
+		return c.fail(id, errUnsubscribed, out)
 	case err != nil:
-		return c.fail(id, err)
+		return c.fail(id, err, out)
 	case failed != nil:
 		return failed
 	}
