@@ -44,19 +44,19 @@ type testGateway struct {
 }
 
 // start runs a gateway on free ports until the test ends. change sets what the test is about.
-func start(t *testing.T, change ...func(*config.Config)) *testGateway {
+func start(t testing.TB, change ...func(*config.Config)) *testGateway {
 	t.Helper()
 	return startWithCloseTimeout(t, time.Second, change...)
 }
 
 // startWithCloseTimeout is start with the maximum time until clients have answered a close frame.
-func startWithCloseTimeout(t *testing.T, closeTimeout time.Duration, change ...func(*config.Config)) *testGateway {
+func startWithCloseTimeout(t testing.TB, closeTimeout time.Duration, change ...func(*config.Config)) *testGateway {
 	t.Helper()
 	return startWith(t, gateway.Options{CloseTimeout: closeTimeout}, change...)
 }
 
 // startWith is start with options.
-func startWith(t *testing.T, o gateway.Options, change ...func(*config.Config)) *testGateway {
+func startWith(t testing.TB, o gateway.Options, change ...func(*config.Config)) *testGateway {
 	t.Helper()
 	cfg := config.Default()
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
@@ -107,11 +107,11 @@ func (r *testGateway) url(path string) string { return "ws://" + r.Addr() + path
 // client is a WebSocket client of another implementation than the gateway's.
 type client struct {
 	*websocket.Conn
-	t *testing.T
+	t testing.TB
 }
 
 // dial connects to a path of the public port.
-func (r *testGateway) dial(t *testing.T, path string, o ...*websocket.DialOptions) *client {
+func (r *testGateway) dial(t testing.TB, path string, o ...*websocket.DialOptions) *client {
 	t.Helper()
 	c, response, err := r.tryDial(t, path, o...)
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func (r *testGateway) dial(t *testing.T, path string, o ...*websocket.DialOption
 }
 
 // tryDial is dial for a handshake that may be refused.
-func (r *testGateway) tryDial(t *testing.T, path string, o ...*websocket.DialOptions) (*client, *http.Response, error) {
+func (r *testGateway) tryDial(t testing.TB, path string, o ...*websocket.DialOptions) (*client, *http.Response, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
@@ -248,7 +248,7 @@ func (a answer) json(t *testing.T, v any) {
 	require.NoError(t, json.Unmarshal([]byte(a.body), v), a.body)
 }
 
-func request(t *testing.T, method, url, body string, header ...string) answer {
+func request(t testing.TB, method, url, body string, header ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	require.NoError(t, err)
@@ -265,13 +265,13 @@ func request(t *testing.T, method, url, body string, header ...string) answer {
 }
 
 // admin sends a request to the private port.
-func (r *testGateway) admin(t *testing.T, method, path string, header ...string) answer {
+func (r *testGateway) admin(t testing.TB, method, path string, header ...string) answer {
 	t.Helper()
 	return request(t, method, "http://"+r.AdminAddr()+path, "", header...)
 }
 
 // metric returns the sum of a metric's samples whose labels contain all given pairs.
-func (r *testGateway) metric(t *testing.T, name string, labels ...string) float64 {
+func (r *testGateway) metric(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(r.admin(t, http.MethodGet, "/metrics").body))
@@ -293,7 +293,7 @@ func (r *testGateway) metric(t *testing.T, name string, labels ...string) float6
 	return sum
 }
 
-func (r *testGateway) awaitMetric(t *testing.T, want float64, name string, labels ...string) {
+func (r *testGateway) awaitMetric(t testing.TB, want float64, name string, labels ...string) {
 	t.Helper()
 	var got float64
 	for deadline := time.Now().Add(waitTimeout); time.Now().Before(deadline); time.Sleep(tick) {

@@ -62,7 +62,7 @@ func encodings() map[string]cf.Type {
 }
 
 // dialCentrifuge connects without a connect command.
-func (r *testGateway) dialCentrifuge(t *testing.T, encoding cf.Type) *sdk {
+func (r *testGateway) dialCentrifuge(t testing.TB, encoding cf.Type) *sdk {
 	t.Helper()
 	return &sdk{
 		client:   r.dial(t, path, &websocket.DialOptions{Subprotocols: []string{"centrifuge-" + string(encoding)}}),
@@ -71,7 +71,7 @@ func (r *testGateway) dialCentrifuge(t *testing.T, encoding cf.Type) *sdk {
 }
 
 // connectWith returns a client that has sent a connect command, and the result of the command.
-func (r *testGateway) connectWith(t *testing.T, encoding cf.Type,
+func (r *testGateway) connectWith(t testing.TB, encoding cf.Type,
 	connect *cf.ConnectRequest) (*sdk, *cf.ConnectResult) {
 	t.Helper()
 	s := r.dialCentrifuge(t, encoding)
@@ -89,7 +89,7 @@ func (r *testGateway) connectAs(t *testing.T, name string) *sdk {
 }
 
 // connectAnonymous returns a connected client without a user.
-func (r *testGateway) connectAnonymous(t *testing.T) *sdk {
+func (r *testGateway) connectAnonymous(t testing.TB) *sdk {
 	t.Helper()
 	s, _ := r.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{})
 	return s
