@@ -567,6 +567,7 @@ func TestRPCHook(t *testing.T) {
 		cf.Error{Code: failed.Code, Message: failed.Message, Temporary: failed.Temporary})
 	c.write(&cf.Command{Send: &cf.SendRequest{Data: []byte(`{"seen":4}`)}}, &cf.Command{Id: 98, Ping: &cf.PingRequest{}})
 	require.Equal(t, uint32(98), c.reply().Id, "a message has no answer")
+	g.awaitMetric(t, 4, "websocket_hook_calls_total", "hook", "rpc")
 	require.Equal(t, map[string]any{"seen": 4.0}, b.last(t, "rpc")["data"])
 	require.Empty(t, b.last(t, "rpc")["method"])
 
