@@ -167,6 +167,7 @@ func (b base) newControl(
 		GatewayID:        b.gatewayID,
 		Name:             b.cfg.NodeName,
 		Version:          b.options.Version,
+		Process:          newUsageMeter().measure,
 		Broker:           shared,
 		Hub:              h,
 		Clients:          clients,

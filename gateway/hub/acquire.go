@@ -13,6 +13,7 @@ func (h *Hub) acquire(name string) *channelState {
 	s := h.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.references++
 	if c := s.channels[name]; c != nil {
 		c.references++
 		c.cancelUnsubscribe()
@@ -41,6 +42,7 @@ func (h *Hub) release(c *channelState) {
 	s := h.shard(c.name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.references--
 	if c.references--; c.references > 0 {
 		return
 	}

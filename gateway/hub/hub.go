@@ -121,9 +121,11 @@ type Hub struct {
 
 // shard holds some of the channels. Its lock is held to find a channel, never during a delivery.
 type shard struct {
-	// mu guards the map, and the fields of its channels that say so.
+	// mu guards the fields below, and the fields of its channels that say so.
 	mu       sync.RWMutex
 	channels map[string]*channelState
+	// references is the sum of those of its channels.
+	references int
 }
 
 // New returns a Hub without channels. Run must run for as long as the hub is used.
@@ -196,6 +198,17 @@ func (h *Hub) Channels() int {
 	for i := range h.shards {
 		h.shards[i].mu.RLock()
 		n += len(h.shards[i].channels)
+		h.shards[i].mu.RUnlock()
+	}
+	return n
+}
+
+// Subscriptions returns the number of subscriptions of this gateway's clients.
+func (h *Hub) Subscriptions() int {
+	n := 0
+	for i := range h.shards {
+		h.shards[i].mu.RLock()
+		n += h.shards[i].references
 		h.shards[i].mu.RUnlock()
 	}
 	return n

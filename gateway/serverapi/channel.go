@@ -205,8 +205,18 @@ type nodeInfo struct {
 	Clients  int    `json:"num_clients"`
 	Users    int    `json:"num_users"`
 	Channels int    `json:"num_channels"`
+	// Subscriptions is the number of subscriptions of clients.
+	Subscriptions int `json:"num_subs"`
 	// Uptime is in seconds.
 	Uptime int64 `json:"uptime"`
+	// Process is what the gateway's process uses; nil where it is not known.
+	Process *processInfo `json:"process,omitempty"`
+}
+
+// processInfo is Process as Centrifugo's API has it.
+type processInfo struct {
+	CPU float64 `json:"cpu"`
+	RSS int64   `json:"rss"`
 }
 
 // infoResult is the result of info.
@@ -223,13 +233,15 @@ func (a *API) info(ctx context.Context, _ *struct{}) (any, error) {
 	result := infoResult{Nodes: make([]nodeInfo, len(gateways))}
 	for i, g := range gateways {
 		result.Nodes[i] = nodeInfo{
-			UID:      g.UID,
-			Name:     g.Name,
-			Version:  g.Version,
-			Clients:  g.Clients,
-			Users:    g.Users,
-			Channels: g.Channels,
-			Uptime:   int64(g.Uptime.Seconds()),
+			UID:           g.UID,
+			Name:          g.Name,
+			Version:       g.Version,
+			Clients:       g.Clients,
+			Users:         g.Users,
+			Channels:      g.Channels,
+			Subscriptions: g.Subscriptions,
+			Uptime:        int64(g.Uptime.Seconds()),
+			Process:       (*processInfo)(g.Process),
 		}
 	}
 	return result, nil

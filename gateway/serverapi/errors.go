@@ -54,6 +54,33 @@ func (f *apiError) outcome() string {
 	return "refused"
 }
 
+// headerErrorMode is the header with which callers choose how they learn of errors. With errorModeTransport it is by
+// the HTTP status too, as in Centrifugo's API.
+const (
+	headerErrorMode    = "X-Centrifugo-Error-Mode"
+	errorModeTransport = "transport"
+)
+
+// withTransportStatus returns the error with the HTTP status that stands for its code, unless it has one already. f may
+// be nil.
+func (f *apiError) withTransportStatus() *apiError {
+	if f == nil || f.status != http.StatusOK {
+		return f
+	}
+	told := *f
+	switch f.Code {
+	case codeInternal:
+		told.status = http.StatusInternalServerError
+	case codeNotFound:
+		told.status = http.StatusNotFound
+	case codeUnrecoverable:
+		told.status = http.StatusRequestedRangeNotSatisfiable
+	default:
+		told.status = http.StatusBadRequest
+	}
+	return &told
+}
+
 // invalidField returns the error for a field with invalid content.
 func invalidField(field, format string, args ...any) *apiError {
 	return &apiError{Code: codeBadRequest, Message: field + ": " + fmt.Sprintf(format, args...), status: http.StatusOK}

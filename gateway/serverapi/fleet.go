@@ -125,8 +125,20 @@ type GatewayInfo struct {
 	// Users is the number of different users among them.
 	Users int `json:"Users"`
 	// Channels is the number of channels with subscribers.
-	Channels int           `json:"Channels"`
-	Uptime   time.Duration `json:"Uptime"`
+	Channels int `json:"Channels"`
+	// Subscriptions is the number of subscriptions of clients. Gateways of older versions do not say it.
+	Subscriptions int           `json:"Subscriptions,omitempty"`
+	Uptime        time.Duration `json:"Uptime"`
+	// Process is nil where it is not known.
+	Process *Process `json:"Process,omitempty"`
+}
+
+// Process is what the process of a gateway uses.
+type Process struct {
+	// CPU is the use of processors in percent: 100 is one processor.
+	CPU float64 `json:"CPU"`
+	// RSS is the resident memory in bytes.
+	RSS int64 `json:"RSS"`
 }
 
 // ConnectionQuery selects the connections of a user or those of a channel's subscribers. One of the two is set.

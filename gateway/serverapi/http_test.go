@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/serverapi/serverapitest"
 )
@@ -52,6 +53,45 @@ func TestAPIChecksKeys(t *testing.T) {
 	s.do(t, http.MethodDelete, "/api/connections/c1", ``, "X-API-Key", "wrong").requireError(t, 401, 101, "X-API-Key")
 	for _, call := range s.fleet.Calls() {
 		require.Equal(t, "Gateways ", call, "only calls with a key")
+	}
+}
+
+// Callers choose whether errors have an HTTP status of their own.
+func TestAPIErrorMode(t *testing.T) {
+	s := serve(t)
+	for name, c := range map[string]struct {
+		fails      error
+		path, body string
+		code       int
+		status     int
+	}{
+		"the broker is away":   {broker.ErrUnavailable, "/api/info", `{}`, 100, 500},
+		"no such connection":   {serverapi.ErrUnknownConnection, "/api/subscribe", `{"client":"c","channel":"a"}`, 104, 404},
+		"a bad field":          {nil, "/api/publish", `{"channel":"","data":1}`, 107, 400},
+		"not available":        {serverapi.ErrNotAvailable, "/api/presence", `{"channel":"a"}`, 108, 400},
+		"an unknown position":  {broker.ErrUnrecoverable, "/api/history", `{"channel":"a"}`, 112, 416},
+		"a limit":              {nil, "/api/connections", `{"user":"u","limit":100000}`, 106, 400},
+		"refused as ever":      {nil, "/api/publish", `{`, 107, 400},
+		"no such method":       {nil, "/api/dance", `{}`, 104, 404},
+		"a call that succeeds": {nil, "/api/info", `{}`, 0, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.fleet.Fail = func(string, string) error { return c.fails }
+			defer func() { s.fleet.Fail = nil }()
+			ask := func(mode string) apiResponse {
+				return s.do(t, http.MethodPost, c.path, c.body, "X-API-Key", key, "X-Centrifugo-Error-Mode", mode)
+			}
+			got, usual := ask("transport"), ask("other")
+			if c.code == 0 {
+				got.requireOK(t)
+				return
+			}
+			got.requireError(t, c.status, c.code, "")
+			require.Equal(t, usual.body, got.body)
+			if c.fails != nil {
+				require.Equal(t, http.StatusOK, usual.status)
+			}
+		})
 	}
 }
 

@@ -100,11 +100,11 @@ func TestMethodsCallTheFleet(t *testing.T) {
 		"channels, all":  {"channels", ``, `{"channels":{"kept:b":{"num_clients":2}}}`, []string{`Channels *`}},
 		"info": {"info", `{}`,
 			`{"nodes":[{"uid":"i-1","name":"gateway-0","version":"v1.0.0",` +
-				`"num_clients":2,"num_users":1,"num_channels":3,"uptime":90}]}`,
+				`"num_clients":2,"num_users":1,"num_channels":3,"num_subs":4,"uptime":90,"process":{"cpu":12.5,"rss":1048576}}]}`,
 			[]string{`Gateways `}},
 		"info, empty body": {"info", ``,
 			`{"nodes":[{"uid":"i-1","name":"gateway-0","version":"v1.0.0",` +
-				`"num_clients":2,"num_users":1,"num_channels":3,"uptime":90}]}`,
+				`"num_clients":2,"num_users":1,"num_channels":3,"num_subs":4,"uptime":90,"process":{"cpu":12.5,"rss":1048576}}]}`,
 			[]string{`Gateways `}},
 		"connections": {"connections", `{"user":"42","limit":1}`, `{"connections":[` + connection + `]}`,
 			[]string{`Connections {User:42 Channel: Limit:1}`}},

@@ -113,6 +113,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start, to := time.Now(), a.route(r, path)
 	result, f := a.serve(w, r, to)
 	a.options.Served(to.name, f.outcome(), time.Since(start))
+	if r.Header.Get(headerErrorMode) == errorModeTransport {
+		f = f.withTransportStatus()
+	}
 	writeResponse(w, result, f)
 }
 

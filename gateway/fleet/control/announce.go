@@ -129,13 +129,15 @@ func (d *Dispatcher) unlockAnnouncing() { <-d.announcing }
 func (d *Dispatcher) info() serverapi.GatewayInfo {
 	clients, users := d.options.Clients.Count()
 	return serverapi.GatewayInfo{
-		UID:      d.options.GatewayID.String(),
-		Name:     d.options.Name,
-		Version:  d.options.Version,
-		Clients:  clients,
-		Users:    users,
-		Channels: d.options.Hub.Channels(),
-		Uptime:   time.Since(d.started),
+		UID:           d.options.GatewayID.String(),
+		Name:          d.options.Name,
+		Version:       d.options.Version,
+		Clients:       clients,
+		Users:         users,
+		Channels:      d.options.Hub.Channels(),
+		Subscriptions: d.options.Hub.Subscriptions(),
+		Uptime:        time.Since(d.started),
+		Process:       d.options.Process(),
 	}
 }
 

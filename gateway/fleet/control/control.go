@@ -45,6 +45,8 @@ type Options struct {
 	Broker  Broker
 	Hub     *hub.Hub
 	Clients *Clients
+	// Process returns what the process uses, or nil where it is not known. It may be nil, which knows nothing.
+	Process func() *serverapi.Process
 	// Serving reports whether this gateway neither drains nor ends.
 	Serving func() bool
 	// PropagationDelay is how long load balancers may take to notice a gateway.
@@ -69,6 +71,9 @@ var _ serverapi.Fleet = (*Dispatcher)(nil)
 
 // New returns a Dispatcher. The caller passes it to the broker, which calls OnMessage, and calls Run.
 func New(o Options) *Dispatcher {
+	if o.Process == nil {
+		o.Process = func() *serverapi.Process { return nil }
+	}
 	d := &Dispatcher{options: o, started: time.Now(), announcing: make(chan struct{}, 1)}
 	d.peer = rpc.New(rpc.Options{
 		GatewayID: o.GatewayID.String(),

@@ -50,6 +50,11 @@ func TestWireFormatKeepsItsKeys(t *testing.T) {
 			serverapi.GatewayInfo{UID: "i", Name: "n", Version: "v", Clients: 1, Users: 2, Channels: 3, Uptime: 4},
 			`{"UID":"i","Name":"n","Version":"v","Clients":1,"Users":2,"Channels":3,"Uptime":4}`,
 		},
+		"gateway with its process": {
+			serverapi.GatewayInfo{Subscriptions: 5, Process: &serverapi.Process{CPU: 1.5, RSS: 6}},
+			`{"UID":"","Name":"","Version":"","Clients":0,"Users":0,"Channels":0,"Subscriptions":5,"Uptime":0,` +
+				`"Process":{"CPU":1.5,"RSS":6}}`,
+		},
 	} {
 		encoded, err := json.Marshal(c.value)
 		require.NoError(t, err)

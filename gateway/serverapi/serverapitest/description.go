@@ -58,6 +58,8 @@ func (d *Description) Check(r *http.Request, body []byte, status int, header htt
 	switch {
 	case status == http.StatusOK && !failed(answer) && bad != nil:
 		return fmt.Errorf("done, but the description does not allow it: %w", bad)
+	case request.Request.Header.Get("X-Centrifugo-Error-Mode") == "transport":
+		// Then 400 is the status of errors that no description foresees too.
 	case status == http.StatusBadRequest && bad == nil && utf8.Valid(body) && json.Valid(body):
 		return errors.New("the description allows what could not be read")
 	}

@@ -179,13 +179,15 @@ func (f *FakeFleet) Channels(ctx context.Context, pattern string) (map[string]in
 // Gateways implements serverapi.Fleet. There is one. It returns the errors of begin.
 func (f *FakeFleet) Gateways(ctx context.Context) ([]serverapi.GatewayInfo, error) {
 	return []serverapi.GatewayInfo{{
-		UID:      "i-1",
-		Name:     "gateway-0",
-		Version:  "v1.0.0",
-		Clients:  2,
-		Users:    1,
-		Channels: 3,
-		Uptime:   90 * time.Second,
+		UID:           "i-1",
+		Name:          "gateway-0",
+		Version:       "v1.0.0",
+		Clients:       2,
+		Users:         1,
+		Channels:      3,
+		Subscriptions: 4,
+		Uptime:        90 * time.Second,
+		Process:       &serverapi.Process{CPU: 12.5, RSS: 1 << 20},
 	}}, f.begin(ctx, "Gateways", "", "")
 }
 
