@@ -208,6 +208,33 @@ func TestCentrifugePings(t *testing.T) {
 	answering.expect(`{"id":2,"ping":{}}`)
 }
 
+// A client may ask for the pings of WebSocket, which its library answers. It gets none of the protocol's.
+func TestCentrifugePingsInFrames(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) {
+		cfg.PingInterval, cfg.PongTimeout = 2*time.Second, 1800*time.Millisecond
+	})
+	silent := g.dialTCP(t, "/connection/websocket?cf_ws_frame_ping_pong=true")
+	silent.write(masked(0x81, `{"id":1,"connect":{}}`))
+	_, reply := silent.frame()
+	require.NotContains(t, string(reply), `"ping"`, "the client must not expect the protocol's")
+	first, payload := silent.frame()
+	require.Equal(t, byte(0x89), first)
+	silent.write(masked(0x8a, string(payload)))
+	first, _ = silent.frame()
+	require.Equal(t, byte(0x89), first, "another, because the first was answered")
+	silent.expectClose(3012)
+
+	for _, query := range []string{"?cf_ws_frame_ping_pong=false", "?cf_ws_frame_ping_pong", ""} {
+		usual := g.dial(t, "/connection/websocket"+query)
+		usual.text(`{"id":1,"connect":{}}`)
+		_, reply, err := usual.read()
+		require.NoError(t, err)
+		require.Contains(t, reply, `"ping":2,"pong":true`)
+		usual.expect("{}")
+	}
+}
+
 func TestCentrifugeSlowClientGetsACloseFrame(t *testing.T) {
 	t.Parallel()
 	// The client reads everything that is in the sockets' buffers before it reads the close frame.

@@ -27,6 +27,10 @@ const (
 	subprotocolProtobuf = "centrifuge-protobuf"
 )
 
+// queryFramePings is the parameter of the URL with which a client asks for pings of RFC 6455, section 5.5.2, instead of
+// the protocol's own, as at Centrifugo. Libraries of WebSocket answer these by themselves.
+const queryFramePings = "cf_ws_frame_ping_pong"
+
 // Options are what the protocol is made of.
 type Options struct {
 	protocol.Options
@@ -43,6 +47,8 @@ type Options struct {
 type Centrifuge struct {
 	options        Options
 	json, protobuf *encoding
+	// framePings is the heartbeat of clients that ask for pings of RFC 6455 instead of the protocol's own.
+	framePings *transport.Heartbeat
 }
 
 // New returns the protocol.
@@ -51,6 +57,9 @@ func New(o Options) *Centrifuge {
 		options:  o,
 		json:     newJSON(o.PingInterval, o.PongTimeout),
 		protobuf: newProtobuf(o.PingInterval, o.PongTimeout),
+		framePings: &transport.Heartbeat{
+			Ping: transport.Ping(), Interval: o.PingInterval, Timeout: o.PongTimeout,
+		},
 	}
 }
 
@@ -91,6 +100,7 @@ func (p *Centrifuge) accept(r *http.Request) (transport.Handler, error) {
 	if wantsProtobuf(r) {
 		c.encoding = p.protobuf
 	}
+	c.framePings = r.URL.Query().Get(queryFramePings) == "true"
 	token, _, err := auth.BearerToken(r)
 	if err != nil {
 		return nil, protocol.BadRequest(err.Error())

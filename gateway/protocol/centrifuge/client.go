@@ -28,6 +28,8 @@ type client struct {
 	large sync.Mutex
 	// subscribeAllowance is how many subscribe commands do not count against the message rate.
 	subscribeAllowance atomic.Int32
+	// framePings reports that the client asked for queryFramePings.
+	framePings bool
 	// refusals counts connect commands that were refused.
 	refusals int32
 }

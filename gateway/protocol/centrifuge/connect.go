@@ -52,8 +52,16 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest, o
 	}
 	c.releasePreConnect()
 	c.Conn().Flush()
-	c.Conn().StartHeartbeat(c.encoding.heartbeat)
+	c.Conn().StartHeartbeat(c.heartbeat())
 	return nil
+}
+
+// heartbeat returns how the gateway finds out that the client is gone.
+func (c *client) heartbeat() *transport.Heartbeat {
+	if c.framePings {
+		return c.centrifuge.framePings
+	}
+	return c.encoding.heartbeat
 }
 
 // connectResult makes the client's server-side subscriptions and returns the answer to its connect command.
@@ -65,8 +73,9 @@ func (c *client) connectResult(
 		Client:  c.Conn().ID(),
 		Version: o.Version,
 		Node:    o.Node,
-		Ping:    uint32(math.Ceil(o.PingInterval.Seconds())),
-		Pong:    true,
+	}
+	if !c.framePings {
+		result.Ping, result.Pong = uint32(math.Ceil(o.PingInterval.Seconds())), true
 	}
 	if result.Data, err = c.payload(identity.Data); err != nil {
 		return nil, err
