@@ -14,8 +14,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
-// BenchmarkSubscriptionsOfAFrame measures the time until a client has all its subscriptions, and prints its ratio to the
-// time that one answer of the backend or one round trip to Redis takes.
+// BenchmarkSubscriptionsOfAFrame measures the time until a client has all its subscriptions, and prints its ratio to
+// the time that one answer of the backend or one round trip to Redis takes.
 func BenchmarkSubscriptionsOfAFrame(b *testing.B) {
 	const channels = 128
 	history := channel.History{Size: 10, TTL: channel.Duration(time.Minute)}
