@@ -152,12 +152,17 @@ func (b base) newPresence(shared presence.Broker, h *hub.Hub) *presence.Keeper {
 }
 
 func (b base) newClients(directory broker.UserDirectory) *control.Clients {
-	return registry.New[protocol.Client](registry.Options{
-		Directory:  directory,
-		MaxPerUser: b.cfg.MaxConnectionsPerUser,
-		Timeout:    brokerTimeout,
-		Logger:     b.log,
-	})
+	o := registry.Options[protocol.Client]{
+		Directory:   directory,
+		MaxPerUser:  b.cfg.MaxConnectionsPerUser,
+		Replaceable: protocol.Client.Replaceable,
+		Timeout:     brokerTimeout,
+		Logger:      b.log,
+	}
+	if b.cfg.ConnectionsPerUserPolicy == contract.PerUserCloseOldest {
+		o.Replace = protocol.Client.Replace
+	}
+	return registry.New(o)
 }
 
 func (b base) newControl(

@@ -60,6 +60,7 @@ func (g *Gateway) protocolOptions() protocol.Options {
 		Node:         g.cfg.NodeName,
 		Version:      g.options.Version,
 		Logger:       g.log,
+		MayJoin:      g.clients.Check,
 		Joined:       g.joined,
 		Left:         g.left,
 	}

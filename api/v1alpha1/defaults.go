@@ -92,6 +92,7 @@ func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.MaxConnections, 10_000)
 	setDefault(&g.MaxConnectionsPerIP, 0)
 	setDefault(&g.MaxConnectionsPerUser, 0)
+	g.ConnectionsPerUserPolicy = cmp.Or(g.ConnectionsPerUserPolicy, ConnectionsPerUserCloseOldest)
 	setDefault(&g.ConnectRate, 500)
 	setDefault(&g.MaxMessageBytes, 65_536)
 	setDefault(&g.MessageRate, 100)

@@ -27,13 +27,22 @@ type GatewaySpec struct {
 	MaxConnectionsPerIP *int32 `json:"maxConnectionsPerIP,omitempty"`
 
 	// maxConnectionsPerUser is the maximum number of connections that one gateway holds of one user, 0 to 10000000. It
-	// applies to clients whose token or connect hook names a user. Above it, the gateway closes a new connection with
-	// 1008 (Centrifuge 3504). 0 means no limit. Defaults to 0.
+	// applies to clients whose token or connect hook names a user. connectionsPerUserPolicy is what happens above it. 0
+	// means no limit. Defaults to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000000
 	MaxConnectionsPerUser *int32 `json:"maxConnectionsPerUser,omitempty"`
+
+	// connectionsPerUserPolicy is what a gateway does when a user has maxConnectionsPerUser connections and connects
+	// once more. CloseOldest closes the oldest connection with 1008 (Centrifuge 3504, after which SDKs stay away). Refuse
+	// answers the new handshake with 429 and Retry-After, and closes a new Centrifuge connection with 4009, after which
+	// SDKs come back: until a ping finds it out, a connection whose client is gone keeps the user out. Defaults to
+	// CloseOldest.
+	// +optional
+	// +kubebuilder:default=CloseOldest
+	ConnectionsPerUserPolicy ConnectionsPerUserPolicy `json:"connectionsPerUserPolicy,omitempty"`
 
 	// connectRate is the maximum number of new connections that one gateway accepts per second, 0 to 1000000. Above it,
 	// the gateway answers handshakes with 503 and Retry-After. 0 means no limit. Defaults to 500.
@@ -182,6 +191,19 @@ type GatewaySpec struct {
 	// +optional
 	Webhooks *WebhooksSpec `json:"webhooks,omitempty"`
 }
+
+// ConnectionsPerUserPolicy is what a gateway does when a user has too many connections.
+//
+// +kubebuilder:validation:Enum=CloseOldest;Refuse
+type ConnectionsPerUserPolicy string
+
+// The values of ConnectionsPerUserPolicy.
+const (
+	// ConnectionsPerUserCloseOldest closes the user's oldest connection to the gateway.
+	ConnectionsPerUserCloseOldest ConnectionsPerUserPolicy = "CloseOldest"
+	// ConnectionsPerUserRefuse refuses the new connection.
+	ConnectionsPerUserRefuse ConnectionsPerUserPolicy = "Refuse"
+)
 
 // GatewayTLS configures the certificate of the gateways.
 type GatewayTLS struct {

@@ -91,6 +91,9 @@ func nonDefaultSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
 	if *gateway.MaxConnectionsPerUser > 0 {
 		settings[contract.KeyMaxConnectionsPerUser] = *gateway.MaxConnectionsPerUser
 	}
+	if policy := gateway.ConnectionsPerUserPolicy; policy != v1alpha1.ConnectionsPerUserCloseOldest {
+		settings[contract.KeyConnectionsPerUserPolicy] = policy
+	}
 	if ttl := gateway.Presence.TTL.Duration; ttl != v1alpha1.DefaultPresenceTTL {
 		settings[contract.KeyPresenceTTL] = ttl.String()
 	}

@@ -146,6 +146,7 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 	defaultKeys := keys(func(*v1alpha1.WebSocketClusterSpec) {})
 	assert.Equal(t, defaultKeys, keys(func(spec *v1alpha1.WebSocketClusterSpec) {
 		spec.Gateway.MaxConnectionsPerUser = new(int32(0))
+		spec.Gateway.ConnectionsPerUserPolicy = v1alpha1.ConnectionsPerUserCloseOldest
 		spec.Gateway.Auth.Anonymous = new(true)
 		spec.Gateway.Presence.TTL = &metav1.Duration{Duration: time.Minute}
 		spec.Gateway.Presence.Grace = &metav1.Duration{Duration: 15 * time.Second}

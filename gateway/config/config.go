@@ -25,6 +25,8 @@ type Config struct {
 	MaxConnections        int
 	MaxConnectionsPerIP   int
 	MaxConnectionsPerUser int
+	// ConnectionsPerUserPolicy is contract.PerUserCloseOldest or contract.PerUserRefuse.
+	ConnectionsPerUserPolicy string
 	// ConnectRate is in connections per second. 0 is no limit.
 	ConnectRate     int
 	MaxMessageBytes int

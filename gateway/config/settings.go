@@ -50,6 +50,11 @@ func limitSettings(s *schema, c *Config) {
 			"0 means no limit.")
 	s.number(&c.MaxConnectionsPerUser, contract.KeyMaxConnectionsPerUser, 0, within(0, maxConnections),
 		"The maximum `number` of connections of one user to this gateway. 0 means no limit.")
+	policies := []string{contract.PerUserCloseOldest, contract.PerUserRefuse}
+	s.choice(&c.ConnectionsPerUserPolicy, contract.KeyConnectionsPerUserPolicy, contract.PerUserCloseOldest,
+		policies, "The `policy` for a user that has "+contract.KeyMaxConnectionsPerUser+" connections and connects once "+
+			"more. "+contract.PerUserCloseOldest+" closes the oldest, "+contract.PerUserRefuse+
+			" refuses the new one, which may come back.")
 	s.number(&c.ConnectRate, contract.KeyConnectRate, 500, within(0, maxPerSecond),
 		"The maximum `number` of new connections per second. Handshakes above it are answered with 503 and Retry-After. "+
 			"0 means no limit.")

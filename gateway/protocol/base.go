@@ -76,6 +76,17 @@ func (b *Base) Disconnect(code int, reason string) {
 	b.conn.Close(transport.Close{Code: code, Reason: reason})
 }
 
+// replaceableAfter is the age from which a connection is replaced whose protocol has no close code after which all
+// clients stay away. The clients of two pages that come back after every close take each other's place no more often,
+// and a client that is refused meanwhile comes back later each time.
+const replaceableAfter = 10 * time.Second
+
+// Replace implements Client.
+func (b *Base) Replace() { b.conn.Close(CloseReplaced()) }
+
+// Replaceable implements Client: it reports whether the connection is older than replaceableAfter.
+func (b *Base) Replaceable() bool { return time.Since(b.conn.OpenedAt()) >= replaceableAfter }
+
 // Refresh implements Client, without telling the client: an expired connection is closed with CloseExpired.
 func (b *Base) Refresh(expireAt time.Time, expired bool) {
 	if expired {

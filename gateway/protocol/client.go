@@ -28,6 +28,11 @@ type Client interface {
 	Message(data []byte, binary bool) bool
 	// Disconnect closes the connection with a close code and a reason.
 	Disconnect(code int, reason string)
+	// Replace closes the connection in favour of a newer one of the same user. The client should stay away, or two clients
+	// would take each other's place again and again.
+	Replace()
+	// Replaceable reports whether Replace may be called now. It does not block.
+	Replaceable() bool
 	// Refresh sets when the connection expires; zero means never, and expired means now.
 	Refresh(expireAt time.Time, expired bool)
 }

@@ -29,6 +29,14 @@ func CloseExpired() transport.Close {
 	return transport.Close{Code: transport.CodePolicy, Reason: "token expired: connect with another"}
 }
 
+// CloseReplaced returns the close frame of a connection that makes room for a newer one of its user.
+func CloseReplaced() transport.Close {
+	return transport.Close{
+		Code:   transport.CodePolicy,
+		Reason: "connection limit: the user has connected elsewhere",
+	}
+}
+
 // CloseFor returns the close frame for an error of Base.Join or of the session, for a protocol that has no way to
 // answer an error.
 func CloseFor(err error) transport.Close {
@@ -39,7 +47,9 @@ func CloseFor(err error) transport.Close {
 	reason := ""
 	switch {
 	case errors.Is(err, registry.ErrTooManyConnections):
-		reason = "connection limit: the user has too many connections"
+		// Another connection of the user may end soon: it may be of a client that is gone.
+		const reason = "connection limit: the user has too many connections"
+		return transport.Close{Code: transport.CodeTryAgainLater, Reason: reason}
 	case errors.Is(err, session.ErrInvalidToken):
 		reason = "the token was revoked: connect with another"
 	case refused, errors.Is(err, session.ErrNotAllowed), errors.Is(err, session.ErrNotSubscribed):

@@ -42,6 +42,9 @@ type Options struct {
 	Node    string
 	Version string
 	Logger  *slog.Logger
+	// MayJoin returns registry.ErrTooManyConnections while a client of this user could not join. IdentifyHandshake calls
+	// it. Nil: every client may.
+	MayJoin func(user string) error
 	// Joined registers a client that is identified, before the client is told so; an error refuses the client. Base.Join
 	// calls it.
 	Joined func(ctx context.Context, c Client) error
@@ -51,14 +54,19 @@ type Options struct {
 
 // IdentifyHandshake finds out a client's identity by the token in its handshake, for protocols whose clients say
 // nothing else about themselves. name is the protocol's and channels those that the client asks for. It returns a
-// *transport.Refusal for a malformed token and otherwise the errors of session.Options.Identify; RefusalFor turns both
-// into an answer.
+// *transport.Refusal for a malformed token, the errors of session.Options.Identify, or registry.ErrTooManyConnections.
+// RefusalFor turns them into an answer. A client waits longer after each handshake that is refused, and comes straight
+// back to a connection that is closed.
 func (o *Options) IdentifyHandshake(r *http.Request, name string, channels []string) (session.Identity, error) {
 	token, _, err := auth.BearerToken(r)
 	if err != nil {
 		return session.Identity{}, BadRequest(err.Error())
 	}
-	return o.Session.Identify(r.Context(), session.ConnectRequest{
+	identity, err := o.Session.Identify(r.Context(), session.ConnectRequest{
 		Client: hooks.Client{Protocol: name}, Token: token, Channels: channels, Header: r.Header,
 	})
+	if err == nil && o.MayJoin != nil && identity.Claims != nil {
+		err = o.MayJoin(identity.Claims.User)
+	}
+	return identity, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -40,6 +41,12 @@ var refusals = []struct {
 	{session.ErrNotAllowed, transport.Refusal{
 		Status: http.StatusForbidden, Reason: "permission",
 		Message: "subscribing to one of the channels is not allowed with this token, or without one",
+	}},
+	{registry.ErrTooManyConnections, transport.Refusal{
+		Status:     http.StatusTooManyRequests,
+		Reason:     "per_user",
+		Message:    "the user has too many connections to this gateway; close one, or try again",
+		RetryAfter: retryAfter,
 	}},
 	{recovery.ErrPanic, transport.Refusal{
 		Status: http.StatusInternalServerError, Reason: "internal", Message: "internal error",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/internal/recovery"
@@ -28,6 +29,7 @@ func TestRefusalFor(t *testing.T) {
 		{session.ErrExpiredToken, 401, "token", false},
 		{session.ErrUnauthorized, 401, "token", false},
 		{session.ErrNotAllowed, 403, "permission", false},
+		{registry.ErrTooManyConnections, 429, "per_user", true},
 		{&hooks.Error{Code: 403, Message: "not yours"}, 403, "hook", false},
 		{&hooks.Disconnect{Code: 4001, Reason: "banned"}, 403, "hook", false},
 		{fmt.Errorf("%w: secret", hooks.ErrDown), 503, "hook", true},

@@ -108,6 +108,7 @@ const (
 	KeyMaxConnections           = "max-connections"
 	KeyMaxConnectionsPerIP      = "max-connections-per-ip"
 	KeyMaxConnectionsPerUser    = "max-connections-per-user"
+	KeyConnectionsPerUserPolicy = "connections-per-user-policy"
 	KeyConnectRate              = "connect-rate"
 	KeyMaxMessageBytes          = "max-message-bytes"
 	KeyMessageRate              = "message-rate"
@@ -183,6 +184,14 @@ const (
 	// MinHookSecretBytes is the minimum length in bytes of a secret that hooks are signed with: whsec_ and 24
 	// bytes in base64.
 	MinHookSecretBytes = 38
+)
+
+// Values of KeyConnectionsPerUserPolicy: what makes room for a user's connection above the limit.
+const (
+	// PerUserCloseOldest closes the user's oldest connection.
+	PerUserCloseOldest = "CloseOldest"
+	// PerUserRefuse refuses the new connection, whose client may come back.
+	PerUserRefuse = "Refuse"
 )
 
 // Values of the keys that end in -when-down: how the gateway answers a client while the backend of the hook

@@ -87,6 +87,7 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 	assert.Len(t, loaded.Channels, len(spec.Channels))
 	assert.Equal(t, spec.TLS != nil, loaded.TLSKeyFile != "")
 	assert.Equal(t, int(*spec.MaxConnectionsPerUser), loaded.MaxConnectionsPerUser)
+	assert.Equal(t, string(spec.ConnectionsPerUserPolicy), loaded.ConnectionsPerUserPolicy)
 	assert.Equal(t, spec.Presence.TTL.Duration, loaded.PresenceTTL)
 	assert.Equal(t, spec.Presence.Grace.Duration, loaded.PresenceGrace)
 	assert.Equal(t, *spec.Auth.Anonymous, loaded.Anonymous)

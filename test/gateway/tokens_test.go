@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // tokens returns a valid token and invalid ones, by what is wrong with them.
@@ -275,20 +276,99 @@ func TestTokensWithCapabilities(t *testing.T) {
 	require.Equal(t, uint32(103), ann.code(publish("open")))
 }
 
+// perUser sets a limit of connections per user, and the policy above it.
+func perUser(limit int, policy string) func(cfg *config.Config) {
+	return func(cfg *config.Config) {
+		cfg.MaxConnectionsPerUser, cfg.ConnectionsPerUserPolicy = limit, policy
+	}
+}
+
+// tooMany asserts that a Centrifuge and a plain client of a user are refused, so that they come back.
+func (r *testGateway) tooMany(t *testing.T, name string) {
+	t.Helper()
+	token := signed(t, user(name))
+	c := r.dialCentrifuge(t, cf.TypeJSON)
+	c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
+	c.closed(4009, "connection limit")
+	_, response, err := r.tryDial(t, "/ws?channel=a&token="+token)
+	require.Error(t, err)
+	require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
+	require.NotEmpty(t, response.Header.Get("Retry-After"))
+}
+
 func TestTokensLimitConnectionsPerUser(t *testing.T) {
 	t.Parallel()
-	g := start(t, withTokens, func(cfg *config.Config) { cfg.MaxConnectionsPerUser = 2 })
-	token := signed(t, user("ann"))
+	g := start(t, withTokens, perUser(2, contract.PerUserRefuse))
 	first := g.connectAs(t, "ann")
-	g.dial(t, "/ws?channel=a&token="+token)
-	third := g.dialCentrifuge(t, cf.TypeJSON)
-	third.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
-	third.closed(3504, "connection limit")
-	g.dial(t, "/ws?channel=a&token="+token).closed(1008, "connection limit")
+	second := g.dial(t, "/ws?channel=a&token="+signed(t, user("ann")))
+	g.tooMany(t, "ann")
+	g.awaitMetric(t, 1, "websocket_refused_total", "reason", "per_user")
+	g.awaitMetric(t, 1, "websocket_closed_total", "code", "4009")
 	g.connectAs(t, "bob")
+	first.quiet()
 	first.abort()
 	g.awaitMetric(t, 2, "websocket_connections")
 	g.connectAs(t, "ann")
+	second.text("still here")
+	second.expect("still here")
+}
+
+// The oldest connection makes room, which may be of a client that is gone. Its SDK stays away, if it is not.
+func TestTokensLimitClosesTheOldestConnectionOfAUser(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, perUser(2, contract.PerUserCloseOldest))
+	bob := g.connectAs(t, "bob")
+	first := g.connectAs(t, "ann")
+	plain := g.dial(t, "/ws?channel=a&token="+signed(t, user("ann")))
+	third := g.connectAs(t, "ann")
+	first.closed(3504, "connection limit")
+	g.awaitMetric(t, 1, "websocket_closed_total", "code", "3504")
+
+	// Plain clients come back after every close, so that a new one keeps its place for a while.
+	g.tooMany(t, "ann")
+	plain.text("still here")
+	plain.expect("still here")
+	require.NoError(t, plain.CloseNow())
+	g.awaitMetric(t, 2, "websocket_connections")
+	fourth := g.connectAs(t, "ann")
+	fifth := g.connectAs(t, "ann")
+	third.closed(3504, "connection limit")
+	for _, c := range []*sdk{bob, fourth, fifth} {
+		c.quiet()
+	}
+}
+
+// A client that has gone silent answers no close frame either. It counts no more all the same.
+func TestTokensLimitForgetsSilentConnections(t *testing.T) {
+	t.Parallel()
+	g := start(t, withTokens, withKey, perUser(1, contract.PerUserCloseOldest))
+	silent := g.dialTCP(t, "/connection/websocket")
+	command := `{"id":1,"connect":{"token":"` + signed(t, user("ann")) + `"}}`
+	silent.write("\x81\xfe" + string([]byte{byte(len(command) >> 8), byte(len(command))}) + "\x00\x00\x00\x00" + command)
+	g.awaitMetric(t, 1, "websocket_users")
+	for range 3 {
+		g.connectAs(t, "ann").subscribeTo("a")
+	}
+	require.Equal(t, 1, strings.Count(g.callAPI(t, "connections", `{"user":"ann"}`).body, `"node"`))
+	g.awaitMetric(t, 1, "websocket_connections")
+}
+
+// A gateway counts its own connections: those to other gateways take no place.
+func TestTokensLimitConnectionsPerGateway(t *testing.T) {
+	for _, policy := range []string{contract.PerUserCloseOldest, contract.PerUserRefuse} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			_, one, two := twoOnRedis(t, withTokens, perUser(1, policy))
+			there := one.connectAs(t, "ann")
+			here := two.connectAs(t, "ann")
+			there.quiet()
+			here.quiet()
+			here.abort()
+			two.awaitMetric(t, 0, "websocket_connections")
+			two.connectAs(t, "ann").quiet()
+			there.quiet()
+		})
+	}
 }
 
 // A revocation also applies to subscription tokens.

@@ -165,6 +165,8 @@ func refusedBySchema() []refusal {
 		textLong("spec.ingress.cookie.maxAge", "ingress: {cookie: {maxAge: %s}}", 16),
 
 		notInList("spec.imagePullPolicy", "imagePullPolicy: %s", "Always", "IfNotPresent", "Never"),
+		notInList("spec.gateway.connectionsPerUserPolicy", "gateway: {connectionsPerUserPolicy: %s}", "CloseOldest",
+			"Refuse"),
 		notInList("spec.gateway.channels[0].slowConsumer", "gateway: {channels: [{pattern: a, slowConsumer: %s}]}",
 			"Disconnect", "DropOldest", "LatestOnly"),
 		notInList("spec.gateway.channels[0].publish", "gateway: {channels: [{pattern: a, publish: %s}]}", "Nobody",

@@ -130,6 +130,8 @@ func fieldChanges() []fieldChange {
 
 		{"spec.gateway.maxConnectionsPerUser", "{}", "gateway: {maxConnectionsPerUser: 4}", gatewayDeployment,
 			setting + contract.KeyMaxConnectionsPerUser, "4"},
+		{"spec.gateway.connectionsPerUserPolicy", "{}", "gateway: {connectionsPerUserPolicy: Refuse}",
+			gatewayDeployment, setting + contract.KeyConnectionsPerUserPolicy, "Refuse"},
 		{"spec.gateway.channels[].history.size", "gateway: {channels: [{pattern: a}]}",
 			"gateway: {channels: [{pattern: a, history: {size: 5, ttl: 1m}}]}", gatewayDeployment,
 			setting + contract.KeyChannels, "[map[history:map[size:5 ttl:1m0s] pattern:a slowConsumer:Disconnect]]"},

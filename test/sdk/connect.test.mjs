@@ -1,6 +1,6 @@
 // Connecting: who is let in, for how long, and what a client is told when it is not.
 import assert from 'node:assert/strict';
-import { api, connect, connectAs, endpoint, gateways, make, now, pause, scenarios, subscribe, token, unique, until, Way } from './clients.mjs';
+import { api, connect, connectAs, endpoint, gateway, gateways, make, now, pause, scenarios, subscribe, token, unique, until, Way } from './clients.mjs';
 
 scenarios('connecting', (scenario, platform) => {
   scenario('without a token, the client has an id and no user', async (t, sdk) => {
@@ -69,13 +69,60 @@ scenarios('connecting', (scenario, platform) => {
     assert.equal((await api(gateways[0], 'connections', { user })).connections.length, 1);
   });
 
-  scenario('a user has only so many connections on a gateway', async (t, sdk) => {
-    const { user } = await connectAs(t, sdk, gateways[0]);
-    for (let n = 1; n < 3; n++) await connectAs(t, sdk, gateways[0], { sub: user });
-    const fourth = make(t, sdk, gateways[0], { token: token({ sub: user }) });
-    fourth.client.connect();
-    assert.equal((await fourth.disconnected.next()).code, 3504);
-    assert.equal(fourth.client.state, 'disconnected');
+  scenario('a user has only so many connections on a gateway: the oldest makes room, and stays away', async (t, sdk) => {
+    const way = await Way.to(t, gateways[0]);
+    const first = await connectAs(t, sdk, way.address);
+    const others = [];
+    for (let n = 0; n < 3; n++) others.push(await connectAs(t, sdk, gateways[0], { sub: first.user }));
+    assert.equal((await first.disconnected.next()).code, 3504);
+    await pause(600); // twice the longest time that the client would wait
+    assert.equal(first.client.state, 'disconnected');
+    assert.equal(way.dials, 1);
+    for (const { client, connecting } of others) {
+      assert.equal(client.state, 'connected');
+      assert.equal(connecting.unread, 0);
+    }
+  });
+
+  scenario('a connection that has gone silent does not lock its user out', async (t, sdk) => {
+    const own = await gateway('--max-connections-per-user', '1', '--ping-interval', '4s', '--pong-timeout', '2s');
+    const way = await Way.to(t, own.address);
+    const { user } = await connectAs(t, sdk, way.address);
+    way.mute();
+    // At once, and again: the one that took the place may go silent, too.
+    for (let n = 0; n < 2; n++) {
+      const { client, disconnected } = await connectAs(t, sdk, way.address, { sub: user });
+      assert.equal(disconnected.unread, 0);
+      assert.equal(client.state, 'connected');
+      way.mute();
+    }
+  });
+
+  scenario('with the policy Refuse a user gets in when a silent connection is found out, and not before', async (t, sdk) => {
+    const own = await gateway('--max-connections-per-user', '1', '--connections-per-user-policy', 'Refuse');
+    const way = await Way.to(t, own.address);
+    const { user } = await connectAs(t, sdk, way.address);
+    const other = await Way.to(t, own.address);
+    const second = make(t, sdk, other.address, { token: token({ sub: user }) });
+    second.client.connect();
+    await until('the second came back three times', () => other.dials > 3);
+    assert.equal(second.connected.unread, 0);
+    // The first would take its place again.
+    way.up = false;
+    way.mute();
+    await second.connected.next();
+    assert.equal(second.disconnected.unread, 0);
+  });
+
+  scenario('a gateway that was killed holds no place of its users', async (t, sdk) => {
+    const limit = ['--max-connections-per-user', '1', '--connections-per-user-policy', 'Refuse'];
+    const [doomed, other] = await Promise.all([gateway(...limit), gateway(...limit)]);
+    const way = await Way.to(t, doomed.address);
+    const { connected } = await connectAs(t, sdk, way.address);
+    way.break();
+    await doomed.kill();
+    way.mend(other.address);
+    await connected.next();
   });
 
   scenario('a token brings only so many channels', async (t, sdk) => {

@@ -188,7 +188,7 @@ func newGateway(t *testing.T, name string, b *fakeBroker) *gateway {
 			{Pattern: "seen:*", Presence: true},
 		},
 	})
-	g.clients = registry.New[protocol.Client](registry.Options{Directory: b, Logger: log})
+	g.clients = registry.New[protocol.Client](registry.Options[protocol.Client]{Directory: b, Logger: log})
 	g.Dispatcher = control.New(control.Options{
 		GatewayID: g.id,
 		Name:      name,
@@ -272,6 +272,10 @@ func (c *fakeClient) Message(data []byte, binary bool) bool {
 }
 
 func (c *fakeClient) Disconnect(code int, reason string) { c.record("disconnect %d %s", code, reason) }
+
+func (c *fakeClient) Replace() { c.record("replace") }
+
+func (c *fakeClient) Replaceable() bool { return true }
 
 func (c *fakeClient) Refresh(expireAt time.Time, expired bool) {
 	c.record("refresh until=%d expired=%t", seconds(expireAt), expired)

@@ -22,15 +22,22 @@ import (
 // within it, which saves two calls to the directory.
 const deregisterDelay = 5 * time.Second
 
-// ErrTooManyConnections is returned by Add when the user has MaxPerUser connections on this gateway.
+// ErrTooManyConnections is returned by Add when the user has MaxPerUser connections on this gateway, and none of them
+// makes room.
 var ErrTooManyConnections = errors.New("too many connections of one user")
 
-// Options configure a Registry.
-type Options struct {
+// Options configure a Registry of clients of type C.
+type Options[C any] struct {
 	// Directory is where the fleet's gateways register their users.
 	Directory broker.UserDirectory
 	// MaxPerUser is the maximum number of connections of one user on this gateway. 0 means no limit.
 	MaxPerUser int
+	// Replace closes the oldest connection of a user that has one more than MaxPerUser. Add calls it after it has added
+	// the new one. Nil: Add returns ErrTooManyConnections instead.
+	Replace func(oldest C)
+	// Replaceable reports whether Replace may close a client's connection now; while it may not, Add returns
+	// ErrTooManyConnections. It is called with the registry's lock and must not block. Nil: it always may.
+	Replaceable func(oldest C) bool
 	// Timeout is how long Add waits for the directory. 0 means as long as its context.
 	Timeout time.Duration
 	Logger  *slog.Logger
@@ -39,7 +46,7 @@ type Options struct {
 // Registry holds clients of type C. Run must be running for the directory to follow. A Registry is safe for use by
 // many goroutines.
 type Registry[C any] struct {
-	options Options
+	options Options[C]
 	leases  *lease.Set
 
 	// mu guards the fields below.
@@ -55,22 +62,23 @@ type Registry[C any] struct {
 // entry is a connection in the linked list of its user. Most users have one connection, some have very many.
 type entry[C any] struct {
 	client C
-	// user is nil for a connection without a user.
+	// user is nil for a connection without a user, and for one that was replaced.
 	user           *user[C]
 	previous, next *entry[C]
 }
 
 // user is a user with connections on this gateway, or one whose last connection closed less than deregisterDelay ago.
 type user[C any] struct {
-	name  string
-	first *entry[C]
-	count int
+	name string
+	// first is the newest connection, last the oldest.
+	first, last *entry[C]
+	count       int
 	// deregister fires deregisterDelay after the last connection closed. It is nil as long as there are connections.
 	deregister *time.Timer
 }
 
 // New returns an empty Registry.
-func New[C any](o Options) *Registry[C] {
+func New[C any](o Options[C]) *Registry[C] {
 	return &Registry[C]{
 		options: o,
 		clients: map[uuid.UUID]*entry[C]{},
@@ -105,8 +113,9 @@ func (r *Registry[C]) Withdraw(ctx context.Context) error { return r.leases.With
 
 // Add adds the client c with its connection's id and the name of its user, which may be empty. For a client with a user
 // it blocks until the directory has registered the user, so that every later command for the user reaches the client.
-// It returns ErrTooManyConnections when the user has MaxPerUser connections, and broker.ErrUnavailable when the
-// directory has not answered within Options.Timeout or when ctx ends. After a nil error the caller must call Remove.
+// When the user has more than MaxPerUser connections then, Add calls Options.Replace for the oldest. It returns
+// ErrTooManyConnections as Check does, and broker.ErrUnavailable when the directory has not answered within
+// Options.Timeout or when ctx ends. After a nil error the caller must call Remove.
 func (r *Registry[C]) Add(ctx context.Context, id uuid.UUID, name string, c C) error {
 	registered, err := r.add(id, name, c)
 	if err != nil || registered == nil {
@@ -119,11 +128,49 @@ func (r *Registry[C]) Add(ctx context.Context, id uuid.UUID, name string, c C) e
 	}
 	select {
 	case <-registered:
+		if oldest, over := r.takeOldest(name); over {
+			r.options.Replace(oldest)
+		}
 		return nil
 	case <-ctx.Done():
 		r.Remove(id)
 		return broker.ErrUnavailable
 	}
+}
+
+// Check returns ErrTooManyConnections when the user has MaxPerUser connections and Replace may close none of them, and
+// nil otherwise. Another client may change that before Add is called.
+func (r *Registry[C]) Check(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.check(r.users[name])
+}
+
+// check is Check for a user, which may be nil. The caller holds mu.
+func (r *Registry[C]) check(u *user[C]) error {
+	o := &r.options
+	switch {
+	case u == nil, o.MaxPerUser == 0, u.count < o.MaxPerUser:
+		return nil
+	case o.Replace != nil && (o.Replaceable == nil || o.Replaceable(u.last.client)):
+		return nil
+	}
+	return ErrTooManyConnections
+}
+
+// takeOldest takes the oldest connection of a user with more than MaxPerUser out of the user's list. It reports false
+// when the user has no more than that. Each Add takes one at most, so that one that fails costs no connection.
+func (r *Registry[C]) takeOldest(name string) (oldest C, over bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.users[name]
+	if u == nil || r.options.MaxPerUser == 0 || u.count <= r.options.MaxPerUser {
+		return oldest, false
+	}
+	e := u.last
+	u.remove(e)
+	e.user = nil
+	return e.client, true
 }
 
 // add adds a client without waiting. The channel that it returns is closed once the user is registered; it is nil for a
@@ -137,12 +184,13 @@ func (r *Registry[C]) add(id uuid.UUID, name string, c C) (registered <-chan str
 		return nil, nil
 	}
 	u := r.users[name]
+	if err := r.check(u); err != nil {
+		return nil, err
+	}
 	switch {
 	case u == nil:
 		u = &user[C]{name: name}
 		r.users[name] = u
-	case r.options.MaxPerUser > 0 && u.count >= r.options.MaxPerUser:
-		return nil, ErrTooManyConnections
 	case u.deregister != nil:
 		u.deregister.Stop()
 		u.deregister = nil
@@ -193,6 +241,8 @@ func (u *user[C]) add(e *entry[C]) {
 	e.user, e.next = u, u.first
 	if u.first != nil {
 		u.first.previous = e
+	} else {
+		u.last = e
 	}
 	u.first = e
 	u.count++
@@ -207,7 +257,10 @@ func (u *user[C]) remove(e *entry[C]) {
 	}
 	if e.next != nil {
 		e.next.previous = e.previous
+	} else {
+		u.last = e.previous
 	}
+	e.previous, e.next = nil, nil
 	u.count--
 }
 

@@ -56,25 +56,51 @@ type harness struct {
 	*registry.Registry[string]
 	t         *testing.T
 	directory *fakeDirectory
+	// pinned are the connections that may not be replaced.
+	pinned map[string]bool
+	// mu guards replaced.
+	mu sync.Mutex
+	// replaced are the connections that made room, in their order.
+	replaced []string
 	// ids are the ids of the connections by their short names.
 	ids map[string]uuid.UUID
 }
 
-// test calls do with a running registry in a synctest bubble.
+// test calls do with a running registry in a synctest bubble. Connections above maxPerUser are refused.
 func test(t *testing.T, maxPerUser int, do func(t *testing.T, r *harness)) {
+	t.Helper()
+	testWith(t, func(*harness) registry.Options[string] { return registry.Options[string]{MaxPerUser: maxPerUser} }, do)
+}
+
+// testReplacing is test with a registry that replaces the oldest connection, unless it is pinned.
+func testReplacing(t *testing.T, maxPerUser int, do func(t *testing.T, r *harness)) {
+	t.Helper()
+	testWith(t, func(r *harness) registry.Options[string] {
+		return registry.Options[string]{
+			MaxPerUser: maxPerUser,
+			Replace: func(oldest string) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.replaced = append(r.replaced, oldest)
+			},
+			Replaceable: func(oldest string) bool { return !r.pinned[oldest] },
+		}
+	}, do)
+}
+
+// testWith is test with options, to which it adds the directory, the timeout and the logger.
+func testWith(t *testing.T, options func(r *harness) registry.Options[string], do func(t *testing.T, r *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &harness{
 			t:         t,
 			directory: &fakeDirectory{Broker: memory.New(memory.Options{Instance: "here"})},
 			ids:       map[string]uuid.UUID{},
+			pinned:    map[string]bool{},
 		}
-		r.Registry = registry.New[string](registry.Options{
-			Directory:  r.directory,
-			MaxPerUser: maxPerUser,
-			Timeout:    timeout,
-			Logger:     slog.New(slog.DiscardHandler),
-		})
+		o := options(r)
+		o.Directory, o.Timeout, o.Logger = r.directory, timeout, slog.New(slog.DiscardHandler)
+		r.Registry = registry.New(o)
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
@@ -170,6 +196,103 @@ func TestAddBoundsConnectionsPerUser(t *testing.T) {
 		c, here := r.Client(r.id("c"))
 		require.True(t, here)
 		require.Equal(t, "c", c)
+	})
+}
+
+func TestAddReplacesTheOldestConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		limit    int
+		steps    string
+		refused  string
+		replaced string
+		left     string
+	}{
+		"below the limit":          {2, "add a ann; add b ann", "", "", "a,b"},
+		"one above it":             {2, "add a ann; add b ann; add c ann", "", "a", "b,c"},
+		"two above it":             {2, "add a ann; add b ann; add c ann; add d ann", "", "a,b", "c,d"},
+		"the limit is one":         {1, "add a ann; add b ann; add c ann", "", "a,b", "c"},
+		"no limit":                 {0, "add a ann; add b ann; add c ann", "", "", "a,b,c"},
+		"other users do not count": {1, "add a ann; add b bob; add c", "", "", "a"},
+		"the oldest has left":      {2, "add a ann; add b ann; remove a; add c ann; add d ann", "", "b", "c,d"},
+		"the middle has left": {3, "add a ann; add b ann; add c ann; remove b; add d ann; add e ann", "",
+			"a", "c,d,e"},
+		"all have left":              {1, "add a ann; remove a; add b ann; add c ann", "", "b", "c"},
+		"the replaced one leaves":    {1, "add a ann; add b ann; remove a; add c ann", "", "a,b", "c"},
+		"the oldest is pinned":       {2, "pin a; add a ann; add b ann; add c ann", "c", "", "a,b"},
+		"the pinned one has left":    {2, "pin a; add a ann; add b ann; remove a; add c ann; add d ann", "", "b", "c,d"},
+		"one that is not the oldest": {2, "pin b; add a ann; add b ann; add c ann", "", "a", "b,c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testReplacing(t, c.limit, func(t *testing.T, r *harness) {
+				var refused []string
+				for step := range strings.SplitSeq(c.steps, "; ") {
+					words := append(strings.Fields(step), "", "")
+					switch words[0] {
+					case "add":
+						checked := r.Check(words[2])
+						err := r.add(words[1], words[2])
+						require.Equal(t, checked, err, "Check tells what Add does")
+						if err != nil {
+							require.ErrorIs(t, err, registry.ErrTooManyConnections)
+							refused = append(refused, words[1])
+						}
+					case "remove":
+						r.Remove(r.id(words[1]))
+					case "pin":
+						r.pinned[words[1]] = true
+					}
+				}
+				require.Equal(t, c.refused, strings.Join(refused, ","))
+				require.Equal(t, c.replaced, strings.Join(r.replaced, ","))
+				require.Equal(t, c.left, strings.Join(slices.Sorted(slices.Values(r.ByUser("ann"))), ","))
+				for _, client := range r.replaced {
+					got, here := r.Client(r.id(client))
+					require.True(t, here == (client == got), "it is found by its id until it is removed")
+					r.Remove(r.id(client))
+				}
+			})
+		})
+	}
+}
+
+// A connection that cannot be registered replaces no other.
+func TestAddThatFailsReplacesNothing(t *testing.T) {
+	testReplacing(t, 1, func(t *testing.T, r *harness) {
+		r.directory.setDown(true)
+		var group sync.WaitGroup
+		for _, name := range []string{"a", "b", "c"} {
+			group.Go(func() { require.ErrorIs(t, r.add(name, "ann"), broker.ErrUnavailable) })
+		}
+		group.Wait()
+		require.Empty(t, r.replaced)
+		r.directory.setDown(false)
+		require.NoError(t, r.add("d", "ann"))
+		require.Equal(t, "1/1 all=d ann=d registered=here", r.state())
+	})
+}
+
+// However connections come and go at once, a user keeps as many as the limit allows.
+func TestAddReplacesAsManyAsAreTooMany(t *testing.T) {
+	testReplacing(t, 3, func(t *testing.T, r *harness) {
+		ids := make([]uuid.UUID, 100)
+		var group sync.WaitGroup
+		for i := range ids {
+			ids[i] = uuid.New()
+			group.Go(func() {
+				if err := r.Add(t.Context(), ids[i], "ann", "x"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		require.Len(t, r.ByUser("ann"), 3)
+		require.Len(t, r.replaced, 97)
+		for _, id := range ids {
+			r.Remove(id)
+		}
+		clients, users := r.Count()
+		require.Zero(t, clients)
+		require.Zero(t, users)
 	})
 }
 

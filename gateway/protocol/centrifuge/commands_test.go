@@ -397,7 +397,7 @@ func TestClientThatJoinedLeavesOnce(t *testing.T) {
 		"connected twice":      {`{"id":1,"connect":{}}` + "\n" + `{"id":2,"connect":{}}`, nil, 3501, 1, 1},
 		"bad token":            {`{"id":1,"connect":{"token":"x"}}`, nil, 3500, 0, 0},
 		"not taken in":         {`{"id":1,"connect":{}}`, unavailable, 3004, 1, 0},
-		"too many of the user": {`{"id":1,"connect":{}}`, registry.ErrTooManyConnections, 3504, 1, 0},
+		"too many of the user": {`{"id":1,"connect":{}}`, registry.ErrTooManyConnections, 4009, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, client := &fakeConn{}, newHandler()

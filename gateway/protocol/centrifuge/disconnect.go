@@ -25,8 +25,17 @@ func disconnectBadRequest() transport.Close {
 	return transport.Close{Code: 3501, Reason: "bad request"}
 }
 func disconnectStale() transport.Close { return transport.Close{Code: 3502, Reason: "stale"} }
-func disconnectConnectionLimit() transport.Close {
+
+// disconnectReplaced ends a connection that makes room for a newer one of its user. SDKs stay away, so that two pages
+// do not take each other's place for ever.
+func disconnectReplaced() transport.Close {
 	return transport.Close{Code: 3504, Reason: "connection limit"}
+}
+
+// disconnectConnectionLimit refuses a user's connection until another one ends, which may be of a client that is gone:
+// SDKs come back, later each time.
+func disconnectConnectionLimit() transport.Close {
+	return transport.Close{Code: 4009, Reason: "connection limit"}
 }
 func disconnectChannelLimit() transport.Close {
 	return transport.Close{Code: 3505, Reason: "channel limit"}

@@ -73,6 +73,12 @@ func (c *client) Message(data []byte, binary bool) bool {
 	return err == nil && c.push(&cf.Push{Message: &cf.Message{Data: encoded}})
 }
 
+// Replace implements protocol.Client.
+func (c *client) Replace() { c.Conn().Close(disconnectReplaced()) }
+
+// Replaceable implements protocol.Client: SDKs stay away after the close code of Replace, at whatever age.
+func (c *client) Replaceable() bool { return true }
+
 // Refresh implements protocol.Client.
 func (c *client) Refresh(expireAt time.Time, expired bool) {
 	if expired {

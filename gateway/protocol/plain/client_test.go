@@ -32,11 +32,13 @@ type fakeConn struct {
 	sent   int
 	closed []transport.Close
 	expiry time.Duration
+	opened time.Time
 }
 
 func (c *fakeConn) ID() string                                    { return "id" }
 func (c *fakeConn) UUID() uuid.UUID                               { return uuid.UUID{} }
 func (c *fakeConn) RemoteIP() netip.Addr                          { return netip.Addr{} }
+func (c *fakeConn) OpenedAt() time.Time                           { return c.opened }
 func (c *fakeConn) Send(transport.Frame) bool                     { c.sent++; return true }
 func (c *fakeConn) Close(cl transport.Close)                      { c.closed = append(c.closed, cl) }
 func (c *fakeConn) CloseAfter(d time.Duration, _ transport.Close) { c.expiry = d }
@@ -118,7 +120,7 @@ func TestClientOpensAndCloses(t *testing.T) {
 	}{
 		"opens":                            {left: 1},
 		"the directory is away":            {joined: down, code: transport.CodeTryAgainLater},
-		"too many of the user":             {joined: registry.ErrTooManyConnections, code: transport.CodePolicy},
+		"too many of the user":             {joined: registry.ErrTooManyConnections, code: transport.CodeTryAgainLater},
 		"it cannot be made present":        {presence: down, code: transport.CodeTryAgainLater, left: 1},
 		"the backend takes a channel back": {meanwhile: func(c *client) { c.Unsubscribe("seen:a") }, left: 1},
 		"the backend gives it what it wants": {meanwhile: func(c *client) {
@@ -187,6 +189,50 @@ func TestClientRefresh(t *testing.T) {
 	c.Refresh(time.Time{}, true)
 	require.Equal(t, []transport.Close{protocol.CloseExpired()}, conn.closed)
 	c.OnClose(transport.Close{})
+}
+
+// A client that is as old as replaceableAfter makes room for another of its user.
+func TestClientReplace(t *testing.T) {
+	for name, c := range map[string]struct {
+		age         time.Duration
+		replaceable bool
+	}{
+		"new":                {0, false},
+		"almost old enough":  {9 * time.Second, false},
+		"old enough":         {11 * time.Second, true},
+		"of an earlier hour": {time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _, _ := newPlain(t)
+			client, conn := accept(t, p, "channel=a"), &fakeConn{opened: time.Now().Add(-c.age)}
+			client.OnOpen(conn)
+			require.Equal(t, c.replaceable, client.Replaceable())
+			client.Replace()
+			require.Equal(t, []transport.Close{protocol.CloseReplaced()}, conn.closed)
+			client.OnClose(transport.Close{})
+		})
+	}
+}
+
+// The handshake of a user that has too many connections is refused before a channel is reserved.
+func TestAcceptRefusesUsersWithTooManyConnections(t *testing.T) {
+	p, h, _ := newPlain(t)
+	p.options.Session.Tokens = knownTokens{}
+	p.options.MayJoin = func(user string) error {
+		if user == "ann" {
+			return registry.ErrTooManyConnections
+		}
+		return nil
+	}
+	_, err := p.accept(httptest.NewRequest(http.MethodGet, "/ws?channel=a&token=ann", nil))
+	var refusal *transport.Refusal
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, http.StatusTooManyRequests, refusal.Status)
+	require.Positive(t, refusal.RetryAfter)
+	require.Zero(t, h.Channels())
+	for _, other := range []string{"channel=a&token=bob", "channel=a"} {
+		accept(t, p, other).OnClose(transport.Close{})
+	}
 }
 
 // knownTokens accepts every token as that of the user with its text as name.
