@@ -68,13 +68,16 @@ type Claims struct {
 	ExpiresAt time.Time
 }
 
+// Names reports whether a channel is one of Channels. Nil claims name none.
+func (c *Claims) Names(name string) bool { return c != nil && slices.Contains(c.Channels, name) }
+
 // Allows reports whether the claims give a permission in a channel: by a capability, or to subscribe to one of
 // Channels. Nil claims give none.
 func (c *Claims) Allows(p Permission, name string) bool {
 	if c == nil {
 		return false
 	}
-	if p == Subscribe && slices.Contains(c.Channels, name) {
+	if p == Subscribe && c.Names(name) {
 		return true
 	}
 	return slices.ContainsFunc(c.Caps, func(capability Capability) bool {

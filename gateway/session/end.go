@@ -22,7 +22,7 @@ func (s *Session) Unsubscribe(channel string) bool {
 func (s *Session) EndInsufficient(hubSub *hub.Subscription) (serverSide, ended bool) {
 	// The client will be back in a moment, so that its presence outlasts the grace period.
 	sub, ended := s.end(func() int { return s.indexOfHub(hubSub) }, false)
-	return sub.grant != nil && sub.grant.serverSide, ended
+	return sub.origin.serverSide(), ended
 }
 
 // abort undoes a subscription that did not begin, except for the client's presence. It reports false when the

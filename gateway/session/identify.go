@@ -194,24 +194,3 @@ func permissions(names []string) []auth.Permission {
 	}
 	return out
 }
-
-// Refresh replaces the connection token by a new one of the same user, and returns when the connection expires; zero
-// means never. It returns ErrInvalidToken, also for another user's token, ErrExpiredToken, auth.ErrUnavailable, or an
-// error that wraps broker.ErrUnavailable.
-func (s *Session) Refresh(ctx context.Context, token string) (expiresAt time.Time, err error) {
-	claims, err := s.options.verifyConnection(ctx, token)
-	if err != nil {
-		return time.Time{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.overrides
-	switch {
-	case s.claims == nil, o == nil && claims.User != s.claims.User, o != nil && claims.User != o.tokenUser:
-		return time.Time{}, fmt.Errorf("%w: it is of another user", ErrInvalidToken)
-	case o != nil:
-		claims = merge(claims, &o.result)
-	}
-	s.claims = claims
-	return s.claims.ExpiresAt, nil
-}

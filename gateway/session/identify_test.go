@@ -165,9 +165,9 @@ func TestRefresh(t *testing.T) {
 		require.NoError(t, r.broker.Revoke(t.Context(), "ann", time.Now().Add(-time.Minute)))
 
 		s := r.session(&auth.Claims{User: "ann", Info: []byte(`1`)})
-		at, err := s.Refresh(t.Context(), "new")
+		refreshed, err := s.Refresh(t.Context(), "new")
 		require.NoError(t, err)
-		require.Equal(t, time.Now().Add(time.Hour), at)
+		require.Equal(t, session.Refreshed{ExpiresAt: time.Now().Add(time.Hour)}, refreshed)
 		require.Equal(t, "2", string(s.PublisherInfo("").ConnInfo))
 		for token, want := range map[string]error{
 			"bob":      session.ErrInvalidToken,
@@ -210,16 +210,16 @@ func TestRefreshKeepsOverrides(t *testing.T) {
 	s.Bind(c1, client)
 	require.Equal(t, "u-1", s.User())
 
-	at, err := s.Refresh(t.Context(), "new")
+	refreshed, err := s.Refresh(t.Context(), "new")
 	require.NoError(t, err, "it is of the user that the first token was of")
-	require.Equal(t, moment, at, "no token moves the backend's end")
+	require.Equal(t, moment, refreshed.ExpiresAt, "no token moves the backend's end")
 	require.Equal(t, broker.ClientInfo{Client: c1.String(), User: "u-1", ConnInfo: []byte(`2`)}, s.PublisherInfo(""))
 	_, err = s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
 	require.NoError(t, err, "the permission is still there")
 	for token, end := range map[string]time.Time{"endless": moment, "short": moment.Add(-time.Hour)} {
-		at, err = s.Refresh(t.Context(), token)
+		refreshed, err = s.Refresh(t.Context(), token)
 		require.NoError(t, err)
-		require.Equal(t, end, at, token)
+		require.Equal(t, end, refreshed.ExpiresAt, token)
 	}
 	_, err = s.Refresh(t.Context(), "other")
 	require.ErrorIs(t, err, session.ErrInvalidToken)

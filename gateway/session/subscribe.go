@@ -49,6 +49,9 @@ type SubscribeRequest struct {
 	// ServerSide says that the server makes the subscription: neither the rule nor the subscribe hook is asked, and Info
 	// and ExpiresAt are the server's.
 	ServerSide bool
+	// FromIdentity says of a ServerSide subscription that the client's identity names the channel: it ends with a new
+	// token that does not name it.
+	FromIdentity bool
 	// Info is JSON that others see about the client in this channel.
 	Info []byte
 	// ExpiresAt ends the subscription; zero means never.
@@ -121,80 +124,106 @@ func (s *Session) reserve(ctx context.Context, r *SubscribeRequest) (*hub.Subscr
 		return nil, hooks.Payload{}, err
 	}
 	// The slot comes first, so that the backend is not asked about a subscription that cannot be made.
-	number, err := s.reserveSlot(r.Channel)
+	number, err := s.reserveSlot(r.Channel, r.origin())
 	if err != nil {
 		return nil, hooks.Payload{}, err
 	}
-	g, data, err := s.authorise(ctx, r)
+	a, err := s.authorise(ctx, r)
 	if err != nil {
 		s.releaseSlot(number)
-		return nil, data, err
+		return nil, a.data, err
 	}
 	hubSub, err := s.options.Hub.Subscribe(ctx, r.Channel)
 	if err != nil {
 		s.releaseSlot(number)
-		return nil, data, err
+		return nil, a.data, err
 	}
-	if !s.fillSlot(number, hubSub, g) {
+	if err := s.fillSlot(number, hubSub, a); err != nil {
 		hubSub.Release()
-		return nil, data, ErrSubscriptionEnded
+		return nil, a.data, err
 	}
-	return hubSub, data, nil
+	return hubSub, a.data, nil
 }
 
-// authorise returns the grant with which a subscription may be made; nil where it needs none. data is the subscribe
-// hook's, for the client.
-func (s *Session) authorise(ctx context.Context, r *SubscribeRequest) (g *grant, data hooks.Payload, err error) {
+// origin returns what makes the subscription.
+func (r *SubscribeRequest) origin() origin {
+	switch {
+	case r.FromIdentity:
+		return fromIdentity
+	case r.ServerSide:
+		return fromBackend
+	case r.Token != "":
+		return fromToken
+	}
+	return fromClient
+}
+
+// authorisation is what allows a subscription.
+type authorisation struct {
+	origin origin
+	// claims are the client's that were looked at.
+	claims *auth.Claims
+	// grant is nil where the subscription needs none.
+	grant *grant
+	// data is the subscribe hook's, for the client.
+	data hooks.Payload
+}
+
+// authorise finds out whether a subscription may be made. The server may make every one.
+func (s *Session) authorise(ctx context.Context, r *SubscribeRequest) (a authorisation, err error) {
+	a.origin, a.claims = r.origin(), s.identity()
 	if !r.ServerSide {
-		if g, data, err = s.authoriseClient(ctx, r); err != nil {
-			return nil, data, err
+		if err = s.authoriseClient(ctx, r, &a); err != nil {
+			return a, err
 		}
 	}
-	if g == nil && (r.ServerSide || len(r.Info) > 0 || !r.ExpiresAt.IsZero()) {
-		g = &grant{}
+	if a.grant == nil && (len(r.Info) > 0 || !r.ExpiresAt.IsZero()) {
+		a.grant = &grant{}
 	}
-	if g != nil {
-		g.serverSide, g.info = r.ServerSide, r.Info
+	if a.grant != nil {
+		a.grant.info = r.Info
 	}
-	return g, data, nil
+	return a, nil
 }
 
-// authoriseClient verifies the client's subscription token, applies the channel's rule and asks the subscribe hook.
-func (s *Session) authoriseClient(ctx context.Context, r *SubscribeRequest) (g *grant, data hooks.Payload, err error) {
+// authoriseClient verifies the client's subscription token, applies the channel's rule and asks the subscribe hook. It
+// sets the grant and the data of a.
+func (s *Session) authoriseClient(ctx context.Context, r *SubscribeRequest, a *authorisation) (err error) {
 	var token *auth.SubscriptionClaims
 	r.Renewable = r.Renewable && r.Token != ""
 	if r.Token != "" {
 		if token, err = s.verifySubscription(ctx, r.Channel, r.Token); err != nil {
-			return nil, data, err
+			return err
 		}
 		r.Info, r.ExpiresAt = token.Info, token.ExpiresAt
-		g = &grant{allow: token.Allow}
+		a.grant = &grant{allow: token.Allow}
 	}
-	if !maySubscribe(s.Rule(r.Channel), s.identity(), r.Channel, token) {
-		return nil, data, ErrNotAllowed
+	if !maySubscribe(s.Rule(r.Channel), a.claims, r.Channel, token) {
+		return ErrNotAllowed
 	}
 	if !s.options.Hooks.HasSubscribe() {
-		return g, data, nil
+		return nil
 	}
 	answer, err := s.options.Hooks.Subscribe(ctx, hooks.SubscribeRequest{
 		Client: s.hookClient(r.Protocol), Channel: r.Channel, Data: r.Data,
 	})
 	if err != nil {
-		return nil, data, err
+		return err
 	}
 	if len(answer.Info) > auth.MaxInfo {
-		return nil, data, ErrInfoTooLarge
+		return ErrInfoTooLarge
 	}
 	if len(answer.Info) > 0 {
 		r.Info = answer.Info
 	}
 	if answer.ExpireAt != 0 {
-		if g == nil {
-			g = &grant{}
+		if a.grant == nil {
+			a.grant = &grant{}
 		}
-		g.until, r.ExpiresAt = answer.ExpireAt, earlier(r.ExpiresAt, answer.ExpireAt)
+		a.grant.until, r.ExpiresAt = answer.ExpireAt, earlier(r.ExpiresAt, answer.ExpireAt)
 	}
-	return g, answer.Data, nil
+	a.data = answer.Data
+	return nil
 }
 
 // verifySubscription returns the claims of a subscription token, or ErrInvalidToken, ErrExpiredToken,

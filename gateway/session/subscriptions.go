@@ -20,9 +20,27 @@ type subscription struct {
 	grant *grant
 	// number tells this subscription from earlier and later ones to the same channel.
 	number uint32
+	origin origin
 	// inPresence reports that the client is in the channel's presence.
 	inPresence bool
 }
+
+// origin is what made a subscription, which decides whether a new connection token may end it.
+type origin uint8
+
+const (
+	// fromClient is the client by itself: the channel's rule or the connection's token allows it.
+	fromClient origin = iota
+	// fromToken is the client with a subscription token.
+	fromToken
+	// fromBackend is the server API.
+	fromBackend
+	// fromIdentity is the gateway, because the connection's token or the connect hook names the channel.
+	fromIdentity
+)
+
+// serverSide reports that the server made the subscription, and not the client.
+func (o origin) serverSide() bool { return o >= fromBackend }
 
 // grant is what one subscription has besides the channel's rule. Except for expiry its fields never change, because
 // other goroutines may read them without mu.
@@ -31,8 +49,6 @@ type grant struct {
 	info []byte
 	// allow is what the subscription token lets the client do in this channel.
 	allow []auth.Permission
-	// serverSide reports that the server made the subscription, and not the client.
-	serverSide bool
 	// until is the end that the subscribe hook set, in Unix seconds, and that no token moves; 0 means none.
 	until int64
 	// expiry is nil unless the subscription expires.
@@ -40,12 +56,13 @@ type grant struct {
 }
 
 // reserveSlot adds a channel to the list and returns the number of its slot. It returns ErrSubscriptionEnded for a
-// closed session, ErrSubscribed for a channel that is in the list, and ErrTooManyChannels for a full list.
-func (s *Session) reserveSlot(channel string) (number uint32, err error) {
+// closed session and for a channel that the client's identity does not name any more, ErrSubscribed for a channel that
+// is in the list, and ErrTooManyChannels for a full list.
+func (s *Session) reserveSlot(channel string, o origin) (number uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closed:
+	case s.closed, o == fromIdentity && !s.claims.Names(channel):
 		return 0, ErrSubscriptionEnded
 	case s.indexOfChannel(channel) >= 0:
 		return 0, ErrSubscribed
@@ -57,7 +74,8 @@ func (s *Session) reserveSlot(channel string) (number uint32, err error) {
 	}
 	s.lastNumber++
 	// A copy, because the caller's string may share the memory of a whole request.
-	s.subscriptions = append(s.subscriptions, subscription{channel: strings.Clone(channel), number: s.lastNumber})
+	sub := subscription{channel: strings.Clone(channel), number: s.lastNumber, origin: o}
+	s.subscriptions = append(s.subscriptions, sub)
 	return s.lastNumber, nil
 }
 
@@ -70,18 +88,23 @@ func (s *Session) releaseSlot(number uint32) {
 	}
 }
 
-// fillSlot puts the hub's subscription and the grant into a slot. It reports false when the slot is gone, because the
-// subscription was ended meanwhile.
-func (s *Session) fillSlot(number uint32, hubSub *hub.Subscription, g *grant) bool {
+// fillSlot puts the hub's subscription and what authorise found into a slot. It returns ErrSubscriptionEnded when the
+// slot is gone, because the subscription was ended meanwhile, and ErrNotAllowed when the claims that allowed it were
+// replaced meanwhile by some that do not.
+func (s *Session) fillSlot(number uint32, hubSub *hub.Subscription, a authorisation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.indexOfNumber(number)
 	if i < 0 {
-		return false
+		return ErrSubscriptionEnded
 	}
 	sub := &s.subscriptions[i]
-	sub.hub, sub.channel, sub.grant = hubSub, hubSub.Channel(), g
-	return true
+	sub.hub, sub.channel, sub.grant, sub.origin = hubSub, hubSub.Channel(), a.grant, a.origin
+	if s.claims != a.claims && !s.mayKeep(sub) {
+		s.remove(i)
+		return ErrNotAllowed
+	}
+	return nil
 }
 
 // infoFor returns what others see about the client in the channel of a subscription, and false when the subscription
@@ -129,6 +152,9 @@ func (s *Session) updateGrant(
 		updated.info = token.Info
 	}
 	s.subscriptions[i].grant = &updated
+	if s.subscriptions[i].origin == fromClient {
+		s.subscriptions[i].origin = fromToken
+	}
 	return earlier(token.ExpiresAt, updated.until), true
 }
 

@@ -20,7 +20,7 @@ import (
 const jwtKey = "a key of thirty-two bytes or more"
 
 // signed returns a token with these claims.
-func signed(t *testing.T, claims jwt.MapClaims) string {
+func signed(t testing.TB, claims jwt.MapClaims) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(jwtKey))
 	require.NoError(t, err)

@@ -160,6 +160,27 @@ scenarios('tokens that end', (scenario) => {
     assert.deepEqual(connections.map((c) => c.id), [alice.context.client]);
   });
 
+  scenario('bring the channels and permissions of the next one', async (t, sdk) => {
+    const user = unique('user');
+    const [one, two, three] = ['one', 'two', 'three'].map(unique);
+    const next = [
+      { channels: [one, two], caps: [{ channels: ['token:*'], allow: ['sub'] }], exp: now() + 3 },
+      { channels: [two, three], exp: now() + 60 },
+    ];
+    const ann = await connect(t, sdk, gateways[0], { getToken: async () => token({ sub: user, ...next.shift() }) });
+    await ann.subscribed.take(2);
+    const allowed = await subscribe(ann, unique('token'));
+    const room = unique('room');
+    const own = await subscribe(ann, room);
+    assert.equal((await allowed.unsubscribed.next()).code, 2000);
+    assert.equal((await ann.unsubscribed.next()).channel, one);
+    assert.equal((await ann.subscribed.next()).channel, three);
+    for (const channel of [one, two, three]) await api(gateways[1], 'publish', { channel, data: 'alive' });
+    assert.deepEqual((await ann.publication.take(2)).map((p) => p.channel), [two, three]);
+    await publishTo(ann, own.publications, room);
+    assert.equal(ann.publication.unread + ann.connecting.unread + allowed.subscribing.unread, 0);
+  });
+
   scenario('bring the client back when it gets one that has ended, too', async (t, sdk) => {
     const user = unique('user');
     const left = [2, -1];

@@ -371,7 +371,9 @@ func TestSubscribeServerSideRecoversUpToABound(t *testing.T) {
 	}
 	c.OnOpen(conn)
 	var result cf.ConnectResult
-	require.NoError(t, c.subscribeServerSide(t.Context(), []string{"kept1", "kept2", "kept3"}, since, &result))
+	channels := []string{"kept1", "kept2", "kept3"}
+	c.Session.Bind(uuid.New(), session.Identity{Claims: &auth.Claims{Channels: channels}})
+	require.NoError(t, c.subscribeServerSide(t.Context(), channels, since, &result))
 	for name, recovered := range map[string]int{"kept1": 9, "kept2": 9, "kept3": 0} {
 		sub := result.Subs[name]
 		require.True(t, sub.WasRecovering, name)

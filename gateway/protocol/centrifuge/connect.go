@@ -178,7 +178,7 @@ func (c *client) subscribeServerSide(
 	bytes := 0
 	result.Subs = make(map[string]*cf.SubscribeResult, len(channels))
 	for _, channel := range slices.Compact(slices.Sorted(slices.Values(channels))) {
-		request := session.SubscribeRequest{Channel: channel, Subscriber: c, ServerSide: true, JoinLeave: true}
+		request := c.identityRequest(channel)
 		before := known[channel]
 		recovering := before != nil && before.Recover
 		if recovering && (limit == 0 || bytes < limit) {
@@ -231,13 +231,14 @@ func expiresIn(at time.Time) (expires bool, ttl uint32) {
 	return true, uint32(min(max(math.Ceil(time.Until(at).Seconds()), 1), math.MaxInt32))
 }
 
-// refresh carries out the refresh command: it takes the connection's new token. SDKs come back after the close code for
-// a token that has expired, and would give up after an error.
+// refresh carries out the refresh command: it takes the connection's new token, and tells the client which
+// subscriptions end and begin. SDKs come back after the close code for a token that has expired, and would give up
+// after an error. After a temporary one, which a broker that is away causes, they refresh again.
 func (c *client) refresh(ctx context.Context, r *cf.RefreshRequest) (*cf.RefreshResult, error) {
 	if r.Token == "" {
 		return nil, errNoToken
 	}
-	at, err := c.Session.Refresh(ctx, r.Token)
+	refreshed, err := c.Session.Refresh(ctx, r.Token)
 	switch {
 	case errors.Is(err, session.ErrInvalidToken):
 		return nil, &closeError{disconnectInvalidToken(), err}
@@ -247,8 +248,11 @@ func (c *client) refresh(ctx context.Context, r *cf.RefreshRequest) (*cf.Refresh
 		return nil, err
 	}
 	result := &cf.RefreshResult{Client: c.Conn().ID(), Version: c.centrifuge.options.Version}
-	result.Expires, result.Ttl = c.scheduleExpiry(at)
-	return result, nil
+	result.Expires, result.Ttl = c.scheduleExpiry(refreshed.ExpiresAt)
+	for _, channel := range refreshed.Ended {
+		c.pushUnsubscribe(channel, unsubscribeServer, "the new token does not allow the channel")
+	}
+	return result, c.subscribeMissing(ctx, refreshed.Missing)
 }
 
 var _ protocol.Client = (*client)(nil)

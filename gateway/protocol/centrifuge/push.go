@@ -2,13 +2,16 @@ package centrifuge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	cf "github.com/centrifugal/protocol"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/internal/recovery"
 )
 
 // The methods below are what the server does with a client by itself. They may be called from any goroutine.
@@ -32,7 +35,7 @@ func (c *client) pushUnsubscribe(channel string, code uint32, reason string) {
 
 // Subscribe implements protocol.Client. Its errors are those of session.Session.Subscribe.
 func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
-	request := session.SubscribeRequest{
+	return c.subscribeAndPush(ctx, session.SubscribeRequest{
 		Channel:    s.Channel,
 		Subscriber: c,
 		ServerSide: true,
@@ -41,7 +44,54 @@ func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 		ExpiresAt:  s.ExpireAt,
 		Since:      s.Since,
 		Expired:    c.pushExpired,
+	})
+}
+
+// identityRequest returns the request for a channel that the client's identity names.
+func (c *client) identityRequest(channel string) session.SubscribeRequest {
+	return session.SubscribeRequest{
+		Channel:      channel,
+		Subscriber:   c,
+		ServerSide:   true,
+		FromIdentity: true,
+		JoinLeave:    true,
 	}
+}
+
+// maxParallelSubscriptions is the maximum number of subscriptions that subscribeMissing makes at the same time.
+const maxParallelSubscriptions = 16
+
+// subscribeMissing makes the subscriptions that a new token brings. It returns an error that wraps
+// broker.ErrUnavailable, after which another refresh makes the others; and a *closeError when there are more than the
+// connection may have: the client comes back, and gets these before its own. It returns errGone when the connection
+// ends.
+func (c *client) subscribeMissing(ctx context.Context, channels []string) error {
+	var group errgroup.Group
+	group.SetLimit(maxParallelSubscriptions)
+	for _, channel := range channels {
+		group.Go(func() (err error) {
+			// A panic in this goroutine would end the gateway.
+			defer recovery.ToError(&err, c.centrifuge.options.Logger, "refresh failed", slog.String("protocol", Name))
+			err = c.subscribeAndPush(ctx, c.identityRequest(channel))
+			switch {
+			case errors.Is(err, session.ErrSubscribed), errors.Is(err, session.ErrSubscriptionEnded):
+				// The client or the server API made or ended the subscription meanwhile.
+				return nil
+			case errors.Is(err, session.ErrTooManyChannels):
+				return &closeError{disconnectInsufficientState(), err}
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	if err != nil && ctx.Err() != nil {
+		return errGone
+	}
+	return err
+}
+
+// subscribeAndPush makes a subscription and tells the client. Its errors are those of session.Session.Subscribe.
+func (c *client) subscribeAndPush(ctx context.Context, request session.SubscribeRequest) error {
 	return c.Session.Subscribe(ctx, request, func(result session.SubscribeResult) {
 		push := &cf.Subscribe{
 			Positioned: result.Positioned, Recoverable: result.Positioned && result.Rule.Recovery,
@@ -49,9 +99,9 @@ func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 		if result.Positioned {
 			push.Epoch, push.Offset = result.Epoch, startOffset(result)
 		}
-		c.push(&cf.Push{Channel: s.Channel, Subscribe: push})
+		c.push(&cf.Push{Channel: request.Channel, Subscribe: push})
 		for _, p := range result.Publications {
-			if f, err := c.encoding.Encode(s.Channel, p); err == nil {
+			if f, err := c.encoding.Encode(request.Channel, p); err == nil {
 				c.Send(f)
 			}
 		}

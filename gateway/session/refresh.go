@@ -1,0 +1,87 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Refreshed is what a new connection token changes.
+type Refreshed struct {
+	// ExpiresAt is when the connection expires; zero means never.
+	ExpiresAt time.Time
+	// Ended are the channels whose subscriptions have ended: the server's that the identity does not name any more, and
+	// the client's own that nothing allows any more.
+	Ended []string
+	// Missing are the channels that the identity names and that the client is not subscribed to.
+	Missing []string
+}
+
+// Refresh replaces the connection token by a new one of the same user, which holds in full from then on. What the
+// connect hook said stays. It ends the subscriptions that neither of them allows. The caller tells the client so, and
+// makes those that are Missing, as ServerSide and FromIdentity. Subscriptions by a subscription token and those of the
+// server API go on.
+//
+// It returns ErrInvalidToken, also for another user's token, ErrExpiredToken, auth.ErrUnavailable, or an error that
+// wraps broker.ErrUnavailable. After an error nothing has changed.
+func (s *Session) Refresh(ctx context.Context, token string) (Refreshed, error) {
+	claims, err := s.options.verifyConnection(ctx, token)
+	if err != nil {
+		return Refreshed{}, err
+	}
+	s.mu.Lock()
+	o := s.overrides
+	switch {
+	case s.claims == nil, o == nil && claims.User != s.claims.User, o != nil && claims.User != o.tokenUser:
+		s.mu.Unlock()
+		return Refreshed{}, fmt.Errorf("%w: it is of another user", ErrInvalidToken)
+	case o != nil:
+		claims = merge(claims, &o.result)
+	}
+	s.claims = claims
+	ended := s.detachDisallowed()
+	r := Refreshed{ExpiresAt: claims.ExpiresAt, Missing: s.missing()}
+	s.mu.Unlock()
+	for _, sub := range ended {
+		r.Ended = append(r.Ended, sub.channel)
+		s.release(sub, true)
+	}
+	slices.Sort(r.Ended)
+	return r, nil
+}
+
+// detachDisallowed takes the subscriptions off the list that the client's claims do not allow any more, and returns
+// them. The caller holds mu.
+func (s *Session) detachDisallowed() (ended []subscription) {
+	// From the end, because remove puts the last one in the place of the one that it takes.
+	for i := len(s.subscriptions) - 1; i >= 0; i-- {
+		if !s.mayKeep(&s.subscriptions[i]) {
+			ended = append(ended, s.remove(i))
+		}
+	}
+	return ended
+}
+
+// mayKeep reports whether a subscription may go on with the client's claims. It may while the client is making it:
+// fillSlot looks at it again. The caller holds mu.
+func (s *Session) mayKeep(sub *subscription) bool {
+	switch sub.origin {
+	case fromIdentity:
+		return s.claims.Names(sub.channel)
+	case fromClient:
+		return sub.hub == nil || maySubscribe(s.Rule(sub.channel), s.claims, sub.channel, nil)
+	case fromToken, fromBackend:
+	}
+	return true
+}
+
+// missing returns the channels that the client's claims name and that are not in the list, sorted. The caller holds mu.
+func (s *Session) missing() (channels []string) {
+	for _, channel := range slices.Compact(slices.Sorted(slices.Values(s.claims.Channels))) {
+		if s.indexOfChannel(channel) < 0 {
+			channels = append(channels, channel)
+		}
+	}
+	return channels
+}
