@@ -167,8 +167,8 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(o, o == '*' || o == 'null' || o == 'file://' || o.matches('^[a-z][a-z0-9+.-]*://([*][.])?[A-Za-z0-9.-]+(:[0-9]{1,5})?$') || o.matches('^https?://[[][0-9A-Fa-f:.]+[]](:[0-9]{1,5})?$'))",message="each origin must be scheme://host[:port] without a path, such as https://app.example.com, https://*.example.com, or *"
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
 
-	// trustedProxies are the networks in CIDR form of the proxies whose header X-Forwarded-For is trusted to name the
-	// client, at most 64. Example: 10.0.0.0/8.
+	// trustedProxies are the networks in CIDR form of the proxies whose header X-Forwarded-For, or Forwarded without it,
+	// is trusted to name the client, at most 64. Example: 10.0.0.0/8.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64

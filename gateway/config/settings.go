@@ -110,7 +110,7 @@ func publicPortSettings(s *schema, c *Config) {
 	s.list(&c.AllowedOrigins, contract.KeyAllowedOrigins, "The `origins` that browsers may connect from, besides the "+
 		"gateway's own: https://app.example.com, https://*.example.com, or * for all.")
 	s.list(&c.TrustedProxies, contract.KeyTrustedProxies,
-		"The `networks` of proxies whose X-Forwarded-For header the gateway believes, like 10.0.0.0/8.")
+		"The `networks` of proxies whose X-Forwarded-For or Forwarded header the gateway believes, like 10.0.0.0/8.")
 	s.text(&c.AffinityCookie, contract.KeyAffinityCookie, "",
 		"The `name` of the proxy's affinity cookie, which a draining gateway expires. "+
 			"When it is not set, no cookie is expired.")

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of trusted proxies, whose X-Forwarded-For headers are used.
+// Proxies are the networks of trusted proxies, whose X-Forwarded-For and Forwarded headers are used.
 type Proxies []netip.Prefix
 
 // ParseProxies parses networks (10.0.0.0/8) and single addresses. It returns an error for any other
@@ -38,18 +38,20 @@ func (p Proxies) trusts(addr netip.Addr) bool {
 // address of the TCP connection. Behind trusted proxies, it is the right-most address in X-Forwarded-For
 // that is not a trusted proxy: everything left of it is a claim of that client. Empty entries do not count (RFC 9110
 // section 5.6.1.2).
+//
+// Forwarded (RFC 7239) is read in the same way where X-Forwarded-For has no entry. Most proxies add only the latter and
+// pass on what the client claims in the former, so the former must never win over it.
 func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	client := peerIP(r.RemoteAddr)
 	if !p.trusts(client) {
 		return client
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	hops, parse := forwardedForHops(r.Header.Values("X-Forwarded-For")), hopIP
+	if len(hops) == 0 {
+		hops, parse = forwardedHops(r.Header.Values("Forwarded")), nodeIP
+	}
 	for _, hop := range slices.Backward(hops) {
-		hop = strings.TrimSpace(hop)
-		if hop == "" {
-			continue
-		}
-		addr, ok := hopIP(hop)
+		addr, ok := parse(hop)
 		if !ok {
 			break
 		}
@@ -59,6 +61,17 @@ func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 		}
 	}
 	return client
+}
+
+// forwardedForHops returns the entries of X-Forwarded-For headers that are not empty, the client's first.
+func forwardedForHops(values []string) []string {
+	var hops []string
+	for hop := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		if hop = strings.TrimSpace(hop); hop != "" {
+			hops = append(hops, hop)
+		}
+	}
+	return hops
 }
 
 // peerIP returns the IP address of an ip:port, and the zero value for anything else.

@@ -42,7 +42,7 @@ type Options struct {
 	WriteStallTimeout time.Duration
 	// Origins are the origins of web pages that may connect.
 	Origins Origins
-	// Proxies are the proxies whose X-Forwarded-For headers are used.
+	// Proxies are the proxies whose X-Forwarded-For and Forwarded headers are used.
 	Proxies Proxies
 	// Compression allows clients to negotiate permessage-deflate, RFC 7692.
 	Compression bool
