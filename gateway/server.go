@@ -37,6 +37,7 @@ func (b base) newServer(gate *drain.Gate) (*transport.Server, error) {
 		WriteStallTimeout:   b.options.WriteStallTimeout,
 		Origins:             origins,
 		Proxies:             proxies,
+		ProxyProtocol:       proxyProtocol(b.cfg.ProxyProtocol),
 		Compression:         b.cfg.Compression,
 		Header:              http.Header{contract.HeaderNode: {b.cfg.NodeName}},
 		Admit:               b.admit(gate),
@@ -45,6 +46,18 @@ func (b base) newServer(gate *drain.Gate) (*transport.Server, error) {
 		Logger:              b.log,
 		Changed:             gate.Notify,
 	}), nil
+}
+
+// proxyProtocol returns the transport's value of a value of contract.KeyProxyProtocol.
+func proxyProtocol(mode string) transport.ProxyProtocol {
+	switch mode {
+	case contract.ProxyProtocolOptional:
+		return transport.ProxyProtocolOptional
+	case contract.ProxyProtocolRequired:
+		return transport.ProxyProtocolRequired
+	default:
+		return transport.ProxyProtocolDisabled
+	}
 }
 
 // admit returns a function that refuses handshakes while the gate is closed: load balancers have had time to notice the

@@ -49,8 +49,10 @@ type Config struct {
 	TLSCertFile string
 	TLSKeyFile  string
 
-	AllowedOrigins     []string
-	TrustedProxies     []string
+	AllowedOrigins []string
+	TrustedProxies []string
+	// ProxyProtocol is one of contract.ProxyProtocolDisabled, ProxyProtocolOptional and ProxyProtocolRequired.
+	ProxyProtocol      string
 	AffinityCookie     string
 	AffinityCookiePath string
 

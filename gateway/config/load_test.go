@@ -283,6 +283,18 @@ func TestLoadRefusesWrongSettings(t *testing.T) {
 			args: []string{"--trusted-proxies=10.0.0.0/99"},
 			want: []string{"trusted-proxies", "10.0.0.0/8"},
 		},
+		"PROXY protocol of another kind": {
+			args: []string{"--proxy-protocol=v2", "--trusted-proxies=10.0.0.0/8"},
+			want: []string{"proxy-protocol", "Disabled, Optional, Required", `"v2"`},
+		},
+		"PROXY protocol without proxies": {
+			args: []string{"--proxy-protocol=Optional"},
+			want: []string{"proxy-protocol", "trusted-proxies", "no proxy is trusted"},
+		},
+		"PROXY protocol required without proxies": {
+			file: "proxy-protocol: Required\n",
+			want: []string{"proxy-protocol", "trusted-proxies", "no proxy is trusted"},
+		},
 		"cookie with a space": {args: []string{"--affinity-cookie=a b"}, want: []string{"affinity-cookie"}},
 		"cookie path without slash": {
 			args: []string{"--affinity-cookie-path=x"},

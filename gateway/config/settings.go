@@ -111,10 +111,19 @@ func publicPortSettings(s *schema, c *Config) {
 		"gateway's own: https://app.example.com, https://*.example.com, or * for all.")
 	s.list(&c.TrustedProxies, contract.KeyTrustedProxies,
 		"The `networks` of proxies whose X-Forwarded-For or Forwarded header the gateway believes, like 10.0.0.0/8.")
+	s.choice(&c.ProxyProtocol, contract.KeyProxyProtocol, contract.ProxyProtocolDisabled, proxyProtocols(),
+		"The `mode` of the PROXY protocol, versions 1 and 2, on connections of "+contract.KeyTrustedProxies+". "+
+			"Disabled refuses its headers, Optional reads them, and Required refuses connections without one. "+
+			"Connections from elsewhere may never have one.")
 	s.text(&c.AffinityCookie, contract.KeyAffinityCookie, "",
 		"The `name` of the proxy's affinity cookie, which a draining gateway expires. "+
 			"When it is not set, no cookie is expired.")
 	s.text(&c.AffinityCookiePath, contract.KeyAffinityCookiePath, "/", "The `path` of that cookie.")
+}
+
+// proxyProtocols returns the values of contract.KeyProxyProtocol.
+func proxyProtocols() []string {
+	return []string{contract.ProxyProtocolDisabled, contract.ProxyProtocolOptional, contract.ProxyProtocolRequired}
 }
 
 // authSettings declares which clients may connect, and which backends may call the server API.

@@ -151,6 +151,10 @@ func (cfg *Config) checkPublicPort(c *checker) {
 	if _, err := transport.ParseProxies(cfg.TrustedProxies); err != nil {
 		c.fail(contract.KeyTrustedProxies, "write networks like 10.0.0.0/8 or single addresses", "%v", err)
 	}
+	if cfg.ProxyProtocol != contract.ProxyProtocolDisabled && len(cfg.TrustedProxies) == 0 {
+		remedy := "name the proxies in " + contract.KeyTrustedProxies + ", or set it to " + contract.ProxyProtocolDisabled
+		c.fail(contract.KeyProxyProtocol, remedy, "is %s, but no proxy is trusted", cfg.ProxyProtocol)
+	}
 }
 
 func (cfg *Config) checkAffinity(c *checker) {

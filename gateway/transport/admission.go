@@ -18,6 +18,8 @@ const (
 const (
 	refusedTimeout = "handshake_timeout"
 	refusedCrowd   = "handshake_crowd"
+	// refusedProxyProtocol is a PROXY protocol header where none may be, or none where one must be.
+	refusedProxyProtocol = "proxy_protocol"
 )
 
 // admission limits the number of connections, in total and per address. A connection acquires its slot

@@ -4,9 +4,7 @@ import "net"
 
 // newDriver returns the driver of a connection's socket: the event loop where that is possible.
 func (s *Server) newDriver(c *conn, nc net.Conn) driver {
-	if p, ok := nc.(*prefixedConn); ok {
-		nc = p.Conn
-	}
+	nc = unwrapped(nc)
 	if !s.options.Blocking {
 		if d, ok := s.newEpollDriver(c, nc); ok {
 			return d
@@ -46,7 +44,7 @@ func (s *Server) newTLSDriver(c *conn, nc net.Conn) (*epollDriver, bool) {
 		return nil, false
 	}
 	socket := secure.NetConn().(*tlsSocket)
-	d, ok := s.newEpollDriver(c, socket.Conn)
+	d, ok := s.newEpollDriver(c, unwrapped(socket.Conn))
 	if !ok {
 		return nil, false
 	}

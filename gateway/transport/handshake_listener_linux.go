@@ -17,8 +17,11 @@ import (
 // The error is that of the system call which failed.
 func (s *Server) HandshakeListener(l net.Listener, endpoints map[string]*Endpoint) (net.Listener, error) {
 	tcp, ok := l.(*net.TCPListener)
-	if !ok || s.options.Blocking {
+	if !ok {
 		return l, nil
+	}
+	if s.options.Blocking {
+		return s.proxiedListener(l), nil
 	}
 	loop, err := s.loops.pick()
 	if err != nil {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,7 +23,6 @@ import (
 type pendingConn struct {
 	listener *handshakeListener
 	loop     *eventLoop
-	address  netip.AddrPort
 	// since is when it was accepted, on the timing wheel's clock.
 	since time.Duration
 	// timer fires when the handshake takes too long.
@@ -33,6 +33,12 @@ type pendingConn struct {
 	// mu is held over each system call on fd. It guards the fields below.
 	mu sync.Mutex
 	fd int32
+	// address is the client's: that of the TCP connection, or the one in its PROXY protocol header.
+	address netip.AddrPort
+	// proxied reports that address comes from such a header.
+	proxied bool
+	// begun reports that the request begins at the start of head: such a header was removed, or there is none.
+	begun bool
 	// head is what was received so far.
 	head []byte
 }
@@ -67,7 +73,8 @@ func (p *pendingConn) readable(buffer []byte) {
 		return
 	}
 	p.head = append(p.head, buffer[:n]...)
-	if !hasCompleteHead(p.head) && mayBecomeRequest(p.head) && len(p.head) < maxHeadBytes {
+	waits, refusal := p.examine()
+	if waits {
 		// Wait for the rest of the head.
 		err := p.loop.modify(p.fd, unix.EPOLLIN|unix.EPOLLONESHOT)
 		p.mu.Unlock()
@@ -81,7 +88,23 @@ func (p *pendingConn) readable(buffer []byte) {
 	p.mu.Unlock()
 	p.remove()
 	// Endpoint.Accept may wait for the broker, so it must not run in the loop.
-	p.listener.server.workers.start(handshakeJob{p, fd})
+	p.listener.server.workers.start(handshakeJob{p, fd, refusal})
+}
+
+// examine reports whether the rest of the first request has to be waited for. It removes a PROXY protocol header. The
+// refusal is not nil when that header, or its absence, ends the connection. The caller holds the lock.
+func (p *pendingConn) examine() (waits bool, refusal *proxyRefusal) {
+	if !p.begun {
+		client, skip, err := p.listener.server.readProxyHeader(p.head, p.address)
+		if errors.Is(err, errPartialProxyHeader) {
+			return true, nil
+		}
+		if refused, ok := errors.AsType[*proxyRefusal](err); ok {
+			return false, refused
+		}
+		p.begun, p.proxied, p.address, p.head = true, client != p.address, client, p.head[skip:]
+	}
+	return !hasCompleteHead(p.head) && mayBecomeRequest(p.head) && len(p.head) < maxHeadBytes, nil
 }
 
 // writable implements fdHandler.
@@ -120,10 +143,22 @@ func (p *pendingConn) close() bool {
 type handshakeJob struct {
 	*pendingConn
 	fd int32
+	// refusal is nil for a connection that is served.
+	refusal *proxyRefusal
 }
 
 // run implements job.
-func (j handshakeJob) run() { j.serve(j.fd) }
+func (j handshakeJob) run() {
+	if j.refusal == nil {
+		j.serve(j.fd)
+		return
+	}
+	u := &socketUpgrader{pendingConn: j.pendingConn, fd: j.fd}
+	defer u.close()
+	j.listener.server.refuseProxyHeader(j.refusal, j.address)
+	// The gateway does not wait for a client that does not read.
+	_, _ = unix.Write(int(j.fd), []byte(j.refusal.response()))
+}
 
 // serve answers a handshake, and passes every other request to the HTTP server.
 func (p *pendingConn) serve(fd int32) {
@@ -160,8 +195,12 @@ func (p *pendingConn) passToHTTP(fd int32) {
 	if err != nil {
 		return
 	}
+	prefixed := &prefixedConn{Conn: nc, prefix: p.head}
+	if p.proxied {
+		prefixed.remote = net.TCPAddrFromAddrPort(p.address)
+	}
 	select {
-	case p.listener.httpConns <- &prefixedConn{Conn: nc, prefix: p.head}:
+	case p.listener.httpConns <- prefixed:
 	case <-p.listener.done:
 		_ = nc.Close()
 	}

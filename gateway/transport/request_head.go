@@ -75,6 +75,16 @@ func countHosts(head []byte) int {
 type prefixedConn struct {
 	net.Conn
 	prefix []byte
+	// remote replaces the connection's remote address unless it is nil.
+	remote net.Addr
+}
+
+// RemoteAddr implements net.Conn.
+func (c *prefixedConn) RemoteAddr() net.Addr {
+	if c.remote != nil {
+		return c.remote
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // CloseWrite ends the outbound half of the stream, so that an HTTP server can do that before it closes a

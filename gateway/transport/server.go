@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
 
 // Options configure a Server.
@@ -44,6 +46,8 @@ type Options struct {
 	Origins Origins
 	// Proxies are the proxies whose X-Forwarded-For and Forwarded headers are used.
 	Proxies Proxies
+	// ProxyProtocol says whether connections of Proxies begin with a PROXY protocol header.
+	ProxyProtocol ProxyProtocol
 	// Compression allows clients to negotiate permessage-deflate, RFC 7692.
 	Compression bool
 	// Header is part of each response to a handshake.
@@ -75,6 +79,8 @@ type Server struct {
 	// calls limits the functions of Conn.Go that run at once. It serves connections in the order in which they wait, and
 	// a connection waits for one function at a time, so that none of them takes all.
 	calls *semaphore.Weighted
+	// proxyRefusals limits warnings of connections that the PROXY protocol refuses.
+	proxyRefusals *ratelog.Limiter
 	// open counts the connections in conns.
 	open sync.WaitGroup
 	// remaining counts the connections that are not closing.
@@ -104,6 +110,7 @@ func NewServer(o Options) *Server {
 		workers:        newWorkerPool(),
 		budget:         budget{max: o.MaxTotalQueuedBytes},
 		calls:          semaphore.NewWeighted(maxServerCalls),
+		proxyRefusals:  ratelog.New(o.Logger),
 		conns:          map[*conn]struct{}{},
 	}
 }

@@ -22,7 +22,7 @@ func (s *Server) TLSListener(l net.Listener, config *tls.Config) net.Listener {
 	// Small records would mean many writes for what is one write here.
 	config.DynamicRecordSizingDisabled = true
 	return &tlsListener{
-		Listener:   l,
+		Listener:   s.proxiedListener(l),
 		config:     config,
 		maxPending: s.options.MaxHandshakes,
 		observer:   s.options.Observer,

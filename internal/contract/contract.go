@@ -127,6 +127,7 @@ const (
 	KeyTLSKeyFile               = "tls-key-file"
 	KeyAllowedOrigins           = "allowed-origins"
 	KeyTrustedProxies           = "trusted-proxies"
+	KeyProxyProtocol            = "proxy-protocol"
 	KeyAffinityCookie           = "affinity-cookie"
 	KeyAffinityCookiePath       = "affinity-cookie-path"
 	KeyAnonymous                = "anonymous"
@@ -199,6 +200,13 @@ const (
 const (
 	HookRefuse = "Refuse"
 	HookAllow  = "Allow"
+)
+
+// Values of KeyProxyProtocol: whether connections of trusted proxies begin with a PROXY protocol header.
+const (
+	ProxyProtocolDisabled = "Disabled"
+	ProxyProtocolOptional = "Optional"
+	ProxyProtocolRequired = "Required"
 )
 
 // Values of KeyWebhookEvents.

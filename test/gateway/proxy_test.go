@@ -1,0 +1,86 @@
+package gateway_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+// trustLoopback makes the test's own address that of a trusted proxy.
+func trustLoopback(cfg *config.Config) { cfg.TrustedProxies = []string{"127.0.0.1"} }
+
+// send writes bytes to a new connection to the public port, and returns the status of the answer.
+func (r *testGateway) send(t *testing.T, bytes string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
+	_, err = io.WriteString(conn, bytes)
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	return response.StatusCode
+}
+
+// remoteIPs returns the addresses of the open connections.
+func (r *testGateway) remoteIPs(t *testing.T) []string {
+	t.Helper()
+	var list struct{ Connections []struct{ RemoteIP string } }
+	r.admin(t, http.MethodGet, "/connections").json(t, &list)
+	var ips []string
+	for _, c := range list.Connections {
+		ips = append(ips, c.RemoteIP)
+	}
+	return ips
+}
+
+const (
+	proxyHeader = "PROXY TCP4 203.0.113.7 10.1.1.1 4711 8080\r\n"
+	handshake   = "GET /ws?channel=a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+func TestGatewayReadsThePROXYProtocol(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{
+		contract.ProxyProtocolDisabled, contract.ProxyProtocolOptional, contract.ProxyProtocolRequired,
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, trustLoopback, func(cfg *config.Config) { cfg.ProxyProtocol = mode })
+			with, without := http.StatusSwitchingProtocols, http.StatusSwitchingProtocols
+			if mode == contract.ProxyProtocolDisabled {
+				with = http.StatusBadRequest
+			}
+			if mode == contract.ProxyProtocolRequired {
+				without = http.StatusBadRequest
+			}
+			require.Equal(t, without, g.send(t, handshake+"\r\n"))
+			require.Equal(t, with, g.send(t, proxyHeader+handshake+"\r\n"))
+			refused := 0.0
+			if with != without {
+				refused = 1
+			}
+			g.awaitMetric(t, refused, "websocket_refused_total", "reason", "proxy_protocol")
+			if with == http.StatusSwitchingProtocols {
+				require.Contains(t, g.remoteIPs(t), "203.0.113.7")
+			}
+		})
+	}
+}
+
+func TestGatewayReadsForwarded(t *testing.T) {
+	t.Parallel()
+	g := start(t, trustLoopback)
+	require.Equal(t, http.StatusSwitchingProtocols, g.send(t, handshake+"Forwarded: for=\"[2001:db8::1]\"\r\n\r\n"))
+	require.Equal(t, []string{"2001:db8::1"}, g.remoteIPs(t))
+}
