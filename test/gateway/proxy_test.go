@@ -84,3 +84,16 @@ func TestGatewayReadsForwarded(t *testing.T) {
 	require.Equal(t, http.StatusSwitchingProtocols, g.send(t, handshake+"Forwarded: for=\"[2001:db8::1]\"\r\n\r\n"))
 	require.Equal(t, []string{"2001:db8::1"}, g.remoteIPs(t))
 }
+
+// A proxy that ends WebSockets over HTTP/2 sends the same key for all of its clients, and Apache sends a length.
+func TestGatewayAcceptsHandshakesOfProxies(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	for _, line := range []string{"", "Content-Length: 0\r\n", "content-length:0\r\nVia: 2.0 proxy\r\n"} {
+		require.Equal(t, http.StatusSwitchingProtocols, g.send(t, handshake+line+"\r\n"), line)
+	}
+	require.Len(t, g.remoteIPs(t), 3)
+	require.Equal(t, http.StatusBadRequest, g.send(t, handshake+"Content-Length: 1\r\n\r\nx"))
+	// One request with two keys is malformed, RFC 6455 section 11.3.1.
+	require.Equal(t, http.StatusBadRequest, g.send(t, handshake+"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
+}
