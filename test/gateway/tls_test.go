@@ -87,6 +87,37 @@ func TestTLSServesBothProtocols(t *testing.T) {
 	r.ended(t)
 }
 
+// The gateway speaks WebSocket over HTTP/1.1 only, so it must not offer HTTP/2: a browser that got it would make its
+// handshake there (RFC 8441).
+func TestTLSOffersHTTP1Only(t *testing.T) {
+	pair, files := certtest.New(t, "one"), certificates{t, t.TempDir()}
+	files.put(pair.Cert, pair.Key)
+	r := start(t, files.configure)
+	for name, c := range map[string]struct {
+		offers []string
+		chosen string
+		fails  bool
+	}{
+		"a browser":            {[]string{"h2", "http/1.1"}, "http/1.1", false},
+		"a WebSocket client":   {[]string{"http/1.1"}, "http/1.1", false},
+		"a client without one": {nil, "", false},
+		"HTTP/2 only":          {[]string{"h2"}, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := certtest.Client(t, pair)
+			config.NextProtos = c.offers
+			nc, err := tls.Dial("tcp", r.Addr(), config)
+			if c.fails {
+				require.ErrorContains(t, err, "no application protocol")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.chosen, nc.ConnectionState().NegotiatedProtocol)
+			require.NoError(t, nc.Close())
+		})
+	}
+}
+
 func TestTLSHandshakeTimeout(t *testing.T) {
 	pair, files := certtest.New(t, "one"), certificates{t, t.TempDir()}
 	files.put(pair.Cert, pair.Key)
