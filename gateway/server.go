@@ -18,6 +18,9 @@ func (b base) newServer(gate *drain.Gate) (*transport.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", contract.KeyAllowedOrigins, err)
 	}
+	if b.cfg.OriginAnyPort {
+		origins = origins.WithAnyPort()
+	}
 	proxies, err := transport.ParseProxies(b.cfg.TrustedProxies)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", contract.KeyTrustedProxies, err)

@@ -50,6 +50,7 @@ type Config struct {
 	TLSKeyFile  string
 
 	AllowedOrigins []string
+	OriginAnyPort  bool
 	TrustedProxies []string
 	// ProxyProtocol is one of contract.ProxyProtocolDisabled, ProxyProtocolOptional and ProxyProtocolRequired.
 	ProxyProtocol      string

@@ -109,6 +109,8 @@ func publicPortSettings(s *schema, c *Config) {
 	s.text(&c.TLSKeyFile, contract.KeyTLSKeyFile, "", "The PEM `file` with the private key of that certificate.")
 	s.list(&c.AllowedOrigins, contract.KeyAllowedOrigins, "The `origins` that browsers may connect from, besides the "+
 		"gateway's own: https://app.example.com, https://*.example.com, or * for all.")
+	s.toggle(&c.OriginAnyPort, contract.KeyOriginAnyPort, false, "Allow pages of the gateway's own host on every port "+
+		"when the Host header has no port, for a proxy that removes it.")
 	s.list(&c.TrustedProxies, contract.KeyTrustedProxies,
 		"The `networks` of proxies whose X-Forwarded-For or Forwarded header the gateway believes, like 10.0.0.0/8.")
 	s.choice(&c.ProxyProtocol, contract.KeyProxyProtocol, contract.ProxyProtocolDisabled, proxyProtocols(),

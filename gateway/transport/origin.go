@@ -13,6 +13,8 @@ import (
 type Origins struct {
 	// all allows every origin.
 	all bool
+	// anyPort allows pages of the own host on every port where the Host header has none.
+	anyPort bool
 	// exact holds scheme://host[:port] without a default port, null and file://.
 	exact map[string]bool
 	// wildcards maps a scheme to host suffixes that begin with a dot.
@@ -50,6 +52,13 @@ func ParseOrigins(patterns []string) (Origins, error) {
 	return o, nil
 }
 
+// WithAnyPort returns origins that allow pages of the gateway's own host on every port where the Host header has no
+// port: a proxy may have removed the one that the page has.
+func (o Origins) WithAnyPort() Origins {
+	o.anyPort = true
+	return o
+}
+
 // Allow reports whether the request's origin may connect. A request without an Origin header is allowed:
 // its client is no browser, so it cannot send another user's cookies. The gateway's own host is always
 // allowed.
@@ -70,8 +79,7 @@ func (o Origins) Allow(r *http.Request) bool {
 		return false
 	}
 	host := withoutDefaultPort(u.Scheme, u.Host)
-	own := isWeb(u.Scheme) && host == withoutDefaultPort(u.Scheme, strings.ToLower(r.Host))
-	if own || o.exact[u.Scheme+"://"+host] {
+	if o.isOwn(u, strings.ToLower(r.Host)) || o.exact[u.Scheme+"://"+host] {
 		return true
 	}
 	for _, suffix := range o.wildcards[u.Scheme] {
@@ -80,6 +88,15 @@ func (o Origins) Allow(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// isOwn reports whether the origin is that of the gateway, whose Host header is host.
+func (o Origins) isOwn(origin *url.URL, host string) bool {
+	if !isWeb(origin.Scheme) {
+		return false
+	}
+	same := withoutDefaultPort(origin.Scheme, origin.Host) == withoutDefaultPort(origin.Scheme, host)
+	return same || o.anyPort && withoutPort(origin.Host) == host
 }
 
 // isWeb reports whether an origin of the scheme can be the gateway's own. A proxy may have ended TLS, so that is true
@@ -108,6 +125,14 @@ func withoutDefaultPort(scheme, host string) string {
 		return strings.TrimSuffix(host, ":80")
 	case "https", "wss":
 		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
+// withoutPort removes the port. The colons of an IPv6 address, which is in brackets, belong to no port.
+func withoutPort(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		return host[:i]
 	}
 	return host
 }

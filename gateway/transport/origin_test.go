@@ -82,3 +82,33 @@ func TestParseOriginsRefusesOtherPatterns(t *testing.T) {
 		require.Error(t, err, p)
 	}
 }
+
+func TestOriginsAllowWithAnyPort(t *testing.T) {
+	for _, c := range []struct {
+		name, host, origin string
+		// without and with are whether the origin is allowed by default, and with any port.
+		without, with bool
+	}{
+		{"a port that the Host lacks", "gw.example.com", "https://gw.example.com:8443", false, true},
+		{"with the scheme of the connection", "gw.example.com", "wss://gw.example.com:8443", false, true},
+		{"in other letters", "GW.example.com", "https://gw.Example.com:8443", false, true},
+		{"no port at all", "gw.example.com", "https://gw.example.com", true, true},
+		{"another port than the Host's", "gw.example.com:8443", "https://gw.example.com:9443", false, false},
+		{"the Host's port", "gw.example.com:8443", "https://gw.example.com:8443", true, true},
+		{"a Host with a port, an Origin without", "gw.example.com:8443", "https://gw.example.com", false, false},
+		{"another host", "gw.example.com", "https://evil.example.com:8443", false, false},
+		{"a host that ends alike", "gw.example.com", "https://evilgw.example.com:8443", false, false},
+		{"an extension", "gw.example.com", "chrome-extension://gw.example.com:8443", false, false},
+		{"IPv6", "[2001:db8::1]", "https://[2001:db8::1]:8443", false, true},
+		{"another IPv6 address", "[2001:db8::1]", "https://[2001:db8::2]:8443", false, false},
+		{"an IPv6 address that begins alike", "[2001:db8::1]", "https://[2001:db8::1:8443]", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o, err := transport.ParseOrigins(nil)
+			require.NoError(t, err)
+			r := &http.Request{Host: c.host, Header: http.Header{"Origin": {c.origin}}}
+			require.Equal(t, c.without, o.Allow(r))
+			require.Equal(t, c.with, o.WithAnyPort().Allow(r))
+		})
+	}
+}

@@ -126,6 +126,7 @@ const (
 	KeyTLSCertFile              = "tls-cert-file"
 	KeyTLSKeyFile               = "tls-key-file"
 	KeyAllowedOrigins           = "allowed-origins"
+	KeyOriginAnyPort            = "origin-any-port"
 	KeyTrustedProxies           = "trusted-proxies"
 	KeyProxyProtocol            = "proxy-protocol"
 	KeyAffinityCookie           = "affinity-cookie"

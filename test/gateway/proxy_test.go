@@ -97,3 +97,12 @@ func TestGatewayAcceptsHandshakesOfProxies(t *testing.T) {
 	// One request with two keys is malformed, RFC 6455 section 11.3.1.
 	require.Equal(t, http.StatusBadRequest, g.send(t, handshake+"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
 }
+
+func TestGatewayAllowsTheOriginOnAnyPort(t *testing.T) {
+	t.Parallel()
+	request := handshake + "Origin: https://x:8443\r\n\r\n"
+	require.Equal(t, http.StatusForbidden, start(t).send(t, request))
+	g := start(t, func(cfg *config.Config) { cfg.OriginAnyPort = true })
+	require.Equal(t, http.StatusSwitchingProtocols, g.send(t, request))
+	require.Equal(t, http.StatusForbidden, g.send(t, handshake+"Origin: https://y:8443\r\n\r\n"))
+}
