@@ -67,7 +67,7 @@ func (p *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // A client that never finishes a request holds an HTTP connection for a short time only, however slowly it sends.
 func TestHTTPServerCutsOffSlowRequests(t *testing.T) {
-	const arriveWithin = 3 * time.Second
+	const arriveWithin, keepAlive = 3 * time.Second, 75 * time.Second
 	for name, c := range map[string]struct {
 		begin, drip string
 		within      time.Duration
@@ -77,14 +77,14 @@ func TestHTTPServerCutsOffSlowRequests(t *testing.T) {
 		"one header after the other": {"GET /ws?channel=a HTTP/1.1\r\nHost: x\r\n", "X-A: b\r\n", arriveWithin},
 		"a byte of body at a time": {"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "{",
 			arriveWithin},
-		"says no more": {"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "", idleTimeout},
+		"says no more": {"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "", keepAlive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := base{log: slog.New(slog.DiscardHandler)}
 				mux := http.NewServeMux()
 				mux.HandleFunc("/api/", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-				server := b.httpServer(mux, arriveWithin)
+				server := b.httpServer(mux, arriveWithin, keepAlive)
 				listener := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 				served := make(chan error, 1)
 				go func() { served <- port{listener, server}.serve() }()
@@ -105,6 +105,7 @@ func TestHTTPServerCutsOffSlowRequests(t *testing.T) {
 				_, err := io.Copy(io.Discard, client)
 				require.True(t, err == nil || errors.Is(err, io.ErrClosedPipe), err)
 				require.LessOrEqual(t, time.Since(start), c.within+time.Second)
+				require.GreaterOrEqual(t, time.Since(start), c.within, "it has all of its time")
 				require.NoError(t, client.Close())
 				<-dripped
 				require.NoError(t, server.Close())

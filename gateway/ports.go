@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// idleTimeout is how long an HTTP connection may be without a request.
-	idleTimeout = time.Minute
+	// adminIdleTimeout is how long a connection to the private port may be without a request.
+	adminIdleTimeout = time.Minute
 	// adminTimeout is how long a request to the private port may take to arrive.
 	adminTimeout = 10 * time.Second
 	// answerTimeout is how long an answer may take after the request.
@@ -68,8 +68,8 @@ func (g *Gateway) listen(ctx context.Context) error {
 		_ = upgrading.Close()
 		return fmt.Errorf("%s: %w", contract.KeyAdminListen, err)
 	}
-	g.public = port{upgrading, g.httpServer(g.publicHandler(endpoints), g.cfg.HandshakeTimeout)}
-	g.private = port{private, g.httpServer(g.adminHandler(), adminTimeout)}
+	g.public = port{upgrading, g.httpServer(g.publicHandler(endpoints), g.cfg.HandshakeTimeout, g.cfg.HTTPIdleTimeout)}
+	g.private = port{private, g.httpServer(g.adminHandler(), adminTimeout, adminIdleTimeout)}
 	return nil
 }
 
@@ -109,6 +109,11 @@ func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.H
 		Served:          g.metrics.APIRequest,
 		Logger:          g.log,
 	}))
+	if g.cfg.PublicHealth {
+		health := admin.PublicHealthHandler(admin.Options{Drain: g.drain, Report: g.Report})
+		mux.Handle(contract.PathLivez, health)
+		mux.Handle(contract.PathReadyz, health)
+	}
 	return mux
 }
 
@@ -125,14 +130,15 @@ func (g *Gateway) adminHandler() http.Handler {
 	})
 }
 
-// httpServer returns a server for requests that arrive completely within a time.
-func (b base) httpServer(h http.Handler, within time.Duration) *http.Server {
+// httpServer returns a server for requests that arrive completely within a time. It closes connections that have been
+// without a request for the time idle.
+func (b base) httpServer(h http.Handler, within, idle time.Duration) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: within,
 		ReadTimeout:       within,
 		WriteTimeout:      within + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}

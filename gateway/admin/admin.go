@@ -86,6 +86,16 @@ func Handler(o Options) http.Handler {
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
+// PublicHealthHandler returns the handler of contract.PathLivez and contract.PathReadyz for the public port. It uses
+// Drain and Report of the options.
+func PublicHealthHandler(o Options) http.Handler {
+	p := &port{Options: o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+contract.PathLivez, p.livez)
+	mux.HandleFunc("GET "+contract.PathReadyz, p.publicReadyz)
+	return mux
+}
+
 // port holds the methods that answer one path each.
 type port struct{ Options }
 
@@ -99,18 +109,32 @@ func (p *port) livez(w http.ResponseWriter, _ *http.Request) {
 // stay where they are.
 func (p *port) readyz(w http.ResponseWriter, _ *http.Request) {
 	report := p.Report()
-	status, text := http.StatusOK, "ready"
-	switch {
-	case !p.Drain.Ready():
-		status, text = http.StatusServiceUnavailable, string(report.State)
-	case report.Broker.State == contract.BrokerConnecting:
-		status, text = http.StatusServiceUnavailable, "waiting for the broker"
-	}
+	status, text := p.readiness(report)
 	answer(w, status, map[string]string{
 		"status": text,
 		"state":  string(report.State),
 		"broker": string(report.Broker.State),
 	})
+}
+
+// readiness returns the HTTP status of the readiness probe, and what it means.
+func (p *port) readiness(report contract.GatewayReport) (status int, text string) {
+	switch {
+	case !p.Drain.Ready():
+		return http.StatusServiceUnavailable, string(report.State)
+	case report.Broker.State == contract.BrokerConnecting:
+		return http.StatusServiceUnavailable, "waiting for the broker"
+	}
+	return http.StatusOK, "ready"
+}
+
+// publicReadyz is readyz for the public port. It tells strangers nothing of the broker.
+func (p *port) publicReadyz(w http.ResponseWriter, _ *http.Request) {
+	status, text := p.readiness(p.Report())
+	if status != http.StatusOK {
+		text = "not ready"
+	}
+	answer(w, status, map[string]string{"status": text})
 }
 
 func (p *port) fleet(w http.ResponseWriter, _ *http.Request) {

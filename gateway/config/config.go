@@ -49,6 +49,9 @@ type Config struct {
 	TLSCertFile string
 	TLSKeyFile  string
 
+	PublicHealth    bool
+	HTTPIdleTimeout time.Duration
+
 	AllowedOrigins []string
 	OriginAnyPort  bool
 	TrustedProxies []string

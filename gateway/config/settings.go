@@ -107,6 +107,11 @@ func publicPortSettings(s *schema, c *Config) {
 		"The gateway reads it again when it changes. Needs "+contract.KeyTLSKeyFile+
 		". When it is not set, the port has no TLS.")
 	s.text(&c.TLSKeyFile, contract.KeyTLSKeyFile, "", "The PEM `file` with the private key of that certificate.")
+	s.toggle(&c.PublicHealth, contract.KeyPublicHealth, false, "Answer "+contract.PathLivez+" and "+contract.PathReadyz+
+		" on the public port too, for load balancers that check the port that they send clients to.")
+	s.duration(&c.HTTPIdleTimeout, contract.KeyHTTPIdleTimeout, 75*time.Second, within(time.Second, time.Hour),
+		"The maximum `time` that an HTTP connection to the public port may be without a request. Longer than the load "+
+			"balancer's, which otherwise sends a request to a connection that is being closed.")
 	s.list(&c.AllowedOrigins, contract.KeyAllowedOrigins, "The `origins` that browsers may connect from, besides the "+
 		"gateway's own: https://app.example.com, https://*.example.com, or * for all.")
 	s.toggle(&c.OriginAnyPort, contract.KeyOriginAnyPort, false, "Allow pages of the gateway's own host on every port "+

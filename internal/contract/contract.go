@@ -125,6 +125,8 @@ const (
 	KeyPresenceGrace            = "presence-grace"
 	KeyTLSCertFile              = "tls-cert-file"
 	KeyTLSKeyFile               = "tls-key-file"
+	KeyPublicHealth             = "public-health"
+	KeyHTTPIdleTimeout          = "http-idle-timeout"
 	KeyAllowedOrigins           = "allowed-origins"
 	KeyOriginAnyPort            = "origin-any-port"
 	KeyTrustedProxies           = "trusted-proxies"

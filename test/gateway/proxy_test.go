@@ -106,3 +106,55 @@ func TestGatewayAllowsTheOriginOnAnyPort(t *testing.T) {
 	require.Equal(t, http.StatusSwitchingProtocols, g.send(t, request))
 	require.Equal(t, http.StatusForbidden, g.send(t, handshake+"Origin: https://y:8443\r\n\r\n"))
 }
+
+func TestGatewayAnswersHealthChecksOnThePublicPort(t *testing.T) {
+	t.Parallel()
+	closed := start(t)
+	g := start(t, func(cfg *config.Config) {
+		cfg.PublicHealth, cfg.DrainTimeout, cfg.DrainPropagationDelay = true, time.Minute, 0
+	})
+	base := "http://" + g.Addr()
+	for _, path := range []string{contract.PathLivez, contract.PathReadyz} {
+		require.Equal(t, http.StatusNotFound, request(t, http.MethodGet, "http://"+closed.Addr()+path, "").status, path)
+		require.Equal(t, http.StatusOK, request(t, http.MethodGet, base+path, "").status, path)
+		require.Equal(t, http.StatusOK, request(t, http.MethodHead, base+path, "").status, path)
+		require.Equal(t, http.StatusMethodNotAllowed, request(t, http.MethodPost, base+path, "").status, path)
+	}
+	require.JSONEq(t, `{"status":"ready"}`, request(t, http.MethodGet, base+contract.PathReadyz, "").body)
+	for _, guarded := range []string{contract.PathFleet, contract.PathMetrics, contract.PathDrain, "/readyz/"} {
+		require.Equal(t, http.StatusNotFound, request(t, http.MethodGet, base+guarded, "").status, guarded)
+	}
+
+	g.dial(t, "/ws?channel=a")
+	drain := request(t, http.MethodPost, "http://"+g.AdminAddr()+contract.PathDrain, `{"handOver":true}`)
+	require.Equal(t, http.StatusAccepted, drain.status)
+	answer := request(t, http.MethodGet, base+contract.PathReadyz, "")
+	require.Equal(t, http.StatusServiceUnavailable, answer.status)
+	require.JSONEq(t, `{"status":"not ready"}`, answer.body)
+	require.Equal(t, http.StatusOK, request(t, http.MethodGet, base+contract.PathLivez, "").status)
+}
+
+func TestGatewayKeepsHTTPConnectionsOpen(t *testing.T) {
+	t.Parallel()
+	require.Greater(t, config.Default().HTTPIdleTimeout, time.Minute, "longer than most load balancers")
+	const idle = 300 * time.Millisecond
+	g := start(t, func(cfg *config.Config) { cfg.HTTPIdleTimeout = idle })
+	conn, err := net.Dial("tcp", g.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
+	in := bufio.NewReader(conn)
+	var answered time.Time
+	for range 3 {
+		_, err = io.WriteString(conn, "GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		response, err := http.ReadResponse(in, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		answered = time.Now()
+	}
+	_, err = in.ReadByte()
+	require.ErrorIs(t, err, io.EOF)
+	require.Greater(t, time.Since(answered), idle/2)
+}
