@@ -160,7 +160,7 @@ func (g *Gateway) runners() []func(context.Context) error {
 // closeNow closes all connections at once. Clients get a close frame and a short time to answer it.
 func (g *Gateway) closeNow() {
 	g.gate.Shut()
-	g.server.CloseSome(g.server.Open())
+	g.server.CloseSome(g.server.Open(), time.Time{})
 	deadline := time.NewTimer(shutdownTimeout / 4)
 	defer deadline.Stop()
 	poll := time.NewTicker(5 * time.Millisecond)

@@ -24,10 +24,10 @@ import (
 // noConnections implements drain.Connections.
 type noConnections struct{}
 
-func (noConnections) Open() int         { return 0 }
-func (noConnections) Remaining() int    { return 0 }
-func (noConnections) CloseSome(int) int { return 0 }
-func (noConnections) Abort()            {}
+func (noConnections) Open() int                    { return 0 }
+func (noConnections) Remaining() int               { return 0 }
+func (noConnections) CloseSome(int, time.Time) int { return 0 }
+func (noConnections) Abort()                       {}
 
 // options are those of a gateway that serves without connections.
 func options(tokenDir string) Options {

@@ -21,8 +21,9 @@ type Connections interface {
 	Open() int
 	// Remaining returns the number of connections that are not closing.
 	Remaining() int
-	// CloseSome begins to close up to n connections, and returns how many.
-	CloseSome(n int) int
+	// CloseSome begins to close up to n connections, and returns how many. Unless openedUntil is zero, it spares those
+	// that were opened after it.
+	CloseSome(n int, openedUntil time.Time) int
 	// Abort ends all connections without a closing handshake.
 	Abort()
 }
@@ -315,7 +316,10 @@ func (m *Machine) drain(d *run) {
 			continue
 		}
 		step := pace.Next(now, m.options.Connections.Remaining())
-		m.close(d, step)
+		if m.close(d, step, now) < step.Close {
+			// What is left was opened a moment ago, and may be closed soon.
+			step.Wait = min(step.Wait, idleWait)
+		}
 		if now.After(pace.Deadline.Add(m.options.CloseTimeout)) {
 			m.options.Connections.Abort()
 		}
@@ -324,12 +328,20 @@ func (m *Machine) drain(d *run) {
 	}
 }
 
-// close carries out a step.
-func (m *Machine) close(d *run, step Step) {
+// minOpenTime is how long a client that a draining gateway has accepted stays connected, unless the deadline comes
+// first. A client that is closed as soon as it is accepted may come back at once, again and again.
+const minOpenTime = 5 * time.Second
+
+// close carries out a step, and returns how many connections it began to close.
+func (m *Machine) close(d *run, step Step, now time.Time) (n int) {
 	if step.Close == 0 {
-		return
+		return 0
 	}
-	n := m.options.Connections.CloseSome(step.Close)
+	var openedUntil time.Time
+	if now.Before(d.schedule.deadline) {
+		openedUntil = later(d.schedule.started, now.Add(-minOpenTime))
+	}
+	n = m.options.Connections.CloseSome(step.Close, openedUntil)
 	m.mu.Lock()
 	if step.Forced {
 		d.report.Forced += n
@@ -341,6 +353,7 @@ func (m *Machine) close(d *run, step Step) {
 	if step.Forced && n > 0 {
 		m.options.Logger.Warn("drain deadline passed, closing what is left", slog.Int("connections", n))
 	}
+	return n
 }
 
 // finish ends the drain if no connection is left and none can arrive any more. It reports whether it

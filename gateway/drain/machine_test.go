@@ -19,6 +19,8 @@ type fakeConnections struct {
 	mu        sync.Mutex
 	remaining int
 	closing   int
+	// opened holds when the latest of the remaining connections were opened, the first one first.
+	opened []time.Time
 	// answerDelay is how long a client takes to answer a close frame. If it is negative, it never does.
 	answerDelay time.Duration
 	gate        *drain.Gate
@@ -37,11 +39,20 @@ func (f *fakeConnections) Remaining() int {
 	return f.remaining
 }
 
-func (f *fakeConnections) CloseSome(n int) int {
+func (f *fakeConnections) CloseSome(n int, openedUntil time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n = min(n, f.remaining)
+	closable := f.remaining
+	if !openedUntil.IsZero() {
+		for _, at := range f.opened {
+			if at.After(openedUntil) {
+				closable--
+			}
+		}
+	}
+	n = min(n, closable)
 	f.remaining -= n
+	f.opened = f.opened[:min(len(f.opened), f.remaining)]
 	f.closing += n
 	if f.answerDelay >= 0 {
 		time.AfterFunc(f.answerDelay, func() { f.ended(n) })
@@ -62,6 +73,14 @@ func (f *fakeConnections) Abort() {
 	f.closing, f.remaining = 0, 0
 	f.mu.Unlock()
 	f.gate.Notify()
+}
+
+// connect opens a connection.
+func (f *fakeConnections) connect() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.remaining++
+	f.opened = append(f.opened, time.Now())
 }
 
 func (f *fakeConnections) disconnect(n int) {
@@ -236,6 +255,52 @@ func TestMachineWaitsForLoadBalancersUnlessTheDelayIsSkipped(t *testing.T) {
 		require.False(t, ended(m))
 		f.disconnect(1)
 		require.True(t, ended(m))
+	})
+}
+
+// A client that a draining gateway has accepted stays for 5 s, and is closed soon after them.
+func TestMachineSparesClientsThatWereJustAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := newMachine(0, 0)
+		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
+		time.Sleep(delay - time.Second)
+		f.connect()
+		f.connect()
+		time.Sleep(4900 * time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, 2, f.Remaining())
+		time.Sleep(1200 * time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, 1, f.Remaining(), "the pace of the drain closes one after the other")
+		time.Sleep(timeout)
+		require.True(t, ended(m))
+		require.Zero(t, m.Report().Forced)
+	})
+}
+
+func TestMachineClosesClientsFromBeforeTheDrainWhateverTheirAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := newMachine(0, 0, func(o *drain.Options) { o.PropagationDelay = 0 })
+		f.connect()
+		time.Sleep(time.Millisecond)
+		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
+		time.Sleep(time.Millisecond)
+		require.True(t, ended(m))
+		require.Zero(t, m.Report().Forced)
+	})
+}
+
+func TestMachineSparesNoClientAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := newMachine(0, 0, func(o *drain.Options) { o.Timeout, o.PropagationDelay = 4*time.Second, 2*time.Second })
+		m.Start(drain.Request{Reason: "SIGTERM", Final: true})
+		time.Sleep(time.Second)
+		f.connect()
+		time.Sleep(2900 * time.Millisecond)
+		require.Equal(t, 1, f.Remaining())
+		time.Sleep(200 * time.Millisecond)
+		require.True(t, ended(m))
+		require.Equal(t, 1, m.Report().Forced)
 	})
 }
 

@@ -74,7 +74,11 @@ func (c *conn) UUID() uuid.UUID { return c.id }
 func (c *conn) RemoteIP() netip.Addr { return c.ip }
 
 // OpenedAt implements Conn.
-func (c *conn) OpenedAt() time.Time { return time.Unix(0, c.openedAt) }
+func (c *conn) OpenedAt() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Unix(0, c.openedAt)
+}
 
 // QueuedBytes implements Conn.
 func (c *conn) QueuedBytes() int {

@@ -18,7 +18,7 @@ type Conn interface {
 	UUID() uuid.UUID
 	// RemoteIP returns the client's address, that behind trusted proxies included.
 	RemoteIP() netip.Addr
-	// OpenedAt returns when the handshake was accepted.
+	// OpenedAt returns when the handshake was answered, or began while it is not.
 	OpenedAt() time.Time
 	// QueuedBytes returns the number of bytes that wait to be written.
 	QueuedBytes() int

@@ -123,6 +123,7 @@ func (s *Server) newConn(ip netip.Addr, handler Handler, e *Endpoint) *conn {
 func (c *conn) start(d driver, early []byte) {
 	c.mu.Lock()
 	c.driver = d
+	c.openedAt = time.Now().UnixNano()
 	if c.outbound != nil {
 		c.scheduleWrite(false)
 	}

@@ -171,8 +171,8 @@ func (s *Server) Remaining() int { return int(s.remaining.Load()) }
 
 // CloseSome begins to close up to n connections with their protocol's code for a drain, and returns how
 // many. It does not wait for their ends. The order is random, so that clients that connected together are
-// not closed together.
-func (s *Server) CloseSome(n int) int {
+// not closed together. Unless openedUntil is zero, connections that were opened after it are spared.
+func (s *Server) CloseSome(n int, openedUntil time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	closed := 0
@@ -181,7 +181,9 @@ func (s *Server) CloseSome(n int) int {
 			break
 		}
 		c.mu.Lock()
-		if c.startClose(c.endpoint.Codes.Drain) {
+		// Without a driver, the client has no answer to its handshake yet.
+		spared := !openedUntil.IsZero() && (c.driver == nil || c.openedAt > openedUntil.UnixNano())
+		if !spared && c.startClose(c.endpoint.Codes.Drain) {
 			closed++
 		}
 		c.mu.Unlock()

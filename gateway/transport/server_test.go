@@ -106,7 +106,7 @@ func serveBehind(t *testing.T, wrap func(*transport.Server, net.Listener) net.Li
 	require.NoError(t, err)
 	web.Start()
 	t.Cleanup(func() {
-		s.CloseSome(s.Open())
+		s.CloseSome(s.Open(), time.Time{})
 		require.Eventually(t, func() bool { return s.Open() == 0 }, waitTimeout, time.Millisecond)
 		web.Close()
 		s.Close()
@@ -302,13 +302,51 @@ func TestCloseSomeClosesWithTheDrainCode(t *testing.T) {
 		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
 		c := dial(t, url)
 		require.Eventually(t, func() bool { return s.Remaining() == 1 }, waitTimeout, time.Millisecond)
-		require.Zero(t, s.CloseSome(0))
-		require.Equal(t, 1, s.CloseSome(5))
-		require.Zero(t, s.CloseSome(5), "no connection is closed twice")
+		require.Zero(t, s.CloseSome(0, time.Time{}))
+		require.Equal(t, 1, s.CloseSome(5, time.Time{}))
+		require.Zero(t, s.CloseSome(5, time.Time{}), "no connection is closed twice")
 		require.Zero(t, s.Remaining())
 		_, _, err := c.Read(t.Context())
 		require.True(t, strings.HasSuffix(err.Error(), `reason = "restart"`), err)
 	})
+}
+
+func TestCloseSomeSparesConnectionsThatWereOpenedLater(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		s, url := serve(t, func(*http.Request) (transport.Handler, error) { return newTestHandler(), nil }, driver,
+			func(o *transport.Options) { o.MaxConnections = 10 })
+		early := dial(t, url)
+		require.Eventually(t, func() bool { return s.Remaining() == 1 }, waitTimeout, time.Millisecond)
+		between := time.Now()
+		late := dial(t, url)
+		require.Zero(t, s.CloseSome(5, between.Add(-time.Hour)))
+		// Answering the first handshake may have taken until now.
+		require.Eventually(t, func() bool { return s.CloseSome(5, between) == 1 }, waitTimeout, time.Millisecond)
+		_, _, err := early.Read(t.Context())
+		require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(err))
+		require.Equal(t, 1, s.CloseSome(5, time.Now()))
+		_, _, err = late.Read(t.Context())
+		require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(err))
+	})
+}
+
+// A handshake that is not answered yet belongs to a client that was opened after any time.
+func TestCloseSomeSparesHandshakesUnderWay(t *testing.T) {
+	h := newTestHandler()
+	entered, release := make(chan struct{}), make(chan struct{})
+	h.open = func(transport.Conn) {
+		close(entered)
+		<-release
+	}
+	s, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil })
+	p := connect(t, url)
+	p.write(upgrade + hi)
+	<-entered
+	require.Zero(t, s.CloseSome(1, time.Now().Add(time.Hour)))
+	require.Equal(t, 1, s.CloseSome(1, time.Time{}))
+	close(release)
+	status, _ := p.readResponse()
+	require.Equal(t, http.StatusSwitchingProtocols, status)
 }
 
 // A client that gets the response can rely on what OnOpen set up, such as its subscriptions.

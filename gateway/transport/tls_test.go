@@ -190,7 +190,7 @@ func TestTLSConnSendsTheCloseBeforeTheEnd(t *testing.T) {
 			h := newTestHandler()
 			s := serve(one(h))
 			c := s.dial(t)
-			require.Eventually(t, func() bool { return s.CloseSome(1) == 1 }, waitTimeout, time.Millisecond)
+			require.Eventually(t, func() bool { return s.CloseSome(1, time.Time{}) == 1 }, waitTimeout, time.Millisecond)
 			_, _, err := c.Read(t.Context())
 			require.Equal(t, websocket.StatusCode(1012), websocket.CloseStatus(err))
 			<-h.closed
