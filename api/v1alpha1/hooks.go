@@ -30,6 +30,16 @@ type HooksSpec struct {
 	// +optional
 	RPC *RPCHookSpec `json:"rpc,omitempty"`
 
+	// refresh is the backend that decides whether a client may stay when its time is over. While it does not answer, it is
+	// asked again. If it is not set, clients need a new token, or are asked about by the connect hook when they are back.
+	// +optional
+	Refresh *RefreshHookSpec `json:"refresh,omitempty"`
+
+	// subRefresh is the backend that decides whether a subscription may go on when its time is over. While it does not
+	// answer, it is asked again. If it is not set, clients need a new subscription token.
+	// +optional
+	SubRefresh *RefreshHookSpec `json:"subRefresh,omitempty"`
+
 	// timeout is how long a backend may take to answer, as a duration from 10ms to 30s. After it, whenDown applies.
 	// Defaults to 1s.
 	// +optional
@@ -84,6 +94,13 @@ type HookSpec struct {
 
 // RPCHookSpec configures the backend that answers the RPC calls of clients.
 type RPCHookSpec struct {
+	// url is the URL of the backend.
+	// +required
+	URL URL `json:"url"`
+}
+
+// RefreshHookSpec configures a backend that extends the time of clients or subscriptions.
+type RefreshHookSpec struct {
 	// url is the URL of the backend.
 	// +required
 	URL URL `json:"url"`

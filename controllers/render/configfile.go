@@ -137,6 +137,12 @@ func hookSettings(hooks v1alpha1.HooksSpec, settings map[string]any) {
 	if hooks.RPC != nil {
 		settings[contract.KeyHookRPCURL] = hooks.RPC.URL
 	}
+	if hooks.Refresh != nil {
+		settings[contract.KeyHookRefreshURL] = hooks.Refresh.URL
+	}
+	if hooks.SubRefresh != nil {
+		settings[contract.KeyHookSubRefreshURL] = hooks.SubRefresh.URL
+	}
 	settings[contract.KeyHookTimeout] = hooks.Timeout.Duration.String()
 	if len(hooks.ForwardHeaders) > 0 {
 		settings[contract.KeyHookForwardHeaders] = hooks.ForwardHeaders

@@ -80,6 +80,8 @@ type Config struct {
 	HookPublishURL        string
 	HookPublishWhenDown   string
 	HookRPCURL            string
+	HookRefreshURL        string
+	HookSubRefreshURL     string
 	HookTimeout           time.Duration
 	// HookSecret is one secret, or two with a space between them.
 	HookSecret         string

@@ -22,6 +22,8 @@ func (cfg *Config) Hooks() hooks.Options {
 		Subscribe:      callback(cfg.HookSubscribeURL, cfg.HookSubscribeWhenDown),
 		Publish:        callback(cfg.HookPublishURL, cfg.HookPublishWhenDown),
 		RPC:            callback(cfg.HookRPCURL, ""),
+		Refresh:        callback(cfg.HookRefreshURL, ""),
+		SubRefresh:     callback(cfg.HookSubRefreshURL, ""),
 		Secret:         cfg.HookSecret,
 		ForwardHeaders: cfg.HookForwardHeaders,
 		WebhookURL:     cfg.WebhookURL,

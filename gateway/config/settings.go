@@ -170,6 +170,12 @@ func callbackSettings(s *schema, c *Config) {
 		"The `answer` to clients that publish while the backend of "+contract.KeyHookPublishURL+answers)
 	s.text(&c.HookRPCURL, contract.KeyHookRPCURL, "",
 		"The `URL` of the backend that answers the RPC calls of clients. When it is not set, calls are refused.")
+	s.text(&c.HookRefreshURL, contract.KeyHookRefreshURL, "",
+		"The `URL` of the backend that decides whether a client may stay when its time is over. When it is not set, the "+
+			"client needs a new token.")
+	s.text(&c.HookSubRefreshURL, contract.KeyHookSubRefreshURL, "",
+		"The `URL` of the backend that decides whether a subscription may go on when its time is over. When it is not set, "+
+			"the client needs a new token.")
 	s.duration(&c.HookTimeout, contract.KeyHookTimeout, time.Second, within(10*time.Millisecond, 30*time.Second),
 		"The maximum `time` until a backend has answered a hook.")
 	s.secret(&c.HookSecret, contract.KeyHookSecret, "The `secret` that requests of hooks and of the webhook are signed "+

@@ -50,6 +50,16 @@ type PublishResult struct{ Data Payload }
 // RPCResult is the result of a client's call.
 type RPCResult struct{ Data Payload }
 
+// RefreshResult says whether a client or a subscription may go on.
+type RefreshResult struct {
+	// Expired means that it may not.
+	Expired bool
+	// ExpireAt is when it has to be asked for again, in Unix seconds. 0 is never.
+	ExpireAt int64
+	// Info replaces what other clients see, unless it is empty.
+	Info json.RawMessage
+}
+
 // envelope is the body of every answer. Its members are decoded one by one, so that a refusal with a wrong type is not
 // taken for no answer.
 type envelope struct {
@@ -62,6 +72,7 @@ type envelope struct {
 type result struct {
 	User     string          `json:"user"`
 	ExpireAt int64           `json:"expire_at"`
+	Expired  bool            `json:"expired"`
 	Info     json.RawMessage `json:"info"`
 	Data     json.RawMessage `json:"data"`
 	B64Data  json.RawMessage `json:"b64data"`

@@ -142,7 +142,7 @@ func (c *callback) roundTrip(parent context.Context, requestBody any, headers ma
 	if err != nil {
 		return nil, err
 	}
-	if c.name == HookConnect || c.name == HookSubscribe {
+	if c.name != HookPublish && c.name != HookRPC {
 		replayable(request)
 	}
 	// The headers are in the body too. Existing backends look for a cookie here.

@@ -47,7 +47,10 @@ func Problems(o Options) []*FieldError {
 	for _, hook := range []struct {
 		name string
 		Callback
-	}{{HookConnect, o.Connect}, {HookSubscribe, o.Subscribe}, {HookPublish, o.Publish}, {HookRPC, o.RPC}} {
+	}{
+		{HookConnect, o.Connect}, {HookSubscribe, o.Subscribe}, {HookPublish, o.Publish}, {HookRPC, o.RPC},
+		{HookRefresh, o.Refresh}, {HookSubRefresh, o.SubRefresh},
+	} {
 		c.callback(hook.name, hook.Callback)
 	}
 	if _, err := newSigner(o.Secret); err != nil {
@@ -67,7 +70,7 @@ func Problems(o Options) []*FieldError {
 	return c.problems
 }
 
-// checker collects problems without repetitions: four hooks may share a setting.
+// checker collects problems without repetitions: all hooks may share a setting.
 type checker struct{ problems []*FieldError }
 
 // fail adds a problem.
@@ -80,6 +83,7 @@ func (c *checker) fail(field, remedy, problem string, args ...any) {
 
 // callback checks one hook.
 func (c *checker) callback(name string, hook Callback) {
+	name = strings.ReplaceAll(name, "_", "-")
 	c.url("hook-"+name+"-url", hook.URL)
 	if hook.Timeout != 0 && (hook.Timeout < minTimeout || hook.Timeout > maxTimeout) {
 		c.fail("hook-timeout", fmt.Sprintf("give a duration from %v to %v", minTimeout, maxTimeout), "%v is out of range",

@@ -31,6 +31,9 @@ const (
 	HookSubscribe = "subscribe"
 	HookPublish   = "publish"
 	HookRPC       = "rpc"
+	HookRefresh   = "refresh"
+	// HookSubRefresh is the refresh of one subscription.
+	HookSubRefresh = "sub_refresh"
 	// HookWebhook is the name of the webhook. Only BreakerOpen takes it.
 	HookWebhook = "webhook"
 )
@@ -52,14 +55,14 @@ type Callback struct {
 	URL string
 	// Timeout is how long the backend may take. 0 means DefaultTimeout.
 	Timeout time.Duration
-	// WhenDown is the policy when the backend is down. Empty means Refuse, which is the only policy of the rpc callback:
-	// without the backend there is no result.
+	// WhenDown is the policy when the backend is down. Empty means Refuse, which is the only policy of the rpc callback,
+	// because without the backend there is no result, and of the refresh callbacks, whose callers ask again.
 	WhenDown Policy
 }
 
 // Options configure Hooks.
 type Options struct {
-	Connect, Subscribe, Publish, RPC Callback
+	Connect, Subscribe, Publish, RPC, Refresh, SubRefresh Callback
 	// Secret signs every request: "whsec_" and a key in base64, as in Standard Webhooks. Several secrets, separated by
 	// spaces, make one signature each, so that they can be rotated.
 	Secret string
@@ -129,6 +132,7 @@ type Hooks struct {
 	client                           *http.Client
 	forwarded                        []string
 	connect, subscribe, publish, rpc *callback
+	refresh, subRefresh              *callback
 	webhooks                         *webhooks
 }
 
@@ -148,16 +152,20 @@ func New(o Options) (*Hooks, error) {
 		return nil, err
 	}
 	client := newClient(o.dial)
-	h := &Hooks{
-		client:    client,
-		forwarded: forwardedNames(o.ForwardHeaders),
-		connect:   newCallback(HookConnect, o.Connect, client, sign, o.Observer, o.Logger),
-		subscribe: newCallback(HookSubscribe, o.Subscribe, client, sign, o.Observer, o.Logger),
-		publish:   newCallback(HookPublish, o.Publish, client, sign, o.Observer, o.Logger),
-		rpc:       newCallback(HookRPC, o.RPC, client, sign, o.Observer, o.Logger),
-		webhooks:  newWebhooks(o, client, sign),
+	made := func(name string, c Callback) *callback {
+		return newCallback(name, c, client, sign, o.Observer, o.Logger)
 	}
-	return h, nil
+	return &Hooks{
+		client:     client,
+		forwarded:  forwardedNames(o.ForwardHeaders),
+		connect:    made(HookConnect, o.Connect),
+		subscribe:  made(HookSubscribe, o.Subscribe),
+		publish:    made(HookPublish, o.Publish),
+		rpc:        made(HookRPC, o.RPC),
+		refresh:    made(HookRefresh, o.Refresh),
+		subRefresh: made(HookSubRefresh, o.SubRefresh),
+		webhooks:   newWebhooks(o, client, sign),
+	}, nil
 }
 
 // newClient returns an HTTP client that keeps as many connections as can be in use and follows no redirects.
@@ -201,14 +209,20 @@ func (h *Hooks) HasSubscribe() bool { return h.subscribe != nil }
 // HasPublish reports whether the publish callback is configured.
 func (h *Hooks) HasPublish() bool { return h.publish != nil }
 
+// HasRefresh reports whether the refresh callback is configured.
+func (h *Hooks) HasRefresh() bool { return h.refresh != nil }
+
+// HasSubRefresh reports whether the callback that refreshes subscriptions is configured.
+func (h *Hooks) HasSubRefresh() bool { return h.subRefresh != nil }
+
 // HasRPC reports whether the rpc callback is configured.
 func (h *Hooks) HasRPC() bool { return h.rpc != nil }
 
 // Connect calls the connect callback, which decides whether a client may connect and as which user. The result is empty
 // when the backend is down and the policy is Allow; then the client's token decides.
 //
-// Connect, Subscribe, Publish and RPC return an *Error or a *Disconnect of the backend, an error that wraps ErrDown,
-// and ctx.Err() when ctx was canceled.
+// Connect, Subscribe, Publish, RPC, Refresh and SubRefresh return an *Error or a *Disconnect of the backend, an error
+// that wraps ErrDown, and ctx.Err() when ctx was canceled.
 func (h *Hooks) Connect(ctx context.Context, r ConnectRequest) (*ConnectResult, error) {
 	headers := pickHeaders(r.Header, h.forwarded)
 	got, err := h.connect.call(ctx, r.body(headers), headers)
@@ -254,6 +268,26 @@ func (h *Hooks) RPC(ctx context.Context, r RPCRequest) (*RPCResult, error) {
 	return &RPCResult{Data: got.payload}, nil
 }
 
+// Refresh calls the refresh callback, which decides whether a client may stay whose time is over. It returns the errors
+// of Connect.
+func (h *Hooks) Refresh(ctx context.Context, r RefreshRequest) (*RefreshResult, error) {
+	return refreshed(h.refresh.call(ctx, r.body(), nil))
+}
+
+// SubRefresh calls the callback that decides whether a subscription may go on whose time is over. It returns the errors
+// of Connect.
+func (h *Hooks) SubRefresh(ctx context.Context, r SubRefreshRequest) (*RefreshResult, error) {
+	return refreshed(h.subRefresh.call(ctx, r.body(), nil))
+}
+
+// refreshed returns the result of a refresh, or the error of its call.
+func refreshed(got *result, err error) (*RefreshResult, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &RefreshResult{Expired: got.Expired, ExpireAt: got.ExpireAt, Info: got.Info}, nil
+}
+
 // Emit queues an event for the webhook without blocking. It drops and counts the event when the queue is full.
 func (h *Hooks) Emit(e Event) {
 	if h.webhooks != nil {
@@ -278,7 +312,7 @@ func (h *Hooks) BreakerOpen(hook string) bool {
 	if hook == HookWebhook {
 		return h.webhooks != nil && h.webhooks.breaker.open()
 	}
-	for _, c := range []*callback{h.connect, h.subscribe, h.publish, h.rpc} {
+	for _, c := range []*callback{h.connect, h.subscribe, h.publish, h.rpc, h.refresh, h.subRefresh} {
 		if c != nil && c.name == hook {
 			return c.breaker.open()
 		}

@@ -59,6 +59,15 @@ type RPCRequest struct {
 	Data   Payload
 }
 
+// RefreshRequest is the request of the refresh callback.
+type RefreshRequest struct{ Client }
+
+// SubRefreshRequest is the request of the callback that refreshes a subscription.
+type SubRefreshRequest struct {
+	Client
+	Channel string
+}
+
 // commonBody has the members that all requests have.
 type commonBody struct {
 	Client    string          `json:"client"`
@@ -123,6 +132,12 @@ func (r SubscribeRequest) body() channelBody {
 
 func (r PublishRequest) body() channelBody {
 	return channelBody{commonBody: r.common(r.Data), Channel: r.Channel}
+}
+
+func (r RefreshRequest) body() commonBody { return r.common(Payload{}) }
+
+func (r SubRefreshRequest) body() channelBody {
+	return channelBody{commonBody: r.common(Payload{}), Channel: r.Channel}
 }
 
 func (r RPCRequest) body() rpcBody { return rpcBody{commonBody: r.common(r.Data), Method: r.Method} }

@@ -186,7 +186,8 @@ func (m *Metrics) Watch(s Sources) {
 		func() float64 { return float64(s.WebhookQueue()) })
 	m.gauges("websocket_hook_breaker_open",
 		"1 while the gateway does not call the hook because its backend is down.",
-		oneOf("hook", hooks.HookConnect, hooks.HookSubscribe, hooks.HookPublish, hooks.HookRPC, hooks.HookWebhook),
+		oneOf("hook", hooks.HookConnect, hooks.HookSubscribe, hooks.HookPublish, hooks.HookRPC, hooks.HookRefresh,
+			hooks.HookSubRefresh, hooks.HookWebhook),
 		func(hook string) float64 { return boolValue(s.BreakerOpen(hook)) })
 	m.gauges("websocket_broker_state", "1 for the state of the connection to the broker, 0 for the other states.",
 		oneOf("state", string(contract.BrokerReady), string(contract.BrokerConnecting), string(contract.BrokerDegraded)),

@@ -2,9 +2,12 @@ package protocol
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -18,6 +21,8 @@ type Base struct {
 	Session session.Session
 	options *Options
 	conn    transport.Conn
+	// refresh is the timer after which the backend is asked whether the client may stay, or nil.
+	refresh atomic.Pointer[time.Timer]
 	joined  bool
 }
 
@@ -45,6 +50,7 @@ func (b *Base) HasJoined() bool { return b.joined }
 // Leave ends the client's subscriptions, and unregisters a client that joined. c is the handler that embeds b.
 func (b *Base) Leave(c Client, why transport.Close) {
 	b.Session.Close()
+	b.setRefresh(nil)
 	if b.joined {
 		b.options.Left(c, why)
 	}
@@ -57,6 +63,44 @@ func (b *Base) CloseAt(at time.Time, grace time.Duration, c transport.Close) {
 		return
 	}
 	b.conn.CloseAfter(max(max(time.Until(at), 0)+grace, time.Millisecond), c)
+}
+
+// AsksToRefresh reports whether the backend is asked when the time of a connection is over.
+func (b *Base) AsksToRefresh() bool { return b.options.Session.Hooks.HasRefresh() }
+
+// Expire ends the connection at a time, plus a grace period for a new token; a zero time takes back an earlier call. c
+// is the handler that embeds b. Where there is a refresh hook, it is asked at that time instead.
+func (b *Base) Expire(c Client, at time.Time, grace time.Duration, closing transport.Close) {
+	if !b.AsksToRefresh() {
+		b.CloseAt(at, grace, closing)
+		return
+	}
+	if at.IsZero() {
+		b.setRefresh(nil)
+		return
+	}
+	b.setRefresh(time.AfterFunc(time.Until(at), func() { b.askRefresh(c, closing) }))
+}
+
+// setRefresh replaces the timer of refresh.
+func (b *Base) setRefresh(timer *time.Timer) {
+	if before := b.refresh.Swap(timer); before != nil {
+		before.Stop()
+	}
+}
+
+// askRefresh asks the backend whether the client may stay, and closes the connection when it may not.
+func (b *Base) askRefresh(c Client, closing transport.Close) {
+	again, err := b.Session.AskRefresh(context.Background(), c.Protocol())
+	disconnect, disconnects := errors.AsType[*hooks.Disconnect](err)
+	switch {
+	case disconnects:
+		b.Disconnect(int(disconnect.Code), disconnect.Reason)
+	case errors.Is(err, session.ErrExpiredToken):
+		b.conn.Close(closing)
+	case err == nil:
+		b.Expire(c, again, 0, closing)
+	}
 }
 
 // Conn implements Client.

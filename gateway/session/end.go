@@ -105,26 +105,32 @@ func (s *Session) scheduleExpiry(hubSub *hub.Subscription, r SubscribeRequest) b
 	if r.ExpiresAt.IsZero() {
 		return true
 	}
-	left := time.Until(r.ExpiresAt)
-	if r.Renewable {
+	left, end := time.Until(r.ExpiresAt), s.expire
+	switch {
+	case s.options.Hooks.HasSubRefresh():
+		end = s.refreshSubscription
+	case r.Renewable:
 		left += ExpiryGrace
 	}
 	e := &expiry{}
 	g.expiry = e
-	e.timer = time.AfterFunc(left, func() { s.expire(hubSub, e, r.Expired) })
+	e.timer = time.AfterFunc(left, func() { end(hubSub, e, r) })
 	return true
 }
 
 // expire ends a subscription, unless it was renewed while the timer's function waited for mu.
-func (s *Session) expire(hubSub *hub.Subscription, e *expiry, expired func(channel string)) {
-	_, ended := s.end(func() int {
-		i := s.indexOfHub(hubSub)
-		if i >= 0 && s.subscriptions[i].grant != nil && s.subscriptions[i].grant.expiry == e {
-			return i
-		}
-		return -1
-	}, true)
-	if ended && expired != nil {
-		expired(hubSub.Channel())
+func (s *Session) expire(hubSub *hub.Subscription, e *expiry, r SubscribeRequest) {
+	_, ended := s.end(func() int { return s.indexOfExpiry(hubSub, e) }, true)
+	if ended && r.Expired != nil {
+		r.Expired(hubSub.Channel())
 	}
+}
+
+// indexOfExpiry returns the index of a subscription that still expires as e says, or -1. The caller holds mu.
+func (s *Session) indexOfExpiry(hubSub *hub.Subscription, e *expiry) int {
+	i := s.indexOfHub(hubSub)
+	if i >= 0 && s.subscriptions[i].grant != nil && s.subscriptions[i].grant.expiry == e {
+		return i
+	}
+	return -1
 }

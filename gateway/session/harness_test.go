@@ -278,10 +278,12 @@ func (r *harness) answering(answers map[string]string) *hookRecorder {
 		return hooks.Callback{URL: server.URL + "/" + name, Timeout: timeout}
 	}
 	h, err := hooks.New(hooks.Options{
-		Connect:   callback("connect"),
-		Subscribe: callback("subscribe"),
-		Publish:   callback("publish"),
-		RPC:       callback("rpc"),
+		Connect:    callback("connect"),
+		Subscribe:  callback("subscribe"),
+		Publish:    callback("publish"),
+		RPC:        callback("rpc"),
+		Refresh:    callback("refresh"),
+		SubRefresh: callback("sub_refresh"),
 	})
 	require.NoError(r.t, err)
 	r.Hooks = h

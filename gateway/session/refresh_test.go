@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -250,11 +251,32 @@ func TestRefreshSparesRenewedSubscriptions(t *testing.T) {
 	r.tokens.subscriptions["of closed:a"] = &auth.SubscriptionClaims{User: "ann", Channel: "closed:a"}
 	s := r.session(&auth.Claims{User: "ann", Caps: capability("closed:*", auth.Subscribe)})
 	require.NoError(t, s.Subscribe(t.Context(), to("closed:a"), ignore))
-	_, err := s.Renew(t.Context(), "closed:a", "of closed:a", nil)
+	_, err := s.Renew(t.Context(), session.RenewRequest{Channel: "closed:a", Token: "of closed:a"})
 	require.NoError(t, err)
 	refreshed, err := s.Refresh(t.Context(), "new")
 	require.NoError(t, err)
 	require.Empty(t, refreshed.Ended)
 	require.Equal(t, []string{"closed:a"}, s.Channels())
 	s.Close()
+}
+
+// A backend that does not answer is asked again, within a minute; the client stays until then.
+func TestSessionAskRefreshOfABackendThatIsDown(t *testing.T) {
+	for name, answer := range map[string]string{
+		"nonsense":          `nonsense`,
+		"temporary":         `{"error":{"code":100,"message":"later","temporary":true}}`,
+		"info is too large": `{"result":{"info":"` + strings.Repeat("x", 100_000) + `"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newHarness(t)
+			r.answering(map[string]string{"refresh": answer})
+			s := r.session(&auth.Claims{User: "ann"})
+			again, err := s.AskRefresh(t.Context(), "json")
+			require.NoError(t, err)
+			require.WithinRange(t, again, time.Now().Add(20*time.Second), time.Now().Add(time.Minute))
+			s.Close()
+			_, err = s.AskRefresh(t.Context(), "json")
+			require.ErrorIs(t, err, session.ErrSubscriptionEnded, "the backend is not asked about a client that left")
+		})
+	}
 }

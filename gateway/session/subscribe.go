@@ -60,6 +60,9 @@ type SubscribeRequest struct {
 	Renewable bool
 	// Expired is called after the subscription expired; it may be nil.
 	Expired func(channel string)
+	// Disconnected is called when the backend, which is asked to refresh the subscription, disconnects the client. nil
+	// ends the subscription only.
+	Disconnected func(*hooks.Disconnect)
 }
 
 // SubscribeResult is what the client learns about a new subscription.
@@ -68,8 +71,8 @@ type SubscribeResult struct {
 	// Positioned reports that AttachResult holds the client's position in the stream.
 	Positioned bool
 	hub.AttachResult
-	// ExpiresAt is when the client needs a new subscription token. It is zero when the subscription does not expire, and
-	// when it expires and the client has no token that it could replace.
+	// ExpiresAt is when the client needs a new subscription token. It is zero when the subscription does not expire, when
+	// it expires and the client has no token that it could replace, and where the backend refreshes subscriptions.
 	ExpiresAt time.Time
 	// Data is the subscribe hook's, for the client.
 	Data hooks.Payload
@@ -262,7 +265,7 @@ func (s *Session) activate(
 	if err == nil {
 		result := SubscribeResult{Rule: rule, Data: data}
 		if r.Renewable {
-			result.ExpiresAt = r.ExpiresAt
+			result.ExpiresAt = s.told(r.ExpiresAt)
 		}
 		err = s.attach(ctx, hubSub, r, result, func(result SubscribeResult) {
 			hasBegun = true
@@ -355,28 +358,47 @@ func (s *Session) attach(
 // than one large answer.
 const smallShare = 128
 
-// Renew takes a new token for a subscription, whose claims hold from then on, and returns when the subscription
-// expires; zero means never. It returns ErrNotSubscribed without a subscription, ErrSubscriptionEnded when it ends
+// RenewRequest is what a client brings for a subscription whose time ends.
+type RenewRequest struct {
+	Channel string
+	// Token is the new subscription token.
+	Token string
+	// Protocol, Expired and Disconnected are those of SubscribeRequest.
+	Protocol     string
+	Expired      func(channel string)
+	Disconnected func(*hooks.Disconnect)
+}
+
+// Renew takes a new token for a subscription, whose claims hold from then on, and returns when the client needs another
+// one; zero means never. It returns ErrNotSubscribed without a subscription, ErrSubscriptionEnded when it ends
 // meanwhile, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable, or an error that wraps broker.ErrUnavailable.
-func (s *Session) Renew(
-	ctx context.Context, channel, token string, expired func(channel string),
-) (expiresAt time.Time, err error) {
-	hubSub, _ := s.subscriptionTo(channel)
+func (s *Session) Renew(ctx context.Context, r RenewRequest) (expiresAt time.Time, err error) {
+	hubSub, _ := s.subscriptionTo(r.Channel)
 	if hubSub == nil {
 		return time.Time{}, ErrNotSubscribed
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	claims, err := s.verifySubscription(ctx, channel, token)
+	claims, err := s.verifySubscription(ctx, r.Channel, r.Token)
 	if err != nil {
 		return time.Time{}, err
 	}
 	at, ok := s.updateGrant(hubSub, claims)
-	renewed := SubscribeRequest{ExpiresAt: at, Renewable: true, Expired: expired}
+	renewed := SubscribeRequest{
+		ExpiresAt: at, Renewable: true, Protocol: r.Protocol, Expired: r.Expired, Disconnected: r.Disconnected,
+	}
 	if !ok || !s.scheduleExpiry(hubSub, renewed) {
 		return time.Time{}, ErrSubscriptionEnded
 	}
-	return at, nil
+	return s.told(at), nil
+}
+
+// told returns the end that the client is told: none where the backend is asked to refresh the subscription.
+func (s *Session) told(at time.Time) time.Time {
+	if s.options.Hooks.HasSubRefresh() {
+		return time.Time{}
+	}
+	return at
 }
 
 // CheckChannel returns ErrChannelName for a name that could not be logged, typed or stored.

@@ -503,6 +503,9 @@ func TestRenew(t *testing.T) {
 					Expired:    expired,
 				},
 				ignore))
+		renew := func(channel, token string) (time.Time, error) {
+			return s.Renew(t.Context(), session.RenewRequest{Channel: channel, Token: token, Expired: expired})
+		}
 		publish := func() error {
 			_, err := s.Publish(t.Context(), session.Message{Channel: "nobody:a", Data: []byte("x")})
 			return err
@@ -510,13 +513,13 @@ func TestRenew(t *testing.T) {
 		require.NoError(t, publish())
 
 		time.Sleep(time.Minute + 20*time.Second)
-		_, err := s.Renew(t.Context(), "nobody:a", "old", expired)
+		_, err := renew("nobody:a", "old")
 		require.ErrorIs(t, err, session.ErrExpiredToken)
-		_, err = s.Renew(t.Context(), "nobody:a", "forged", expired)
+		_, err = renew("nobody:a", "forged")
 		require.ErrorIs(t, err, session.ErrInvalidToken)
-		_, err = s.Renew(t.Context(), "elsewhere", "second", expired)
+		_, err = renew("elsewhere", "second")
 		require.ErrorIs(t, err, session.ErrNotSubscribed)
-		at, err := s.Renew(t.Context(), "nobody:a", "second", expired)
+		at, err := renew("nobody:a", "second")
 		require.NoError(t, err)
 		require.Equal(t, start.Add(2*time.Minute), at)
 		require.ErrorIs(t, publish(), session.ErrNotAllowed, "what the new token says holds")
@@ -524,18 +527,18 @@ func TestRenew(t *testing.T) {
 
 		time.Sleep(time.Minute)
 		require.Empty(t, ended)
-		_, err = s.Renew(t.Context(), "nobody:a", "silent", expired)
+		_, err = renew("nobody:a", "silent")
 		require.NoError(t, err)
 		require.NoError(t, publish())
 		require.Equal(t, `"second"`, string(s.PublisherInfo("nobody:a").ChanInfo))
 
 		time.Sleep(time.Minute)
-		at, err = s.Renew(t.Context(), "nobody:a", "endless", expired)
+		at, err = renew("nobody:a", "endless")
 		require.NoError(t, err)
 		require.True(t, at.IsZero())
 		time.Sleep(time.Hour)
 		require.Empty(t, ended)
-		_, err = s.Renew(t.Context(), "nobody:a", "first", expired)
+		_, err = renew("nobody:a", "first")
 		require.NoError(t, err, "the list does not look at the time")
 		require.Equal(t, "nobody:a", <-ended)
 		require.Empty(t, s.Channels())
@@ -578,7 +581,7 @@ func TestSubscribeRefusesRevokedTokens(t *testing.T) {
 			if c.away {
 				r.broker.on("revoked", func(context.Context) error { return broker.ErrUnavailable })
 			}
-			_, err := s.Renew(t.Context(), "closed:a", "asked", func(string) {})
+			_, err := s.Renew(t.Context(), session.RenewRequest{Channel: "closed:a", Token: "asked"})
 			require.ErrorIs(t, err, c.want)
 			require.Equal(t, []string{"closed:a"}, s.Channels(), "it lasts as long as its own token")
 			require.True(t, s.Unsubscribe("closed:a"))
@@ -619,7 +622,7 @@ func TestRenewKeepsTheHooksEnd(t *testing.T) {
 			require.NoError(t, s.Subscribe(t.Context(), request, func(x session.SubscribeResult) { told = x }))
 			require.Equal(t, c.told, told.ExpiresAt)
 			for range 2 {
-				at, err := s.Renew(t.Context(), "closed:a", "second", nil)
+				at, err := s.Renew(t.Context(), session.RenewRequest{Channel: "closed:a", Token: "second"})
 				require.NoError(t, err)
 				require.Equal(t, c.renewed, at)
 			}
@@ -634,7 +637,7 @@ func TestRenewKeepsTheHooksEnd(t *testing.T) {
 	require.NoError(t,
 		s.Subscribe(t.Context(), session.SubscribeRequest{Channel: "a", Subscriber: &fakeSubscriber{}, Renewable: true},
 			ignore))
-	at, err := s.Renew(t.Context(), "a", "first", nil)
+	at, err := s.Renew(t.Context(), session.RenewRequest{Channel: "a", Token: "first"})
 	require.NoError(t, err)
 	require.Equal(t, end, at)
 }

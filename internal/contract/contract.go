@@ -148,6 +148,8 @@ const (
 	KeyHookPublishURL           = "hook-publish-url"
 	KeyHookPublishWhenDown      = "hook-publish-when-down"
 	KeyHookRPCURL               = "hook-rpc-url"
+	KeyHookRefreshURL           = "hook-refresh-url"
+	KeyHookSubRefreshURL        = "hook-sub-refresh-url"
 	KeyHookTimeout              = "hook-timeout"
 	KeyHookSecret               = "hook-secret"
 	KeyHookForwardHeaders       = "hook-forward-headers"

@@ -118,11 +118,13 @@ func (b *backend) with(hooks ...string) func(cfg *config.Config) {
 		cfg.HookSecret, cfg.HookTimeout = hookSecret, waitTimeout
 		for _, hook := range hooks {
 			*map[string]*string{
-				"connect":   &cfg.HookConnectURL,
-				"subscribe": &cfg.HookSubscribeURL,
-				"publish":   &cfg.HookPublishURL,
-				"rpc":       &cfg.HookRPCURL,
-				"events":    &cfg.WebhookURL,
+				"connect":     &cfg.HookConnectURL,
+				"subscribe":   &cfg.HookSubscribeURL,
+				"publish":     &cfg.HookPublishURL,
+				"rpc":         &cfg.HookRPCURL,
+				"refresh":     &cfg.HookRefreshURL,
+				"sub_refresh": &cfg.HookSubRefreshURL,
+				"events":      &cfg.WebhookURL,
 			}[hook] = b.url + "/" + hook
 		}
 	}
@@ -360,6 +362,122 @@ func TestHooksEndClientsWithoutTokens(t *testing.T) {
 		require.False(t, connected.Expires, name)
 		require.Zero(t, connected.Ttl, name)
 		c.closed(3005, "connection expired")
+	}
+}
+
+// inSeconds returns a time as hooks answer it.
+func inSeconds(n int) string {
+	return fmt.Sprint(time.Now().Add(time.Duration(n) * time.Second).Unix())
+}
+
+// A client whose time is over stays, or does not, as the backend says. The client is told no time.
+func TestRefreshHook(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		code   int
+		plain  int
+	}{
+		"expired":     {`{"result":{"expired":true}}`, 3005, 1008},
+		"in the past": {`{"result":{"expire_at":1}}`, 3005, 1008},
+		"refused":     {`{"error":{"code":403,"message":"no"}}`, 3005, 1008},
+		"disconnect":  {`{"disconnect":{"code":4501,"reason":"banned"}}`, 4501, 4501},
+		"for ever":    {`{"result":{}}`, 0, 0},
+		"down":        {`nonsense`, 0, 0},
+		"wrong type":  {`{"result":{"expire_at":"soon"}}`, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBackend(t)
+			g := start(t, withRules, withTokens, b.with("connect", "refresh"))
+			b.decide("connect", func(map[string]any) string {
+				return `{"result":{"user":"ann","expire_at":` + inSeconds(2) + `}}`
+			})
+			extended := false
+			b.decide("refresh", func(request map[string]any) string {
+				if request["protocol"] == "json" && !extended {
+					extended = true
+					return `{"result":{"expire_at":` + inSeconds(2) + `,"info":{"again":true}}}`
+				}
+				return c.answer
+			})
+			s, connected := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{})
+			require.False(t, connected.Expires)
+			plain := g.dial(t, "/ws?channel=a")
+			ended := func(c *client, code int, reason string) {
+				if code == 0 {
+					g.awaitMetric(t, 3, "websocket_hook_calls_total", "hook", "refresh")
+					g.awaitMetric(t, 2, "websocket_connections")
+					return
+				}
+				c.closed(code, reason)
+			}
+			ended(plain, c.plain, "")
+			ended(s.client, c.code, "")
+			asked := b.last(t, "refresh")
+			require.Equal(t, "ann", asked["user"])
+			require.Equal(t, connected.Client, asked["client"])
+			require.Zero(t, b.forged)
+		})
+	}
+}
+
+// A client with a token is asked about too, and need not bring another.
+func TestRefreshHookOfAClientWithAToken(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withTokens, withKey, b.with("refresh"))
+	b.answer("refresh", `{"result":{"info":{"level":2}}}`)
+	claims := user("ann")
+	claims["exp"] = time.Now().Add(2 * time.Second).Unix()
+	s, connected := g.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, claims)})
+	require.False(t, connected.Expires)
+	g.awaitMetric(t, 1, "websocket_hook_calls_total", "hook", "refresh", "outcome", "ok")
+	s.subscribe(&cf.SubscribeRequest{Channel: "seen:a", JoinLeave: true})
+	require.JSONEq(t, `{"level":2}`, string(s.push().Join.Info.ConnInfo), "what the backend says of it now")
+}
+
+// The same for subscriptions.
+func TestSubRefreshHook(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		code   uint32
+		closed int
+		calls  float64
+	}{
+		"expired":    {`{"result":{"expired":true}}`, 2501, 0, 2},
+		"refused":    {`{"error":{"code":403,"message":"no"}}`, 2501, 0, 2},
+		"disconnect": {`{"disconnect":{"code":4501,"reason":"banned"}}`, 0, 4501, 2},
+		"for ever":   {`{"result":{}}`, 0, 0, 2},
+		"down":       {`{"error":{"code":100,"message":"later","temporary":true}}`, 0, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBackend(t)
+			g := start(t, withRules, b.with("subscribe", "sub_refresh"))
+			b.decide("subscribe", func(map[string]any) string {
+				return `{"result":{"expire_at":` + inSeconds(2) + `}}`
+			})
+			extended := false
+			b.decide("sub_refresh", func(map[string]any) string {
+				if !extended {
+					extended = true
+					return `{"result":{"expire_at":` + inSeconds(2) + `}}`
+				}
+				return c.answer
+			})
+			s := g.connectAnonymous(t)
+			require.False(t, s.subscribeTo("open").Expires)
+			switch {
+			case c.code != 0:
+				require.Equal(t, c.code, s.unsubscribed("open"))
+			case c.closed != 0:
+				s.closed(c.closed, "banned")
+			default:
+				g.awaitMetric(t, c.calls, "websocket_hook_calls_total", "hook", "sub_refresh")
+				s.quiet()
+			}
+			require.Equal(t, "open", b.last(t, "sub_refresh")["channel"])
+		})
 	}
 }
 

@@ -83,8 +83,8 @@ func (c *client) connectResult(
 	if identity.Claims == nil {
 		return result, nil
 	}
-	if identity.HasToken() {
-		result.Expires, result.Ttl = c.scheduleExpiry(identity.Claims.ExpiresAt)
+	if identity.HasToken() || c.AsksToRefresh() {
+		result.Expires, result.Ttl = c.scheduleExpiry(identity.Claims.ExpiresAt) //nolint:contextcheck // later than ctx
 	} else {
 		// An SDK without a token would give up when it is told of an end. This way it comes back, and the connect hook is
 		// asked again.
@@ -216,9 +216,13 @@ func closeForSubscribe(err error) error {
 }
 
 // scheduleExpiry closes the connection session.ExpiryGrace after its token expired, unless it brings a new one, and
-// returns what the client learns about it: ttl is in seconds.
+// returns what the client learns about it: ttl is in seconds. Where the backend is asked to refresh connections the
+// client learns nothing.
 func (c *client) scheduleExpiry(at time.Time) (expires bool, ttl uint32) {
-	c.CloseAt(at, session.ExpiryGrace, disconnectExpired())
+	c.Expire(c, at, session.ExpiryGrace, disconnectExpired())
+	if c.AsksToRefresh() {
+		return false, 0
+	}
 	return expiresIn(at)
 }
 
@@ -248,7 +252,7 @@ func (c *client) refresh(ctx context.Context, r *cf.RefreshRequest) (*cf.Refresh
 		return nil, err
 	}
 	result := &cf.RefreshResult{Client: c.Conn().ID(), Version: c.centrifuge.options.Version}
-	result.Expires, result.Ttl = c.scheduleExpiry(refreshed.ExpiresAt)
+	result.Expires, result.Ttl = c.scheduleExpiry(refreshed.ExpiresAt) //nolint:contextcheck // later than ctx
 	for _, channel := range refreshed.Ended {
 		c.pushUnsubscribe(channel, unsubscribeServer, "the new token does not allow the channel")
 	}

@@ -9,8 +9,8 @@ import (
 // Commands of one client run side by side where the broker or the backend may take long, so that none of them waits for
 // another channel or for a call to the backend. Those with the same key run in the order in which the client sent them.
 
-// Keys of commands that belong to no channel. Channel names hold no control characters. Refreshes have one, so that what
-// the client is told last is what holds.
+// Keys of commands that belong to no channel. Channel names hold no control characters. Refreshes have one, so that
+// what the client is told last is what holds.
 const (
 	keySend    = "\x00send"
 	keyRefresh = "\x00refresh"

@@ -36,14 +36,16 @@ func (c *client) pushUnsubscribe(channel string, code uint32, reason string) {
 // Subscribe implements protocol.Client. Its errors are those of session.Session.Subscribe.
 func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 	return c.subscribeAndPush(ctx, session.SubscribeRequest{
-		Channel:    s.Channel,
-		Subscriber: c,
-		ServerSide: true,
-		JoinLeave:  true,
-		Info:       s.Info,
-		ExpiresAt:  s.ExpireAt,
-		Since:      s.Since,
-		Expired:    c.pushExpired,
+		Channel:      s.Channel,
+		Subscriber:   c,
+		ServerSide:   true,
+		JoinLeave:    true,
+		Info:         s.Info,
+		ExpiresAt:    s.ExpireAt,
+		Since:        s.Since,
+		Expired:      c.pushExpired,
+		Protocol:     c.Protocol(),
+		Disconnected: c.disconnectedByBackend,
 	})
 }
 

@@ -35,6 +35,7 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		RequireComplete: r.Flag&flagRejectUnrecovered != 0,
 		Renewable:       true,
 		Expired:         c.pushExpired,
+		Disconnected:    c.disconnectedByBackend,
 	}
 	if r.Recover {
 		request.Since = &broker.Position{Offset: r.Offset, Epoch: r.Epoch}
@@ -130,7 +131,13 @@ func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.S
 	case r.Token == "":
 		return nil, errNoToken
 	}
-	at, err := c.Session.Renew(ctx, r.Channel, r.Token, c.pushExpired)
+	at, err := c.Session.Renew(ctx, session.RenewRequest{
+		Channel:      r.Channel,
+		Token:        r.Token,
+		Protocol:     c.Protocol(),
+		Expired:      c.pushExpired,
+		Disconnected: c.disconnectedByBackend,
+	})
 	if errors.Is(err, session.ErrExpiredToken) && c.Session.Unsubscribe(r.Channel) {
 		c.pushExpired(r.Channel)
 	}
@@ -141,6 +148,9 @@ func (c *client) subRefresh(ctx context.Context, r *cf.SubRefreshRequest) (*cf.S
 	result.Expires, result.Ttl = expiresIn(at)
 	return result, nil
 }
+
+// disconnectedByBackend closes the connection as the backend says.
+func (c *client) disconnectedByBackend(d *hooks.Disconnect) { c.Disconnect(int(d.Code), d.Reason) }
 
 // pushExpired tells the client that a subscription ended because its token was not renewed. The client may subscribe
 // again with another one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
@@ -39,7 +40,7 @@ func (c *client) OnOpen(conn transport.Conn) {
 		return
 	}
 	if claims := identity.Claims; claims != nil && !claims.ExpiresAt.IsZero() {
-		c.CloseAt(claims.ExpiresAt, 0, protocol.CloseExpired())
+		c.Expire(c, claims.ExpiresAt, 0, protocol.CloseExpired())
 	}
 	conn.StartHeartbeat(c.plain.heartbeat)
 }
@@ -87,6 +88,15 @@ func (c *client) Protocol() string { return Name }
 // Subscribe implements protocol.Client. Its errors are those of session.Session.Subscribe.
 func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 	return c.SubscribeServerSide(ctx, c, s)
+}
+
+// Refresh implements protocol.Client, without telling the client.
+func (c *client) Refresh(expireAt time.Time, expired bool) {
+	if expired {
+		c.Conn().Close(protocol.CloseExpired())
+		return
+	}
+	c.Expire(c, expireAt, 0, protocol.CloseExpired())
 }
 
 // Message implements protocol.Client.
