@@ -97,8 +97,8 @@ func channelSettings(s *schema, c *Config) {
 	s.duration(&c.PresenceTTL, contract.KeyPresenceTTL, time.Minute, within(5*time.Second, time.Hour),
 		"The `time` after which the members of a gateway that was killed are removed from their channels.")
 	s.duration(&c.PresenceGrace, contract.KeyPresenceGrace, 15*time.Second, within(0, 5*time.Minute),
-		"The `time` that a user stays a member of its channels after its connection was lost, so that a reconnect does not "+
-			"show as a leave and a join. Less than "+contract.KeyPresenceTTL+". 0 removes the user at once.")
+		"The `time` that a user stays a member of its channels after its connection was lost, so that a user who reconnects "+
+			"is never absent. Less than "+contract.KeyPresenceTTL+". 0 removes the user at once.")
 }
 
 // publicPortSettings declares what stands in front of the public port: TLS, browsers and proxies.

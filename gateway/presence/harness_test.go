@@ -78,12 +78,12 @@ func (b *faultyBroker) end(call string) {
 // Join implements broker.Presence. It returns the errors of the functions before "join" and "answer to join".
 func (b *faultyBroker) Join(
 	ctx context.Context, channel string, m broker.ClientInfo, ttl time.Duration,
-) (bool, []broker.ClientInfo, error) {
+) (broker.Joined, error) {
 	if err := b.begin("join"); err != nil {
-		return false, nil, err
+		return 0, err
 	}
-	fresh, gone, err := b.Broker.Join(ctx, channel, m, ttl)
-	return fresh, gone, errors.Join(err, b.begin("answer to join"))
+	joined, err := b.Broker.Join(ctx, channel, m, ttl)
+	return joined, errors.Join(err, b.begin("answer to join"))
 }
 
 // Leave implements broker.Presence. It returns the error of the function before "leave".

@@ -11,9 +11,9 @@ import (
 // broker's error.
 //
 // Without an error the caller must call finish exactly once, when it knows whether the client's subscription has begun.
-// All other calls for the member wait until then. finish(true) publishes the join, unless the member's user was present
-// a moment ago. finish(false) removes the member, after the grace if other clients know of it, and without a leave if
-// they do not.
+// All other calls for the member wait until then. finish(true) publishes the join, unless other clients know of the
+// member. finish(false) removes the member, after the grace if other clients know of it, and without a leave if they do
+// not. Both publish the leave of the lost connection of the same user whose place the member has taken.
 func (k *Keeper) Join(
 	ctx context.Context, channel string, m broker.ClientInfo,
 ) (finish func(attached bool), err error) {
@@ -27,21 +27,20 @@ func (k *Keeper) Join(
 		// Deferred, so that a panic of the broker does not leave the key acquired. After an error it is unknown whether
 		// the client is a member, so that it is removed.
 		if finish == nil {
-			k.undo(key, j)
+			k.undo(ctx, key, j)
 		}
 	}()
-	fresh, gone, err := k.options.Broker.Join(ctx, channel, m, k.options.TTL)
+	joined, err := k.options.Broker.Join(ctx, channel, m, k.options.TTL)
 	if err != nil {
 		return nil, err
 	}
-	j.fresh = fresh
+	j.fresh, j.replaced = joined != broker.JoinRenewed, joined == broker.JoinReplaced
 	return func(attached bool) {
 		if attached {
 			k.confirm(ctx, key, j)
 		} else {
-			k.undo(key, j)
+			k.undo(ctx, key, j)
 		}
-		k.publishLeaves(ctx, channel, gone)
 	}, nil
 }
 
@@ -50,8 +49,10 @@ type pendingJoin struct {
 	member broker.ClientInfo
 	// canceled is the leave that the join canceled, or nil.
 	canceled *pendingLeave
-	// fresh is true when neither the member nor its user was present.
+	// fresh is true when the member was not present.
 	fresh bool
+	// replaced is true when a lost connection of the member's user has expired.
+	replaced bool
 }
 
 // unannounced reports whether no join was ever published for the member. A member that was present may itself have
@@ -61,14 +62,16 @@ func (j pendingJoin) unannounced() bool { return j.fresh || j.canceled != nil &&
 // confirm publishes the join, if it is news, and releases the key.
 func (k *Keeper) confirm(ctx context.Context, key memberKey, j pendingJoin) {
 	defer k.serializer.release(key)
+	k.sweepReplaced(ctx, key.channel, j)
 	if j.unannounced() {
 		k.publish(ctx, key.channel, broker.KindJoin, j.member)
 	}
 }
 
 // undo queues the removal of a member whose subscription did not begin, and releases the key.
-func (k *Keeper) undo(key memberKey, j pendingJoin) {
+func (k *Keeper) undo(ctx context.Context, key memberKey, j pendingJoin) {
 	defer k.serializer.release(key)
+	k.sweepReplaced(ctx, key.channel, j)
 	l := pendingLeave{info: j.member}
 	switch {
 	case j.unannounced():
@@ -76,8 +79,16 @@ func (k *Keeper) undo(key memberKey, j pendingJoin) {
 	case j.canceled != nil:
 		l.grace = j.canceled.grace
 	default:
-		// The member or its user had left, and its grace begins again.
+		// The member's connection was lost, and its grace begins again.
 		l.grace = k.options.Grace
 	}
 	k.serializer.addLeave(key, l)
+}
+
+// sweepReplaced publishes the leave of the connection whose place the member has taken. It goes before the join,
+// because other clients keep lists by client, and some by user. Where leaves are not published the sweep can wait.
+func (k *Keeper) sweepReplaced(ctx context.Context, channel string, j pendingJoin) {
+	if j.replaced && k.options.Hub.Rule(channel).JoinLeave {
+		k.sweep(context.WithoutCancel(ctx), channel)
+	}
 }

@@ -30,7 +30,7 @@ func TestKeeperPublishesEachJoinAndLeaveOnce(t *testing.T) {
 		"is lost, within the grace":      {"join c1/ann; lose c1/ann; wait 14s", "+c1", "c1"},
 		"is lost, after the grace":       {"join c1/ann; lose c1/ann; wait 16s", "+c1 -c1", ""},
 		"is lost, long after the grace":  {"join c1/ann; lose c1/ann; wait 10m", "+c1 -c1", ""},
-		"user is back in time":           {"join c1/ann; lose c1/ann; wait 14s; join c2/ann; wait 40s", "+c1", "c2"},
+		"user is back in time":           {"join c1/ann; lose c1/ann; wait 14s; join c2/ann; wait 40s", "+c1 -c1 +c2", "c2"},
 		"user is back too late":          {"join c1/ann; lose c1/ann; wait 16s; join c2/ann", "+c1 -c1 +c2", "c2"},
 		"another user joins":             {"join c1/ann; lose c1/ann; join c2/bob; wait 16s", "+c1 +c2 -c1", "c2"},
 		"without a user, leaves at once": {"join c1/; lose c1/", "+c1 -c1", ""},
@@ -38,15 +38,27 @@ func TestKeeperPublishesEachJoinAndLeaveOnce(t *testing.T) {
 		"two tabs, one lost":             {"join c1/ann; join c2/ann; lose c1/ann; wait 16s", "+c1 +c2 -c1", "c2"},
 		"two tabs, one reloads": {
 			"join c1/ann; join c2/ann; lose c1/ann; join c3/ann; wait 40s",
-			"+c1 +c2", "c2 c3",
+			"+c1 +c2 -c1 +c3", "c2 c3",
 		},
 		"two tabs lost, one back": {
 			"join c1/ann; join c2/ann; lose c1/ann; wait 1s; lose c2/ann; wait 1s; join c3/ann; wait 16s",
-			"+c1 +c2 -c2", "c3",
+			"+c1 +c2 -c1 +c3 -c2", "c3",
 		},
+		"two tabs lost, both back": {
+			"join c1/ann; join c2/ann; lose c1/ann; wait 1s; lose c2/ann; join c3/ann; join c4/ann; wait 16s",
+			"+c1 +c2 -c1 +c3 -c2 +c4", "c3 c4",
+		},
+		"reloads three times": {
+			"join c1/ann; lose c1/ann; join c2/ann; lose c2/ann; join c3/ann; lose c3/ann; join c4/ann; wait 40s",
+			"+c1 -c1 +c2 -c2 +c3 -c3 +c4", "c4",
+		},
+		"reloads, and leaves": {
+			"join c1/ann; lose c1/ann; wait 1s; join c2/ann; leave c2/ann; wait 16s", "+c1 -c1 +c2 -c2", "",
+		},
+		"user is back, and pending":     {"join c1/ann; lose c1/ann; wait 1s; begin c2/ann; wait 1s", "+c1", "c2"},
 		"the same connection is back":   {"join c1/ann; lose c1/ann; wait 1s; join c1/ann; wait 40s", "+c1", "c1"},
 		"unsubscribes during the grace": {"join c1/ann; lose c1/ann; wait 1s; leave c1/ann", "+c1 -c1", ""},
-		"gateway is gone":               {"join c1/ann; wait 61s; join c2/bob", "+c1 +c2 -c1", "c2"},
+		"gateway is gone":               {"join c1/ann; wait 61s; join c2/bob; leave c3/", "+c1 +c2 -c1", "c2"},
 		"joins, and waits":              {"begin c1/ann; wait 20s", "", "c1"},
 		"joins, and attaches":           {"begin c1/ann; wait 2s; attach c1", "+c1", "c1"},
 		"joins, and is undone":          {"begin c1/ann; undo c1", "", ""},
@@ -59,16 +71,15 @@ func TestKeeperPublishesEachJoinAndLeaveOnce(t *testing.T) {
 		"leaves after it was undone":    {"begin c1/ann; undo c1; leave c1/ann; lose c1/ann; wait 16s", "", ""},
 		"user is back, and undone": {
 			"join c1/ann; lose c1/ann; wait 1s; begin c2/ann; undo c2; wait 14s; join c3/ann",
-			"+c1", "c3",
+			"+c1 -c1 +c3", "c3",
 		},
 		"user is back, undone, and gone": {"join c1/ann; lose c1/ann; wait 1s; begin c2/ann; undo c2; wait 16s",
-			"+c1 -c2", ""},
+			"+c1 -c1", ""},
 		"user is back, and leaves before": {"join c1/ann; lose c1/ann; wait 1s; begin c2/ann; leave c2/ann; undo c2",
-			"+c1 -c2", ""},
+			"+c1 -c1", ""},
 		"user is back, and attaches": {"join c1/ann; lose c1/ann; wait 1s; begin c2/ann; attach c2; wait 40s",
-			"+c1", "c2"},
-		"a join that is undone publishes leaves": {"join c1/ann; wait 61s; begin c2/bob; undo c2", "+c1 -c1", ""},
-		"one attaches, one is undone":            {"begin c1/ann; begin c2/bob; undo c1; attach c2", "+c2", "c2"},
+			"+c1 -c1 +c2", "c2"},
+		"one attaches, one is undone": {"begin c1/ann; begin c2/bob; undo c1; attach c2", "+c2", "c2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

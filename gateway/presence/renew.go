@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
@@ -67,9 +68,11 @@ func (k *Keeper) restore(ctx context.Context, key memberKey, m Member) {
 	if !present {
 		return
 	}
-	_, gone, err := k.options.Broker.Join(ctx, key.channel, info, k.options.TTL)
+	joined, err := k.options.Broker.Join(ctx, key.channel, info, k.options.TTL)
 	k.warn(err)
-	k.publishLeaves(ctx, key.channel, gone)
+	if joined == broker.JoinReplaced {
+		k.sweep(ctx, key.channel)
+	}
 }
 
 // every calls f once per interval until the context ends, and returns the context's error.

@@ -74,7 +74,7 @@ func sharedReads(r *harness) map[string]struct {
 			return len(all), err
 		}, func() {
 			members++
-			_, _, err := r.broker.Join(r.t.Context(), "seen:a", broker.ClientInfo{Client: fmt.Sprint("c", members)}, time.Hour)
+			_, err := r.broker.Join(r.t.Context(), "seen:a", broker.ClientInfo{Client: fmt.Sprint("c", members)}, time.Hour)
 			require.NoError(r.t, err)
 		}},
 	}
@@ -266,7 +266,7 @@ func TestMembersRefusesTooMany(t *testing.T) {
 	s, many := r.reader(), 0
 	for {
 		many++
-		_, _, err := r.broker.Join(t.Context(), "seen:a",
+		_, err := r.broker.Join(t.Context(), "seen:a",
 			broker.ClientInfo{Client: fmt.Sprint("c", many), User: "ann", ConnInfo: []byte(`{"a":1}`)}, time.Minute)
 		require.NoError(t, err)
 		all, err := s.Members(t.Context(), "seen:a")

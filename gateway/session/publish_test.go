@@ -173,7 +173,7 @@ func TestHistory(t *testing.T) {
 
 func TestMembers(t *testing.T) {
 	r := newHarness(t)
-	_, _, err := r.broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c2", User: "bob"}, time.Minute)
+	_, err := r.broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c2", User: "bob"}, time.Minute)
 	require.NoError(t, err)
 	ask := func(s *session.Session, channel string) error {
 		members, err := s.Members(t.Context(), channel)

@@ -36,12 +36,11 @@ const (
 
 func client(id, user string) broker.ClientInfo { return broker.ClientInfo{Client: id, User: user} }
 
-func join(t testing.TB, n *Node, channel string, m broker.ClientInfo, ttl time.Duration) (fresh bool) {
+func join(t testing.TB, n *Node, channel string, m broker.ClientInfo, ttl time.Duration) broker.Joined {
 	t.Helper()
-	fresh, gone, err := n.Join(t.Context(), channel, m, ttl)
+	joined, err := n.Join(t.Context(), channel, m, ttl)
 	require.NoError(t, err)
-	require.Empty(t, gone)
-	return fresh
+	return joined
 }
 
 func leave(t testing.TB, n *Node, channel string, m broker.ClientInfo, grace time.Duration) (left bool) {
@@ -95,9 +94,9 @@ func members(t *testing.T, a, b *Node) {
 	const room = "members"
 	require.Empty(t, present(t, a, room))
 	full := broker.ClientInfo{Client: "1", User: "u", ConnInfo: []byte(`{"a":1}`), ChanInfo: []byte(`"b"`)}
-	require.True(t, join(t, a, room, full, long))
-	require.True(t, join(t, b, room, client("2", ""), long))
-	require.False(t, join(t, a, room, full, long))
+	require.Equal(t, broker.JoinAdded, join(t, a, room, full, long))
+	require.Equal(t, broker.JoinAdded, join(t, b, room, client("2", ""), long))
+	require.Equal(t, broker.JoinRenewed, join(t, a, room, full, long))
 	require.Equal(t, []string{"1", "2"}, present(t, b, room))
 	all, err := b.Members(t.Context(), room, 0)
 	require.NoError(t, err)
@@ -110,14 +109,14 @@ func members(t *testing.T, a, b *Node) {
 	require.Equal(t, []string{"1"}, present(t, a, room))
 	require.True(t, leave(t, a, room, full, 0))
 	require.Empty(t, present(t, a, room))
-	require.True(t, join(t, a, room, full, long), "it was not a member any more")
+	require.Equal(t, broker.JoinAdded, join(t, a, room, full, long), "it was not a member any more")
 }
 
 func rejoined(t *testing.T, a, b *Node) {
 	const room = "rejoined"
 	join(t, a, room, client("1", "u"), long)
 	now := broker.ClientInfo{Client: "1", User: "v", ConnInfo: []byte("{}")}
-	require.False(t, join(t, a, room, now, long))
+	require.Equal(t, broker.JoinRenewed, join(t, a, room, now, long))
 	all, err := b.Members(t.Context(), room, 0)
 	require.NoError(t, err)
 	require.Equal(t, map[string]broker.ClientInfo{"1": now}, all)
@@ -151,9 +150,11 @@ func grace(t *testing.T, a, b *Node) {
 	require.Equal(t, []string{"1"}, present(t, b, room))
 	require.Empty(t, sweep(t, b, room))
 	awaitExpiry(t, b, room, "1")
+	require.Equal(t, broker.JoinReplaced, join(t, a, room, client("late", "u"), long), "its leave comes before the join")
 	require.Equal(t, []string{"1"}, sweep(t, b, room))
 	require.Empty(t, sweep(t, a, room))
-	require.True(t, join(t, a, room, client("3", "u"), long), "the grace was over")
+	require.True(t, leave(t, a, room, client("late", "u"), 0))
+	require.Equal(t, broker.JoinAdded, join(t, a, room, client("3", "u"), long), "the grace was over")
 
 	require.False(t, leave(t, a, room, client("3", "u"), long))
 	require.True(t, leave(t, a, room, client("3", "u"), 0), "it need not be waited for any more")
@@ -167,15 +168,19 @@ func userReturns(t *testing.T, a, b *Node) {
 	}
 	leave(t, a, room, client("1", "u"), long)
 	leave(t, a, room, client("2", "u"), long)
-	require.True(t, join(t, b, room, client("other", "v"), long))
-	require.False(t, join(t, b, room, client("3", "u"), long), "it was there all the time and replaces no other")
+	require.Equal(t, broker.JoinAdded, join(t, b, room, client("other", "v"), long))
+	require.Equal(t, broker.JoinRenewed, join(t, b, room, client("3", "u"), long), "it was there all the time")
 	require.Equal(t, []string{"1", "2", "3", "other"}, present(t, a, room))
 
-	require.False(t, join(t, b, room, client("4", "u"), long))
+	require.Equal(t, broker.JoinReplaced, join(t, b, room, client("4", "u"), long))
 	require.Len(t, present(t, a, room), 4, "one of the two that were away")
-	require.False(t, join(t, b, room, client("5", "u"), long))
+	require.Equal(t, broker.JoinReplaced, join(t, b, room, client("5", "u"), long))
 	require.Equal(t, []string{"3", "4", "5", "other"}, present(t, a, room))
-	require.True(t, join(t, b, room, client("6", "u"), long), "no connection was in its grace any more")
+	require.Equal(t, broker.JoinReplaced, join(t, a, room, client("6", "u"), long), "no leave has been published yet")
+	require.Equal(t, []string{"1", "2"}, sweep(t, a, room))
+	require.Equal(t, broker.JoinAdded, join(t, b, room, client("7", "u"), long), "no connection was in its grace any more")
+	require.Equal(t, broker.JoinAdded, join(t, b, room, client("8", ""), long), "it is of no user")
+	require.Equal(t, []string{"3", "4", "5", "6", "7", "8", "other"}, present(t, a, room))
 }
 
 func clientReturns(t *testing.T, a, b *Node) {
@@ -184,7 +189,7 @@ func clientReturns(t *testing.T, a, b *Node) {
 	join(t, a, room, client("2", "u"), long)
 	leave(t, a, room, client("1", "u"), long)
 	leave(t, a, room, client("2", "u"), long)
-	require.False(t, join(t, b, room, client("2", "u"), long))
+	require.Equal(t, broker.JoinRenewed, join(t, b, room, client("2", "u"), long))
 	require.Equal(t, []string{"1", "2"}, present(t, a, room))
 	missing, _, err := a.Renew(t.Context(), room, []string{"1", "2"}, long)
 	require.NoError(t, err)
@@ -198,11 +203,12 @@ func similarUsers(t *testing.T, a, b *Node) {
 		id := fmt.Sprintf("%d:\xff\x00", i)
 		join(t, a, room, client(id, user), long)
 		leave(t, a, room, client(id, user), long)
-		require.True(t, join(t, b, room, client("x"+id, user+"x"), long), "%q is the name of no other user", user+"x")
+		require.Equal(t, broker.JoinAdded, join(t, b, room, client("x"+id, user+"x"), long), "%q is another user", user+"x")
 	}
 	for i, user := range users {
-		require.False(t, join(t, b, room, client(fmt.Sprint("new", i), user), long), "%q", user)
-		require.True(t, join(t, b, room, client(fmt.Sprint("newer", i), user), long), "%q", user)
+		require.Equal(t, broker.JoinReplaced, join(t, b, room, client(fmt.Sprint("new", i), user), long), "%q", user)
+		require.Len(t, sweep(t, a, room), 1)
+		require.Equal(t, broker.JoinAdded, join(t, b, room, client(fmt.Sprint("newer", i), user), long), "%q", user)
 	}
 	require.Len(t, present(t, a, room), 3*len(users))
 }
@@ -250,14 +256,10 @@ func expiredMembers(t *testing.T, a, b *Node) {
 	left, gone, err := b.Leave(t.Context(), room, client("3", "u"), 0)
 	require.NoError(t, err)
 	require.True(t, left)
-	require.Equal(t, []broker.ClientInfo{whole}, gone, "every call that changes members returns those that have expired")
+	require.Equal(t, []broker.ClientInfo{whole}, gone, "it returns the members that have expired")
 	join(t, a, room, whole, short)
 	awaitExpiry(t, b, room, "2")
-	_, gone, err = b.Join(t.Context(), room, client("4", "v"), long)
-	require.NoError(t, err)
-	require.Equal(t, []broker.ClientInfo{whole}, gone)
-	join(t, a, room, whole, short)
-	awaitExpiry(t, b, room, "2")
+	require.Equal(t, broker.JoinAdded, join(t, b, room, client("4", "v"), long), "no leave has made it wait")
 	missing, gone, err := b.Renew(t.Context(), room, []string{"1"}, long)
 	require.NoError(t, err)
 	require.Empty(t, missing)
@@ -267,8 +269,8 @@ func expiredMembers(t *testing.T, a, b *Node) {
 // A gateway that was away for a while must not make its clients leave and join.
 func restoredMembers(t *testing.T, a, b *Node) {
 	const room = "unmissed"
-	require.True(t, join(t, a, room, client("1", "u"), short))
-	require.True(t, join(t, a, room, client("2", "u"), short))
+	require.Equal(t, broker.JoinAdded, join(t, a, room, client("1", "u"), short))
+	require.Equal(t, broker.JoinAdded, join(t, a, room, client("2", "u"), short))
 	awaitExpiry(t, b, room, "1")
 	awaitExpiry(t, b, room, "2")
 	missing, gone, err := a.Renew(t.Context(), room, []string{"1", "2"}, long)
@@ -277,9 +279,9 @@ func restoredMembers(t *testing.T, a, b *Node) {
 	require.Empty(t, gone)
 	require.Equal(t, []string{"1", "2"}, present(t, b, room))
 
-	require.True(t, join(t, a, room, client("3", "w"), short))
+	require.Equal(t, broker.JoinAdded, join(t, a, room, client("3", "w"), short))
 	awaitExpiry(t, b, room, "3")
-	require.False(t, join(t, a, room, client("3", "w"), long), "no leave has been published")
+	require.Equal(t, broker.JoinRenewed, join(t, a, room, client("3", "w"), long), "no leave has been published")
 	require.Empty(t, sweep(t, b, room))
 }
 
@@ -293,7 +295,7 @@ func renewed(t *testing.T, a, b *Node) {
 	for part := range slices.Chunk(ids, count/20) {
 		wg.Go(func() {
 			for _, id := range part {
-				if _, _, err := a.Join(t.Context(), room, client(id, "u"), long); err != nil {
+				if _, err := a.Join(t.Context(), room, client(id, "u"), long); err != nil {
 					t.Error(err)
 				}
 			}
@@ -330,9 +332,8 @@ func boundedSweep(t *testing.T, a, b *Node) {
 	for i := range 20 {
 		wg.Go(func() {
 			for k := range count / 20 {
-				// Not so short that joins remove members that joined before.
-				if _, gone, err := a.Join(t.Context(), room, client(fmt.Sprint(i, k), "u"), long); err != nil || len(gone) > 0 {
-					t.Error(err, gone)
+				if _, err := a.Join(t.Context(), room, client(fmt.Sprint(i, k), "u"), long); err != nil {
+					t.Error(err)
 				}
 			}
 		})
@@ -373,7 +374,7 @@ func boundedMembers(t *testing.T, a, b *Node) {
 			}
 			wg.Go(func() {
 				for _, m := range mine {
-					if _, _, err := a.Join(t.Context(), room, m, long); err != nil {
+					if _, err := a.Join(t.Context(), room, m, long); err != nil {
 						t.Error(err)
 					}
 				}

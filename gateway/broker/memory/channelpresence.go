@@ -48,25 +48,24 @@ func newChannelPresence() *channelPresence {
 	return &channelPresence{members: map[string]*member{}, users: map[string]*user{}}
 }
 
-// join adds a member or renews it.
+// join adds a member or renews it. A new one takes the place of a member of its user that is away, which expires.
 func (p *channelPresence) join(info broker.ClientInfo, now time.Duration,
-	ttl time.Duration) (fresh bool, gone []broker.ClientInfo) {
+	ttl time.Duration) (joined broker.Joined) {
 	info.ConnInfo, info.ChanInfo = slices.Clone(info.ConnInfo), slices.Clone(info.ChanInfo)
 	known := p.members[info.Client]
 	if known != nil {
 		// Even if it has expired: its leave has not been published. Its user may be another one now.
 		p.remove(known)
 	}
-	gone = p.purge(now)
-	fresh = known == nil
-	if known == nil {
-		if away := p.awaited(info.User, now); away != nil {
-			p.remove(away)
-			fresh = false
-		}
+	switch {
+	case known != nil:
+	case p.endGrace(info.User, now):
+		joined = broker.JoinReplaced
+	default:
+		joined = broker.JoinAdded
 	}
 	p.add(&member{info: info, until: now + ttl})
-	return fresh, gone
+	return joined
 }
 
 // leave removes a member, or lets it be away for the grace.
@@ -91,18 +90,23 @@ func (p *channelPresence) renew(m *member, until time.Duration) {
 	heap.Fix(&p.queue, int(m.index))
 }
 
-// awaited returns the member of the user that is away and expires first, or nil.
-func (p *channelPresence) awaited(name string, now time.Duration) (found *member) {
+// endGrace makes the member of a user that is away and expires first expire now. It reports whether a member of the
+// user is away and has expired.
+func (p *channelPresence) endGrace(name string, now time.Duration) (expired bool) {
 	u := p.users[name]
 	if u == nil {
-		return nil
+		return false
 	}
+	var first *member
 	for _, m := range u.away {
-		if m.until > now && (found == nil || m.until < found.until) {
-			found = m
+		if m.until > now && (first == nil || m.until < first.until) {
+			first = m
 		}
 	}
-	return found
+	if first != nil {
+		p.renew(first, now)
+	}
+	return len(u.away) > 0
 }
 
 // purge removes up to maxExpired members that have expired, and returns them.

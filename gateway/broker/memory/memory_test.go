@@ -141,7 +141,7 @@ func TestRunRemovesWhatHasExpired(t *testing.T) {
 		first, err := b.Publish(ctx, "x", broker.Publication{Data: []byte("d")},
 			broker.PublishOptions{History: h, IdempotencyKey: "k"})
 		require.NoError(t, err)
-		_, _, err = b.Join(ctx, "x", broker.ClientInfo{Client: "c"}, time.Minute)
+		_, err = b.Join(ctx, "x", broker.ClientInfo{Client: "c"}, time.Minute)
 		require.NoError(t, err)
 		require.NoError(t, b.Register(ctx, []string{"u"}, time.Minute))
 		require.NoError(t, b.Revoke(ctx, "u", time.Now()))
@@ -194,7 +194,7 @@ func TestMemoryCopiesChannelNames(t *testing.T) {
 			return err
 		},
 		"join": func(name string) error {
-			_, _, err := b.Join(t.Context(), name, broker.ClientInfo{Client: "c"}, time.Minute)
+			_, err := b.Join(t.Context(), name, broker.ClientInfo{Client: "c"}, time.Minute)
 			return err
 		},
 	} {

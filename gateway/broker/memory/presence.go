@@ -54,10 +54,11 @@ func (s *presenceStripe) sweep(now time.Duration) {
 }
 
 // Join implements broker.Presence. It never returns an error.
-func (b *Broker) Join(_ context.Context, channel string, m broker.ClientInfo,
-	ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
-	b.withPresence(channel, func(p *channelPresence, now time.Duration) { fresh, gone = p.join(m, now, ttl) })
-	return fresh, gone, nil
+func (b *Broker) Join(
+	_ context.Context, channel string, m broker.ClientInfo, ttl time.Duration,
+) (joined broker.Joined, err error) {
+	b.withPresence(channel, func(p *channelPresence, now time.Duration) { joined = p.join(m, now, ttl) })
+	return joined, nil
 }
 
 // Leave implements broker.Presence. It never returns an error.

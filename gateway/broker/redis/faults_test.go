@@ -63,7 +63,7 @@ func TestEpochsEndWhenRedisLosesItsMemory(t *testing.T) {
 	s, o := standalone(t)
 	a, b := pair(t, o)
 	before := a.keep(t, "lobby", "x").Position
-	_, _, err := a.Join(t.Context(), "lobby", broker.ClientInfo{Client: "c"}, time.Minute)
+	_, err := a.Join(t.Context(), "lobby", broker.ClientInfo{Client: "c"}, time.Minute)
 	require.NoError(t, err)
 
 	s.Stop()
@@ -108,7 +108,7 @@ func everyCall(n *node) map[string]error {
 		"history":    func() error { _, err := n.History(ctx, "x", broker.HistoryQuery{}); return err },
 		"remove":     func() error { return n.RemoveHistory(ctx, "x") },
 		"end epoch":  func() error { return n.EndEpoch(ctx, "x") },
-		"join":       func() error { _, _, err := n.Join(ctx, "x", m, time.Minute); return err },
+		"join":       func() error { _, err := n.Join(ctx, "x", m, time.Minute); return err },
 		"leave":      func() error { _, _, err := n.Leave(ctx, "x", m, 0); return err },
 		"renew":      func() error { _, _, err := n.Renew(ctx, "x", []string{"c"}, time.Minute); return err },
 		"sweep":      func() error { _, err := n.Sweep(ctx, "x"); return err },
@@ -243,7 +243,7 @@ func TestHistoryRejectsAForeignEntry(t *testing.T) {
 	require.ErrorIs(t, err, broker.ErrEnvelope, "to leave it out would be a gap")
 
 	require.NoError(t, client.HSet(t.Context(), "test:pm:lobby", "future", "+3:").Err())
-	_, _, err = n.Join(t.Context(), "lobby", broker.ClientInfo{Client: "c"}, time.Minute)
+	_, err = n.Join(t.Context(), "lobby", broker.ClientInfo{Client: "c"}, time.Minute)
 	require.NoError(t, err)
 	all, err := n.Members(t.Context(), "lobby", 0)
 	require.NoError(t, err)
@@ -267,7 +267,7 @@ func TestRedisKeysExpire(t *testing.T) {
 		_, err = n.Publish(t.Context(), "x", broker.Publication{}, broker.PublishOptions{IdempotencyKey: "k"})
 		require.NoError(t, err)
 		for channel, grace := range map[string]time.Duration{"there": 0, "away": time.Hour} {
-			_, _, err = n.Join(t.Context(), channel, m, time.Minute)
+			_, err = n.Join(t.Context(), channel, m, time.Minute)
 			require.NoError(t, err)
 			if grace > 0 {
 				_, _, err = n.Leave(t.Context(), channel, m, grace)
@@ -318,7 +318,7 @@ func TestRedisFollowsSlotsWithTheirStreams(t *testing.T) {
 	for _, name := range channels {
 		b.join(t, name)
 		before = append(before, a.keep(t, name, "before").Position)
-		_, _, err := a.Join(t.Context(), name, broker.ClientInfo{Client: "c", User: "u"}, time.Minute)
+		_, err := a.Join(t.Context(), name, broker.ClientInfo{Client: "c", User: "u"}, time.Minute)
 		require.NoError(t, err)
 	}
 	require.NoError(t, a.Revoke(t.Context(), "u", time.Now()))

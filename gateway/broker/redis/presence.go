@@ -56,21 +56,18 @@ func decodeMembers(reply any) ([]broker.ClientInfo, error) {
 }
 
 // Join implements broker.Presence. It returns broker.ErrUnavailable.
-func (b *Broker) Join(ctx context.Context, channel string, m broker.ClientInfo,
-	ttl time.Duration) (fresh bool, gone []broker.ClientInfo, err error) {
-	return b.changeMember(ctx, "join", b.scripts.join, channel, m.Client, encodeMember(m), m.User, ttl.Milliseconds())
+func (b *Broker) Join(
+	ctx context.Context, channel string, m broker.ClientInfo, ttl time.Duration,
+) (broker.Joined, error) {
+	reply, err := b.call(ctx, b.rest, "join", b.scripts.join, b.names.presence(channel), m.Client, encodeMember(m), m.User,
+		ttl.Milliseconds())
+	return broker.Joined(number(reply)), err
 }
 
 // Leave implements broker.Presence. It returns broker.ErrUnavailable.
 func (b *Broker) Leave(ctx context.Context, channel string, m broker.ClientInfo,
 	grace time.Duration) (left bool, gone []broker.ClientInfo, err error) {
-	return b.changeMember(ctx, "leave", b.scripts.leave, channel, m.Client, grace.Milliseconds())
-}
-
-// changeMember runs a script that replies with 1 or 0 and the members that have expired.
-func (b *Broker) changeMember(ctx context.Context, operation string, s script, channel string,
-	args ...any) (yes bool, gone []broker.ClientInfo, err error) {
-	reply, err := b.call(ctx, b.rest, operation, s, b.names.presence(channel), args...)
+	reply, err := b.call(ctx, b.rest, "leave", b.scripts.leave, b.names.presence(channel), m.Client, grace.Milliseconds())
 	if err != nil {
 		return false, nil, err
 	}

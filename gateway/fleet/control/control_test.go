@@ -394,7 +394,7 @@ func TestDispatcherUsesChannelRules(t *testing.T) {
 		require.Empty(t, stream.Publications)
 		require.Equal(t, first.Epoch, stream.Top.Epoch)
 
-		_, _, err = g[0].broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c1", User: "ann"}, time.Minute)
+		_, err = g[0].broker.Join(t.Context(), "seen:a", broker.ClientInfo{Client: "c1", User: "ann"}, time.Minute)
 		require.NoError(t, err)
 		members, err := g[1].Presence(t.Context(), "seen:a")
 		require.NoError(t, err)
