@@ -337,6 +337,47 @@ func TestKeeperRestoresMembersThatTheBrokerLost(t *testing.T) {
 	})
 }
 
+// Members expire at the broker while a gateway cannot renew them, and another gateway publishes that they leave. They
+// join again when they are renewed.
+func TestKeeperTellsOfMembersThatWereTakenForGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		away      time.Duration
+		swept     bool
+		published string
+	}{
+		"for less than the TTL":      {ttl - 2*time.Second, true, ""},
+		"for the TTL, and swept":     {2 * ttl, true, "-c1 -c2 +c1 +c2"},
+		"for the TTL, and not swept": {2 * ttl, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarness(t)
+				h.run()
+				h.subscribe("c1/ann")
+				h.subscribe("c2/")
+				time.Sleep(ttl/3 + time.Second)
+				_ = h.takePublished()
+				h.broker.on("renew", func() error { return broker.ErrUnavailable })
+				time.Sleep(c.away)
+				if c.swept {
+					// Another gateway does that, and publishes what it returns.
+					gone, err := h.broker.Broker.Sweep(t.Context(), room)
+					require.NoError(t, err)
+					for _, m := range gone {
+						h.Deliver(room, broker.Publication{Kind: broker.KindLeave, Info: &m})
+					}
+				}
+				h.broker.on("renew", nil)
+				time.Sleep(ttl)
+				synctest.Wait()
+				require.Equal(t, "c1 c2", h.members(room))
+				require.ElementsMatch(t, strings.Fields(c.published), strings.Fields(h.takePublished()))
+				h.end()
+			})
+		})
+	}
+}
+
 // A renewal may have seen a member that has left since: it is missing because it left.
 func TestKeeperDoesNotRestoreMembersThatLeft(t *testing.T) {
 	for name, explicit := range map[string]bool{"at once": true, "for the grace": false} {
