@@ -57,6 +57,7 @@ func (g *Gateway) protocolOptions() protocol.Options {
 		},
 		PingInterval: g.cfg.PingInterval,
 		PongTimeout:  g.cfg.PongTimeout,
+		DrainCode:    g.cfg.DrainCloseCode,
 		Node:         g.cfg.NodeName,
 		Version:      g.options.Version,
 		Logger:       g.log,

@@ -103,4 +103,6 @@ type Config struct {
 	DrainPropagationDelay time.Duration
 	// DrainMaxClosesPerSecond is 0 when DrainTimeout alone decides.
 	DrainMaxClosesPerSecond int
+	// DrainCloseCode is the code of the close frame that a drain sends to plain clients.
+	DrainCloseCode int
 }

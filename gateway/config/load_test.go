@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -386,4 +387,27 @@ func TestFlagsDeclareEveryKeyOfTheContract(t *testing.T) {
 	for _, key := range keys {
 		require.True(t, declared[string(key[1])], "%s has no setting in gateway/config/settings.go", key[1])
 	}
+}
+
+func TestLoadChecksTheCloseCodeOfADrain(t *testing.T) {
+	for _, allowed := range []string{"1001", "1012", "1013", "3000", "3499", "4000", "4100", "4200", "4299"} {
+		loaded, err := load(t, "", nil, "--drain-close-code="+allowed)
+		require.NoError(t, err, allowed)
+		require.Equal(t, allowed, strconv.Itoa(loaded.Config.DrainCloseCode))
+	}
+	const never, final = "no code that asks", "stay away"
+	for code, problem := range map[string]string{
+		"0": never, "-1": never, "999": never, "1000": never, "1002": never, "1005": never, "1006": never, "1011": never,
+		"1014": never, "1015": never, "2999": never, "5000": never, "65536": never,
+		"3500": final, "3999": final, "4001": final, "4099": final, "4300": final, "4400": final, "4499": final,
+		"4500": final, "4999": final,
+	} {
+		_, err := load(t, "", nil, "--drain-close-code="+code)
+		require.ErrorContains(t, err, "drain-close-code", code)
+		require.ErrorContains(t, err, problem, code)
+		require.ErrorContains(t, err, "4100 to 4299", code)
+	}
+	loaded, err := load(t, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, 1012, loaded.Config.DrainCloseCode)
 }

@@ -68,6 +68,11 @@ func (s *schema) number(p *int, key string, def int, allowed span[int], help str
 	s.checks = append(s.checks, func(c *checker) { c.between(key, *p, allowed) })
 }
 
+// integer declares a key with a whole number whose values are no range. The caller checks them.
+func (s *schema) integer(p *int, key string, def int, help string) {
+	s.flags.IntVar(p, key, def, help)
+}
+
 // total declares a key with a whole number that may exceed 32 bits. Its bounds depend on another key.
 func (s *schema) total(p *int64, key string, def int64, help string) {
 	s.flags.Int64Var(p, key, def, help)

@@ -221,4 +221,6 @@ func drainSettings(s *schema, c *Config) {
 	s.number(&c.DrainMaxClosesPerSecond, contract.KeyDrainMaxClosesPerSecond, 0, within(0, maxPerSecond),
 		"The maximum `number` of connections that a drain closes per second. 0 means that "+contract.KeyDrainTimeout+
 			" alone decides.")
+	s.integer(&c.DrainCloseCode, contract.KeyDrainCloseCode, 1012,
+		"The close `code` that a drain sends to plain clients, "+drainCloseCodes+".")
 }

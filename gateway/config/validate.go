@@ -81,6 +81,7 @@ func (l *loader) validate() error {
 	l.cfg.checkServer(c)
 	l.cfg.checkQueues(c)
 	l.cfg.checkTimes(c)
+	l.cfg.checkDrain(c)
 	l.cfg.checkChannels(c)
 	l.cfg.checkPublicPort(c)
 	l.cfg.checkAffinity(c)
@@ -118,6 +119,23 @@ func (cfg *Config) checkTimes(c *checker) {
 	c.shorter(contract.KeyPresenceGrace, cfg.PresenceGrace, contract.KeyPresenceTTL, cfg.PresenceTTL)
 	if cfg.DrainTimeout > 0 {
 		c.shorter(contract.KeyDrainPropagationDelay, cfg.DrainPropagationDelay, contract.KeyDrainTimeout, cfg.DrainTimeout)
+	}
+}
+
+// drainCloseCodes names what checkDrain allows.
+const drainCloseCodes = "one of 1001, 1012, 1013, 3000 to 3499, 4000 and 4100 to 4299"
+
+// checkDrain checks the close code of a drain. Codes outside of the allowed ones either may not be sent (RFC 6455
+// section 7.4), or tell a protocol's SDK not to come back: 3500 to 3999 and 4500 to 4999 Centrifuge's, 4400 to 4499
+// that of y-websocket, 4001 to 4099 and 4300 up that of Pusher.
+func (cfg *Config) checkDrain(c *checker) {
+	switch code := cfg.DrainCloseCode; {
+	case code == transport.CodeGoingAway, code == transport.CodeRestart, code == transport.CodeTryAgainLater:
+	case code >= 3000 && code <= 3499, code == 4000, code >= 4100 && code <= 4299:
+	case code >= 3500 && code <= 4999:
+		c.fail(contract.KeyDrainCloseCode, "use "+drainCloseCodes, "%d makes some clients' libraries stay away", code)
+	default:
+		c.fail(contract.KeyDrainCloseCode, "use "+drainCloseCodes, "%d is no code that asks a client to come back", code)
 	}
 }
 

@@ -38,6 +38,9 @@ type Options struct {
 	// PingInterval is the time between two pings, PongTimeout the time that a client has to answer one.
 	PingInterval time.Duration
 	PongTimeout  time.Duration
+	// DrainCode is the code with which a drain closes clients of a protocol that has no close codes of its own. 0 means
+	// that of StandardCodes.
+	DrainCode int
 	// Node and Version are told to clients that ask for them.
 	Node    string
 	Version string

@@ -11,6 +11,7 @@ type Close struct {
 // Close codes of RFC 6455 section 7.4.1 and the IANA registry that the gateway uses.
 const (
 	CodeNormal        = 1000
+	CodeGoingAway     = 1001
 	CodeProtocolError = 1002
 	// CodeNoStatus stands for a close frame without a code. It is never sent.
 	CodeNoStatus = 1005

@@ -165,6 +165,7 @@ const (
 	KeyDrainTimeout             = "drain-timeout"
 	KeyDrainPropagationDelay    = "drain-propagation-delay"
 	KeyDrainMaxClosesPerSecond  = "drain-max-closes-per-second"
+	KeyDrainCloseCode           = "drain-close-code"
 )
 
 // Values of KeyBroker.

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,22 @@ func TestDrainAndUndrainOverTheAdminPort(t *testing.T) {
 	got = g.admin(t, "POST", "/undrain")
 	require.Equal(t, http.StatusConflict, got.status)
 	require.Contains(t, got.body, "process is ending")
+}
+
+// The code is for clients of the plain protocol. Centrifuge's SDKs have codes of their own.
+func TestDrainClosesWithTheConfiguredCode(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{1001, 1012, 4000} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			g := start(t, func(cfg *config.Config) { cfg.DrainTimeout, cfg.DrainCloseCode = 0, code })
+			plain, centrifuge := g.dial(t, "/ws?channel=a"), g.connect(t)
+			g.Terminate("SIGTERM", false)
+			plain.closed(code, "service restart")
+			centrifuge.closed(3001, "shutdown")
+			g.ended(t)
+		})
+	}
 }
 
 // A gateway with the memory broker knows of no other one. The operator tells it.

@@ -52,7 +52,11 @@ func (p *Plain) Patterns() []string { return []string{contract.PathPlain} }
 
 // Endpoint implements protocol.Protocol.
 func (p *Plain) Endpoint() transport.Endpoint {
-	return transport.Endpoint{Protocol: Name, Codes: protocol.StandardCodes(), Accept: p.accept}
+	codes := protocol.StandardCodes()
+	if code := p.options.DrainCode; code != 0 {
+		codes.Drain.Code = code
+	}
+	return transport.Endpoint{Protocol: Name, Codes: codes, Accept: p.accept}
 }
 
 // accept identifies a client by its handshake and reserves its channels. It returns a *transport.Refusal.
