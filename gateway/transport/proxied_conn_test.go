@@ -154,7 +154,7 @@ func TestProxyProtocolReadsHeadersInPieces(t *testing.T) {
 
 // The address of the header counts as that of the proxy in front: what it says in X-Forwarded-For is believed only if
 // it is trusted itself.
-func TestProxyProtocolInFrontOfForwardedFor(t *testing.T) {
+func TestProxyProtocolComesBeforeForwardedFor(t *testing.T) {
 	for source, want := range map[string]string{"203.0.113.7": "203.0.113.7", local: "198.51.100.9"} {
 		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return tellIP(), nil },
 			behindProxy(t, transport.ProxyProtocolRequired, local, discardObserver{}))
