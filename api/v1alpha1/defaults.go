@@ -32,6 +32,10 @@ const (
 	DefaultPresenceTTL = time.Minute
 	// DefaultPresenceGrace is the default of gateway.presence.grace.
 	DefaultPresenceGrace = 15 * time.Second
+	// DefaultHTTPIdleTimeout is the default of gateway.httpIdleTimeout.
+	DefaultHTTPIdleTimeout = 75 * time.Second
+	// DefaultDrainCloseCode is the default of drain.closeCode.
+	DefaultDrainCloseCode = 1012
 )
 
 // Default keys of the Secrets that the spec names. They differ, so that one Secret can hold all values.
@@ -63,6 +67,7 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Drain.Timeout, metav1.Duration{Duration: 5 * time.Minute})
 	setDefault(&s.Drain.PropagationDelay, metav1.Duration{Duration: 10 * time.Second})
 	setDefault(&s.Drain.MaxClosesPerSecond, 0)
+	setDefault(&s.Drain.CloseCode, DefaultDrainCloseCode)
 	setDefault(&s.Rollout.MaxSurge, intstr.FromInt32(1))
 	setDefault(&s.Rollout.MaxUnavailable, intstr.FromInt32(0))
 	setDefault(&s.Rollout.MinReadySeconds, 20)
@@ -104,6 +109,10 @@ func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.PingInterval, metav1.Duration{Duration: 25 * time.Second})
 	setDefault(&g.PongTimeout, metav1.Duration{Duration: 8 * time.Second})
 	setDefault(&g.Compression, false)
+	setDefault(&g.OriginAnyPort, false)
+	g.ProxyProtocol = cmp.Or(g.ProxyProtocol, ProxyProtocolDisabled)
+	setDefault(&g.PublicHealth, false)
+	setDefault(&g.HTTPIdleTimeout, metav1.Duration{Duration: DefaultHTTPIdleTimeout})
 	for i := range g.Channels {
 		g.Channels[i].setDefaults()
 	}

@@ -8,6 +8,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:XValidation:rule="!has(self.maxQueuedBytes) || !has(self.maxMessageBytes) || self.maxQueuedBytes >= self.maxMessageBytes",message="must not be less than spec.gateway.maxMessageBytes, or the largest message would not fit: raise spec.gateway.maxQueuedBytes or lower spec.gateway.maxMessageBytes",fieldPath=".maxQueuedBytes"
 // +kubebuilder:validation:XValidation:rule="!has(self.maxTotalQueuedBytes) || !has(self.maxQueuedBytes) || self.maxTotalQueuedBytes >= self.maxQueuedBytes",message="must not be less than spec.gateway.maxQueuedBytes, the queue of one client: raise spec.gateway.maxTotalQueuedBytes or lower spec.gateway.maxQueuedBytes",fieldPath=".maxTotalQueuedBytes"
 // +kubebuilder:validation:XValidation:rule="!has(self.auth) || !has(self.auth.anonymous) || self.auth.anonymous || has(self.auth.jwt) || (has(self.hooks) && has(self.hooks.connect))",message="requires tokens or a connect hook, or no client could connect: set spec.gateway.auth.jwt or spec.gateway.hooks.connect, or set spec.gateway.auth.anonymous to true",fieldPath=".auth.anonymous"
+// +kubebuilder:validation:XValidation:rule="!has(self.proxyProtocol) || self.proxyProtocol == 'Disabled' || (has(self.trustedProxies) && size(self.trustedProxies) > 0)",message="requires the networks of the proxies, because headers from elsewhere are refused: set spec.gateway.trustedProxies, or set spec.gateway.proxyProtocol to Disabled",fieldPath=".proxyProtocol"
 type GatewaySpec struct {
 	// maxConnections is the maximum number of connections that one gateway holds, 1 to 10000000. A full gateway answers
 	// handshakes with 503 and Retry-After. Defaults to 10000.
@@ -167,6 +168,12 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(o, o == '*' || o == 'null' || o == 'file://' || o.matches('^[a-z][a-z0-9+.-]*://([*][.])?[A-Za-z0-9.-]+(:[0-9]{1,5})?$') || o.matches('^https?://[[][0-9A-Fa-f:.]+[]](:[0-9]{1,5})?$'))",message="each origin must be scheme://host[:port] without a path, such as https://app.example.com, https://*.example.com, or *"
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
 
+	// originAnyPort is whether pages of the gateway's own host may connect from every port if the Host header has no
+	// port, for a proxy that removes the port. Defaults to false.
+	// +optional
+	// +kubebuilder:default=false
+	OriginAnyPort *bool `json:"originAnyPort,omitempty"`
+
 	// trustedProxies are the networks in CIDR form of the proxies whose header X-Forwarded-For, or Forwarded without it,
 	// is trusted to name the client, at most 64. Example: 10.0.0.0/8.
 	// +optional
@@ -175,6 +182,28 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:items:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
+
+	// proxyProtocol is whether connections of trustedProxies begin with a PROXY protocol header, version 1 or 2: Disabled
+	// refuses such headers, Optional reads them, and Required refuses connections of trustedProxies without one. A header
+	// from elsewhere is always refused. Defaults to Disabled.
+	// +optional
+	// +kubebuilder:default=Disabled
+	ProxyProtocol ProxyProtocol `json:"proxyProtocol,omitempty"`
+
+	// publicHealth is whether gateways answer /livez and /readyz on the port for clients too, for load balancers that
+	// check only that port. Defaults to false.
+	// +optional
+	// +kubebuilder:default=false
+	PublicHealth *bool `json:"publicHealth,omitempty"`
+
+	// httpIdleTimeout is how long an HTTP connection to the server API may be without a request, as a duration from 1s to
+	// 1h. It should be longer than the load balancer keeps such connections. Defaults to 75s.
+	// +optional
+	// +kubebuilder:default="75s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h, such as 75s or 620s"
+	HTTPIdleTimeout *metav1.Duration `json:"httpIdleTimeout,omitempty"`
 
 	// auth configures which clients may connect and which backends may call the server API.
 	// +optional
@@ -203,6 +232,21 @@ const (
 	ConnectionsPerUserCloseOldest ConnectionsPerUserPolicy = "CloseOldest"
 	// ConnectionsPerUserRefuse refuses the new connection.
 	ConnectionsPerUserRefuse ConnectionsPerUserPolicy = "Refuse"
+)
+
+// ProxyProtocol is whether connections of trusted proxies begin with a PROXY protocol header.
+//
+// +kubebuilder:validation:Enum=Disabled;Optional;Required
+type ProxyProtocol string
+
+// The values of ProxyProtocol.
+const (
+	// ProxyProtocolDisabled refuses every header.
+	ProxyProtocolDisabled ProxyProtocol = "Disabled"
+	// ProxyProtocolOptional reads the header of a connection that begins with one.
+	ProxyProtocolOptional ProxyProtocol = "Optional"
+	// ProxyProtocolRequired refuses connections of trusted proxies without a header.
+	ProxyProtocolRequired ProxyProtocol = "Required"
 )
 
 // GatewayTLS configures the certificate of the gateways.

@@ -36,6 +36,16 @@ type DrainSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	MaxClosesPerSecond *int32 `json:"maxClosesPerSecond,omitempty"`
+
+	// closeCode is the close code that a draining gateway sends to plain clients: 1001, 1012, 1013, 3000 to 3499, 4000, or
+	// 4100 to 4299. With other codes some clients' libraries stay away. Centrifuge clients always get 3001. Defaults to
+	// 1012.
+	// +optional
+	// +kubebuilder:default=1012
+	// +kubebuilder:validation:Minimum=1001
+	// +kubebuilder:validation:Maximum=4299
+	// +kubebuilder:validation:XValidation:rule="self in [1001, 1012, 1013, 4000] || self >= 3000 && self <= 3499 || self >= 4100 && self <= 4299",message="must be 1001, 1012, 1013, 3000 to 3499, 4000, or 4100 to 4299: other codes make some clients' libraries stay away"
+	CloseCode *int32 `json:"closeCode,omitempty"`
 }
 
 // RolloutSpec configures how a new version of the gateways replaces the old one.

@@ -47,6 +47,10 @@ func configFile(in Input) (string, error) {
 		}
 	}
 	nonDefaultSettings(gateway, settings)
+	publicPortSettings(gateway, settings)
+	if code := *drain.CloseCode; code != v1alpha1.DefaultDrainCloseCode {
+		settings[contract.KeyDrainCloseCode] = code
+	}
 	if gateway.TLS != nil {
 		settings[contract.KeyTLSCertFile] = path.Join(contract.TLSDir, contract.TLSCertKey)
 		settings[contract.KeyTLSKeyFile] = path.Join(contract.TLSDir, contract.TLSPrivateKey)
@@ -116,6 +120,23 @@ func nonDefaultSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
 		if len(webhooks.Events) > 0 {
 			settings[contract.KeyWebhookEvents] = webhooks.Events
 		}
+	}
+}
+
+// publicPortSettings adds the settings of the public port that gateways of older releases do not know, as
+// nonDefaultSettings does.
+func publicPortSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
+	if *gateway.OriginAnyPort {
+		settings[contract.KeyOriginAnyPort] = true
+	}
+	if gateway.ProxyProtocol != v1alpha1.ProxyProtocolDisabled {
+		settings[contract.KeyProxyProtocol] = string(gateway.ProxyProtocol)
+	}
+	if *gateway.PublicHealth {
+		settings[contract.KeyPublicHealth] = true
+	}
+	if idle := gateway.HTTPIdleTimeout.Duration; idle != v1alpha1.DefaultHTTPIdleTimeout {
+		settings[contract.KeyHTTPIdleTimeout] = idle.String()
 	}
 }
 

@@ -150,9 +150,15 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 		spec.Gateway.Auth.Anonymous = new(true)
 		spec.Gateway.Presence.TTL = &metav1.Duration{Duration: time.Minute}
 		spec.Gateway.Presence.Grace = &metav1.Duration{Duration: 15 * time.Second}
+		spec.Gateway.OriginAnyPort, spec.Gateway.PublicHealth = new(false), new(false)
+		spec.Gateway.ProxyProtocol = v1alpha1.ProxyProtocolDisabled
+		spec.Gateway.HTTPIdleTimeout = &metav1.Duration{Duration: 75 * time.Second}
+		spec.Drain.CloseCode = new(int32(1012))
 	}))
 	for _, key := range defaultKeys {
-		for _, newer := range []string{"anonymous", "jwt", "presence", "hook", "per-user"} {
+		for _, newer := range []string{
+			"anonymous", "jwt", "presence", "hook", "per-user", "any-port", "proxy-protocol", "public-health", "idle", "code",
+		} {
 			assert.NotContains(t, key, newer)
 		}
 	}

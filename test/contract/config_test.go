@@ -91,6 +91,10 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 	assert.Equal(t, spec.Presence.TTL.Duration, loaded.PresenceTTL)
 	assert.Equal(t, spec.Presence.Grace.Duration, loaded.PresenceGrace)
 	assert.Equal(t, *spec.Auth.Anonymous, loaded.Anonymous)
+	assert.Equal(t, *spec.OriginAnyPort, loaded.OriginAnyPort)
+	assert.Equal(t, string(spec.ProxyProtocol), loaded.ProxyProtocol)
+	assert.Equal(t, *spec.PublicHealth, loaded.PublicHealth)
+	assert.Equal(t, spec.HTTPIdleTimeout.Duration, loaded.HTTPIdleTimeout)
 	for i, want := range spec.Channels {
 		rule := loaded.Channels[i : i+1].For(want.Pattern)
 		assert.Equal(t, string(want.Publish), string(rule.Publish))

@@ -41,6 +41,15 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"large queues":                    "gateway: {maxQueuedBytes: 1073741824}",
 		"a tebibyte of queues":            "gateway: {maxTotalQueuedBytes: 1099511627776}",
 		"compression":                     "gateway: {compression: true}",
+		"the own host on any port":        "gateway: {originAnyPort: true}",
+		"health on the public port":       "gateway: {publicHealth: true}",
+		"the shortest keep-alive":         "gateway: {httpIdleTimeout: 1s}",
+		"the longest keep-alive":          "gateway: {httpIdleTimeout: 1h}",
+		"no PROXY protocol":               "gateway: {proxyProtocol: Disabled}",
+		"the PROXY protocol":              "gateway: {proxyProtocol: Required, trustedProxies: [10.0.0.0/8]}",
+		"the largest close code":          "drain: {closeCode: 4299}",
+		"the smallest close code":         "drain: {closeCode: 1001}",
+		"a close code for all stacks":     "drain: {closeCode: 4000}",
 		"rules": "gateway: {channels: [{pattern: 'prices:*', slowConsumer: LatestOnly}, " +
 			"{pattern: 'grüße'}, {pattern: '*', slowConsumer: DropOldest}]}",
 		"rules of all kinds": "gateway: {channels: [{pattern: a, history: {size: 100000, ttl: 720h}, " +

@@ -37,7 +37,12 @@ const (
 	msgMaxAge       = "must be a duration from 1s to 8760h, such as 1h or 48h"
 	msgOrigin       = "each origin must be scheme://host[:port] without a path, such as https://app.example.com, " +
 		"https://*.example.com, or *"
-	msgNetwork = "each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
+	msgNetwork       = "each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
+	msgProxyProtocol = "requires the networks of the proxies, because headers from elsewhere are refused: set " +
+		"spec.gateway.trustedProxies, or set spec.gateway.proxyProtocol to Disabled"
+	msgIdleTimeout = "must be a duration from 1s to 1h, such as 75s or 620s"
+	msgCloseCode   = "must be 1001, 1012, 1013, 3000 to 3499, 4000, or 4100 to 4299: other codes make some clients' " +
+		"libraries stay away"
 	msgAddress = "each must be host:port without a scheme, such as redis.example.com:6379"
 	msgHost    = "each must be a host name in lower case without scheme, port or path, such as ws.example.com " +
 		"or *.example.com"
@@ -550,6 +555,34 @@ func refusedByRule() []refusal {
 			msg:   msgNetwork,
 		},
 
+		{
+			title: "the PROXY protocol without proxies",
+			spec:  "gateway: {proxyProtocol: Optional}",
+			field: "spec.gateway.proxyProtocol",
+			msg:   msgProxyProtocol,
+		},
+		{
+			title: "the PROXY protocol with an empty list",
+			spec:  "gateway: {proxyProtocol: Required, trustedProxies: []}",
+			field: "spec.gateway.proxyProtocol",
+			msg:   msgProxyProtocol,
+		},
+		{
+			title: "too long to keep alive",
+			spec:  "gateway: {httpIdleTimeout: 61m}",
+			field: "spec.gateway.httpIdleTimeout",
+			msg:   msgIdleTimeout,
+		},
+		{
+			title: "no keep-alive",
+			spec:  "gateway: {httpIdleTimeout: 0s}",
+			field: "spec.gateway.httpIdleTimeout",
+			msg:   msgIdleTimeout,
+		},
+		{title: "an error", spec: "drain: {closeCode: 1011}", field: "spec.drain.closeCode", msg: msgCloseCode},
+		{title: "reserved", spec: "drain: {closeCode: 2999}", field: "spec.drain.closeCode", msg: msgCloseCode},
+		{title: "final to Centrifuge", spec: "drain: {closeCode: 3500}", field: "spec.drain.closeCode", msg: msgCloseCode},
+		{title: "final to Pusher", spec: "drain: {closeCode: 4001}", field: "spec.drain.closeCode", msg: msgCloseCode},
 		{title: "without a unit", spec: "drain: {timeout: '300'}", field: "spec.drain.timeout", msg: msgDrainTimeout},
 		{title: "above a day", spec: "drain: {timeout: 25h}", field: "spec.drain.timeout", msg: msgDrainTimeout},
 		{title: "below 0", spec: "drain: {timeout: -1s}", field: "spec.drain.timeout", msg: msgDrainTimeout},
