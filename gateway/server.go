@@ -42,6 +42,7 @@ func (b base) newServer(gate *drain.Gate) (*transport.Server, error) {
 		Proxies:             proxies,
 		ProxyProtocol:       proxyProtocol(b.cfg.ProxyProtocol),
 		Compression:         b.cfg.Compression,
+		Affinity:            b.affinity(),
 		Header:              http.Header{contract.HeaderNode: {b.cfg.NodeName}},
 		Admit:               b.admit(gate),
 		NewID:               b.gatewayID.NewID,
@@ -64,28 +65,32 @@ func proxyProtocol(mode string) transport.ProxyProtocol {
 }
 
 // admit returns a function that refuses handshakes while the gate is closed: load balancers have had time to notice the
-// drain, and clients that were closed would come straight back. The refusal expires the affinity cookie, else a proxy
-// would send the client here again.
+// drain, and clients that were closed would come straight back.
 func (b base) admit(gate *drain.Gate) func() *transport.Refusal {
 	return func() *transport.Refusal {
 		if gate.Accepting() {
 			return nil
 		}
-		refusal := &transport.Refusal{
+		return &transport.Refusal{
 			Status:     http.StatusServiceUnavailable,
 			Reason:     "draining",
 			Message:    "this gateway is going out of service; connect again",
 			RetryAfter: time.Second,
+			Elsewhere:  true,
 		}
-		if b.cfg.AffinityCookie != "" {
-			refusal.Cookie = &http.Cookie{ //nolint:gosec // it removes a cookie, whatever its attributes are
-				Name:     b.cfg.AffinityCookie,
-				Path:     b.cfg.AffinityCookiePath,
-				MaxAge:   -1,
-				HttpOnly: true,
-			}
-		}
-		return refusal
+	}
+}
+
+// affinity returns the proxies' affinity cookie, or nil where none is configured.
+func (b base) affinity() *transport.AffinityCookie {
+	if b.cfg.AffinityCookie == "" {
+		return nil
+	}
+	return &transport.AffinityCookie{
+		Name:   b.cfg.AffinityCookie,
+		Path:   b.cfg.AffinityCookiePath,
+		Value:  b.cfg.AffinityValue(),
+		Secure: b.cfg.TLSCertFile != "",
 	}
 }
 

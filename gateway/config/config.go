@@ -4,9 +4,11 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Config is everything that can be configured in a gateway. Load returns it checked. The help texts in settings.go
@@ -59,6 +61,8 @@ type Config struct {
 	ProxyProtocol      string
 	AffinityCookie     string
 	AffinityCookiePath string
+	// AffinityCookieValue may contain contract.AffinityName. AffinityValue returns it with the gateway's name.
+	AffinityCookieValue string
 
 	Anonymous bool
 	// JWTKey and JWKSURL are not both set. JWTPreviousKey is valid beside JWTKey.
@@ -105,4 +109,9 @@ type Config struct {
 	DrainMaxClosesPerSecond int
 	// DrainCloseCode is the code of the close frame that a drain sends to plain clients.
 	DrainCloseCode int
+}
+
+// AffinityValue returns the value of the affinity cookie that the gateway sets. It is empty when the proxies set it.
+func (cfg *Config) AffinityValue() string {
+	return strings.ReplaceAll(cfg.AffinityCookieValue, contract.AffinityName, cfg.NodeName)
 }

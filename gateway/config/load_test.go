@@ -297,6 +297,22 @@ func TestLoadRefusesWrongSettings(t *testing.T) {
 			want: []string{"proxy-protocol", "trusted-proxies", "no proxy is trusted"},
 		},
 		"cookie with a space": {args: []string{"--affinity-cookie=a b"}, want: []string{"affinity-cookie"}},
+		"cookie value without a cookie": {
+			args: []string{"--affinity-cookie-value={name}"},
+			want: []string{"affinity-cookie-value", "affinity-cookie is not"},
+		},
+		"cookie value of all gateways": {
+			args: []string{"--affinity-cookie=a", "--affinity-cookie-value=name"},
+			want: []string{"affinity-cookie-value", "{name}", "the same for all gateways"},
+		},
+		"cookie value with a semicolon": {
+			args: []string{"--affinity-cookie=a", "--affinity-cookie-value={name};x"},
+			want: []string{"affinity-cookie-value", "no cookie value"},
+		},
+		"cookie value with a quote in the name": {
+			args: []string{"--affinity-cookie=a", "--affinity-cookie-value={name}", `--node-name=a"b`},
+			want: []string{"affinity-cookie-value", "node-name"},
+		},
 		"cookie path without slash": {
 			args: []string{"--affinity-cookie-path=x"},
 			want: []string{"affinity-cookie-path", "/"},

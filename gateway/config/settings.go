@@ -123,9 +123,12 @@ func publicPortSettings(s *schema, c *Config) {
 			"Disabled refuses its headers, Optional reads them, and Required refuses connections without one. "+
 			"Connections from elsewhere may never have one.")
 	s.text(&c.AffinityCookie, contract.KeyAffinityCookie, "",
-		"The `name` of the proxy's affinity cookie, which a draining gateway expires. "+
+		"The `name` of the proxy's affinity cookie, which a gateway that drains or is full expires. "+
 			"When it is not set, no cookie is expired.")
 	s.text(&c.AffinityCookiePath, contract.KeyAffinityCookiePath, "/", "The `path` of that cookie.")
+	s.text(&c.AffinityCookieValue, contract.KeyAffinityCookieValue, "", "The `value` of that cookie, which the gateway "+
+		"then sets itself when it accepts a client. "+contract.AffinityName+" in it stands for "+contract.KeyNodeName+
+		", by which proxies route. When it is not set, the proxy sets the cookie.")
 }
 
 // proxyProtocols returns the values of contract.KeyProxyProtocol.

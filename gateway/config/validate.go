@@ -85,6 +85,7 @@ func (l *loader) validate() error {
 	l.cfg.checkChannels(c)
 	l.cfg.checkPublicPort(c)
 	l.cfg.checkAffinity(c)
+	l.cfg.checkAffinityValue(c)
 	l.cfg.checkAuth(c)
 	l.cfg.checkHooks(c)
 	if l.cfg.Broker == contract.BrokerRedis {
@@ -185,6 +186,27 @@ func (cfg *Config) checkAffinity(c *checker) {
 	cookie := http.Cookie{Name: "x", Path: cfg.AffinityCookiePath} //nolint:gosec // only its path is checked
 	if !strings.HasPrefix(cfg.AffinityCookiePath, "/") || cookie.Valid() != nil {
 		c.fail(contract.KeyAffinityCookiePath, "begin it with /", "%q is no cookie path", cfg.AffinityCookiePath)
+	}
+}
+
+func (cfg *Config) checkAffinityValue(c *checker) {
+	if cfg.AffinityCookieValue == "" {
+		return
+	}
+	if cfg.AffinityCookie == "" {
+		remedy := "name the cookie in " + contract.KeyAffinityCookie + ", or leave both out"
+		c.fail(contract.KeyAffinityCookieValue, remedy, "is set, but %s is not", contract.KeyAffinityCookie)
+	}
+	if !strings.Contains(cfg.AffinityCookieValue, contract.AffinityName) {
+		remedy := "write " + contract.AffinityName + " where the gateway's name belongs"
+		c.fail(contract.KeyAffinityCookieValue, remedy, "%q is the same for all gateways", cfg.AffinityCookieValue)
+	}
+	value := cfg.AffinityValue()
+	cookie := http.Cookie{Name: "x", Value: value} //nolint:gosec // only its value is checked
+	if cookie.Valid() != nil || strings.ContainsAny(value, " ,") {
+		remedy := "use printable ASCII characters without spaces, quotes, commas, semicolons and backslashes, also in " +
+			contract.KeyNodeName
+		c.fail(contract.KeyAffinityCookieValue, remedy, "%q is no cookie value", value)
 	}
 }
 

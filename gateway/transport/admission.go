@@ -58,6 +58,7 @@ func (a *admission) acquire(ip netip.Addr) *Refusal {
 			Status:     http.StatusServiceUnavailable,
 			Reason:     "full",
 			RetryAfter: retryFull,
+			Elsewhere:  true,
 			Message:    fmt.Sprintf("this gateway holds its %d connections; try again later", a.max),
 		}
 	}

@@ -114,8 +114,8 @@ type Refusal struct {
 	Message string
 	// RetryAfter becomes the header of that name, rounded up to seconds, unless it is 0.
 	RetryAfter time.Duration
-	// Cookie is set in the answer unless it is nil. It can route the next attempt to another gateway.
-	Cookie *http.Cookie
+	// Elsewhere reports that another gateway may accept the client: the answer expires the affinity cookie.
+	Elsewhere bool
 }
 
 // Error returns the message.

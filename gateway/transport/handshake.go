@@ -45,6 +45,7 @@ func (s *Server) accept(u upgrader, r *http.Request, e *Endpoint) *Refusal {
 			Status:     http.StatusServiceUnavailable,
 			Reason:     "draining",
 			RetryAfter: time.Second,
+			Elsewhere:  true,
 			Message:    "this gateway ends; connect again",
 		}
 	}
@@ -90,6 +91,7 @@ func (s *Server) admit(ip netip.Addr, r *http.Request, e *Endpoint) (Handler, *R
 	}
 	// The rate limit comes last: a client that is refused anyway must not use up the rate of others.
 	if refusal := s.connectLimiter.admit(); refusal != nil {
+		refusal.Elsewhere = true
 		s.admission.release(ip)
 		return nil, refusal
 	}
@@ -148,8 +150,8 @@ func (s *Server) refuse(u upgrader, r *Refusal) {
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
 	}
-	if r.Cookie != nil {
-		h.Add("Set-Cookie", r.Cookie.String())
+	if cookie := s.options.Affinity.expired(); r.Elsewhere && cookie != "" {
+		h.Add("Set-Cookie", cookie)
 	}
 	switch r.Status {
 	case http.StatusUpgradeRequired:

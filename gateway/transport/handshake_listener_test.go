@@ -202,11 +202,12 @@ func TestRefusalIsACompleteResponse(t *testing.T) {
 			Status:     http.StatusServiceUnavailable,
 			Message:    "come back later",
 			RetryAfter: 1500 * time.Millisecond,
-			Cookie:     &http.Cookie{Name: "affinity", Path: "/", MaxAge: -1},
+			Elsewhere:  true,
 		}
 		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return nil, refusal }, driver,
 			func(o *transport.Options) {
 				o.Header = http.Header{"Wsfleet-Node": {"a"}}
+				o.Affinity = &transport.AffinityCookie{Name: "affinity", Path: "/"}
 			})
 		_, answer, err := websocket.Dial(t.Context(), url, nil)
 		require.Error(t, err)
@@ -216,7 +217,7 @@ func TestRefusalIsACompleteResponse(t *testing.T) {
 		for name, value := range map[string]string{
 			"Retry-After":  "2",
 			"Wsfleet-Node": "a",
-			"Set-Cookie":   "affinity=; Path=/; Max-Age=0",
+			"Set-Cookie":   "affinity=; Path=/; Max-Age=0; HttpOnly",
 			"Content-Type": "text/plain; charset=utf-8",
 		} {
 			require.Equal(t, value, answer.Header.Get(name))

@@ -50,6 +50,8 @@ type Options struct {
 	ProxyProtocol ProxyProtocol
 	// Compression allows clients to negotiate permessage-deflate, RFC 7692.
 	Compression bool
+	// Affinity is the cookie by which proxies keep clients on this gateway. nil means that there is none.
+	Affinity *AffinityCookie
 	// Header is part of each response to a handshake.
 	Header http.Header
 	// Admit refuses all handshakes while its result is not nil. It must not block.

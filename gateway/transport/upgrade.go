@@ -98,6 +98,9 @@ func (s *Server) switchingProtocols(r *http.Request, e *Endpoint) []byte {
 	if extension := s.negotiateExtensions(r); extension != "" {
 		b = appendHeader(b, "Sec-WebSocket-Extensions", extension)
 	}
+	if cookie := s.options.Affinity.header(r); cookie != "" {
+		b = appendHeader(b, "Set-Cookie", cookie)
+	}
 	for name, values := range s.options.Header {
 		for _, value := range values {
 			b = appendHeader(b, name, value)

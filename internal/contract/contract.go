@@ -133,6 +133,7 @@ const (
 	KeyProxyProtocol            = "proxy-protocol"
 	KeyAffinityCookie           = "affinity-cookie"
 	KeyAffinityCookiePath       = "affinity-cookie-path"
+	KeyAffinityCookieValue      = "affinity-cookie-value"
 	KeyAnonymous                = "anonymous"
 	KeyJWTKey                   = "jwt-key"
 	KeyJWTPreviousKey           = "jwt-previous-key"
@@ -214,6 +215,9 @@ const (
 	ProxyProtocolOptional = "Optional"
 	ProxyProtocolRequired = "Required"
 )
+
+// AffinityName stands for the name of the gateway in the value of KeyAffinityCookieValue.
+const AffinityName = "{name}"
 
 // Values of KeyWebhookEvents.
 const (

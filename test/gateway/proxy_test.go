@@ -158,3 +158,18 @@ func TestGatewayKeepsHTTPConnectionsOpen(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	require.Greater(t, time.Since(answered), idle/2)
 }
+
+func TestGatewaySetsTheAffinityCookie(t *testing.T) {
+	t.Parallel()
+	cookie := func(value string) func(cfg *config.Config) {
+		return func(cfg *config.Config) { cfg.AffinityCookie, cfg.AffinityCookieValue = "ROUTEID", value }
+	}
+	for value, want := range map[string]string{
+		"": "", ".{name}": "ROUTEID=.node-1; Path=/; HttpOnly", "{name}": "ROUTEID=node-1; Path=/; HttpOnly",
+	} {
+		g := start(t, cookie(value))
+		_, response, err := g.tryDial(t, "/ws?channel=a")
+		require.NoError(t, err)
+		require.Equal(t, want, response.Header.Get("Set-Cookie"))
+	}
+}
