@@ -82,6 +82,9 @@ func (b *faultyBroker) Join(
 	if err := b.begin("join"); err != nil {
 		return 0, err
 	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	joined, err := b.Broker.Join(ctx, channel, m, ttl)
 	return joined, errors.Join(err, b.begin("answer to join"))
 }

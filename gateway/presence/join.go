@@ -30,7 +30,8 @@ func (k *Keeper) Join(
 			k.undo(ctx, key, j)
 		}
 	}()
-	joined, err := k.options.Broker.Join(ctx, channel, m, k.options.TTL)
+	// Not given up when the client leaves: a join that is still on its way could overtake the leave that follows.
+	joined, err := k.options.Broker.Join(context.WithoutCancel(ctx), channel, m, k.options.TTL)
 	if err != nil {
 		return nil, err
 	}

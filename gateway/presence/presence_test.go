@@ -228,6 +228,27 @@ func TestKeeperPublishesNothingOfAFailedJoin(t *testing.T) {
 	}
 }
 
+// The broker may carry a join out that it was told to give up, after the leave that follows. So it is not told so when
+// the client leaves meanwhile.
+func TestKeeperGivesNoJoinUpThatIsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.run()
+		ctx, cancel := context.WithCancel(t.Context())
+		h.broker.on("join", func() error {
+			cancel()
+			return nil
+		})
+		finish, err := h.Join(ctx, room, info("c1/ann"))
+		require.NoError(t, err)
+		require.Equal(t, "c1", h.members(room))
+		finish(false)
+		synctest.Wait()
+		require.Empty(t, h.members(room))
+		h.end()
+	})
+}
+
 // A leave that a join has canceled happens all the same when the join comes to nothing, because other clients know the
 // member.
 func TestKeeperRepeatsALeaveThatWasCanceledInVain(t *testing.T) {
