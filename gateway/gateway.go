@@ -94,6 +94,7 @@ func (g *Gateway) watch() {
 		ConnectRate:      g.cfg.ConnectRate,
 		MessageRate:      g.cfg.MessageRate,
 		QueuedBytes:      g.server.QueuedBytes,
+		HeldRefusals:     g.server.HeldRefusals,
 		QueuedBytesLimit: g.cfg.MaxTotalQueuedBytes,
 		Channels:         g.hub.Channels,
 		Broker:           g.broker.Status,
@@ -177,6 +178,7 @@ func (g *Gateway) closeNow() {
 
 // stopListening waits a short time for the requests that are under way.
 func (g *Gateway) stopListening(ctx context.Context) {
+	g.server.ReleaseRefusals()
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
 	for _, s := range []*http.Server{g.public.server, g.private.server} {

@@ -36,6 +36,7 @@ func (b base) newServer(gate *drain.Gate) (*transport.Server, error) {
 		MaxTotalQueuedBytes: b.cfg.MaxTotalQueuedBytes,
 		HandshakeTimeout:    b.cfg.HandshakeTimeout,
 		MaxHandshakes:       handshakeLimit(limit),
+		RefusalDelay:        b.cfg.RefusalDelay,
 		CloseTimeout:        b.options.CloseTimeout,
 		WriteStallTimeout:   b.options.WriteStallTimeout,
 		Origins:             origins,
@@ -72,11 +73,12 @@ func (b base) admit(gate *drain.Gate) func() *transport.Refusal {
 			return nil
 		}
 		return &transport.Refusal{
-			Status:     http.StatusServiceUnavailable,
-			Reason:     "draining",
-			Message:    "this gateway is going out of service; connect again",
-			RetryAfter: time.Second,
-			Elsewhere:  true,
+			Status:      http.StatusServiceUnavailable,
+			Reason:      "draining",
+			Message:     "this gateway is going out of service; connect again",
+			RetryAfter:  time.Second,
+			Elsewhere:   true,
+			OthersServe: gate.OthersServe(),
 		}
 	}
 }

@@ -38,6 +38,7 @@ type Config struct {
 	MaxTotalQueuedBytes      int64
 	MaxChannelsPerConnection int
 	HandshakeTimeout         time.Duration
+	RefusalDelay             time.Duration
 	ConnectTimeout           time.Duration
 	PingInterval             time.Duration
 	PongTimeout              time.Duration

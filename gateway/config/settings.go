@@ -80,6 +80,9 @@ func timeoutSettings(s *schema, c *Config) {
 	handshake := within(time.Second, maxHandshake)
 	s.duration(&c.HandshakeTimeout, contract.KeyHandshakeTimeout, 10*time.Second, handshake,
 		"The maximum `time` until the request of a client is complete.")
+	s.duration(&c.RefusalDelay, contract.KeyRefusalDelay, 3*time.Second, within(0, 10*time.Second),
+		"The longest `time` for which a client is kept waiting for the answer that it cannot connect for now. Half of it is "+
+			"the shortest. 0 answers at once, and clients that reconnect without a pause are refused again and again.")
 	s.duration(&c.ConnectTimeout, contract.KeyConnectTimeout, 10*time.Second, handshake,
 		"The maximum `time` until a Centrifuge client has sent its connect command.")
 	s.duration(&c.PingInterval, contract.KeyPingInterval, 25*time.Second, within(time.Second, time.Hour),

@@ -15,6 +15,8 @@ type Gate struct {
 	mu sync.Mutex
 	// closesAt is the time from which no connection is accepted. It is zero while the gateway serves.
 	closesAt time.Time
+	// othersServe reports that another gateway served when this one handed its clients over.
+	othersServe bool
 	// draining reports that a drain is under way or over.
 	draining bool
 	// asked is the time of the last handshake in a drain.
@@ -64,14 +66,21 @@ func (g *Gate) Shut() {
 func (g *Gate) setDraining(draining bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.draining, g.closesAt = draining, time.Time{}
+	g.draining, g.closesAt, g.othersServe = draining, time.Time{}, false
 }
 
-// closeAt sets the time from which no connection is accepted.
-func (g *Gate) closeAt(t time.Time) {
+// closeAt sets the time from which no connection is accepted. othersServe reports that another gateway does.
+func (g *Gate) closeAt(t time.Time, othersServe bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.closesAt = t
+	g.closesAt, g.othersServe = t, othersServe
+}
+
+// OthersServe reports whether this gateway has handed its clients over to another one that serves.
+func (g *Gate) OthersServe() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.othersServe
 }
 
 // lastAsked returns the time of the last handshake in a drain, or the zero time.

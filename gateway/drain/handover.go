@@ -150,7 +150,7 @@ func (m *Machine) handOver(d *run, now time.Time) (wait time.Duration) {
 	}
 	d.handedOver, d.pace.From = true, from
 	if m.current == d {
-		m.options.Gate.closeAt(from)
+		m.options.Gate.closeAt(from, d.others == anotherServes)
 		m.options.Logger.Info("clients are handed over: readiness fails",
 			slog.String("otherGateways", d.others.String()), slog.Duration("closingIn", from.Sub(now)))
 	}

@@ -146,6 +146,8 @@ type Sources struct {
 	QueuedBytes func() int64
 	// QueuedBytesLimit is the maximum of QueuedBytes.
 	QueuedBytesLimit int64
+	// HeldRefusals returns the number of refusals that are held back.
+	HeldRefusals func() int
 	// Channels returns the number of channels that this gateway is subscribed to at the broker.
 	Channels func() int
 	Broker   func() broker.Status
@@ -178,6 +180,9 @@ func (m *Metrics) Watch(s Sources) {
 		func() float64 { return float64(s.QueuedBytes()) })
 	m.gauge("websocket_queued_bytes_limit", "The maximum memory in bytes of messages of all clients together.",
 		func() float64 { return float64(s.QueuedBytesLimit) })
+	m.gauge("websocket_held_refusals",
+		"The number of clients that wait for the answer that they cannot connect for now.",
+		func() float64 { return float64(s.HeldRefusals()) })
 	m.gauge("websocket_channels", "The number of channels that this gateway is subscribed to at the broker.",
 		func() float64 { return float64(s.Channels()) })
 	m.gauge("websocket_users", "The number of users that have a connection to this gateway.",

@@ -23,6 +23,7 @@ func watched() *Metrics {
 		Connections:  zero,
 		Limit:        zero,
 		QueuedBytes:  func() int64 { return 0 },
+		HeldRefusals: func() int { return 0 },
 		Channels:     zero,
 		Broker:       func() broker.Status { return broker.Status{State: contract.BrokerReady} },
 		State:        func() contract.State { return contract.StateServing },

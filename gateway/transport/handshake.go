@@ -12,13 +12,15 @@ import (
 
 // Endpoint returns the HTTP handler for the handshakes of an endpoint's clients.
 func (s *Server) Endpoint(e Endpoint) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(httpUpgrader{w, s}, r, &e) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.serve(httpUpgrader{w, s, r.Context().Done()}, r, &e)
+	})
 }
 
 // serve answers a handshake.
 func (s *Server) serve(u upgrader, r *http.Request, e *Endpoint) {
 	if refusal := s.accept(u, r, e); refusal != nil {
-		s.refuse(u, refusal)
+		s.refuse(u, refusal, s.refusalDelay(r, refusal))
 	}
 }
 
@@ -138,8 +140,8 @@ func (c *conn) start(d driver, early []byte) {
 	d.start(early)
 }
 
-// refuse answers a handshake with an HTTP error.
-func (s *Server) refuse(u upgrader, r *Refusal) {
+// refuse answers a handshake with an HTTP error, after a delay.
+func (s *Server) refuse(u upgrader, r *Refusal, delay time.Duration) {
 	s.options.Observer.ConnectionRefused(r.Reason)
 	h := s.options.Header.Clone()
 	if h == nil {
@@ -165,5 +167,5 @@ func (s *Server) refuse(u upgrader, r *Refusal) {
 		// RFC 6455 section 4.4.
 		h.Set("Sec-WebSocket-Version", "13")
 	}
-	u.refuse(r.Status, h, r.Message)
+	u.refuse(r.Status, h, r.Message, delay)
 }

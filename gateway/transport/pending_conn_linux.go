@@ -231,16 +231,15 @@ func (u *socketUpgrader) upgrade(c *conn, response []byte) (driver, []byte, erro
 }
 
 // refuse implements upgrader.
-func (u *socketUpgrader) refuse(status int, header http.Header, message string) {
-	defer u.close()
+func (u *socketUpgrader) refuse(status int, header http.Header, message string, delay time.Duration) {
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Length", strconv.Itoa(len(message)+1))
 	b := bytes.NewBufferString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
-	// Writing to a buffer does not fail. The gateway does not wait for a client that does not read.
+	// Writing to a buffer does not fail.
 	_ = header.Write(b)
 	_, _ = b.WriteString("\r\n" + message + "\n")
-	_, _ = unix.Write(int(u.fd), b.Bytes())
+	u.listener.server.holdSocket(u.loop, u.fd, b.Bytes(), delay)
 }
 
 // close closes the socket.

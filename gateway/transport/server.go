@@ -38,6 +38,9 @@ type Options struct {
 	// MaxHandshakes is the maximum number of connections whose first request is incomplete. One more
 	// evicts the oldest of them.
 	MaxHandshakes int
+	// RefusalDelay is the longest time that a refusal for a moment, one with RetryAfter, is held back. Clients then try
+	// again later, whatever their libraries make of RetryAfter. 0 means that none is held.
+	RefusalDelay time.Duration
 	// CloseTimeout is how long a client may take to answer a close frame.
 	CloseTimeout time.Duration
 	// WriteStallTimeout is how long WaitWritable waits for a client to read. 0 means 30 seconds.
@@ -83,6 +86,8 @@ type Server struct {
 	calls *semaphore.Weighted
 	// proxyRefusals limits warnings of connections that the PROXY protocol refuses.
 	proxyRefusals *ratelog.Limiter
+	// held are the refusals that are held back.
+	held *heldRefusals
 	// open counts the connections in conns.
 	open sync.WaitGroup
 	// remaining counts the connections that are not closing.
@@ -112,6 +117,7 @@ func NewServer(o Options) *Server {
 		workers:        newWorkerPool(),
 		budget:         budget{max: o.MaxTotalQueuedBytes},
 		calls:          semaphore.NewWeighted(maxServerCalls),
+		held:           newHeldRefusals(o.MaxHandshakes),
 		proxyRefusals:  ratelog.New(o.Logger),
 		conns:          map[*conn]struct{}{},
 	}
@@ -123,6 +129,7 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.held.releaseAll()
 	s.Abort()
 	s.open.Wait()
 	s.loops.close()
@@ -167,6 +174,12 @@ func (s *Server) Open() int {
 // QueuedBytes returns the memory in bytes of all outbound queues, and of the large messages that are received or
 // handled. A message that waits in several queues counts once.
 func (s *Server) QueuedBytes() int64 { return s.budget.used.Load() }
+
+// ReleaseRefusals answers all refusals that are held back now, and holds none any more, because the server ends.
+func (s *Server) ReleaseRefusals() { s.held.releaseAll() }
+
+// HeldRefusals returns the number of refusals that are held back.
+func (s *Server) HeldRefusals() int { return s.held.count() }
 
 // Remaining returns the number of connections that are not closing.
 func (s *Server) Remaining() int { return int(s.remaining.Load()) }

@@ -119,18 +119,21 @@ type upgrader interface {
 	// upgrade sends the response 101. It returns the driver of the connection, and what the client sent
 	// behind its handshake. With an error, which says what failed, the socket is closed.
 	upgrade(c *conn, response []byte) (d driver, early []byte, err error)
-	// refuse sends an HTTP error and closes the connection.
-	refuse(status int, header http.Header, message string)
+	// refuse sends an HTTP error after a delay and closes the connection.
+	refuse(status int, header http.Header, message string, delay time.Duration)
 }
 
 // httpUpgrader answers a handshake that an HTTP server received.
 type httpUpgrader struct {
 	http.ResponseWriter
 	server *Server
+	// gone is closed when the client has left.
+	gone <-chan struct{}
 }
 
 // refuse implements upgrader.
-func (u httpUpgrader) refuse(status int, header http.Header, message string) {
+func (u httpUpgrader) refuse(status int, header http.Header, message string, delay time.Duration) {
+	u.server.held.wait(u.gone, delay)
 	maps.Copy(u.Header(), header)
 	http.Error(u, message, status)
 }

@@ -116,6 +116,7 @@ const (
 	KeyMaxTotalQueuedBytes      = "max-total-queued-bytes"
 	KeyMaxChannelsPerConnection = "max-channels-per-connection"
 	KeyHandshakeTimeout         = "handshake-timeout"
+	KeyRefusalDelay             = "refusal-delay"
 	KeyConnectTimeout           = "connect-timeout"
 	KeyPingInterval             = "ping-interval"
 	KeyPongTimeout              = "pong-timeout"

@@ -63,6 +63,8 @@ func startWith(t testing.TB, o gateway.Options, change ...func(*config.Config)) 
 	cfg.PingInterval = pingInterval
 	// Tests send as fast as they can.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
+	// Tests of refusals do not wait for them, but for those that are about that.
+	cfg.RefusalDelay = 0
 	for _, c := range change {
 		c(&cfg)
 	}

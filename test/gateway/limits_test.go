@@ -123,3 +123,41 @@ func TestMessageRateLimitCountsFailedSubscriptions(t *testing.T) {
 	require.LessOrEqual(t, calls, most)
 	require.Positive(t, calls)
 }
+
+// A client that is refused for a moment waits for the answer, and gets in when it comes back.
+func TestRefusalDelay(t *testing.T) {
+	const longest = 2 * time.Second
+	g := start(t, func(c *config.Config) { c.MaxConnections, c.RefusalDelay = 1, longest })
+	first := g.dial(t, "/ws?channel=a")
+	began := time.Now()
+	_, response, err := g.tryDial(t, "/ws?channel=a")
+	require.Error(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+	require.Equal(t, "5", response.Header.Get("Retry-After"))
+	require.GreaterOrEqual(t, time.Since(began), longest/2)
+
+	require.NoError(t, first.CloseNow())
+	g.awaitMetric(t, 0, "websocket_connections")
+	g.dial(t, "/ws?channel=a")
+}
+
+// The end of a gateway waits for no refusal that is held back.
+func TestRefusalsAreAnsweredWhenTheGatewayEnds(t *testing.T) {
+	g := start(t, func(c *config.Config) { c.MaxConnections, c.RefusalDelay, c.DrainTimeout = 1, 10*time.Second, 0 })
+	g.dial(t, "/ws?channel=a")
+	refused := make(chan int, 1)
+	go func() {
+		_, response, err := g.tryDial(t, "/ws?channel=a")
+		if err == nil || response == nil {
+			refused <- 0
+			return
+		}
+		refused <- response.StatusCode
+	}()
+	g.awaitMetric(t, 1, "websocket_held_refusals")
+	began := time.Now()
+	g.Terminate("SIGTERM", false)
+	require.Equal(t, http.StatusServiceUnavailable, <-refused)
+	g.ended(t)
+	require.Less(t, time.Since(began), 4*time.Second, "less than the shortest delay")
+}
