@@ -42,9 +42,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult,
 		// Of the client's data, which is what the client repeats: the hook may replace it with something else each time.
 		o.Fingerprint = broker.FingerprintOf(p)
 	}
-	if client != nil {
-		p.Info = new(s.PublisherInfo(m.Channel))
-	}
+	p.Info = new(s.PublisherInfo(m.Channel))
 	if err := s.askPublishHook(ctx, m, &p); err != nil {
 		return broker.PublishResult{}, err
 	}

@@ -49,6 +49,15 @@ func TestPublish(t *testing.T) {
 		stream.Publications[0].Info)
 
 	anonymous := r.session(nil)
+	require.NoError(t, anonymous.Subscribe(t.Context(), to("history:b"), ignore))
+	_, err = anonymous.Publish(t.Context(), message("history:b"))
+	require.NoError(t, err)
+	stream, err = anonymous.History(t.Context(), "history:b", broker.HistoryQuery{Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, &broker.ClientInfo{Client: c1.String()}, stream.Publications[0].Info)
+	anonymous.Close()
+
+	anonymous = r.session(nil)
 	_, err = anonymous.Publish(t.Context(), message("anybody:a"))
 	require.NoError(t, err)
 	ann.Close()

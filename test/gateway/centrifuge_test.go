@@ -111,6 +111,28 @@ func TestCentrifugeFrameHoldsSeveralCommands(t *testing.T) {
 	require.Equal(t, []string{`{"id":2,"subscribe":{}}`, `{"id":3,"ping":{}}`, `{"id":4,"unsubscribe":{}}`}, got[1:])
 }
 
+// expectPublished reads the push of a publication by a client without a user, whose id stands in it.
+func (c *client) expectPublished(channel, data string) {
+	c.t.Helper()
+	_, frame, err := c.read()
+	require.NoError(c.t, err)
+	var got struct {
+		Push struct {
+			Channel string
+			Pub     struct {
+				Data json.RawMessage
+				Info map[string]string
+			}
+		}
+	}
+	require.NoError(c.t, json.Unmarshal([]byte(frame), &got), frame)
+	require.Equal(c.t, channel, got.Push.Channel, frame)
+	require.Equal(c.t, data, string(got.Push.Pub.Data), frame)
+	require.NotEmpty(c.t, got.Push.Pub.Info["client"], frame)
+	require.Empty(c.t, got.Push.Pub.Info["user"], frame)
+	require.Len(c.t, got.Push.Pub.Info, 2, frame)
+}
+
 func TestProtocolsShareChannels(t *testing.T) {
 	t.Parallel()
 	g := start(t)
@@ -120,12 +142,10 @@ func TestProtocolsShareChannels(t *testing.T) {
 		client.text(`{"id":2,"subscribe":{"channel":"lobby"}}`)
 		client.expect(`{"id":2,"subscribe":{}}`)
 	}
-	push := func(data string) string { return `{"push":{"channel":"lobby","pub":{"data":` + data + `}}}` }
-
 	c.text(`{"id":3,"publish":{"channel":"lobby","data":{"text":"hi"}}}`)
 	plain.expect(`{"text":"hi"}`)
-	other.expect(push(`{"text":"hi"}`))
-	c.expect(push(`{"text":"hi"}`))
+	other.expectPublished("lobby", `{"text":"hi"}`)
+	c.expectPublished("lobby", `{"text":"hi"}`)
 	c.expect(`{"id":3,"publish":{}}`)
 
 	for in, out := range map[string]string{
@@ -135,10 +155,10 @@ func TestProtocolsShareChannels(t *testing.T) {
 		``:        `""`,
 	} {
 		plain.text(in)
-		other.expect(push(out))
+		other.expectPublished("lobby", out)
 	}
 	plain.send(websocket.MessageBinary, "\x00\xff")
-	other.expect(push(`"AP8="`))
+	other.expectPublished("lobby", `"AP8="`)
 }
 
 // The close codes tell SDKs not to reconnect with the same command.

@@ -37,7 +37,7 @@ func TestRedisConnectsGatewaysThatSurviveItsLoss(t *testing.T) {
 		a.text(text)
 		a.expect(text)
 		b.expect(text)
-		c.expect(`{"push":{"channel":"lobby","pub":{"data":"` + text + `"}}}`)
+		c.expectPublished("lobby", `"`+text+`"`)
 	}
 	talk("hello")
 

@@ -40,6 +40,16 @@ scenarios('messages', (scenario) => {
     assert.deepEqual(sdk.value(info.connInfo), { name: 'Ann' });
   });
 
+  scenario('who published without a token is said by id', async (t, sdk) => {
+    const channel = unique('room');
+    const witness = await subscribe(await connect(t, sdk, gateways[1]), channel);
+    const anonymous = await connect(t, sdk, gateways[0]);
+    await (await subscribe(anonymous, channel)).subscription.publish(sdk.data('hello'));
+    const { info } = await witness.publications.next();
+    assert.equal(info.client, anonymous.context.client);
+    assert.equal(info.user, '');
+  });
+
   scenario('after unsubscribe nothing arrives, and subscribing again works', async (t, sdk) => {
     const channel = unique('leave');
     const alice = await connect(t, sdk, gateways[0]);
