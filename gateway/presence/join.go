@@ -93,3 +93,25 @@ func (k *Keeper) sweepReplaced(ctx context.Context, channel string, j pendingJoi
 		k.sweep(context.WithoutCancel(ctx), channel)
 	}
 }
+
+// Update shows what other clients see of a member now, which info returns, or false when the member has left. It
+// publishes nothing. It returns broker.ErrUnavailable when the context ends while another call for the member runs, and
+// the broker's error.
+func (k *Keeper) Update(
+	ctx context.Context, channel, client string, info func() (broker.ClientInfo, bool),
+) error {
+	key := memberKey{channel, client}
+	if !k.serializer.acquire(ctx, key) {
+		return broker.ErrUnavailable
+	}
+	defer k.serializer.release(key)
+	m, present := info()
+	if !present {
+		return nil
+	}
+	joined, err := k.options.Broker.Join(ctx, channel, m, k.options.TTL)
+	if joined == broker.JoinReplaced {
+		k.sweep(ctx, channel)
+	}
+	return err
+}

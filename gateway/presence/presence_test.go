@@ -399,6 +399,47 @@ func TestKeeperTellsOfMembersThatWereTakenForGone(t *testing.T) {
 	}
 }
 
+func TestKeeperUpdate(t *testing.T) {
+	shown := func(t *testing.T, h *harness) string {
+		t.Helper()
+		members, err := h.broker.Members(t.Context(), room, 0)
+		require.NoError(t, err)
+		return string(members["c1"].ConnInfo)
+	}
+	changed := func() (broker.ClientInfo, bool) {
+		return broker.ClientInfo{Client: "c1", User: "ann", ConnInfo: []byte(`2`)}, true
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.run()
+		h.join("c1/ann")
+		require.NoError(t, h.Update(t.Context(), room, "c1", changed))
+		require.Equal(t, "2", shown(t, h))
+		require.Equal(t, "+c1", h.takePublished(), "nothing has changed but what others see")
+
+		// The member leaves while another call for it runs: it is not brought back.
+		h.broker.on("join", func() error { h.Leave(room, info("c1/ann"), true); return nil })
+		require.NoError(t, h.Update(t.Context(), room, "c1", changed))
+		h.broker.on("join", nil)
+		synctest.Wait()
+		require.Empty(t, h.members(room))
+		require.Equal(t, "-c1", h.takePublished())
+		gone := func() (broker.ClientInfo, bool) { return broker.ClientInfo{}, false }
+		require.NoError(t, h.Update(t.Context(), room, "c1", gone))
+		require.Empty(t, h.members(room))
+
+		finish := h.beginJoin("c1/ann")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, h.Update(ctx, room, "c1", changed), broker.ErrUnavailable, "another call runs")
+		finish(true)
+		h.broker.on("join", func() error { return broker.ErrUnavailable })
+		require.ErrorIs(t, h.Update(t.Context(), room, "c1", changed), broker.ErrUnavailable)
+		require.Equal(t, "c1", h.members(room), "it is still there")
+		h.end()
+	})
+}
+
 // A renewal may have seen a member that has left since: it is missing because it left.
 func TestKeeperDoesNotRestoreMembersThatLeft(t *testing.T) {
 	for name, explicit := range map[string]bool{"at once": true, "for the grace": false} {

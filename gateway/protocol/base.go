@@ -131,13 +131,15 @@ func (b *Base) Replace() { b.conn.Close(CloseReplaced()) }
 // Replaceable implements Client: it reports whether the connection is older than replaceableAfter.
 func (b *Base) Replaceable() bool { return time.Since(b.conn.OpenedAt()) >= replaceableAfter }
 
-// Refresh implements Client, without telling the client: an expired connection is closed with CloseExpired.
-func (b *Base) Refresh(expireAt time.Time, expired bool) {
-	if expired {
+// Refresh implements Client, without telling the client: an expired connection is closed with CloseExpired. Its errors
+// are those of session.Session.SetInfo.
+func (b *Base) Refresh(ctx context.Context, r Refresh) error {
+	if r.Expired {
 		b.conn.Close(CloseExpired())
-		return
+		return nil
 	}
-	b.CloseAt(expireAt, 0, CloseExpired())
+	b.CloseAt(r.ExpireAt, 0, CloseExpired())
+	return b.Session.SetInfo(ctx, r.Info)
 }
 
 // SubscribeServerSide implements the Subscribe of Client without telling the client. c is the handler that embeds b.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -33,8 +34,19 @@ type Client interface {
 	Replace()
 	// Replaceable reports whether Replace may be called now. It does not block.
 	Replaceable() bool
-	// Refresh sets when the connection expires; zero means never, and expired means now.
-	Refresh(expireAt time.Time, expired bool)
+	// Refresh sets when the connection expires, and what others see of the client. It returns an error that wraps
+	// broker.ErrUnavailable when the channels' presence does not show the latter.
+	Refresh(ctx context.Context, r Refresh) error
+}
+
+// Refresh is what the server changes of a connection.
+type Refresh struct {
+	// ExpireAt is when the connection expires; zero means never.
+	ExpireAt time.Time
+	// Expired means that it expires now.
+	Expired bool
+	// Info is JSON that others see of the client from now on, or empty for no change.
+	Info []byte
 }
 
 // Subscription is a subscription that the server makes for a client.
@@ -42,6 +54,8 @@ type Subscription struct {
 	Channel string
 	// Info is JSON that others see about the client in presence, or empty.
 	Info []byte
+	// Data is told to a client whose protocol has a place for it, or empty.
+	Data hooks.Payload
 	// ExpireAt ends the subscription; zero means never.
 	ExpireAt time.Time
 	// Since makes the client get what came after a position first; nil means from now on.

@@ -74,6 +74,7 @@ type subscribeRequest struct {
 	Info         json.RawMessage `json:"info"`
 	ExpireAt     int64           `json:"expire_at"`
 	RecoverSince *position       `json:"recover_since"`
+	payload
 }
 
 // subscribe subscribes connections to a channel. It returns an *apiError or the Fleet's error.
@@ -82,7 +83,7 @@ func (a *API) subscribe(ctx context.Context, r *subscribeRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := r.options()
+	o, err := r.options(a.options.MaxMessageBytes)
 	if err == nil {
 		err = a.checkChannel(r.Channel)
 	}
@@ -92,20 +93,28 @@ func (a *API) subscribe(ctx context.Context, r *subscribeRequest) (any, error) {
 	return struct{}{}, a.options.Fleet.Subscribe(ctx, t, r.Channel, o)
 }
 
-// options returns the options of the subscription. It returns an *apiError.
-func (r *subscribeRequest) options() (SubscribeOptions, error) {
-	until, err := readTime("expire_at", r.ExpireAt)
-	if err != nil {
-		return SubscribeOptions{}, err
+// options returns the options of the subscription, whose data has at most maxData bytes. It returns an *apiError.
+func (r *subscribeRequest) options(maxData int) (o SubscribeOptions, err error) {
+	if o.ExpireAt, err = readTime("expire_at", r.ExpireAt); err != nil {
+		return o, err
 	}
-	o := SubscribeOptions{ExpireAt: until, RecoverSince: r.RecoverSince.read()}
-	if len(r.Info) > auth.MaxInfo {
-		return o, limitExceeded("info", "at most %d bytes are shown to others", auth.MaxInfo)
+	o.RecoverSince = r.RecoverSince.read()
+	if o.Info, err = readInfo(r.Info); err != nil || r.empty() {
+		return o, err
 	}
-	if string(r.Info) != "null" {
-		o.Info = r.Info
+	o.Data, o.Binary, err = r.message(maxData)
+	return o, err
+}
+
+// readInfo returns what others see of a client, and nil for none. It returns an *apiError.
+func readInfo(info json.RawMessage) ([]byte, error) {
+	switch {
+	case len(info) > auth.MaxInfo:
+		return nil, limitExceeded("info", "at most %d bytes are shown to others", auth.MaxInfo)
+	case string(info) == "null":
+		return nil, nil
 	}
-	return o, nil
+	return info, nil
 }
 
 // unsubscribeRequest is the request of unsubscribe.
@@ -187,11 +196,12 @@ func readDisconnect(codeField string, code int, reasonField, reason string) (Dis
 // refreshRequest is the request of refresh.
 type refreshRequest struct {
 	targetRequest
-	Expired  bool  `json:"expired"`
-	ExpireAt int64 `json:"expire_at"`
+	Expired  bool            `json:"expired"`
+	ExpireAt int64           `json:"expire_at"`
+	Info     json.RawMessage `json:"info"`
 }
 
-// refresh changes when connections expire. It returns an *apiError or the Fleet's error.
+// refresh changes when connections expire, and what others see of them. It returns an *apiError or the Fleet's error.
 func (a *API) refresh(ctx context.Context, r *refreshRequest) (any, error) {
 	t, err := r.target()
 	if err != nil {
@@ -201,7 +211,12 @@ func (a *API) refresh(ctx context.Context, r *refreshRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, a.options.Fleet.Refresh(ctx, t, RefreshOptions{ExpireAt: until, Expired: r.Expired})
+	info, err := readInfo(r.Info)
+	if err != nil {
+		return nil, err
+	}
+	o := RefreshOptions{ExpireAt: until, Expired: r.Expired, Info: info}
+	return struct{}{}, a.options.Fleet.Refresh(ctx, t, o)
 }
 
 // sendRequest is the request of send.

@@ -85,6 +85,9 @@ type PublishOptions struct {
 type SubscribeOptions struct {
 	// Info is JSON that other clients see in presence, or empty.
 	Info []byte
+	// Data is told to the client with the subscription, or empty. Binary means that it is not text.
+	Data   []byte
+	Binary bool
 	// ExpireAt is when the subscription expires. Zero is never.
 	ExpireAt time.Time
 	// RecoverSince, if not nil, is the position after which the client first gets the stream.
@@ -111,6 +114,8 @@ type RefreshOptions struct {
 	ExpireAt time.Time
 	// Expired means that the connections expire now.
 	Expired bool
+	// Info is JSON that other clients see of the connections from now on, or empty for no change.
+	Info []byte
 }
 
 // GatewayInfo describes one gateway of the fleet. Gateways of other versions read its JSON, so its keys must not

@@ -15,6 +15,11 @@ type payload struct {
 	B64Data *string         `json:"b64data"`
 }
 
+// empty reports whether there is no content, which some libraries send as null or as an empty string.
+func (c *payload) empty() bool {
+	return (c.Data == nil || string(c.Data) == "null") && (c.B64Data == nil || *c.B64Data == "")
+}
+
 // message returns the bytes of the message. It returns an *apiError when there are none or more than limit.
 func (c *payload) message(limit int) (data []byte, binary bool, err error) {
 	data, binary, err = c.bytes()

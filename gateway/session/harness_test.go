@@ -156,6 +156,20 @@ func (a *presenceRecorder) Join(ctx context.Context, channel string,
 	}, nil
 }
 
+func (a *presenceRecorder) Update(
+	ctx context.Context, channel, client string, info func() (broker.ClientInfo, bool),
+) error {
+	if a.during != nil {
+		if err := a.during(ctx); err != nil {
+			return err
+		}
+	}
+	if m, present := info(); present {
+		a.write(fmt.Sprintf("=%s:%s%s%s", channel, client, m.ConnInfo, m.ChanInfo))
+	}
+	return nil
+}
+
 func (a *presenceRecorder) Leave(channel string, m broker.ClientInfo, said bool) {
 	sign := map[bool]string{true: "-", false: "~"}[said]
 	a.write(fmt.Sprintf("%s%s:%s", sign, channel, m.Client))

@@ -1,10 +1,15 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/wsfleet/wsfleet/gateway/auth"
+	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
 // Refreshed is what a new connection token changes.
@@ -84,4 +89,48 @@ func (s *Session) missing() (channels []string) {
 		}
 	}
 	return channels
+}
+
+// SetInfo sets what others see of the client, in presence and with what it publishes, until another token or the
+// refresh hook says something else. Empty info changes nothing. It returns an error that wraps broker.ErrUnavailable
+// when the presence of some channels does not show it.
+func (s *Session) SetInfo(ctx context.Context, info []byte) error {
+	if len(info) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	var failed error
+	for _, hubSub := range s.replaceInfo(info) {
+		err := s.options.Presence.Update(ctx, hubSub.Channel(), s.connectionID(),
+			func() (broker.ClientInfo, bool) { return s.infoFor(hubSub) })
+		failed = cmp.Or(failed, err)
+	}
+	return failed
+}
+
+// replaceInfo puts info into the client's claims, and returns the subscriptions with which the client is in presence.
+func (s *Session) replaceInfo(info []byte) (present []*hub.Subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A copy, because other goroutines read the claims without mu.
+	claims := auth.Claims{}
+	if s.claims != nil {
+		claims = *s.claims
+	}
+	claims.Info = info
+	s.claims = &claims
+	for _, sub := range s.subscriptions {
+		if sub.inPresence {
+			present = append(present, sub.hub)
+		}
+	}
+	return present
+}
+
+// connectionID is clientID for a caller that does not hold mu.
+func (s *Session) connectionID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clientID()
 }

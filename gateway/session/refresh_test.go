@@ -244,6 +244,48 @@ func TestRefreshThatIsOvertaken(t *testing.T) {
 	require.Empty(t, s.Channels(), "what is closed stays closed")
 }
 
+// What others see changes in presence and in publications, and lasts until the next token.
+func TestSetInfo(t *testing.T) {
+	for name, claims := range map[string]*auth.Claims{
+		"with a token":    {User: "ann", Info: []byte(`1`)},
+		"without info":    {User: "ann"},
+		"without a token": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newHarness(t)
+			r.tokens.connections["new"] = &auth.Claims{Info: []byte(`3`)}
+			if claims != nil {
+				r.tokens.connections["new"].User = claims.User
+			}
+			s := r.session(claims)
+			require.NoError(t, s.Subscribe(t.Context(), to("seen:a"), ignore))
+			require.NoError(t, s.Subscribe(t.Context(), to("a"), ignore))
+			_ = r.presence.read()
+			require.NoError(t, s.SetInfo(t.Context(), nil))
+			require.Empty(t, r.presence.read())
+			require.NoError(t, s.SetInfo(t.Context(), []byte(`2`)))
+			require.Equal(t, "=seen:a:c12", r.presence.read(), "in the channel with presence")
+			info, present := s.ClientInfo("seen:a")
+			require.True(t, present)
+			require.Equal(t, "2", string(info.ConnInfo))
+			require.Equal(t, "2", string(s.PublisherInfo("a").ConnInfo))
+			if claims != nil {
+				require.NotEqual(t, "2", string(claims.Info), "others may read the old ones")
+				require.Equal(t, claims.User, s.User())
+			}
+			_, err := s.Refresh(t.Context(), "new")
+			require.NoError(t, err)
+			require.Equal(t, "3", string(s.PublisherInfo("a").ConnInfo))
+
+			r.presence.during = func(context.Context) error { return broker.ErrUnavailable }
+			require.ErrorIs(t, s.SetInfo(t.Context(), []byte(`4`)), broker.ErrUnavailable)
+			require.Equal(t, "4", string(s.PublisherInfo("a").ConnInfo))
+			s.Close()
+			require.NoError(t, s.SetInfo(t.Context(), []byte(`5`)), "there is nothing to show it in")
+		})
+	}
+}
+
 // A subscription that its client renewed with a token needs no capability any more.
 func TestRefreshSparesRenewedSubscriptions(t *testing.T) {
 	r := newHarness(t)

@@ -71,6 +71,9 @@ type Presence interface {
 	// client's subscription has begun, so that the join is published, and with false to undo Join. An error wraps
 	// broker.ErrUnavailable.
 	Join(ctx context.Context, channel string, m broker.ClientInfo) (settle func(begun bool), err error)
+	// Update shows what others see of a member now: info returns it, or false when it has left. An error wraps
+	// broker.ErrUnavailable.
+	Update(ctx context.Context, channel, client string, info func() (broker.ClientInfo, bool)) error
 	// Leave takes a member out: at once when it left explicitly, and after a grace period otherwise.
 	Leave(channel string, m broker.ClientInfo, explicitly bool)
 }

@@ -135,6 +135,42 @@ func TestRefreshEndsWhatIsNotAllowedAnyMore(t *testing.T) {
 	}, withRules, withTokens)
 }
 
+// The server API changes what others see of a client, and tells it something with a subscription.
+func TestServerAPIRefreshesInfoAndSubscribesWithData(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		for name, encoding := range encodings() {
+			t.Run(name, func(t *testing.T) {
+				channel := "seen:" + name
+				c, result := one.connectWith(t, encoding, &cf.ConnectRequest{
+					Token: signed(t, with(jwt.MapClaims{"info": map[string]any{"name": "Ann"}})),
+				})
+				other := two.connectAs(t, "bob")
+				other.subscribeTo(channel)
+				two.callAPI(t, "subscribe", `{"client":"`+result.Client+`","channel":"`+channel+`","data":{"x":1}}`)
+				begun := c.push()
+				require.NotNil(t, begun.Subscribe, "%v", begun)
+				require.JSONEq(t, `{"x":1}`, string(begun.Subscribe.Data))
+
+				two.callAPI(t, "refresh", `{"client":"`+result.Client+`","info":{"name":"Eve"}}`)
+				for c.push().Refresh == nil {
+				}
+				members := other.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: channel}}).Presence.Presence
+				require.JSONEq(t, `{"name":"Eve"}`, string(members[result.Client].ConnInfo))
+				require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: channel, Data: []byte("1")}}).Publish)
+				require.JSONEq(t, `{"name":"Eve"}`, string(other.publication().Info.ConnInfo))
+
+				two.callAPI(t, "subscribe", `{"client":"`+result.Client+`","channel":"raw:`+name+`","b64data":"AP8="}`)
+				for begun = c.push(); begun.Subscribe == nil; begun = c.push() {
+				}
+				want := map[cf.Type]string{cf.TypeJSON: `"AP8="`, cf.TypeProtobuf: "\x00\xff"}[encoding]
+				require.Equal(t, want, string(begun.Subscribe.Data))
+				c.abort()
+				other.abort()
+			})
+		}
+	}, withRules, withTokens)
+}
+
 // Refreshes that come together leave the client with what it was told, which is what one of the tokens says.
 func TestRefreshTwiceAtOnce(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {

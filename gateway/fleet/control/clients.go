@@ -22,6 +22,8 @@ func (d *Dispatcher) Subscribe(
 		Client:   t.Client,
 		Channel:  channel,
 		Info:     o.Info,
+		Data:     o.Data,
+		Binary:   o.Binary,
 		ExpireAt: o.ExpireAt,
 		Since:    o.RecoverSince,
 	})
@@ -68,6 +70,7 @@ func (d *Dispatcher) Refresh(ctx context.Context, t serverapi.Target, o serverap
 		Client:   t.Client,
 		ExpireAt: o.ExpireAt,
 		Expired:  o.Expired,
+		Info:     o.Info,
 	})
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/fleet/registry"
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/serverapi"
 	"github.com/wsfleet/wsfleet/gateway/session"
@@ -38,7 +39,7 @@ type command struct {
 
 	// Channel is the channel of actionSubscribe and actionUnsubscribe.
 	Channel string `json:"channel,omitempty"`
-	// Info is the JSON that other clients see in presence, of actionSubscribe.
+	// Info is the JSON that other clients see, of actionSubscribe in the channel and of actionRefresh everywhere.
 	Info []byte `json:"info,omitempty"`
 	// ExpireAt is when the subscription or the connection expires, of actionSubscribe and actionRefresh. Zero is never.
 	ExpireAt time.Time `json:"expireAt,omitzero"`
@@ -46,9 +47,9 @@ type command struct {
 	Expired bool `json:"expired,omitempty"`
 	// Since is the position after which the client gets the stream, of actionSubscribe.
 	Since *broker.Position `json:"since,omitempty"`
-	// Data is the message of actionSend.
+	// Data is the message of actionSend, and what the client is told with the subscription of actionSubscribe.
 	Data []byte `json:"data,omitempty"`
-	// Binary means that Data is not text, of actionSend.
+	// Binary means that Data is not text.
 	Binary bool `json:"binary,omitempty"`
 	// Code is the close code of actionDisconnect.
 	Code int `json:"code,omitempty"`
@@ -200,6 +201,7 @@ func (c command) executeFor(ctx context.Context, client protocol.Client) (done b
 		err := client.Subscribe(ctx, protocol.Subscription{
 			Channel:  c.Channel,
 			Info:     c.Info,
+			Data:     hooks.Payload{Bytes: c.Data, Binary: c.Binary},
 			ExpireAt: c.ExpireAt,
 			Since:    c.Since,
 		})
@@ -216,8 +218,8 @@ func (c command) executeFor(ctx context.Context, client protocol.Client) (done b
 		client.Disconnect(c.Code, c.Reason)
 		return true, nil
 	case actionRefresh:
-		client.Refresh(c.ExpireAt, c.Expired)
-		return true, nil
+		err := client.Refresh(ctx, protocol.Refresh{ExpireAt: c.ExpireAt, Expired: c.Expired, Info: c.Info})
+		return err == nil, err
 	case actionSend:
 		return client.Message(c.Data, c.Binary), nil
 	}

@@ -28,13 +28,14 @@ func TestDispatchReachesItsTarget(t *testing.T) {
 			return g.Subscribe(t.Context(), target, "room",
 				serverapi.SubscribeOptions{
 					Info:         []byte(`{"a":1}`),
+					Data:         []byte(`{"b":2}`),
 					ExpireAt:     soon,
 					RecoverSince: &broker.Position{Offset: 3, Epoch: "e"},
 				})
-		}, `subscribe room info={"a":1} until=4000000000 since=&{3 e}`},
+		}, `subscribe room info={"a":1} data={"b":2} until=4000000000 since=&{3 e}`},
 		"subscribe without options": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			return g.Subscribe(t.Context(), target, "room", serverapi.SubscribeOptions{})
-		}, `subscribe room info= until=0 since=<nil>`},
+		}, `subscribe room info= data= until=0 since=<nil>`},
 		"unsubscribe": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			return g.Unsubscribe(t.Context(), target, "room")
 		}, "unsubscribe room"},
@@ -43,11 +44,11 @@ func TestDispatchReachesItsTarget(t *testing.T) {
 				serverapi.DisconnectOptions{})
 		}, "disconnect 4001 bye"},
 		"refresh": {func(t *testing.T, g *gateway, target serverapi.Target) error {
-			return g.Refresh(t.Context(), target, serverapi.RefreshOptions{ExpireAt: soon})
-		}, "refresh until=4000000000 expired=false"},
+			return g.Refresh(t.Context(), target, serverapi.RefreshOptions{ExpireAt: soon, Info: []byte("1")})
+		}, "refresh until=4000000000 expired=false info=1"},
 		"expire": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			return g.Refresh(t.Context(), target, serverapi.RefreshOptions{Expired: true})
-		}, "refresh until=0 expired=true"},
+		}, "refresh until=0 expired=true info="},
 		"send": {func(t *testing.T, g *gateway, target serverapi.Target) error {
 			_, err := g.Send(t.Context(), target, []byte("\x00hi"), true)
 			return err

@@ -257,7 +257,8 @@ func (c *fakeClient) calls() string {
 }
 
 func (c *fakeClient) Subscribe(_ context.Context, s protocol.Subscription) error {
-	c.record("subscribe %s info=%s until=%d since=%v", s.Channel, s.Info, seconds(s.ExpireAt), s.Since)
+	c.record("subscribe %s info=%s data=%s until=%d since=%v", s.Channel, s.Info, s.Data.Bytes, seconds(s.ExpireAt),
+		s.Since)
 	return c.subscribeError
 }
 
@@ -277,8 +278,9 @@ func (c *fakeClient) Replace() { c.record("replace") }
 
 func (c *fakeClient) Replaceable() bool { return true }
 
-func (c *fakeClient) Refresh(expireAt time.Time, expired bool) {
-	c.record("refresh until=%d expired=%t", seconds(expireAt), expired)
+func (c *fakeClient) Refresh(_ context.Context, r protocol.Refresh) error {
+	c.record("refresh until=%d expired=%t info=%s", seconds(r.ExpireAt), r.Expired, r.Info)
+	return nil
 }
 
 // seconds returns t in seconds since 1970, and 0 for the zero time.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	cf "github.com/centrifugal/protocol"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/internal/recovery"
@@ -46,7 +46,7 @@ func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 		Expired:      c.pushExpired,
 		Protocol:     c.Protocol(),
 		Disconnected: c.disconnectedByBackend,
-	})
+	}, s.Data)
 }
 
 // identityRequest returns the request for a channel that the client's identity names.
@@ -74,7 +74,7 @@ func (c *client) subscribeMissing(ctx context.Context, channels []string) error 
 		group.Go(func() (err error) {
 			// A panic in this goroutine would end the gateway.
 			defer recovery.ToError(&err, c.centrifuge.options.Logger, "refresh failed", slog.String("protocol", Name))
-			err = c.subscribeAndPush(ctx, c.identityRequest(channel))
+			err = c.subscribeAndPush(ctx, c.identityRequest(channel), hooks.Payload{})
 			switch {
 			case errors.Is(err, session.ErrSubscribed), errors.Is(err, session.ErrSubscriptionEnded):
 				// The client or the server API made or ended the subscription meanwhile.
@@ -92,11 +92,16 @@ func (c *client) subscribeMissing(ctx context.Context, channels []string) error 
 	return err
 }
 
-// subscribeAndPush makes a subscription and tells the client. Its errors are those of session.Session.Subscribe.
-func (c *client) subscribeAndPush(ctx context.Context, request session.SubscribeRequest) error {
+// subscribeAndPush makes a subscription and tells the client, with data. Its errors are those of
+// session.Session.Subscribe, and errEncode.
+func (c *client) subscribeAndPush(ctx context.Context, request session.SubscribeRequest, data hooks.Payload) error {
+	encoded, err := c.payload(data)
+	if err != nil {
+		return err
+	}
 	return c.Session.Subscribe(ctx, request, func(result session.SubscribeResult) {
 		push := &cf.Subscribe{
-			Positioned: result.Positioned, Recoverable: result.Positioned && result.Rule.Recovery,
+			Positioned: result.Positioned, Recoverable: result.Positioned && result.Rule.Recovery, Data: encoded,
 		}
 		if result.Positioned {
 			push.Epoch, push.Offset = result.Epoch, startOffset(result)
@@ -131,13 +136,14 @@ func (c *client) Replace() { c.Conn().Close(disconnectReplaced()) }
 // Replaceable implements protocol.Client: SDKs stay away after the close code of Replace, at whatever age.
 func (c *client) Replaceable() bool { return true }
 
-// Refresh implements protocol.Client.
-func (c *client) Refresh(expireAt time.Time, expired bool) {
-	if expired {
+// Refresh implements protocol.Client. Its errors are those of session.Session.SetInfo.
+func (c *client) Refresh(ctx context.Context, r protocol.Refresh) error {
+	if r.Expired {
 		c.Conn().Close(disconnectExpired())
-		return
+		return nil
 	}
 	push := &cf.Refresh{}
-	push.Expires, push.Ttl = c.scheduleExpiry(expireAt)
+	push.Expires, push.Ttl = c.scheduleExpiry(r.ExpireAt) //nolint:contextcheck // its timer outlives the call
 	c.push(&cf.Push{Refresh: push})
+	return c.Session.SetInfo(ctx, r.Info)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
@@ -90,13 +89,14 @@ func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 	return c.SubscribeServerSide(ctx, c, s)
 }
 
-// Refresh implements protocol.Client, without telling the client.
-func (c *client) Refresh(expireAt time.Time, expired bool) {
-	if expired {
+// Refresh implements protocol.Client, without telling the client. Its errors are those of session.Session.SetInfo.
+func (c *client) Refresh(ctx context.Context, r protocol.Refresh) error {
+	if r.Expired {
 		c.Conn().Close(protocol.CloseExpired())
-		return
+		return nil
 	}
-	c.Expire(c, expireAt, 0, protocol.CloseExpired())
+	c.Expire(c, r.ExpireAt, 0, protocol.CloseExpired()) //nolint:contextcheck // its timer outlives the call
+	return c.Session.SetInfo(ctx, r.Info)
 }
 
 // Message implements protocol.Client.

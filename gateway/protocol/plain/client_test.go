@@ -62,6 +62,10 @@ func (f *fakePresence) Join(context.Context, string, broker.ClientInfo) (settle 
 	}, nil
 }
 
+func (f *fakePresence) Update(context.Context, string, string, func() (broker.ClientInfo, bool)) error {
+	return f.err
+}
+
 func (f *fakePresence) Leave(string, broker.ClientInfo, bool) { f.members-- }
 
 // newPlain returns the protocol on a hub of its own, where channels that begin with "seen:" have presence.
@@ -179,14 +183,14 @@ func TestClientRefresh(t *testing.T) {
 	conn := &fakeConn{}
 	c.OnOpen(conn)
 	require.Zero(t, conn.expiry)
-	c.Refresh(time.Now().Add(time.Hour), false)
+	require.NoError(t, c.Refresh(t.Context(), protocol.Refresh{ExpireAt: time.Now().Add(time.Hour)}))
 	require.InDelta(t, time.Hour.Seconds(), conn.expiry.Seconds(), 1)
-	c.Refresh(time.Time{}, false)
+	require.NoError(t, c.Refresh(t.Context(), protocol.Refresh{ExpireAt: time.Time{}}))
 	require.Zero(t, conn.expiry)
-	c.Refresh(time.Now().Add(-time.Hour), false)
+	require.NoError(t, c.Refresh(t.Context(), protocol.Refresh{ExpireAt: time.Now().Add(-time.Hour)}))
 	require.Equal(t, time.Millisecond, conn.expiry)
 	require.Empty(t, conn.closed)
-	c.Refresh(time.Time{}, true)
+	require.NoError(t, c.Refresh(t.Context(), protocol.Refresh{ExpireAt: time.Time{}, Expired: true}))
 	require.Equal(t, []transport.Close{protocol.CloseExpired()}, conn.closed)
 	c.OnClose(transport.Close{})
 }

@@ -198,8 +198,8 @@ func (f *FakeFleet) Subscribe(ctx context.Context, t serverapi.Target, channel s
 	if o.RecoverSince != nil {
 		since = *o.RecoverSince
 	}
-	return f.toClients(ctx, t, "Subscribe", channel, "%s info=%s until=%d since=%+v", channel, o.Info, seconds(o.ExpireAt),
-		since)
+	return f.toClients(ctx, t, "Subscribe", channel, "%s info=%s data=%q binary=%t until=%d since=%+v", channel, o.Info,
+		o.Data, o.Binary, seconds(o.ExpireAt), since)
 }
 
 // Unsubscribe implements serverapi.Fleet. It returns the errors of toClients.
@@ -215,7 +215,7 @@ func (f *FakeFleet) Disconnect(ctx context.Context, t serverapi.Target, d server
 
 // Refresh implements serverapi.Fleet. It returns the errors of toClients.
 func (f *FakeFleet) Refresh(ctx context.Context, t serverapi.Target, o serverapi.RefreshOptions) error {
-	return f.toClients(ctx, t, "Refresh", "", "until=%d expired=%t", seconds(o.ExpireAt), o.Expired)
+	return f.toClients(ctx, t, "Refresh", "", "until=%d expired=%t info=%s", seconds(o.ExpireAt), o.Expired, o.Info)
 }
 
 // Send implements serverapi.Fleet. It returns the number of selected connections, and the errors of toClients.
