@@ -190,6 +190,7 @@ deps-redis: # Debian packages of the benchmark and of the loss test
 .PHONY: deps-test
 deps-test: # Debian packages of the tests
 	@hack/install-deps.sh build redis node browser
+	@hack/proxies.sh
 
 .PHONY: npm-deps
 npm-deps: # npm packages of the SDK tests and of the conformance suite
