@@ -143,6 +143,10 @@ SOAK ?= 10m
 soak: ## Let a gateway with the race detector go through everything clients do, for SOAK; nothing of it may be left
 	SOAK=$(SOAK) go test -count=1 -timeout 0 -v ./test/soak
 
+.PHONY: interop
+interop: deps-interop npm-deps ## Let all client stacks meet gateways behind HAProxy, and rewrite the tables of docs/clients.md (INTEROP="name;name")
+	INTEROP="$(or $(INTEROP),all)" go test -count=1 -timeout 20m ./test/interop -update
+
 LOSS ?= 2m
 .PHONY: loss
 loss: deps-redis ## Count messages for LOSS while gateways are killed and connections cut: none may be lost, or come twice
@@ -189,12 +193,17 @@ deps-redis: # Debian packages of the benchmark and of the loss test
 
 .PHONY: deps-test
 deps-test: # Debian packages of the tests
-	@hack/install-deps.sh build redis node browser
+	@hack/install-deps.sh build redis node browser interop
 	@hack/proxies.sh
 
+.PHONY: deps-interop
+deps-interop: # Debian packages of all client stacks
+	@hack/install-deps.sh build redis node browser interop stacks
+
 .PHONY: npm-deps
-npm-deps: # npm packages of the SDK tests and of the conformance suite
+npm-deps: # npm packages of the SDK tests, of the conformance suite and of the client stacks
 	@hack/npm-ci.sh test/sdk
+	@hack/npm-ci.sh test/interop
 	@hack/npm-ci.sh test/conformance
 
 .PHONY: assets

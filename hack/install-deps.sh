@@ -15,6 +15,8 @@ Usage: hack/install-deps.sh GROUP...
   redis     run redis-server in integration tests, in benchmarks and in the local cluster
   node      run the JavaScript clients of the SDK tests and of the conformance suite
   browser   run Chromium in the SDK tests and as a peer of the conformance suite
+  interop   run HAProxy and the Python clients of test/interop in CI
+  stacks    run all other client stacks of test/interop: Python, Perl, Ruby, libsoup, Qt
 
 Does nothing for what is there already.
 TEXT
@@ -22,7 +24,8 @@ TEXT
 
 # A group is a list of lines: what must be there, the Debian package that
 # brings it, and what it is for. What must be there is an executable, with
-# file: in front a file, or with pc: in front a library that pkg-config knows.
+# file: in front a file, with pc: in front a library that pkg-config knows, or
+# with py: in front a module of the system's Python.
 group() {
   case $1 in
     build)
@@ -64,6 +67,27 @@ TEXT
 chromium chromium the browser of the SDK tests and of the conformance suite, run without a window
 TEXT
       ;;
+    interop)
+      cat <<'TEXT'
+haproxy haproxy stands in front of the gateways of test/interop
+file:/usr/bin/python3 python3 runs the Python stacks
+py:websockets python3-websockets a client stack of test/interop
+py:aiohttp python3-aiohttp a client stack of test/interop
+TEXT
+      ;;
+    stacks)
+      cat <<'TEXT'
+py:tornado python3-tornado a client stack of test/interop
+py:autobahn python3-autobahn a client stack of test/interop
+py:websocket python3-websocket a client stack of test/interop
+py:gi python3-gi calls libsoup from Python
+file:/usr/share/doc/gir1.2-soup-3.0 gir1.2-soup-3.0 a client stack of test/interop
+py:PyQt6.QtWebSockets python3-pyqt6.qtwebsockets a client stack of test/interop (Qt)
+file:/usr/share/perl5/Mojolicious.pm libmojolicious-perl a client stack of test/interop
+ruby ruby runs the Ruby stack
+file:/usr/share/doc/ruby-faye-websocket ruby-faye-websocket a client stack of test/interop
+TEXT
+      ;;
     *) return 1 ;;
   esac
 }
@@ -75,6 +99,7 @@ present() {
   case $1 in
     file:*) [[ -e ${1#file:} ]] ;;
     pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#pc:}" ;;
+    py:*) [[ -x /usr/bin/python3 ]] && /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac
 }

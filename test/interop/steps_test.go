@@ -1,0 +1,225 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// codeConfigured is a code of the range that applications may use. It passes everywhere.
+const codeConfigured = 4000
+
+// codes are the close codes of the second table, besides those of a drain. The server API sends them.
+var codes = []int{3000, 3500, codeConfigured, 4001, 4300, 4400, 4500}
+
+// large is a message almost as long as a gateway takes by default.
+var large = strings.Repeat("0123456789abcdef", 60_000/16)
+
+// parts are the fragments of one message. Each is longer than the buffer of a stack that decides by it.
+var parts = []string{strings.Repeat("one ", 1500), strings.Repeat("two ", 1500), strings.Repeat("three ", 1500)}
+
+// result is what one stack's rows of the tables say.
+type result struct {
+	stack   *stack
+	version string
+	// exchanges says what the stack could exchange.
+	exchanges string
+	// The next are what its application sees.
+	drained, configured, refused, reset string
+	// back and never are after what it comes back, and after what it does not.
+	back, never []string
+}
+
+func (r *result) note(what string, back bool) {
+	if back {
+		r.back = append(r.back, what)
+	} else {
+		r.never = append(r.never, what)
+	}
+}
+
+// harness is what all stacks share.
+type harness struct {
+	fleet    *fleet
+	adapters map[string]*adapter
+	// joined counts the stacks that have yet to connect to the gateway that will be drained.
+	joined *sync.WaitGroup
+	// drain starts the drain when all have. Each stack calls it.
+	drain func() error
+}
+
+func newHarness(t *testing.T, run []*stack) *harness {
+	t.Helper()
+	site := serveSite(t)
+	h := &harness{fleet: startFleet(t, site), adapters: map[string]*adapter{}, joined: new(sync.WaitGroup)}
+	h.joined.Add(len(run))
+	h.drain = sync.OnceValue(func() error {
+		h.joined.Wait()
+		return h.fleet.drain(context.Background())
+	})
+	for _, s := range run {
+		program := strings.Join(s.adapter, " ")
+		if h.adapters[program] == nil {
+			h.adapters[program] = startAdapter(t, []string{"SITE=" + site, envGoAdapter + "=yes"}, s.adapter...)
+		}
+	}
+	return h
+}
+
+func (h *harness) adapterOf(s *stack) *adapter { return h.adapters[strings.Join(s.adapter, " ")] }
+
+// perform takes one stack through all steps. It calls joined once the stack is connected to the gateway that will be
+// drained.
+func (h *harness) perform(t *testing.T, s *stack, joined func()) result {
+	a := h.adapterOf(s)
+	r := result{stack: s, version: a.versions[s.name]}
+	assert.NotEmpty(t, r.version, "%s tells no version of %s", a.name, s.name)
+	leaving := newClient(t, h.fleet, s, a, h.fleet.leaving)
+	leaving.opened(t)
+	away := leaving.feed.length()
+	joined()
+	r.exchanges = h.exchange(t, s)
+	h.sentAway(t, s, &r)
+	r.reset = h.cut(t, s, &r)
+	r.refused = h.refuse(t, s, &r)
+	r.drained = h.drainOf(t, leaving, away, &r)
+	return r
+}
+
+// exchange lets the stack send and receive, and returns what it could.
+func (h *harness) exchange(t *testing.T, s *stack) string {
+	c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
+	c.opened(t)
+	defer c.closed(t)
+	var can []string
+	if !s.muted {
+		c.swap(t, "to the peer", "to the stack")
+		c.swap(t, large, large)
+		can = append(can, "messages, 60 KB")
+	}
+	if s.fragments {
+		from := c.peer.feed.length()
+		c.do(t, command{Do: "fragments", Parts: parts})
+		c.peerGot(t, from, strings.Join(parts, ""))
+		c.await(t, 0, "fragment", ofKind(kindFragment))
+		can = append(can, "fragments")
+	}
+	if s.path != pathCentrifuge {
+		c.await(t, 0, "pong", ofKind(kindPong))
+		can = append(can, "ping")
+	}
+	return strings.Join(can, ", ")
+}
+
+// swap sends a message in each direction, and blocks until both have arrived.
+func (c *client) swap(t *testing.T, out, in string) {
+	t.Helper()
+	from := c.peer.feed.length()
+	c.do(t, command{Do: "send", Text: out})
+	c.peerGot(t, from, c.stack.wire(out))
+	from = c.feed.length()
+	require.NoError(t, c.peer.send(t.Context(), c.stack.wire(in)))
+	c.await(t, from, "message", func(e event) bool {
+		return e.Kind == kindMessage && (e.Text == in || e.Size == len(in))
+	})
+}
+
+// peerGot blocks until the peer has received the text.
+func (c *client) peerGot(t *testing.T, from int, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	_, _, err := c.peer.feed.await(ctx, from, func(e event) bool { return e.Text == text })
+	require.NoError(t, err, "%s: a message of %d bytes does not arrive", c.stack.name, len(text))
+}
+
+// sentAway closes a client with each code, all of them at the same time.
+func (h *harness) sentAway(t *testing.T, s *stack, r *result) {
+	tried := codes
+	if !s.layer() {
+		tried = []int{codeConfigured}
+	}
+	clients := make([]*client, len(tried))
+	from := make([]int, len(tried))
+	for i, code := range tried {
+		c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
+		c.opened(t)
+		clients[i], from[i] = c, c.feed.length()
+		require.NoError(t, h.fleet.disconnect(t.Context(), c.channel, code))
+	}
+	for i, c := range clients {
+		c.settle(t, from[i])
+		if s.layer() {
+			r.note(fmt.Sprint(tried[i]), c.comesBack(t, from[i], true))
+		}
+		if tried[i] == codeConfigured {
+			r.configured = c.sees(from[i])
+		}
+		c.closed(t)
+	}
+}
+
+// cut resets the client's connection, and returns what its application sees.
+func (h *harness) cut(t *testing.T, s *stack, r *result) string {
+	c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
+	c.opened(t)
+	defer c.closed(t)
+	from := c.feed.length()
+	c.tap.reset()
+	c.settle(t, from)
+	if s.layer() {
+		r.note("reset", c.comesBack(t, from, true))
+	}
+	return c.sees(from)
+}
+
+// refuse lets a gateway that is full answer the client once, and returns what its application sees. A stack that comes
+// back after a reset meets the gateway when it does so; any other when it connects.
+func (h *harness) refuse(t *testing.T, s *stack, r *result) string {
+	if !s.layer() {
+		c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.full)
+		c.open(t)
+		defer c.closed(t)
+		c.settle(t, c.await(t, 0, "refusal", status(503)))
+		return c.sees(0)
+	}
+	c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
+	c.opened(t)
+	defer c.closed(t)
+	from := c.feed.length()
+	c.tap.lead(h.fleet.full)
+	c.tap.reset()
+	attempt := c.await(t, from, "attempt after a reset", ofKind(kindAttempt))
+	refused := c.await(t, attempt, "refusal", status(503))
+	c.tap.lead(h.fleet.public)
+	// A stack that comes back at once meets the refusal while what it said of the reset is still on its way.
+	seen := max(attempt, c.settle(t, from))
+	c.settle(t, seen)
+	r.note("503", c.comesBack(t, refused, true))
+	return c.sees(seen)
+}
+
+func status(code int) func(event) bool {
+	return func(e event) bool { return e.Kind == kindStatus && e.Code == code }
+}
+
+// drainOf waits until the drain has sent the client away, which may have happened already, and returns what its
+// application sees of it. from is the index behind the client's open.
+func (h *harness) drainOf(t *testing.T, c *client, from int, r *result) string {
+	defer c.closed(t)
+	require.NoError(t, h.drain())
+	c.settle(t, from)
+	if c.stack.layer() {
+		r.note(c.stack.drainCode(), c.comesBack(t, from, true))
+	}
+	events, _ := c.feed.since(from)
+	for _, e := range events {
+		assert.False(t, e.Kind == kindStatus && e.Code != 101, "a client of a planned drain was refused: %d", e.Code)
+	}
+	return c.sees(from)
+}
