@@ -92,14 +92,30 @@ func (c *client) closed(t *testing.T) {
 // timeout.
 func (c *client) await(t *testing.T, from int, what string, match func(event) bool) int {
 	t.Helper()
+	_, next := c.awaitEvent(t, from, what, match)
+	return next
+}
+
+// awaitEvent is await for a caller that needs the event.
+func (c *client) awaitEvent(t *testing.T, from int, what string, match func(event) bool) (event, int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	_, next, err := c.feed.await(ctx, from, match)
+	e, next, err := c.feed.await(ctx, from, match)
 	if err != nil {
-		events, _ := c.feed.since(0)
-		t.Fatalf("%s: no %s after %v; events: %+v", c.stack.name, what, timeout, events)
+		t.Fatalf("%s: no %s after %v; %s", c.stack.name, what, timeout, c.history())
 	}
-	return next
+	return e, next
+}
+
+// history returns the last events in short.
+func (c *client) history() string {
+	events, _ := c.feed.since(0)
+	out := fmt.Sprintf("%d events", len(events))
+	for _, e := range events[max(0, len(events)-20):] {
+		out += fmt.Sprintf("; %s %s %d", e.Kind, e.Text, e.Code)
+	}
+	return out
 }
 
 // settle blocks until the application has seen what it sees of the end of its connection, and returns the index behind
@@ -116,19 +132,18 @@ func (c *client) settle(t *testing.T, from int) int {
 	return last
 }
 
-// comesBack reports whether the client connects again by itself: whether a request arrives before the stack says that
-// it gives up, and within the time in which the stack would come. Its application may send then, if accepted is true.
-func (c *client) comesBack(t *testing.T, from int, accepted bool) bool {
+// comesBack reports whether the client connects again by itself after the moment at which it was sent away: whether a
+// request arrives before the stack says that it gives up, and within the time in which the stack would come. Its
+// application may send then.
+func (c *client) comesBack(t *testing.T, from int, away time.Time) bool {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), c.stack.within+margin)
+	ctx, cancel := context.WithDeadline(t.Context(), away.Add(c.stack.within+margin))
 	defer cancel()
 	e, next, err := c.feed.await(ctx, from, ofKind(kindAttempt, kindEnded))
 	if err != nil || e.Kind == kindEnded {
 		return false
 	}
-	if accepted {
-		c.await(t, next, "open after it came back", ofKind(kindOpen))
-	}
+	c.await(t, next, "open after it came back", ofKind(kindOpen))
 	return true
 }
 
@@ -151,6 +166,9 @@ func (c *client) sees(from int) string {
 			break
 		}
 		seen = append(seen, e.Text)
+	}
+	if seen == nil {
+		return "nothing"
 	}
 	return clean(strings.Join(seen, ", "))
 }

@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // event is one thing that happened to a client: the adapter reports what the application sees, the tap what passes on
@@ -19,6 +20,8 @@ type event struct {
 	Last bool `json:"last"`
 	// Code is an HTTP status or a close code.
 	Code int `json:"code"`
+	// at is when the event arrived.
+	at time.Time
 	// Versions are the versions of the stacks, in the adapter's first event.
 	Versions map[string]string `json:"versions"`
 }
@@ -42,6 +45,8 @@ const (
 	// kindPong is a pong frame of the client, kindClose its close frame.
 	kindPong  = "pong"
 	kindClose = "close"
+	// kindGone is the end of what the client gets on a connection.
+	kindGone = "gone"
 	// kindFragment is the first fragment of a message of the client.
 	kindFragment = "fragment"
 )
@@ -59,6 +64,7 @@ func newFeed() *feed { return &feed{changed: make(chan struct{})} }
 func (f *feed) add(e event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	e.at = time.Now()
 	f.events = append(f.events, e)
 	close(f.changed)
 	f.changed = make(chan struct{})

@@ -104,13 +104,13 @@ func (f *fleet) fill(t *testing.T, g *process.Gateway) {
 }
 
 // disconnect closes the client of a channel with a code.
-func (f *fleet) disconnect(ctx context.Context, channel string, code int) error {
+func (f *fleet) disconnect(ctx context.Context, channel, code string) error {
 	id, err := f.connection(ctx, channel)
 	if err != nil {
 		return err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodDelete,
-		fmt.Sprintf("%s/connections/%s?code=%d&reason=%s", f.api.URL, id, code, url.QueryEscape("come back")), http.NoBody)
+		fmt.Sprintf("%s/connections/%s?code=%s&reason=%s", f.api.URL, id, code, url.QueryEscape("come back")), http.NoBody)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -20,7 +21,11 @@ type goStack struct {
 }
 
 var goStacks = map[string]goStack{
-	"Go gorilla": {"github.com/gorilla/websocket", connectGorilla},
+	"Go gorilla":    {"github.com/gorilla/websocket", connectGorilla},
+	"Go coder":      {"github.com/coder/websocket", connectCoder},
+	"Go gobwas":     {"github.com/gobwas/ws", connectGobwas},
+	"Go x/net":      {"golang.org/x/net", connectXNet},
+	"centrifuge-go": {"github.com/centrifugal/centrifuge-go", connectCentrifugeGo},
 }
 
 // goClient is one connection of an application in Go.
@@ -116,6 +121,15 @@ func (g *goClient) do(c command) error {
 		return nil
 	}
 	return fmt.Errorf("unknown command %q", c.Do)
+}
+
+// host returns the host of the URL.
+func (g *goClient) host() string {
+	u, err := url.Parse(g.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func (g *goClient) say(kind, text string) { g.adapter.say(event{ID: g.ID, Kind: kind, Text: text}) }

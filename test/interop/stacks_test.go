@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 const pathCentrifuge = "/connection/websocket"
@@ -12,6 +14,7 @@ const pathCentrifuge = "/connection/websocket"
 // The programs that run the stacks.
 var (
 	node   = []string{"node", "adapters/node.mjs"}
+	window = []string{"node", "adapters/node.mjs", "window"}
 	golang = []string{os.Args[0], "-test.run=none"}
 )
 
@@ -76,13 +79,113 @@ var stacks = []stack{
 	{name: "websocket-client", adapter: python("websocket-client"), fragments: true},
 	{name: "libsoup", adapter: python("libsoup")},
 	{name: "Qt", adapter: python("Qt")},
+	{name: "Mojolicious", adapter: []string{"perl", "adapters/mojolicious.pl"}, fragments: true},
+	{name: "ruby faye", adapter: []string{"/usr/bin/ruby", "adapters/faye.rb"}},
 	{name: "Go gorilla", adapter: golang, short: true, fragments: true},
+	{name: "Go coder", adapter: golang, short: true, fragments: true},
+	{name: "Go gobwas", adapter: golang, short: true, fragments: true},
+	{name: "Go x/net", adapter: golang},
+
 	{
 		name:    "python websockets, async for",
 		adapter: python("python websockets, async for"),
 		within:  5 * time.Second,
 	},
+	{name: "reconnecting-websocket", adapter: node, short: true, within: 5 * time.Second},
+	{name: "partysocket", adapter: node, within: 5 * time.Second},
+	{name: "sockette", adapter: node, short: true, within: time.Second},
+	{name: "robust-websocket", adapter: window, within: 3 * time.Second},
+	{name: "websocket-ts", how: "ConstantBackoff(1000)", adapter: node, within: time.Second},
+	{name: "rxjs webSocket", how: "retry({delay: 1000})", adapter: node, short: true, within: time.Second},
+	{name: "react-use-websocket", how: "shouldReconnect", adapter: window, within: 5 * time.Second},
+	{name: "trpc wsLink", adapter: node, muted: true, within: 2 * time.Second},
+	{
+		name:        "graphql-ws",
+		adapter:     node,
+		rewrite:     true,
+		subprotocol: "graphql-transport-ws",
+		greet:       say(`{"type":"connection_ack"}`),
+		muted:       true,
+		within:      4 * time.Second,
+	},
+	{
+		name:        "stompjs",
+		adapter:     node,
+		rewrite:     true,
+		subprotocol: "v12.stomp",
+		greet:       say("CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\x00"),
+		muted:       true,
+		within:      5 * time.Second,
+	},
+	{name: "phoenix", adapter: node, short: true, rewrite: true, muted: true, within: time.Second},
+	{name: "supabase realtime", adapter: node, rewrite: true, muted: true, within: time.Second},
+	{
+		name:    "pusher-js",
+		adapter: node,
+		rewrite: true,
+		greet: say(`{"event":"pusher:connection_established","data":` +
+			`"{\"socket_id\":\"1.1\",\"activity_timeout\":120}"}`),
+		muted:  true,
+		within: 20 * time.Second,
+	},
+	{
+		name:    "signalr",
+		how:     "withAutomaticReconnect",
+		adapter: node,
+		rewrite: true,
+		greet:   say("{}\x1e"),
+		muted:   true,
+		within:  2 * time.Second,
+	},
+	{
+		name:    "socket.io-client",
+		adapter: node,
+		short:   true,
+		rewrite: true,
+		greet: say(`0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`,
+			`40{"sid":"b"}`),
+		muted:  true,
+		within: 3 * time.Second,
+	},
+	{
+		name:        "mqtt.js",
+		adapter:     node,
+		rewrite:     true,
+		subprotocol: "mqtt",
+		greet:       sayBytes(0x20, 2, 0, 0), // CONNACK
+		muted:       true,
+		within:      time.Second,
+	},
+	{name: "y-websocket", adapter: node, rewrite: true, muted: true, within: time.Second},
+	{
+		name:        "actioncable",
+		adapter:     window,
+		rewrite:     true,
+		subprotocol: "actioncable-v1-json",
+		greet: say(`{"type":"welcome"}`,
+			`{"type":"confirm_subscription","identifier":"{\"channel\":\"Room\"}"}`),
+		muted:  true,
+		within: 30 * time.Second,
+	},
 	{name: "centrifuge-js", adapter: node, short: true, path: pathCentrifuge, within: 3 * time.Second},
+	{name: "centrifuge-go", adapter: golang, short: true, path: pathCentrifuge, within: 3 * time.Second},
+}
+
+// say returns a greeting of text frames.
+func say(frames ...string) func(context.Context, *peer) error {
+	return func(ctx context.Context, p *peer) error {
+		for _, frame := range frames {
+			if err := p.send(ctx, frame); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// sayBytes returns a greeting of one binary frame.
+func sayBytes(frame ...byte) func(context.Context, *peer) error {
+	return func(ctx context.Context, p *peer) error { return p.conn.Write(ctx, websocket.MessageBinary, frame) }
 }
 
 // title is the stack's name in the tables.
@@ -94,4 +197,6 @@ func (s *stack) title() string {
 }
 
 // pinned reports whether a lock file fixes the stack's version.
-func (s *stack) pinned() bool { return s.adapter[0] != "/usr/bin/python3" && s.name != "Chromium" }
+func (s *stack) pinned() bool {
+	return (s.adapter[0] == node[0] || s.adapter[0] == golang[0]) && s.name != "Chromium"
+}

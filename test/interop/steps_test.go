@@ -2,7 +2,7 @@ package interop
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,10 +12,10 @@ import (
 )
 
 // codeConfigured is a code of the range that applications may use. It passes everywhere.
-const codeConfigured = 4000
+const codeConfigured = "4000"
 
 // codes are the close codes of the second table, besides those of a drain. The server API sends them.
-var codes = []int{3000, 3500, codeConfigured, 4001, 4300, 4400, 4500}
+var codes = []string{"3000", "3500", codeConfigured, "4001", "4300", "4400", "4500"}
 
 // large is a message almost as long as a gateway takes by default.
 var large = strings.Repeat("0123456789abcdef", 60_000/16)
@@ -31,16 +31,22 @@ type result struct {
 	exchanges string
 	// The next are what its application sees.
 	drained, configured, refused, reset string
-	// back and never are after what it comes back, and after what it does not.
-	back, never []string
+	// back says after what it comes back by itself: a close code, 503 or reset.
+	back map[string]bool
 }
 
-func (r *result) note(what string, back bool) {
-	if back {
-		r.back = append(r.back, what)
-	} else {
-		r.never = append(r.never, what)
+// after returns after what the stack comes back, or after what it does not, in the order of the tests.
+func (r *result) after(back bool) string {
+	var out []string
+	for _, what := range slices.Concat([]string{r.stack.drainCode()}, codes, []string{"reset", "503"}) {
+		if b, tried := r.back[what]; tried && b == back {
+			out = append(out, what)
+		}
 	}
+	if len(out) == 0 {
+		return "-"
+	}
+	return strings.Join(out, ", ")
 }
 
 // harness is what all stacks share.
@@ -77,7 +83,7 @@ func (h *harness) adapterOf(s *stack) *adapter { return h.adapters[strings.Join(
 // drained.
 func (h *harness) perform(t *testing.T, s *stack, joined func()) result {
 	a := h.adapterOf(s)
-	r := result{stack: s, version: a.versions[s.name]}
+	r := result{stack: s, version: a.versions[s.name], back: map[string]bool{}}
 	assert.NotEmpty(t, r.version, "%s tells no version of %s", a.name, s.name)
 	leaving := newClient(t, h.fleet, s, a, h.fleet.leaving)
 	leaving.opened(t)
@@ -109,10 +115,8 @@ func (h *harness) exchange(t *testing.T, s *stack) string {
 		c.await(t, 0, "fragment", ofKind(kindFragment))
 		can = append(can, "fragments")
 	}
-	if s.path != pathCentrifuge {
-		c.await(t, 0, "pong", ofKind(kindPong))
-		can = append(can, "ping")
-	}
+	c.await(t, 0, "pong", ofKind(kindPong))
+	can = append(can, "ping")
 	return strings.Join(can, ", ")
 }
 
@@ -142,7 +146,7 @@ func (c *client) peerGot(t *testing.T, from int, text string) {
 func (h *harness) sentAway(t *testing.T, s *stack, r *result) {
 	tried := codes
 	if !s.layer() {
-		tried = []int{codeConfigured}
+		tried = []string{codeConfigured}
 	}
 	clients := make([]*client, len(tried))
 	from := make([]int, len(tried))
@@ -153,10 +157,7 @@ func (h *harness) sentAway(t *testing.T, s *stack, r *result) {
 		require.NoError(t, h.fleet.disconnect(t.Context(), c.channel, code))
 	}
 	for i, c := range clients {
-		c.settle(t, from[i])
-		if s.layer() {
-			r.note(fmt.Sprint(tried[i]), c.comesBack(t, from[i], true))
-		}
+		c.end(t, r, tried[i], from[i])
 		if tried[i] == codeConfigured {
 			r.configured = c.sees(from[i])
 		}
@@ -171,10 +172,7 @@ func (h *harness) cut(t *testing.T, s *stack, r *result) string {
 	defer c.closed(t)
 	from := c.feed.length()
 	c.tap.reset()
-	c.settle(t, from)
-	if s.layer() {
-		r.note("reset", c.comesBack(t, from, true))
-	}
+	c.end(t, r, "reset", from)
 	return c.sees(from)
 }
 
@@ -195,13 +193,23 @@ func (h *harness) refuse(t *testing.T, s *stack, r *result) string {
 	c.tap.lead(h.fleet.full)
 	c.tap.reset()
 	attempt := c.await(t, from, "attempt after a reset", ofKind(kindAttempt))
-	refused := c.await(t, attempt, "refusal", status(503))
+	refusal, refused := c.awaitEvent(t, attempt, "refusal", status(503))
 	c.tap.lead(h.fleet.public)
 	// A stack that comes back at once meets the refusal while what it said of the reset is still on its way.
 	seen := max(attempt, c.settle(t, from))
-	c.settle(t, seen)
-	r.note("503", c.comesBack(t, refused, true))
+	r.back["503"] = c.comesBack(t, refused, refusal.at)
 	return c.sees(seen)
+}
+
+// end blocks until the client is back, or will not come any more, and notes which it was.
+func (c *client) end(t *testing.T, r *result, what string, from int) {
+	t.Helper()
+	gone, _ := c.awaitEvent(t, from, "end of the connection", ofKind(kindGone))
+	if c.stack.layer() {
+		r.back[what] = c.comesBack(t, from, gone.at)
+	} else {
+		c.settle(t, from)
+	}
 }
 
 func status(code int) func(event) bool {
@@ -213,10 +221,7 @@ func status(code int) func(event) bool {
 func (h *harness) drainOf(t *testing.T, c *client, from int, r *result) string {
 	defer c.closed(t)
 	require.NoError(t, h.drain())
-	c.settle(t, from)
-	if c.stack.layer() {
-		r.note(c.stack.drainCode(), c.comesBack(t, from, true))
-	}
+	c.end(t, r, c.stack.drainCode(), from)
 	events, _ := c.feed.since(from)
 	for _, e := range events {
 		assert.False(t, e.Kind == kindStatus && e.Code != 101, "a client of a planned drain was refused: %d", e.Code)

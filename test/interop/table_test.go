@@ -46,8 +46,8 @@ func compareTables(t *testing.T, results []result) {
 				name,
 				version,
 				fmt.Sprintf("%v", r.stack.within),
-				listed(r.back),
-				listed(r.never),
+				r.after(true),
+				r.after(false),
 			}
 		}
 	}
@@ -63,13 +63,6 @@ func (r *result) shownVersion(old []string) string {
 		return r.version
 	}
 	return old[1]
-}
-
-func listed(items []string) string {
-	if len(items) == 0 {
-		return "-"
-	}
-	return strings.Join(items, ", ")
 }
 
 // parse returns the rows of the table in the page, by their first cell.

@@ -131,14 +131,20 @@ func (p *tap) serve(ctx context.Context, client net.Conn) {
 	p.relay(client, server, fromClient, fromServer)
 }
 
-// relay copies both directions. A direction that ends closes the other side's writing half.
+// relay copies both directions. A direction that ends closes the other side's writing half. Messages of a stack with a
+// protocol of its own end here: the gateway would publish them, and the stack would hear itself.
 func (p *tap) relay(client, server net.Conn, fromClient, fromServer io.Reader) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		_, _ = io.Copy(io.MultiWriter(server, &frames{saw: p.sawFrame}), fromClient)
+		to := io.MultiWriter(server, &frames{saw: p.sawFrame})
+		if p.stack.muted {
+			to = &frames{saw: p.sawFrame, control: server}
+		}
+		_, _ = io.Copy(to, fromClient)
 		closeWrite(server)
 	})
 	_, _ = io.Copy(client, fromServer)
+	p.feed.add(event{Kind: kindGone})
 	closeWrite(client)
 	both.Wait()
 }
@@ -154,7 +160,7 @@ func (p *tap) sawFrame(final bool, opcode byte, payload []byte) {
 	switch {
 	case !final && opcode != 0:
 		p.feed.add(event{Kind: kindFragment})
-	case opcode == 10:
+	case opcode == 10, opcode == 1 && string(payload) == "{}": // The Centrifuge protocol has pongs of its own.
 		p.feed.add(event{Kind: kindPong})
 	case opcode == 8 && len(payload) >= 2:
 		p.feed.add(event{Kind: kindClose, Code: int(binary.BigEndian.Uint16(payload))})
@@ -203,11 +209,13 @@ func statusOf(head []byte) int {
 
 // frames reads the frames in what is written to it, RFC 6455, section 5.2. It keeps no more than one frame.
 type frames struct {
-	saw func(final bool, opcode byte, payload []byte)
-	buf []byte
+	// control gets the control frames as they are, unless it is nil.
+	control io.Writer
+	saw     func(final bool, opcode byte, payload []byte)
+	buf     []byte
 }
 
-// Write implements io.Writer. It returns no error.
+// Write implements io.Writer. It returns the error of control.
 func (f *frames) Write(p []byte) (int, error) {
 	f.buf = append(f.buf, p...)
 	for {
@@ -221,7 +229,13 @@ func (f *frames) Write(p []byte) (int, error) {
 				payload[i] ^= f.buf[header-4+i%4]
 			}
 		}
-		f.saw(f.buf[0]&0x80 != 0, f.buf[0]&0x0f, payload)
+		opcode := f.buf[0] & 0x0f
+		f.saw(f.buf[0]&0x80 != 0, opcode, payload)
+		if f.control != nil && opcode >= 8 {
+			if _, err := f.control.Write(f.buf[:header+length]); err != nil {
+				return 0, err
+			}
+		}
 		f.buf = f.buf[header+length:]
 	}
 }

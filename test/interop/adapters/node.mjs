@@ -5,13 +5,21 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
-import { layers } from './layers.mjs';
+import { follow, layers } from './layers.mjs';
 
 const require = createRequire(import.meta.url);
 const versionOf = (name) => JSON.parse(readFileSync(new URL(`../node_modules/${name}/package.json`, import.meta.url))).version;
 
 // Layers are written for browsers; in Node applications give them ws.
 globalThis.WebSocket = WebSocket;
+// Some want a window besides, and others take it for a browser: the argument says which are in this process.
+if (process.argv[2] === 'window') {
+  globalThis.window = globalThis;
+  globalThis.navigator ??= { onLine: true };
+  globalThis.document = { visibilityState: 'visible', addEventListener() {} };
+  globalThis.addEventListener = globalThis.removeEventListener = () => {};
+  globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+}
 
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\n');
 
@@ -29,14 +37,6 @@ function teller(id) {
     ended: () => tell('ended'),
     failed: (error) => tell('failed', { text: String(error?.stack ?? error) }),
   };
-}
-
-// What the events of a WebSocket look like to an application.
-export function follow(socket, tell) {
-  socket.onopen = () => tell.open();
-  socket.onmessage = ({ data }) => tell.message(data);
-  socket.onerror = (e) => tell.sees(`error ${e?.message || ''}`);
-  socket.onclose = (e) => tell.last(`close ${e.code} ${e.reason || ''}`);
 }
 
 const stacks = {
@@ -58,9 +58,7 @@ const stacks = {
   'faye-websocket': {
     package: 'faye-websocket',
     open(url, tell) {
-      const socket = new (require('faye-websocket').Client)(url);
-      follow(socket, tell);
-      return socket;
+      return follow(new (require('faye-websocket').Client)(url), tell);
     },
   },
   'npm websocket': {
@@ -88,13 +86,11 @@ const stacks = {
   undici: {
     package: 'undici',
     open(url, tell) {
-      const socket = new (require('undici').WebSocket)(url);
-      follow(socket, tell);
-      return socket;
+      return follow(new (require('undici').WebSocket)(url), tell);
     },
   },
   Chromium: {
-    version: () => execFileSync('chromium', ['--version']).toString().split(' ')[1].split('.')[0],
+    version: () => execFileSync('chromium', ['--version'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().split(' ')[1].split('.')[0],
     async open(url, tell) {
       const page = await (await browser()).newPage();
       await page.exposeFunction('say', (event, argument) => tell[event](argument));
