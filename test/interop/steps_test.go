@@ -170,10 +170,17 @@ func (h *harness) cut(t *testing.T, s *stack, r *result) string {
 	c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
 	c.opened(t)
 	defer c.closed(t)
-	from := c.feed.length()
+	from := c.quiet(t)
 	c.tap.reset()
 	c.end(t, r, "reset", from)
 	return c.sees(from)
+}
+
+// quiet blocks until the client has answered a ping, and returns the index behind that. A stack that has said all that it
+// says after its connect meets a reset while it reads.
+func (c *client) quiet(t *testing.T) int {
+	t.Helper()
+	return c.await(t, 0, "pong", ofKind(kindPong))
 }
 
 // refuse lets a gateway that is full answer the client once, and returns what its application sees. A stack that comes
@@ -189,7 +196,7 @@ func (h *harness) refuse(t *testing.T, s *stack, r *result) string {
 	c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
 	c.opened(t)
 	defer c.closed(t)
-	from := c.feed.length()
+	from := c.quiet(t)
 	c.tap.lead(h.fleet.full)
 	c.tap.reset()
 	attempt := c.await(t, from, "attempt after a reset", ofKind(kindAttempt))
