@@ -21,7 +21,10 @@ import (
 	"github.com/wsfleet/wsfleet/test/process"
 )
 
-const apiKey = "interop-test-key"
+const (
+	apiKey = "interop-test-key"
+	jwtKey = "interop-test-secret-of-at-least-32-bytes"
+)
 
 // fleet is a fleet behind HAProxy.
 type fleet struct {
@@ -45,6 +48,7 @@ func startFleet(t *testing.T, origins ...string) *fleet {
 			"--" + contract.KeyBroker, contract.BrokerRedis,
 			"--" + contract.KeyRedisAddresses, redis.Addr(),
 			"--" + contract.KeyAPIKey, apiKey,
+			"--" + contract.KeyJWTKey, jwtKey,
 			"--" + contract.KeyPingInterval, "2s",
 			"--" + contract.KeyPongTimeout, "1900ms",
 			"--" + contract.KeyTrustedProxies, "127.0.0.1/32",

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -14,11 +16,20 @@ import (
 // codeConfigured is a code of the range that applications may use. It passes everywhere.
 const codeConfigured = "4000"
 
-// codes are the close codes of the second table, besides those of a drain. The server API sends them.
-var codes = []string{"3000", "3500", codeConfigured, "4001", "4300", "4400", "4500"}
+// The gateway sends 1008 when a token ends, and 1009 to a message that is too large.
+const (
+	codeExpired  = "1008"
+	codeTooLarge = "1009"
+)
+
+// codes are the close codes of the second table, besides those of a drain. The server API sends those from 3000 on.
+var codes = []string{codeExpired, codeTooLarge, "3000", "3500", codeConfigured, "4001", "4300", "4400", "4500"}
 
 // large is a message almost as long as a gateway takes by default.
 var large = strings.Repeat("0123456789abcdef", 60_000/16)
+
+// tooLarge is longer than a gateway takes by default.
+var tooLarge = strings.Repeat("x", 70_000)
 
 // parts are the fragments of one message. Each is longer than the buffer of a stack that decides by it.
 var parts = []string{strings.Repeat("one ", 1500), strings.Repeat("two ", 1500), strings.Repeat("three ", 1500)}
@@ -142,19 +153,26 @@ func (c *client) peerGot(t *testing.T, from int, text string) {
 	require.NoError(t, err, "%s: a message of %d bytes does not arrive", c.stack.name, len(text))
 }
 
-// sentAway closes a client with each code, all of them at the same time.
+// sentAway lets a client meet each code, all of them at the same time.
 func (h *harness) sentAway(t *testing.T, s *stack, r *result) {
-	tried := codes
-	if !s.layer() {
-		tried = []string{codeConfigured}
-	}
+	tried := s.codes()
 	clients := make([]*client, len(tried))
 	from := make([]int, len(tried))
 	for i, code := range tried {
 		c := newClient(t, h.fleet, s, h.adapterOf(s), h.fleet.public)
+		clients[i] = c
+		if code == codeExpired {
+			c.tap.token = shortToken(t)
+		}
 		c.opened(t)
-		clients[i], from[i] = c, c.feed.length()
-		require.NoError(t, h.fleet.disconnect(t.Context(), c.channel, code))
+		from[i] = c.feed.length()
+		switch code {
+		case codeExpired:
+		case codeTooLarge:
+			c.do(t, command{Do: "send", Text: tooLarge})
+		default:
+			require.NoError(t, h.fleet.disconnect(t.Context(), c.channel, code))
+		}
 	}
 	for i, c := range clients {
 		c.end(t, r, tried[i], from[i])
@@ -163,6 +181,29 @@ func (h *harness) sentAway(t *testing.T, s *stack, r *result) {
 		}
 		c.closed(t)
 	}
+}
+
+// codes returns the codes that the suite lets a stack meet.
+func (s *stack) codes() []string {
+	switch {
+	case !s.layer():
+		return []string{codeConfigured}
+	case s.path == pathCentrifuge:
+		// That protocol has codes of its own instead.
+		return codes[2:]
+	case s.muted:
+		return slices.DeleteFunc(slices.Clone(codes), func(code string) bool { return code == codeTooLarge })
+	}
+	return codes
+}
+
+// shortToken returns a token that ends while the test runs.
+func shortToken(t *testing.T) string {
+	t.Helper()
+	claims := jwt.MapClaims{"sub": "interop", "exp": time.Now().Add(5 * time.Second).Unix()}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(jwtKey))
+	require.NoError(t, err)
+	return token
 }
 
 // cut resets the client's connection, and returns what its application sees.
@@ -176,8 +217,8 @@ func (h *harness) cut(t *testing.T, s *stack, r *result) string {
 	return c.sees(from)
 }
 
-// quiet blocks until the client has answered a ping, and returns the index behind that. A stack that has said all that it
-// says after its connect meets a reset while it reads.
+// quiet blocks until the client has answered a ping, and returns the index behind that. A stack that has said all that
+// it says after its connect meets a reset while it reads.
 func (c *client) quiet(t *testing.T) int {
 	t.Helper()
 	return c.await(t, 0, "pong", ofKind(kindPong))

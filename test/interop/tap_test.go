@@ -25,6 +25,8 @@ type tap struct {
 	stack    *stack
 	// channel is the one that a rewritten request asks for.
 	channel string
+	// token is added to the first request, as if the application had given it. Later requests go without it.
+	token string
 	// upgraded is called after the client got its 101.
 	upgraded func()
 
@@ -168,13 +170,17 @@ func (p *tap) sawFrame(final bool, opcode byte, payload []byte) {
 }
 
 // rewriteRequest gives the request of a stack that does not let its application choose the path, that of the plain
-// protocol, as the rule of an ingress would.
+// protocol, as the rule of an ingress would, and adds the token.
 func (p *tap) rewriteRequest(head []byte) []byte {
-	if !p.stack.rewrite {
-		return head
+	line, rest, _ := bytes.Cut(head, []byte(" HTTP/1.1\r\n"))
+	if p.stack.rewrite {
+		line = []byte("GET /ws?channel=" + p.channel)
 	}
-	_, rest, _ := bytes.Cut(head, []byte("\r\n"))
-	return fmt.Appendf(nil, "GET /ws?channel=%s HTTP/1.1\r\n%s", p.channel, rest)
+	if p.token != "" {
+		line = fmt.Appendf(nil, "%s&token=%s", line, p.token)
+		p.token = ""
+	}
+	return slices.Concat(line, []byte(" HTTP/1.1\r\n"), rest)
 }
 
 // rewriteResponse adds the subprotocol that the stack insists on.
