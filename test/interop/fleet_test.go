@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wsfleet/wsfleet/gateway/broker/redistest"
 	"github.com/wsfleet/wsfleet/internal/contract"
@@ -26,16 +27,24 @@ const (
 	jwtKey = "interop-test-secret-of-at-least-32-bytes"
 )
 
+// drainCodes are the codes that drains send to plain clients (drain-close-code), each by a gateway of its own.
+var drainCodes = []string{"1012", codeConfigured, "1001", "1013"}
+
 // fleet is a fleet behind HAProxy.
 type fleet struct {
-	// public, leaving and full are the addresses of HAProxy's frontends: gateways that serve, one that will be drained,
-	// and one that refuses.
-	public, leaving, full string
-	// drained is the gateway behind leaving.
-	drained *process.Gateway
-	api     *goclient.Client
+	// public and full are the addresses of HAProxy's frontends for gateways that serve, and for one that refuses.
+	public, full string
+	// leaving are the gateways that will be drained, by the close code of their drains.
+	leaving map[string]*leaving
 	// serving is a gateway that stays.
 	serving *process.Gateway
+	api     *goclient.Client
+}
+
+// leaving is a gateway that will be drained, and the address of its frontend.
+type leaving struct {
+	gateway *process.Gateway
+	address string
 }
 
 // startFleet runs the gateways and HAProxy until the test ends.
@@ -56,10 +65,18 @@ func startFleet(t *testing.T, origins ...string) *fleet {
 		}, flags)...)
 	}
 	a, b, d := start("a"), start("b"), start("d", "--"+contract.KeyMaxConnections, "1")
-	c := start("c", "--"+contract.KeyDrainPropagationDelay, "1s", "--"+contract.KeyDrainTimeout, "8s")
-	f := &fleet{drained: c, serving: a}
+	f := &fleet{serving: a, leaving: map[string]*leaving{}}
+	gateways := map[string]*process.Gateway{"A": a, "B": b, "D": d}
+	for _, code := range drainCodes {
+		g := start("drain-"+code,
+			"--"+contract.KeyDrainCloseCode, code,
+			"--"+contract.KeyDrainPropagationDelay, "1s",
+			"--"+contract.KeyDrainTimeout, "8s")
+		f.leaving[code] = &leaving{gateway: g}
+		gateways["DRAIN_"+code] = g
+	}
 	f.api = &goclient.Client{URL: "http://" + a.Addr + "/api", Key: apiKey, HTTP: http.DefaultClient}
-	f.startHAProxy(t, map[string]*process.Gateway{"A": a, "B": b, "C": c, "D": d})
+	f.startHAProxy(t, gateways)
 	f.fill(t, d)
 	return f
 }
@@ -74,9 +91,16 @@ func (f *fleet) startHAProxy(t *testing.T, gateways map[string]*process.Gateway)
 	if _, err := os.Stat(program); err != nil {
 		t.Fatal("HAProxy is not installed: run hack/install-deps.sh interop")
 	}
-	address := func() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t))) }
-	f.public, f.leaving, f.full = address(), address(), address()
-	env := []string{"PUBLIC=" + f.public, "LEAVING=" + f.leaving, "FULL=" + f.full}
+	var env, ports []string
+	bind := func(variable string) string {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t)))
+		env, ports = append(env, variable+"="+address), append(ports, address)
+		return address
+	}
+	f.public, f.full = bind("PUBLIC"), bind("FULL")
+	for code, l := range f.leaving {
+		l.address = bind("LEAVING_" + code)
+	}
 	for name, g := range gateways {
 		_, admin, err := net.SplitHostPort(g.AdminAddr)
 		require.NoError(t, err)
@@ -90,7 +114,7 @@ func (f *fleet) startHAProxy(t *testing.T, gateways map[string]*process.Gateway)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for _, address := range []string{f.public, f.leaving, f.full} {
+	for _, address := range ports {
 		redistest.Await(t, "HAProxy on "+address, func(ctx context.Context) error {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 			if err != nil {
@@ -149,11 +173,19 @@ func (f *fleet) connection(ctx context.Context, channel string) (string, error) 
 	return "", fmt.Errorf("no client in channel %s", channel)
 }
 
-// drain starts the drain of the gateway behind leaving.
+// drain starts the drains of all gateways that leave.
 func (f *fleet) drain(ctx context.Context) error {
+	var all errgroup.Group
+	for _, l := range f.leaving {
+		all.Go(func() error { return startDrain(ctx, l.gateway) })
+	}
+	return all.Wait()
+}
+
+func startDrain(ctx context.Context, g *process.Gateway) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.drained.AdminAddr+contract.PathDrain,
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+g.AdminAddr+contract.PathDrain,
 		strings.NewReader(`{"reason":"interop","handOver":true}`))
 	if err != nil {
 		return err

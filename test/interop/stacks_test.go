@@ -58,12 +58,12 @@ func (s *stack) wire(text string) string {
 	return string(quoted)
 }
 
-// drainCode is the close code of a drain.
-func (s *stack) drainCode() string {
+// sent returns the close code that a drain sends to the stack where plain clients get the given one.
+func (s *stack) sent(code string) string {
 	if s.path == pathCentrifuge {
 		return "3001"
 	}
-	return "1012"
+	return code
 }
 
 var stacks = []stack{

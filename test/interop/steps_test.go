@@ -22,8 +22,12 @@ const (
 	codeTooLarge = "1009"
 )
 
-// codes are the close codes of the second table, besides those of a drain. The server API sends those from 3000 on.
-var codes = []string{codeExpired, codeTooLarge, "3000", "3500", codeConfigured, "4001", "4300", "4400", "4500"}
+// codes are the close codes besides those of drains. The server API sends those from 3000 on.
+var codes = []string{codeExpired, codeTooLarge, "3000", "3500", "4001", "4300", "4400", "4500"}
+
+// columns are what the second table names, in its order.
+var columns = slices.Concat([]string{"3001"}, drainCodes[:1], drainCodes[2:], codes[:2],
+	[]string{"3000", "3500", codeConfigured, "4001", "4300", "4400", "4500", "reset", "503"})
 
 // large is a message almost as long as a gateway takes by default.
 var large = strings.Repeat("0123456789abcdef", 60_000/16)
@@ -40,8 +44,9 @@ type result struct {
 	version string
 	// exchanges says what the stack could exchange.
 	exchanges string
-	// The next are what its application sees.
-	drained, configured, refused, reset string
+	// The next are what its application sees. drained is by close code.
+	refused, reset string
+	drained        map[string]string
 	// back says after what it comes back by itself: a close code, 503 or reset.
 	back map[string]bool
 }
@@ -49,7 +54,7 @@ type result struct {
 // after returns after what the stack comes back, or after what it does not, in the order of the tests.
 func (r *result) after(back bool) string {
 	var out []string
-	for _, what := range slices.Concat([]string{r.stack.drainCode()}, codes, []string{"reset", "503"}) {
+	for _, what := range columns {
 		if b, tried := r.back[what]; tried && b == back {
 			out = append(out, what)
 		}
@@ -64,9 +69,9 @@ func (r *result) after(back bool) string {
 type harness struct {
 	fleet    *fleet
 	adapters map[string]*adapter
-	// joined counts the stacks that have yet to connect to the gateway that will be drained.
+	// joined counts the stacks that have yet to connect to the gateways that will be drained.
 	joined *sync.WaitGroup
-	// drain starts the drain when all have. Each stack calls it.
+	// drain starts the drains when all have. Each stack calls it.
 	drain func() error
 }
 
@@ -90,22 +95,41 @@ func newHarness(t *testing.T, run []*stack) *harness {
 
 func (h *harness) adapterOf(s *stack) *adapter { return h.adapters[strings.Join(s.adapter, " ")] }
 
-// perform takes one stack through all steps. It calls joined once the stack is connected to the gateway that will be
+// perform takes one stack through all steps. It calls joined once the stack is connected to the gateways that will be
 // drained.
 func (h *harness) perform(t *testing.T, s *stack, joined func()) result {
 	a := h.adapterOf(s)
-	r := result{stack: s, version: a.versions[s.name], back: map[string]bool{}}
+	r := result{stack: s, version: a.versions[s.name], back: map[string]bool{}, drained: map[string]string{}}
 	assert.NotEmpty(t, r.version, "%s tells no version of %s", a.name, s.name)
-	leaving := newClient(t, h.fleet, s, a, h.fleet.leaving)
-	leaving.opened(t)
-	away := leaving.feed.length()
+	leaving, opened := map[string]*client{}, map[string]int{}
+	for _, code := range s.drainCodes() {
+		c := newClient(t, h.fleet, s, a, h.fleet.leaving[code].address)
+		c.opened(t)
+		leaving[code], opened[code] = c, c.feed.length()
+	}
 	joined()
 	r.exchanges = h.exchange(t, s)
 	h.sentAway(t, s, &r)
 	r.reset = h.cut(t, s, &r)
 	r.refused = h.refuse(t, s, &r)
-	r.drained = h.drainOf(t, leaving, away, &r)
+	require.NoError(t, h.drain())
+	for _, code := range s.drainCodes() {
+		c := leaving[code]
+		c.end(t, &r, s.sent(code), opened[code])
+		r.drained[code] = c.sees(opened[code])
+		c.neverRefused(t, opened[code])
+		c.closed(t)
+	}
 	return r
+}
+
+// neverRefused asserts that no gateway has refused the client.
+func (c *client) neverRefused(t *testing.T, from int) {
+	t.Helper()
+	events, _ := c.feed.since(from)
+	for _, e := range events {
+		assert.False(t, e.Kind == kindStatus && e.Code != 101, "a client of a planned drain was refused: %d", e.Code)
+	}
 }
 
 // exchange lets the stack send and receive, and returns what it could.
@@ -177,20 +201,31 @@ func (h *harness) sentAway(t *testing.T, s *stack, r *result) {
 	for i, c := range clients {
 		c.end(t, r, tried[i], from[i])
 		if tried[i] == codeConfigured {
-			r.configured = c.sees(from[i])
+			r.drained[codeConfigured] = c.sees(from[i])
 		}
 		c.closed(t)
 	}
 }
 
-// codes returns the codes that the suite lets a stack meet.
+// drainCodes returns the close codes of the drains that the suite lets a stack meet. The Centrifuge protocol has one.
+func (s *stack) drainCodes() []string {
+	switch {
+	case s.path == pathCentrifuge:
+		return drainCodes[:1]
+	case s.layer():
+		return drainCodes
+	}
+	return drainCodes[:2]
+}
+
+// codes returns the other close codes that the suite lets a stack meet.
 func (s *stack) codes() []string {
 	switch {
 	case !s.layer():
-		return []string{codeConfigured}
+		return nil
 	case s.path == pathCentrifuge:
-		// That protocol has codes of its own instead.
-		return codes[2:]
+		// Its codes for ends of tokens and large messages are its own; no drain sends it the configured one.
+		return append(slices.Clone(codes[2:]), codeConfigured)
 	case s.muted:
 		return slices.DeleteFunc(slices.Clone(codes), func(code string) bool { return code == codeTooLarge })
 	}
@@ -262,17 +297,4 @@ func (c *client) end(t *testing.T, r *result, what string, from int) {
 
 func status(code int) func(event) bool {
 	return func(e event) bool { return e.Kind == kindStatus && e.Code == code }
-}
-
-// drainOf waits until the drain has sent the client away, which may have happened already, and returns what its
-// application sees of it. from is the index behind the client's open.
-func (h *harness) drainOf(t *testing.T, c *client, from int, r *result) string {
-	defer c.closed(t)
-	require.NoError(t, h.drain())
-	c.end(t, r, c.stack.drainCode(), from)
-	events, _ := c.feed.since(from)
-	for _, e := range events {
-		assert.False(t, e.Kind == kindStatus && e.Code != 101, "a client of a planned drain was refused: %d", e.Code)
-	}
-	return c.sees(from)
 }

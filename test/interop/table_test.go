@@ -28,7 +28,7 @@ func compareTables(t *testing.T, results []result) {
 	t.Helper()
 	seen := table{
 		part:    "interop-applications",
-		columns: []string{"stack", "version", "exchanged", "drain", "4000", "503", "reset"},
+		columns: []string{"stack", "version", "exchanged", "drain", "drain with 4000", "503", "reset"},
 	}
 	layers := table{
 		part:    "interop-layers",
@@ -40,7 +40,15 @@ func compareTables(t *testing.T, results []result) {
 	for _, r := range results {
 		name := r.stack.title()
 		version := r.shownVersion(seen.rows[name])
-		seen.rows[name] = []string{name, version, r.exchanges, r.drained, r.configured, r.refused, r.reset}
+		seen.rows[name] = []string{
+			name,
+			version,
+			r.exchanges,
+			r.drained[drainCodes[0]],
+			r.drained[codeConfigured],
+			r.refused,
+			r.reset,
+		}
 		if r.stack.layer() {
 			layers.rows[name] = []string{
 				name,
