@@ -3,7 +3,9 @@ package centrifuge
 import (
 	"bytes"
 	stdbase64 "encoding/base64"
+	"encoding/binary"
 	stdjson "encoding/json"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -109,4 +111,46 @@ func compacted(t *testing.T, text []byte) string {
 	var b bytes.Buffer
 	require.NoError(t, stdjson.Compact(&b, text))
 	return b.String()
+}
+
+// A command may have the maximum size, wherever in its frame it is, and no more.
+func TestEncodingCheckSizes(t *testing.T) {
+	const maxBytes = 10
+	small, largest, tooLarge := strings.Repeat("a", 3), strings.Repeat("b", maxBytes), strings.Repeat("c", maxBytes+1)
+	for name, e := range map[string]*encoding{"json": newJSON(time.Minute, 0), "protobuf": newProtobuf(time.Minute, 0)} {
+		frame := func(commands ...string) []byte {
+			if e.protocol == cf.TypeJSON {
+				return []byte(strings.Join(commands, "\n"))
+			}
+			var b []byte
+			for _, c := range commands {
+				b = append(binary.AppendUvarint(b, uint64(len(c))), c...)
+			}
+			return b
+		}
+		for _, c := range []struct {
+			frame []byte
+			err   error
+		}{
+			{frame(), nil},
+			{frame(largest), nil},
+			{frame(tooLarge), errTooBig},
+			{frame(small, largest, small, largest), nil},
+			{frame(small, tooLarge), errTooBig},
+			{frame(tooLarge, small), errTooBig},
+			{frame(small, small, small, small, small), nil},
+			{frame(largest, largest, tooLarge), errTooBig},
+		} {
+			require.ErrorIs(t, e.checkSizes(c.frame, maxBytes), c.err, "%s: %q", name, c.frame)
+		}
+	}
+	protobuf := newProtobuf(time.Minute, 0)
+	for _, malformed := range [][]byte{
+		bytes.Repeat([]byte{0xff}, 20),
+		append([]byte{200, 1}, make([]byte, 50)...),
+		append([]byte{0}, bytes.Repeat([]byte{0x80}, 30)...),
+	} {
+		require.NoError(t, protobuf.checkSizes(malformed, maxBytes), "the decoder refuses it")
+		require.ErrorIs(t, protobuf.commands(malformed, func(*cf.Command) error { return nil }), errMalformed)
+	}
 }
