@@ -3,6 +3,7 @@ package hooks
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"unicode/utf8"
 )
@@ -106,6 +107,22 @@ func parse(body []byte) (*result, error) {
 		return nil, unusable("the answer's result cannot be used: %s", describeError(err))
 	}
 	return r, r.check()
+}
+
+// unknownMembers returns the members of the result in an answer that no hook knows, sorted.
+func unknownMembers(body []byte) (unknown []string) {
+	var e envelope
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &e) != nil || json.Unmarshal(e.Result, &members) != nil {
+		return nil
+	}
+	known := []string{"user", "expire_at", "expired", "info", "data", "b64data", "channels", "caps"}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.Contains(known, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
 }
 
 // isSet reports whether a member is there and not null.

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,6 +34,11 @@ type callback struct {
 	inFlight *semaphore.Weighted
 	breaker  breaker
 	warnings *ratelog.Limiter
+	log      *slog.Logger
+
+	// unknownMu guards unknown, the members of answers that were logged as unknown.
+	unknownMu sync.Mutex
+	unknown   []string
 }
 
 // newCallback returns nil for a hook that is not configured.
@@ -52,6 +59,7 @@ func newCallback(
 		inFlight: semaphore.NewWeighted(maxInFlight),
 		breaker:  newBreaker(name, callbackOpenDuration, log),
 		warnings: ratelog.New(log),
+		log:      log,
 	}
 }
 
@@ -103,13 +111,36 @@ func (c *callback) limitedCall(ctx context.Context, request any, headers map[str
 		if err != nil {
 			return err
 		}
-		r, err = parse(body)
+		if r, err = parse(body); err == nil {
+			c.warnOfUnknown(body)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// maxUnknownMembers is the maximum number of members of one hook's answers that are logged as unknown.
+const maxUnknownMembers = 16
+
+// warnOfUnknown logs each member of the backend's answers that does nothing here, once.
+func (c *callback) warnOfUnknown(body []byte) {
+	names := unknownMembers(body)
+	if len(names) == 0 {
+		return
+	}
+	c.unknownMu.Lock()
+	defer c.unknownMu.Unlock()
+	for _, name := range names {
+		if slices.Contains(c.unknown, name) || len(c.unknown) == maxUnknownMembers {
+			continue
+		}
+		c.unknown = append(c.unknown, name)
+		c.log.Warn("the answer of a hook has a member that is not known and does nothing",
+			slog.String("hook", c.name), slog.String("member", "result."+name))
+	}
 }
 
 // acquire waits until fewer than maxInFlight calls are running. It returns a *failure after timeout, or parent.Err()

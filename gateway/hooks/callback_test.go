@@ -324,6 +324,21 @@ func TestCallbackBoundsRequestsInFlight(t *testing.T) {
 	require.True(t, h.connect.inFlight.TryAcquire(maxInFlight), "each request released its slot")
 }
 
+// What a backend answers in vain is logged, once a member.
+func TestCallbackLogsUnknownMembers(t *testing.T) {
+	_, url := listen(t, text(`{"result":{"user":"u","subs":{},"meta":{"secret":1}}}`),
+		text(`{"result":{"meta":{},"override":{}}}`), text(`{"result":{"user":"u"}}`),
+		text(`{"error":{"code":400,"message":"no"},"result":{"late":1}}`))
+	h, _, log := newHooks(t, Options{Connect: Callback{URL: url}})
+	for range 4 {
+		_, _ = h.Connect(t.Context(), ConnectRequest{Client: alice})
+	}
+	for member, times := range map[string]int{"subs": 1, "meta": 1, "override": 1, "late": 0, "user": 0} {
+		require.Equal(t, times, strings.Count(log.String(), "member=result."+member), member)
+	}
+	require.NotContains(t, log.String(), "secret")
+}
+
 // A call waits for another one to end, for as long as the backend may take to answer.
 func TestCallbackWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
