@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/base64"
 	"testing"
 	"unicode/utf8"
 
@@ -14,7 +15,7 @@ import (
 func TestDataThatIsNotUTF8IsBinary(t *testing.T) {
 	t.Parallel()
 	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
-		const almost, base64 = "\"\xff\"", `"Iv8i"`
+		const almost, encoded = "\"\xff\"", `"Iv8i"`
 		json, plain := two.connectAnonymous(t), two.dial(t, "/ws?channel=kept:a")
 		since := json.subscribeTo("kept:a")
 		protobuf, _ := one.connectWith(t, cf.TypeProtobuf, &cf.ConnectRequest{})
@@ -26,7 +27,7 @@ func TestDataThatIsNotUTF8IsBinary(t *testing.T) {
 		require.NotNil(t, protobuf.call(publish(`"é"`)).Publish)
 
 		require.Equal(t, almost, string(protobuf.publication().Data))
-		require.Equal(t, "1:"+base64, datas([]*cf.Publication{json.publication()}))
+		require.Equal(t, "1:"+encoded, datas([]*cf.Publication{json.publication()}))
 		require.Equal(t, `2:"é"`, datas([]*cf.Publication{json.publication()}))
 		kind, data, err := plain.read()
 		require.NoError(t, err)
@@ -34,7 +35,7 @@ func TestDataThatIsNotUTF8IsBinary(t *testing.T) {
 		require.Equal(t, almost, data)
 		plain.expect(`"é"`)
 
-		const both = "1:" + base64 + ` 2:"é"`
+		const both = "1:" + encoded + ` 2:"é"`
 		back := one.connectAnonymous(t)
 		recovered := back.subscribe(&cf.SubscribeRequest{
 			Channel: "kept:a",
@@ -81,4 +82,26 @@ func TestDataThatIsNotUTF8IsBinary(t *testing.T) {
 		require.Equal(t, uint32(107), protobuf.code(once))
 		json.quiet()
 	}, withRules)
+}
+
+// JSON in bytes reaches clients of the JSON protocol as JSON, as at Centrifugo, and plain clients as the bytes that it
+// came in.
+func TestDataInBytesThatIsJSON(t *testing.T) {
+	t.Parallel()
+	g := start(t, withKey)
+	json, plain := g.connectAnonymous(t), g.dial(t, "/ws?channel=a")
+	json.subscribeTo("a")
+	for b64data, want := range map[string]string{
+		"eyJhIjpbMSwgMl19": `{"a":[1, 2]}`,
+		"MTI=":             `12`,
+		"AP8=":             `"AP8="`, // two bytes that are no JSON
+		"aGVsbG8=":         `"aGVsbG8="`,
+	} {
+		require.NotContains(t, g.callAPI(t, "publish", `{"channel":"a","b64data":"`+b64data+`"}`).body, "error")
+		require.Equal(t, want, string(json.publication().Data))
+		kind, data, err := plain.read()
+		require.NoError(t, err)
+		require.Equal(t, websocket.MessageBinary, kind)
+		require.Equal(t, b64data, base64.StdEncoding.EncodeToString([]byte(data)))
+	}
 }

@@ -172,10 +172,10 @@ func (e *encoding) info(i *broker.ClientInfo) *cf.ClientInfo {
 	return &cf.ClientInfo{User: i.User, Client: i.Client, ConnInfo: i.ConnInfo, ChanInfo: i.ChanInfo}
 }
 
-// data returns a payload as clients of this encoding see it. Protobuf carries bytes. In JSON, JSON stays as it is,
-// other text becomes a JSON string, and bytes become a JSON string in base64.
+// data returns a payload as clients of this encoding see it. Protobuf carries bytes. In JSON, JSON stays as it is, that
+// in bytes too, other text becomes a JSON string, and other bytes become a JSON string in base64.
 func (e *encoding) data(data []byte, binary bool) (cf.Raw, error) {
-	if e.protocol == cf.TypeProtobuf || !binary && isJSON(data) {
+	if e.protocol == cf.TypeProtobuf || isJSON(data) {
 		return data, nil
 	}
 	text := string(data)
