@@ -96,15 +96,28 @@ const (
 // Rules is an ordered list: the first rule that matches the name of a channel applies.
 type Rules []Rule
 
+// PrivatePrefix begins the names of channels that are closed unless a rule for such names opens them: clients need
+// permission to subscribe. It is that of Centrifugo's private channels.
+const PrivatePrefix = "$"
+
 // For returns the rule that applies to a channel, with its defaults filled in. A channel that no rule matches has a
-// rule of defaults.
+// rule of defaults. A rule whose pattern does not begin with PrivatePrefix opens no channel whose name does.
 func (rs Rules) For(channel string) Rule {
+	r := rs.match(channel).withDefaults()
+	if strings.HasPrefix(channel, PrivatePrefix) && !strings.HasPrefix(r.Pattern, PrivatePrefix) {
+		r.Subscribe = SubscribeToken
+	}
+	return r
+}
+
+// match returns the first rule that matches a channel, or no rule.
+func (rs Rules) match(channel string) Rule {
 	for _, r := range rs {
 		if Matches(r.Pattern, channel) {
-			return r.withDefaults()
+			return r
 		}
 	}
-	return Rule{}.withDefaults()
+	return Rule{}
 }
 
 func (r Rule) withDefaults() Rule {

@@ -81,6 +81,18 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 	} {
 		require.Equal(t, want, rules.For(name), name)
 	}
+	for name, want := range map[string]channel.Subscribe{
+		"$secret":  channel.SubscribeToken,
+		"$":        channel.SubscribeToken,
+		"a$secret": channel.SubscribeAnybody,
+	} {
+		require.Equal(t, want, rules.For(name).Subscribe, name)
+		require.Equal(t, want, channel.Rules(nil).For(name).Subscribe, name)
+		require.Equal(t, channel.DropOldest, rules.For(name).SlowConsumer, "the rule applies but for that")
+	}
+	open := channel.Rules{{Pattern: "$open:*"}, {Pattern: "*", Subscribe: channel.SubscribeAnybody}}
+	require.Equal(t, channel.SubscribeAnybody, open.For("$open:a").Subscribe)
+	require.Equal(t, channel.SubscribeToken, open.For("$other:a").Subscribe)
 	none := channel.Rule{
 		SlowConsumer: channel.Disconnect,
 		Publish:      channel.PublishSubscribers,
