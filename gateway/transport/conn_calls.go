@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -16,14 +17,48 @@ const (
 	maxConnCalls = 64
 	// maxServerCalls is the maximum number of functions of Go that run at once in one server.
 	maxServerCalls = 4096
+	// freeCallsPerCall is how many places of the server are free for each call that a connection may have.
+	freeCallsPerCall = 32
 )
+
+// maxCalls returns how many calls a connection may have while so many run in the server. It is less the more run, so
+// that clients whose calls take long leave places to others, whatever their number is; each may have one.
+func maxCalls(running int64) int {
+	return int(min(maxConnCalls, max(1, (maxServerCalls-running)/freeCallsPerCall)))
+}
+
+// serverCalls limits the functions of Go of all connections. It serves connections in the order in which they wait, and
+// a connection waits for one function at a time.
+type serverCalls struct {
+	places  *semaphore.Weighted
+	running atomic.Int64
+}
+
+func newServerCalls() *serverCalls {
+	return &serverCalls{places: semaphore.NewWeighted(maxServerCalls)}
+}
+
+// acquire takes a place, and reports false when ctx ends first.
+func (s *serverCalls) acquire(ctx context.Context) bool {
+	if s.places.Acquire(ctx, 1) != nil {
+		return false
+	}
+	s.running.Add(1)
+	return true
+}
+
+// release gives a place back.
+func (s *serverCalls) release() {
+	s.running.Add(-1)
+	s.places.Release(1)
+}
 
 // calls are the functions of Go of one connection that have not returned, in the order in which they were given. The
 // connection's lock guards all.
 type calls struct {
 	all []*call
-	// room has a slot for each call of maxConnCalls.
-	room *semaphore.Weighted
+	// ended holds at most one token, which means that a call has returned.
+	ended chan struct{}
 }
 
 // call is a function of Go.
@@ -70,17 +105,19 @@ func (c *conn) Running(key string) bool {
 
 // Go implements Conn.
 func (c *conn) Go(ctx context.Context, key string, f func(context.Context)) bool {
-	cs := c.ensureCalls()
-	if cs.room.Acquire(ctx, 1) != nil {
-		return false
+	for ended := c.waitForCall(); ended != nil; ended = c.waitForCall() {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return false
+		}
 	}
 	e := &call{conn: c, ctx: ctx, key: key, f: f}
 	if c.addBehind(e) {
 		return true
 	}
 	// No call has this key, and only this goroutine adds calls.
-	if c.server.calls.Acquire(ctx, 1) != nil {
-		cs.room.Release(1)
+	if !c.server.calls.acquire(ctx) {
 		return false
 	}
 	c.mu.Lock()
@@ -90,15 +127,20 @@ func (c *conn) Go(ctx context.Context, key string, f func(context.Context)) bool
 	return true
 }
 
-// ensureCalls returns the connection's calls.
-func (c *conn) ensureCalls() *calls {
+// waitForCall returns a channel that gets a token when a call has returned. It returns nil when the connection may have
+// another call at once.
+func (c *conn) waitForCall() <-chan struct{} {
+	limit := maxCalls(c.server.calls.running.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	q := c.inbound
 	if q.calls == nil {
-		q.calls = &calls{room: semaphore.NewWeighted(maxConnCalls)}
+		q.calls = &calls{ended: make(chan struct{}, 1)}
 	}
-	return q.calls
+	if len(q.calls.all) < limit {
+		return nil
+	}
+	return q.calls.ended
 }
 
 // addBehind adds a call that the last one with its key will run, and reports false when there is none.
@@ -125,7 +167,7 @@ func (e *call) run() {
 		c.runCall(e)
 		e = c.endCall(e)
 	}
-	c.server.calls.Release(1)
+	c.server.calls.release()
 }
 
 // runCall runs the function of a call. A panic closes this connection and leaves the others alone.
@@ -146,7 +188,10 @@ func (c *conn) endCall(e *call) (next *call) {
 	defer c.mu.Unlock()
 	cs := c.inbound.calls
 	next = cs.remove(e)
-	cs.room.Release(1)
+	select {
+	case cs.ended <- struct{}{}:
+	default:
+	}
 	c.recycleInbound()
 	return next
 }

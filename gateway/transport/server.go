@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/wsfleet/wsfleet/internal/ratelog"
 )
@@ -81,9 +80,8 @@ type Server struct {
 	// base is the parent of the handlers' contexts. It is never canceled.
 	base   context.Context
 	budget budget
-	// calls limits the functions of Conn.Go that run at once. It serves connections in the order in which they wait, and
-	// a connection waits for one function at a time, so that none of them takes all.
-	calls *semaphore.Weighted
+	// calls limits the functions of Conn.Go that run at once.
+	calls *serverCalls
 	// proxyRefusals limits warnings of connections that the PROXY protocol refuses.
 	proxyRefusals *ratelog.Limiter
 	// held are the refusals that are held back.
@@ -116,7 +114,7 @@ func NewServer(o Options) *Server {
 		wheel:          newTimingWheel(),
 		workers:        newWorkerPool(),
 		budget:         budget{max: o.MaxTotalQueuedBytes},
-		calls:          semaphore.NewWeighted(maxServerCalls),
+		calls:          newServerCalls(),
 		held:           newHeldRefusals(o.MaxHandshakes),
 		proxyRefusals:  ratelog.New(o.Logger),
 		conns:          map[*conn]struct{}{},
