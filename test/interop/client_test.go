@@ -162,15 +162,16 @@ func (c *client) sees(from int) string {
 		if e.Kind != kindSees {
 			continue
 		}
-		if slices.Contains(seen, e.Text) {
+		text := clean(e.Text)
+		if slices.Contains(seen, text) {
 			break
 		}
-		seen = append(seen, e.Text)
+		seen = append(seen, text)
 	}
 	if seen == nil {
 		return "nothing"
 	}
-	return clean(strings.Join(seen, ", "))
+	return strings.Join(seen, ", ")
 }
 
 var (

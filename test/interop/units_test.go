@@ -129,7 +129,7 @@ func TestClientSees(t *testing.T) {
 	c := &client{feed: newFeed()}
 	require.Equal(t, "nothing", c.sees(0))
 	const refused = "error 127.0.0.1:4711 interop-3"
-	for _, text := range []string{refused, "close  1006|x", refused, "later"} {
+	for _, text := range []string{refused, "close  1006|x", "error 127.0.0.1:99 interop-3", "later"} {
 		c.feed.add(event{Kind: kindSees, Text: text})
 		c.feed.add(event{Kind: kindAttempt})
 	}
