@@ -73,12 +73,12 @@ func (b base) admit(gate *drain.Gate) func() *transport.Refusal {
 			return nil
 		}
 		return &transport.Refusal{
-			Status:      http.StatusServiceUnavailable,
-			Reason:      "draining",
-			Message:     "this gateway is going out of service; connect again",
-			RetryAfter:  time.Second,
-			Elsewhere:   true,
-			OthersServe: gate.OthersServe(),
+			Status:        http.StatusServiceUnavailable,
+			Reason:        "draining",
+			Message:       "this gateway is going out of service; connect again",
+			RetryAfter:    time.Second,
+			Elsewhere:     true,
+			AnotherServes: gate.AnotherServes(),
 		}
 	}
 }

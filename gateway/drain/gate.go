@@ -15,8 +15,8 @@ type Gate struct {
 	mu sync.Mutex
 	// closesAt is the time from which no connection is accepted. It is zero while the gateway serves.
 	closesAt time.Time
-	// othersServe reports that another gateway served when this one handed its clients over.
-	othersServe bool
+	// anotherServes reports that another gateway served when this one handed its clients over.
+	anotherServes bool
 	// draining reports that a drain is under way or over.
 	draining bool
 	// asked is the time of the last handshake in a drain.
@@ -66,21 +66,28 @@ func (g *Gate) Shut() {
 func (g *Gate) setDraining(draining bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.draining, g.closesAt, g.othersServe = draining, time.Time{}, false
+	g.draining, g.closesAt, g.anotherServes = draining, time.Time{}, false
 }
 
-// closeAt sets the time from which no connection is accepted. othersServe reports that another gateway does.
-func (g *Gate) closeAt(t time.Time, othersServe bool) {
+// setAnotherServes notes that another gateway serves by now.
+func (g *Gate) setAnotherServes() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.closesAt, g.othersServe = t, othersServe
+	g.anotherServes = true
 }
 
-// OthersServe reports whether this gateway has handed its clients over to another one that serves.
-func (g *Gate) OthersServe() bool {
+// closeAt sets the time from which no connection is accepted. anotherServes reports that another gateway does.
+func (g *Gate) closeAt(t time.Time, anotherServes bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.othersServe
+	g.closesAt, g.anotherServes = t, anotherServes
+}
+
+// AnotherServes reports whether this gateway has handed its clients over to another one that serves.
+func (g *Gate) AnotherServes() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.anotherServes
 }
 
 // lastAsked returns the time of the last handshake in a drain, or the zero time.

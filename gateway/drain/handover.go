@@ -93,8 +93,8 @@ func (m *Machine) startAsking(d *run) (stop func()) {
 	}
 }
 
-// askOthers calls Options.AnotherServes every othersInterval until the clients are handed over or ctx ends, and tells
-// the drain each answer. An error changes nothing of what was known before.
+// askOthers calls Options.AnotherServes every othersInterval until the clients are handed over to another gateway or
+// ctx ends, and tells the drain each answer. An error changes nothing of what was known before.
 func (m *Machine) askOthers(ctx context.Context, d *run) {
 	ticker := time.NewTicker(othersInterval)
 	defer ticker.Stop()
@@ -113,13 +113,16 @@ func (m *Machine) askOthers(ctx context.Context, d *run) {
 	}
 }
 
-// learn tells a drain whether another gateway serves, and reports whether its clients are handed over.
+// learn tells a drain whether another gateway serves, and reports whether its clients are handed over to that one.
 func (m *Machine) learn(d *run, serves bool) (done bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case d.handedOver:
-		return true
+		if m.current == d && serves {
+			m.options.Gate.setAnotherServes()
+		}
+		return serves
 	case serves:
 		d.others = anotherServes
 	case d.others == othersUnknown:
@@ -127,8 +130,12 @@ func (m *Machine) learn(d *run, serves bool) (done bool) {
 		m.options.Logger.Info("no other gateway serves: this one stays ready until one does")
 	}
 	defer d.wake()
-	return m.handOver(d, time.Now()) == 0
+	return m.handOver(d, time.Now()) == 0 && serves
 }
+
+// othersTakeOver reports whether another gateway is known to take the clients of a drain over: it serves, or the
+// operator said so. The caller holds the lock.
+func (d *run) othersTakeOver() bool { return d.others == anotherServes || d.others == othersIrrelevant }
 
 // progress is handOver for a caller that does not hold the lock. It also returns the pace of what follows.
 func (m *Machine) progress(d *run, now time.Time) (pace Pace, wait time.Duration) {
@@ -150,7 +157,7 @@ func (m *Machine) handOver(d *run, now time.Time) (wait time.Duration) {
 	}
 	d.handedOver, d.pace.From = true, from
 	if m.current == d {
-		m.options.Gate.closeAt(from, d.others == anotherServes)
+		m.options.Gate.closeAt(from, d.othersTakeOver())
 		m.options.Logger.Info("clients are handed over: readiness fails",
 			slog.String("otherGateways", d.others.String()), slog.Duration("closingIn", from.Sub(now)))
 	}

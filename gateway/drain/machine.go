@@ -367,7 +367,7 @@ func (m *Machine) finish(d *run, now time.Time) bool {
 	}
 	m.state, d.handedOver = contract.StateDrained, true
 	// Accept no more connections, even if the propagation delay was skipped.
-	m.options.Gate.closeAt(now, d.others == anotherServes)
+	m.options.Gate.closeAt(now, d.othersTakeOver())
 	m.options.Logger.Info("drained",
 		slog.String("reason", d.report.Reason), slog.Int("closed", d.report.Closed),
 		slog.Int("forced", d.report.Forced), slog.Duration("took", now.Sub(d.report.StartedAt)))

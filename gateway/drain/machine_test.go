@@ -326,6 +326,53 @@ func TestMachineStartWithATimeoutLeavesTimeToClose(t *testing.T) {
 	})
 }
 
+func TestGateKnowsWhetherAnotherGatewayServes(t *testing.T) {
+	for name, c := range map[string]struct {
+		others   func(context.Context) (bool, error)
+		handOver bool
+		want     bool
+	}{
+		"another one serves":    {func(context.Context) (bool, error) { return true, nil }, false, true},
+		"none serves":           {func(context.Context) (bool, error) { return false, nil }, false, false},
+		"not known":             {nil, false, false},
+		"told by the operator":  {nil, true, true},
+		"told, and none serves": {func(context.Context) (bool, error) { return false, nil }, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, f := newMachine(1, -1, func(o *drain.Options) { o.AnotherServes = c.others })
+				require.False(t, f.gate.AnotherServes())
+				m.Start(drain.Request{Reason: "scale-in", HandOver: c.handOver})
+				time.Sleep(2 * delay)
+				require.Equal(t, c.want, f.gate.AnotherServes())
+				require.NoError(t, m.Undrain())
+				require.False(t, f.gate.AnotherServes())
+				m.Stop()
+			})
+		})
+	}
+}
+
+// A drain that is too short to wait for an answer hands its clients over first.
+func TestGateLearnsLateThatAnotherGatewayServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		m, f := newMachine(1, -1, func(o *drain.Options) {
+			o.Timeout, o.PropagationDelay = 10*time.Second, 5*time.Second
+			o.AnotherServes = func(context.Context) (bool, error) { asked++; return asked > 2, nil }
+		})
+		m.Start(drain.Request{Reason: "SIGTERM"})
+		time.Sleep(1500 * time.Millisecond)
+		require.False(t, m.Ready())
+		require.False(t, f.gate.AnotherServes())
+		time.Sleep(time.Second)
+		require.True(t, f.gate.AnotherServes())
+		require.NoError(t, m.Undrain())
+		require.Equal(t, 3, asked)
+		m.Stop()
+	})
+}
+
 func TestGateStaysShut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, f := newMachine(1, 0)

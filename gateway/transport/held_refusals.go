@@ -19,7 +19,7 @@ func (s *Server) refusalDelay(r *http.Request, refusal *Refusal) time.Duration {
 	switch {
 	case longest == 0, refusal.RetryAfter == 0:
 		return 0
-	case refusal.OthersServe && s.comesThroughProxy(r):
+	case refusal.AnotherServes && s.comesThroughProxy(r):
 		return 0
 	}
 	// At different times, so that the clients do not come back together.

@@ -35,7 +35,7 @@ func TestRefusalIsHeldBack(t *testing.T) {
 	final := busy()
 	final.Status, final.RetryAfter = http.StatusForbidden, 0
 	elsewhere := busy()
-	elsewhere.OthersServe = true
+	elsewhere.AnotherServes = true
 	cookie := func(o *transport.Options) { o.Affinity = &transport.AffinityCookie{Name: "route", Path: "/"} }
 	trusted := func(o *transport.Options) {
 		o.Proxies = transport.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
