@@ -34,6 +34,8 @@ const (
 	DefaultPresenceGrace = 15 * time.Second
 	// DefaultHTTPIdleTimeout is the default of gateway.httpIdleTimeout.
 	DefaultHTTPIdleTimeout = 75 * time.Second
+	// DefaultRefusalDelay is the default of gateway.refusalDelay.
+	DefaultRefusalDelay = 3 * time.Second
 	// DefaultDrainCloseCode is the default of drain.closeCode.
 	DefaultDrainCloseCode = 1012
 )
@@ -105,6 +107,7 @@ func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.MaxTotalQueuedBytes, max(DefaultMaxTotalQueuedBytes, int64(*g.MaxQueuedBytes)))
 	setDefault(&g.MaxChannelsPerConnection, 128)
 	setDefault(&g.HandshakeTimeout, metav1.Duration{Duration: 10 * time.Second})
+	setDefault(&g.RefusalDelay, metav1.Duration{Duration: DefaultRefusalDelay})
 	setDefault(&g.ConnectTimeout, metav1.Duration{Duration: 10 * time.Second})
 	setDefault(&g.PingInterval, metav1.Duration{Duration: 25 * time.Second})
 	setDefault(&g.PongTimeout, metav1.Duration{Duration: 8 * time.Second})

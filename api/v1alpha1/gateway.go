@@ -106,6 +106,16 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="must be a duration from 1s to 10m, such as 5s or 1m"
 	HandshakeTimeout *metav1.Duration `json:"handshakeTimeout,omitempty"`
 
+	// refusalDelay is the maximum time that the gateway waits before it answers a handshake that it refuses because it is
+	// full, over connectRate or draining, as a duration from 0s to 10s. This slows down clients that come back at once. 0s
+	// answers at once. Defaults to 3s.
+	// +optional
+	// +kubebuilder:default="3s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('10s')",message="must be a duration from 0s to 10s, such as 3s or 500ms"
+	RefusalDelay *metav1.Duration `json:"refusalDelay,omitempty"`
+
 	// connectTimeout is how long a Centrifuge client may take to send its connect command, as a duration from 1s to 10m.
 	// After it, the gateway closes the connection with 3502. Defaults to 10s.
 	// +optional

@@ -412,6 +412,11 @@ func (in *GatewaySpec) DeepCopyInto(out *GatewaySpec) {
 		*out = new(v1.Duration)
 		**out = **in
 	}
+	if in.RefusalDelay != nil {
+		in, out := &in.RefusalDelay, &out.RefusalDelay
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.ConnectTimeout != nil {
 		in, out := &in.ConnectTimeout, &out.ConnectTimeout
 		*out = new(v1.Duration)

@@ -129,6 +129,9 @@ func publicPortSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
 	if *gateway.OriginAnyPort {
 		settings[contract.KeyOriginAnyPort] = true
 	}
+	if delay := gateway.RefusalDelay.Duration; delay != v1alpha1.DefaultRefusalDelay {
+		settings[contract.KeyRefusalDelay] = delay.String()
+	}
 	if gateway.ProxyProtocol != v1alpha1.ProxyProtocolDisabled {
 		settings[contract.KeyProxyProtocol] = string(gateway.ProxyProtocol)
 	}

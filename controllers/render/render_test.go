@@ -153,11 +153,13 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 		spec.Gateway.OriginAnyPort, spec.Gateway.PublicHealth = new(false), new(false)
 		spec.Gateway.ProxyProtocol = v1alpha1.ProxyProtocolDisabled
 		spec.Gateway.HTTPIdleTimeout = &metav1.Duration{Duration: 75 * time.Second}
+		spec.Gateway.RefusalDelay = &metav1.Duration{Duration: 3 * time.Second}
 		spec.Drain.CloseCode = new(int32(1012))
 	}))
 	for _, key := range defaultKeys {
 		for _, newer := range []string{
 			"anonymous", "jwt", "presence", "hook", "per-user", "any-port", "proxy-protocol", "public-health", "idle", "code",
+			"refusal",
 		} {
 			assert.NotContains(t, key, newer)
 		}

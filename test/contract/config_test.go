@@ -94,6 +94,7 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 	assert.Equal(t, *spec.OriginAnyPort, loaded.OriginAnyPort)
 	assert.Equal(t, string(spec.ProxyProtocol), loaded.ProxyProtocol)
 	assert.Equal(t, *spec.PublicHealth, loaded.PublicHealth)
+	assert.Equal(t, spec.RefusalDelay.Duration, loaded.RefusalDelay)
 	assert.Equal(t, spec.HTTPIdleTimeout.Duration, loaded.HTTPIdleTimeout)
 	for i, want := range spec.Channels {
 		rule := loaded.Channels[i : i+1].For(want.Pattern)

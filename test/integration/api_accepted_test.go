@@ -43,6 +43,8 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"compression":                     "gateway: {compression: true}",
 		"the own host on any port":        "gateway: {originAnyPort: true}",
 		"health on the public port":       "gateway: {publicHealth: true}",
+		"refusals at once":                "gateway: {refusalDelay: 0s}",
+		"refusals held for long":          "gateway: {refusalDelay: 10s}",
 		"the shortest keep-alive":         "gateway: {httpIdleTimeout: 1s}",
 		"the longest keep-alive":          "gateway: {httpIdleTimeout: 1h}",
 		"no PROXY protocol":               "gateway: {proxyProtocol: Disabled}",

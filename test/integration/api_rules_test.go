@@ -40,8 +40,9 @@ const (
 	msgNetwork       = "each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
 	msgProxyProtocol = "requires the networks of the proxies, because headers from elsewhere are refused: set " +
 		"spec.gateway.trustedProxies, or set spec.gateway.proxyProtocol to Disabled"
-	msgIdleTimeout = "must be a duration from 1s to 1h, such as 75s or 620s"
-	msgCloseCode   = "must be 1001, 1012, 1013, 3000 to 3499, 4000, or 4100 to 4299: other codes make some clients' " +
+	msgRefusalDelay = "must be a duration from 0s to 10s, such as 3s or 500ms"
+	msgIdleTimeout  = "must be a duration from 1s to 1h, such as 75s or 620s"
+	msgCloseCode    = "must be 1001, 1012, 1013, 3000 to 3499, 4000, or 4100 to 4299: other codes make some clients' " +
 		"libraries stay away"
 	msgAddress = "each must be host:port without a scheme, such as redis.example.com:6379"
 	msgHost    = "each must be a host name in lower case without scheme, port or path, such as ws.example.com " +
@@ -566,6 +567,18 @@ func refusedByRule() []refusal {
 			spec:  "gateway: {proxyProtocol: Required, trustedProxies: []}",
 			field: "spec.gateway.proxyProtocol",
 			msg:   msgProxyProtocol,
+		},
+		{
+			title: "refusals held for too long",
+			spec:  "gateway: {refusalDelay: 10001ms}",
+			field: "spec.gateway.refusalDelay",
+			msg:   msgRefusalDelay,
+		},
+		{
+			title: "a delay without a unit",
+			spec:  "gateway: {refusalDelay: '3'}",
+			field: "spec.gateway.refusalDelay",
+			msg:   msgRefusalDelay,
 		},
 		{
 			title: "too long to keep alive",

@@ -78,6 +78,7 @@ func refusedBySchema() []refusal {
 		textLong("spec.imagePullSecrets[0].name", "imagePullSecrets: [{name: %s}]", 253),
 		textLong("spec.pod.priorityClassName", "pod: {priorityClassName: %s}", 253),
 		textLong("spec.gateway.handshakeTimeout", "gateway: {handshakeTimeout: %s}", 16),
+		textLong("spec.gateway.refusalDelay", "gateway: {refusalDelay: %s}", 16),
 		textLong("spec.gateway.connectTimeout", "gateway: {connectTimeout: %s}", 16),
 		textEmpty("spec.gateway.channels[0].pattern", "gateway: {channels: [{pattern: %s}]}"),
 		textLong("spec.gateway.channels[0].pattern", "gateway: {channels: [{pattern: %s}]}", 255),

@@ -93,6 +93,8 @@ func fieldChanges() []fieldChange {
 			gatewayDeployment, setting + contract.KeyMaxTotalQueuedBytes, "70001"},
 		{"spec.gateway.handshakeTimeout", "{}", "gateway: {handshakeTimeout: 5s}", gatewayDeployment,
 			setting + contract.KeyHandshakeTimeout, "5s"},
+		{"spec.gateway.refusalDelay", "{}", "gateway: {refusalDelay: 0s}", gatewayDeployment,
+			setting + contract.KeyRefusalDelay, "0s"},
 		{"spec.gateway.connectTimeout", "{}", "gateway: {connectTimeout: 5s}", gatewayDeployment,
 			setting + contract.KeyConnectTimeout, "5s"},
 		{"spec.gateway.compression", "{}", "gateway: {compression: true}", gatewayDeployment,
