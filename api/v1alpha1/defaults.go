@@ -114,6 +114,9 @@ func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.Compression, false)
 	setDefault(&g.OriginAnyPort, false)
 	g.ProxyProtocol = cmp.Or(g.ProxyProtocol, ProxyProtocolDisabled)
+	if g.AffinityCookie != nil {
+		g.AffinityCookie.Path = cmp.Or(g.AffinityCookie.Path, "/")
+	}
 	setDefault(&g.PublicHealth, false)
 	setDefault(&g.HTTPIdleTimeout, metav1.Duration{Duration: DefaultHTTPIdleTimeout})
 	for i := range g.Channels {

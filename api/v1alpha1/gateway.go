@@ -200,6 +200,12 @@ type GatewaySpec struct {
 	// +kubebuilder:default=Disabled
 	ProxyProtocol ProxyProtocol `json:"proxyProtocol,omitempty"`
 
+	// affinityCookie is the cookie by which a proxy of your own routes clients to gateways. It must not be set together with
+	// spec.ingress, unless its profile is none, or with spec.gatewayAPI, unless its sessionPersistence is Off: they have
+	// cookies of their own.
+	// +optional
+	AffinityCookie *AffinityCookie `json:"affinityCookie,omitempty"`
+
 	// publicHealth is whether gateways answer /livez and /readyz on the port for clients too, for load balancers that
 	// check only that port. Defaults to false.
 	// +optional
@@ -243,6 +249,31 @@ const (
 	// ConnectionsPerUserRefuse refuses the new connection.
 	ConnectionsPerUserRefuse ConnectionsPerUserPolicy = "Refuse"
 )
+
+// AffinityCookie is the cookie by which a proxy keeps each client on its gateway. A gateway expires it when it sends a
+// client elsewhere.
+type AffinityCookie struct {
+	// name is the name of the cookie, 1 to 64 letters, digits, '_' and '-'.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_-]*$')",message="must have only letters, digits, '_' and '-'"
+	Name string `json:"name"`
+
+	// path is the path of the cookie, at most 256 characters. Defaults to /.
+	// +optional
+	// +kubebuilder:default=/
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^/[A-Za-z0-9/._~-]*$')",message="must begin with / and have only letters, digits, '/', '.', '_', '~' and '-'"
+	Path string `json:"path,omitempty"`
+
+	// value is what gateways set the cookie to when they accept a client, at most 64 characters. {name} in it stands for
+	// the name of the pod: {name} for HAProxy and nginx, .{name} for Apache. If it is not set, the proxy sets the cookie.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._~:-]*[{]name[}][A-Za-z0-9._~:-]*$')",message="must have {name} once, and otherwise only letters, digits, '.', '_', '~', ':' and '-'"
+	Value string `json:"value,omitempty"`
+}
 
 // ProxyProtocol is whether connections of trusted proxies begin with a PROXY protocol header.
 //

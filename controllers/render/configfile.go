@@ -65,6 +65,10 @@ func configFile(in Input) (string, error) {
 	// definition that is installed or removed must not roll the fleet. Where neither is in use, a draining gateway expires
 	// a cookie that no client has.
 	switch route := in.Spec.GatewayAPI; {
+	case gateway.AffinityCookie != nil:
+		settings[contract.KeyAffinityCookie] = gateway.AffinityCookie.Name
+		settings[contract.KeyAffinityCookiePath] = gateway.AffinityCookie.Path
+		setText(settings, contract.KeyAffinityCookieValue, gateway.AffinityCookie.Value)
 	case in.Spec.Ingress != nil && in.Spec.Ingress.Profile != v1alpha1.IngressProfileNone:
 		settings[contract.KeyAffinityCookie] = cookieName(in)
 		settings[contract.KeyAffinityCookiePath] = cookiePath(in)

@@ -40,6 +40,9 @@ const (
 	msgNetwork       = "each must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8 (one address: 10.1.2.3/32)"
 	msgProxyProtocol = "requires the networks of the proxies, because headers from elsewhere are refused: set " +
 		"spec.gateway.trustedProxies, or set spec.gateway.proxyProtocol to Disabled"
+	msgAffinityValue = "must have {name} once, and otherwise only letters, digits, '.', '_', '~', ':' and '-'"
+	msgOneAffinity   = "must not be set together with spec.ingress or spec.gatewayAPI, because a gateway expires one " +
+		"cookie: remove it, or set spec.ingress.profile to none or spec.gatewayAPI.sessionPersistence to Off"
 	msgRefusalDelay = "must be a duration from 0s to 10s, such as 3s or 500ms"
 	msgIdleTimeout  = "must be a duration from 1s to 1h, such as 75s or 620s"
 	msgCloseCode    = "must be 1001, 1012, 1013, 3000 to 3499, 4000, or 4100 to 4299: other codes make some clients' " +
@@ -567,6 +570,42 @@ func refusedByRule() []refusal {
 			spec:  "gateway: {proxyProtocol: Required, trustedProxies: []}",
 			field: "spec.gateway.proxyProtocol",
 			msg:   msgProxyProtocol,
+		},
+		{
+			title: "a space",
+			spec:  "gateway: {affinityCookie: {name: 'a b'}}",
+			field: "spec.gateway.affinityCookie.name",
+			msg:   msgCookieName,
+		},
+		{
+			title: "no slash",
+			spec:  "gateway: {affinityCookie: {name: a, path: x}}",
+			field: "spec.gateway.affinityCookie.path",
+			msg:   msgPath,
+		},
+		{
+			title: "the same for all gateways",
+			spec:  "gateway: {affinityCookie: {name: a, value: b}}",
+			field: "spec.gateway.affinityCookie.value",
+			msg:   msgAffinityValue,
+		},
+		{
+			title: "no cookie value",
+			spec:  "gateway: {affinityCookie: {name: a, value: '{name};'}}",
+			field: "spec.gateway.affinityCookie.value",
+			msg:   msgAffinityValue,
+		},
+		{
+			title: "beside an Ingress with a profile",
+			spec:  "{gateway: {affinityCookie: {name: a}}, ingress: {}}",
+			field: "spec.gateway.affinityCookie",
+			msg:   msgOneAffinity,
+		},
+		{
+			title: "beside a route with a cookie",
+			spec:  "{gateway: {affinityCookie: {name: a}}, gatewayAPI: {parentRefs: [{name: a}]}}",
+			field: "spec.gateway.affinityCookie",
+			msg:   msgOneAffinity,
 		},
 		{
 			title: "refusals held for too long",

@@ -88,6 +88,10 @@ func refusedBySchema() []refusal {
 		textLong("spec.gateway.pongTimeout", "gateway: {pongTimeout: %s}", 16),
 		textLong("spec.gateway.allowedOrigins[0]", "gateway: {allowedOrigins: [%s]}", 300),
 		textLong("spec.gateway.trustedProxies[0]", "gateway: {trustedProxies: [%s]}", 64),
+		textEmpty("spec.gateway.affinityCookie.name", "gateway: {affinityCookie: {name: %s}}"),
+		textLong("spec.gateway.affinityCookie.name", "gateway: {affinityCookie: {name: %s}}", 64),
+		textLong("spec.gateway.affinityCookie.path", "gateway: {affinityCookie: {name: a, path: %s}}", 256),
+		textLong("spec.gateway.affinityCookie.value", "gateway: {affinityCookie: {name: a, value: %s}}", 64),
 		textLong("spec.gateway.httpIdleTimeout", "gateway: {httpIdleTimeout: %s}", 16),
 		textEmpty("spec.gateway.auth.apiKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: %s}}}"),
 		textLong("spec.gateway.auth.apiKeySecretRef.name", "gateway: {auth: {apiKeySecretRef: {name: %s}}}", 253),
@@ -314,6 +318,7 @@ func refusedBySchema() []refusal {
 			{spec: "gatewayAPI: {parentRefs: []}", field: "spec.gatewayAPI.parentRefs", msg: msgTooFew(1)},
 			{spec: "gatewayAPI: {parentRefs: [{}]}", field: "spec.gatewayAPI.parentRefs[0].name", msg: msgRequired},
 			{spec: "imagePullSecrets: [{}]", field: "spec.imagePullSecrets[0].name", msg: msgRequired},
+			{spec: "gateway: {affinityCookie: {}}", field: "spec.gateway.affinityCookie.name", msg: msgRequired},
 			{spec: "gateway: {auth: {apiKeySecretRef: {}}}", field: "spec.gateway.auth.apiKeySecretRef.name", msg: msgRequired},
 			{
 				spec:  "gateway: {channels: [{slowConsumer: DropOldest}]}",
