@@ -200,9 +200,9 @@ type GatewaySpec struct {
 	// +kubebuilder:default=Disabled
 	ProxyProtocol ProxyProtocol `json:"proxyProtocol,omitempty"`
 
-	// affinityCookie is the cookie by which a proxy of your own routes clients to gateways. It must not be set together with
-	// spec.ingress, unless its profile is none, or with spec.gatewayAPI, unless its sessionPersistence is Off: they have
-	// cookies of their own.
+	// affinityCookie is the cookie by which a proxy of your own routes clients to gateways. It must not be set together
+	// with spec.ingress, unless its profile is none, or with spec.gatewayAPI, unless its sessionPersistence is Off: they
+	// have cookies of their own.
 	// +optional
 	AffinityCookie *AffinityCookie `json:"affinityCookie,omitempty"`
 

@@ -116,7 +116,8 @@ type Refusal struct {
 	RetryAfter time.Duration
 	// Elsewhere reports that another gateway may accept the client: the answer expires the affinity cookie.
 	Elsewhere bool
-	// AnotherServes reports that another gateway accepts the client if a proxy asks it. Proxies get such a refusal at once.
+	// AnotherServes reports that another gateway accepts the client if a proxy asks it. Proxies get such a refusal at
+	// once.
 	AnotherServes bool
 }
 
