@@ -2,9 +2,9 @@
 // ways to publish, to read and to call the backend. The protocols (gateway/protocol/...) translate between their frames
 // and a Session.
 //
-// identify.go finds out the client's identity, refresh.go replaces it, access.go decides what it allows, subscribe.go
-// and publish.go carry out what the client asks for. subscriptions.go keeps the list of subscriptions, end.go ends
-// them, read.go and coalescer.go read the broker for many clients at once.
+// identify.go finds out the client's identity, refresh.go replaces it, askrefresh.go lets the backend prolong it,
+// access.go decides what it allows, subscribe.go and publish.go carry out what the client asks for. subscriptions.go
+// keeps the list of subscriptions, end.go ends them, read.go and coalescer.go read the broker for many clients at once.
 package session
 
 import (

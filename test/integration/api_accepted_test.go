@@ -73,7 +73,7 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 			"a, key: old}}}",
 		"URLs": "gateway: {hooks: {connect: {url: 'http://[fd00::1]:8080?a=b'}, subscribe: " +
 			"{url: 'https://my_app/@me/'}, publish: {url: 'https://app.example.com:65535'}, rpc: {url: " +
-			"'http://10.0.0.1:1/a%20b'}}}",
+			"'http://10.0.0.1:1/a%20b'}, refresh: {url: 'http://a'}, subRefresh: {url: 'https://a/?b'}}}",
 		"hooks": "gateway: {hooks: {timeout: 10ms, secretRef: {name: a}, forwardHeaders: " +
 			"[Cookie, x_request_id]}}",
 		"webhooks": "gateway: {webhooks: {url: 'http://a', events: [connected, disconnected, " +

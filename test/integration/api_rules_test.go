@@ -461,6 +461,18 @@ func refusedByRule() []refusal {
 			msg:   msgURL,
 		},
 		{
+			title: "with a fragment and nothing else behind the host",
+			spec:  "gateway: {hooks: {refresh: {url: 'http://a#b'}}}",
+			field: "spec.gateway.hooks.refresh.url",
+			msg:   msgURL,
+		},
+		{
+			title: "without a scheme",
+			spec:  "gateway: {hooks: {subRefresh: {url: 'a/sub'}}}",
+			field: "spec.gateway.hooks.subRefresh.url",
+			msg:   msgURL,
+		},
+		{
 			title: "without a host",
 			spec:  "gateway: {webhooks: {url: 'http:///events'}}",
 			field: "spec.gateway.webhooks.url",
