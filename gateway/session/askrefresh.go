@@ -73,24 +73,24 @@ func nextRefresh(r *hooks.RefreshResult, err error) (time.Time, error) {
 
 // refreshSubscription asks the backend whether a subscription may go on whose time is over, unless it was renewed
 // meanwhile.
-func (s *Session) refreshSubscription(hubSub *hub.Subscription, e *expiry, r SubscribeRequest) {
+func (s *Session) refreshSubscription(hubSub *hub.Subscription, e *expiry, end ending) {
 	if !s.expiresAs(hubSub, e) {
 		return
 	}
 	answer, err := s.options.Hooks.SubRefresh(context.Background(),
-		hooks.SubRefreshRequest{Client: s.hookClient(r.Protocol), Channel: hubSub.Channel()})
+		hooks.SubRefreshRequest{Client: s.hookClient(end.protocol), Channel: hubSub.Channel()})
 	again, err := nextRefresh(answer, err)
 	disconnect, disconnects := errors.AsType[*hooks.Disconnect](err)
 	switch {
-	case disconnects && r.Disconnected != nil:
+	case disconnects && end.disconnected != nil:
 		if s.expiresAs(hubSub, e) {
-			r.Disconnected(disconnect)
+			end.disconnected(disconnect)
 		}
 	case err != nil:
-		s.expire(hubSub, e, r)
+		s.expire(hubSub, e, end)
 	case s.extend(hubSub, e, answer, again):
-		r.ExpiresAt = again
-		s.scheduleExpiry(hubSub, r)
+		end.at = again
+		s.scheduleExpiry(hubSub, end)
 	}
 }
 

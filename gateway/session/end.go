@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
@@ -83,9 +84,26 @@ func (e *expiry) stop() {
 	}
 }
 
-// scheduleExpiry makes a subscription end at r.ExpiresAt unless it is renewed before; zero takes back an earlier
-// expiry. It reports false when the subscription has ended already.
-func (s *Session) scheduleExpiry(hubSub *hub.Subscription, r SubscribeRequest) bool {
+// ending says when a subscription ends, and how. It lives as long as the subscription, so it must not hold what came in
+// the client's frame.
+type ending struct {
+	// at is zero for a subscription that does not end by itself.
+	at time.Time
+	// renewable, protocol, expired and disconnected are those of SubscribeRequest.
+	renewable    bool
+	protocol     string
+	expired      func(channel string)
+	disconnected func(*hooks.Disconnect)
+}
+
+// ending returns when the subscription ends, and how.
+func (r *SubscribeRequest) ending() ending {
+	return ending{r.ExpiresAt, r.Renewable, r.Protocol, r.Expired, r.Disconnected}
+}
+
+// scheduleExpiry makes a subscription end at end.at unless it is renewed before; zero takes back an earlier expiry. It
+// reports false when the subscription has ended already.
+func (s *Session) scheduleExpiry(hubSub *hub.Subscription, end ending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.indexOfHub(hubSub)
@@ -93,7 +111,7 @@ func (s *Session) scheduleExpiry(hubSub *hub.Subscription, r SubscribeRequest) b
 		return false
 	}
 	g := s.subscriptions[i].grant
-	if g == nil && r.ExpiresAt.IsZero() {
+	if g == nil && end.at.IsZero() {
 		return true
 	}
 	if g == nil {
@@ -102,27 +120,27 @@ func (s *Session) scheduleExpiry(hubSub *hub.Subscription, r SubscribeRequest) b
 	}
 	g.expiry.stop()
 	g.expiry = nil
-	if r.ExpiresAt.IsZero() {
+	if end.at.IsZero() {
 		return true
 	}
-	left, end := time.Until(r.ExpiresAt), s.expire
+	left, over := time.Until(end.at), s.expire
 	switch {
 	case s.options.Hooks.HasSubRefresh():
-		end = s.refreshSubscription
-	case r.Renewable:
+		over = s.refreshSubscription
+	case end.renewable:
 		left += ExpiryGrace
 	}
 	e := &expiry{}
 	g.expiry = e
-	e.timer = time.AfterFunc(left, func() { end(hubSub, e, r) })
+	e.timer = time.AfterFunc(left, func() { over(hubSub, e, end) })
 	return true
 }
 
 // expire ends a subscription, unless it was renewed while the timer's function waited for mu.
-func (s *Session) expire(hubSub *hub.Subscription, e *expiry, r SubscribeRequest) {
+func (s *Session) expire(hubSub *hub.Subscription, e *expiry, end ending) {
 	_, ended := s.end(func() int { return s.indexOfExpiry(hubSub, e) }, true)
-	if ended && r.Expired != nil {
-		r.Expired(hubSub.Channel())
+	if ended && end.expired != nil {
+		end.expired(hubSub.Channel())
 	}
 }
 

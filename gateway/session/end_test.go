@@ -2,8 +2,10 @@ package session
 
 import (
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,23 +26,41 @@ func TestExpireIgnoresAReplacedTimer(t *testing.T) {
 	request := SubscribeRequest{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Hour)}
 	hubSub, _, err := s.reserve(t.Context(), &request)
 	require.NoError(t, err)
-	require.True(t, s.scheduleExpiry(hubSub, request))
+	require.True(t, s.scheduleExpiry(hubSub, request.ending()))
 	fired := s.subscriptions[0].grant.expiry
 	told := func(string) { t.Error("told") }
 
-	require.True(t, s.scheduleExpiry(hubSub, request))
-	s.expire(hubSub, fired, SubscribeRequest{Expired: told})
+	require.True(t, s.scheduleExpiry(hubSub, request.ending()))
+	s.expire(hubSub, fired, ending{expired: told})
 	require.Equal(t, []string{"a"}, s.Channels(), "renewed")
 
 	fired = s.subscriptions[0].grant.expiry
 	require.True(t, s.Unsubscribe("a"))
-	s.expire(hubSub, fired, SubscribeRequest{Expired: told})
-	require.False(t, s.scheduleExpiry(hubSub, request), "ended")
+	s.expire(hubSub, fired, ending{expired: told})
+	require.False(t, s.scheduleExpiry(hubSub, request.ending()), "ended")
 
 	again, _, err := s.reserve(t.Context(), &request)
 	require.NoError(t, err)
-	require.True(t, s.scheduleExpiry(again, request))
-	s.expire(hubSub, fired, SubscribeRequest{Expired: told})
+	require.True(t, s.scheduleExpiry(again, request.ending()))
+	s.expire(hubSub, fired, ending{expired: told})
 	require.Equal(t, []string{"a"}, s.Channels(), "another subscription")
+	s.Close()
+}
+
+func TestScheduleExpiryKeepsNothingOfTheClientsFrame(t *testing.T) {
+	b := memory.New(memory.Options{})
+	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler)})
+	brokertest.Connect(b, h)
+	none, err := hooks.New(hooks.Options{})
+	require.NoError(t, err)
+	s := New(&Options{Hub: h, Hooks: none, MaxChannels: 1, Timeout: time.Minute})
+	frame := make([]byte, 64<<10)
+	held := weak.Make(&frame[0])
+	require.NoError(t, s.Reserve(t.Context(), SubscribeRequest{
+		Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Hour), Data: hooks.Payload{Bytes: frame},
+	}))
+	runtime.GC()
+	require.Nil(t, held.Value())
+	require.Equal(t, []string{"a"}, s.Channels())
 	s.Close()
 }

@@ -94,7 +94,7 @@ func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest, begun func(
 		return err
 	}
 	// Last, so that a subscription whose time is over begins and then expires.
-	s.scheduleExpiry(hubSub, r)
+	s.scheduleExpiry(hubSub, r.ending())
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest, begun func(
 func (s *Session) Reserve(ctx context.Context, r SubscribeRequest) error {
 	hubSub, _, err := s.reserve(ctx, &r)
 	if err == nil {
-		s.scheduleExpiry(hubSub, r)
+		s.scheduleExpiry(hubSub, r.ending())
 	}
 	return err
 }
@@ -384,10 +384,7 @@ func (s *Session) Renew(ctx context.Context, r RenewRequest) (expiresAt time.Tim
 		return time.Time{}, err
 	}
 	at, ok := s.updateGrant(hubSub, claims)
-	renewed := SubscribeRequest{
-		ExpiresAt: at, Renewable: true, Protocol: r.Protocol, Expired: r.Expired, Disconnected: r.Disconnected,
-	}
-	if !ok || !s.scheduleExpiry(hubSub, renewed) {
+	if !ok || !s.scheduleExpiry(hubSub, ending{at, true, r.Protocol, r.Expired, r.Disconnected}) {
 		return time.Time{}, ErrSubscriptionEnded
 	}
 	return s.told(at), nil
