@@ -165,7 +165,11 @@ func (c *conn) chargeInput() bool {
 		held = chargeable(c.parser.heldBytes())
 	}
 	growth := held - c.parser.charged
-	if growth > 0 && !c.server.budget.mayReceive() {
+	switch {
+	case growth == 0:
+		// As for most reads, which leave the counters of the gateway alone.
+		return true
+	case growth > 0 && !c.server.budget.mayReceive():
 		return false
 	}
 	c.parser.charged = held
