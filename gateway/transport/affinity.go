@@ -25,11 +25,8 @@ func (a *AffinityCookie) header(r *http.Request) string {
 }
 
 // expired returns the value of Set-Cookie that removes the cookie, so that a proxy sends the client's next attempt to
-// another gateway. It is empty where there is no cookie.
+// another gateway.
 func (a *AffinityCookie) expired() string {
-	if a == nil {
-		return ""
-	}
 	cookie := a.cookie("") //nolint:gosec // as in cookie
 	cookie.MaxAge = -1
 	return cookie.String()

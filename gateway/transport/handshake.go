@@ -152,8 +152,8 @@ func (s *Server) refuse(u upgrader, r *Refusal, delay time.Duration) {
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
 	}
-	if cookie := s.options.Affinity.expired(); r.Elsewhere && cookie != "" {
-		h.Add("Set-Cookie", cookie)
+	if r.Elsewhere && s.options.Affinity != nil {
+		h.Add("Set-Cookie", s.options.Affinity.expired())
 	}
 	switch r.Status {
 	case http.StatusUpgradeRequired:
