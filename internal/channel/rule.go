@@ -112,9 +112,9 @@ func (rs Rules) For(channel string) Rule {
 
 // match returns the first rule that matches a channel, or no rule.
 func (rs Rules) match(channel string) Rule {
-	for _, r := range rs {
-		if Matches(r.Pattern, channel) {
-			return r
+	for i := range rs {
+		if Matches(rs[i].Pattern, channel) {
+			return rs[i]
 		}
 	}
 	return Rule{}
