@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
@@ -41,9 +39,8 @@ type channelState struct {
 	nextCheck time.Time
 	// insufficient holds the subscriptions whose subscribers have not been notified of their insufficient state.
 	insufficient []*Subscription
-
-	// reads shares one read of the stream among subscribers that recover at the same time. It has its own lock.
-	reads singleflight.Group
+	// reads holds the reads of the stream that are under way. They are few, so that a list does.
+	reads []*sharedRead
 }
 
 // encoderGroup holds the subscribers of a channel that share an encoder, which are those of one protocol.

@@ -34,19 +34,16 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // enqueueChecks checks the streams that are due.
 func (h *Hub) enqueueChecks(now time.Time) {
-	for _, c := range h.all() {
+	for c := range h.channels(func(c *channelState) bool { return c.rule.History.Size > 0 }) {
 		if c.checkDue(now) {
 			h.repairs.enqueue(c.check)
 		}
 	}
 }
 
-// checkDue reports whether it is time to check a stream, and sets the next time. The times are random, so that streams
-// of clients that connected together are not read together.
+// checkDue reports whether it is time to check a channel's stream, and sets the next time. The times are random, so
+// that streams of clients that connected together are not read together.
 func (c *channelState) checkDue(now time.Time) bool {
-	if c.rule.History.Size == 0 {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := &c.tracker
@@ -61,7 +58,7 @@ func (c *channelState) checkDue(now time.Time) bool {
 // check compares the broker's stream with what was delivered. Deliveries go on meanwhile. It ignores a read that
 // fails, because the next check reads again. It runs on a worker of the repair queue.
 func (c *channelState) check() {
-	r, err := c.sharedRead(c.hub.ctx, nil, 0)
+	r, err := c.readShared(c.hub.ctx, readKey{top: true})
 	if err != nil {
 		return
 	}

@@ -38,9 +38,8 @@ package hub
 import (
 	"context"
 	"hash/maphash"
+	"iter"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -159,24 +158,33 @@ func (h *Hub) find(name string) *channelState {
 	return s.channels[name]
 }
 
-// all returns the states of all channels that this gateway holds.
-func (h *Hub) all() []*channelState {
-	var out []*channelState
-	for i := range h.shards {
-		h.shards[i].mu.RLock()
-		out = slices.AppendSeq(out, maps.Values(h.shards[i].channels))
-		h.shards[i].mu.RUnlock()
+// channels returns the states of the channels that this gateway holds and that keep asks for. keep is called with the
+// lock of a shard, the loop's body with none.
+func (h *Hub) channels(keep func(*channelState) bool) iter.Seq[*channelState] {
+	return func(yield func(*channelState) bool) {
+		var kept []*channelState
+		for i := range h.shards {
+			kept = kept[:0]
+			h.shards[i].mu.RLock()
+			for _, c := range h.shards[i].channels {
+				if keep(c) {
+					kept = append(kept, c)
+				}
+			}
+			h.shards[i].mu.RUnlock()
+			for _, c := range kept {
+				if !yield(c) {
+					return
+				}
+			}
+		}
 	}
-	return out
 }
 
 // EachPresenceChannel calls f for every channel whose rule keeps presence, with the subscribers of this gateway that
 // attached with InPresence. It does not call f for a channel without any. f owns the slice.
 func (h *Hub) EachPresenceChannel(f func(channel string, subscribers []Subscriber)) {
-	for _, c := range h.all() {
-		if !c.rule.Presence {
-			continue
-		}
+	for c := range h.channels(func(c *channelState) bool { return c.rule.Presence }) {
 		if present := c.inPresence(); len(present) > 0 {
 			f(c.name, present)
 		}
@@ -185,7 +193,7 @@ func (h *Hub) EachPresenceChannel(f func(channel string, subscribers []Subscribe
 
 // CountSubscribers calls f with the number of subscribers of every channel that has any in this gateway.
 func (h *Hub) CountSubscribers(f func(channel string, subscribers int)) {
-	for _, c := range h.all() {
+	for c := range h.channels(func(*channelState) bool { return true }) {
 		if n := c.size(); n > 0 {
 			f(c.name, n)
 		}

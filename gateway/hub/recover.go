@@ -58,8 +58,9 @@ func (s *Subscription) AttachPositioned(
 	c := s.channel
 	c.beginRecovery()
 	defer c.endRecovery()
+	key := c.hub.readKeyOf(since, o.MaxRecoveredBytes)
 	for n := range maxAttachReads {
-		r, err := c.sharedRead(ctx, since, o.MaxRecoveredBytes)
+		r, err := c.readShared(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,10 @@ func (h *Hub) recovered(since, to broker.Position, read, missed []broker.Publica
 	if !since.InEpoch(to.Epoch) || since.Offset > to.Offset {
 		return nil, false
 	}
-	all := slices.Concat(read, missed)
+	all := read
+	if len(missed) > 0 {
+		all = slices.Concat(read, missed)
+	}
 	if uint64(len(all)) != to.Offset-since.Offset || !contiguous(all, since.Offset) {
 		return nil, false
 	}
@@ -157,37 +161,103 @@ func (r streamRead) isCut() bool {
 	return len(all) > 0 && all[len(all)-1].Offset < r.stream.Top.Offset
 }
 
-// sharedRead reads the stream after a position, or only its top when since is nil. maxBytes bounds the read if it is
-// less than Options.MaxRecoveredBytes; 0 is no bound. Subscribers that come back together have often seen the same, so
-// that they share one read: it serves callers that arrive during it as well as their own read would. It
-// returns broker.ErrUnavailable when the context ends first, and the error of the read.
-func (c *channelState) sharedRead(ctx context.Context, since *broker.Position, maxBytes int) (streamRead, error) {
-	query, key := broker.HistoryQuery{}, ""
-	if since != nil {
-		// The read ends early at a bound. Then what is beyond is missing, and nothing is recovered.
-		query = broker.HistoryQuery{Since: since, Limit: maxRecovered, MaxBytes: c.hub.options.MaxRecoveredBytes}
-		if maxBytes > 0 && (query.MaxBytes == 0 || maxBytes < query.MaxBytes) {
-			query.MaxBytes = maxBytes
-		}
-		key = fmt.Sprintf("%d %d %s", query.MaxBytes, since.Offset, since.Epoch)
+// readKey is what one read of a stream answers. top says that only the top is asked for.
+type readKey struct {
+	top      bool
+	since    broker.Position
+	maxBytes int
+}
+
+// query returns what the broker is asked. The read ends early at a bound. Then what is beyond is missing, and nothing
+// is recovered.
+func (k readKey) query() broker.HistoryQuery {
+	if k.top {
+		return broker.HistoryQuery{}
 	}
-	shared := c.reads.DoChan(key, func() (any, error) {
-		// The caller that began the read may give up before the callers that share it.
-		return c.read(context.WithoutCancel(ctx), query)
-	})
-	select {
-	case r := <-shared:
-		if r.Err != nil {
-			return streamRead{}, fmt.Errorf("read the stream: %w", r.Err)
+	return broker.HistoryQuery{Since: &k.since, Limit: maxRecovered, MaxBytes: k.maxBytes}
+}
+
+// readKeyOf returns the key of a read after a position, or of its top when since is nil. maxBytes bounds the read if it
+// is less than Options.MaxRecoveredBytes; 0 is no bound.
+func (h *Hub) readKeyOf(since *broker.Position, maxBytes int) readKey {
+	if since == nil {
+		return readKey{top: true}
+	}
+	bound := h.options.MaxRecoveredBytes
+	if maxBytes > 0 && (bound == 0 || maxBytes < bound) {
+		bound = maxBytes
+	}
+	return readKey{since: *since, maxBytes: bound}
+}
+
+// sharedRead is a read of a stream that is under way. The caller that began it reads, in its own goroutine.
+type sharedRead struct {
+	key readKey
+	// over is closed at the end of the read. It is nil until another caller waits for that. The channel's mu guards it.
+	over chan struct{}
+	// The fields below are set before the read is over.
+	result streamRead
+	err    error
+	// abandoned reports that the caller that read gave up before the broker answered.
+	abandoned bool
+}
+
+// readShared reads the stream for k. Subscribers that come back together have often seen the same, so that they share
+// one read: it serves callers that arrive during it as well as their own read would. readShared returns
+// broker.ErrUnavailable when the context ends first, and the error of the read.
+func (c *channelState) readShared(ctx context.Context, k readKey) (streamRead, error) {
+	for {
+		r, begins := c.joinRead(k)
+		if begins {
+			r.result, r.err = c.read(ctx, k.query())
+			r.abandoned = r.err != nil && ctx.Err() != nil
+			c.endRead(r)
+		} else {
+			select {
+			case <-r.over:
+			case <-ctx.Done():
+				return streamRead{}, broker.ErrUnavailable
+			}
 		}
-		return r.Val.(streamRead), nil
-	case <-ctx.Done():
-		return streamRead{}, broker.ErrUnavailable
+		switch {
+		case r.err == nil:
+			return r.result, nil
+		case begins || !r.abandoned:
+			return streamRead{}, fmt.Errorf("read the stream: %w", r.err)
+		}
 	}
 }
 
-// read reads the stream once. A panic must not end the gateway, and no caller can recover it, because the read has its
-// own goroutine: it becomes recovery.ErrPanic.
+// joinRead returns the read for k that is under way, or begins one. The caller that begins it calls endRead.
+func (c *channelState) joinRead(k readKey) (r *sharedRead, begins bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.reads {
+		if r.key == k {
+			if r.over == nil {
+				r.over = make(chan struct{})
+			}
+			return r, false
+		}
+	}
+	r = &sharedRead{key: k}
+	c.reads = append(c.reads, r)
+	return r, true
+}
+
+// endRead ends a read, with its result, for the callers that wait.
+func (c *channelState) endRead(r *sharedRead) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.reads, r)
+	c.reads = slices.Delete(c.reads, i, i+1)
+	if r.over != nil {
+		close(r.over)
+	}
+}
+
+// read reads the stream once. A panic becomes recovery.ErrPanic, because it must not leave the callers that share the
+// read waiting.
 func (c *channelState) read(ctx context.Context, q broker.HistoryQuery) (r streamRead, err error) {
 	channel := slog.String("channel", c.name)
 	defer recovery.ToError(&err, c.hub.options.Logger, "read of a channel's stream panicked", channel)
@@ -196,12 +266,11 @@ func (c *channelState) read(ctx context.Context, q broker.HistoryQuery) (r strea
 	return r, err
 }
 
-// history asks the broker for a part of the stream, within readTimeout and until Run returns. It returns
-// broker.ErrUnavailable when that time ends first, and the broker's error.
+// history asks the broker for a part of the stream, within readTimeout. It returns broker.ErrUnavailable when that time
+// or the context ends first, and the broker's error.
 func (c *channelState) history(ctx context.Context, q broker.HistoryQuery) (broker.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	defer context.AfterFunc(c.hub.ctx, cancel)() //nolint:contextcheck // the end of Run is a bound of its own
 	stream, err := c.hub.broker.History(ctx, c.name, q)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", broker.ErrUnavailable, err)
