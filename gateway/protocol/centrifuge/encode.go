@@ -131,11 +131,10 @@ func (e *encoding) Encode(channel string, p broker.Publication) (transport.Frame
 	case broker.KindLeave:
 		push.Leave = &cf.Leave{Info: e.info(p.Info)}
 	case broker.KindPublication:
-		pub, err := e.publication(p)
-		if err != nil {
+		push.Pub = &cf.Publication{}
+		if err := e.publication(push.Pub, p); err != nil {
 			return transport.Frame{}, err
 		}
-		push.Pub = pub
 	default:
 		// A kind of a newer gateway.
 		return transport.Frame{}, nil
@@ -143,23 +142,20 @@ func (e *encoding) Encode(channel string, p broker.Publication) (transport.Frame
 	return e.frame(&cf.Reply{Push: push})
 }
 
-// publication returns a publication as clients of this encoding see it.
-func (e *encoding) publication(p broker.Publication) (*cf.Publication, error) {
-	data, err := e.data(p.Data, p.Binary)
-	if err != nil {
-		return nil, err
-	}
-	return &cf.Publication{Data: data, Offset: p.Offset, Info: e.info(p.Info), Tags: p.Tags}, nil
+// publication sets out to a publication as clients of this encoding see it.
+func (e *encoding) publication(out *cf.Publication, p broker.Publication) (err error) {
+	out.Offset, out.Info, out.Tags = p.Offset, e.info(p.Info), p.Tags
+	out.Data, err = e.data(p.Data, p.Binary)
+	return err
 }
 
 func (e *encoding) publications(ps []broker.Publication) ([]*cf.Publication, error) {
-	out := make([]*cf.Publication, 0, len(ps))
-	for _, p := range ps {
-		pub, err := e.publication(p)
-		if err != nil {
+	all, out := make([]cf.Publication, len(ps)), make([]*cf.Publication, len(ps))
+	for i, p := range ps {
+		out[i] = &all[i]
+		if err := e.publication(out[i], p); err != nil {
 			return nil, errors.Join(errEncode, err)
 		}
-		out = append(out, pub)
 	}
 	return out, nil
 }
