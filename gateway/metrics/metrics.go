@@ -5,6 +5,7 @@ package metrics
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -43,6 +44,8 @@ type Metrics struct {
 	drainClosed       *prometheus.CounterVec
 	certificateErrors prometheus.Counter
 	connectRate       *rate
+	// traffic holds the *traffic of each protocol by its name.
+	traffic sync.Map
 }
 
 // New declares the counters and the histograms. Watch adds the gauges.

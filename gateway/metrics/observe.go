@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
@@ -35,17 +37,40 @@ func (m *Metrics) MessagesDropped(policy transport.DropPolicy, n int) {
 	m.messagesDropped.WithLabelValues(policy.String()).Add(float64(n))
 }
 
+// traffic counts the messages of one protocol.
+type traffic struct {
+	received, bytesReceived, sent, bytesSent prometheus.Counter
+	receivedBytes                            prometheus.Observer
+}
+
+// trafficOf returns the counters of a protocol. They are looked up by label once and not for each message.
+func (m *Metrics) trafficOf(protocol string) *traffic {
+	if t, ok := m.traffic.Load(protocol); ok {
+		return t.(*traffic)
+	}
+	t, _ := m.traffic.LoadOrStore(protocol, &traffic{
+		received:      m.messagesReceived.WithLabelValues(protocol),
+		bytesReceived: m.bytesReceived.WithLabelValues(protocol),
+		sent:          m.messagesSent.WithLabelValues(protocol),
+		bytesSent:     m.bytesSent.WithLabelValues(protocol),
+		receivedBytes: m.messageBytes.WithLabelValues(protocol),
+	})
+	return t.(*traffic)
+}
+
 // MessageReceived implements transport.Observer.
 func (m *Metrics) MessageReceived(protocol string, bytes int) {
-	m.messagesReceived.WithLabelValues(protocol).Inc()
-	m.bytesReceived.WithLabelValues(protocol).Add(float64(bytes))
-	m.messageBytes.WithLabelValues(protocol).Observe(float64(bytes))
+	t := m.trafficOf(protocol)
+	t.received.Inc()
+	t.bytesReceived.Add(float64(bytes))
+	t.receivedBytes.Observe(float64(bytes))
 }
 
 // MessagesSent implements transport.Observer.
 func (m *Metrics) MessagesSent(protocol string, messages, bytes int) {
-	m.messagesSent.WithLabelValues(protocol).Add(float64(messages))
-	m.bytesSent.WithLabelValues(protocol).Add(float64(bytes))
+	t := m.trafficOf(protocol)
+	t.sent.Add(float64(messages))
+	t.bytesSent.Add(float64(bytes))
 }
 
 // Published counts one attempt to publish. took is the time until the broker answered; err is nil for a
