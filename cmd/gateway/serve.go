@@ -13,6 +13,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway"
 	"github.com/wsfleet/wsfleet/gateway/broker/redis"
 	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/gateway/heap"
 	"github.com/wsfleet/wsfleet/internal/loglevel"
 )
 
@@ -46,6 +47,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet) error {
 	defer signal.Stop(signals)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	go heap.Run(ctx)
 	go handleSignals(ctx, signals, hangups, g, log, stop)
 	if err := g.Run(ctx); err != nil {
 		return fmt.Errorf("serve: %w", err)
