@@ -39,6 +39,10 @@ type client struct {
 	fragments []byte
 	// fragmented is set while a fragmented message is being received.
 	fragmented bool
+	// afterConnect is the message to send when connect is answered, or nil.
+	afterConnect []byte
+	// unsubscribed is the number of subscriptions that are not there yet.
+	unsubscribed int
 	// resume is kept across the client's connections when clients recover.
 	resume *resumeState
 
@@ -151,8 +155,12 @@ func (c *client) handleFrame(h ws.Header, payload []byte, now int64) error {
 // answerPing answers a ping of the client protocol with the same data.
 func (c *client) answerPing(data []byte) { _ = c.socket.write(maskedFrame(nil, ws.OpText, data)) }
 
-// markSubscribed completes connecting.
+// markSubscribed notes a subscription. The last one completes connecting. The caller holds the shard's mu, unless the
+// handshake has subscribed.
 func (c *client) markSubscribed() {
+	if c.unsubscribed--; c.unsubscribed > 0 {
+		return
+	}
 	if c.state.CompareAndSwap(connecting, open) {
 		c.ready <- nil
 	}

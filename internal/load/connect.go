@@ -187,14 +187,15 @@ func (w *Worker) connect(id int) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := w.addClient(id, conn, afterHandshake)
+	channels := w.plan.channelNames(w.plan.channel(id), w.options.Subscriptions)
+	first, then := w.protocol.subscribeFrames(channels, w.resumeState(id))
+	c, err := w.addClient(id, conn, afterHandshake, then)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	command := w.protocol.subscribeCommand(w.plan.channelName(c.channel), c.resume)
-	if command == nil {
+	if first == nil {
 		c.markSubscribed()
-	} else if err := c.socket.write(maskedFrame(nil, ws.OpText, command)); err != nil {
+	} else if err := c.socket.write(maskedFrame(nil, ws.OpText, first)); err != nil {
 		c.shard.drop(c, nil)
 		return nil, err
 	}

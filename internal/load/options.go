@@ -60,11 +60,15 @@ const (
 
 // Options describe a run. The zero value of a field that Defaults does not set means "not given".
 type Options struct {
-	Scenario      Scenario
-	URL           string
-	Protocol      Protocol
-	Clients       int
-	Channels      int
+	Scenario Scenario
+	URL      string
+	Protocol Protocol
+	Clients  int
+	Channels int
+	// Subscriptions is the number of channels that each client of Idle subscribes to.
+	Subscriptions int
+	// ConnectFirst makes clients subscribe once the server has answered that they are connected, as SDKs do.
+	ConnectFirst  bool
 	ChannelPrefix string
 
 	// Rate is the number of publications per second over all publishers, in an open loop. The latency of a message counts
@@ -117,7 +121,7 @@ type Options struct {
 // Defaults returns the options of a command line without flags.
 func Defaults() Options {
 	return Options{
-		Protocol: Centrifuge, Clients: 1000, Channels: 1, ChannelPrefix: "load-",
+		Protocol: Centrifuge, Clients: 1000, Channels: 1, Subscriptions: 1, ChannelPrefix: "load-",
 		MessageBytes: 100, Duration: 10 * time.Second, Warmup: 2 * time.Second, Hold: 10 * time.Second,
 		Timeout: 10 * time.Second, Cycles: 1,
 	}
@@ -159,6 +163,15 @@ func (o *Options) Validate() error {
 	refuse(o.Clients > 0 && o.Channels > o.Clients, "channels",
 		"%d channels for %d clients leave some without a subscriber: give at most as many as --clients", o.Channels,
 		o.Clients)
+	refuse(o.Subscriptions < 1, "subscriptions", "%d subscriptions leave nothing to do: give 1 or more", o.Subscriptions)
+	refuse(o.Channels > 0 && o.Subscriptions > o.Channels, "subscriptions",
+		"%d subscriptions need as many channels: give at most as many as --channels", o.Subscriptions)
+	refuse(o.Subscriptions > 1 && o.Scenario != Idle, "subscriptions",
+		"only idle has clients of several channels: leave it out")
+	refuse(o.Subscriptions > 1 && o.Protocol == Plain, "subscriptions",
+		"the plain protocol subscribes in the handshake: use --protocol centrifuge")
+	refuse(o.ConnectFirst && o.Protocol == Plain, "connect-first",
+		"the plain protocol has no connect: use --protocol centrifuge")
 	refuse(o.Rate < 0, "rate", "%v messages a second cannot be offered: give a rate above 0", o.Rate)
 	refuse(o.Window < 0, "window", "a window of %d cannot be used: give 1 or more", o.Window)
 	refuse(o.Rate > 0 && o.Window > 0, "window",

@@ -34,6 +34,21 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 			o *Options) {
 			o.Channels = 9
 		},
+		`--subscriptions: 0 subscriptions leave nothing to do: give 1 or more`: func(o *Options) {
+			o.Subscriptions = 0
+		},
+		`--subscriptions: 3 subscriptions need as many channels: give at most as many as --channels`: func(o *Options) {
+			o.Scenario, o.Channels, o.Subscriptions = Idle, 2, 3
+		},
+		`--subscriptions: only idle has clients of several channels: leave it out`: func(o *Options) {
+			o.Channels, o.Subscriptions = 2, 2
+		},
+		`--subscriptions: the plain protocol subscribes in the handshake: use --protocol centrifuge`: func(o *Options) {
+			o.Scenario, o.Protocol, o.Channels, o.Subscriptions = Idle, Plain, 2, 2
+		},
+		`--connect-first: the plain protocol has no connect: use --protocol centrifuge`: func(o *Options) {
+			o.Protocol, o.ConnectFirst = Plain, true
+		},
 		`--rate: -1 messages a second cannot be offered: give a rate above 0`: func(o *Options) {
 			o.Rate = -1
 		},

@@ -46,6 +46,15 @@ func (p plan) channel(client int) int { return client % p.channels }
 
 func (p plan) channelName(channel int) string { return p.prefix + strconv.Itoa(channel) }
 
+// channelNames returns the names of a channel and of those behind it, n in all.
+func (p plan) channelNames(channel, n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = p.channelName((channel + i) % p.channels)
+	}
+	return names
+}
+
 func (p plan) publishes(client int) bool { return p.allPublish || client < p.extra }
 
 // publisherSlots returns the maximum number of publishers of one channel.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/gobwas/ws"
+
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -15,9 +17,9 @@ import (
 type protocolClient interface {
 	// dialURL returns the URL that a client of a channel connects to.
 	dialURL(u url.URL, channel string) *url.URL
-	// subscribeCommand returns the message that subscribes to a channel, with the position when the client recovers. It
-	// is nil when the handshake subscribes.
-	subscribeCommand(channel string, p *resumeState) []byte
+	// subscribeFrames returns the messages that connect and subscribe to channels, with the position when the client
+	// recovers: the first, and the one that follows the answer to it, or nil. Both are nil when the handshake subscribes.
+	subscribeFrames(channels []string, p *resumeState) (first, then []byte)
 	// publishFrame appends the payload of the frame that publishes a message to b.
 	publishFrame(b []byte, channel string, number uint32, message []byte) []byte
 	// handleMessage handles a complete message that a client received at now. An error ends the connection. The caller
@@ -25,11 +27,11 @@ type protocolClient interface {
 	handleMessage(c *client, data []byte, now int64) error
 }
 
-func newProtocolClient(p Protocol) protocolClient {
-	if p == Plain {
+func newProtocolClient(o Options) protocolClient {
+	if o.Protocol == Plain {
 		return plain{}
 	}
-	return centrifuge{}
+	return centrifuge{connectFirst: o.ConnectFirst}
 }
 
 // withPath adds the protocol's own path to a URL without one.
@@ -50,7 +52,7 @@ func (plain) dialURL(u url.URL, channel string) *url.URL {
 	return withPath(u, contract.PathPlain)
 }
 
-func (plain) subscribeCommand(string, *resumeState) []byte { return nil }
+func (plain) subscribeFrames([]string, *resumeState) (first, then []byte) { return nil, nil }
 
 func (plain) publishFrame(b []byte, _ string, _ uint32, message []byte) []byte {
 	return append(b, message...)
@@ -64,27 +66,43 @@ func (plain) handleMessage(c *client, data []byte, now int64) error {
 }
 
 // centrifuge is version 2 of the Centrifuge client protocol, in JSON.
-type centrifuge struct{}
+type centrifuge struct {
+	// connectFirst sends the subscriptions once connect is answered, as SDKs do.
+	connectFirst bool
+}
 
-// The command ids of a connection: the two of subscribeCommand, then one per publication.
+// The command ids of a connection: the two of a client with one subscription, then one per publication. The further
+// subscriptions come behind all publications.
 const (
 	idConnect     = 1
 	idSubscribe   = 2
-	idPublication = 2 // + the publication's number
+	idPublication = 2       // + the publication's number
+	idFurther     = 1 << 31 // + the index of the subscription
 )
 
 func (centrifuge) dialURL(u url.URL, _ string) *url.URL { return withPath(u, contract.PathCentrifuge) }
 
-func (centrifuge) subscribeCommand(channel string, p *resumeState) []byte {
-	b := fmt.Appendf(nil, `{"id":%d,"connect":{}}`+"\n"+`{"id":%d,"subscribe":{"channel":%q`, idConnect, idSubscribe,
-		channel)
-	switch {
-	case p.position.epoch != "":
-		b = fmt.Appendf(b, `,"recover":true,"epoch":%q,"offset":%d`, p.position.epoch, p.position.offset)
-	case p.enabled:
-		b = append(b, `,"recoverable":true`...)
+func (d centrifuge) subscribeFrames(channels []string, p *resumeState) (first, then []byte) {
+	connect := fmt.Appendf(nil, `{"id":%d,"connect":{}}`, idConnect)
+	var b []byte
+	for i, channel := range channels {
+		id := uint32(idSubscribe)
+		if i > 0 {
+			id = idFurther + uint32(i)
+		}
+		b = fmt.Appendf(b, "\n"+`{"id":%d,"subscribe":{"channel":%q`, id, channel)
+		switch {
+		case p.position.epoch != "":
+			b = fmt.Appendf(b, `,"recover":true,"epoch":%q,"offset":%d`, p.position.epoch, p.position.offset)
+		case p.enabled:
+			b = append(b, `,"recoverable":true`...)
+		}
+		b = append(b, `}}`...)
 	}
-	return append(b, `}}`...)
+	if d.connectFirst {
+		return connect, b[1:]
+	}
+	return append(connect, b...), nil
 }
 
 func (centrifuge) publishFrame(b []byte, channel string, number uint32, message []byte) []byte {
@@ -176,8 +194,12 @@ func (d centrifuge) handleReply(c *client, line []byte, now int64) error {
 	case r.Push != nil && r.Push.Disconnect != nil:
 		return fmt.Errorf("the server disconnected the client: %d %s", r.Push.Disconnect.Code, r.Push.Disconnect.Reason)
 	case r.ID == idConnect:
+		if failed == nil && c.afterConnect != nil {
+			failed = c.socket.write(maskedFrame(nil, ws.OpText, c.afterConnect))
+			c.afterConnect = nil
+		}
 		return failed
-	case r.ID == idSubscribe:
+	case r.ID == idSubscribe || r.ID > idFurther:
 		if failed == nil {
 			failed = d.startSubscription(c, r.Subscribe, now)
 		}

@@ -40,6 +40,13 @@ func TestRunScenarios(t *testing.T) {
 			expectation{6, []string{"connect", "run"}, 3}},
 		"direct, open":   {Direct, func(o *Options) { o.Rate = 200 }, expectation{6, []string{"connect", "run"}, 2}},
 		"direct, closed": {Direct, func(o *Options) { o.Window = 6 }, expectation{6, []string{"connect", "run"}, 2}},
+		"idle, connect first": {Idle, func(o *Options) { o.ConnectFirst = o.Protocol == Centrifuge },
+			expectation{6, []string{"connect", "hold"}, 0}},
+		"idle, several channels": {Idle, func(o *Options) {
+			if o.Channels = 4; o.Protocol == Centrifuge {
+				o.Subscriptions = 4
+			}
+		}, expectation{6, []string{"connect", "hold"}, 0}},
 		"paced connects": {Idle, func(o *Options) { o.ConnectRate = 200 }, expectation{6, []string{"connect", "hold"}, 0}},
 		"large messages": {Fanout, func(o *Options) { o.Window, o.MessageBytes = 1, 20000 },
 			expectation{7, []string{"connect", "run"}, 7}},

@@ -190,14 +190,24 @@ func TestCentrifugeStartSubscriptionAdvancesPosition(t *testing.T) {
 	}
 }
 
-func TestCentrifugeSubscribeCommandCarriesPosition(t *testing.T) {
+func TestCentrifugeSubscribeFramesCarryThePosition(t *testing.T) {
 	t.Parallel()
 	for want, p := range map[string]resumeState{
 		`{"channel":"c"}`:                                         {},
 		`{"channel":"c","recoverable":true}`:                      {enabled: true},
 		`{"channel":"c","recover":true,"epoch":"e\"","offset":7}`: {enabled: true, position: position{`e"`, 7}},
 	} {
-		require.Equal(t, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":`+want+`}`,
-			string(centrifuge{}.subscribeCommand("c", &p)))
+		first, then := centrifuge{}.subscribeFrames([]string{"c"}, &p)
+		require.Equal(t, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":`+want+`}`, string(first))
+		require.Nil(t, then)
 	}
+}
+
+func TestCentrifugeSubscribeFramesConnectFirst(t *testing.T) {
+	t.Parallel()
+	first, then := centrifuge{connectFirst: true}.subscribeFrames([]string{"a", "b", "c"}, &resumeState{})
+	require.JSONEq(t, `{"id":1,"connect":{}}`, string(first))
+	//nolint:testifylint // one command a line
+	require.Equal(t, `{"id":2,"subscribe":{"channel":"a"}}`+"\n"+`{"id":2147483649,"subscribe":{"channel":"b"}}`+"\n"+
+		`{"id":2147483650,"subscribe":{"channel":"c"}}`, string(then))
 }

@@ -78,7 +78,7 @@ func (w *Worker) configure(a Assignment) error {
 		return fmt.Errorf("URL: %w", err)
 	}
 	w.options, w.index, w.url, w.clock = a.Options, a.Index, *u, newClock()
-	w.plan, w.protocol = newPlan(&a.Options, a.Processes), newProtocolClient(a.Options.Protocol)
+	w.plan, w.protocol = newPlan(&a.Options, a.Processes), newProtocolClient(a.Options)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.clients, w.disconnects, w.publishErrors = map[int]*client{}, map[string]int64{}, map[string]int64{}
 	w.resumeStates, w.stopPublishing = map[int]*resumeState{}, make(chan struct{})
@@ -148,10 +148,13 @@ func (w *Worker) Subscribers(_ None, channels *[]int) error {
 }
 
 // addClient makes the client of a connection and adds it to its shard. afterHandshake is what the server sent right
-// behind its handshake.
-func (w *Worker) addClient(id int, conn net.Conn, afterHandshake []byte) (*client, error) {
+// behind its handshake, afterConnect what the client sends once connect is answered.
+func (w *Worker) addClient(id int, conn net.Conn, afterHandshake, afterConnect []byte) (*client, error) {
 	s := w.shards[id/w.plan.processes%len(w.shards)]
-	c := &client{id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), resume: w.resumeState(id)}
+	c := &client{
+		id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), resume: w.resumeState(id),
+		afterConnect: afterConnect, unsubscribed: w.options.Subscriptions,
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := w.sockets[id/w.plan.processes%len(w.shards)].add(c, conn); err != nil {
