@@ -118,6 +118,16 @@ func admitToLease(t *testing.T, namespace string) {
 // buildOperator builds the operator's program once, and returns its path.
 var buildOperator = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(env.dir, "wsfleet-operator")
+	// The cache of go test sees the packages that a test imports and the files that it opens, and not what a build reads.
+	sources, err := filepath.Glob("../../cmd/operator/*.go")
+	if err != nil {
+		return "", fmt.Errorf("find the operator's sources: %w", err)
+	}
+	for _, source := range sources {
+		if _, err := os.ReadFile(source); err != nil {
+			return "", fmt.Errorf("read the operator's sources: %w", err)
+		}
+	}
 	var said bytes.Buffer
 	build := exec.Command("go", "build", "-o", path, "../../cmd/operator")
 	build.Stdout, build.Stderr = &said, &said
