@@ -26,7 +26,7 @@ func TestCommandsAnswerFrameTogether(t *testing.T) {
 		"101",
 		`{"id":1,"connect":{"client":"floor","version":"floor","ping":25,"pong":true}}`,
 		`{"id":2,"subscribe":{}}`,
-		`{"push":{"channel":"a","pub":{"data":{"channel":"b"}}}}`,
+		`{"push":{"channel":"a","pub":{"data":{"channel":"b"},` + publisher + `}}}`,
 		`{"id":3,"publish":{}}`,
 	}, w.written)
 }

@@ -44,7 +44,7 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 			channel := bare(member(request, "channel"))
 			push := bytes.Join(
 				[][]byte{[]byte(`{"push":{"channel":"`), channel, []byte(`","pub":{"data":`), member(request, "data"),
-					[]byte(`}}}`)},
+					[]byte(`,` + publisher + `}}}`)},
 				nil)
 			f.channel(false, string(channel)).write(f.frame(OpText, push))
 			replies = reply(replies, id, `"publish":{}`)
@@ -52,6 +52,9 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 	}
 	flush()
 }
+
+// publisher is what a gateway says of the client that has published, whoever it is.
+const publisher = `"info":{"user":"","client":"00000000-0000-0000-0000-000000000000"}`
 
 // reply appends an answer that is prebuilt except for the id.
 func reply(replies, id []byte, answer string) []byte {
@@ -82,7 +85,8 @@ func recovered() string {
 		if n > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(`{"data":"` + strings.Repeat("x", missedBytes-2) + `","offset":` + strconv.Itoa(n+1) + `}`)
+		b.WriteString(`{"data":"` + strings.Repeat("x", missedBytes-2) + `",` + publisher + `,"offset":` +
+			strconv.Itoa(n+1) + `}`)
 	}
 	b.WriteString(`],"recovered":true,"offset":` + strconv.Itoa(missed) + `,"positioned":true,"was_recovering":true}`)
 	return b.String()

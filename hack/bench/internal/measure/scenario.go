@@ -21,6 +21,8 @@ type Settings struct {
 	// IdleClients is the number of clients that subscribe to one of IdleChannels each and stay connected for Hold.
 	IdleClients, IdleChannels int
 	Hold                      time.Duration
+	// HandshakeClients is the number of clients that come in one way; a tenth of it where they have ManyChannels each.
+	HandshakeClients, ManyChannels int
 	// Subscribers is the number of clients that receive what one publisher publishes for Duration, after Warmup.
 	Subscribers      int
 	Duration, Warmup time.Duration
@@ -47,6 +49,7 @@ type Settings struct {
 func Full() Settings {
 	return Settings{
 		IdleClients: 19_000, IdleChannels: 1_900, Hold: time.Minute,
+		HandshakeClients: 12_000, ManyChannels: 100,
 		Subscribers: 5_000, Duration: 10 * time.Second, Warmup: 3 * time.Second,
 		DeliveriesPerSecond: 50_000, MessageBytes: 100,
 		StallSubscribers: 19_000, Publications: 1_000_000, RelayedPerSecond: 5_000,
@@ -59,7 +62,7 @@ func Full() Settings {
 // Quick returns small sizes that show within minutes whether everything runs. Their figures are no results.
 func Quick() Settings {
 	s := Full()
-	s.IdleClients, s.IdleChannels, s.Hold = 2_000, 200, 6*time.Second
+	s.IdleClients, s.IdleChannels, s.Hold, s.HandshakeClients = 2_000, 200, 6*time.Second, 2_000
 	s.Subscribers, s.Duration, s.Warmup, s.DeliveriesPerSecond = 500, 2*time.Second, time.Second, 5_000
 	s.StallSubscribers, s.Publications, s.RelayedPerSecond = 2_000, 100_000, 1_000
 	s.Recovering, s.StormClients, s.StormChannels = 16, 1_500, 50
@@ -149,6 +152,10 @@ func Scenarios() []Scenario {
 				},
 			},
 			Run: on(idle),
+		},
+		{
+			Name: "handshake", About: "clients come in the ways in which SDKs do: frames apart, and many channels",
+			Figures: handshakeFigures(), Run: on(handshakes),
 		},
 		{
 			Name: "kept-idle", About: "the same in channels with history, recovery and presence",

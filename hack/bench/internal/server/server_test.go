@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -59,6 +60,9 @@ type step struct {
 	want []string
 }
 
+// info is what subscribers learn of the client that has published, normalised.
+const info = `"info":{"user":"","client":"ID"}`
+
 // exchanges are answered by every target in the same way, so that their figures can be compared.
 var exchanges = map[string]exchange{
 	"plain": {"/ws?channel=a", []step{
@@ -69,7 +73,7 @@ var exchanges = map[string]exchange{
 		{`{"id":1,"connect":{}}`, []string{`{"connect":{"ping":1000,"pong":true},"id":1}`}},
 		{`{"id":7,"subscribe":{"channel":"a"}}`, []string{`{"id":7,"subscribe":{}}`}},
 		{`{"id":8,"publish":{"channel":"a","data":{"n":[1,"}"]}}}`, []string{
-			`{"id":8,"publish":{}}`, `{"push":{"channel":"a","pub":{"data":{"n":[1,"}"]}}}}`,
+			`{"id":8,"publish":{}}`, `{"push":{"channel":"a","pub":{"data":{"n":[1,"}"]},` + info + `}}}`,
 		}},
 	}},
 	"centrifuge, unsubscribe": {"/connection/websocket", []step{
@@ -85,7 +89,8 @@ var exchanges = map[string]exchange{
 		}},
 		{`{"publish":{"data":"x","channel":"b"},"id":3}` + "\n" + `{"id":4,"publish":{"channel":"b","data":"y"}}`, []string{
 			`{"id":3,"publish":{}}`, `{"id":4,"publish":{}}`,
-			`{"push":{"channel":"b","pub":{"data":"x"}}}`, `{"push":{"channel":"b","pub":{"data":"y"}}}`,
+			`{"push":{"channel":"b","pub":{"data":"x",` + info + `}}}`,
+			`{"push":{"channel":"b","pub":{"data":"y",` + info + `}}}`,
 		}},
 	}},
 }
@@ -180,8 +185,11 @@ func read(t *testing.T, c *websocket.Conn, n int) []string {
 	return lines
 }
 
+var clientID = regexp.MustCompile(`"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"`)
+
 // normalise removes names, versions and the ping interval from a line.
 func normalise(line string) string {
+	line = clientID.ReplaceAllString(line, `"ID"`)
 	var reply struct {
 		ID      int            `json:"id"`
 		Connect map[string]any `json:"connect"`
