@@ -53,7 +53,7 @@ func (f *Function[F]) commands(c *Client[F], frame []byte) {
 	flush()
 }
 
-// publisher is what a gateway says of the client that has published, whoever it is.
+// publisher is what a gateway tells subscribers of the client that has published.
 const publisher = `"info":{"user":"","client":"00000000-0000-0000-0000-000000000000"}`
 
 // reply appends an answer that is prebuilt except for the id.
