@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // Bounds of a token's claims.
 const (
-	// MaxInfo is the maximum size of info as compact JSON, in bytes.
+	// MaxInfo is the maximum size of info, and of meta and the data of a channel, as compact JSON, in bytes.
 	MaxInfo = 4 << 10
 	// MaxUser is the maximum length of sub, in bytes: that of OpenID Connect Core 1.0, section 2.
 	MaxUser = 255
@@ -59,13 +60,26 @@ type Claims struct {
 	User string
 	// Info is JSON in one line, or nil.
 	Info json.RawMessage
-	// Channels are the channels that the client is subscribed to when it connects.
+	// Channels are the channels that the client is subscribed to when it connects, those of Subs included.
 	Channels []string
-	Caps     []Capability
+	// Subs is what belongs to some of Channels, by their names.
+	Subs map[string]Sub
+	Caps []Capability
+	// Meta is a JSON object in one line that only backends see, or nil.
+	Meta json.RawMessage
 	// IssuedAt is zero when the token has no iat.
 	IssuedAt time.Time
-	// ExpiresAt is zero when the token has no exp.
+	// ExpiresAt is when the connection ends; zero means never.
 	ExpiresAt time.Time
+}
+
+// Sub is what belongs to a channel that a client is subscribed to when it connects.
+type Sub struct {
+	// Info is JSON in one line that others see about the client in this channel, or nil.
+	Info json.RawMessage
+	// Data is sent to the client when the subscription begins. It is JSON in one line unless Binary is set.
+	Data   []byte
+	Binary bool
 }
 
 // Names reports whether a channel is one of Channels. Nil claims name none.
@@ -94,7 +108,7 @@ type SubscriptionClaims struct {
 	Allow []Permission
 	// IssuedAt is zero when the token has no iat.
 	IssuedAt time.Time
-	// ExpiresAt is zero when the token has no exp.
+	// ExpiresAt is when the subscription ends; zero means never.
 	ExpiresAt time.Time
 }
 
@@ -107,21 +121,43 @@ func (p *payload) connection() (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Claims{User: p.user, Info: info, IssuedAt: p.issuedAt, ExpiresAt: p.expiresAt}
-	if err := p.decode(claimChannels, &c.Channels); err != nil {
+	c := &Claims{User: p.user, Info: info, IssuedAt: p.issuedAt}
+	if c.ExpiresAt, err = p.end(); err != nil {
 		return nil, err
 	}
-	if len(c.Channels) > MaxChannels {
-		return nil, invalid("its channels are more than %d", MaxChannels)
+	if c.Meta, err = p.meta(); err != nil {
+		return nil, err
 	}
-	if !all(c.Channels, channel.ValidName) {
-		return nil, invalid("its channels hold what is no name of a channel")
+	if err := p.readChannels(c); err != nil {
+		return nil, err
 	}
 	c.Caps, err = p.caps()
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// readChannels sets the channels of c, or returns an ErrInvalid.
+func (p *payload) readChannels(c *Claims) (err error) {
+	if err := p.decode(claimChannels, &c.Channels); err != nil {
+		return err
+	}
+	if !all(c.Channels, channel.ValidName) {
+		return invalid("its channels hold what is no name of a channel")
+	}
+	if c.Subs, err = p.subs(); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Subs)) {
+		if !slices.Contains(c.Channels, name) {
+			c.Channels = append(c.Channels, name)
+		}
+	}
+	if len(c.Channels) > MaxChannels {
+		return invalid("its channels are more than %d", MaxChannels)
+	}
+	return nil
 }
 
 // caps returns the capabilities, or an ErrInvalid. Those of Centrifugo may say how names are compared; one that would
@@ -170,7 +206,11 @@ func (p *payload) subscription() (*SubscriptionClaims, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &SubscriptionClaims{User: p.user, Channel: name, Info: info, IssuedAt: p.issuedAt, ExpiresAt: p.expiresAt}
+	p.overrides = p.has(claimOverride)
+	s := &SubscriptionClaims{User: p.user, Channel: name, Info: info, IssuedAt: p.issuedAt}
+	if s.ExpiresAt, err = p.end(); err != nil {
+		return nil, err
+	}
 	if err := p.decode(claimAllow, &s.Allow); err != nil {
 		return nil, err
 	}

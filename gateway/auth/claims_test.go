@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +25,21 @@ func TestConnectionClaims(t *testing.T) {
 			map[string]any{"channels": []string{"chat:*"}, "allow": []string{"sub", "pub"}, "match": "wildcard"}},
 		"jti":  "1",
 		"meta": map[string]int{"a": 1},
+		"subs": map[string]any{
+			"news":  map[string]any{"info": map[string]int{"n": 1}, "data": []int{1, 2}},
+			"bytes": map[string]any{"b64info": "MQ==", "b64data": "AAE="},
+			"bare":  nil,
+		},
 	}))
 	require.NoError(t, err)
 	require.Equal(t, &Claims{
-		User: "ann", Info: json.RawMessage(`{"name":"Ann"}`), Channels: []string{"news", "user:ann"},
+		User: "ann", Info: json.RawMessage(`{"name":"Ann"}`), Channels: []string{"news", "user:ann", "bare", "bytes"},
+		Subs: map[string]Sub{
+			"news":  {Info: json.RawMessage(`{"n":1}`), Data: []byte(`[1,2]`)},
+			"bytes": {Info: json.RawMessage(`1`), Data: []byte{0, 1}, Binary: true},
+			"bare":  {},
+		},
+		Meta:     json.RawMessage(`{"a":1}`),
 		Caps:     []Capability{{Channels: []string{"chat:*"}, Allow: []Permission{Subscribe, Publish}}},
 		IssuedAt: time.Unix(at(-60), 0), ExpiresAt: time.Unix(at(60), 0),
 	}, c)
@@ -82,6 +94,68 @@ func TestConnectionTimes(t *testing.T) {
 	token = hs256().token(t, claim("exp", at(-1)))
 	_, err = verifier(t, func(o *Options) { o.Leeway = time.Minute }).Connection(t.Context(), token)
 	require.ErrorIs(t, err, ErrExpired, "exp has no leeway")
+}
+
+// expire_at is the end of the connection in the place of exp, and 0 is none. The token itself ends at exp.
+func TestConnectionExpireAt(t *testing.T) {
+	for _, test := range []struct {
+		claims string
+		want   int64
+		err    error
+	}{
+		{fmt.Sprintf(`{"exp":%d,"expire_at":%d}`, at(60), at(600)), at(600), nil},
+		{fmt.Sprintf(`{"exp":%d,"expire_at":%d}`, at(60), at(6)), at(6), nil},
+		{fmt.Sprintf(`{"exp":%d,"expire_at":0}`, at(60)), 0, nil},
+		{fmt.Sprintf(`{"expire_at":%d}`, at(6)), at(6), nil},
+		{fmt.Sprintf(`{"exp":%d,"expire_at":null}`, at(60)), at(60), nil},
+		{fmt.Sprintf(`{"exp":%d,"expire_at":%d}`, at(-1), at(600)), 0, ErrExpired},
+	} {
+		c, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, test.claims))
+		require.ErrorIs(t, err, test.err, test.claims)
+		if err != nil {
+			continue
+		}
+		if test.want == 0 {
+			require.Zero(t, c.ExpiresAt, test.claims)
+			continue
+		}
+		require.Equal(t, test.want, c.ExpiresAt.Unix(), test.claims)
+	}
+	s, err := verifier(t, nil).Subscription(t.Context(),
+		hs256().token(t, fmt.Sprintf(`{"sub":"ann","channel":"a","exp":%d,"expire_at":0}`, at(60))), "ann", "a")
+	require.NoError(t, err)
+	require.Zero(t, s.ExpiresAt)
+}
+
+// What Centrifugo's tokens say about channels and does nothing here is logged once.
+func TestVerifierLogsOverrides(t *testing.T) {
+	for name, c := range map[string]struct {
+		claims string
+		want   int
+	}{
+		"none":       {`{"subs":{"a":{"info":1}},"email":"ann@example.com"}`, 0},
+		"of subs":    {`{"subs":{"a":{"override":{"presence":{"value":true}}}}}`, 1},
+		"null":       {`{"subs":{"a":{"override":null}}}`, 0},
+		"not signed": {`{"subs":{"a":{"override":{}}}}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			v := verifier(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			s := hs256()
+			if name == "not signed" {
+				s = signer{algorithm: "HS256", key: []byte(otherSecret)}
+			}
+			for range 2 {
+				_, _ = v.Connection(t.Context(), s.token(t, c.claims))
+			}
+			require.Equal(t, c.want, strings.Count(log.String(), "override"))
+		})
+	}
+	var log strings.Builder
+	v := verifier(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	_, err := v.Subscription(t.Context(), hs256().token(t, `{"channel":"a","override":{}}`), "", "a")
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(log.String(), "override"))
 }
 
 func TestConnectionIssuerAndAudience(t *testing.T) {
@@ -160,8 +234,22 @@ func TestConnectionRefusesOddClaims(t *testing.T) {
 		"a channel's long name":  {jsonWith("channels", `["`+long+`"]`), "no name of a channel"},
 		"a channel with control": {jsonWith("channels", `["\u0000"]`), "no name of a channel"},
 		"many channels":          {jsonWith("channels", list(129, `"c"`)), "its channels are more than 128"},
-		"caps is an object":      {jsonWith("caps", `{}`), "its caps is not what it should be"},
-		"caps of strings":        {jsonWith("caps", `["news"]`), "its caps is not what it should be"},
+		"many with subs": {`{"channels":` + list(128, `"c"`) + `,"subs":{"d":{}}}`,
+			"its channels are more than 128"},
+		"subs is a list":     {jsonWith("subs", `["a"]`), "its subs is not what it should be"},
+		"subs of strings":    {jsonWith("subs", `{"a":"b"}`), "its subs is not what it should be"},
+		"a sub without name": {jsonWith("subs", `{"":{}}`), "its subs hold what is no name of a channel"},
+		"a sub's large info": {jsonWith("subs", `{"a":{"info":"`+strings.Repeat("i", MaxInfo)+`"}}`),
+			"its info is larger"},
+		"a sub's large data": {jsonWith("subs", `{"a":{"data":"`+strings.Repeat("i", MaxInfo)+`"}}`),
+			"its data is larger"},
+		"a sub's odd b64data":   {jsonWith("subs", `{"a":{"b64data":1}}`), "its b64data is no string"},
+		"a sub's b64info":       {jsonWith("subs", `{"a":{"b64info":"AAEC"}}`), "its b64info holds no JSON"},
+		"meta is a list":        {jsonWith("meta", `[]`), "its meta is no JSON object"},
+		"meta is large":         {jsonWith("meta", `{"m":"`+strings.Repeat("m", MaxInfo)+`"}`), "its meta is larger"},
+		"expire_at is a string": {jsonWith("expire_at", `"1"`), "its expire_at is no number"},
+		"caps is an object":     {jsonWith("caps", `{}`), "its caps is not what it should be"},
+		"caps of strings":       {jsonWith("caps", `["news"]`), "its caps is not what it should be"},
 		"caps with a string": {jsonWith("caps", `[{"channels":"news","allow":["sub"]}]`),
 			"its caps is not what it should be"},
 		"caps with all": {jsonWith("caps", `[{"channels":["news"],"allow":["all"]}]`), "unknown permission"},

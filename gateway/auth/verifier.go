@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -18,6 +19,8 @@ type Verifier struct {
 	parser    *jwt.Parser
 	validator *jwt.Validator
 	now       func() time.Time
+	// warnOfOverride logs once that tokens have a claim of Centrifugo that does nothing here.
+	warnOfOverride func()
 }
 
 // source holds the keys that verify tokens.
@@ -39,6 +42,9 @@ func New(o Options) (*Verifier, error) {
 	v := &Verifier{
 		parser: jwt.NewParser(jwt.WithValidMethods(algorithms()), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
 		now:    o.Now,
+		warnOfOverride: sync.OnceFunc(func() {
+			o.Logger.Warn("tokens have an override of what a channel does; it does nothing here: the channel's rule decides")
+		}),
 	}
 	rules := []jwt.ParserOption{jwt.WithIssuedAt(), jwt.WithLeeway(o.Leeway), jwt.WithTimeFunc(o.Now)}
 	if o.Issuer != "" {
@@ -194,6 +200,9 @@ func (v *Verifier) validate(p *payload) error {
 		return invalid("it lacks iss or aud")
 	case !p.expiresAt.IsZero() && !v.now().Before(p.expiresAt):
 		return &refusal{ErrExpired, "its exp has passed"}
+	}
+	if p.overrides {
+		v.warnOfOverride()
 	}
 	return nil
 }
