@@ -1,10 +1,12 @@
 package hooks
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -19,8 +21,20 @@ type ConnectResult struct {
 	Data Payload
 	// Channels are the channels that the client is subscribed to at once.
 	Channels []string
+	// Subs are more such channels by their names, with what belongs to each.
+	Subs map[string]Sub
+	// Meta is a JSON object that only backends see, or empty.
+	Meta json.RawMessage
 	// Caps are the capabilities of the client, for channels whose rules require one.
 	Caps []Cap
+}
+
+// Sub is a channel that a client is subscribed to at once.
+type Sub struct {
+	// Info is JSON that other clients see in the presence of this channel, or empty.
+	Info json.RawMessage
+	// Data is sent to the client when the subscription begins.
+	Data Payload
 }
 
 // Cap is a capability: what a client may do in some channels.
@@ -45,8 +59,13 @@ type SubscribeResult struct {
 	ExpireAt int64
 }
 
-// PublishResult contains the message that replaces the client's. A Payload without bytes replaces nothing.
-type PublishResult struct{ Data Payload }
+// PublishResult says how a client's message is published.
+type PublishResult struct {
+	// Data replaces the client's, unless it has no bytes.
+	Data Payload
+	// SkipHistory means that the message is not added to the channel's stream.
+	SkipHistory bool
+}
 
 // RPCResult is the result of a client's call.
 type RPCResult struct{ Data Payload }
@@ -59,6 +78,8 @@ type RefreshResult struct {
 	ExpireAt int64
 	// Info replaces what other clients see, unless it is empty.
 	Info json.RawMessage
+	// Meta replaces that of ConnectResult, unless it is empty. Subscriptions have none.
+	Meta json.RawMessage
 }
 
 // envelope is the body of every answer. Its members are decoded one by one, so that a refusal with a wrong type is not
@@ -71,16 +92,28 @@ type envelope struct {
 
 // result has the members of the results of all callbacks.
 type result struct {
-	User     string          `json:"user"`
-	ExpireAt int64           `json:"expire_at"`
-	Expired  bool            `json:"expired"`
-	Info     json.RawMessage `json:"info"`
-	Data     json.RawMessage `json:"data"`
-	B64Data  json.RawMessage `json:"b64data"`
-	Channels []string        `json:"channels"`
-	Caps     []Cap           `json:"caps"`
+	content
+	User        string              `json:"user"`
+	ExpireAt    int64               `json:"expire_at"`
+	Expired     bool                `json:"expired"`
+	SkipHistory bool                `json:"skip_history"`
+	Channels    []string            `json:"channels"`
+	Subs        map[string]*content `json:"subs"`
+	Caps        []Cap               `json:"caps"`
+	Meta        json.RawMessage     `json:"meta"`
 
-	// payload is the decoded Data or B64Data.
+	// unknown are the names of members that no hook knows, sorted.
+	unknown []string
+}
+
+// content is what clients see.
+type content struct {
+	Info    json.RawMessage `json:"info"`
+	B64Info json.RawMessage `json:"b64info"`
+	Data    json.RawMessage `json:"data"`
+	B64Data json.RawMessage `json:"b64data"`
+
+	// payload is the decoded Data or B64Data. The JSON of B64Info is decoded to Info.
 	payload Payload
 }
 
@@ -103,26 +136,47 @@ func parse(body []byte) (*result, error) {
 		return nil, down("the answer has no result, error or disconnect")
 	}
 	r := &result{}
-	if err := json.Unmarshal(e.Result, r); err != nil {
-		return nil, unusable("the answer's result cannot be used: %s", describeError(err))
+	strict := json.NewDecoder(bytes.NewReader(e.Result))
+	strict.DisallowUnknownFields()
+	if strict.Decode(r) != nil {
+		*r = result{}
+		if err := json.Unmarshal(e.Result, r); err != nil {
+			return nil, unusable("the answer's result cannot be used: %s", describeError(err))
+		}
+		r.unknown = unknownMembers(e.Result)
 	}
 	return r, r.check()
 }
 
-// unknownMembers returns the members of the result in an answer that no hook knows, sorted.
-func unknownMembers(body []byte) (unknown []string) {
-	var e envelope
+// unknownMembers returns the names of the members of a result that no hook knows, sorted. Those in subs have "subs." in
+// front.
+func unknownMembers(answer json.RawMessage) (unknown []string) {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &e) != nil || json.Unmarshal(e.Result, &members) != nil {
+	var nested struct {
+		Subs map[string]map[string]json.RawMessage `json:"subs"`
+	}
+	// The answer has been decoded before. What is in caps is not looked at.
+	if json.Unmarshal(answer, &members) != nil || json.Unmarshal(answer, &nested) != nil {
 		return nil
 	}
-	known := []string{"user", "expire_at", "expired", "info", "data", "b64data", "channels", "caps"}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if !slices.Contains(known, name) {
-			unknown = append(unknown, name)
+	unknown = othersThan(reflect.TypeFor[result](), members, "")
+	for _, sub := range nested.Subs {
+		unknown = append(unknown, othersThan(reflect.TypeFor[content](), sub, "subs.")...)
+	}
+	slices.Sort(unknown)
+	return slices.Compact(unknown)
+}
+
+// othersThan returns the names of members that a struct does not have, each behind a prefix. encoding/json takes a name
+// in any case.
+func othersThan(structure reflect.Type, members map[string]json.RawMessage, prefix string) (others []string) {
+	for name := range members {
+		known := func(f reflect.StructField) bool { return strings.EqualFold(f.Tag.Get("json"), name) }
+		if !slices.ContainsFunc(reflect.VisibleFields(structure), known) {
+			others = append(others, prefix+name)
 		}
 	}
-	return unknown
+	return others
 }
 
 // isSet reports whether a member is there and not null.
@@ -155,11 +209,13 @@ func describeError(err error) string {
 
 // check returns a *failure for members that cannot be used. It sets payload.
 func (r *result) check() error {
-	if !isSet(r.Info) {
-		r.Info = nil
-	}
-	if r.ExpireAt < 0 {
+	switch {
+	case r.ExpireAt < 0:
 		return unusable("the answer's result.expire_at is negative")
+	case !isSet(r.Meta):
+		r.Meta = nil
+	case r.Meta[0] != '{':
+		return unusable("the answer's result.meta is no JSON object")
 	}
 	for _, c := range r.Caps {
 		if c.Match != "" && c.Match != MatchWildcard {
@@ -170,21 +226,53 @@ func (r *result) check() error {
 			return unusable("the answer's result.caps allows something that is not sub, pub, prs or hst")
 		}
 	}
-	return r.readPayload()
-}
-
-// readPayload sets payload from Data or B64Data. It returns a *failure when both are set or B64Data is not base64.
-func (r *result) readPayload() error {
-	switch {
-	case isSet(r.Data) && isSet(r.B64Data):
-		return unusable("the answer's result has data and b64data; send one of them")
-	case isSet(r.Data):
-		r.payload = Payload{Bytes: r.Data}
-	case isSet(r.B64Data):
-		r.payload.Binary = true
-		if json.Unmarshal(r.B64Data, &r.payload.Bytes) != nil {
-			return unusable("the answer's result.b64data is not base64")
+	for channel, sub := range r.Subs {
+		if sub == nil {
+			r.Subs[channel] = &content{}
+		} else if err := sub.read("one of result.subs"); err != nil {
+			return err
 		}
 	}
+	return r.read("result")
+}
+
+// read sets payload and Info. It returns a *failure when both forms of one are set, when something is not base64, and
+// when B64Info holds no JSON. where names the content in the failure.
+func (c *content) read(where string) error {
+	switch {
+	case isSet(c.Data) && isSet(c.B64Data):
+		return unusable("the answer's %s has data and b64data; send one of them", where)
+	case isSet(c.Data):
+		c.payload = Payload{Bytes: c.Data}
+	case isSet(c.B64Data):
+		c.payload.Binary = true
+		if json.Unmarshal(c.B64Data, &c.payload.Bytes) != nil {
+			return unusable("the answer's %s has a b64data that is not base64", where)
+		}
+	}
+	switch {
+	case isSet(c.Info) && isSet(c.B64Info):
+		return unusable("the answer's %s has info and b64info; send one of them", where)
+	case isSet(c.B64Info):
+		var info []byte
+		if json.Unmarshal(c.B64Info, &info) != nil || !utf8.Valid(info) || !json.Valid(info) {
+			return unusable("the answer's %s has a b64info that is not JSON in base64", where)
+		}
+		c.Info = info
+	case !isSet(c.Info):
+		c.Info = nil
+	}
 	return nil
+}
+
+// subs returns Subs as clients see them.
+func (r *result) subs() map[string]Sub {
+	if len(r.Subs) == 0 {
+		return nil
+	}
+	subs := make(map[string]Sub, len(r.Subs))
+	for channel, c := range r.Subs {
+		subs[channel] = Sub{Info: c.Info, Data: c.payload}
+	}
+	return subs
 }

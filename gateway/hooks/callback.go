@@ -112,7 +112,7 @@ func (c *callback) limitedCall(ctx context.Context, request any, headers map[str
 			return err
 		}
 		if r, err = parse(body); err == nil {
-			c.warnOfUnknown(body)
+			c.warnOfUnknown(r.unknown)
 		}
 		return err
 	})
@@ -126,8 +126,7 @@ func (c *callback) limitedCall(ctx context.Context, request any, headers map[str
 const maxUnknownMembers = 16
 
 // warnOfUnknown logs each member of the backend's answers that does nothing here, once.
-func (c *callback) warnOfUnknown(body []byte) {
-	names := unknownMembers(body)
+func (c *callback) warnOfUnknown(names []string) {
 	if len(names) == 0 {
 		return
 	}

@@ -270,6 +270,16 @@ func TestCallbackRefusesUnusableAnswerInSpiteOfAllow(t *testing.T) {
 		"regex caps":         text(`{"result":{"caps":[{"match":"regex","allow":["sub"]}]}}`),
 		"unknown caps":       text(`{"result":{"caps":[{"allow":["fly"]}]}}`),
 		"not UTF-8":          text("{\"result\":{\"data\":\"\xff\"}}"),
+		"both info":          text(`{"result":{"info":1,"b64info":"MQ=="}}`),
+		"b64info's base64":   text(`{"result":{"b64info":"?"}}`),
+		"b64info's type":     text(`{"result":{"b64info":1}}`),
+		"b64info, no JSON":   text(`{"result":{"b64info":"AAEC"}}`),
+		"subs' type":         text(`{"result":{"subs":["a"]}}`),
+		"a sub's type":       text(`{"result":{"subs":{"a":1}}}`),
+		"a sub's both data":  text(`{"result":{"subs":{"a":{"data":1,"b64data":"MQ=="}}}}`),
+		"a sub's b64info":    text(`{"result":{"subs":{"a":{"b64info":"?"}}}}`),
+		"meta's type":        text(`{"result":{"meta":[1]}}`),
+		"skip_history's":     text(`{"result":{"skip_history":1}}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, url := listen(t, answer)
@@ -326,15 +336,19 @@ func TestCallbackBoundsRequestsInFlight(t *testing.T) {
 
 // What a backend answers in vain is logged, once a member.
 func TestCallbackLogsUnknownMembers(t *testing.T) {
-	_, url := listen(t, text(`{"result":{"user":"u","subs":{},"meta":{"secret":1}}}`),
-		text(`{"result":{"meta":{},"override":{}}}`), text(`{"result":{"user":"u"}}`),
+	_, url := listen(t,
+		text(`{"result":{"User":"u","subs":{"a":{"override":{"secret":1},"info":1},"b":{"override":{}}},`+
+			`"more":{"secret":1}}}`),
+		text(`{"result":{"more":{},"override":{}}}`), text(`{"result":{"user":"u"}}`),
 		text(`{"error":{"code":400,"message":"no"},"result":{"late":1}}`))
 	h, _, log := newHooks(t, Options{Connect: Callback{URL: url}})
 	for range 4 {
 		_, _ = h.Connect(t.Context(), ConnectRequest{Client: alice})
 	}
-	for member, times := range map[string]int{"subs": 1, "meta": 1, "override": 1, "late": 0, "user": 0} {
-		require.Equal(t, times, strings.Count(log.String(), "member=result."+member), member)
+	for member, times := range map[string]int{
+		"more": 1, "override": 1, "subs.override": 1, "subs": 0, "subs.info": 0, "late": 0, "user": 0, "User": 0,
+	} {
+		require.Equal(t, times, strings.Count(log.String(), "member=result."+member+"\n"), member)
 	}
 	require.NotContains(t, log.String(), "secret")
 }

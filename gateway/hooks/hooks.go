@@ -235,7 +235,9 @@ func (h *Hooks) Connect(ctx context.Context, r ConnectRequest) (*ConnectResult, 
 		Info:     got.Info,
 		Data:     got.payload,
 		Channels: got.Channels,
+		Subs:     got.subs(),
 		Caps:     got.Caps,
+		Meta:     got.Meta,
 	}, nil
 }
 
@@ -256,7 +258,7 @@ func (h *Hooks) Publish(ctx context.Context, r PublishRequest) (*PublishResult, 
 	if err != nil {
 		return nil, err
 	}
-	return &PublishResult{Data: got.payload}, nil
+	return &PublishResult{Data: got.payload, SkipHistory: got.SkipHistory}, nil
 }
 
 // RPC calls the rpc callback with a client's call and returns the backend's result. It returns the errors of Connect.
@@ -285,7 +287,7 @@ func refreshed(got *result, err error) (*RefreshResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &RefreshResult{Expired: got.Expired, ExpireAt: got.ExpireAt, Info: got.Info}, nil
+	return &RefreshResult{Expired: got.Expired, ExpireAt: got.ExpireAt, Info: got.Info, Meta: got.Meta}, nil
 }
 
 // Emit queues an event for the webhook without blocking. It drops and counts the event when the queue is full.

@@ -24,6 +24,8 @@ type Client struct {
 	User string
 	// Protocol is json, protobuf or plain.
 	Protocol string
+	// Meta is a JSON object that the client's token or the connect callback has given, for backends only, or empty.
+	Meta json.RawMessage
 }
 
 // ConnectRequest is the request of the connect callback.
@@ -75,6 +77,7 @@ type commonBody struct {
 	Protocol  string          `json:"protocol"`
 	Encoding  string          `json:"encoding"`
 	User      string          `json:"user,omitempty"`
+	Meta      json.RawMessage `json:"meta,omitempty"`
 	Data      json.RawMessage `json:"data,omitempty"`
 	B64Data   []byte          `json:"b64data,omitempty"`
 }
@@ -87,6 +90,7 @@ func (c Client) common(data Payload) commonBody {
 		Protocol:  c.Protocol,
 		Encoding:  "json",
 		User:      c.User,
+		Meta:      c.Meta,
 	}
 	switch {
 	case len(data.Bytes) == 0:
