@@ -38,6 +38,9 @@ func (s *Session) AskRefresh(ctx context.Context, protocol string) (again time.T
 		if len(answer.Info) > 0 {
 			refreshed.Info = answer.Info
 		}
+		if len(answer.Meta) > 0 {
+			refreshed.Meta = answer.Meta
+		}
 		s.claims = &refreshed
 	}
 	return again, nil
@@ -60,7 +63,7 @@ func nextRefresh(r *hooks.RefreshResult, err error) (time.Time, error) {
 	switch {
 	case refused && !refusal.Temporary:
 		return time.Time{}, ErrExpiredToken
-	case err != nil, len(r.Info) > auth.MaxInfo:
+	case err != nil, len(r.Info) > auth.MaxInfo, len(r.Meta) > auth.MaxInfo:
 		later := minRefreshRetry + rand.N(maxRefreshRetry-minRefreshRetry)
 		return time.Now().Add(later), nil //nolint:nilerr // the backend is asked again
 	case r.Expired, r.ExpireAt != 0 && !time.Unix(r.ExpireAt, 0).After(time.Now()):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -75,7 +76,7 @@ func (o *Options) Identify(ctx context.Context, r ConnectRequest) (Identity, err
 		if err != nil {
 			return i, err
 		}
-		if len(answer.Info) > auth.MaxInfo {
+		if tooLarge(answer) {
 			return i, ErrInfoTooLarge
 		}
 		i.Data = answer.Data
@@ -85,6 +86,19 @@ func (o *Options) Identify(ctx context.Context, r ConnectRequest) (Identity, err
 		return i, ErrUnauthorized
 	}
 	return i, nil
+}
+
+// tooLarge reports whether the connect hook says more about a client than the gateway keeps.
+func tooLarge(r *hooks.ConnectResult) bool {
+	if len(r.Info) > auth.MaxInfo || len(r.Meta) > auth.MaxInfo {
+		return true
+	}
+	for _, sub := range r.Subs {
+		if len(sub.Info) > auth.MaxInfo || len(sub.Data.Bytes) > auth.MaxInfo {
+			return true
+		}
+	}
+	return false
 }
 
 // verifyConnection returns the claims of a connection token that is valid and not revoked.
@@ -141,7 +155,8 @@ func tokenError(err error) error {
 // override returns a token's claims as the connect hook's answer changes them, and the overrides to keep; nil when the
 // answer says nothing about the client.
 func override(c *auth.Claims, r *hooks.ConnectResult) (*auth.Claims, *Overrides) {
-	if r.User == "" && r.ExpireAt == 0 && len(r.Info) == 0 && len(r.Channels) == 0 && len(r.Caps) == 0 {
+	if r.User == "" && r.ExpireAt == 0 && len(r.Info) == 0 && len(r.Channels) == 0 && len(r.Subs) == 0 &&
+		len(r.Caps) == 0 && len(r.Meta) == 0 {
 		return c, nil
 	}
 	merged := merge(c, r)
@@ -168,7 +183,11 @@ func merge(c *auth.Claims, r *hooks.ConnectResult) *auth.Claims {
 	if len(r.Info) > 0 {
 		merged.Info = r.Info
 	}
-	merged.Channels = slices.Concat(merged.Channels, r.Channels)
+	if len(r.Meta) > 0 {
+		merged.Meta = r.Meta
+	}
+	merged.Channels = slices.Concat(merged.Channels, r.Channels, slices.Sorted(maps.Keys(r.Subs)))
+	merged.Subs = mergeSubs(merged.Subs, r.Subs)
 	merged.Caps = slices.Clone(merged.Caps)
 	for _, c := range r.Caps {
 		merged.Caps = append(merged.Caps, auth.Capability{
@@ -176,6 +195,21 @@ func merge(c *auth.Claims, r *hooks.ConnectResult) *auth.Claims {
 		})
 	}
 	return &merged
+}
+
+// mergeSubs returns what belongs to channels by the token, with the connect hook's in its place or added to it.
+func mergeSubs(token map[string]auth.Sub, hook map[string]hooks.Sub) map[string]auth.Sub {
+	if len(hook) == 0 {
+		return token
+	}
+	merged := maps.Clone(token)
+	if merged == nil {
+		merged = make(map[string]auth.Sub, len(hook))
+	}
+	for channel, sub := range hook {
+		merged[channel] = auth.Sub{Info: sub.Info, Data: sub.Data.Bytes, Binary: sub.Data.Binary}
+	}
+	return merged
 }
 
 // earlier returns the earlier of two ends. A zero time and 0 Unix seconds mean no end.

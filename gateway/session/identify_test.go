@@ -78,6 +78,7 @@ func TestIdentifyAppliesTheConnectHook(t *testing.T) {
 		User: "ann", Info: []byte(`1`), Channels: []string{"t"}, IssuedAt: moment, ExpiresAt: moment.Add(time.Hour),
 		Caps: []auth.Capability{{Channels: []string{"t:*"}, Allow: []auth.Permission{auth.Subscribe}}},
 	}
+	large := strings.Repeat("x", auth.MaxInfo)
 	for name, c := range map[string]struct {
 		token, answer string
 		want          *auth.Claims
@@ -98,6 +99,21 @@ func TestIdentifyAppliesTheConnectHook(t *testing.T) {
 		"info": {"ann", `{"result":{"info":2}}`, with(token, func(c *auth.Claims) { c.Info = []byte(`2`) }), "", nil},
 		"channels": {"ann", `{"result":{"channels":["b"]}}`,
 			with(token, func(c *auth.Claims) { c.Channels = []string{"t", "b"} }), "", nil},
+		"subs": {"ann", `{"result":{"subs":{"c":{"info":1},"b":{"b64info":"Mg==","data":[1]},"t":{"b64data":"AAE="}}}}`,
+			with(token, func(c *auth.Claims) {
+				c.Channels = []string{"t", "b", "c", "t"}
+				c.Subs = map[string]auth.Sub{
+					"b": {Info: []byte(`2`), Data: []byte(`[1]`)}, "c": {Info: []byte(`1`)},
+					"t": {Data: []byte{0, 1}, Binary: true},
+				}
+			}), "", nil},
+		"meta": {"ann", `{"result":{"meta":{"m":1}}}`,
+			with(token, func(c *auth.Claims) { c.Meta = []byte(`{"m":1}`) }), "", nil},
+		"too much meta": {"ann", `{"result":{"meta":{"m":"` + large + `"}}}`, nil, "", session.ErrInfoTooLarge},
+		"too much info of a sub": {"ann", `{"result":{"subs":{"a":{"info":"` + large + `"}}}}`, nil, "",
+			session.ErrInfoTooLarge},
+		"too much data of a sub": {"ann", `{"result":{"subs":{"a":{"data":"` + large + `"}}}}`, nil, "",
+			session.ErrInfoTooLarge},
 		"caps": {"ann", `{"result":{"caps":[{"channels":["b:*"],"match":"wildcard","allow":["pub","hst"]}]}}`,
 			with(token, func(c *auth.Claims) {
 				c.Caps = append(c.Caps[:1:1],
@@ -108,7 +124,7 @@ func TestIdentifyAppliesTheConnectHook(t *testing.T) {
 				c.Caps = append(c.Caps[:1:1],
 					auth.Capability{Channels: []string{"b:*"}, Allow: []auth.Permission{auth.Subscribe}, Exact: true})
 			}), "", nil},
-		"too much info": {"ann", `{"result":{"info":"` + strings.Repeat("x", auth.MaxInfo) + `"}}`, nil, "",
+		"too much info": {"ann", `{"result":{"info":"` + large + `"}}`, nil, "",
 			session.ErrInfoTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult,
 		o.Fingerprint = broker.FingerprintOf(p)
 	}
 	p.Info = new(s.PublisherInfo(m.Channel))
-	if err := s.askPublishHook(ctx, m, &p); err != nil {
+	if err := s.askPublishHook(ctx, m, &p, &o); err != nil {
 		return broker.PublishResult{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
@@ -54,8 +54,10 @@ func (s *Session) Publish(ctx context.Context, m Message) (broker.PublishResult,
 	return result, err
 }
 
-// askPublishHook asks the backend about a message, where there is a publish hook, and applies its answer to p.
-func (s *Session) askPublishHook(ctx context.Context, m Message, p *broker.Publication) error {
+// askPublishHook asks the backend about a message, where there is a publish hook, and applies its answer to p and o.
+func (s *Session) askPublishHook(
+	ctx context.Context, m Message, p *broker.Publication, o *broker.PublishOptions,
+) error {
 	if !s.options.Hooks.HasPublish() {
 		return nil
 	}
@@ -67,6 +69,9 @@ func (s *Session) askPublishHook(ctx context.Context, m Message, p *broker.Publi
 	}
 	if len(answer.Data.Bytes) > 0 {
 		p.Data, p.Binary = answer.Data.Bytes, answer.Data.Binary
+	}
+	if answer.SkipHistory {
+		o.History = channel.History{}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -44,8 +45,10 @@ func (s *Session) Refresh(ctx context.Context, token string) (Refreshed, error) 
 	case o != nil:
 		claims = merge(claims, &o.result)
 	}
+	infoChanged := !bytes.Equal(s.claims.Info, claims.Info)
 	s.claims = claims
 	ended := s.detachDisallowed()
+	changed := s.applySubs(infoChanged)
 	r := Refreshed{ExpiresAt: claims.ExpiresAt, Missing: s.missing()}
 	s.mu.Unlock()
 	for _, sub := range ended {
@@ -53,7 +56,31 @@ func (s *Session) Refresh(ctx context.Context, token string) (Refreshed, error) 
 		s.release(sub, true)
 	}
 	slices.Sort(r.Ended)
+	// A member that cannot be shown now is shown by its next renewal.
+	_ = s.showInfo(ctx, changed)
 	return r, nil
+}
+
+// applySubs gives the subscriptions that the claims name the info that the claims have for their channels. It returns
+// those with which the client is in presence and whose info has changed; all are when infoChanged. The caller holds mu.
+func (s *Session) applySubs(infoChanged bool) (present []*hub.Subscription) {
+	for i := range s.subscriptions {
+		sub := &s.subscriptions[i]
+		changed := infoChanged
+		if sub.origin == fromIdentity && sub.hub != nil {
+			var before []byte
+			if sub.grant != nil {
+				before = sub.grant.info
+			}
+			if info := s.claims.Subs[sub.channel].Info; !bytes.Equal(before, info) {
+				sub.grant, changed = grantWith(sub.grant, info), true
+			}
+		}
+		if changed && sub.inPresence {
+			present = append(present, sub.hub)
+		}
+	}
+	return present
 }
 
 // detachDisallowed takes the subscriptions off the list that the client's claims do not allow any more, and returns
@@ -98,10 +125,16 @@ func (s *Session) SetInfo(ctx context.Context, info []byte) error {
 	if len(info) == 0 {
 		return nil
 	}
+	return s.showInfo(ctx, s.replaceInfo(info))
+}
+
+// showInfo shows what others see of the client now in the presence of channels. It returns an error that wraps
+// broker.ErrUnavailable when some do not show it.
+func (s *Session) showInfo(ctx context.Context, present []*hub.Subscription) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	var failed error
-	for _, hubSub := range s.replaceInfo(info) {
+	for _, hubSub := range present {
 		err := s.options.Presence.Update(ctx, hubSub.Channel(), s.connectionID(),
 			func() (broker.ClientInfo, bool) { return s.infoFor(hubSub) })
 		failed = cmp.Or(failed, err)

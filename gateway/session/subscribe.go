@@ -49,8 +49,8 @@ type SubscribeRequest struct {
 	// ServerSide says that the server makes the subscription: neither the rule nor the subscribe hook is asked, and Info
 	// and ExpiresAt are the server's.
 	ServerSide bool
-	// FromIdentity says of a ServerSide subscription that the client's identity names the channel: it ends with a new
-	// token that does not name it.
+	// FromIdentity says of a ServerSide subscription that the client's identity names the channel, and has its Info: it
+	// ends with a new token that does not name it.
 	FromIdentity bool
 	// Info is JSON that others see about the client in this channel.
 	Info []byte
@@ -74,7 +74,7 @@ type SubscribeResult struct {
 	// ExpiresAt is when the client needs a new subscription token. It is zero when the subscription does not expire, when
 	// it expires and the client has no token that it could replace, and where the backend refreshes subscriptions.
 	ExpiresAt time.Time
-	// Data is the subscribe hook's, for the client.
+	// Data is the subscribe hook's or the identity's, for the client.
 	Data hooks.Payload
 }
 
@@ -168,14 +168,18 @@ type authorisation struct {
 	claims *auth.Claims
 	// grant is nil where the subscription needs none.
 	grant *grant
-	// data is the subscribe hook's, for the client.
+	// data is the subscribe hook's or the identity's, for the client.
 	data hooks.Payload
 }
 
 // authorise finds out whether a subscription may be made. The server may make every one.
 func (s *Session) authorise(ctx context.Context, r *SubscribeRequest) (a authorisation, err error) {
 	a.origin, a.claims = r.origin(), s.identity()
-	if !r.ServerSide {
+	switch {
+	case r.FromIdentity && a.claims != nil:
+		sub := a.claims.Subs[r.Channel]
+		a.data = hooks.Payload{Bytes: sub.Data, Binary: sub.Binary}
+	case !r.ServerSide:
 		if err = s.authoriseClient(ctx, r, &a); err != nil {
 			return a, err
 		}
@@ -249,7 +253,7 @@ func (s *Session) hookClient(protocol string) hooks.Client {
 	defer s.mu.Unlock()
 	c := hooks.Client{ID: s.clientID(), Protocol: protocol}
 	if s.claims != nil {
-		c.User = s.claims.User
+		c.User, c.Meta = s.claims.User, s.claims.Meta
 	}
 	return c
 }

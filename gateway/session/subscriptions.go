@@ -55,6 +55,19 @@ type grant struct {
 	expiry *expiry
 }
 
+// grantWith returns a grant, which may be nil, with other info; nil when nothing is granted.
+func grantWith(g *grant, info []byte) *grant {
+	if g == nil && len(info) == 0 {
+		return nil
+	}
+	with := grant{}
+	if g != nil {
+		with = *g
+	}
+	with.info = info
+	return &with
+}
+
 // reserveSlot adds a channel to the list and returns the number of its slot. It returns ErrSubscriptionEnded for a
 // closed session and for a channel that the client's identity does not name any more, ErrSubscribed for a channel that
 // is in the list, and ErrTooManyChannels for a full list.
@@ -100,6 +113,9 @@ func (s *Session) fillSlot(number uint32, hubSub *hub.Subscription, a authorisat
 	}
 	sub := &s.subscriptions[i]
 	sub.hub, sub.channel, sub.grant, sub.origin = hubSub, hubSub.Channel(), a.grant, a.origin
+	if a.origin == fromIdentity {
+		sub.grant = grantWith(a.grant, s.claims.Subs[sub.channel].Info)
+	}
 	if s.claims != a.claims && !s.mayKeep(sub) {
 		s.remove(i)
 		return ErrNotAllowed

@@ -214,6 +214,75 @@ func TestConnectHook(t *testing.T) {
 	}
 }
 
+// What backends made for Centrifugo answer to connect: channels with what belongs to each, and what only they see.
+func TestConnectHookWithSubsAndMeta(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, withKey, b.with("connect", "subscribe", "publish", "rpc", "refresh"))
+	b.answer("connect", `{"result":{"user":"ann","meta":{"tenant":7},"b64info":"ewogIm4iOiAxCn0=",`+
+		`"expire_at":`+inSeconds(1)+`,"subs":{"seen:a":{"info":{"role":
+			"host"},"data":{"motd":
+			"hi"}},"seen:b":{"b64data":"AP8="},"seen:c":null}}}`)
+	b.answer("refresh", `{"result":{"meta":{"tenant":8},"expire_at":`+inSeconds(100)+`}}`)
+	for _, hook := range []string{"subscribe", "publish", "rpc"} {
+		b.answer(hook, `{"result":{}}`)
+	}
+	for name, encoding := range encodings() {
+		t.Run(name, func(t *testing.T) {
+			c, result := g.connectWith(t, encoding, &cf.ConnectRequest{})
+			require.Len(t, result.Subs, 3)
+			require.JSONEq(t, `{"motd":"hi"}`, string(result.Subs["seen:a"].Data))
+			require.Equal(t, map[cf.Type]string{cf.TypeJSON: `"AP8="`, cf.TypeProtobuf: "\x00\xff"}[encoding],
+				string(result.Subs["seen:b"].Data))
+			require.Empty(t, result.Subs["seen:c"].Data)
+			member := c.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: "seen:a"}}).Presence.Presence[result.Client]
+			require.JSONEq(t, `{"n":1}`, string(member.ConnInfo))
+			require.JSONEq(t, `{"role":"host"}`, string(member.ChanInfo))
+			member = c.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: "seen:b"}}).Presence.Presence[result.Client]
+			require.Empty(t, member.ChanInfo)
+
+			c.subscribeTo("own")
+			require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "own", Data: []byte("1")}}).Publish)
+			require.NotNil(t, c.call(&cf.Command{Rpc: &cf.RPCRequest{Method: "m"}}).Rpc)
+			for _, hook := range []string{"subscribe", "publish"} {
+				require.Contains(t, []any{7.0, 8.0}, b.last(t, hook)["meta"].(map[string]any)["tenant"], hook)
+			}
+			require.Nil(t, b.last(t, "connect")["meta"])
+			require.Eventually(t, func() bool {
+				c.call(&cf.Command{Rpc: &cf.RPCRequest{Method: "m"}})
+				return b.last(t, "rpc")["meta"].(map[string]any)["tenant"] == 8.0
+			}, waitTimeout, 10*time.Millisecond, "the refresh hook has replaced it")
+			c.abort()
+		})
+	}
+	plain := g.dial(t, "/ws?channel=seen:d", nil)
+	g.publishTo(t, "seen:c", `"to all"`)
+	plain.expect(`"to all"`)
+	require.NotContains(t, g.log.String(), "does nothing")
+}
+
+// A message that the backend keeps out of history reaches the subscribers, and has no offset.
+func TestPublishHookSkipsHistory(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	g := start(t, withRules, b.with("publish"))
+	b.decide("publish", func(request map[string]any) string {
+		return fmt.Sprintf(`{"result":{"skip_history":%v}}`, request["data"] == "typing")
+	})
+	c := g.connectAnonymous(t)
+	c.subscribeTo("kept:skipped")
+	for i, text := range []string{`"one"`, `"typing"`, `"two"`} {
+		reply := c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: "kept:skipped", Data: []byte(text)}})
+		require.NotNil(t, reply.Publish)
+		p := c.publication()
+		require.Equal(t, text, string(p.Data))
+		require.Equal(t, []uint64{1, 0, 2}[i], p.Offset)
+	}
+	history := c.call(&cf.Command{History: &cf.HistoryRequest{Channel: "kept:skipped", Limit: -1}}).History
+	require.Len(t, history.Publications, 2)
+	require.EqualValues(t, 2, history.Offset)
+}
+
 // Headers of the handshake, which a proxy may have set, win over those of the connect command.
 func TestConnectHookGetsHeadersOfTheCommand(t *testing.T) {
 	t.Parallel()

@@ -171,6 +171,54 @@ func TestServerAPIRefreshesInfoAndSubscribesWithData(t *testing.T) {
 	}, withRules, withTokens)
 }
 
+// What a token says about its channels reaches the client and other clients, and a new token replaces it.
+func TestTokenSaysWhatBelongsToItsChannels(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		for name, encoding := range encodings() {
+			t.Run(name, func(t *testing.T) {
+				channel, later := "seen:1"+name, "seen:2"+name
+				claims := func(info, channelInfo string, channels ...string) jwt.MapClaims {
+					subs := map[string]any{}
+					for _, c := range channels {
+						subs[c] = map[string]any{"info": channelInfo, "data": map[string]string{"of": c}}
+					}
+					return with(jwt.MapClaims{"info": info, "subs": subs})
+				}
+				c, result := one.connectWith(t, encoding,
+					&cf.ConnectRequest{Token: signed(t, claims("Ann", "host", channel))})
+				require.JSONEq(t, `{"of":"`+channel+`"}`, string(result.Subs[channel].Data))
+				other := two.connectAs(t, "bob")
+				other.subscribeTo(channel)
+				other.subscribeTo(later)
+				shown := func(channel string) [2]string {
+					members := other.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: channel}}).Presence.Presence
+					member := members[result.Client]
+					require.NotNil(t, member)
+					return [2]string{string(member.ConnInfo), string(member.ChanInfo)}
+				}
+				require.Equal(t, [2]string{`"Ann"`, `"host"`}, shown(channel))
+
+				c.refresh(claims("Ann", "guest", channel, later))
+				begun := c.push()
+				for ; begun.Subscribe == nil; begun = c.push() {
+				}
+				require.JSONEq(t, `{"of":"`+later+`"}`, string(begun.Subscribe.Data))
+				require.Equal(t, [2]string{`"Ann"`, `"guest"`}, shown(channel))
+				require.Equal(t, [2]string{`"Ann"`, `"guest"`}, shown(later))
+
+				c.refresh(claims("Eve", "guest", channel, later))
+				require.Equal(t, [2]string{`"Eve"`, `"guest"`}, shown(channel))
+				c.refresh(with(jwt.MapClaims{"channels": []string{channel, later}}))
+				require.Equal(t, [2]string{"", ""}, shown(later))
+				require.NotNil(t, c.call(&cf.Command{Publish: &cf.PublishRequest{Channel: channel, Data: []byte("1")}}).Publish)
+				require.Empty(t, other.publication().Info.ChanInfo)
+				c.abort()
+				other.abort()
+			})
+		}
+	}, withRules, withTokens)
+}
+
 // Refreshes that come together leave the client with what it was told, which is what one of the tokens says.
 func TestRefreshTwiceAtOnce(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {

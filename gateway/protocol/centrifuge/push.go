@@ -46,7 +46,7 @@ func (c *client) Subscribe(ctx context.Context, s protocol.Subscription) error {
 		Expired:      c.pushExpired,
 		Protocol:     c.Protocol(),
 		Disconnected: c.disconnectedByBackend,
-	}, s.Data)
+	}, &s.Data)
 }
 
 // identityRequest returns the request for a channel that the client's identity names.
@@ -74,7 +74,7 @@ func (c *client) subscribeMissing(ctx context.Context, channels []string) error 
 		group.Go(func() (err error) {
 			// A panic in this goroutine would end the gateway.
 			defer recovery.ToError(&err, c.centrifuge.options.Logger, "refresh failed", slog.String("protocol", Name))
-			err = c.subscribeAndPush(ctx, c.identityRequest(channel), hooks.Payload{})
+			err = c.subscribeAndPush(ctx, c.identityRequest(channel), nil)
 			switch {
 			case errors.Is(err, session.ErrSubscribed), errors.Is(err, session.ErrSubscriptionEnded):
 				// The client or the server API made or ended the subscription meanwhile.
@@ -92,14 +92,17 @@ func (c *client) subscribeMissing(ctx context.Context, channels []string) error 
 	return err
 }
 
-// subscribeAndPush makes a subscription and tells the client, with data. Its errors are those of
-// session.Session.Subscribe, and errEncode.
-func (c *client) subscribeAndPush(ctx context.Context, request session.SubscribeRequest, data hooks.Payload) error {
-	encoded, err := c.payload(data)
-	if err != nil {
-		return err
-	}
+// subscribeAndPush makes a subscription and tells the client, with data, or with the identity's when that is nil. Its
+// errors are those of session.Session.Subscribe.
+func (c *client) subscribeAndPush(ctx context.Context, request session.SubscribeRequest, data *hooks.Payload) error {
 	return c.Session.Subscribe(ctx, request, func(result session.SubscribeResult) {
+		if data == nil {
+			data = &result.Data
+		}
+		encoded, err := c.payload(*data)
+		if err != nil {
+			c.centrifuge.options.Logger.Warn("data not encoded", slog.Any("error", err))
+		}
 		push := &cf.Subscribe{
 			Positioned: result.Positioned, Recoverable: result.Positioned && result.Rule.Recovery, Data: encoded,
 		}

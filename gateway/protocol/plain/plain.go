@@ -96,8 +96,9 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 func (c *client) reserve(ctx context.Context, channels, tokenChannels []string) error {
 	requests := make([]session.SubscribeRequest, 0, len(channels))
 	for _, channel := range channels {
+		named := slices.Contains(tokenChannels, channel)
 		requests = append(requests, session.SubscribeRequest{
-			Channel: channel, Protocol: Name, ServerSide: slices.Contains(tokenChannels, channel),
+			Channel: channel, Protocol: Name, ServerSide: named, FromIdentity: named,
 		})
 	}
 	return c.ReserveAll(ctx, requests)

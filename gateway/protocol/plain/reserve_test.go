@@ -12,13 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/gateway/broker/memory"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/session"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/recovery"
 )
@@ -195,7 +198,9 @@ func TestReserveNeedsNoHookForTokenChannels(t *testing.T) {
 	b := waitFor(1, accepts)
 	p, h, _ := newHookedPlain(t, b)
 	c := &client{plain: p, Base: protocol.NewBase(&p.options)}
-	require.NoError(t, c.reserve(t.Context(), []string{"a", "b", "closed:given"}, []string{"closed:given"}))
+	given := []string{"closed:given"}
+	c.Session.Bind(uuid.Nil, session.Identity{Claims: &auth.Claims{Channels: given}})
+	require.NoError(t, c.reserve(t.Context(), []string{"a", "b", "closed:given"}, given))
 	require.Equal(t, map[string]bool{"a": true, "b": true}, b.askedFor)
 	require.Equal(t, 3, h.Channels())
 	c.Session.Close()
@@ -250,6 +255,7 @@ func TestReserveAllRecoversAPanic(t *testing.T) {
 			var log strings.Builder
 			p.options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			client := &client{plain: p, Base: protocol.NewBase(&p.options)}
+			client.Session.Bind(uuid.Nil, session.Identity{Claims: &auth.Claims{Channels: c.given}})
 			reserve := func() error { return client.reserve(context.Background(), []string{"a", "b", "c"}, c.given) }
 			if !c.together {
 				require.Panics(t, func() { _ = reserve() })
