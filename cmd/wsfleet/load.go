@@ -108,6 +108,8 @@ func addFlags(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 		"maximum `time` until a client is subscribed, and to wait for messages that do not arrive")
 	fs.DurationVar(&o.Jitter, "jitter", o.Jitter,
 		"storm: `time` over which the reconnects are spread at random; 0 = all at once")
+	fs.DurationVar(&o.RetryDelay, "retry-delay", o.RetryDelay,
+		"storm: `time` after which a refused client tries again; 0 = a random time that grows")
 	fs.IntVar(&o.Cycles, "cycles", o.Cycles, "storm: `count` of storms")
 	fs.BoolVar(&o.Recover, "recover", false,
 		"storm: clients recover the messages that they missed; one further connection per channel publishes")

@@ -30,6 +30,15 @@ type ConnectArgs struct {
 	Storm  bool
 	Jitter time.Duration
 	GiveUp int64
+	// RetryDelay is Options.RetryDelay.
+	RetryDelay time.Duration
+}
+
+// Attempts are those of one second.
+type Attempts struct {
+	// Attempted counts attempts that began, Connected clients that were subscribed then.
+	Attempted int64 `json:"attempted"`
+	Connected int64 `json:"connected"`
 }
 
 // ConnectReply is the outcome of Connect.
@@ -41,6 +50,8 @@ type ConnectReply struct {
 	Latency []byte
 	// Last is when the last client was subscribed; 0 when none was.
 	Last int64
+	// Timeline holds the attempts of each second after Start.
+	Timeline []Attempts
 	// Recovery counts clients that asked to recover.
 	Recovery Recovery
 	// GaveUp is set when the first attempts all failed and the other clients did not try.
@@ -143,6 +154,7 @@ func (a *connectBatch) connect(id int, due int64) {
 		started = a.worker.clock.now()
 	}
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		a.began()
 		c, err := a.worker.connect(id)
 		a.releaseSlot()
 		if err == nil {
@@ -150,10 +162,31 @@ func (a *connectBatch) connect(id int, due int64) {
 		}
 		retry := err != nil && a.args.Storm && a.worker.clock.now() < a.args.GiveUp
 		a.record(c, err, started, retry)
-		if !retry || !a.worker.sleep(a.worker.clock.now()+rand.Int64N(int64(backoff))) || !a.acquireSlot() {
+		delay := int64(a.args.RetryDelay)
+		if delay == 0 {
+			delay = rand.Int64N(int64(backoff))
+		}
+		if !retry || !a.worker.sleep(a.worker.clock.now()+delay) || !a.acquireSlot() {
 			return
 		}
 	}
+}
+
+// began counts the beginning of an attempt.
+func (a *connectBatch) began() {
+	now := a.worker.clock.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.second(now).Attempted++
+}
+
+// second returns the entry of the timeline for a time. The caller holds mu.
+func (a *connectBatch) second(now int64) *Attempts {
+	i := int(max(0, now-a.args.Start) / int64(time.Second))
+	for len(a.reply.Timeline) <= i {
+		a.reply.Timeline = append(a.reply.Timeline, Attempts{})
+	}
+	return &a.reply.Timeline[i]
 }
 
 // record counts one attempt. retry says that the client will try again.
@@ -169,6 +202,7 @@ func (a *connectBatch) record(c *client, err error, started int64, retry bool) {
 	switch {
 	case err == nil:
 		a.reply.Connected++
+		a.second(now).Connected++
 		a.reply.Last = max(a.reply.Last, now)
 		record(a.latency, now-started)
 		a.reply.Recovery.count(c.recovery)

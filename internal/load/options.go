@@ -98,6 +98,8 @@ type Options struct {
 
 	// Jitter is the time over which the reconnects of Storm are spread at random.
 	Jitter time.Duration
+	// RetryDelay is the time after which a client of Storm tries again that was refused; 0 is a random time that grows.
+	RetryDelay time.Duration
 	// Cycles is the number of times that Storm drops all connections.
 	Cycles int
 	// Recover makes the clients of Storm recover the publications that they missed. One further connection per channel
@@ -196,6 +198,8 @@ func (o *Options) Validate() error {
 		"%d processes cannot be started: give 1 or more, or 0 for as many as descriptors need", o.Processes)
 	refuse(o.Jitter < 0, "jitter", "%v is no time: give 0 or more, like 10s", o.Jitter)
 	refuse(o.Jitter > 0 && o.Scenario != Storm, "jitter", "only storm reconnects: leave it out")
+	refuse(o.RetryDelay < 0, "retry-delay", "%v is no time: give 0 or more, like 1s", o.RetryDelay)
+	refuse(o.RetryDelay > 0 && o.Scenario != Storm, "retry-delay", "only storm reconnects: leave it out")
 	refuse(o.Cycles < 1, "cycles", "%d cycles are no storm: give 1 or more", o.Cycles)
 	refuse(o.StepClients < 0, "step-clients", "%d clients are no step: give 1 or more, or 0 for a tenth of --clients",
 		o.StepClients)

@@ -49,6 +49,12 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 		`--connect-first: the plain protocol has no connect: use --protocol centrifuge`: func(o *Options) {
 			o.Protocol, o.ConnectFirst = Plain, true
 		},
+		`--retry-delay: -1s is no time: give 0 or more, like 1s`: func(o *Options) {
+			o.Scenario, o.RetryDelay = Storm, -time.Second
+		},
+		`--retry-delay: only storm reconnects: leave it out`: func(o *Options) {
+			o.RetryDelay = time.Second
+		},
 		`--rate: -1 messages a second cannot be offered: give a rate above 0`: func(o *Options) {
 			o.Rate = -1
 		},

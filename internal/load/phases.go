@@ -33,6 +33,18 @@ func added(a, b map[string]int64) map[string]int64 {
 	return sum
 }
 
+// addTimeline adds the attempts of b to those of a, second by second.
+func addTimeline(a, b []Attempts) []Attempts {
+	for i, s := range b {
+		if i == len(a) {
+			a = append(a, Attempts{})
+		}
+		a[i].Attempted += s.Attempted
+		a[i].Connected += s.Connected
+	}
+	return a
+}
+
 // connectClients connects clients in a phase of that name. last is the time in seconds until the last client was
 // subscribed.
 func (d *director) connectClients(ctx context.Context, name string,
@@ -53,6 +65,7 @@ func (d *director) connectClients(ctx context.Context, name string,
 			c.Connected += r.Connected
 			c.Failed += r.Failed
 			c.recovery.add(r.Recovery)
+			c.timeline = addTimeline(c.timeline, r.Timeline)
 			maps.Copy(c.Errors, added(c.Errors, r.Errors))
 			err = errors.Join(err, merge(latency, r.Latency))
 			last = max(last, time.Duration(r.Last-args.Start).Seconds())

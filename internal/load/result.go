@@ -71,6 +71,7 @@ type Connect struct {
 	Latency   Latency          `json:"latency"`
 
 	recovery Recovery
+	timeline []Attempts
 }
 
 // Publish counts the publications that were due within the measured time.
@@ -106,6 +107,8 @@ type Step struct {
 	Delivery *Delivery `json:"delivery,omitempty"`
 	// BackAfterSeconds is the time from the start of the reconnects to the subscription of the last client.
 	BackAfterSeconds float64 `json:"backAfterSeconds,omitempty"`
+	// Timeline holds the attempts of each second of a storm's reconnects.
+	Timeline []Attempts `json:"timeline,omitempty"`
 	// Recovery is set for a storm whose clients recover.
 	Recovery *Recovery    `json:"recovery,omitempty"`
 	Server   *ServerPhase `json:"server"`

@@ -117,8 +117,31 @@ func TestRunStorm(t *testing.T) {
 		require.Positive(t, s.Connect.Latency.P50)
 	}
 	require.Equal(t, int64(7), r.Steps[1].Connect.Attempted)
+	var attempted, connected int64
+	for _, second := range r.Steps[1].Timeline {
+		attempted, connected = attempted+second.Attempted, connected+second.Connected
+	}
+	require.Equal(t, []int64{7, 6}, []int64{attempted, connected})
 	require.Equal(t, map[string]int64{"handshake refused: 503 Service Unavailable": 1}, r.Steps[1].Connect.Errors)
 	require.Empty(t, r.Disconnects, "dropped by this side")
+}
+
+// Without jitter a refused client tries again after the same time each time.
+func TestRunStormRetriesAfterADelay(t *testing.T) {
+	t.Parallel()
+	const refusals = 3
+	f := startFakeServer(t, func(f *fakeServer) {
+		f.accept = func(handshakes int) int {
+			if handshakes == 7 || handshakes > 12 && handshakes < 12+refusals {
+				return http.StatusServiceUnavailable
+			}
+			return 0
+		}
+	})
+	r := run(t, options(Storm, f.url(), func(o *Options) { o.RetryDelay = 300 * time.Millisecond }))
+	require.Empty(t, r.Failures)
+	require.Equal(t, int64(6+refusals), r.Steps[0].Connect.Attempted)
+	require.GreaterOrEqual(t, r.Steps[0].BackAfterSeconds, 0.3*refusals)
 }
 
 func TestRunStormReportsClientsThatStayAway(t *testing.T) {

@@ -53,6 +53,7 @@ func (d *director) cycle(ctx context.Context, number int) error {
 		Concurrency: o.stormConcurrency,
 		Storm:       true,
 		Jitter:      o.Jitter,
+		RetryDelay:  o.RetryDelay,
 		GiveUp:      d.clock.now() + int64(o.Jitter+o.Timeout),
 	})
 	step := Step{
@@ -60,6 +61,7 @@ func (d *director) cycle(ctx context.Context, number int) error {
 		Seconds:          time.Since(started).Seconds(),
 		Connect:          c,
 		BackAfterSeconds: last,
+		Timeline:         c.timeline,
 		Server:           d.lastPhase().Server,
 	}
 	if o.Recover {
