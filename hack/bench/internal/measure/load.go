@@ -27,7 +27,10 @@ type result struct {
 	Steps []struct {
 		Clients          int     `json:"clients"`
 		BackAfterSeconds float64 `json:"backAfterSeconds"`
-		Recovery         struct {
+		Timeline         []struct {
+			Attempted int `json:"attempted"`
+		} `json:"timeline"`
+		Recovery struct {
 			Recovered    int `json:"recovered"`
 			Publications int `json:"publications"`
 		} `json:"recovery"`

@@ -257,6 +257,23 @@ func Scenarios() []Scenario {
 			Targets: []string{server.Memory, server.Redis}, Run: on(storm, withRules(presence), withHandshakeRoom),
 		},
 		{
+			Name: "refused", About: "all clients are cut, and come back every second without jitter, against a connect rate",
+			Figures: []report.Figure{
+				{
+					Key:  "refused-attempts",
+					Name: "storm of 15,000 clients that try every second: attempts per second from the fifth second on",
+					Unit: report.PerSecond,
+				},
+				{
+					Key:  "refused-accepted",
+					Name: "the same: accepted per second until all are in, at a connect rate of 500",
+					Unit: report.PerSecond,
+					Goal: report.Goal{Kind: report.Minimum, Value: 450},
+				},
+			},
+			Targets: []string{server.Memory}, Run: on(refused, withConnectRate),
+		},
+		{
 			Name: "redis-publish", About: "publishing to Redis: redis-benchmark -P 16 is the floor",
 			Figures: []report.Figure{
 				{

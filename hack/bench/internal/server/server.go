@@ -26,6 +26,9 @@ type Options struct {
 	PingInterval   time.Duration
 	PongTimeout    time.Duration
 	MaxConnections int
+	// ConnectRate is the maximum number of new connections per second of a gateway; 0 is no limit, for load that is above
+	// the default.
+	ConnectRate int
 	// Rules are the channel rules as JSON; empty for none.
 	Rules string
 }
@@ -145,8 +148,9 @@ func gateway(ctx context.Context, o Options, more ...string) (*Server, error) {
 	}
 	s, err := startServer(ctx, filepath.Join(o.Bin, "wsfleet-gateway"), append([]string{
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "info",
-		// The default rate limits are below the load of a benchmark.
-		"--max-connections", strconv.Itoa(o.MaxConnections), "--connect-rate", "0", "--message-rate", "0",
+		// The default rate limit of messages is below the load of a benchmark.
+		"--max-connections", strconv.Itoa(o.MaxConnections), "--connect-rate", strconv.Itoa(o.ConnectRate),
+		"--message-rate", "0",
 		"--ping-interval", o.PingInterval.String(), "--pong-timeout", o.PongTimeout.String(),
 	}, more...)...)
 	if err != nil {
