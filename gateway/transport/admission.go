@@ -89,3 +89,10 @@ func (a *admission) release(ip netip.Addr) {
 		}
 	}
 }
+
+// free returns the number of slots that are free.
+func (a *admission) free() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(0, a.max-a.total)
+}

@@ -39,10 +39,20 @@ func (s *Server) comesThroughProxy(r *http.Request) bool {
 	return err == nil
 }
 
+// maxHeld returns how many refusals may be held now in sockets of their own: as many as there may be handshakes, and
+// one for each place of a connection that no client takes before the refusal is answered.
+func (s *Server) maxHeld() int {
+	o := &s.options
+	// A second's worth may come at once. Without a rate, clients may take all places at once.
+	taken := o.MaxConnections
+	if o.ConnectRate > 0 {
+		taken = int(float64(o.ConnectRate) * (1 + o.RefusalDelay.Seconds()))
+	}
+	return o.MaxHandshakes + max(0, s.admission.free()-taken)
+}
+
 // heldRefusals are the refusals that are held back.
 type heldRefusals struct {
-	max int
-
 	// mu guards the fields below.
 	mu sync.Mutex
 	// held holds a function for each refusal that answers it now, and may be called twice.
@@ -54,15 +64,15 @@ type heldRefusals struct {
 // heldRefusal identifies a refusal that is held back.
 type heldRefusal struct{ _ byte }
 
-func newHeldRefusals(limit int) *heldRefusals {
-	return &heldRefusals{max: limit, held: map[*heldRefusal]func(){}}
+func newHeldRefusals() *heldRefusals {
+	return &heldRefusals{held: map[*heldRefusal]func(){}}
 }
 
-// add adds a refusal that answer answers, and reports false when no more can be held.
-func (h *heldRefusals) add(r *heldRefusal, answer func()) bool {
+// add adds a refusal that answer answers, and reports false when as many as limit are held.
+func (h *heldRefusals) add(r *heldRefusal, limit int, answer func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || len(h.held) >= h.max {
+	if h.closed || len(h.held) >= limit {
 		return false
 	}
 	h.held[r] = answer
@@ -94,11 +104,11 @@ func (h *heldRefusals) releaseAll() {
 	}
 }
 
-// wait holds a refusal in the calling goroutine for some time, or until the client is gone. It returns at once when no
-// more can be held.
-func (h *heldRefusals) wait(gone <-chan struct{}, delay time.Duration) {
+// wait holds a refusal in the calling goroutine for some time, or until the client is gone. It returns at once when as
+// many as limit are held.
+func (h *heldRefusals) wait(gone <-chan struct{}, limit int, delay time.Duration) {
 	r, released := &heldRefusal{}, make(chan struct{})
-	if delay == 0 || !h.add(r, sync.OnceFunc(func() { close(released) })) {
+	if delay == 0 || !h.add(r, limit, sync.OnceFunc(func() { close(released) })) {
 		return
 	}
 	defer h.remove(r)

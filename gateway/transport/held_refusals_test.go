@@ -81,6 +81,35 @@ func TestRefusalIsHeldBack(t *testing.T) {
 	}
 }
 
+// While connections leave places free, refusals are held there too, but in those that clients may take meanwhile.
+func TestHeldRefusalsUseFreePlaces(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*transport.Options)
+		held   int
+	}{
+		"places beyond the rate": {func(o *transport.Options) { o.ConnectRate = 249 }, 2 + 4},
+		"no more than the rate":  {func(o *transport.Options) { o.ConnectRate = 250 }, 2},
+		"no rate":                {func(o *transport.Options) { o.ConnectRate = 0 }, 2},
+		"blocking":               {func(o *transport.Options) { o.ConnectRate, o.Blocking = 249, true }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Of the 1,000 places clients may take those of 4 s: a second's worth at once, and 3 s until the answer.
+			s, url := serveRefusing(t, 3*time.Second, busy(), c.change, func(o *transport.Options) {
+				o.MaxHandshakes, o.Header = 2, http.Header{}
+			})
+			for range c.held {
+				connect(t, url).write(upgrade)
+			}
+			require.Eventually(t, func() bool { return s.HeldRefusals() == c.held }, time.Second, time.Millisecond)
+			beyond := connect(t, url)
+			began := time.Now()
+			beyond.write(upgrade)
+			beyond.readResponse()
+			require.Less(t, time.Since(began), time.Second, "it is answered at once")
+		})
+	}
+}
+
 // A held refusal costs a place, of which there are not many. Clients beyond are answered at once, and one that leaves
 // gives its place back.
 func TestHeldRefusalsAreBounded(t *testing.T) {

@@ -26,7 +26,7 @@ type heldSocket struct {
 func (s *Server) holdSocket(loop *eventLoop, fd int32, response []byte, delay time.Duration) {
 	h := &heldSocket{server: s, loop: loop, fd: fd, response: response}
 	h.timer.owner = h
-	if delay == 0 || !s.held.add(&h.refusal, h.answer) {
+	if delay == 0 || !s.held.add(&h.refusal, s.maxHeld(), h.answer) {
 		h.answer()
 		return
 	}

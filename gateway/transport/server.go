@@ -115,7 +115,7 @@ func NewServer(o Options) *Server {
 		workers:        newWorkerPool(),
 		budget:         budget{max: o.MaxTotalQueuedBytes},
 		calls:          newServerCalls(),
-		held:           newHeldRefusals(o.MaxHandshakes),
+		held:           newHeldRefusals(),
 		proxyRefusals:  ratelog.New(o.Logger),
 		conns:          map[*conn]struct{}{},
 	}

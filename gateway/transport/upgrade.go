@@ -133,7 +133,8 @@ type httpUpgrader struct {
 
 // refuse implements upgrader.
 func (u httpUpgrader) refuse(status int, header http.Header, message string, delay time.Duration) {
-	u.server.held.wait(u.gone, delay)
+	// Each takes a goroutine, so that there are fewer.
+	u.server.held.wait(u.gone, u.server.options.MaxHandshakes, delay)
 	maps.Copy(u.Header(), header)
 	http.Error(u, message, status)
 }
