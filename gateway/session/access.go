@@ -2,19 +2,38 @@ package session
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // A channel's rule says what every client may do there. The channels and caps of a connection token and the allow list
-// of a subscription token add to it. A client that the server subscribed may read.
+// of a subscription token add to it. A client that the server subscribed may read. With Options.PersonalChannels the
+// name of a channel may say which users may subscribe, and the rule opens it to no others.
+
+// usersMark stands before the users to whom a user-limited channel belongs, usersSeparator between them.
+const (
+	usersMark      = "#"
+	usersSeparator = ","
+)
 
 // maySubscribe reports whether a client may subscribe by itself. token holds the claims of its valid subscription token
 // for this channel, or is nil.
-func maySubscribe(rule channel.Rule, client *auth.Claims, name string, token *auth.SubscriptionClaims) bool {
+func (o *Options) maySubscribe(
+	rule channel.Rule, client *auth.Claims, name string, token *auth.SubscriptionClaims,
+) bool {
 	if token != nil {
 		return true
+	}
+	if o.PersonalChannels && isUserLimited(name) {
+		switch {
+		case client == nil || !belongsTo(name, client.User):
+			return client.Allows(auth.Subscribe, name)
+		case !strings.HasPrefix(name, channel.PrivatePrefix):
+			return true
+		}
+		// A private channel needs a token, unless its rule opens it, also for the users that its name names.
 	}
 	switch rule.Subscribe {
 	case channel.SubscribeAnybody:
@@ -24,6 +43,32 @@ func maySubscribe(rule channel.Rule, client *auth.Claims, name string, token *au
 	default:
 		return client.Allows(auth.Subscribe, name)
 	}
+}
+
+// isUserLimited reports whether the name of a channel says to whom the channel belongs.
+func isUserLimited(name string) bool { return strings.Contains(name, usersMark) }
+
+// belongsTo reports whether a user is one of those behind the last usersMark of a channel's name. The users are
+// compared byte by byte, and an empty one names no user. A user with a usersMark or a usersSeparator is never named:
+// the name that would be its own is that of other users.
+func belongsTo(name, user string) bool {
+	if user == "" {
+		return false
+	}
+	users := name[strings.LastIndex(name, usersMark)+len(usersMark):]
+	for named := range strings.SplitSeq(users, usersSeparator) {
+		if named == user {
+			return true
+		}
+	}
+	return false
+}
+
+// personalChannel returns the name of a user's personal channel. ok is false for a user that has none: the name would
+// be no valid one, or another user's channel.
+func personalChannel(user string) (name string, ok bool) {
+	name = usersMark + user
+	return name, channel.ValidName(name) && belongsTo(name, user)
 }
 
 // mayPublish returns nil when a client may publish, and ErrNotAllowed or ErrNotSubscribed otherwise. g is the grant of

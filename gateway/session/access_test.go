@@ -1,6 +1,8 @@
 package session
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,9 +55,105 @@ func TestMaySubscribe(t *testing.T) {
 		for i, rule := range []channel.Subscribe{channel.SubscribeAnybody, channel.SubscribeAuthenticated,
 			channel.SubscribeToken} {
 			r := channel.Rule{Subscribe: rule}
-			require.Equal(t, c.may[i], maySubscribe(r, c.client, "room:1", nil), "%s, %s", c.name, rule)
-			require.True(t, maySubscribe(r, c.client, "room:1", &auth.SubscriptionClaims{}), "%s, %s, with a subscription token",
-				c.name, rule)
+			for _, o := range []*Options{{}, {PersonalChannels: true}} {
+				require.Equal(t, c.may[i], o.maySubscribe(r, c.client, "room:1", nil), "%s, %s", c.name, rule)
+				require.True(t, o.maySubscribe(r, c.client, "room:1", &auth.SubscriptionClaims{}),
+					"%s, %s, with a subscription token", c.name, rule)
+			}
+		}
+	}
+}
+
+// TestMaySubscribeToUserLimitedChannels subscribes to each name as every user, under every rule.
+func TestMaySubscribeToUserLimitedChannels(t *testing.T) {
+	users := []string{"", "42", "43", "b", "b#42", "42,43", "a", "a#", "#", ",", " 43", "4", "421", "$a"}
+	on, off := &Options{PersonalChannels: true}, &Options{}
+	for name, owners := range map[string][]string{
+		"#":           nil,
+		"#,":          nil,
+		"#,,":         nil,
+		"a#":          nil,
+		"a#42#":       nil,
+		"42#":         nil,
+		"#42":         {"42"},
+		"##42":        {"42"},
+		"a#42":        {"42"},
+		"a#42,43":     {"42", "43"},
+		"a#43,42":     {"42", "43"},
+		"a#42,":       {"42"},
+		"a#,43":       {"43"},
+		"a#42,42":     {"42"},
+		"a#42, 43":    {"42", " 43"},
+		"a#b#42":      {"42"},
+		"a#42,43#b":   {"b"},
+		"#b#42":       {"42"},
+		"42,43#a":     {"a"},
+		"a:b:c#42,b":  {"42", "b"},
+		"$a#$a,":      {"$a"},
+		"a#042":       nil,
+		"a#4 2":       nil,
+		"a#*":         nil,
+		"$secret#":    nil,
+		"$secret#42":  {"42"},
+		"#$secret#42": {"42"},
+	} {
+		for _, rule := range []channel.Subscribe{channel.SubscribeAnybody, channel.SubscribeAuthenticated,
+			channel.SubscribeToken} {
+			r := channel.Rule{Subscribe: rule}
+			private := strings.HasPrefix(name, channel.PrivatePrefix)
+			for _, user := range users {
+				client := &auth.Claims{User: user}
+				want := slices.Contains(owners, user) && (!private || rule != channel.SubscribeToken)
+				require.Equal(t, want, on.maySubscribe(r, client, name, nil), "%q to %q, %s", user, name, rule)
+				require.True(t, on.maySubscribe(r, client, name, &auth.SubscriptionClaims{}), "with a subscription token")
+				named := &auth.Claims{User: user, Channels: []string{name}}
+				require.True(t, on.maySubscribe(r, named, name, nil), "named by the client's token")
+				require.False(t, on.maySubscribe(r, &auth.Claims{User: "eve", Channels: []string{"#1"}}, name, nil))
+
+				asBefore := rule == channel.SubscribeAnybody || rule == channel.SubscribeAuthenticated && user != ""
+				require.Equal(t, asBefore, off.maySubscribe(r, client, name, nil), "the setting is off")
+			}
+			require.False(t, on.maySubscribe(r, nil, name, nil), "an anonymous client to %q", name)
+			require.True(t, on.maySubscribe(r, caps("*", auth.Subscribe), name, nil), "with a capability")
+			require.False(t, on.maySubscribe(r, caps("*", auth.Publish), name, nil), "with a capability for something else")
+		}
+	}
+}
+
+// Without a # nothing says whose a channel is.
+func TestMaySubscribeToChannelsWithoutUsers(t *testing.T) {
+	o := &Options{PersonalChannels: true}
+	for _, name := range []string{"a", "42", "a,42", "a:42"} {
+		require.True(t, o.maySubscribe(channel.Rule{Subscribe: channel.SubscribeAnybody}, nil, name, nil))
+		require.False(t, o.maySubscribe(channel.Rule{Subscribe: channel.SubscribeToken}, &auth.Claims{User: "42"}, name, nil))
+	}
+}
+
+func TestPersonalChannel(t *testing.T) {
+	for user, want := range map[string]string{
+		"42":                     "#42",
+		"ann@example.com":        "#ann@example.com",
+		"a b":                    "#a b",
+		"*":                      "#*",
+		"$":                      "#$",
+		"ü":                      "#ü",
+		strings.Repeat("u", 254): "#" + strings.Repeat("u", 254),
+		strings.Repeat("u", 255): "",
+		"":                       "",
+		"42,43":                  "",
+		"42,":                    "",
+		",":                      "",
+		"a#42":                   "",
+		"#":                      "",
+		"#42":                    "",
+		"a\nb":                   "",
+		"a\x00":                  "",
+		"\xff":                   "",
+	} {
+		name, ok := personalChannel(user)
+		require.Equal(t, want != "", ok, "%q", user)
+		if ok {
+			require.Equal(t, want, name)
 		}
 	}
 }

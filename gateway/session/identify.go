@@ -30,8 +30,10 @@ type ConnectRequest struct {
 
 // Identity is what the gateway knows about a client: its token's claims and the connect hook's answer.
 type Identity struct {
-	// Claims are nil for an anonymous client.
+	// Claims are nil for an anonymous client. They name the personal channel.
 	Claims *auth.Claims
+	// Personal is the client's personal channel, or empty.
+	Personal string
 	// Data is the connect hook's, for the client.
 	Data hooks.Payload
 	// Overrides are nil when the connect hook was not asked, or said nothing about the client.
@@ -85,6 +87,8 @@ func (o *Options) Identify(ctx context.Context, r ConnectRequest) (Identity, err
 	if i.Claims == nil && !o.Anonymous {
 		return i, ErrUnauthorized
 	}
+	i.Claims, i.Personal = o.withPersonal(i.Claims)
+	o.logNoPersonal(i)
 	return i, nil
 }
 

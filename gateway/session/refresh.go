@@ -45,6 +45,7 @@ func (s *Session) Refresh(ctx context.Context, token string) (Refreshed, error) 
 	case o != nil:
 		claims = merge(claims, &o.result)
 	}
+	claims, _ = s.options.withPersonal(claims)
 	infoChanged := !bytes.Equal(s.claims.Info, claims.Info)
 	s.claims = claims
 	ended := s.detachDisallowed()
@@ -102,7 +103,7 @@ func (s *Session) mayKeep(sub *subscription) bool {
 	case fromIdentity:
 		return s.claims.Names(sub.channel)
 	case fromClient:
-		return sub.hub == nil || maySubscribe(s.Rule(sub.channel), s.claims, sub.channel, nil)
+		return sub.hub == nil || s.options.maySubscribe(s.Rule(sub.channel), s.claims, sub.channel, nil)
 	case fromToken, fromBackend:
 	}
 	return true

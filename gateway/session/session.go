@@ -3,12 +3,14 @@
 // and a Session.
 //
 // identify.go finds out the client's identity, refresh.go replaces it, askrefresh.go lets the backend prolong it,
-// access.go decides what it allows, subscribe.go and publish.go carry out what the client asks for. subscriptions.go
-// keeps the list of subscriptions, end.go ends them, read.go and coalescer.go read the broker for many clients at once.
+// personal.go adds the personal channel, access.go decides what it allows, subscribe.go and publish.go carry out what
+// the client asks for. subscriptions.go keeps the list of subscriptions, end.go ends them, read.go and coalescer.go
+// read the broker for many clients at once.
 package session
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +42,9 @@ type Options struct {
 	Anonymous bool
 	Tokens    Tokens
 	Hooks     *hooks.Hooks
+	// PersonalChannels subscribes each client that has a user to the user's personal channel, and lets the names of
+	// channels say which users may subscribe.
+	PersonalChannels bool
 	// MaxChannels is the maximum number of channels that one session subscribes to.
 	MaxChannels int
 	// Timeout is the maximum time of one operation of the broker. Hooks have timeouts of their own.
@@ -53,6 +58,8 @@ type Options struct {
 	Coalescer *Coalescer
 	// Published is called after every attempt to publish, with its duration and its error.
 	Published func(took time.Duration, err error)
+	// Logger is needed with PersonalChannels.
+	Logger *slog.Logger
 }
 
 // Tokens verifies tokens. auth.Verifier implements it, and its documentation names the errors.

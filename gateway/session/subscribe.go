@@ -205,7 +205,7 @@ func (s *Session) authoriseClient(ctx context.Context, r *SubscribeRequest, a *a
 		r.Info, r.ExpiresAt = token.Info, token.ExpiresAt
 		a.grant = &grant{allow: token.Allow}
 	}
-	if !maySubscribe(s.Rule(r.Channel), a.claims, r.Channel, token) {
+	if !s.options.maySubscribe(s.Rule(r.Channel), a.claims, r.Channel, token) {
 		return ErrNotAllowed
 	}
 	if !s.options.Hooks.HasSubscribe() {
