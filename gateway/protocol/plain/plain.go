@@ -3,11 +3,11 @@
 //
 // A client names its channels in the URL: /ws?channel=a&channel=b&publish=a. A frame from the client is published, a
 // publication becomes one frame of the same type, also for its own sender. With one channel, frames are published
-// there; with several, the parameter publish names the one; without it the connection only listens. Messages have no
-// IDs and cannot be recovered: delivery is at most once. The handshake is answered after the subscriptions are made, so
-// that whatever is published after the connection opened arrives. A token comes in the Authorization header or, from
-// browsers, as the parameter token; the channels that it names are subscribed to, too. docs/protocols.md has the close
-// codes.
+// there; with several, the parameter publish names the one; without it the connection only listens. The personal
+// channel counts only where the client names it, or has no other. Messages have no IDs and cannot be recovered:
+// delivery is at most once. The handshake is answered after the subscriptions are made, so that whatever is published
+// after the connection opened arrives. A token comes in the Authorization header or, from browsers, as the parameter
+// token; the channels that it names are subscribed to, too. docs/protocols.md has the close codes.
 package plain
 
 import (
@@ -69,7 +69,7 @@ func (p *Plain) accept(r *http.Request) (transport.Handler, error) {
 	if identity.Claims != nil {
 		tokenChannels = identity.Claims.Channels
 	}
-	t, err := parseTarget(r, tokenChannels)
+	t, err := parseTarget(r, tokenChannels, identity.Personal)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +110,10 @@ type target struct {
 	publish  string
 }
 
-// parseTarget parses the query of a handshake's URL. tokenChannels are the channels that the client's token brings. It
-// returns a *transport.Refusal for a query that names no channel, or a channel to publish to that it does not name.
-func parseTarget(r *http.Request, tokenChannels []string) (t target, err error) {
+// parseTarget parses the query of a handshake's URL. tokenChannels are the channels that the client's token brings, and
+// personal is the one of them that the gateway adds for the client's user, or empty. It returns a *transport.Refusal
+// for a query that names no channel, or a channel to publish to that it does not name.
+func parseTarget(r *http.Request, tokenChannels []string, personal string) (t target, err error) {
 	query := r.URL.Query()
 	for _, channel := range slices.Concat(query["channel"], tokenChannels) {
 		if !slices.Contains(t.channels, channel) {
@@ -122,6 +123,11 @@ func parseTarget(r *http.Request, tokenChannels []string) (t target, err error) 
 	if len(t.channels) == 0 {
 		return target{}, protocol.BadRequest("name a channel: " + contract.PathPlain + "?channel=NAME")
 	}
+	// A client that names one channel publishes there, whether or not it has a personal channel.
+	others := t.channels
+	if len(others) > 1 && !slices.Contains(query["channel"], personal) {
+		others = slices.DeleteFunc(slices.Clone(others), func(channel string) bool { return channel == personal })
+	}
 	switch to := query["publish"]; {
 	case len(to) > 1:
 		return target{}, protocol.BadRequest("publish names one channel")
@@ -130,8 +136,8 @@ func parseTarget(r *http.Request, tokenChannels []string) (t target, err error) 
 		return target{}, protocol.BadRequest(message)
 	case len(to) == 1:
 		t.publish = to[0]
-	case len(t.channels) == 1:
-		t.publish = t.channels[0]
+	case len(others) == 1:
+		t.publish = others[0]
 	}
 	return t, nil
 }
