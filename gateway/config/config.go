@@ -43,10 +43,11 @@ type Config struct {
 	PingInterval             time.Duration
 	PongTimeout              time.Duration
 
-	Compression   bool
-	Channels      channel.Rules
-	PresenceTTL   time.Duration
-	PresenceGrace time.Duration
+	Compression      bool
+	Channels         channel.Rules
+	PersonalChannels bool
+	PresenceTTL      time.Duration
+	PresenceGrace    time.Duration
 
 	// TLSCertFile and TLSKeyFile are both set or both empty. When they are empty, the public port has no TLS.
 	TLSCertFile string

@@ -97,6 +97,8 @@ func channelSettings(s *schema, c *Config) {
 		"Compress messages for clients that offer permessage-deflate. This costs CPU time.")
 	s.rules(&c.Channels, contract.KeyChannels, "The `rules` of channels, as JSON. The first rule whose pattern matches "+
 		"the name of a channel applies. For example: "+ruleExample+". "+ruleValues+".")
+	s.toggle(&c.PersonalChannels, contract.KeyPersonalChannels, false, "Subscribe each client that has a user to the "+
+		"user's personal channel, #USER, and let only the users behind the last # of a channel's name subscribe to it.")
 	s.duration(&c.PresenceTTL, contract.KeyPresenceTTL, time.Minute, within(5*time.Second, time.Hour),
 		"The `time` after which the members of a gateway that was killed are removed from their channels.")
 	s.duration(&c.PresenceGrace, contract.KeyPresenceGrace, 15*time.Second, within(0, 5*time.Minute),

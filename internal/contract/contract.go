@@ -122,6 +122,7 @@ const (
 	KeyPongTimeout              = "pong-timeout"
 	KeyCompression              = "compression"
 	KeyChannels                 = "channels"
+	KeyPersonalChannels         = "personal-channels"
 	KeyPresenceTTL              = "presence-ttl"
 	KeyPresenceGrace            = "presence-grace"
 	KeyTLSCertFile              = "tls-cert-file"
