@@ -112,6 +112,7 @@ func (g *GatewaySpec) setDefaults() {
 	setDefault(&g.PingInterval, metav1.Duration{Duration: 25 * time.Second})
 	setDefault(&g.PongTimeout, metav1.Duration{Duration: 8 * time.Second})
 	setDefault(&g.Compression, false)
+	setDefault(&g.PersonalChannels, false)
 	setDefault(&g.OriginAnyPort, false)
 	g.ProxyProtocol = cmp.Or(g.ProxyProtocol, ProxyProtocolDisabled)
 	if g.AffinityCookie != nil {

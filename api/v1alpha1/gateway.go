@@ -156,6 +156,13 @@ type GatewaySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(r, self.exists_one(other, other.pattern == r.pattern))",message="two rules have the same pattern, and the second never applies: remove one of them"
 	Channels []ChannelRule `json:"channels,omitempty"`
 
+	// personalChannels is whether each client that has a user is subscribed to the channel "#USER" when it connects, and
+	// whether "#" in the name of a channel stands before the users that the channel belongs to, with commas between them:
+	// only these may subscribe to dialog#42,43, whatever the channel's rule says. Defaults to false.
+	// +optional
+	// +kubebuilder:default=false
+	PersonalChannels *bool `json:"personalChannels,omitempty"`
+
 	// presence configures how long members stay in channels after their connection or their gateway is gone. It applies
 	// to channels whose rule sets presence.
 	// +optional

@@ -459,6 +459,11 @@ func (in *GatewaySpec) DeepCopyInto(out *GatewaySpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.PersonalChannels != nil {
+		in, out := &in.PersonalChannels, &out.PersonalChannels
+		*out = new(bool)
+		**out = **in
+	}
 	in.Presence.DeepCopyInto(&out.Presence)
 	if in.TLS != nil {
 		in, out := &in.TLS, &out.TLS

@@ -102,6 +102,9 @@ func nonDefaultSettings(gateway v1alpha1.GatewaySpec, settings map[string]any) {
 	if policy := gateway.ConnectionsPerUserPolicy; policy != v1alpha1.ConnectionsPerUserCloseOldest {
 		settings[contract.KeyConnectionsPerUserPolicy] = policy
 	}
+	if *gateway.PersonalChannels {
+		settings[contract.KeyPersonalChannels] = true
+	}
 	if ttl := gateway.Presence.TTL.Duration; ttl != v1alpha1.DefaultPresenceTTL {
 		settings[contract.KeyPresenceTTL] = ttl.String()
 	}

@@ -148,6 +148,7 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 		spec.Gateway.MaxConnectionsPerUser = new(int32(0))
 		spec.Gateway.ConnectionsPerUserPolicy = v1alpha1.ConnectionsPerUserCloseOldest
 		spec.Gateway.Auth.Anonymous = new(true)
+		spec.Gateway.PersonalChannels = new(false)
 		spec.Gateway.Presence.TTL = &metav1.Duration{Duration: time.Minute}
 		spec.Gateway.Presence.Grace = &metav1.Duration{Duration: 15 * time.Second}
 		spec.Gateway.OriginAnyPort, spec.Gateway.PublicHealth = new(false), new(false)
@@ -159,7 +160,7 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 	for _, key := range defaultKeys {
 		for _, newer := range []string{
 			"anonymous", "jwt", "presence", "hook", "per-user", "any-port", "proxy-protocol", "public-health", "idle", "code",
-			"refusal",
+			"refusal", "personal",
 		} {
 			assert.NotContains(t, key, newer)
 		}

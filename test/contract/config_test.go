@@ -91,6 +91,7 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 	assert.Equal(t, spec.Presence.TTL.Duration, loaded.PresenceTTL)
 	assert.Equal(t, spec.Presence.Grace.Duration, loaded.PresenceGrace)
 	assert.Equal(t, *spec.Auth.Anonymous, loaded.Anonymous)
+	assert.Equal(t, *spec.PersonalChannels, loaded.PersonalChannels)
 	assert.Equal(t, *spec.OriginAnyPort, loaded.OriginAnyPort)
 	assert.Equal(t, string(spec.ProxyProtocol), loaded.ProxyProtocol)
 	assert.Equal(t, *spec.PublicHealth, loaded.PublicHealth)

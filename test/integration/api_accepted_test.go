@@ -41,6 +41,7 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"large queues":                    "gateway: {maxQueuedBytes: 1073741824}",
 		"a tebibyte of queues":            "gateway: {maxTotalQueuedBytes: 1099511627776}",
 		"compression":                     "gateway: {compression: true}",
+		"personal channels":               "gateway: {personalChannels: true}",
 		"the own host on any port":        "gateway: {originAnyPort: true}",
 		"health on the public port":       "gateway: {publicHealth: true}",
 		"a cookie of one's own proxy":     "gateway: {affinityCookie: {name: ROUTEID, path: /x, value: '.{name}'}}",

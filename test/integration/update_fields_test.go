@@ -104,6 +104,8 @@ func fieldChanges() []fieldChange {
 		{"spec.gateway.channels[].slowConsumer", "gateway: {channels: [{pattern: a}]}",
 			"gateway: {channels: [{pattern: a, slowConsumer: LatestOnly}]}", gatewayDeployment, setting + contract.KeyChannels,
 			"[map[pattern:a slowConsumer:LatestOnly]]"},
+		{"spec.gateway.personalChannels", "{}", "gateway: {personalChannels: true}", gatewayDeployment,
+			setting + contract.KeyPersonalChannels, "true"},
 		{"spec.gateway.tls.secretName", "{}", "gateway: {tls: {secretName: certificate}}", gatewayDeployment,
 			setting + contract.KeyTLSCertFile, contract.TLSDir + "/" + contract.TLSCertKey},
 		{"spec.gateway.tls.secretName", "{}", "gateway: {tls: {secretName: certificate}}", gatewayDeployment,
