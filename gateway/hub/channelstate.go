@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
@@ -43,9 +45,13 @@ type channelState struct {
 	reads []*sharedRead
 }
 
-// encoderGroup holds the subscribers of a channel that share an encoder, which are those of one protocol.
+// encoderGroup holds the subscribers of a channel that share an encoder, which are those of one protocol, and a filter.
 type encoderGroup struct {
 	encoder Encoder
+	// filter is nil for subscribers that want all publications.
+	filter *tagfilter.Filter
+	// all is the group of the encoder without a filter, which may be the group itself.
+	all *encoderGroup
 	// slots holds the subscribers. A slot is empty when its subscriber left during a delivery.
 	slots []slot
 	// empty is the number of empty slots.
@@ -53,6 +59,19 @@ type encoderGroup struct {
 	// fanOutSize is the number of slots at the beginning of the current delivery. Subscribers that attach during the
 	// delivery are behind it.
 	fanOutSize int
+	// encoded is what the groups of the encoder get in the current delivery. It is used in the group without a filter
+	// only, and its channel's deliveryMu guards it.
+	encoded encoded
+}
+
+// encoded is a publication for the subscribers of one encoder.
+type encoded struct {
+	// subscribers is their number in the current delivery.
+	subscribers int
+	// done reports that frame and err are set.
+	done  bool
+	frame transport.Frame
+	err   error
 }
 
 // slot is the place of one subscriber. It repeats the subscriber, so that a delivery in a channel without history
@@ -65,14 +84,14 @@ type slot struct {
 
 // add puts an attached subscription into the last slot of its group. The caller holds mu.
 func (c *channelState) add(s *Subscription) {
-	g := c.group(s.subscriber.Encoder())
+	g := c.group(s.subscriber.Encoder(), filterOf(s.subscriber))
 	s.index = len(g.slots)
-	g.slots = append(g.slots, slot{s.subscriber, s})
+	g.slots = append(g.slots, slot{unfiltered(s.subscriber), s})
 }
 
 // remove frees the slot of a subscription. The caller holds mu.
 func (c *channelState) remove(s *Subscription) {
-	g := c.group(s.subscriber.Encoder())
+	g := c.groupOf(s)
 	if c.slotsPinned {
 		g.slots[s.index] = slot{}
 		g.empty++
@@ -83,19 +102,36 @@ func (c *channelState) remove(s *Subscription) {
 	g.slots[s.index].subscription.index = s.index
 	g.slots[last] = slot{}
 	g.slots = g.slots[:last]
+	if g.isUseless() {
+		c.groups = slices.DeleteFunc(c.groups, (*encoderGroup).isUseless)
+	}
 }
 
-// group returns the group of an encoder, and makes it when it is the first of its kind. The caller holds mu.
-func (c *channelState) group(e Encoder) *encoderGroup {
+// groupOf returns the group of an attached subscription. The caller holds mu.
+func (c *channelState) groupOf(s *Subscription) *encoderGroup {
+	return c.group(s.subscriber.Encoder(), filterOf(s.subscriber))
+}
+
+// group returns the group of an encoder and a filter, and makes it when it is the first of its kind. The caller holds
+// mu.
+func (c *channelState) group(e Encoder, f *tagfilter.Filter) *encoderGroup {
 	for _, g := range c.groups {
-		if g.encoder == e {
+		if g.encoder == e && g.filter.Equal(f) {
 			return g
 		}
 	}
-	g := &encoderGroup{encoder: e}
+	g := &encoderGroup{encoder: e, filter: f}
+	g.all = g
+	if f != nil {
+		g.all = c.group(e, nil)
+	}
 	c.groups = append(c.groups, g)
 	return g
 }
+
+// isUseless reports whether the group has a filter and no subscriber. Those without a filter are few, and others use
+// them.
+func (g *encoderGroup) isUseless() bool { return g.filter != nil && len(g.slots) == 0 }
 
 // compact closes the holes that subscribers left during a delivery. The caller holds the channel's mu.
 func (g *encoderGroup) compact() {
@@ -140,7 +176,7 @@ func (c *channelState) inPresence() (out []Subscriber) {
 	defer c.mu.Unlock()
 	c.each(func(s *Subscription) {
 		if s.inPresence {
-			out = append(out, s.subscriber)
+			out = append(out, unfiltered(s.subscriber))
 		}
 	})
 	return out

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
@@ -16,7 +17,7 @@ import (
 //	apply               records the publication as delivered and marks subscribers that miss something.
 //	beginFanOut         pins the slots of all subscribers that are attached now.
 //	fanOut              goes through the encoder groups.
-//	encodeForGroup      encodes the publication once and goes through the group's batches.
+//	sendToGroup         encodes the publication once for each encoder and goes through the group's batches.
 //	sendBatch           sends the frame to at most maxBatch subscribers.
 //	endFanOut           unpins the slots.
 //	notifyInsufficient  (insufficient.go) tells the marked subscribers, without a lock.
@@ -101,6 +102,7 @@ func (c *channelState) beginFanOut() []*encoderGroup {
 	c.slotsPinned = true
 	for _, g := range c.groups {
 		g.fanOutSize = len(g.slots)
+		g.all.encoded.subscribers += g.fanOutSize
 	}
 	return c.groups
 }
@@ -112,7 +114,9 @@ func (c *channelState) endFanOut() (notify bool) {
 	c.slotsPinned = false
 	for _, g := range c.groups {
 		g.compact()
+		g.encoded = encoded{}
 	}
+	c.groups = slices.DeleteFunc(c.groups, (*encoderGroup).isUseless)
 	return len(c.insufficient) > 0
 }
 
@@ -122,26 +126,43 @@ func (c *channelState) fanOut(groups []*encoderGroup, p broker.Publication) (not
 	// Deferred, because a panic of one subscriber must not leave the slots pinned.
 	defer func() { notify = c.endFanOut() }()
 	for _, g := range groups {
-		c.encodeForGroup(g, p)
+		c.sendToGroup(g, p)
 	}
 	return false
 }
 
-// encodeForGroup encodes a publication for one group and sends it in batches. The caller holds deliveryMu.
-func (c *channelState) encodeForGroup(g *encoderGroup, p broker.Publication) {
+// encode encodes a publication for the groups of one encoder, once in a delivery. The caller holds deliveryMu.
+func (c *channelState) encode(g *encoderGroup, p broker.Publication) (transport.Frame, error) {
+	e := &g.all.encoded
+	if e.done {
+		return e.frame, e.err
+	}
+	e.done = true
+	e.frame, e.err = g.encoder.Encode(c.name, p)
+	switch {
+	case e.err != nil:
+		c.hub.options.Logger.Warn("publication not encoded", slog.String("channel", c.name), slog.Any("error", e.err))
+	case !e.frame.IsZero():
+		e.frame = e.frame.InDropGroup(c.dropGroup)
+		if e.subscribers > maxBatch {
+			e.frame = e.frame.AsBroadcast()
+		}
+	}
+	return e.frame, e.err
+}
+
+// sendToGroup sends a publication to one group in batches. A group that does not want it gets a zero frame. The caller
+// holds deliveryMu.
+func (c *channelState) sendToGroup(g *encoderGroup, p broker.Publication) {
 	if g.fanOutSize == 0 {
 		return
 	}
-	frame, err := g.encoder.Encode(c.name, p)
-	if err != nil {
-		c.hub.options.Logger.Warn("publication not encoded", slog.String("channel", c.name), slog.Any("error", err))
-		c.withhold(g, p)
-		return
-	}
-	if !frame.IsZero() {
-		frame = frame.InDropGroup(c.dropGroup)
-		if g.fanOutSize > maxBatch {
-			frame = frame.AsBroadcast()
+	var frame transport.Frame
+	if g.wants(p) {
+		var err error
+		if frame, err = c.encode(g, p); err != nil {
+			c.withhold(g, p)
+			return
 		}
 	}
 	for i := 0; i < g.fanOutSize; i += maxBatch {

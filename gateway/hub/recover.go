@@ -17,7 +17,8 @@ import (
 // AttachResult is where a positioned subscriber begins: it has everything up to Position and gets everything after it.
 type AttachResult struct {
 	broker.Position
-	// Recovered reports that Publications are all that came after the position that the subscriber had before.
+	// Recovered reports that Publications are all that came after the position that the subscriber had before, and that
+	// its filter matches.
 	Recovered bool
 	// Publications is empty unless Recovered: a part of what was missed would look like all of it. The caller must not
 	// change them.
@@ -118,6 +119,7 @@ func (s *Subscription) attachAt(
 	if o.RequireComplete && since != nil && !result.Recovered {
 		return found, false, broker.ErrUnrecoverable
 	}
+	result.Publications = wanted(result.Publications, o.Filter)
 	return found, s.attach(m, o, at, func() { first(result) }), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 )
 
 // Subscription is the subscription of one connection to one channel. There are as many as connections times channels,
@@ -41,6 +42,8 @@ type AttachOptions struct {
 	// RequireComplete makes AttachPositioned return broker.ErrUnrecoverable when it cannot recover all that was published
 	// after the subscriber's position.
 	RequireComplete bool
+	// Filter says which publications the subscriber wants; nil is all. The others count as delivered.
+	Filter *tagfilter.Filter
 	// MaxRecoveredBytes makes AttachPositioned return broker.ErrTooLarge when what it would recover takes more bytes, or
 	// may do so. Zero means no such limit: beyond Options.MaxRecoveredBytes nothing is recovered.
 	MaxRecoveredBytes int
@@ -116,6 +119,9 @@ func (s *Subscription) attach(m Subscriber, o AttachOptions, at broker.Position,
 	if first != nil {
 		first()
 	}
+	if o.Filter != nil {
+		m = &filtered{m, o.Filter}
+	}
 	s.subscriber, s.positioned, s.joinLeave, s.inPresence = m, o.Positioned, o.JoinLeave, o.InPresence
 	s.after, s.hasPosition = at.Offset, at.Epoch != ""
 	s.channel.add(s)
@@ -167,7 +173,7 @@ func (s *Subscription) accept(kind broker.Kind, offset uint64, endedStream bool)
 func (s *Subscription) markInsufficient() {
 	if s.positioned && !s.insufficient {
 		s.insufficient = true
-		s.channel.group(s.subscriber.Encoder()).slots[s.index].subscriber = nil
+		s.channel.groupOf(s).slots[s.index].subscriber = nil
 		s.channel.insufficient = append(s.channel.insufficient, s)
 	}
 }
