@@ -51,6 +51,7 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || has(self.history)",message="requires history: set history in this rule, or remove recovery",fieldPath=".recovery"
 // +kubebuilder:validation:XValidation:rule="!has(self.joinLeave) || !self.joinLeave || (has(self.presence) && self.presence)",message="requires presence: set presence to true in this rule, or remove joinLeave",fieldPath=".joinLeave"
+// +kubebuilder:validation:XValidation:rule="!has(self.forceJoinLeave) || !self.forceJoinLeave || (has(self.joinLeave) && self.joinLeave)",message="requires joinLeave: set joinLeave to true in this rule, or remove forceJoinLeave",fieldPath=".forceJoinLeave"
 // +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || !has(self.slowConsumer) || self.slowConsumer == 'Disconnect'",message="must be Disconnect with recovery, because a client that skips messages cannot recover them: set slowConsumer to Disconnect in this rule, or remove recovery",fieldPath=".slowConsumer"
 type ChannelRule struct {
 	// pattern is matched against the names of channels, 1 to 255 characters. Each * stands for any number of characters,
@@ -79,6 +80,11 @@ type ChannelRule struct {
 	// Defaults to false.
 	// +optional
 	JoinLeave bool `json:"joinLeave,omitempty"`
+
+	// forceJoinLeave is whether all subscribers receive these messages, also those that do not ask for them when they
+	// subscribe. It requires joinLeave. Defaults to false.
+	// +optional
+	ForceJoinLeave bool `json:"forceJoinLeave,omitempty"`
 
 	// publish is which clients may publish to the channel: none of them, only its Subscribers, or Anybody. Backends may
 	// publish to every channel. Defaults to Subscribers.

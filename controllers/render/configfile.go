@@ -192,11 +192,12 @@ func channelRules(specified []v1alpha1.ChannelRule) channel.Rules {
 	rules := make(channel.Rules, 0, len(specified))
 	for _, spec := range specified {
 		rule := channel.Rule{
-			Pattern:      spec.Pattern,
-			Recovery:     spec.Recovery,
-			Presence:     spec.Presence,
-			JoinLeave:    spec.JoinLeave,
-			SlowConsumer: channel.SlowConsumer(spec.SlowConsumer),
+			Pattern:        spec.Pattern,
+			Recovery:       spec.Recovery,
+			Presence:       spec.Presence,
+			JoinLeave:      spec.JoinLeave,
+			ForceJoinLeave: spec.ForceJoinLeave,
+			SlowConsumer:   channel.SlowConsumer(spec.SlowConsumer),
 		}
 		if spec.History != nil {
 			rule.History = channel.History{

@@ -15,7 +15,7 @@ const (
 	ruleExample  = `[{"pattern":"chat:*","history":{"size":100,"ttl":"10m"},"recovery":true}]`
 	ruleValues   = "slowConsumer is Disconnect, DropOldest or LatestOnly; publish is Nobody, Subscribers or Anybody; " +
 		"subscribe is Anybody, Authenticated or Token; recovery needs history and slowConsumer Disconnect; " +
-		"joinLeave needs presence"
+		"joinLeave needs presence; forceJoinLeave needs joinLeave"
 )
 
 // ruleList makes channel rules the value of a flag. It implements pflag.Value.
@@ -82,7 +82,12 @@ func ruleMap(r channel.Rule) map[string]any {
 	if r.History.Size > 0 {
 		rule["history"] = map[string]any{"size": r.History.Size, "ttl": r.History.TTL.String()}
 	}
-	toggles := map[string]bool{"recovery": r.Recovery, "presence": r.Presence, "joinLeave": r.JoinLeave}
+	toggles := map[string]bool{
+		"recovery":       r.Recovery,
+		"presence":       r.Presence,
+		"joinLeave":      r.JoinLeave,
+		"forceJoinLeave": r.ForceJoinLeave,
+	}
 	for key, on := range toggles {
 		if on {
 			rule[key] = true

@@ -18,6 +18,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
   recovery: true
   presence: true
   joinLeave: true
+  forceJoinLeave: true
   publish: Nobody
   subscribe: Token
   slowConsumer: Disconnect
@@ -25,7 +26,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 `
 	want := channel.Rules{{
 		Pattern: "chat:*", History: channel.History{Size: 100, TTL: channel.Duration(90 * time.Minute)},
-		Recovery: true, Presence: true, JoinLeave: true,
+		Recovery: true, Presence: true, JoinLeave: true, ForceJoinLeave: true,
 		Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
 	}, {Pattern: "news"}}
 	loaded, err := load(t, file, nil)
@@ -33,7 +34,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	require.Equal(t, want, loaded.Config.Channels)
 	require.Equal(t, []map[string]any{{
 		"pattern": "chat:*", "history": map[string]any{"size": 100, "ttl": "1h30m0s"},
-		"recovery": true, "presence": true, "joinLeave": true,
+		"recovery": true, "presence": true, "joinLeave": true, "forceJoinLeave": true,
 		"publish": "Nobody", "subscribe": "Token", "slowConsumer": "Disconnect",
 	}, {"pattern": "news"}}, loaded.Effective[contract.KeyChannels])
 }

@@ -228,6 +228,8 @@ func newHarness(t *testing.T) *harness {
 			{Pattern: "kept:*", History: history, Recovery: true, Presence: true},
 			{Pattern: "told:*", History: history, Recovery: true, Presence: true, JoinLeave: true},
 			{Pattern: "told", Presence: true, JoinLeave: true}, {Pattern: "history:*", History: history},
+			{Pattern: "forced:*", History: history, Recovery: true, Presence: true, JoinLeave: true, ForceJoinLeave: true},
+			{Pattern: "forced", Presence: true, JoinLeave: true, ForceJoinLeave: true},
 			{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "anybody:*", Publish: channel.PublishAnybody},
 			{Pattern: "nobody:*", Publish: channel.PublishNobody},
 		},

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -144,6 +145,30 @@ func TestSubscribePublishesOwnJoinAfterTheAnswer(t *testing.T) {
 				require.Equal(t, named("+c1"), others.heard())
 				s.Close()
 				end()
+			})
+		}
+	}
+}
+
+// A subscriber gets joins and leaves when the rule has them, and either the subscriber asks or the rule forces them.
+func TestSubscribeGetsJoinsAndLeaves(t *testing.T) {
+	for name, c := range map[string]struct{ asked, unasked string }{
+		"seen:a": {"", ""}, "told": {"+c2 -c2", ""}, "told:a": {"+c2 -c2", ""},
+		"forced": {"+c2 -c2", "+c2 -c2"}, "forced:a": {"+c2 -c2", "+c2 -c2"},
+	} {
+		for asks, want := range map[bool]string{true: c.asked, false: c.unasked} {
+			t.Run(fmt.Sprintf("%s, asks %t", name, asks), func(t *testing.T) {
+				r := newHarness(t)
+				s, me := r.session(nil), &recordingSubscriber{}
+				request := session.SubscribeRequest{Channel: name, Subscriber: me, JoinLeave: asks}
+				require.NoError(t, s.Subscribe(t.Context(), request, ignore))
+				for _, kind := range []broker.Kind{broker.KindJoin, broker.KindLeave} {
+					p := broker.Publication{Kind: kind, Info: &broker.ClientInfo{Client: "c2"}}
+					_, err := r.broker.Publish(t.Context(), name, p, broker.PublishOptions{})
+					require.NoError(t, err)
+				}
+				require.Equal(t, want, me.heard())
+				s.Close()
 			})
 		}
 	}

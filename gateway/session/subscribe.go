@@ -36,7 +36,7 @@ type SubscribeRequest struct {
 	// Positioned asks for a position, and for the end of the subscription when something is missing. Channels whose rule
 	// has recovery have that anyway.
 	Positioned bool
-	// JoinLeave asks for the channel's joins and leaves.
+	// JoinLeave asks for the channel's joins and leaves. Where the rule has forceJoinLeave they come anyway.
 	JoinLeave bool
 	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since.
 	RequireComplete bool
@@ -321,7 +321,7 @@ func (s *Session) attach(
 	}
 	o := hub.AttachOptions{
 		Positioned:      !r.NoNotify && (rule.Recovery || r.Positioned && rule.History.Size > 0),
-		JoinLeave:       rule.JoinLeave && r.JoinLeave,
+		JoinLeave:       rule.JoinLeave && (r.JoinLeave || rule.ForceJoinLeave),
 		InPresence:      rule.Presence,
 		RequireComplete: r.RequireComplete,
 	}

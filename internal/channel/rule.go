@@ -50,6 +50,8 @@ type Rule struct {
 	Presence bool `json:"presence,omitempty"`
 	// JoinLeave tells subscribers when a member joins or leaves. It needs Presence.
 	JoinLeave bool `json:"joinLeave,omitempty"`
+	// ForceJoinLeave tells also those subscribers that have not asked for it. It needs JoinLeave.
+	ForceJoinLeave bool `json:"forceJoinLeave,omitempty"`
 	// Publish is PublishSubscribers when it is empty.
 	Publish Publish `json:"publish,omitempty"`
 	// Subscribe is SubscribeAnybody when it is empty.
@@ -171,6 +173,9 @@ func (r Rule) check(number int) (errs []error) {
 	}
 	if r.JoinLeave && !r.Presence {
 		fail("has joinLeave without presence")
+	}
+	if r.ForceJoinLeave && !r.JoinLeave {
+		fail("has forceJoinLeave without joinLeave")
 	}
 	if s := r.withDefaults(); !slices.Contains([]SlowConsumer{Disconnect, DropOldest, LatestOnly}, s.SlowConsumer) {
 		fail("has the unknown slowConsumer %q", r.SlowConsumer)

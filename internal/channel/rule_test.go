@@ -124,7 +124,8 @@ func TestRulesCheck(t *testing.T) {
 		"policy in lower": {channel.Rules{{Pattern: "a", SlowConsumer: "latestOnly"}}, []string{`"latestOnly"`}},
 		"everything": {channel.Rules{{
 			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, Presence: true, JoinLeave: true,
-			Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
+			ForceJoinLeave: true, Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken,
+			SlowConsumer: channel.Disconnect,
 		}}, nil},
 		"least history": {
 			channel.Rules{{Pattern: "a", History: kept(1, time.Second), SlowConsumer: channel.LatestOnly}}, nil},
@@ -150,6 +151,8 @@ func TestRulesCheck(t *testing.T) {
 			[]string{"rule 1", "recovery", "LatestOnly"}},
 		"joins without presence": {channel.Rules{{Pattern: "a", JoinLeave: true}},
 			[]string{"rule 1", "joinLeave without presence"}},
+		"joins for all without joins": {channel.Rules{{Pattern: "a", Presence: true, ForceJoinLeave: true}},
+			[]string{"rule 1", "forceJoinLeave without joinLeave"}},
 		"unknown publish": {channel.Rules{{Pattern: "a", Publish: "Everybody"}},
 			[]string{"rule 1", `publish "Everybody"`}},
 		"unknown subscribe": {channel.Rules{{Pattern: "a", Subscribe: "token"}},

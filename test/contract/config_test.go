@@ -101,5 +101,6 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 		rule := loaded.Channels[i : i+1].For(want.Pattern)
 		assert.Equal(t, string(want.Publish), string(rule.Publish))
 		assert.Equal(t, string(want.Subscribe), string(rule.Subscribe))
+		assert.Equal(t, want.ForceJoinLeave, rule.ForceJoinLeave)
 	}
 }

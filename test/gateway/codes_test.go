@@ -213,6 +213,51 @@ func TestPresenceOfClients(t *testing.T) {
 	}, withRules, withTokens)
 }
 
+// Where the rule forces them, joins and leaves come to subscribers that have not asked for them.
+func TestPresenceJoinsAndLeavesAreForced(t *testing.T) {
+	event := func(p *cf.Push) string {
+		if p.Join != nil {
+			return "+" + p.Join.Info.User
+		}
+		require.NotNil(t, p.Leave, "%v", p)
+		return "-" + p.Leave.Info.User
+	}
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		for encodingName, encoding := range encodings() {
+			for _, c := range []struct {
+				prefix     string
+				asks, told bool
+			}{{"seen:", false, false}, {"seen:", true, true}, {"forced:", false, true}, {"forced:", true, true}} {
+				name := fmt.Sprint(c.prefix, encodingName, c.asks)
+				listener := one.connectAs(t, "listener")
+				listener.subscribe(&cf.SubscribeRequest{Channel: name, JoinLeave: true})
+				require.Equal(t, "+listener", event(listener.push()))
+				watcher, _ := one.connectWith(t, encoding, &cf.ConnectRequest{Token: signed(t, user("watcher"))})
+				watcher.subscribe(&cf.SubscribeRequest{Channel: name, JoinLeave: c.asks})
+				ann := two.connectAs(t, "ann")
+				ann.subscribeTo(name)
+				ann.call(&cf.Command{Unsubscribe: &cf.UnsubscribeRequest{Channel: name}})
+				plain := two.dial(t, "/ws?channel="+name+"&token="+signed(t, user("eve")))
+				events := []string{"+watcher", "+ann", "-ann", "+eve"}
+				told := []*sdk{listener}
+				if c.told {
+					told = append(told, watcher)
+				}
+				for _, s := range told {
+					var got []string
+					for range events {
+						got = append(got, event(s.push()))
+					}
+					require.ElementsMatch(t, events, got, "%s, asks %t", name, c.asks)
+				}
+				two.publishTo(t, name, `"last"`)
+				require.JSONEq(t, `"last"`, string(watcher.publication().Data), "%s, asks %t", name, c.asks)
+				plain.expect(`"last"`)
+			}
+		}
+	}, withRules, withTokens)
+}
+
 // The gateway renews its members of every protocol, so that they stay for longer than their time to live.
 func TestPresenceIsRenewed(t *testing.T) {
 	shortTTL := func(cfg *config.Config) {

@@ -40,8 +40,9 @@ func withRules(cfg *config.Config) {
 	cfg.Channels = channel.Rules{
 		{Pattern: "kept:*", History: history, Recovery: true}, {Pattern: "history:*", History: history},
 		{Pattern: "short:*", History: channel.History{Size: 2, TTL: channel.Duration(time.Minute)}, Recovery: true},
-		{Pattern: "seen:*", Presence: true, JoinLeave: true}, {Pattern: "closed:*", Subscribe: channel.SubscribeToken},
-		{Pattern: "read-only:*", Publish: channel.PublishNobody},
+		{Pattern: "seen:*", Presence: true, JoinLeave: true},
+		{Pattern: "forced:*", Presence: true, JoinLeave: true, ForceJoinLeave: true},
+		{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "read-only:*", Publish: channel.PublishNobody},
 	}
 	cfg.PresenceGrace = 300 * time.Millisecond
 }

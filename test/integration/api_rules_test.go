@@ -74,6 +74,7 @@ const (
 	msgSamePattern   = "two rules have the same pattern, and the second never applies: remove one of them"
 	msgNothingKept   = "requires history: set history in this rule, or remove recovery"
 	msgNobodyKnown   = "requires presence: set presence to true in this rule, or remove joinLeave"
+	msgNothingForced = "requires joinLeave: set joinLeave to true in this rule, or remove forceJoinLeave"
 	msgFalseRecovery = "must be Disconnect with recovery, because a client that skips messages cannot recover them: " +
 		"set slowConsumer to Disconnect in this rule, or remove recovery"
 	msgHistoryTTL    = "must be a duration from 1s to 720h, such as 10m or 24h"
@@ -315,6 +316,17 @@ func refusedByRule() []refusal {
 			spec:  "gateway: {channels: [{pattern: a, presence: false, joinLeave: true}]}",
 			field: "spec.gateway.channels[0].joinLeave",
 			msg:   msgNobodyKnown,
+		},
+		{
+			spec:  "gateway: {channels: [{pattern: a, presence: true, forceJoinLeave: true}]}",
+			field: "spec.gateway.channels[0].forceJoinLeave",
+			msg:   msgNothingForced,
+		},
+		{
+			title: "with joinLeave off",
+			spec:  "gateway: {channels: [{pattern: a, presence: true, joinLeave: false, forceJoinLeave: true}]}",
+			field: "spec.gateway.channels[0].forceJoinLeave",
+			msg:   msgNothingForced,
 		},
 		{
 			title: "DropOldest with recovery",
