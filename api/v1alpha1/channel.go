@@ -47,11 +47,26 @@ const (
 	SubscribeToken ChannelSubscribe = "Token"
 )
 
+// ChannelRead is which clients may read what is kept of a channel. Backends may read it in every channel.
+//
+// +kubebuilder:validation:Enum=Subscribers;Anybody
+type ChannelRead string
+
+// The values of ChannelRead.
+const (
+	// ReadSubscribers lets the subscribers of the channel read.
+	ReadSubscribers ChannelRead = "Subscribers"
+	// ReadAnybody lets every client read.
+	ReadAnybody ChannelRead = "Anybody"
+)
+
 // ChannelRule configures the channels whose names match a pattern.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || has(self.history)",message="requires history: set history in this rule, or remove recovery",fieldPath=".recovery"
 // +kubebuilder:validation:XValidation:rule="!has(self.joinLeave) || !self.joinLeave || (has(self.presence) && self.presence)",message="requires presence: set presence to true in this rule, or remove joinLeave",fieldPath=".joinLeave"
 // +kubebuilder:validation:XValidation:rule="!has(self.forceJoinLeave) || !self.forceJoinLeave || (has(self.joinLeave) && self.joinLeave)",message="requires joinLeave: set joinLeave to true in this rule, or remove forceJoinLeave",fieldPath=".forceJoinLeave"
+// +kubebuilder:validation:XValidation:rule="!has(self.readPresence) || self.readPresence == 'Subscribers' || (has(self.presence) && self.presence)",message="requires presence: set presence to true in this rule, or remove readPresence",fieldPath=".readPresence"
+// +kubebuilder:validation:XValidation:rule="!has(self.readHistory) || self.readHistory == 'Subscribers' || has(self.history)",message="requires history: set history in this rule, or remove readHistory",fieldPath=".readHistory"
 // +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || !has(self.slowConsumer) || self.slowConsumer == 'Disconnect'",message="must be Disconnect with recovery, because a client that skips messages cannot recover them: set slowConsumer to Disconnect in this rule, or remove recovery",fieldPath=".slowConsumer"
 type ChannelRule struct {
 	// pattern is matched against the names of channels, 1 to 255 characters. Each * stands for any number of characters,
@@ -71,10 +86,23 @@ type ChannelRule struct {
 	// +optional
 	Recovery bool `json:"recovery,omitempty"`
 
-	// presence is whether the fleet keeps the list of the subscribed clients, which subscribers may query. Defaults to
-	// false.
+	// readHistory is which clients may query the history: only the channel's Subscribers, or Anybody. Anybody requires
+	// history. Channels whose names begin with $ are opened only by a rule whose pattern begins with $. Defaults to
+	// Subscribers.
+	// +optional
+	// +kubebuilder:default=Subscribers
+	ReadHistory ChannelRead `json:"readHistory,omitempty"`
+
+	// presence is whether the fleet keeps the list of the subscribed clients. Defaults to false.
 	// +optional
 	Presence bool `json:"presence,omitempty"`
+
+	// readPresence is which clients may query that list: only the channel's Subscribers, or Anybody. Anybody requires
+	// presence. Channels whose names begin with $ are opened only by a rule whose pattern begins with $. Defaults to
+	// Subscribers.
+	// +optional
+	// +kubebuilder:default=Subscribers
+	ReadPresence ChannelRead `json:"readPresence,omitempty"`
 
 	// joinLeave is whether subscribers receive a message when a client subscribes or unsubscribes. It requires presence.
 	// Defaults to false.

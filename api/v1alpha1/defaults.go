@@ -133,6 +133,8 @@ func (g *GatewaySpec) setDefaults() {
 }
 
 func (r *ChannelRule) setDefaults() {
+	r.ReadHistory = cmp.Or(r.ReadHistory, ReadSubscribers)
+	r.ReadPresence = cmp.Or(r.ReadPresence, ReadSubscribers)
 	r.Publish = cmp.Or(r.Publish, PublishSubscribers)
 	r.Subscribe = cmp.Or(r.Subscribe, SubscribeAnybody)
 	r.SlowConsumer = cmp.Or(r.SlowConsumer, SlowConsumerDisconnect)

@@ -205,6 +205,12 @@ func channelRules(specified []v1alpha1.ChannelRule) channel.Rules {
 				TTL:  channel.Duration(spec.History.TTL.Duration),
 			}
 		}
+		if spec.ReadPresence != v1alpha1.ReadSubscribers {
+			rule.ReadPresence = channel.Read(spec.ReadPresence)
+		}
+		if spec.ReadHistory != v1alpha1.ReadSubscribers {
+			rule.ReadHistory = channel.Read(spec.ReadHistory)
+		}
 		if spec.Publish != v1alpha1.PublishSubscribers {
 			rule.Publish = channel.Publish(spec.Publish)
 		}

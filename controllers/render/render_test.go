@@ -167,6 +167,8 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 	}
 	rules := channelRules([]v1alpha1.ChannelRule{{
 		Pattern:      "a",
+		ReadPresence: v1alpha1.ReadSubscribers,
+		ReadHistory:  v1alpha1.ReadSubscribers,
 		Publish:      v1alpha1.PublishSubscribers,
 		Subscribe:    v1alpha1.SubscribeAnybody,
 		SlowConsumer: v1alpha1.SlowConsumerDisconnect,

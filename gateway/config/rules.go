@@ -14,7 +14,8 @@ const (
 	ruleListType = "rules"
 	ruleExample  = `[{"pattern":"chat:*","history":{"size":100,"ttl":"10m"},"recovery":true}]`
 	ruleValues   = "slowConsumer is Disconnect, DropOldest or LatestOnly; publish is Nobody, Subscribers or Anybody; " +
-		"subscribe is Anybody, Authenticated or Token; recovery needs history and slowConsumer Disconnect; " +
+		"subscribe is Anybody, Authenticated or Token; readPresence and readHistory are Subscribers or Anybody, which " +
+		"needs presence or history; recovery needs history and slowConsumer Disconnect; " +
 		"joinLeave needs presence; forceJoinLeave needs joinLeave"
 )
 
@@ -94,6 +95,8 @@ func ruleMap(r channel.Rule) map[string]any {
 		}
 	}
 	choices := map[string]string{
+		"readPresence": string(r.ReadPresence),
+		"readHistory":  string(r.ReadHistory),
 		"publish":      string(r.Publish),
 		"subscribe":    string(r.Subscribe),
 		"slowConsumer": string(r.SlowConsumer),

@@ -19,6 +19,8 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
   presence: true
   joinLeave: true
   forceJoinLeave: true
+  readPresence: Anybody
+  readHistory: Subscribers
   publish: Nobody
   subscribe: Token
   slowConsumer: Disconnect
@@ -27,6 +29,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	want := channel.Rules{{
 		Pattern: "chat:*", History: channel.History{Size: 100, TTL: channel.Duration(90 * time.Minute)},
 		Recovery: true, Presence: true, JoinLeave: true, ForceJoinLeave: true,
+		ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadSubscribers,
 		Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
 	}, {Pattern: "news"}}
 	loaded, err := load(t, file, nil)
@@ -35,6 +38,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	require.Equal(t, []map[string]any{{
 		"pattern": "chat:*", "history": map[string]any{"size": 100, "ttl": "1h30m0s"},
 		"recovery": true, "presence": true, "joinLeave": true, "forceJoinLeave": true,
+		"readPresence": "Anybody", "readHistory": "Subscribers",
 		"publish": "Nobody", "subscribe": "Token", "slowConsumer": "Disconnect",
 	}, {"pattern": "news"}}, loaded.Effective[contract.KeyChannels])
 }

@@ -89,8 +89,17 @@ func mayPublish(rule channel.Rule, client *auth.Claims, name string, subscribed 
 
 // mayRead returns nil when a client may read the history or the presence of a channel, as p says, and ErrNotSubscribed
 // otherwise.
-func mayRead(p auth.Permission, client *auth.Claims, name string, subscribed bool, g *grant) error {
-	if subscribed || g != nil && slices.Contains(g.allow, p) || client.Allows(p, name) {
+func mayRead(
+	rule channel.Rule, p auth.Permission, client *auth.Claims, name string, subscribed bool, g *grant,
+) error {
+	readers := rule.ReadPresence
+	if p == auth.History {
+		readers = rule.ReadHistory
+	}
+	switch {
+	case subscribed, readers == channel.ReadAnybody:
+		return nil
+	case g != nil && slices.Contains(g.allow, p), client.Allows(p, name):
 		return nil
 	}
 	return ErrNotSubscribed

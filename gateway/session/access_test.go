@@ -188,6 +188,8 @@ func TestMayPublish(t *testing.T) {
 	}
 }
 
+// TestMayRead reads "room:1" under every rule as every kind of client. A rule that opens the one does not open the
+// other.
 func TestMayRead(t *testing.T) {
 	for _, c := range []struct {
 		name              string
@@ -205,7 +207,22 @@ func TestMayRead(t *testing.T) {
 		{"a cap elsewhere", caps("hall:*", auth.History, auth.Presence), false, nil, ErrNotSubscribed, ErrNotSubscribed},
 		{"a token that allows history", nil, false, &grant{allow: []auth.Permission{auth.History}}, nil, ErrNotSubscribed},
 	} {
-		require.ErrorIs(t, mayRead(auth.History, c.client, "room:1", c.subscribed, c.grant), c.history, c.name)
-		require.ErrorIs(t, mayRead(auth.Presence, c.client, "room:1", c.subscribed, c.grant), c.presence, c.name)
+		for _, readPresence := range []channel.Read{channel.ReadSubscribers, channel.ReadAnybody} {
+			for _, readHistory := range []channel.Read{channel.ReadSubscribers, channel.ReadAnybody} {
+				rule := channel.Rule{ReadPresence: readPresence, ReadHistory: readHistory}
+				history, presence := c.history, c.presence
+				if readHistory == channel.ReadAnybody {
+					history = nil
+				}
+				if readPresence == channel.ReadAnybody {
+					presence = nil
+				}
+				read := func(p auth.Permission) error {
+					return mayRead(rule, p, c.client, "room:1", c.subscribed, c.grant)
+				}
+				require.ErrorIs(t, read(auth.History), history, "%s, %s", c.name, readHistory)
+				require.ErrorIs(t, read(auth.Presence), presence, "%s, %s", c.name, readPresence)
+			}
+		}
 	}
 }

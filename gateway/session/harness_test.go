@@ -230,6 +230,8 @@ func newHarness(t *testing.T) *harness {
 			{Pattern: "told", Presence: true, JoinLeave: true}, {Pattern: "history:*", History: history},
 			{Pattern: "forced:*", History: history, Recovery: true, Presence: true, JoinLeave: true, ForceJoinLeave: true},
 			{Pattern: "forced", Presence: true, JoinLeave: true, ForceJoinLeave: true},
+			{Pattern: "members:*", History: history, Presence: true, ReadPresence: channel.ReadAnybody},
+			{Pattern: "log:*", History: history, Presence: true, ReadHistory: channel.ReadAnybody},
 			{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "anybody:*", Publish: channel.PublishAnybody},
 			{Pattern: "nobody:*", Publish: channel.PublishNobody},
 		},

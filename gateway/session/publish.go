@@ -137,7 +137,8 @@ func (s *Session) readableRule(name string, p auth.Permission) (channel.Rule, er
 		return channel.Rule{}, err
 	}
 	hubSub, g := s.subscriptionTo(name)
-	return s.Rule(name), mayRead(p, s.identity(), name, hubSub != nil, g)
+	rule := s.Rule(name)
+	return rule, mayRead(rule, p, s.identity(), name, hubSub != nil, g)
 }
 
 // Call hands a client's call to the rpc hook and returns the answer. It returns ErrNoBackend without a hook, and

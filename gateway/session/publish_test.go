@@ -203,6 +203,32 @@ func TestMembers(t *testing.T) {
 	require.ErrorIs(t, err, session.ErrNotSubscribed, "presence is not history")
 }
 
+// A rule may let every client read the members, or the history.
+func TestSessionReadsWhatTheRuleOpens(t *testing.T) {
+	r := newHarness(t)
+	for name, c := range map[string]struct{ history, members error }{
+		"kept:a":    {session.ErrNotSubscribed, session.ErrNotSubscribed},
+		"members:a": {session.ErrNotSubscribed, nil},
+		"log:a":     {nil, session.ErrNotSubscribed},
+	} {
+		_, err := r.broker.Publish(t.Context(), name, broker.Publication{Data: []byte("1")},
+			broker.PublishOptions{History: r.Hub.Rule(name).History})
+		require.NoError(t, err)
+		_, err = r.broker.Join(t.Context(), name, broker.ClientInfo{Client: "c2", User: "bob"}, time.Minute)
+		require.NoError(t, err)
+		s := r.session(nil)
+		stream, err := s.History(t.Context(), name, broker.HistoryQuery{Limit: 5})
+		require.ErrorIs(t, err, c.history, name)
+		require.Equal(t, err == nil, len(stream.Publications) == 1, name)
+		members, err := s.Members(t.Context(), name)
+		require.ErrorIs(t, err, c.members, name)
+		require.Equal(t, err == nil, len(members) == 1, name)
+		clients, _, err := s.PresenceStats(t.Context(), name)
+		require.ErrorIs(t, err, c.members, name)
+		require.Equal(t, err == nil, clients == 1, name)
+	}
+}
+
 func TestCall(t *testing.T) {
 	r := newHarness(t)
 	_, err := r.session(nil).Call(t.Context(), "json", "m", hooks.Payload{})

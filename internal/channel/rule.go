@@ -46,8 +46,12 @@ type Rule struct {
 	History History `json:"history,omitzero"`
 	// Recovery sends subscribers that come back what they missed. It needs History.
 	Recovery bool `json:"recovery,omitempty"`
-	// Presence keeps the list of members, which subscribers may read.
+	// Presence keeps the list of members.
 	Presence bool `json:"presence,omitempty"`
+	// ReadPresence is ReadSubscribers when it is empty. ReadAnybody needs Presence.
+	ReadPresence Read `json:"readPresence,omitempty"`
+	// ReadHistory is ReadSubscribers when it is empty. ReadAnybody needs History.
+	ReadHistory Read `json:"readHistory,omitempty"`
 	// JoinLeave tells subscribers when a member joins or leaves. It needs Presence.
 	JoinLeave bool `json:"joinLeave,omitempty"`
 	// ForceJoinLeave tells also those subscribers that have not asked for it. It needs JoinLeave.
@@ -95,6 +99,17 @@ const (
 	SubscribeToken Subscribe = "Token"
 )
 
+// Read says which clients may read the presence or the history. Backends always may.
+type Read string
+
+// The values of Read.
+const (
+	// ReadSubscribers lets the subscribers of the channel read.
+	ReadSubscribers Read = "Subscribers"
+	// ReadAnybody lets every client read, anonymous ones included.
+	ReadAnybody Read = "Anybody"
+)
+
 // Rules is an ordered list: the first rule that matches the name of a channel applies.
 type Rules []Rule
 
@@ -108,6 +123,7 @@ func (rs Rules) For(channel string) Rule {
 	r := rs.match(channel).withDefaults()
 	if strings.HasPrefix(channel, PrivatePrefix) && !strings.HasPrefix(r.Pattern, PrivatePrefix) {
 		r.Subscribe = SubscribeToken
+		r.ReadPresence, r.ReadHistory = ReadSubscribers, ReadSubscribers
 	}
 	return r
 }
@@ -123,6 +139,8 @@ func (rs Rules) match(channel string) Rule {
 }
 
 func (r Rule) withDefaults() Rule {
+	r.ReadPresence = cmp.Or(r.ReadPresence, ReadSubscribers)
+	r.ReadHistory = cmp.Or(r.ReadHistory, ReadSubscribers)
 	r.Publish = cmp.Or(r.Publish, PublishSubscribers)
 	r.Subscribe = cmp.Or(r.Subscribe, SubscribeAnybody)
 	r.SlowConsumer = cmp.Or(r.SlowConsumer, Disconnect)
@@ -177,6 +195,7 @@ func (r Rule) check(number int) (errs []error) {
 	if r.ForceJoinLeave && !r.JoinLeave {
 		fail("has forceJoinLeave without joinLeave")
 	}
+	errs = append(errs, r.checkRead(number)...)
 	if s := r.withDefaults(); !slices.Contains([]SlowConsumer{Disconnect, DropOldest, LatestOnly}, s.SlowConsumer) {
 		fail("has the unknown slowConsumer %q", r.SlowConsumer)
 	} else if r.Recovery && s.SlowConsumer != Disconnect {
@@ -187,6 +206,27 @@ func (r Rule) check(number int) (errs []error) {
 	}
 	if !slices.Contains([]Subscribe{"", SubscribeAnybody, SubscribeAuthenticated, SubscribeToken}, r.Subscribe) {
 		fail("has the unknown subscribe %q", r.Subscribe)
+	}
+	return errs
+}
+
+// checkRead returns the problems of ReadPresence and ReadHistory.
+func (r Rule) checkRead(number int) (errs []error) {
+	for _, c := range []struct {
+		field string
+		value Read
+		needs string
+		kept  bool
+	}{
+		{"readPresence", r.ReadPresence, "presence", r.Presence},
+		{"readHistory", r.ReadHistory, "history", r.History.Size > 0},
+	} {
+		switch {
+		case !slices.Contains([]Read{"", ReadSubscribers, ReadAnybody}, c.value):
+			errs = append(errs, fmt.Errorf("rule %d has the unknown %s %q", number, c.field, c.value))
+		case c.value == ReadAnybody && !c.kept:
+			errs = append(errs, fmt.Errorf("rule %d has %s without %s", number, c.field, c.needs))
+		}
 	}
 	return errs
 }

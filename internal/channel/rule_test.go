@@ -50,12 +50,16 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 		{
 			Pattern:      "prices:gold",
 			SlowConsumer: channel.Disconnect,
+			ReadPresence: channel.ReadAnybody,
+			ReadHistory:  channel.ReadSubscribers,
 			Publish:      channel.PublishNobody,
 			Subscribe:    channel.SubscribeToken,
 		},
 		{
 			Pattern:      "prices:*",
 			SlowConsumer: channel.LatestOnly,
+			ReadPresence: channel.ReadSubscribers,
+			ReadHistory:  channel.ReadAnybody,
 			Publish:      channel.PublishAnybody,
 			Subscribe:    channel.SubscribeAuthenticated,
 		},
@@ -69,12 +73,16 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 			Pattern:      "chat",
 			Presence:     true,
 			SlowConsumer: channel.Disconnect,
+			ReadPresence: channel.ReadSubscribers,
+			ReadHistory:  channel.ReadSubscribers,
 			Publish:      channel.PublishSubscribers,
 			Subscribe:    channel.SubscribeAnybody,
 		},
 		"news": {
 			Pattern:      "*",
 			SlowConsumer: channel.DropOldest,
+			ReadPresence: channel.ReadSubscribers,
+			ReadHistory:  channel.ReadSubscribers,
 			Publish:      channel.PublishSubscribers,
 			Subscribe:    channel.SubscribeAnybody,
 		},
@@ -95,11 +103,42 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 	require.Equal(t, channel.SubscribeToken, open.For("$other:a").Subscribe)
 	none := channel.Rule{
 		SlowConsumer: channel.Disconnect,
+		ReadPresence: channel.ReadSubscribers,
+		ReadHistory:  channel.ReadSubscribers,
 		Publish:      channel.PublishSubscribers,
 		Subscribe:    channel.SubscribeAnybody,
 	}
 	require.Equal(t, none, rules[:3].For("news"))
 	require.Equal(t, none, channel.Rules(nil).For("news"))
+}
+
+// Channels whose names begin with $ are open to readers only by a rule whose pattern begins with $.
+func TestRulesForKeepsPrivateChannelsFromReaders(t *testing.T) {
+	open := func(pattern string) channel.Rule {
+		return channel.Rule{
+			Pattern:      pattern,
+			History:      kept(5, time.Hour),
+			Presence:     true,
+			ReadPresence: channel.ReadAnybody,
+			ReadHistory:  channel.ReadAnybody,
+		}
+	}
+	rules := channel.Rules{open("$open:*"), {Pattern: "$half:*", ReadHistory: channel.ReadAnybody}, open("*")}
+	for name, want := range map[string][2]channel.Read{
+		"a":          {channel.ReadAnybody, channel.ReadAnybody},
+		"a$":         {channel.ReadAnybody, channel.ReadAnybody},
+		"open:$":     {channel.ReadAnybody, channel.ReadAnybody},
+		"$":          {channel.ReadSubscribers, channel.ReadSubscribers},
+		"$secret":    {channel.ReadSubscribers, channel.ReadSubscribers},
+		"$open:room": {channel.ReadAnybody, channel.ReadAnybody},
+		"$half:room": {channel.ReadSubscribers, channel.ReadAnybody},
+	} {
+		r := rules.For(name)
+		require.Equal(t, want, [2]channel.Read{r.ReadPresence, r.ReadHistory}, name)
+	}
+	r := channel.Rules(nil).For("$secret")
+	require.Equal(t, [2]channel.Read{channel.ReadSubscribers, channel.ReadSubscribers},
+		[2]channel.Read{r.ReadPresence, r.ReadHistory})
 }
 
 func TestRulesCheck(t *testing.T) {
@@ -124,7 +163,8 @@ func TestRulesCheck(t *testing.T) {
 		"policy in lower": {channel.Rules{{Pattern: "a", SlowConsumer: "latestOnly"}}, []string{`"latestOnly"`}},
 		"everything": {channel.Rules{{
 			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, Presence: true, JoinLeave: true,
-			ForceJoinLeave: true, Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken,
+			ForceJoinLeave: true, ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadAnybody,
+			Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken,
 			SlowConsumer: channel.Disconnect,
 		}}, nil},
 		"least history": {
@@ -153,6 +193,21 @@ func TestRulesCheck(t *testing.T) {
 			[]string{"rule 1", "joinLeave without presence"}},
 		"joins for all without joins": {channel.Rules{{Pattern: "a", Presence: true, ForceJoinLeave: true}},
 			[]string{"rule 1", "forceJoinLeave without joinLeave"}},
+		"members for all without presence": {channel.Rules{{Pattern: "a", ReadPresence: channel.ReadAnybody}},
+			[]string{"rule 1", "readPresence without presence"}},
+		"history for all without history": {
+			channel.Rules{{Pattern: "a", Presence: true, ReadHistory: channel.ReadAnybody}},
+			[]string{"rule 1", "readHistory without history"}},
+		"members for all without history": {
+			channel.Rules{{Pattern: "a", Presence: true, ReadPresence: channel.ReadAnybody}}, nil},
+		"history for all without presence": {
+			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), ReadHistory: channel.ReadAnybody}}, nil},
+		"nothing to read for subscribers": {
+			channel.Rules{{Pattern: "a", ReadPresence: channel.ReadSubscribers, ReadHistory: channel.ReadSubscribers}}, nil},
+		"unknown readPresence": {channel.Rules{{Pattern: "a", Presence: true, ReadPresence: "Nobody"}},
+			[]string{"rule 1", `readPresence "Nobody"`}},
+		"unknown readHistory": {channel.Rules{{Pattern: "a", ReadHistory: "anybody"}},
+			[]string{"rule 1", `readHistory "anybody"`}},
 		"unknown publish": {channel.Rules{{Pattern: "a", Publish: "Everybody"}},
 			[]string{"rule 1", `publish "Everybody"`}},
 		"unknown subscribe": {channel.Rules{{Pattern: "a", Subscribe: "token"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // A frame holds several commands, and several replies. In Protobuf each is prefixed by its length.
@@ -256,6 +257,59 @@ func TestPresenceJoinsAndLeavesAreForced(t *testing.T) {
 			}
 		}
 	}, withRules, withTokens)
+}
+
+// Clients that are not subscribed read what the rule opens to them.
+func TestPresenceAndHistoryForAnybody(t *testing.T) {
+	everywhere := func(cfg *config.Config) {
+		history := channel.History{Size: 5, TTL: channel.Duration(time.Minute)}
+		open := channel.Rule{
+			History:      history,
+			Presence:     true,
+			ReadPresence: channel.ReadAnybody,
+			ReadHistory:  channel.ReadAnybody,
+		}
+		for _, pattern := range []string{"$open:*", "*"} {
+			open.Pattern = pattern
+			cfg.Channels = append(cfg.Channels, open)
+		}
+	}
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		for name, c := range map[string]struct{ presence, history uint32 }{
+			"members:a": {0, 103}, "log:a": {103, 0}, "seen:a": {103, 103}, "open:a": {0, 0}, "a$": {0, 0},
+			"$open:a": {0, 0}, "$secret:a": {103, 103}, "$": {103, 103},
+		} {
+			two.publishTo(t, name, "1")
+			claims := user("bob")
+			claims["channels"] = []string{name}
+			_, connected := two.connectWith(t, cf.TypeJSON, &cf.ConnectRequest{Token: signed(t, claims)})
+			for encodingName, encoding := range encodings() {
+				s, _ := one.connectWith(t, encoding, &cf.ConnectRequest{Token: signed(t, user("ann"))})
+				what := name + " " + encodingName
+				presence := s.call(&cf.Command{Presence: &cf.PresenceRequest{Channel: name}})
+				stats := s.call(&cf.Command{PresenceStats: &cf.PresenceStatsRequest{Channel: name}})
+				if c.presence == 0 {
+					require.Nil(t, presence.Error, what)
+					require.Len(t, presence.Presence.Presence, 1, what)
+					require.Equal(t, "bob", presence.Presence.Presence[connected.Client].User, what)
+					require.Equal(t, uint32(1), stats.PresenceStats.NumClients, what)
+				} else {
+					require.Equal(t, c.presence, presence.Error.GetCode(), what)
+					require.Equal(t, c.presence, stats.Error.GetCode(), what)
+				}
+				history := s.call(&cf.Command{History: &cf.HistoryRequest{Channel: name, Limit: 9}})
+				if c.history == 0 {
+					require.Nil(t, history.Error, what)
+					require.Equal(t, "1:1", datas(history.History.Publications), what)
+				} else {
+					require.Equal(t, c.history, history.Error.GetCode(), what)
+				}
+			}
+		}
+		early := one.dialCentrifuge(t, cf.TypeJSON)
+		early.write(&cf.Command{Id: 1, Presence: &cf.PresenceRequest{Channel: "members:a"}})
+		early.closed(3501, "bad request")
+	}, withRules, everywhere, withTokens)
 }
 
 // The gateway renews its members of every protocol, so that they stay for longer than their time to live.

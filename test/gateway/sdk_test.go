@@ -42,6 +42,8 @@ func withRules(cfg *config.Config) {
 		{Pattern: "short:*", History: channel.History{Size: 2, TTL: channel.Duration(time.Minute)}, Recovery: true},
 		{Pattern: "seen:*", Presence: true, JoinLeave: true},
 		{Pattern: "forced:*", Presence: true, JoinLeave: true, ForceJoinLeave: true},
+		{Pattern: "members:*", Presence: true, ReadPresence: channel.ReadAnybody},
+		{Pattern: "log:*", History: history, Presence: true, ReadHistory: channel.ReadAnybody},
 		{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "read-only:*", Publish: channel.PublishNobody},
 	}
 	cfg.PresenceGrace = 300 * time.Millisecond

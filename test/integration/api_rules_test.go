@@ -75,6 +75,8 @@ const (
 	msgNothingKept   = "requires history: set history in this rule, or remove recovery"
 	msgNobodyKnown   = "requires presence: set presence to true in this rule, or remove joinLeave"
 	msgNothingForced = "requires joinLeave: set joinLeave to true in this rule, or remove forceJoinLeave"
+	msgNoMembersKept = "requires presence: set presence to true in this rule, or remove readPresence"
+	msgNoHistoryKept = "requires history: set history in this rule, or remove readHistory"
 	msgFalseRecovery = "must be Disconnect with recovery, because a client that skips messages cannot recover them: " +
 		"set slowConsumer to Disconnect in this rule, or remove recovery"
 	msgHistoryTTL    = "must be a duration from 1s to 720h, such as 10m or 24h"
@@ -327,6 +329,22 @@ func refusedByRule() []refusal {
 			spec:  "gateway: {channels: [{pattern: a, presence: true, joinLeave: false, forceJoinLeave: true}]}",
 			field: "spec.gateway.channels[0].forceJoinLeave",
 			msg:   msgNothingForced,
+		},
+		{
+			spec:  "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 1m}, readPresence: Anybody}]}",
+			field: "spec.gateway.channels[0].readPresence",
+			msg:   msgNoMembersKept,
+		},
+		{
+			title: "with presence off",
+			spec:  "gateway: {channels: [{pattern: a, presence: false, readPresence: Anybody}]}",
+			field: "spec.gateway.channels[0].readPresence",
+			msg:   msgNoMembersKept,
+		},
+		{
+			spec:  "gateway: {channels: [{pattern: a, presence: true, readHistory: Anybody}]}",
+			field: "spec.gateway.channels[0].readHistory",
+			msg:   msgNoHistoryKept,
 		},
 		{
 			title: "DropOldest with recovery",
