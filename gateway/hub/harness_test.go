@@ -214,6 +214,18 @@ func (h *harness) attachPositioned(since *broker.Position) *client {
 }
 
 func (h *harness) tryAttachPositioned(since *broker.Position) (*client, error) {
+	return h.tryAttach(positioned, since)
+}
+
+// attachLatest attaches a positioned subscriber that recovers the latest publication alone.
+func (h *harness) attachLatest(since *broker.Position) *client {
+	h.t.Helper()
+	c, err := h.tryAttach(hub.AttachOptions{Positioned: true, RecoverLatest: true}, since)
+	require.NoError(h.t, err)
+	return c
+}
+
+func (h *harness) tryAttach(o hub.AttachOptions, since *broker.Position) (*client, error) {
 	c := &client{recorder: &recorder{encoder: h.encoder}}
 	var err error
 	c.subscription, err = h.Hub.Subscribe(context.Background(), "log")
@@ -222,7 +234,7 @@ func (h *harness) tryAttachPositioned(since *broker.Position) (*client, error) {
 		require.Zero(h.t, c.count(), "the result comes first")
 		c.result = r
 	}
-	err = c.subscription.AttachPositioned(context.Background(), c.recorder, positioned, since, first)
+	err = c.subscription.AttachPositioned(context.Background(), c.recorder, o, since, first)
 	if err != nil {
 		c.subscription.Release()
 	}

@@ -18,7 +18,8 @@ import (
 type AttachResult struct {
 	broker.Position
 	// Recovered reports that Publications are all that came after the position that the subscriber had before, and that
-	// its filter matches.
+	// its filter matches. With AttachOptions.RecoverLatest it reports that the subscriber has the latest publication,
+	// with Publications at most.
 	Recovered bool
 	// Publications is empty unless Recovered: a part of what was missed would look like all of it. The caller must not
 	// change them.
@@ -59,7 +60,7 @@ func (s *Subscription) AttachPositioned(
 	c := s.channel
 	c.beginRecovery()
 	defer c.endRecovery()
-	key := c.hub.readKeyOf(since, o.MaxRecoveredBytes)
+	key := c.hub.readKeyOf(since, o)
 	for n := range maxAttachReads {
 		r, err := c.readShared(ctx, key)
 		if err != nil {
@@ -110,9 +111,10 @@ func (s *Subscription) attachAt(
 		return found, false, nil
 	}
 	result := AttachResult{Position: at}
-	if since != nil && c.tracker.rolledBackEpoch != cmp.Or(since.Epoch, at.Epoch) {
-		result.Publications, result.Recovered = c.hub.recovered(*since, at, r.stream.Publications, missed)
-		if o.MaxRecoveredBytes > 0 && (r.isCut() || sizeOf(result.Publications) > o.MaxRecoveredBytes) {
+	if since != nil {
+		result.Publications, result.Recovered = c.recovered(*since, at, r.stream.Publications, missed, o.RecoverLatest)
+		cut := r.isCut() && !c.rolledBack(*since, at)
+		if o.MaxRecoveredBytes > 0 && (cut || sizeOf(result.Publications) > o.MaxRecoveredBytes) {
 			return found, false, broker.ErrTooLarge
 		}
 	}
@@ -123,9 +125,34 @@ func (s *Subscription) attachAt(
 	return found, s.attach(m, o, at, func() { first(result) }), nil
 }
 
-// recovered returns all publications after a position up to another. read were read from the stream, and missed were
-// delivered after the read. It reports false when one is missing, or when they exceed Options.MaxRecoveredBytes.
-func (h *Hub) recovered(since, to broker.Position, read, missed []broker.Publication) ([]broker.Publication, bool) {
+// recovered returns what a subscriber at a position gets to be at another: what came after, or with latest the latest
+// publication, unless the subscriber has it. read were read from the stream, and missed were delivered after the read.
+// It reports false when something is missing, or when it exceeds Options.MaxRecoveredBytes. The caller holds mu.
+func (c *channelState) recovered(
+	since, to broker.Position, read, missed []broker.Publication, latest bool,
+) (ps []broker.Publication, ok bool) {
+	rolledBack, limit := c.rolledBack(since, to), c.hub.options.MaxRecoveredBytes
+	switch {
+	case latest:
+		has := since == to && to.Offset > 0 && !rolledBack
+		ps, ok = latestAt(to, read, missed, has)
+	case !rolledBack:
+		ps, ok = allAfter(since, to, read, missed)
+	}
+	if !ok || limit > 0 && sizeOf(ps) > limit {
+		return nil, false
+	}
+	return ps, true
+}
+
+// rolledBack reports whether the position of a subscriber, in a channel that is at another position, may stand for two
+// publications. The caller holds mu.
+func (c *channelState) rolledBack(since, to broker.Position) bool {
+	return c.tracker.rolledBackEpoch == cmp.Or(since.Epoch, to.Epoch)
+}
+
+// allAfter returns all publications after a position up to another, or false when one is missing.
+func allAfter(since, to broker.Position, read, missed []broker.Publication) ([]broker.Publication, bool) {
 	if !since.InEpoch(to.Epoch) || since.Offset > to.Offset {
 		return nil, false
 	}
@@ -133,13 +160,23 @@ func (h *Hub) recovered(since, to broker.Position, read, missed []broker.Publica
 	if len(missed) > 0 {
 		all = slices.Concat(read, missed)
 	}
-	if uint64(len(all)) != to.Offset-since.Offset || !contiguous(all, since.Offset) {
-		return nil, false
+	return all, uint64(len(all)) == to.Offset-since.Offset && contiguous(all, since.Offset)
+}
+
+// latestAt returns the publication at a position, which is the latest of the stream. It returns none and true for a
+// subscriber that has it, and false when the stream has no publication any more or yet.
+func latestAt(to broker.Position, read, missed []broker.Publication, has bool) ([]broker.Publication, bool) {
+	all := read
+	if len(missed) > 0 {
+		all = missed
 	}
-	if h.options.MaxRecoveredBytes > 0 && sizeOf(all) > h.options.MaxRecoveredBytes {
-		return nil, false
+	switch n := len(all); {
+	case has:
+		return nil, true
+	case n > 0 && all[n-1].Offset == to.Offset:
+		return all[n-1:], true
 	}
-	return all, true
+	return nil, false
 }
 
 // sizeOf returns the size of publications in bytes.
@@ -163,9 +200,11 @@ func (r streamRead) isCut() bool {
 	return len(all) > 0 && all[len(all)-1].Offset < r.stream.Top.Offset
 }
 
-// readKey is what one read of a stream answers. top says that only the top is asked for.
+// readKey is what one read of a stream answers. top says that only the top is asked for, and latest that the latest
+// publication is, too.
 type readKey struct {
 	top      bool
+	latest   bool
 	since    broker.Position
 	maxBytes int
 }
@@ -173,21 +212,28 @@ type readKey struct {
 // query returns what the broker is asked. The read ends early at a bound. Then what is beyond is missing, and nothing
 // is recovered.
 func (k readKey) query() broker.HistoryQuery {
-	if k.top {
+	switch {
+	case k.top:
 		return broker.HistoryQuery{}
+	case k.latest:
+		return broker.HistoryQuery{Limit: 1, Reverse: true}
 	}
 	return broker.HistoryQuery{Since: &k.since, Limit: maxRecovered, MaxBytes: k.maxBytes}
 }
 
-// readKeyOf returns the key of a read after a position, or of its top when since is nil. maxBytes bounds the read if it
-// is less than Options.MaxRecoveredBytes; 0 is no bound.
-func (h *Hub) readKeyOf(since *broker.Position, maxBytes int) readKey {
-	if since == nil {
+// readKeyOf returns the key of the read for a subscriber that was at a position, or at none when since is nil.
+// AttachOptions.MaxRecoveredBytes bounds a read of more than one publication if it is less than
+// Options.MaxRecoveredBytes.
+func (h *Hub) readKeyOf(since *broker.Position, o AttachOptions) readKey {
+	switch {
+	case since == nil:
 		return readKey{top: true}
+	case o.RecoverLatest:
+		return readKey{latest: true}
 	}
 	bound := h.options.MaxRecoveredBytes
-	if maxBytes > 0 && (bound == 0 || maxBytes < bound) {
-		bound = maxBytes
+	if o.MaxRecoveredBytes > 0 && (bound == 0 || o.MaxRecoveredBytes < bound) {
+		bound = o.MaxRecoveredBytes
 	}
 	return readKey{since: *since, maxBytes: bound}
 }

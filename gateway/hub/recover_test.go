@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -226,6 +227,168 @@ func TestSubscriptionAttachPositionedWithPublicationsDuringTheRead(t *testing.T)
 	}
 }
 
+// A subscriber that recovers the latest publication gets it unless it is there already, and nothing else.
+func TestSubscriptionAttachPositionedRecoversTheLatest(t *testing.T) {
+	for name, c := range map[string]struct {
+		options hub.Options
+		// before runs before the subscriber attaches, during before the read, and after behind it.
+		before, during, after func(h *harness)
+		since                 *broker.Position
+		at                    *broker.Position
+		// recovered is nil when the subscriber does not recover.
+		recovered []string
+	}{
+		"without a position":           {at: at(10, "e1")},
+		"the empty position":           {since: at(0, ""), at: at(10, "e1"), recovered: numbers(10, 10)},
+		"from the beginning":           {since: at(0, "e1"), at: at(10, "e1"), recovered: numbers(10, 10)},
+		"one behind":                   {since: at(9, "e1"), at: at(10, "e1"), recovered: numbers(10, 10)},
+		"at the top":                   {since: at(10, "e1"), at: at(10, "e1"), recovered: []string{}},
+		"at the top, of any epoch":     {since: at(10, ""), at: at(10, "e1"), recovered: numbers(10, 10)},
+		"at the top, of another epoch": {since: at(10, "e0"), at: at(10, "e1"), recovered: numbers(10, 10)},
+		"ahead of the top":             {since: at(99, "e1"), at: at(10, "e1"), recovered: numbers(10, 10)},
+		"more is missing than recovers": {
+			before:    func(h *harness) { h.publishNumbers(11, 2_100) },
+			since:     at(1, "e1"),
+			at:        at(2_100, "e1"),
+			recovered: numbers(2_100, 2_100),
+		},
+		"the stream has one": {
+			before:    func(h *harness) { h.trim("log", 1) },
+			since:     at(1, "e1"),
+			at:        at(10, "e1"),
+			recovered: numbers(10, 10),
+		},
+		"all has expired":                 {before: expire, since: at(9, "e1"), at: at(10, "e1")},
+		"all has expired, empty position": {before: expire, since: at(0, ""), at: at(10, "e1")},
+		"all has expired, at the top":     {before: expire, since: at(10, "e1"), at: at(10, "e1"), recovered: []string{}},
+		"an empty stream":                 {before: restart, since: at(10, "e1"), at: at(0, "e2")},
+		"an empty stream, at its top":     {before: restart, since: at(0, "e2"), at: at(0, "e2")},
+		"an empty stream, empty position": {before: restart, since: at(0, ""), at: at(0, "e2")},
+		"as many bytes": {
+			options:   hub.Options{MaxRecoveredBytes: 4},
+			since:     at(0, ""),
+			at:        at(10, "e1"),
+			recovered: numbers(10, 10),
+		},
+		"too many bytes": {
+			options: hub.Options{MaxRecoveredBytes: 3},
+			since:   at(0, ""),
+			at:      at(10, "e1"),
+		},
+		"published before the read": {
+			during:    publish11,
+			since:     at(9, "e1"),
+			at:        at(11, "e1"),
+			recovered: numbers(11, 11),
+		},
+		"published after the read": {
+			after:     publish11,
+			since:     at(9, "e1"),
+			at:        at(11, "e1"),
+			recovered: numbers(11, 11),
+		},
+		"published after the read, at top": {
+			after:     publish11,
+			since:     at(10, "e1"),
+			at:        at(11, "e1"),
+			recovered: numbers(11, 11),
+		},
+		"published after the read, ahead": {
+			after:     publish11,
+			since:     at(11, "e1"),
+			at:        at(11, "e1"),
+			recovered: []string{},
+		},
+		"published after the read of an empty stream": {
+			before:    restart,
+			after:     func(h *harness) { h.publishNumbers(11, 12) },
+			since:     at(0, ""),
+			at:        at(2, "e2"),
+			recovered: numbers(12, 12),
+		},
+		"new epoch after the read": {
+			after:     func(h *harness) { h.reset("log"); h.publishNumbers(1, 2) },
+			since:     at(9, "e1"),
+			at:        at(2, "e2"),
+			recovered: numbers(2, 2),
+		},
+	} {
+		for _, resident := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, resident %t", name, resident), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := newHarness(t, c.options)
+					h.publishNumbers(1, 10)
+					if resident {
+						h.attachPositioned(nil)
+					}
+					hook := func(f func(h *harness)) func(context.Context, string) error {
+						return once(func() {
+							if f != nil {
+								f(h)
+							}
+						})
+					}
+					if c.before != nil {
+						c.before(h)
+					}
+					h.onRead(hook(c.during), hook(c.after))
+					m := h.attachLatest(c.since)
+					require.Equal(t, *c.at, m.result.Position)
+					require.Equal(t, c.recovered != nil, m.result.Recovered)
+					require.ElementsMatch(t, c.recovered, dataOf(m.result.Publications))
+					for _, data := range []string{"next", "and next"} {
+						h.publish(data)
+					}
+					synctest.Wait()
+					require.Equal(t, []string{"next", "and next"}, m.data())
+					require.Zero(t, m.timesInsufficient())
+				})
+			})
+		}
+	}
+}
+
+// expire lets all publications of a stream expire, which keeps its position.
+func expire(h *harness) { h.trim("log", 0) }
+
+// restart begins another stream.
+func restart(h *harness) { h.reset("log") }
+
+func publish11(h *harness) { h.publishNumbers(11, 11) }
+
+// Subscribers that recover the latest publication share a read of it, wherever they were.
+func TestSubscriptionAttachPositionedReadsTheLatestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 10)
+		open := make(chan struct{})
+		h.onRead(blockUntil(open), nil)
+		var wg sync.WaitGroup
+		for i := range uint64(10) {
+			wg.Go(func() { require.Equal(t, numbers(10, 10), dataOf(h.attachLatest(at(i, "e1")).result.Publications)) })
+		}
+		synctest.Wait()
+		close(open)
+		wg.Wait()
+		reads, _ := h.counts()
+		require.Equal(t, 1, reads)
+		require.Equal(t, broker.HistoryQuery{Limit: 1, Reverse: true}, h.lastQuery)
+	})
+}
+
+// In a stream that was rolled back an offset may stand for two publications, so that no subscriber has the latest.
+func TestSubscriptionAttachPositionedRecoversTheLatestAfterARollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 10)
+		h.attachPositioned(nil)
+		h.publishNumbers(11, 11)
+		h.rollBack("log", 1)
+		h.publish("another")
+		require.Equal(t, []string{"another"}, dataOf(h.attachLatest(at(11, "e1")).result.Publications))
+	})
+}
+
 func TestSubscriptionAttachPositionedReadsNoMoreThanItMayReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, hub.Options{MaxRecoveredBytes: 6})
@@ -240,12 +403,12 @@ func TestSubscriptionAttachPositionedIsRefusedMoreThanAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, hub.Options{MaxRecoveredBytes: 100})
 		h.publishNumbers(1, 9)
-		attach := func(since *broker.Position, maxBytes int) (hub.AttachResult, error) {
+		attach := func(since *broker.Position, maxBytes int, latest bool) (hub.AttachResult, error) {
 			s, err := h.Hub.Subscribe(t.Context(), "log")
 			require.NoError(t, err)
 			defer s.Release()
 			var result hub.AttachResult
-			o := hub.AttachOptions{Positioned: true, MaxRecoveredBytes: maxBytes}
+			o := hub.AttachOptions{Positioned: true, MaxRecoveredBytes: maxBytes, RecoverLatest: latest}
 			m := &recorder{encoder: h.encoder}
 			err = s.AttachPositioned(t.Context(), m, o, since, func(r hub.AttachResult) { result = r })
 			return result, err
@@ -254,6 +417,7 @@ func TestSubscriptionAttachPositionedIsRefusedMoreThanAsked(t *testing.T) {
 		for name, c := range map[string]struct {
 			since    *broker.Position
 			maxBytes int
+			latest   bool
 			result   []string
 			tooLarge bool
 		}{
@@ -263,9 +427,11 @@ func TestSubscriptionAttachPositionedIsRefusedMoreThanAsked(t *testing.T) {
 			"nothing":            {since: at(9, "e1"), maxBytes: 1, result: []string{}},
 			"another epoch":      {since: at(6, "e0"), maxBytes: 1, result: []string{}},
 			"without a position": {maxBytes: 1, result: []string{}},
+			"the latest":         {since: at(0, "e1"), maxBytes: size, latest: true, result: numbers(9, 9)},
+			"a larger latest":    {since: at(0, "e1"), maxBytes: size - 1, latest: true, tooLarge: true},
 			"more than the hub":  {since: at(0, "e1"), maxBytes: 1000, result: numbers(1, 9)},
 		} {
-			result, err := attach(c.since, c.maxBytes)
+			result, err := attach(c.since, c.maxBytes, c.latest)
 			require.Equal(t, c.tooLarge, errors.Is(err, broker.ErrTooLarge), name)
 			if !c.tooLarge {
 				require.NoError(t, err, name)

@@ -43,6 +43,8 @@ type totals struct {
 	recovered    int
 	insufficient int
 	unrepaired   int
+	// latest counts the recoveries of the latest publication alone.
+	latest int
 	// staleRecovered counts recoveries of clients that held publications which the stream had lost.
 	staleRecovered int
 }
@@ -63,9 +65,11 @@ func TestHubSimulation(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d delivered, %d recovered, %d insufficient, %d unrepaired, %d recovered with a stale state",
-		sum.delivered, sum.recovered, sum.insufficient, sum.unrepaired, sum.staleRecovered)
+	t.Logf("%d delivered, %d recovered, %d of them the latest, %d insufficient, %d unrepaired, "+
+		"%d recovered with a stale state",
+		sum.delivered, sum.recovered, sum.latest, sum.insufficient, sum.unrepaired, sum.staleRecovered)
 	require.Positive(t, sum.recovered)
+	require.Positive(t, sum.latest)
 	require.Positive(t, sum.insufficient)
 	require.Positive(t, sum.unrepaired)
 	require.Less(t, sum.staleRecovered, sum.recovered/10)
@@ -226,8 +230,9 @@ func (sim *simulation) run() {
 	for i, c := range sim.channels {
 		running.Go(func() { sim.deliverMessages(ctx, c, sim.rng("wire", i)) })
 	}
-	for i := range 5 * simChannels {
-		sim.clients.Go(func() { sim.runClient(sim.channels[i%simChannels], sim.rng("member", i), i < 4*simChannels) })
+	for i := range 6 * simChannels {
+		options := hub.AttachOptions{Positioned: i < 5*simChannels, RecoverLatest: i < simChannels}
+		sim.clients.Go(func() { sim.runClient(sim.channels[i%simChannels], sim.rng("member", i), options) })
 	}
 	for act := range simActs {
 		sim.act(act)
@@ -503,10 +508,10 @@ func (sim *simulation) examine(c *simChannel, when string) {
 }
 
 // runClient subscribes, stays, leaves, and comes back with the position that it has, until the simulation stops.
-func (sim *simulation) runClient(c *simChannel, rng *rand.Rand, positioned bool) {
+func (sim *simulation) runClient(c *simChannel, rng *rand.Rand, options hub.AttachOptions) {
 	var before *simClient
 	for !sim.stopped() {
-		s := sim.attach(c, rng, before, positioned)
+		s := sim.attach(c, rng, before, options)
 		if s == nil {
 			time.Sleep(50*time.Millisecond + pace(rng))
 			continue
@@ -530,7 +535,9 @@ func (sim *simulation) stopped() bool {
 }
 
 // attach subscribes a client, which was before the last time. It returns nil when the hub returns an error.
-func (sim *simulation) attach(c *simChannel, rng *rand.Rand, before *simClient, positioned bool) *simClient {
+func (sim *simulation) attach(
+	c *simChannel, rng *rand.Rand, before *simClient, options hub.AttachOptions,
+) *simClient {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	subscription, err := sim.hub.Subscribe(ctx, c.name)
@@ -541,19 +548,21 @@ func (sim *simulation) attach(c *simChannel, rng *rand.Rand, before *simClient, 
 		sim:          sim,
 		channel:      c,
 		subscription: subscription,
-		positioned:   positioned,
+		positioned:   options.Positioned,
+		latest:       options.RecoverLatest,
 		notified:     make(chan struct{}),
 		seen:         map[string]bool{},
 	}
-	if !positioned {
+	if !s.positioned {
 		subscription.Attach(s, hub.AttachOptions{}, func() { c.locked(func() { c.clients[s] = true }) })
 		return s
 	}
 	var since *broker.Position
 	if before != nil && rng.IntN(5) > 0 {
 		since = new(before.at)
+	} else if s.latest {
+		since = &broker.Position{}
 	}
-	options := hub.AttachOptions{Positioned: true}
 	first := func(r hub.AttachResult) { s.attached(r, before, since) }
 	if err := subscription.AttachPositioned(ctx, s, options, since, first); err != nil {
 		subscription.Release()
@@ -591,6 +600,8 @@ type simClient struct {
 	channel      *simChannel
 	subscription *hub.Subscription
 	positioned   bool
+	// latest is AttachOptions.RecoverLatest.
+	latest bool
 	// notified is closed when the hub has called InsufficientState.
 	notified chan struct{}
 
@@ -630,7 +641,7 @@ func (s *simClient) attached(r hub.AttachResult, before *simClient, since *broke
 	// The stream may have been rolled back between the read and now.
 	s.stale = r.Epoch == top.Epoch && r.Offset > top.Offset
 	if !r.Recovered {
-		if s.sim.lossOnly() && since != nil {
+		if s.sim.lossOnly() && since != nil && (!s.latest || r.Offset > 0) {
 			s.sim.fail("%s did not recover from %v", s, *since)
 		}
 		if len(r.Publications) > 0 {
@@ -644,19 +655,37 @@ func (s *simClient) attached(r hub.AttachResult, before *simClient, since *broke
 	}
 	stale := s.stale
 	s.stale = false
-	if before.stale {
+	if before != nil && before.stale {
 		// A hub that has heard of neither cannot tell what the client holds of the lost part from what the stream has
 		// now.
 		s.sim.sum.add(func(n *totals) { n.staleRecovered++ })
 	}
 	s.sim.sum.add(func(n *totals) { n.recovered++ })
 	s.at = *since
+	if s.latest {
+		s.skipToLatest(r)
+	}
 	for _, p := range r.Publications {
 		s.check(p)
 	}
 	s.stale = s.stale || stale
 	if s.at != r.Position {
 		s.sim.fail("%s recovered up to %v, and is said to be at %v", s, s.at, r.Position)
+	}
+}
+
+// skipToLatest moves a client that recovers the latest publication alone to the one before that. The caller holds the
+// mu of the channel and of the client.
+func (s *simClient) skipToLatest(r hub.AttachResult) {
+	s.sim.sum.add(func(n *totals) { n.latest++ })
+	switch {
+	case len(r.Publications) > 1:
+		s.sim.fail("%s recovered %d publications", s, len(r.Publications))
+	case len(r.Publications) == 0:
+	case s.at == r.Position && !s.channel.rolledBack[r.Epoch]:
+		s.sim.fail("%s got %v, which it had", s, r.Position)
+	default:
+		s.at = broker.Position{Offset: r.Offset - 1, Epoch: r.Epoch}
 	}
 }
 

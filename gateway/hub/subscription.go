@@ -39,6 +39,9 @@ type AttachOptions struct {
 	JoinLeave bool
 	// InPresence says that the subscriber is a member of the channel's presence, which this gateway has to renew.
 	InPresence bool
+	// RecoverLatest makes AttachPositioned return the latest publication alone, and none to a subscriber that has it,
+	// instead of all that came after the subscriber's position.
+	RecoverLatest bool
 	// RequireComplete makes AttachPositioned return broker.ErrUnrecoverable when it cannot recover all that was published
 	// after the subscriber's position.
 	RequireComplete bool
