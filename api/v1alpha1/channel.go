@@ -47,6 +47,19 @@ const (
 	SubscribeToken ChannelSubscribe = "Token"
 )
 
+// ChannelRecoveryMode is what a client receives that recovers.
+//
+// +kubebuilder:validation:Enum=Stream;Cache
+type ChannelRecoveryMode string
+
+// The values of ChannelRecoveryMode.
+const (
+	// RecoveryStream sends all publications that the client missed.
+	RecoveryStream ChannelRecoveryMode = "Stream"
+	// RecoveryCache sends the latest publication, unless the client has it.
+	RecoveryCache ChannelRecoveryMode = "Cache"
+)
+
 // ChannelRead is which clients may read what is kept of a channel. Backends may read it in every channel.
 //
 // +kubebuilder:validation:Enum=Subscribers;Anybody
@@ -63,6 +76,7 @@ const (
 // ChannelRule configures the channels whose names match a pattern.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.recovery) || !self.recovery || has(self.history)",message="requires history: set history in this rule, or remove recovery",fieldPath=".recovery"
+// +kubebuilder:validation:XValidation:rule="!has(self.recoveryMode) || self.recoveryMode == 'Stream' || (has(self.recovery) && self.recovery)",message="requires recovery: set recovery to true in this rule, or remove recoveryMode",fieldPath=".recoveryMode"
 // +kubebuilder:validation:XValidation:rule="!has(self.joinLeave) || !self.joinLeave || (has(self.presence) && self.presence)",message="requires presence: set presence to true in this rule, or remove joinLeave",fieldPath=".joinLeave"
 // +kubebuilder:validation:XValidation:rule="!has(self.forceJoinLeave) || !self.forceJoinLeave || (has(self.joinLeave) && self.joinLeave)",message="requires joinLeave: set joinLeave to true in this rule, or remove forceJoinLeave",fieldPath=".forceJoinLeave"
 // +kubebuilder:validation:XValidation:rule="!has(self.readPresence) || self.readPresence == 'Subscribers' || (has(self.presence) && self.presence)",message="requires presence: set presence to true in this rule, or remove readPresence",fieldPath=".readPresence"
@@ -85,6 +99,13 @@ type ChannelRule struct {
 	// and slowConsumer Disconnect. Defaults to false.
 	// +optional
 	Recovery bool `json:"recovery,omitempty"`
+
+	// recoveryMode is what such a client receives: with Stream all publications that it missed, and with Cache only the
+	// latest publication, unless the client has it. With Cache a client that subscribes for the first time and asks for
+	// recovery receives the latest publication too. Cache requires recovery. Defaults to Stream.
+	// +optional
+	// +kubebuilder:default=Stream
+	RecoveryMode ChannelRecoveryMode `json:"recoveryMode,omitempty"`
 
 	// readHistory is which clients may query the history: only the channel's Subscribers, or Anybody. Anybody requires
 	// history. Channels whose names begin with $ are opened only by a rule whose pattern begins with $. Defaults to

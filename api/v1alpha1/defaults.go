@@ -133,6 +133,7 @@ func (g *GatewaySpec) setDefaults() {
 }
 
 func (r *ChannelRule) setDefaults() {
+	r.RecoveryMode = cmp.Or(r.RecoveryMode, RecoveryStream)
 	r.ReadHistory = cmp.Or(r.ReadHistory, ReadSubscribers)
 	r.ReadPresence = cmp.Or(r.ReadPresence, ReadSubscribers)
 	r.Publish = cmp.Or(r.Publish, PublishSubscribers)

@@ -205,6 +205,9 @@ func channelRules(specified []v1alpha1.ChannelRule) channel.Rules {
 				TTL:  channel.Duration(spec.History.TTL.Duration),
 			}
 		}
+		if spec.RecoveryMode != v1alpha1.RecoveryStream {
+			rule.RecoveryMode = channel.RecoveryMode(spec.RecoveryMode)
+		}
 		if spec.ReadPresence != v1alpha1.ReadSubscribers {
 			rule.ReadPresence = channel.Read(spec.ReadPresence)
 		}

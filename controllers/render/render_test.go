@@ -167,6 +167,7 @@ func TestConfigFileHasNewerKeysOnlyOnDemand(t *testing.T) {
 	}
 	rules := channelRules([]v1alpha1.ChannelRule{{
 		Pattern:      "a",
+		RecoveryMode: v1alpha1.RecoveryStream,
 		ReadPresence: v1alpha1.ReadSubscribers,
 		ReadHistory:  v1alpha1.ReadSubscribers,
 		Publish:      v1alpha1.PublishSubscribers,

@@ -16,6 +16,7 @@ const (
 	ruleValues   = "slowConsumer is Disconnect, DropOldest or LatestOnly; publish is Nobody, Subscribers or Anybody; " +
 		"subscribe is Anybody, Authenticated or Token; readPresence and readHistory are Subscribers or Anybody, which " +
 		"needs presence or history; recovery needs history and slowConsumer Disconnect; " +
+		"recoveryMode is Stream or Cache, which needs recovery; " +
 		"joinLeave needs presence; forceJoinLeave needs joinLeave"
 )
 
@@ -95,6 +96,7 @@ func ruleMap(r channel.Rule) map[string]any {
 		}
 	}
 	choices := map[string]string{
+		"recoveryMode": string(r.RecoveryMode),
 		"readPresence": string(r.ReadPresence),
 		"readHistory":  string(r.ReadHistory),
 		"publish":      string(r.Publish),

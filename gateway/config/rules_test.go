@@ -16,6 +16,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 - pattern: chat:*
   history: {size: 100, ttl: 1h30m}
   recovery: true
+  recoveryMode: Cache
   presence: true
   joinLeave: true
   forceJoinLeave: true
@@ -28,7 +29,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 `
 	want := channel.Rules{{
 		Pattern: "chat:*", History: channel.History{Size: 100, TTL: channel.Duration(90 * time.Minute)},
-		Recovery: true, Presence: true, JoinLeave: true, ForceJoinLeave: true,
+		Recovery: true, RecoveryMode: channel.RecoveryCache, Presence: true, JoinLeave: true, ForceJoinLeave: true,
 		ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadSubscribers,
 		Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
 	}, {Pattern: "news"}}
@@ -37,7 +38,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	require.Equal(t, want, loaded.Config.Channels)
 	require.Equal(t, []map[string]any{{
 		"pattern": "chat:*", "history": map[string]any{"size": 100, "ttl": "1h30m0s"},
-		"recovery": true, "presence": true, "joinLeave": true, "forceJoinLeave": true,
+		"recovery": true, "recoveryMode": "Cache", "presence": true, "joinLeave": true, "forceJoinLeave": true,
 		"readPresence": "Anybody", "readHistory": "Subscribers",
 		"publish": "Nobody", "subscribe": "Token", "slowConsumer": "Disconnect",
 	}, {"pattern": "news"}}, loaded.Effective[contract.KeyChannels])

@@ -232,6 +232,7 @@ func newHarness(t *testing.T) *harness {
 			{Pattern: "forced", Presence: true, JoinLeave: true, ForceJoinLeave: true},
 			{Pattern: "members:*", History: history, Presence: true, ReadPresence: channel.ReadAnybody},
 			{Pattern: "log:*", History: history, Presence: true, ReadHistory: channel.ReadAnybody},
+			{Pattern: "state:*", History: history, Recovery: true, RecoveryMode: channel.RecoveryCache},
 			{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "anybody:*", Publish: channel.PublishAnybody},
 			{Pattern: "nobody:*", Publish: channel.PublishNobody},
 		},

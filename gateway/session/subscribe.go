@@ -31,14 +31,16 @@ type SubscribeRequest struct {
 	Token string
 	// Data is the client's, for the subscribe hook.
 	Data hooks.Payload
-	// Since is the position that the client has reached, or nil. Where the rule has recovery it gets what came after.
+	// Since is the position that the client has reached, or nil. Where the rule has recovery it gets what came after, or
+	// the latest of that, as the rule's RecoveryMode says.
 	Since *broker.Position
 	// Positioned asks for a position, and for the end of the subscription when something is missing. Channels whose rule
 	// has recovery have that anyway.
 	Positioned bool
 	// JoinLeave asks for the channel's joins and leaves. Where the rule has forceJoinLeave they come anyway.
 	JoinLeave bool
-	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since.
+	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since. With
+	// channel.RecoveryCache, where gaps are meant to be, it asks for nothing.
 	RequireComplete bool
 	// LargeTurn is called before the client recovers more than a small share of Options.MaxHistoryBytes. It blocks until
 	// the client may get that, and release is called once the answer is queued. nil means at once.
@@ -319,11 +321,13 @@ func (s *Session) attach(
 	if r.RequireComplete && r.Since != nil && !rule.Recovery {
 		return broker.ErrUnrecoverable
 	}
+	cached := rule.RecoveryMode == channel.RecoveryCache
 	o := hub.AttachOptions{
 		Positioned:      !r.NoNotify && (rule.Recovery || r.Positioned && rule.History.Size > 0),
 		JoinLeave:       rule.JoinLeave && (r.JoinLeave || rule.ForceJoinLeave),
 		InPresence:      rule.Presence,
-		RequireComplete: r.RequireComplete,
+		RecoverLatest:   cached,
+		RequireComplete: r.RequireComplete && !cached,
 	}
 	if !o.Positioned {
 		hubSub.Attach(r.Subscriber, o, func() { begun(result) })

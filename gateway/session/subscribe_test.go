@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,6 +106,14 @@ func TestSubscribePositions(t *testing.T) {
 			recovered: true,
 		},
 		"recovery from beyond the end": {channel: "kept:a", since: &broker.Position{Epoch: "right", Offset: 99}, want: true},
+		"cache, not wanted":            {channel: "state:a", want: true},
+		"cache of another epoch": {
+			channel:   "state:a",
+			since:     &broker.Position{Epoch: "x", Offset: 1},
+			want:      true,
+			recovered: true,
+		},
+		"cache without a position": {channel: "state:a", since: &broker.Position{}, want: true, recovered: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newHarness(t)
@@ -140,6 +149,39 @@ func TestSubscribePositions(t *testing.T) {
 	}
 }
 
+// A subscriber of a cache gets the latest publication, and is not refused where there is none.
+func TestSubscribeRecoversTheLatest(t *testing.T) {
+	r := newHarness(t)
+	subscribe := func(since *broker.Position) (told session.SubscribeResult) {
+		s := r.session(nil)
+		defer s.Close()
+		request := to("state:a")
+		request.Since, request.RequireComplete = since, true
+		require.NoError(t, s.Subscribe(t.Context(), request, func(x session.SubscribeResult) { told = x }))
+		return told
+	}
+	told := subscribe(&broker.Position{})
+	require.False(t, told.Recovered)
+	require.Empty(t, told.Publications)
+	require.NotEmpty(t, told.Epoch)
+	for _, data := range []string{"1", "2", "3"} {
+		_, err := r.broker.Publish(t.Context(), "state:a", broker.Publication{Data: []byte(data)},
+			broker.PublishOptions{History: r.Hub.Rule("state:a").History})
+		require.NoError(t, err)
+	}
+	for offset := range uint64(5) {
+		told = subscribe(&broker.Position{Offset: offset, Epoch: told.Epoch})
+		require.True(t, told.Recovered)
+		require.Equal(t, uint64(3), told.Offset)
+		if offset == 3 {
+			require.Empty(t, told.Publications, "it has the latest")
+			continue
+		}
+		require.Len(t, told.Publications, 1)
+		require.Equal(t, "3", string(told.Publications[0].Data))
+	}
+}
+
 // RequireComplete makes no subscription, not even for a moment, where something is missing.
 func TestSubscribeRequireComplete(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -155,6 +197,8 @@ func TestSubscribeRequireComplete(t *testing.T) {
 		"beyond the end": {"kept:a",
 			func(top broker.Position) *broker.Position { return &broker.Position{Offset: 9, Epoch: top.Epoch} },
 			broker.ErrUnrecoverable},
+		"another epoch of a cache": {"state:a",
+			func(broker.Position) *broker.Position { return &broker.Position{Epoch: "x", Offset: 9} }, nil},
 		"without recovery": {"history:a", func(top broker.Position) *broker.Position { return &top },
 			broker.ErrUnrecoverable},
 	} {
@@ -766,11 +810,14 @@ func TestEndInsufficient(t *testing.T) {
 func TestSessionSubscribeAwaitsTheTurnOfLargeRecoveries(t *testing.T) {
 	size := broker.Size(broker.Publication{Data: []byte("1")})
 	for name, c := range map[string]struct {
-		missed int
-		turn   error
-		turns  int
+		channel   string
+		missed    int
+		turn      error
+		turns     int
+		recovered int
 	}{
 		"small":               {missed: 2},
+		"the latest":          {channel: "state:a", missed: 3, recovered: 1},
 		"large":               {missed: 3, turns: 1},
 		"large, and it left":  {missed: 3, turns: 1, turn: errors.New("gone")},
 		"nothing":             {},
@@ -780,15 +827,16 @@ func TestSessionSubscribeAwaitsTheTurnOfLargeRecoveries(t *testing.T) {
 			r := newHarness(t)
 			r.MaxHistoryBytes = 2 * 128 * size
 			asked := r.answering(map[string]string{"subscribe": `{"result":{}}`})
-			rule := r.Hub.Rule("kept:a")
+			name, recovered := cmp.Or(c.channel, "kept:a"), cmp.Or(c.recovered, c.missed)
+			rule := r.Hub.Rule(name)
 			for range c.missed {
-				_, err := r.Broker.Publish(t.Context(), "kept:a", broker.Publication{Data: []byte("1")},
+				_, err := r.Broker.Publish(t.Context(), name, broker.Publication{Data: []byte("1")},
 					broker.PublishOptions{History: rule.History})
 				require.NoError(t, err)
 			}
 			s := r.session(nil)
 			defer s.Close()
-			request, turns, released, begun := to("kept:a"), 0, 0, 0
+			request, turns, released, begun := to(name), 0, 0, 0
 			request.Since = &broker.Position{}
 			request.LargeTurn = func() (func(), error) {
 				turns++
@@ -797,7 +845,7 @@ func TestSessionSubscribeAwaitsTheTurnOfLargeRecoveries(t *testing.T) {
 			err := s.Subscribe(t.Context(), request, func(result session.SubscribeResult) {
 				begun++
 				require.Zero(t, released, "the answer comes before the end of the turn")
-				require.Len(t, result.Publications, c.missed)
+				require.Len(t, result.Publications, recovered)
 				require.True(t, result.Recovered)
 			})
 			require.Equal(t, c.turn, err)

@@ -44,8 +44,10 @@ type Rule struct {
 	Pattern string `json:"pattern"`
 	// History is how many publications are kept. The zero value keeps none.
 	History History `json:"history,omitzero"`
-	// Recovery sends subscribers that come back what they missed. It needs History.
+	// Recovery sends subscribers that come back what they missed, as RecoveryMode says. It needs History.
 	Recovery bool `json:"recovery,omitempty"`
+	// RecoveryMode is RecoveryStream when it is empty. RecoveryCache needs Recovery.
+	RecoveryMode RecoveryMode `json:"recoveryMode,omitempty"`
 	// Presence keeps the list of members.
 	Presence bool `json:"presence,omitempty"`
 	// ReadPresence is ReadSubscribers when it is empty. ReadAnybody needs Presence.
@@ -71,6 +73,17 @@ type History struct {
 	// TTL is how long all of them are kept after the latest one.
 	TTL Duration `json:"ttl"`
 }
+
+// RecoveryMode says what a subscriber recovers.
+type RecoveryMode string
+
+// The values of RecoveryMode.
+const (
+	// RecoveryStream sends all publications that the subscriber missed.
+	RecoveryStream RecoveryMode = "Stream"
+	// RecoveryCache sends the latest publication, unless the subscriber has it.
+	RecoveryCache RecoveryMode = "Cache"
+)
 
 // Publish says which clients may publish. Backends always may.
 type Publish string
@@ -139,6 +152,7 @@ func (rs Rules) match(channel string) Rule {
 }
 
 func (r Rule) withDefaults() Rule {
+	r.RecoveryMode = cmp.Or(r.RecoveryMode, RecoveryStream)
 	r.ReadPresence = cmp.Or(r.ReadPresence, ReadSubscribers)
 	r.ReadHistory = cmp.Or(r.ReadHistory, ReadSubscribers)
 	r.Publish = cmp.Or(r.Publish, PublishSubscribers)
@@ -188,6 +202,12 @@ func (r Rule) check(number int) (errs []error) {
 	}
 	if r.Recovery && h.Size == 0 {
 		fail("has recovery without history")
+	}
+	switch s := r.withDefaults(); {
+	case !slices.Contains([]RecoveryMode{RecoveryStream, RecoveryCache}, s.RecoveryMode):
+		fail("has the unknown recoveryMode %q", r.RecoveryMode)
+	case s.RecoveryMode == RecoveryCache && !r.Recovery:
+		fail("has recoveryMode Cache without recovery")
 	}
 	if r.JoinLeave && !r.Presence {
 		fail("has joinLeave without presence")

@@ -50,6 +50,7 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 		{
 			Pattern:      "prices:gold",
 			SlowConsumer: channel.Disconnect,
+			RecoveryMode: channel.RecoveryCache,
 			ReadPresence: channel.ReadAnybody,
 			ReadHistory:  channel.ReadSubscribers,
 			Publish:      channel.PublishNobody,
@@ -58,6 +59,7 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 		{
 			Pattern:      "prices:*",
 			SlowConsumer: channel.LatestOnly,
+			RecoveryMode: channel.RecoveryStream,
 			ReadPresence: channel.ReadSubscribers,
 			ReadHistory:  channel.ReadAnybody,
 			Publish:      channel.PublishAnybody,
@@ -73,6 +75,7 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 			Pattern:      "chat",
 			Presence:     true,
 			SlowConsumer: channel.Disconnect,
+			RecoveryMode: channel.RecoveryStream,
 			ReadPresence: channel.ReadSubscribers,
 			ReadHistory:  channel.ReadSubscribers,
 			Publish:      channel.PublishSubscribers,
@@ -81,6 +84,7 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 		"news": {
 			Pattern:      "*",
 			SlowConsumer: channel.DropOldest,
+			RecoveryMode: channel.RecoveryStream,
 			ReadPresence: channel.ReadSubscribers,
 			ReadHistory:  channel.ReadSubscribers,
 			Publish:      channel.PublishSubscribers,
@@ -102,6 +106,7 @@ func TestRulesForReturnsTheFirstMatch(t *testing.T) {
 	require.Equal(t, channel.SubscribeAnybody, open.For("$open:a").Subscribe)
 	require.Equal(t, channel.SubscribeToken, open.For("$other:a").Subscribe)
 	none := channel.Rule{
+		RecoveryMode: channel.RecoveryStream,
 		SlowConsumer: channel.Disconnect,
 		ReadPresence: channel.ReadSubscribers,
 		ReadHistory:  channel.ReadSubscribers,
@@ -162,7 +167,8 @@ func TestRulesCheck(t *testing.T) {
 		"unknown policy":  {channel.Rules{{Pattern: "a", SlowConsumer: "Wait"}}, []string{"rule 1", `"Wait"`}},
 		"policy in lower": {channel.Rules{{Pattern: "a", SlowConsumer: "latestOnly"}}, []string{`"latestOnly"`}},
 		"everything": {channel.Rules{{
-			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, Presence: true, JoinLeave: true,
+			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, RecoveryMode: channel.RecoveryCache,
+			Presence: true, JoinLeave: true,
 			ForceJoinLeave: true, ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadAnybody,
 			Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken,
 			SlowConsumer: channel.Disconnect,
@@ -189,6 +195,16 @@ func TestRulesCheck(t *testing.T) {
 		"recovery of the latest": {
 			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, SlowConsumer: channel.LatestOnly}},
 			[]string{"rule 1", "recovery", "LatestOnly"}},
+		"recovery of the stream": {channel.Rules{{
+			Pattern: "a", History: kept(5, time.Hour), Recovery: true, RecoveryMode: channel.RecoveryStream,
+		}}, nil},
+		"no recovery of the stream": {channel.Rules{{Pattern: "a", RecoveryMode: channel.RecoveryStream}}, nil},
+		"cache without recovery": {
+			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), RecoveryMode: channel.RecoveryCache}},
+			[]string{"rule 1", "recoveryMode Cache without recovery"}},
+		"unknown recoveryMode": {
+			channel.Rules{{Pattern: "a", History: kept(5, time.Hour), Recovery: true, RecoveryMode: "cache"}},
+			[]string{"rule 1", `recoveryMode "cache"`}},
 		"joins without presence": {channel.Rules{{Pattern: "a", JoinLeave: true}},
 			[]string{"rule 1", "joinLeave without presence"}},
 		"joins for all without joins": {channel.Rules{{Pattern: "a", Presence: true, ForceJoinLeave: true}},

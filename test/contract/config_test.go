@@ -101,6 +101,7 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 		rule := loaded.Channels[i : i+1].For(want.Pattern)
 		assert.Equal(t, string(want.Publish), string(rule.Publish))
 		assert.Equal(t, string(want.Subscribe), string(rule.Subscribe))
+		assert.Equal(t, string(want.RecoveryMode), string(rule.RecoveryMode))
 		assert.Equal(t, string(want.ReadPresence), string(rule.ReadPresence))
 		assert.Equal(t, string(want.ReadHistory), string(rule.ReadHistory))
 		assert.Equal(t, want.ForceJoinLeave, rule.ForceJoinLeave)

@@ -235,6 +235,105 @@ func TestServerSideSubscriptionsRecover(t *testing.T) {
 	}, withRules, withTokens, func(cfg *config.Config) { cfg.MaxChannelsPerConnection = 4 })
 }
 
+// In a channel with a cache a client gets the latest message, unless it has it, and then what comes, in order.
+func TestRecoveryOfTheLatestMessage(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		for name, encoding := range encodings() {
+			t.Run(name, func(t *testing.T) {
+				channel := "state:" + name
+				recoverFrom := func(r *cf.SubscribeRequest) (*sdk, *cf.SubscribeResult) {
+					t.Helper()
+					s, _ := two.connectWith(t, encoding, &cf.ConnectRequest{})
+					r.Channel, r.Recover = channel, true
+					got := s.subscribe(r)
+					require.True(t, got.WasRecovering)
+					require.True(t, got.Recoverable)
+					require.True(t, got.Positioned)
+					return s, got
+				}
+				first, got := recoverFrom(&cf.SubscribeRequest{})
+				require.False(t, got.Recovered, "there is none")
+				require.Empty(t, got.Publications)
+				epoch := got.Epoch
+				_, got = recoverFrom(&cf.SubscribeRequest{Flag: 2})
+				require.False(t, got.Recovered, "nor is it refused")
+				for i := range 3 {
+					one.publishTo(t, channel, fmt.Sprint(i+1))
+					require.Equal(t, uint64(i+1), first.publication().Offset)
+				}
+				for _, since := range []*cf.SubscribeRequest{
+					{}, {Epoch: epoch}, {Offset: 1, Epoch: epoch}, {Offset: 2, Epoch: epoch}, {Offset: 3}, {Offset: 3, Epoch: "x"},
+					{Offset: 9, Epoch: epoch}, {Offset: 1, Epoch: "x", Flag: 2},
+				} {
+					s, got := recoverFrom(since)
+					require.True(t, got.Recovered, "%v", since)
+					require.Equal(t, "3:3", datas(got.Publications), "%v", since)
+					require.Equal(t, uint64(2), got.Offset, "the client goes on from there when it has applied it")
+					require.Equal(t, epoch, got.Epoch)
+					s.abort()
+				}
+				s, got := recoverFrom(&cf.SubscribeRequest{Offset: 3, Epoch: epoch})
+				require.True(t, got.Recovered, "it has the latest")
+				require.Empty(t, got.Publications)
+				require.Equal(t, uint64(3), got.Offset)
+				fresh, _ := two.connectWith(t, encoding, &cf.ConnectRequest{})
+				got = fresh.subscribeTo(channel)
+				require.False(t, got.WasRecovering)
+				require.Empty(t, got.Publications, "it did not ask")
+				for _, data := range []string{"4", "5"} {
+					one.publishTo(t, channel, data)
+					for _, s := range []*sdk{first, s, fresh} {
+						require.Equal(t, data+":"+data, datas([]*cf.Publication{s.publication()}))
+					}
+				}
+				one.callAPI(t, "history_remove", `{"channel":"`+channel+`"}`)
+				_, got = recoverFrom(&cf.SubscribeRequest{Offset: 4, Epoch: epoch})
+				require.False(t, got.Recovered, "it is gone")
+				require.Empty(t, got.Publications)
+				_, got = recoverFrom(&cf.SubscribeRequest{Offset: 5, Epoch: epoch})
+				require.True(t, got.Recovered)
+			})
+		}
+	}, withRules)
+}
+
+// Clients that subscribe while messages come have the latest, and from there each once and in order.
+func TestRecoveryOfTheLatestMessageWhileMessagesCome(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				publish := "http://" + two.Addr() + "/api/publish"
+				request(t, "POST", publish, `{"channel":"state:a","data":1}`, "X-API-Key", key) //nolint:testifylint // awaited
+			}
+		}()
+		for range 30 {
+			c := one.connectAnonymous(t)
+			got := c.subscribe(&cf.SubscribeRequest{Channel: "state:a", Recover: true})
+			require.LessOrEqual(t, len(got.Publications), 1)
+			require.Equal(t, got.Recovered, len(got.Publications) == 1)
+			offset := got.Offset
+			for _, p := range got.Publications {
+				offset++
+				require.Equal(t, offset, p.Offset)
+			}
+			for range 3 {
+				offset++
+				require.Equal(t, offset, c.publication().Offset, "nothing is missing after it, or there twice")
+			}
+			c.abort()
+		}
+		close(stop)
+		<-done
+	}, withRules)
+}
+
 // The reply to the connect command comes before publications in the channels that the server subscribes the client to.
 func TestConnectReplyComesBeforePublications(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {

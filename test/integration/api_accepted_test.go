@@ -59,10 +59,10 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 		"rules": "gateway: {channels: [{pattern: 'prices:*', slowConsumer: LatestOnly}, " +
 			"{pattern: 'grüße'}, {pattern: '*', slowConsumer: DropOldest}]}",
 		"rules of all kinds": "gateway: {channels: [{pattern: a, history: {size: 100000, ttl: 720h}, " +
-			"recovery: true, presence: true, joinLeave: true, forceJoinLeave: true, readPresence: Anybody, " +
-			"readHistory: Anybody, publish: Nobody, subscribe: Token}, " +
+			"recovery: true, recoveryMode: Cache, presence: true, joinLeave: true, forceJoinLeave: true, " +
+			"readPresence: Anybody, readHistory: Anybody, publish: Nobody, subscribe: Token}, " +
 			"{pattern: b, history: {size: 1, ttl: 1s}, slowConsumer: LatestOnly, publish: Anybody, subscribe: " +
-			"Authenticated}, {pattern: c, recovery: false, joinLeave: false, forceJoinLeave: false, " +
+			"Authenticated}, {pattern: c, recovery: false, recoveryMode: Stream, joinLeave: false, forceJoinLeave: false, " +
 			"readPresence: Subscribers, readHistory: Subscribers}]}",
 		"the shortest presence": "gateway: {presence: {ttl: 5s, grace: 0s}}",
 		"the longest presence":  "gateway: {presence: {ttl: 1h, grace: 5m}}",

@@ -73,6 +73,7 @@ const (
 	msgFirstWords    = "must be a duration from 1s to 10m, such as 5s or 1m"
 	msgSamePattern   = "two rules have the same pattern, and the second never applies: remove one of them"
 	msgNothingKept   = "requires history: set history in this rule, or remove recovery"
+	msgNothingCached = "requires recovery: set recovery to true in this rule, or remove recoveryMode"
 	msgNobodyKnown   = "requires presence: set presence to true in this rule, or remove joinLeave"
 	msgNothingForced = "requires joinLeave: set joinLeave to true in this rule, or remove forceJoinLeave"
 	msgNoMembersKept = "requires presence: set presence to true in this rule, or remove readPresence"
@@ -307,6 +308,17 @@ func refusedByRule() []refusal {
 			spec:  "gateway: {channels: [{pattern: a, recovery: true}]}",
 			field: "spec.gateway.channels[0].recovery",
 			msg:   msgNothingKept,
+		},
+		{
+			spec:  "gateway: {channels: [{pattern: a, history: {size: 1, ttl: 1m}, recoveryMode: Cache}]}",
+			field: "spec.gateway.channels[0].recoveryMode",
+			msg:   msgNothingCached,
+		},
+		{
+			title: "with recovery off",
+			spec:  "gateway: {channels: [{pattern: a, recovery: false, recoveryMode: Cache}]}",
+			field: "spec.gateway.channels[0].recoveryMode",
+			msg:   msgNothingCached,
 		},
 		{
 			spec:  "gateway: {channels: [{pattern: a, joinLeave: true}]}",

@@ -161,6 +161,33 @@ scenarios('recovery', (scenario) => {
     assert.deepEqual(await s.values(3), [3, 4, 5]);
   });
 
+  scenario('of the latest publication alone, and from the empty position', async (t, sdk) => {
+    const channel = unique('cached');
+    const since = { offset: 0, epoch: '' };
+    const early = await subscribe(await connect(t, sdk, gateways[1]), channel, { since });
+    assert.equal(early.context.recovered, false, 'there is none');
+    await number(channel, 1, 5);
+    const way = await Way.to(t, gateways[0]);
+    const alice = await connect(t, sdk, way.address);
+    const s = await subscribe(alice, channel, { since });
+    assert.deepEqual({ wasRecovering: s.context.wasRecovering, recovered: s.context.recovered }, { wasRecovering: true, recovered: true });
+    assert.deepEqual(await s.values(1), [5]);
+    await number(channel, 6, 6);
+    assert.deepEqual(await s.values(1), [6]);
+    for (const missed of [[7, 7], [8, 20], []]) {
+      way.break();
+      await alice.connecting.next();
+      if (missed.length) await number(channel, ...missed);
+      way.mend();
+      assert.equal((await s.subscribed.next()).recovered, true);
+      if (missed.length) assert.deepEqual(await s.values(1), [missed[1]]);
+    }
+    await number(channel, 21, 21);
+    assert.deepEqual(await s.values(1), [21]);
+    assert.equal(s.publications.unread, 0);
+    assert.deepEqual(await early.values(21), Array.from({ length: 21 }, (_, i) => i + 1));
+  });
+
   scenario('with a list of endpoints the client finds the gateway that is there', async (t, sdk) => {
     const gone = await gateway();
     await gone.stop();

@@ -25,6 +25,7 @@ const rules = `[
 	{"pattern": "recover:*", "history": {"size": 100, "ttl": "1m"}, "recovery": true},
 	{"pattern": "short:*", "history": {"size": 3, "ttl": "1m"}, "recovery": true},
 	{"pattern": "present:*", "history": {"size": 100, "ttl": "1m"}, "recovery": true, "presence": true, "joinLeave": true},
+	{"pattern": "cached:*", "history": {"size": 1, "ttl": "1m"}, "recovery": true, "recoveryMode": "Cache"},
 	{"pattern": "nobody:*", "publish": "Nobody"},
 	{"pattern": "anybody:*", "publish": "Anybody"},
 	{"pattern": "token:*", "subscribe": "Token"},
