@@ -135,6 +135,11 @@ type ChannelRule struct {
 	// +optional
 	ForceJoinLeave bool `json:"forceJoinLeave,omitempty"`
 
+	// tagsFilter is whether subscribers may ask for the publications with certain tags alone. It saves traffic, and keeps
+	// nothing secret: a client may subscribe without a filter. Defaults to false.
+	// +optional
+	TagsFilter bool `json:"tagsFilter,omitempty"`
+
 	// publish is which clients may publish to the channel: none of them, only its Subscribers, or Anybody. Backends may
 	// publish to every channel. Defaults to Subscribers.
 	// +optional

@@ -197,6 +197,7 @@ func channelRules(specified []v1alpha1.ChannelRule) channel.Rules {
 			Presence:       spec.Presence,
 			JoinLeave:      spec.JoinLeave,
 			ForceJoinLeave: spec.ForceJoinLeave,
+			TagsFilter:     spec.TagsFilter,
 			SlowConsumer:   channel.SlowConsumer(spec.SlowConsumer),
 		}
 		if spec.History != nil {

@@ -89,6 +89,7 @@ func ruleMap(r channel.Rule) map[string]any {
 		"presence":       r.Presence,
 		"joinLeave":      r.JoinLeave,
 		"forceJoinLeave": r.ForceJoinLeave,
+		"tagsFilter":     r.TagsFilter,
 	}
 	for key, on := range toggles {
 		if on {

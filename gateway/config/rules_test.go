@@ -20,6 +20,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
   presence: true
   joinLeave: true
   forceJoinLeave: true
+  tagsFilter: true
   readPresence: Anybody
   readHistory: Subscribers
   publish: Nobody
@@ -30,6 +31,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	want := channel.Rules{{
 		Pattern: "chat:*", History: channel.History{Size: 100, TTL: channel.Duration(90 * time.Minute)},
 		Recovery: true, RecoveryMode: channel.RecoveryCache, Presence: true, JoinLeave: true, ForceJoinLeave: true,
+		TagsFilter:   true,
 		ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadSubscribers,
 		Publish: channel.PublishNobody, Subscribe: channel.SubscribeToken, SlowConsumer: channel.Disconnect,
 	}, {Pattern: "news"}}
@@ -39,6 +41,7 @@ func TestLoadReturnsRulesAsAFileHasThem(t *testing.T) {
 	require.Equal(t, []map[string]any{{
 		"pattern": "chat:*", "history": map[string]any{"size": 100, "ttl": "1h30m0s"},
 		"recovery": true, "recoveryMode": "Cache", "presence": true, "joinLeave": true, "forceJoinLeave": true,
+		"tagsFilter":   true,
 		"readPresence": "Anybody", "readHistory": "Subscribers",
 		"publish": "Nobody", "subscribe": "Token", "slowConsumer": "Disconnect",
 	}, {"pattern": "news"}}, loaded.Effective[contract.KeyChannels])

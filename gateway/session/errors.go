@@ -20,7 +20,7 @@ var (
 	ErrTooManyChannels = errors.New("too many channels on one connection")
 	// ErrNotAllowed is returned when neither the channel's rule nor a token allows what the client asks for.
 	ErrNotAllowed = errors.New("not allowed in this channel")
-	// ErrNotAvailable is returned when the channel's rule keeps no history or no presence.
+	// ErrNotAvailable is returned when the channel's rule keeps no history or no presence, or allows no filter.
 	ErrNotAvailable = errors.New("not available in this channel: its rule does not say so")
 	// ErrNoBackend is returned for a call when no rpc hook is configured.
 	ErrNoBackend = errors.New("not available on this gateway")

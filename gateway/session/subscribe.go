@@ -9,6 +9,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
@@ -39,6 +40,8 @@ type SubscribeRequest struct {
 	Positioned bool
 	// JoinLeave asks for the channel's joins and leaves. Where the rule has forceJoinLeave they come anyway.
 	JoinLeave bool
+	// Filter says which publications the client wants; nil is all. The rule must have tagsFilter.
+	Filter *tagfilter.Filter
 	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since. With
 	// channel.RecoveryCache, where gaps are meant to be, it asks for nothing.
 	RequireComplete bool
@@ -86,7 +89,8 @@ type SubscribeResult struct {
 //
 // Besides the errors of authorisation (ErrNotAllowed, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable,
 // ErrInfoTooLarge, hooks.ErrDown, *hooks.Error and *hooks.Disconnect) it returns ErrChannelName, ErrSubscribed,
-// ErrTooManyChannels, broker.ErrUnrecoverable, ErrSubscriptionEnded, or an error that wraps broker.ErrUnavailable.
+// ErrTooManyChannels, ErrNotAvailable for a filter, broker.ErrUnrecoverable, ErrSubscriptionEnded, or an error that
+// wraps broker.ErrUnavailable.
 func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest, begun func(SubscribeResult)) error {
 	hubSub, data, err := s.reserve(ctx, &r)
 	if err != nil {
@@ -127,6 +131,9 @@ func (s *Session) Attach(ctx context.Context, channel string, m Subscriber) erro
 func (s *Session) reserve(ctx context.Context, r *SubscribeRequest) (*hub.Subscription, hooks.Payload, error) {
 	if err := CheckChannel(r.Channel); err != nil {
 		return nil, hooks.Payload{}, err
+	}
+	if r.Filter != nil && !s.Rule(r.Channel).TagsFilter {
+		return nil, hooks.Payload{}, ErrNotAvailable
 	}
 	// The slot comes first, so that the backend is not asked about a subscription that cannot be made.
 	number, err := s.reserveSlot(r.Channel, r.origin())
@@ -328,6 +335,7 @@ func (s *Session) attach(
 		InPresence:      rule.Presence,
 		RecoverLatest:   cached,
 		RequireComplete: r.RequireComplete && !cached,
+		Filter:          r.Filter,
 	}
 	if !o.Positioned {
 		hubSub.Attach(r.Subscriber, o, func() { begun(result) })

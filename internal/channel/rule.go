@@ -58,6 +58,8 @@ type Rule struct {
 	JoinLeave bool `json:"joinLeave,omitempty"`
 	// ForceJoinLeave tells also those subscribers that have not asked for it. It needs JoinLeave.
 	ForceJoinLeave bool `json:"forceJoinLeave,omitempty"`
+	// TagsFilter lets subscribers ask for the publications with certain tags alone.
+	TagsFilter bool `json:"tagsFilter,omitempty"`
 	// Publish is PublishSubscribers when it is empty.
 	Publish Publish `json:"publish,omitempty"`
 	// Subscribe is SubscribeAnybody when it is empty.

@@ -169,7 +169,7 @@ func TestRulesCheck(t *testing.T) {
 		"everything": {channel.Rules{{
 			Pattern: "a", History: kept(100_000, 720*time.Hour), Recovery: true, RecoveryMode: channel.RecoveryCache,
 			Presence: true, JoinLeave: true,
-			ForceJoinLeave: true, ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadAnybody,
+			ForceJoinLeave: true, TagsFilter: true, ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadAnybody,
 			Publish: channel.PublishAnybody, Subscribe: channel.SubscribeToken,
 			SlowConsumer: channel.Disconnect,
 		}}, nil},

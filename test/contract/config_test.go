@@ -105,5 +105,6 @@ func assertSettings(t *testing.T, spec v1alpha1.GatewaySpec, loaded config.Confi
 		assert.Equal(t, string(want.ReadPresence), string(rule.ReadPresence))
 		assert.Equal(t, string(want.ReadHistory), string(rule.ReadHistory))
 		assert.Equal(t, want.ForceJoinLeave, rule.ForceJoinLeave)
+		assert.Equal(t, want.TagsFilter, rule.TagsFilter)
 	}
 }

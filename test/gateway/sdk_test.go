@@ -45,6 +45,7 @@ func withRules(cfg *config.Config) {
 		{Pattern: "members:*", Presence: true, ReadPresence: channel.ReadAnybody},
 		{Pattern: "log:*", History: history, Presence: true, ReadHistory: channel.ReadAnybody},
 		{Pattern: "state:*", History: history, Recovery: true, RecoveryMode: channel.RecoveryCache},
+		{Pattern: "tagged:*", History: history, Recovery: true, Presence: true, TagsFilter: true},
 		{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "read-only:*", Publish: channel.PublishNobody},
 	}
 	cfg.PresenceGrace = 300 * time.Millisecond

@@ -60,7 +60,7 @@ func TestAPIAcceptsSpecs(t *testing.T) {
 			"{pattern: 'grüße'}, {pattern: '*', slowConsumer: DropOldest}]}",
 		"rules of all kinds": "gateway: {channels: [{pattern: a, history: {size: 100000, ttl: 720h}, " +
 			"recovery: true, recoveryMode: Cache, presence: true, joinLeave: true, forceJoinLeave: true, " +
-			"readPresence: Anybody, readHistory: Anybody, publish: Nobody, subscribe: Token}, " +
+			"tagsFilter: true, readPresence: Anybody, readHistory: Anybody, publish: Nobody, subscribe: Token}, " +
 			"{pattern: b, history: {size: 1, ttl: 1s}, slowConsumer: LatestOnly, publish: Anybody, subscribe: " +
 			"Authenticated}, {pattern: c, recovery: false, recoveryMode: Stream, joinLeave: false, forceJoinLeave: false, " +
 			"readPresence: Subscribers, readHistory: Subscribers}]}",

@@ -78,7 +78,8 @@ const everything = "{replicas: 3, redis: {managed: {}}, autoscaling: {maxReplica
 	"ingress: {profile: nginx, hosts: [ws.example.com]}, " +
 	"gateway: {maxConnectionsPerUser: 5, connectionsPerUserPolicy: Refuse, presence: {ttl: 30s, grace: 5s}, " +
 	"channels: [{pattern: 'chat:*', history: {size: 100, ttl: 10m}, recovery: true, recoveryMode: Cache, " +
-	"presence: true, joinLeave: true, forceJoinLeave: true, readPresence: Anybody, readHistory: Anybody, " +
+	"presence: true, joinLeave: true, forceJoinLeave: true, tagsFilter: true, readPresence: Anybody, " +
+	"readHistory: Anybody, " +
 	"publish: Nobody, subscribe: Token}, {pattern: '*', slowConsumer: LatestOnly}], " +
 	"auth: {anonymous: false, jwt: {jwksURL: 'http://127.0.0.1:1/keys', issuer: i, audience: a}}, " +
 	"hooks: {connect: {url: 'http://127.0.0.1:1/connect', whenDown: Allow}, " +

@@ -3,6 +3,7 @@ package centrifuge
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	cf "github.com/centrifugal/protocol"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hooks"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 )
 
 // flagRejectUnrecovered asks for an error where a subscription would begin with a gap.
@@ -21,8 +23,12 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 	switch {
 	case r.Channel == "":
 		return errNoChannel
-	case r.Type != 0 || r.Tf != nil:
+	case r.Type != 0:
 		return c.fail(id, errNotAvailable, out)
+	}
+	filter, err := filterOf(r.Tf)
+	if err != nil {
+		return c.fail(id, err, out)
 	}
 	request := session.SubscribeRequest{
 		Channel:         r.Channel,
@@ -32,6 +38,7 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		Data:            hooks.Payload{Bytes: r.Data, Binary: c.encoding.isBinary(r.Data)},
 		Positioned:      r.Positioned || r.Recoverable || r.Recover,
 		JoinLeave:       r.JoinLeave,
+		Filter:          filter,
 		RequireComplete: r.Flag&flagRejectUnrecovered != 0,
 		Renewable:       true,
 		Expired:         c.pushExpired,
@@ -46,7 +53,7 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		}
 	}
 	var failed error
-	err := c.Session.Subscribe(ctx, request, func(s session.SubscribeResult) {
+	err = c.Session.Subscribe(ctx, request, func(s session.SubscribeResult) {
 		var result *cf.SubscribeResult
 		if result, failed = c.subscribeResult(s, r.Recover); failed == nil {
 			failed = out.add(&cf.Reply{Id: id, Subscribe: result})
@@ -68,6 +75,30 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		return failed
 	}
 	return nil
+}
+
+// filterOf returns the filter that a client asks for; nil is none. It returns an errBadRequest.
+func filterOf(root *cf.FilterNode) (*tagfilter.Filter, error) {
+	if root == nil {
+		return nil, nil
+	}
+	filter, err := tagfilter.New(nodeOf(root, 1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBadRequest, err)
+	}
+	return filter, nil
+}
+
+// nodeOf translates a part of a filter at a depth. What is deeper than a filter may be is left out, for tagfilter.New
+// refuses the level above.
+func nodeOf(n *cf.FilterNode, depth int) tagfilter.Node {
+	node := tagfilter.Node{Op: n.GetOp(), Compare: n.GetCmp(), Key: n.GetKey(), Value: n.GetVal(), Values: n.GetVals()}
+	if depth <= tagfilter.MaxDepth {
+		for _, child := range n.GetNodes() {
+			node.Nodes = append(node.Nodes, nodeOf(child, depth+1))
+		}
+	}
+	return node
 }
 
 // subscribeResult returns what the client is told about a subscription, or errEncode.
