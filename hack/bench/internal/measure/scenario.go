@@ -130,19 +130,19 @@ func Scenarios() []Scenario {
 					Key:  "idle-memory",
 					Name: "resident memory per idle, subscribed connection",
 					Unit: report.Bytes,
-					Goal: report.Goal{Kind: report.AtMost, Value: 2000},
+					Goal: report.Goal{Kind: report.AtMost, Value: 1200},
 				},
 				{
 					Key:  "handshake-cpu",
 					Name: "CPU per handshake, connect and subscribe included",
 					Unit: report.Seconds,
-					Goal: report.Goal{Kind: report.RatioTo, Value: 1.6},
+					Goal: report.Goal{Kind: report.RatioTo, Value: handshakeRatio},
 				},
 				{
 					Key:  "idle-cpu",
 					Name: "CPU per idle connection and second",
 					Unit: report.Seconds,
-					Goal: report.Goal{Kind: report.RatioTo, Value: 1.5},
+					Goal: report.Goal{Kind: report.RatioTo, Value: 1.2},
 				},
 				{
 					Key:  "empty-memory",
