@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/channel"
@@ -28,6 +29,8 @@ type channelState struct {
 	// deliveryMu is held during a delivery, so that all subscribers get publications in the same order and a change of
 	// streams comes between two of them. It is taken before mu, and not held while the broker is asked.
 	deliveryMu sync.Mutex
+	// base is the latest publication, if deltas are made from it, or nil. deliveryMu guards it.
+	base *broker.Publication
 
 	// mu guards the fields below. A delivery takes it once per batch of subscribers.
 	mu     sync.Mutex
@@ -50,6 +53,8 @@ type encoderGroup struct {
 	encoder Encoder
 	// filter is nil for subscribers that want all publications.
 	filter *tagfilter.Filter
+	// delta is the encoder if it makes deltas, or nil.
+	delta DeltaEncoder
 	// all is the group of the encoder without a filter, which may be the group itself.
 	all *encoderGroup
 	// slots holds the subscribers. A slot is empty when its subscriber left during a delivery.
@@ -71,6 +76,8 @@ type encoded struct {
 	// done reports that frame and err are set.
 	done  bool
 	frame transport.Frame
+	// delta is the frame for subscribers that have the publication before, or zero.
+	delta transport.Frame
 	err   error
 }
 
@@ -86,7 +93,7 @@ type slot struct {
 func (c *channelState) add(s *Subscription) {
 	g := c.group(s.subscriber.Encoder(), filterOf(s.subscriber))
 	s.index = len(g.slots)
-	g.slots = append(g.slots, slot{unfiltered(s.subscriber), s})
+	g.slots = append(g.slots, slot{untailored(s.subscriber), s})
 }
 
 // remove frees the slot of a subscription. The caller holds mu.
@@ -121,6 +128,7 @@ func (c *channelState) group(e Encoder, f *tagfilter.Filter) *encoderGroup {
 		}
 	}
 	g := &encoderGroup{encoder: e, filter: f}
+	g.delta, _ = e.(DeltaEncoder)
 	g.all = g
 	if f != nil {
 		g.all = c.group(e, nil)
@@ -176,7 +184,7 @@ func (c *channelState) inPresence() (out []Subscriber) {
 	defer c.mu.Unlock()
 	c.each(func(s *Subscription) {
 		if s.inPresence {
-			out = append(out, unfiltered(s.subscriber))
+			out = append(out, untailored(s.subscriber))
 		}
 	})
 	return out

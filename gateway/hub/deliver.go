@@ -128,27 +128,36 @@ func (c *channelState) fanOut(groups []*encoderGroup, p broker.Publication) (not
 	for _, g := range groups {
 		c.sendToGroup(g, p)
 	}
+	c.keepBase(groups, p)
 	return false
 }
 
 // encode encodes a publication for the groups of one encoder, once in a delivery. The caller holds deliveryMu.
-func (c *channelState) encode(g *encoderGroup, p broker.Publication) (transport.Frame, error) {
+func (c *channelState) encode(g *encoderGroup, p broker.Publication) *encoded {
 	e := &g.all.encoded
 	if e.done {
-		return e.frame, e.err
+		return e
 	}
 	e.done = true
-	e.frame, e.err = g.encoder.Encode(c.name, p)
-	switch {
-	case e.err != nil:
+	if e.frame, e.err = g.encoder.Encode(c.name, p); e.err != nil {
 		c.hub.options.Logger.Warn("publication not encoded", slog.String("channel", c.name), slog.Any("error", e.err))
-	case !e.frame.IsZero():
-		e.frame = e.frame.InDropGroup(c.dropGroup)
-		if e.subscribers > maxBatch {
-			e.frame = e.frame.AsBroadcast()
-		}
+		return e
 	}
-	return e.frame, e.err
+	e.frame = c.outgoing(e.frame, e.subscribers)
+	c.encodeDelta(g, e, p)
+	return e
+}
+
+// outgoing returns a frame as it goes out to so many subscribers.
+func (c *channelState) outgoing(f transport.Frame, subscribers int) transport.Frame {
+	if f.IsZero() {
+		return f
+	}
+	f = f.InDropGroup(c.dropGroup)
+	if subscribers > maxBatch {
+		f = f.AsBroadcast()
+	}
+	return f
 }
 
 // sendToGroup sends a publication to one group in batches. A group that does not want it gets a zero frame. The caller
@@ -157,36 +166,39 @@ func (c *channelState) sendToGroup(g *encoderGroup, p broker.Publication) {
 	if g.fanOutSize == 0 {
 		return
 	}
-	var frame transport.Frame
+	e := &encoded{}
 	if g.wants(p) {
-		var err error
-		if frame, err = c.encode(g, p); err != nil {
+		if e = c.encode(g, p); e.err != nil {
 			c.withhold(g, p)
 			return
 		}
 	}
 	for i := 0; i < g.fanOutSize; i += maxBatch {
-		c.sendBatch(frame, g, i, p.Kind, p.Offset)
+		c.sendBatch(e, g, i, p.Kind, p.Offset)
 	}
 }
 
 // sendBatch sends a frame to at most maxBatch subscribers of a group, from a slot on. A zero frame is only recorded.
 // The caller holds deliveryMu.
-func (c *channelState) sendBatch(f transport.Frame, g *encoderGroup, from int, kind broker.Kind, offset uint64) {
+func (c *channelState) sendBatch(e *encoded, g *encoderGroup, from int, kind broker.Kind, offset uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slots := g.slots[from:min(from+maxBatch, g.fanOutSize)]
-	if kind == broker.KindPublication && offset == 0 && !f.IsZero() {
+	f := e.frame
+	switch {
+	case g.delta != nil && kind == broker.KindPublication:
+		c.sendDeltas(e, slots, offset)
+	case kind == broker.KindPublication && offset == 0 && !f.IsZero():
 		for i := range slots {
 			if m := slots[i].subscriber; m != nil {
 				m.Send(f)
 			}
 		}
-		return
-	}
-	for _, s := range slots {
-		if s.subscriber != nil && s.subscription.accept(kind, offset, c.endedStream) && !f.IsZero() {
-			s.subscriber.Send(f)
+	default:
+		for _, s := range slots {
+			if s.subscriber != nil && s.subscription.accept(kind, offset, c.endedStream) && !f.IsZero() {
+				s.subscriber.Send(f)
+			}
 		}
 	}
 }

@@ -13,7 +13,7 @@
 //   - acquire.go: how long the broker delivers a channel to this gateway.
 //   - subscription.go: a connection's subscription, from Subscribe and Attach to Release.
 //   - channelstate.go: a channel's state, and its subscribers in groups with one encoder each.
-//   - filter.go: subscribers that want some publications only.
+//   - tailored.go: subscribers that want some publications only, or what has changed.
 //   - deliver.go: the stages of one delivery, from the broker to the connections' queues.
 //   - tracker.go: the stream tracker, which decides what a message or a read means for the channel's stream.
 //   - backlog.go: publications that the tracker keeps for a moment.

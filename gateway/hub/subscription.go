@@ -25,6 +25,8 @@ type Subscription struct {
 	inPresence bool
 	// hasPosition is true when after is an offset of the stream, so that the next publication must have after+1.
 	hasPosition bool
+	// hasBase is true when the subscriber has got the latest publication, so that a delta can be made from it.
+	hasBase bool
 	// after is the offset up to which the subscriber has the channel's stream, or must not get it.
 	after uint64
 	// index is the subscription's slot in its encoder group.
@@ -47,6 +49,8 @@ type AttachOptions struct {
 	RequireComplete bool
 	// Filter says which publications the subscriber wants; nil is all. The others count as delivered.
 	Filter *tagfilter.Filter
+	// Delta encodes the publications for this subscription, instead of the subscriber's encoder; nil is that one.
+	Delta DeltaEncoder
 	// MaxRecoveredBytes makes AttachPositioned return broker.ErrTooLarge when what it would recover takes more bytes, or
 	// may do so. Zero means no such limit: beyond Options.MaxRecoveredBytes nothing is recovered.
 	MaxRecoveredBytes int
@@ -122,10 +126,7 @@ func (s *Subscription) attach(m Subscriber, o AttachOptions, at broker.Position,
 	if first != nil {
 		first()
 	}
-	if o.Filter != nil {
-		m = &filtered{m, o.Filter}
-	}
-	s.subscriber, s.positioned, s.joinLeave, s.inPresence = m, o.Positioned, o.JoinLeave, o.InPresence
+	s.subscriber, s.positioned, s.joinLeave, s.inPresence = tailor(m, o), o.Positioned, o.JoinLeave, o.InPresence
 	s.after, s.hasPosition = at.Offset, at.Epoch != ""
 	s.channel.add(s)
 	return true
