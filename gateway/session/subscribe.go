@@ -42,6 +42,9 @@ type SubscribeRequest struct {
 	JoinLeave bool
 	// Filter says which publications the client wants; nil is all. The rule must have tagsFilter.
 	Filter *tagfilter.Filter
+	// Delta encodes what has changed from one publication to the next, for a client that asks for that; nil is the
+	// subscriber's encoder. It is not used where slow clients miss publications, nor with a Filter.
+	Delta hub.DeltaEncoder
 	// RequireComplete asks for broker.ErrUnrecoverable instead of a subscription with a gap after Since. With
 	// channel.RecoveryCache, where gaps are meant to be, it asks for nothing.
 	RequireComplete bool
@@ -75,6 +78,8 @@ type SubscribeResult struct {
 	Rule channel.Rule
 	// Positioned reports that AttachResult holds the client's position in the stream.
 	Positioned bool
+	// Delta reports that the client gets publications as SubscribeRequest.Delta encodes them.
+	Delta bool
 	hub.AttachResult
 	// ExpiresAt is when the client needs a new subscription token. It is zero when the subscription does not expire, when
 	// it expires and the client has no token that it could replace, and where the backend refreshes subscriptions.
@@ -336,6 +341,9 @@ func (s *Session) attach(
 		RecoverLatest:   cached,
 		RequireComplete: r.RequireComplete && !cached,
 		Filter:          r.Filter,
+	}
+	if r.Delta != nil && r.Filter == nil && rule.SlowConsumer == channel.Disconnect {
+		o.Delta, result.Delta = r.Delta, true
 	}
 	if !o.Positioned {
 		hubSub.Attach(r.Subscriber, o, func() { begun(result) })

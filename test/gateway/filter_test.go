@@ -27,7 +27,8 @@ func TestFilterByTags(t *testing.T) {
 				odd := &cf.FilterNode{Op: "and", Nodes: []*cf.FilterNode{
 					{Key: "kind", Cmp: "eq", Val: "odd"}, {Op: "not", Nodes: []*cf.FilterNode{{Key: "n", Cmp: "lt", Val: "2.5"}}},
 				}}
-				begun := c.subscribe(&cf.SubscribeRequest{Channel: channel, Tf: odd})
+				begun := c.subscribe(&cf.SubscribeRequest{Channel: channel, Tf: odd, Delta: "fossil"})
+				require.False(t, begun.Delta, "a filter leaves gaps")
 				all := one.connectAnonymous(t)
 				all.subscribeTo(channel)
 				two.publishTagged(t, channel, 1, 6)

@@ -126,7 +126,7 @@ class Remote extends EventEmitter {
   static {
     const methods = [
       'connect', 'disconnect', 'subscribe', 'unsubscribe', 'removeSubscription',
-      'publish', 'send', 'rpc', 'history', 'presence', 'presenceStats',
+      'publish', 'send', 'rpc', 'history', 'presence', 'presenceStats', 'deltaStats',
     ];
     for (const method of methods) {
       this.prototype[method] = function (...args) {

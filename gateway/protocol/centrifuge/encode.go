@@ -22,6 +22,8 @@ type encoding struct {
 	protocol  cf.Type
 	kind      transport.Kind
 	heartbeat *transport.Heartbeat
+	// deltas encodes publications for subscriptions with deltas.
+	deltas *deltaEncoding
 }
 
 func newJSON(interval, timeout time.Duration) *encoding {
@@ -34,12 +36,14 @@ func newProtobuf(interval, timeout time.Duration) *encoding {
 }
 
 func newEncoding(protocol cf.Type, kind transport.Kind, ping []byte, interval, timeout time.Duration) *encoding {
-	return &encoding{
+	e := &encoding{
 		protocol: protocol, kind: kind,
 		heartbeat: &transport.Heartbeat{
 			Ping: transport.NewFrame(kind, ping), Interval: interval, Timeout: timeout,
 		},
 	}
+	e.deltas = &deltaEncoding{e}
+	return e
 }
 
 // commands decodes a frame of the messages in client.proto: JSON has one command a line, Protobuf has the length before

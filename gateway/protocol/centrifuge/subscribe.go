@@ -44,6 +44,9 @@ func (c *client) subscribe(ctx context.Context, id uint32, r *cf.SubscribeReques
 		Expired:         c.pushExpired,
 		Disconnected:    c.disconnectedByBackend,
 	}
+	if r.Delta == deltaFossil {
+		request.Delta = c.encoding.deltas
+	}
 	if r.Recover {
 		request.Since = &broker.Position{Offset: r.Offset, Epoch: r.Epoch}
 		request.LargeTurn = func() (func(), error) { return c.largeTurn(ctx) }
@@ -103,7 +106,9 @@ func nodeOf(n *cf.FilterNode, depth int) tagfilter.Node {
 
 // subscribeResult returns what the client is told about a subscription, or errEncode.
 func (c *client) subscribeResult(s session.SubscribeResult, recovering bool) (*cf.SubscribeResult, error) {
-	r := &cf.SubscribeResult{Positioned: s.Positioned, Recoverable: s.Positioned && s.Rule.Recovery}
+	r := &cf.SubscribeResult{
+		Positioned: s.Positioned, Recoverable: s.Positioned && s.Rule.Recovery, Delta: s.Delta,
+	}
 	if s.Positioned {
 		r.Epoch, r.Offset = s.Epoch, startOffset(s)
 	}
@@ -115,6 +120,11 @@ func (c *client) subscribeResult(s session.SubscribeResult, recovering bool) (*c
 	if len(s.Publications) > 0 {
 		if r.Publications, err = c.encoding.publications(s.Publications); err != nil {
 			return nil, err
+		}
+	}
+	if s.Delta {
+		for _, p := range r.Publications {
+			p.Data = c.encoding.deltas.text(p.Data)
 		}
 	}
 	r.Data, err = c.payload(s.Data)
