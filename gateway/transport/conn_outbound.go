@@ -14,7 +14,7 @@ func (c *conn) send(f Frame) bool {
 	if !c.queueFrame(f) {
 		return false
 	}
-	c.scheduleWrite(f.broadcast)
+	c.scheduleWrite(f.IsBroadcast())
 	return true
 }
 

@@ -97,6 +97,9 @@ func (f Frame) AsBroadcast() Frame {
 	return f
 }
 
+// IsBroadcast reports whether AsBroadcast has marked the message.
+func (f Frame) IsBroadcast() bool { return f.broadcast }
+
 // Ping returns a ping frame of RFC 6455 section 5.5.2. Browsers answer it without the page's help.
 func Ping() Frame { return encodeFrame(opPing, nil) }
 

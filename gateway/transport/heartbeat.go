@@ -15,13 +15,17 @@ type Heartbeat struct {
 	Timeout time.Duration
 }
 
-// stepsPerInterval is the number of moments in an interval at which pings are sent.
-const stepsPerInterval = 100
+// stepsPerInterval is the number of moments in an interval at which clients begin with pings, unless they are more than
+// maxStep apart.
+const (
+	stepsPerInterval = 100
+	maxStep          = time.Second
+)
 
-// at returns the moment, at or after a time, when clients that share the heartbeat have their turn. Pings that are sent
-// together, and their answers, wake a few goroutines and not one after the other.
-func (h *Heartbeat) at(t time.Duration) time.Duration {
-	step := max(1, h.Interval/stepsPerInterval)
+// firstAt returns the moment, at or after a time, when clients that share the heartbeat begin with it. They go on
+// together: pings that are sent together, and their answers, wake a few goroutines and not one after the other.
+func (h *Heartbeat) firstAt(t time.Duration) time.Duration {
+	step := max(1, min(h.Interval/stepsPerInterval, maxStep))
 	return (t + step - 1) / step * step
 }
 
@@ -46,7 +50,7 @@ func (c *conn) StartHeartbeat(h *Heartbeat) {
 	if c.closing != nil || c.heartbeat.Heartbeat != nil {
 		return
 	}
-	c.heartbeat = heartbeatState{Heartbeat: h, next: h.at(c.server.wheel.now() + rand.N(h.Interval))}
+	c.heartbeat = heartbeatState{Heartbeat: h, next: h.firstAt(c.server.wheel.now() + rand.N(h.Interval))}
 	c.setTimer()
 }
 
@@ -56,15 +60,15 @@ func (c *conn) runHeartbeat(now time.Duration) {
 	switch {
 	case h.Heartbeat == nil || now < h.next:
 	case !h.pinged:
-		h.pinged, h.awaitingPong, h.next = true, true, h.at(now+h.Timeout)
+		h.pinged, h.awaitingPong, h.next = true, true, now+h.Timeout
 		c.send(h.Ping)
 	case h.awaitingPong && c.isHandling():
 		// The answer may be unread while the handler is busy, which is not the client's fault.
-		h.next = h.at(now + h.Timeout)
+		h.next = now + h.Timeout
 	case h.awaitingPong:
 		c.drop(dropHeartbeat, c.endpoint.Codes.NoPong)
 	default:
-		h.pinged, h.next = false, h.at(now+h.Interval-h.Timeout)
+		h.pinged, h.next = false, now+h.Interval-h.Timeout
 	}
 }
 

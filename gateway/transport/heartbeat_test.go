@@ -67,6 +67,51 @@ func TestHeartbeatWaitsForABusyHandler(t *testing.T) {
 	})
 }
 
+// Clients wait for a ping for little longer than the interval that they are told. Those that share a heartbeat are
+// pinged together.
+func TestHeartbeatKeepsItsInterval(t *testing.T) {
+	for _, h := range []*Heartbeat{
+		{Interval: time.Second, Timeout: 300 * time.Millisecond},
+		{Interval: 25 * time.Second, Timeout: 8 * time.Second},
+		{Interval: time.Hour, Timeout: time.Millisecond},
+	} {
+		t.Run(h.Interval.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := NewServer(Options{
+					MaxConnections: 1, MaxQueuedBytes: 1 << 20, Observer: &dropRecorder{}, Logger: slog.New(slog.DiscardHandler),
+				})
+				defer s.wheel.close()
+				h.Ping = Ping()
+				const clients = 300
+				var all [clients]*conn
+				for i := range all {
+					all[i] = s.newConn(peerIP("127.0.0.1:1"), nil, &Endpoint{})
+					all[i].StartHeartbeat(h)
+				}
+				moments := map[time.Duration]bool{}
+				var last [clients]time.Duration
+				for began := time.Now(); time.Since(began) < 3*h.Interval+2*maxStep; time.Sleep(tick) {
+					synctest.Wait()
+					now := time.Since(began)
+					for i, c := range all {
+						if !c.Pong() {
+							continue
+						}
+						require.LessOrEqual(t, now-last[i], h.Interval+maxStep+3*tick)
+						if last[i] > 0 {
+							require.InDelta(t, h.Interval, now-last[i], float64(3*tick))
+						}
+						last[i], moments[now%h.Interval] = now, true
+					}
+				}
+				if h.Interval < time.Hour {
+					require.Less(t, len(moments), clients*3/2, "they are not pinged one by one")
+				}
+			})
+		})
+	}
+}
+
 func TestCloseAfterClosesInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewServer(Options{
