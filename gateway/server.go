@@ -127,12 +127,12 @@ const (
 	maxHandshakes = 4096
 )
 
-// handshakeLimit returns the maximum number of handshakes at once. It leaves half of the open files that connections
-// cannot take to other uses.
+// handshakeLimit returns the maximum number of handshakes at once. It leaves as many of the open files that connections
+// cannot take to refusals that are held back, and reservedFiles to all else.
 func handshakeLimit(connections int) int {
 	files, known := maxOpenFiles()
 	if !known {
 		return maxHandshakes
 	}
-	return min(max(minHandshakes, (int(min(files, math.MaxInt32))-connections)/2), maxHandshakes)
+	return min(max(minHandshakes, (int(min(files, math.MaxInt32))-connections-reservedFiles)/2), maxHandshakes)
 }
