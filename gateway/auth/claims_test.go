@@ -109,6 +109,9 @@ func TestConnectionExpireAt(t *testing.T) {
 		{fmt.Sprintf(`{"expire_at":%d}`, at(6)), at(6), nil},
 		{fmt.Sprintf(`{"exp":%d,"expire_at":null}`, at(60)), at(60), nil},
 		{fmt.Sprintf(`{"exp":%d,"expire_at":%d}`, at(-1), at(600)), 0, ErrExpired},
+		{fmt.Sprintf(`{"exp":%d,"expire_at":%d}`, at(60), at(0)), 0, ErrExpired},
+		{fmt.Sprintf(`{"exp":%d,"expire_at":%d}`, at(60), at(1)), at(1), nil},
+		{fmt.Sprintf(`{"expire_at":%d}`, at(-600)), 0, ErrExpired},
 	} {
 		c, err := verifier(t, nil).Connection(t.Context(), hs256().token(t, test.claims))
 		require.ErrorIs(t, err, test.err, test.claims)
@@ -125,6 +128,9 @@ func TestConnectionExpireAt(t *testing.T) {
 		hs256().token(t, fmt.Sprintf(`{"sub":"ann","channel":"a","exp":%d,"expire_at":0}`, at(60))), "ann", "a")
 	require.NoError(t, err)
 	require.Zero(t, s.ExpiresAt)
+	_, err = verifier(t, nil).Subscription(t.Context(),
+		hs256().token(t, fmt.Sprintf(`{"sub":"ann","channel":"a","expire_at":%d}`, at(-1))), "ann", "a")
+	require.ErrorIs(t, err, ErrExpired)
 }
 
 // What Centrifugo's tokens say about channels and does nothing here is logged once.

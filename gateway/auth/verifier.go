@@ -98,7 +98,7 @@ func (v *Verifier) Connection(ctx context.Context, token string) (*Claims, error
 	if err != nil {
 		return nil, err
 	}
-	if err := v.validate(p); err != nil {
+	if err := v.validate(p, c.ExpiresAt); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -123,7 +123,7 @@ func (v *Verifier) Subscription(ctx context.Context, token, user, channel string
 	case c.User != user:
 		return nil, invalid("it is for another user than the connection's")
 	}
-	if err := v.validate(p); err != nil {
+	if err := v.validate(p, c.ExpiresAt); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -184,9 +184,10 @@ func reason(err error) error {
 	}
 }
 
-// validate checks the registered claims against the options and the clock (RFC 7519, section 4.1). exp comes last, so
-// that only the holder of a token that was valid learns that it has expired.
-func (v *Verifier) validate(p *payload) error {
+// validate checks the registered claims against the options and the clock (RFC 7519, section 4.1), and that what the
+// token is for has not ended, where it ends. exp and that come last, so that only the holder of a token that was valid
+// learns that it has expired.
+func (v *Verifier) validate(p *payload, end time.Time) error {
 	switch err := v.validator.Validate(p); {
 	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return invalid("its iat is in the future")
@@ -200,6 +201,8 @@ func (v *Verifier) validate(p *payload) error {
 		return invalid("it lacks iss or aud")
 	case !p.expiresAt.IsZero() && !v.now().Before(p.expiresAt):
 		return &refusal{ErrExpired, "its exp has passed"}
+	case !end.IsZero() && !v.now().Before(end):
+		return &refusal{ErrExpired, "its expire_at has passed"}
 	}
 	if p.overrides {
 		v.warnOfOverride()
