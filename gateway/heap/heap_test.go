@@ -45,7 +45,8 @@ func TestReleaserReleases(t *testing.T) {
 		{"a quarter of a large heap", sample{}, sample{inUse: 800 * mb, objects: 1000 * mb}, true},
 		{"a busy process", sample{allocated: 50 * mb}, sample{allocated: 54 * mb, inUse: 8 * mb, objects: 40 * mb}, false},
 		{"almost busy", sample{allocated: 50 * mb}, sample{allocated: 54*mb - 1, inUse: 8 * mb, objects: 40 * mb}, true},
-		{"quiet for a large heap", sample{}, sample{allocated: 99 * mb, inUse: 800 * mb, objects: 2000 * mb}, true},
+		{"quiet for a large heap", sample{}, sample{allocated: 12 * mb, inUse: 800 * mb, objects: 1000 * mb}, true},
+		{"busy for a large heap", sample{}, sample{allocated: 13 * mb, inUse: 800 * mb, objects: 1000 * mb}, false},
 		// The sizes are read one after the other.
 		{"fewer objects than in use", sample{}, sample{inUse: 8 * mb, objects: 7 * mb}, false},
 	} {

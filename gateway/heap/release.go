@@ -14,7 +14,7 @@ const (
 	minRelease = 4 << 20
 	// busyShare and releaseShare are parts of the memory in use: a process that allocates as much as the first in an
 	// interval is busy, and less than the second is not worth a collection.
-	busyShare    = 8
+	busyShare    = 64
 	releaseShare = 4
 )
 
