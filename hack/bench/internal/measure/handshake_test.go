@@ -20,4 +20,6 @@ func TestSettingsArrivalFlags(t *testing.T) {
 		"--hold 1s --connect-concurrency 64 --subscriptions 100 --clients 1200 --channels 120",
 		"--hold 1s --connect-concurrency 64 --connect-first --subscriptions 100 --clients 1200 --channels 120",
 	}, flags)
+	quick := Quick()
+	require.LessOrEqual(t, quick.ManyChannels, quick.HandshakeClients/100, "there are as many channels as that")
 }

@@ -63,6 +63,7 @@ func Full() Settings {
 func Quick() Settings {
 	s := Full()
 	s.IdleClients, s.IdleChannels, s.Hold, s.HandshakeClients = 2_000, 200, 6*time.Second, 2_000
+	s.ManyChannels = 20
 	s.Subscribers, s.Duration, s.Warmup, s.DeliveriesPerSecond = 500, 2*time.Second, time.Second, 5_000
 	s.StallSubscribers, s.Publications, s.RelayedPerSecond = 2_000, 100_000, 1_000
 	s.Recovering, s.StormClients, s.StormChannels = 16, 1_500, 50
