@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -33,8 +32,12 @@ type channelState struct {
 	base *broker.Publication
 
 	// mu guards the fields below. A delivery takes it once per batch of subscribers.
-	mu     sync.Mutex
+	mu sync.Mutex
+	// groups are those without a filter: one for each encoder.
 	groups []*encoderGroup
+	// filtered are those with a filter, and filteredByKey finds them. A filter that only one client has is usual.
+	filtered      []*encoderGroup
+	filteredByKey map[filterKey]*encoderGroup
 	// slotsPinned is true during a delivery: then slots are emptied, but not moved.
 	slotsPinned bool
 	// endedStream is true while the delivered publication is of a stream that has ended.
@@ -57,6 +60,8 @@ type encoderGroup struct {
 	delta DeltaEncoder
 	// all is the group of the encoder without a filter, which may be the group itself.
 	all *encoderGroup
+	// index is that of a group with a filter in the channel's list.
+	index int
 	// slots holds the subscribers. A slot is empty when its subscriber left during a delivery.
 	slots []slot
 	// empty is the number of empty slots.
@@ -64,6 +69,8 @@ type encoderGroup struct {
 	// fanOutSize is the number of slots at the beginning of the current delivery. Subscribers that attach during the
 	// delivery are behind it.
 	fanOutSize int
+	// skips reports that the subscribers do not want the publication of the current delivery. deliveryMu guards it.
+	skips bool
 	// encoded is what the groups of the encoder get in the current delivery. It is used in the group without a filter
 	// only, and its channel's deliveryMu guards it.
 	encoded encoded
@@ -71,7 +78,7 @@ type encoderGroup struct {
 
 // encoded is a publication for the subscribers of one encoder.
 type encoded struct {
-	// subscribers is their number in the current delivery.
+	// subscribers is the number of those that want it.
 	subscribers int
 	// done reports that frame and err are set.
 	done  bool
@@ -91,7 +98,7 @@ type slot struct {
 
 // add puts an attached subscription into the last slot of its group. The caller holds mu.
 func (c *channelState) add(s *Subscription) {
-	g := c.group(s.subscriber.Encoder(), filterOf(s.subscriber))
+	g := c.groupFor(s.subscriber)
 	s.index = len(g.slots)
 	g.slots = append(g.slots, slot{untailored(s.subscriber), s})
 }
@@ -109,37 +116,43 @@ func (c *channelState) remove(s *Subscription) {
 	g.slots[s.index].subscription.index = s.index
 	g.slots[last] = slot{}
 	g.slots = g.slots[:last]
-	if g.isUseless() {
-		c.groups = slices.DeleteFunc(c.groups, (*encoderGroup).isUseless)
-	}
+	c.dropIfEmpty(g)
 }
 
 // groupOf returns the group of an attached subscription. The caller holds mu.
 func (c *channelState) groupOf(s *Subscription) *encoderGroup {
-	return c.group(s.subscriber.Encoder(), filterOf(s.subscriber))
+	if t, ok := s.subscriber.(*tailored); ok {
+		return t.group
+	}
+	return c.group(s.subscriber.Encoder())
 }
 
-// group returns the group of an encoder and a filter, and makes it when it is the first of its kind. The caller holds
-// mu.
-func (c *channelState) group(e Encoder, f *tagfilter.Filter) *encoderGroup {
+// groupFor returns the group for a subscriber that attaches. The caller holds mu.
+func (c *channelState) groupFor(m Subscriber) *encoderGroup {
+	t, ok := m.(*tailored)
+	if !ok {
+		return c.group(m.Encoder())
+	}
+	if t.group = c.group(t.Encoder()); t.filter != nil {
+		t.group = c.filteredGroup(t.group, t.filter)
+	}
+	return t.group
+}
+
+// group returns the group of an encoder without a filter, and makes it when it is the first of its kind. The caller
+// holds mu.
+func (c *channelState) group(e Encoder) *encoderGroup {
 	for _, g := range c.groups {
-		if g.encoder == e && g.filter.Equal(f) {
+		if g.encoder == e {
 			return g
 		}
 	}
-	g := &encoderGroup{encoder: e, filter: f}
+	g := &encoderGroup{encoder: e}
 	g.delta, _ = e.(DeltaEncoder)
 	g.all = g
-	if f != nil {
-		g.all = c.group(e, nil)
-	}
 	c.groups = append(c.groups, g)
 	return g
 }
-
-// isUseless reports whether the group has a filter and no subscriber. Those without a filter are few, and others use
-// them.
-func (g *encoderGroup) isUseless() bool { return g.filter != nil && len(g.slots) == 0 }
 
 // compact closes the holes that subscribers left during a delivery. The caller holds the channel's mu.
 func (g *encoderGroup) compact() {
@@ -159,10 +172,12 @@ func (g *encoderGroup) compact() {
 
 // each calls f for every attached subscription. The caller holds mu.
 func (c *channelState) each(f func(s *Subscription)) {
-	for _, g := range c.groups {
-		for _, s := range g.slots {
-			if s.subscription != nil {
-				f(s.subscription)
+	for _, groups := range [][]*encoderGroup{c.groups, c.filtered} {
+		for _, g := range groups {
+			for _, s := range g.slots {
+				if s.subscription != nil {
+					f(s.subscription)
+				}
 			}
 		}
 	}
@@ -172,8 +187,10 @@ func (c *channelState) each(f func(s *Subscription)) {
 func (c *channelState) size() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, g := range c.groups {
-		n += len(g.slots) - g.empty
+	for _, groups := range [][]*encoderGroup{c.groups, c.filtered} {
+		for _, g := range groups {
+			n += len(g.slots) - g.empty
+		}
 	}
 	return n
 }

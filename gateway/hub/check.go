@@ -58,7 +58,7 @@ func (c *channelState) checkDue(now time.Time) bool {
 // check compares the broker's stream with what was delivered. Deliveries go on meanwhile. It ignores a read that
 // fails, because the next check reads again. It runs on a worker of the repair queue.
 func (c *channelState) check() {
-	r, err := c.readShared(c.hub.ctx, readKey{top: true})
+	r, _, err := c.readShared(c.hub.ctx, readKey{top: true})
 	if err != nil {
 		return
 	}

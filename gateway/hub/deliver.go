@@ -100,11 +100,14 @@ func (c *channelState) apply(p broker.Publication, v verdict) []*encoderGroup {
 // mu.
 func (c *channelState) beginFanOut() []*encoderGroup {
 	c.slotsPinned = true
-	for _, g := range c.groups {
-		g.fanOutSize = len(g.slots)
-		g.all.encoded.subscribers += g.fanOutSize
+	groups := c.groups
+	if len(c.filtered) > 0 {
+		groups = slices.Concat(c.groups, c.filtered)
 	}
-	return c.groups
+	for _, g := range groups {
+		g.fanOutSize = len(g.slots)
+	}
+	return groups
 }
 
 // endFanOut unpins the slots, and reports whether there are subscribers to notify of their insufficient state.
@@ -116,7 +119,11 @@ func (c *channelState) endFanOut() (notify bool) {
 		g.compact()
 		g.encoded = encoded{}
 	}
-	c.groups = slices.DeleteFunc(c.groups, (*encoderGroup).isUseless)
+	// From the end, because dropIfEmpty puts the last group in the place of the one that it drops.
+	for _, g := range slices.Backward(c.filtered) {
+		g.compact()
+		c.dropIfEmpty(g)
+	}
 	return len(c.insufficient) > 0
 }
 
@@ -125,6 +132,11 @@ func (c *channelState) endFanOut() (notify bool) {
 func (c *channelState) fanOut(groups []*encoderGroup, p broker.Publication) (notify bool) {
 	// Deferred, because a panic of one subscriber must not leave the slots pinned.
 	defer func() { notify = c.endFanOut() }()
+	for _, g := range groups {
+		if g.skips = !g.wants(p); !g.skips {
+			g.all.encoded.subscribers += g.fanOutSize
+		}
+	}
 	for _, g := range groups {
 		c.sendToGroup(g, p)
 	}
@@ -160,14 +172,14 @@ func (c *channelState) outgoing(f transport.Frame, subscribers int) transport.Fr
 	return f
 }
 
-// sendToGroup sends a publication to one group in batches. A group that does not want it gets a zero frame. The caller
-// holds deliveryMu.
+// sendToGroup sends a publication to one group in batches. A group that does not want one of the stream gets a zero
+// frame. The caller holds deliveryMu.
 func (c *channelState) sendToGroup(g *encoderGroup, p broker.Publication) {
-	if g.fanOutSize == 0 {
+	if g.fanOutSize == 0 || g.skips && !inStream(p) {
 		return
 	}
 	e := &encoded{}
-	if g.wants(p) {
+	if !g.skips {
 		if e = c.encode(g, p); e.err != nil {
 			c.withhold(g, p)
 			return

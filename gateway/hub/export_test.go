@@ -5,5 +5,5 @@ func (h *Hub) GroupsOf(channel string) int {
 	c := h.find(channel)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.groups)
+	return len(c.groups) + len(c.filtered)
 }

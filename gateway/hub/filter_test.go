@@ -91,32 +91,61 @@ func TestSubscriptionAttachWithAFilter(t *testing.T) {
 	})
 }
 
-// Subscribers come and go during a delivery that their filters hold back, or do not.
+// Subscribers come and go while a delivery goes through their groups.
 func TestSubscriptionWithAFilterLeavesDuringADelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, hub.Options{})
-		var others []*client
-		wanted := []hub.AttachOptions{wanting(t, "even"), wanting(t, "odd"), wanting(t, "third")}
-		m := h.attachWith(wanted[0], nil)
-		m.onSend = func(p broker.Publication) {
+		even, odd := wanting(t, "even"), wanting(t, "odd")
+		all := []*client{h.attachWith(even, nil), h.attachWith(even, nil), h.attachWith(odd, nil), h.attachWith(even, nil)}
+		late := &recorder{encoder: h.encoder}
+		h.encoder.skips = func(p broker.Publication) bool {
 			if string(p.Data) == "2" {
-				go func() {
-					m.subscription.Release()
-					for _, o := range wanted {
-						others = append(others, h.attachWith(o, nil))
-					}
-				}()
+				for _, c := range []*client{all[0], all[2], all[3]} {
+					c.subscription.Release()
+				}
+				s, err := h.Hub.Subscribe(context.Background(), "log")
+				require.NoError(t, err)
+				s.Attach(late, odd, nil)
 			}
+			return false
 		}
-		h.publishTagged(1, 2)
-		synctest.Wait()
-		require.Len(t, others, 3)
+		h.publishTagged(2, 2)
+		require.Equal(t, 3, h.GroupsOf("log"), "that of all, that of who has stayed, and that of who has come")
 		h.publishTagged(3, 4)
-		require.Equal(t, []string{"2"}, m.data())
-		require.Equal(t, []string{"4"}, others[0].data())
-		require.Equal(t, []string{"3"}, others[1].data())
-		require.Empty(t, others[2].data())
+		require.Equal(t, []string{"2", "4"}, all[1].data())
+		require.Equal(t, []string{"3"}, late.data())
+		for _, c := range []*client{all[0], all[2], all[3]} {
+			require.Empty(t, c.data())
+		}
+		h.encoder.skips = func(broker.Publication) bool {
+			all[1].subscription.Release()
+			return false
+		}
+		h.publishTagged(6, 6)
+		require.Equal(t, 2, h.GroupsOf("log"))
 	})
+}
+
+// A publication that few want is no broadcast, however many there are with other filters.
+func TestSubscriptionWithAFilterIsNoPartOfABroadcast(t *testing.T) {
+	h := newHarness(t, hub.Options{})
+	few, many := wanting(t, "even"), wanting(t, "odd")
+	m := h.attachWith(few, nil)
+	for range 300 {
+		h.attachWith(many, nil)
+	}
+	broadcasts := 0
+	for _, p := range []string{"even", "odd"} {
+		h.Deliver("log", broker.Publication{Data: []byte(p), Tags: map[string]string{"k": p}})
+	}
+	for f := range h.encoder.frames {
+		if f.IsBroadcast() {
+			broadcasts++
+			require.Equal(t, "odd", string(h.encoder.frames[f].Data))
+		}
+	}
+	require.Equal(t, 1, broadcasts)
+	require.Equal(t, 1, m.count())
 }
 
 // A subscriber does not miss a publication that cannot be encoded, when its filter does not match it.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
+	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 	"github.com/wsfleet/wsfleet/internal/recovery"
 	"github.com/wsfleet/wsfleet/internal/sleep"
 )
@@ -62,9 +63,13 @@ func (s *Subscription) AttachPositioned(
 	defer c.endRecovery()
 	key := c.hub.readKeyOf(since, o)
 	for n := range maxAttachReads {
-		r, err := c.readShared(ctx, key)
-		if err != nil {
+		r, shared, err := c.readShared(ctx, key)
+		switch {
+		case err != nil:
 			return err
+		case shared && key.latest && since.Epoch == r.stream.Top.Epoch && since.Offset > r.stream.Top.Offset:
+			// The read is older than what the subscriber has: others began it.
+			continue
 		}
 		found, attached, err := s.attachAt(r, m, o, since, first)
 		switch {
@@ -112,7 +117,7 @@ func (s *Subscription) attachAt(
 	}
 	result := AttachResult{Position: at}
 	if since != nil {
-		result.Publications, result.Recovered = c.recovered(*since, at, r.stream.Publications, missed, o.RecoverLatest)
+		result.Publications, result.Recovered = c.recovered(*since, at, r.stream.Publications, missed, o)
 		cut := r.isCut() && !c.rolledBack(*since, at)
 		if o.MaxRecoveredBytes > 0 && (cut || sizeOf(result.Publications) > o.MaxRecoveredBytes) {
 			return found, false, broker.ErrTooLarge
@@ -121,23 +126,26 @@ func (s *Subscription) attachAt(
 	if o.RequireComplete && since != nil && !result.Recovered {
 		return found, false, broker.ErrUnrecoverable
 	}
-	result.Publications = wanted(result.Publications, o.Filter)
 	return found, s.attach(m, o, at, func() { first(result) }), nil
 }
 
-// recovered returns what a subscriber at a position gets to be at another: what came after, or with latest the latest
-// publication, unless the subscriber has it. read were read from the stream, and missed were delivered after the read.
-// It reports false when something is missing, or when it exceeds Options.MaxRecoveredBytes. The caller holds mu.
+// recovered returns what a subscriber at a position gets to be at another: what came after, or the latest publication,
+// unless the subscriber has it; of those that its filter matches. read were read from the stream, and missed were
+// delivered after the read. It reports false when something is missing, or when it exceeds Options.MaxRecoveredBytes.
+// The caller holds mu.
 func (c *channelState) recovered(
-	since, to broker.Position, read, missed []broker.Publication, latest bool,
+	since, to broker.Position, read, missed []broker.Publication, o AttachOptions,
 ) (ps []broker.Publication, ok bool) {
 	rolledBack, limit := c.rolledBack(since, to), c.hub.options.MaxRecoveredBytes
 	switch {
-	case latest:
-		has := since == to && to.Offset > 0 && !rolledBack
-		ps, ok = latestAt(to, read, missed, has)
+	case o.RecoverLatest && rolledBack:
+		// Whatever the subscriber has may be another publication.
+		ps, ok = latestAt(broker.Position{}, to, read, missed, o.Filter)
+	case o.RecoverLatest:
+		ps, ok = latestAt(since, to, read, missed, o.Filter)
 	case !rolledBack:
 		ps, ok = allAfter(since, to, read, missed)
+		ps = wanted(ps, o.Filter)
 	}
 	if !ok || limit > 0 && sizeOf(ps) > limit {
 		return nil, false
@@ -163,18 +171,28 @@ func allAfter(since, to broker.Position, read, missed []broker.Publication) ([]b
 	return all, uint64(len(all)) == to.Offset-since.Offset && contiguous(all, since.Offset)
 }
 
-// latestAt returns the publication at a position, which is the latest of the stream. It returns none and true for a
-// subscriber that has it, and false when the stream has no publication any more or yet.
-func latestAt(to broker.Position, read, missed []broker.Publication, has bool) ([]broker.Publication, bool) {
-	all := read
-	if len(missed) > 0 {
-		all = missed
-	}
-	switch n := len(all); {
-	case has:
+// latestAt returns the latest publication up to a position that a filter matches. It returns none and true for a
+// subscriber that has it, and false when the stream has no such publication any more or yet. read begins with the
+// latest one, missed with the earliest.
+func latestAt(
+	since, to broker.Position, read, missed []broker.Publication, f *tagfilter.Filter,
+) ([]broker.Publication, bool) {
+	if since == to && to.Offset > 0 {
 		return nil, true
-	case n > 0 && all[n-1].Offset == to.Offset:
-		return all[n-1:], true
+	}
+	isBehind := since.Epoch == to.Epoch && since.Offset < to.Offset
+	all := slices.Clone(missed)
+	slices.Reverse(all)
+	all = append(all, read...)
+	for i, p := range all {
+		switch {
+		case i == 0 && p.Offset != to.Offset:
+			return nil, false
+		case isBehind && p.Offset <= since.Offset:
+			return nil, true
+		case f.Matches(p.Tags):
+			return all[i : i+1], true
+		}
 	}
 	return nil, false
 }
@@ -200,11 +218,12 @@ func (r streamRead) isCut() bool {
 	return len(all) > 0 && all[len(all)-1].Offset < r.stream.Top.Offset
 }
 
-// readKey is what one read of a stream answers. top says that only the top is asked for, and latest that the latest
-// publication is, too.
+// readKey is what one read of a stream answers. top says that only the top is asked for, latest that the latest
+// publication is, too, and matching that it is not known which one that is.
 type readKey struct {
 	top      bool
 	latest   bool
+	matching bool
 	since    broker.Position
 	maxBytes int
 }
@@ -215,6 +234,8 @@ func (k readKey) query() broker.HistoryQuery {
 	switch {
 	case k.top:
 		return broker.HistoryQuery{}
+	case k.matching:
+		return broker.HistoryQuery{Limit: maxRecovered, MaxBytes: k.maxBytes, Reverse: true}
 	case k.latest:
 		return broker.HistoryQuery{Limit: 1, Reverse: true}
 	}
@@ -225,15 +246,17 @@ func (k readKey) query() broker.HistoryQuery {
 // AttachOptions.MaxRecoveredBytes bounds a read of more than one publication if it is less than
 // Options.MaxRecoveredBytes.
 func (h *Hub) readKeyOf(since *broker.Position, o AttachOptions) readKey {
-	switch {
-	case since == nil:
-		return readKey{top: true}
-	case o.RecoverLatest:
-		return readKey{latest: true}
-	}
 	bound := h.options.MaxRecoveredBytes
 	if o.MaxRecoveredBytes > 0 && (bound == 0 || o.MaxRecoveredBytes < bound) {
 		bound = o.MaxRecoveredBytes
+	}
+	switch {
+	case since == nil:
+		return readKey{top: true}
+	case o.RecoverLatest && o.Filter != nil:
+		return readKey{latest: true, matching: true, maxBytes: bound}
+	case o.RecoverLatest:
+		return readKey{latest: true}
 	}
 	return readKey{since: *since, maxBytes: bound}
 }
@@ -251,9 +274,9 @@ type sharedRead struct {
 }
 
 // readShared reads the stream for k. Subscribers that come back together have often seen the same, so that they share
-// one read: it serves callers that arrive during it as well as their own read would. readShared returns
-// broker.ErrUnavailable when the context ends first, and the error of the read.
-func (c *channelState) readShared(ctx context.Context, k readKey) (streamRead, error) {
+// one read: it serves callers that arrive during it as well as their own read would. shared reports that another caller
+// has begun it. readShared returns broker.ErrUnavailable when the context ends first, and the error of the read.
+func (c *channelState) readShared(ctx context.Context, k readKey) (read streamRead, shared bool, err error) {
 	for {
 		r, begins := c.joinRead(k)
 		if begins {
@@ -264,14 +287,14 @@ func (c *channelState) readShared(ctx context.Context, k readKey) (streamRead, e
 			select {
 			case <-r.over:
 			case <-ctx.Done():
-				return streamRead{}, broker.ErrUnavailable
+				return streamRead{}, true, broker.ErrUnavailable
 			}
 		}
 		switch {
 		case r.err == nil:
-			return r.result, nil
+			return r.result, !begins, nil
 		case begins || !r.abandoned:
-			return streamRead{}, fmt.Errorf("read the stream: %w", r.err)
+			return streamRead{}, !begins, fmt.Errorf("read the stream: %w", r.err)
 		}
 	}
 }

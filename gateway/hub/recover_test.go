@@ -376,6 +376,28 @@ func TestSubscriptionAttachPositionedReadsTheLatestAlone(t *testing.T) {
 	})
 }
 
+// A client may have a publication that a read which is under way does not have: it reads by itself.
+func TestSubscriptionAttachPositionedDoesNotGoBackToAnOlderRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{})
+		h.publishNumbers(1, 10)
+		open := make(chan struct{})
+		h.onRead(nil, blockUntil(open))
+		go h.attachLatest(at(3, "e1"))
+		synctest.Wait()
+		h.publishLost(11, 11)
+		h.onRead(nil, nil)
+		ahead := make(chan *client)
+		go func() { ahead <- h.attachLatest(at(11, "e1")) }()
+		synctest.Wait()
+		close(open)
+		c := <-ahead
+		require.True(t, c.result.Recovered)
+		require.Empty(t, c.result.Publications)
+		require.Equal(t, *at(11, "e1"), c.result.Position)
+	})
+}
+
 // In a stream that was rolled back an offset may stand for two publications, so that no subscriber has the latest.
 func TestSubscriptionAttachPositionedRecoversTheLatestAfterARollback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,42 @@ type tailored struct {
 	filter *tagfilter.Filter
 	// delta is nil for the subscriber's own encoder.
 	delta DeltaEncoder
+	// group is the subscription's, once it is attached. The channel's mu guards it.
+	group *encoderGroup
+}
+
+// filterKey finds the groups of one encoder and one filter.
+type filterKey struct {
+	encoder Encoder
+	filter  tagfilter.Key
+}
+
+// filteredGroup returns the group of a filter beside that of its encoder without a filter, and makes it when it is the
+// first of its kind. The caller holds mu.
+func (c *channelState) filteredGroup(all *encoderGroup, f *tagfilter.Filter) *encoderGroup {
+	key := filterKey{all.encoder, f.Key()}
+	if g := c.filteredByKey[key]; g != nil {
+		return g
+	}
+	g := &encoderGroup{encoder: all.encoder, filter: f, all: all, delta: all.delta, index: len(c.filtered)}
+	if c.filteredByKey == nil {
+		c.filteredByKey = map[filterKey]*encoderGroup{}
+	}
+	c.filtered, c.filteredByKey[key] = append(c.filtered, g), g
+	return g
+}
+
+// dropIfEmpty drops a group that has a filter and no subscriber any more. The caller holds mu.
+func (c *channelState) dropIfEmpty(g *encoderGroup) {
+	if g.filter == nil || len(g.slots) > 0 {
+		return
+	}
+	delete(c.filteredByKey, filterKey{g.encoder, g.filter.Key()})
+	last := len(c.filtered) - 1
+	c.filtered[g.index] = c.filtered[last]
+	c.filtered[g.index].index = g.index
+	c.filtered[last] = nil
+	c.filtered = c.filtered[:last]
 }
 
 // tailor returns a subscriber as the options want it.
@@ -32,7 +68,7 @@ func tailor(m Subscriber, o AttachOptions) Subscriber {
 	if o.Filter == nil && o.Delta == nil {
 		return m
 	}
-	return &tailored{m, o.Filter, o.Delta}
+	return &tailored{Subscriber: m, filter: o.Filter, delta: o.Delta}
 }
 
 // Encoder implements Subscriber.
@@ -41,14 +77,6 @@ func (t *tailored) Encoder() Encoder {
 		return t.delta
 	}
 	return t.Subscriber.Encoder()
-}
-
-// filterOf returns a subscriber's filter, or nil.
-func filterOf(m Subscriber) *tagfilter.Filter {
-	if t, ok := m.(*tailored); ok {
-		return t.filter
-	}
-	return nil
 }
 
 // untailored returns the subscriber that was attached.

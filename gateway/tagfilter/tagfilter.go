@@ -5,6 +5,7 @@
 package tagfilter
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,15 +14,16 @@ import (
 	"github.com/quagmt/udecimal"
 )
 
-// Bounds of a filter. It is evaluated for each publication, so that its cost must stay below that of a delivery.
+// Bounds of a filter. It is evaluated for each publication, so that its cost must stay below that of a delivery, and
+// takes 6 KiB at most.
 const (
 	// MaxNodes is the maximum number of nodes, MaxDepth that of nodes above one another.
 	MaxNodes = 32
 	MaxDepth = 8
 	// MaxValues is the maximum number of values that a filter compares tags with.
-	MaxValues = 128
+	MaxValues = 64
 	// MaxBytes is the maximum size of all keys and values.
-	MaxBytes = 2 << 10
+	MaxBytes = 1 << 10
 )
 
 // Node is a filter, or a part of one. A node with an Op has Nodes and nothing else; one without is a comparison.
@@ -41,9 +43,11 @@ var ErrInvalid = errors.New("the filter cannot be used")
 // Filter decides about publications. It is safe for use by many goroutines.
 type Filter struct {
 	matches func(tags map[string]string) bool
-	// text is the same for filters that are written in the same way.
-	text string
+	key     Key
 }
+
+// Key is the same for filters that are written in the same way, and for no others.
+type Key [sha256.Size]byte
 
 // New returns the filter of a tree of nodes, or an ErrInvalid.
 func New(root Node) (*Filter, error) {
@@ -52,19 +56,14 @@ func New(root Node) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{matches: matches, text: b.text.String()}, nil
+	return &Filter{matches: matches, key: sha256.Sum256([]byte(b.text.String()))}, nil
 }
 
 // Matches reports whether a subscriber wants a publication with these tags. A nil filter wants all.
 func (f *Filter) Matches(tags map[string]string) bool { return f == nil || f.matches(tags) }
 
-// Equal reports whether two filters, which may be nil, are written in the same way.
-func (f *Filter) Equal(other *Filter) bool {
-	if f == nil || other == nil {
-		return f == other
-	}
-	return f == other || f.text == other.text
-}
+// Key returns the filter's key.
+func (f *Filter) Key() Key { return f.key }
 
 // builder builds the functions of a tree and counts what it holds.
 type builder struct {

@@ -111,10 +111,10 @@ func TestNewRefusesFilters(t *testing.T) {
 		"an odd node deep inside": {combine("and", combine("not", compare("eq", "", ""))), "no key"},
 		"many nodes":              {many(MaxNodes), "more than 32 nodes"},
 		"many levels":             {nested(MaxDepth + 1), "more than 8 levels"},
-		"many values":             {among("in", "a", make([]string, MaxValues+1)...), "more than 128 values"},
-		"a large value":           {compare("eq", "a", strings.Repeat("v", MaxBytes)), "more than 2048 bytes"},
+		"many values":             {among("in", "a", make([]string, MaxValues+1)...), "more than 64 values"},
+		"a large value":           {compare("eq", "a", strings.Repeat("v", MaxBytes)), "more than 1024 bytes"},
 		"large values": {among("in", "a", strings.Repeat("v", MaxBytes/2), strings.Repeat("v", MaxBytes/2)),
-			"more than 2048"},
+			"more than 1024"},
 		"a number that is too long": {compare("lt", "a", strings.Repeat("1", 300)), "no number"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,14 +133,14 @@ func TestNewRefusesFilters(t *testing.T) {
 	}
 }
 
-func TestFilterEqual(t *testing.T) {
+func TestFilterKey(t *testing.T) {
 	made := func(n Node) *Filter {
 		f, err := New(n)
 		require.NoError(t, err)
 		return f
 	}
 	a := made(combine("and", compare("eq", "a", "b"), among("in", "c", "d", "e")))
-	require.True(t, a.Equal(made(combine("and", compare("eq", "a", "b"), among("in", "c", "d", "e")))))
+	require.Equal(t, a.Key(), made(combine("and", compare("eq", "a", "b"), among("in", "c", "d", "e"))).Key())
 	for _, other := range []Node{
 		combine("or", compare("eq", "a", "b"), among("in", "c", "d", "e")),
 		combine("and", among("in", "c", "d", "e"), compare("eq", "a", "b")),
@@ -148,14 +148,11 @@ func TestFilterEqual(t *testing.T) {
 		combine("and", compare("eq", "a b", ""), among("in", "c", "d", "e")),
 		combine("and", combine("and", compare("eq", "a", "b")), among("in", "c", "d", "e")),
 	} {
-		require.False(t, a.Equal(made(other)), "%+v", other)
+		require.NotEqual(t, a.Key(), made(other).Key(), "%+v", other)
 	}
-	require.False(t, a.Equal(nil))
-	require.False(t, (*Filter)(nil).Equal(a))
-	require.True(t, (*Filter)(nil).Equal(nil))
 }
 
-// Whatever a client sends is refused or can be evaluated, and equal filters decide alike.
+// Whatever a client sends is refused or can be evaluated, and filters with equal keys decide alike.
 func FuzzNew(f *testing.F) {
 	f.Add("and", "eq", "a", "b", "c", "a", "1")
 	f.Add("not", "gt", "n", "1e5", "", "n", "-0")
@@ -173,7 +170,7 @@ func FuzzNew(f *testing.F) {
 		}
 		again, err := New(root)
 		require.NoError(t, err)
-		require.True(t, made.Equal(again))
+		require.Equal(t, made.Key(), again.Key())
 		tags := map[string]string{tag: tagValue}
 		require.Equal(t, made.Matches(tags), again.Matches(tags))
 		if op == "and" {
