@@ -108,8 +108,8 @@ type ChannelRule struct {
 	RecoveryMode ChannelRecoveryMode `json:"recoveryMode,omitempty"`
 
 	// readHistory is which clients may query the history: only the channel's Subscribers, or Anybody. Anybody requires
-	// history. Channels whose names begin with $ are opened only by a rule whose pattern begins with $. Defaults to
-	// Subscribers.
+	// history. Channels whose names begin with $ are opened only by a rule whose pattern begins with $, and with
+	// personalChannels those whose names hold # to the users that they name. Defaults to Subscribers.
 	// +optional
 	// +kubebuilder:default=Subscribers
 	ReadHistory ChannelRead `json:"readHistory,omitempty"`
@@ -119,8 +119,8 @@ type ChannelRule struct {
 	Presence bool `json:"presence,omitempty"`
 
 	// readPresence is which clients may query that list: only the channel's Subscribers, or Anybody. Anybody requires
-	// presence. Channels whose names begin with $ are opened only by a rule whose pattern begins with $. Defaults to
-	// Subscribers.
+	// presence. Channels whose names begin with $ are opened only by a rule whose pattern begins with $, and with
+	// personalChannels those whose names hold # to the users that they name. Defaults to Subscribers.
 	// +optional
 	// +kubebuilder:default=Subscribers
 	ReadPresence ChannelRead `json:"readPresence,omitempty"`

@@ -88,16 +88,17 @@ func mayPublish(rule channel.Rule, client *auth.Claims, name string, subscribed 
 }
 
 // mayRead returns nil when a client may read the history or the presence of a channel, as p says, and ErrNotSubscribed
-// otherwise.
-func mayRead(
+// otherwise. A rule opens a user-limited channel to its users only.
+func (o *Options) mayRead(
 	rule channel.Rule, p auth.Permission, client *auth.Claims, name string, subscribed bool, g *grant,
 ) error {
 	readers := rule.ReadPresence
 	if p == auth.History {
 		readers = rule.ReadHistory
 	}
+	isOthers := o.PersonalChannels && isUserLimited(name) && (client == nil || !belongsTo(name, client.User))
 	switch {
-	case subscribed, readers == channel.ReadAnybody:
+	case subscribed, readers == channel.ReadAnybody && !isOthers:
 		return nil
 	case g != nil && slices.Contains(g.allow, p), client.Allows(p, name):
 		return nil

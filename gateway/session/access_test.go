@@ -120,6 +120,36 @@ func TestMaySubscribeToUserLimitedChannels(t *testing.T) {
 	}
 }
 
+// A rule that opens members and history to everybody opens a user-limited channel to its users.
+func TestMayReadUserLimitedChannels(t *testing.T) {
+	rule := channel.Rule{ReadPresence: channel.ReadAnybody, ReadHistory: channel.ReadAnybody}
+	on, off := &Options{PersonalChannels: true}, &Options{}
+	for name, c := range map[string]struct {
+		client     *auth.Claims
+		subscribed bool
+		grant      *grant
+		may        bool
+	}{
+		"its user":         {client: &auth.Claims{User: "42"}, may: true},
+		"another user":     {client: &auth.Claims{User: "43"}},
+		"a part of a user": {client: &auth.Claims{User: "4"}},
+		"no user":          {client: &auth.Claims{}},
+		"anonymous":        {},
+		"a subscriber":     {subscribed: true, may: true},
+		"a capability":     {client: caps("*", auth.Presence, auth.History), may: true},
+		"a token":          {grant: &grant{allow: []auth.Permission{auth.Presence, auth.History}}, may: true},
+	} {
+		for _, p := range []auth.Permission{auth.Presence, auth.History} {
+			for _, channel := range []string{"#42", "inbox#42", "a#41,42"} {
+				err := on.mayRead(rule, p, c.client, channel, c.subscribed, c.grant)
+				require.Equal(t, c.may, err == nil, "%s, %s of %s", name, p, channel)
+				require.NoError(t, off.mayRead(rule, p, c.client, channel, c.subscribed, c.grant), "the setting is off")
+			}
+			require.NoError(t, on.mayRead(rule, p, c.client, "42", c.subscribed, c.grant))
+		}
+	}
+}
+
 // Without a # nothing says whose a channel is.
 func TestMaySubscribeToChannelsWithoutUsers(t *testing.T) {
 	o := &Options{PersonalChannels: true}
@@ -218,7 +248,7 @@ func TestMayRead(t *testing.T) {
 					presence = nil
 				}
 				read := func(p auth.Permission) error {
-					return mayRead(rule, p, c.client, "room:1", c.subscribed, c.grant)
+					return (&Options{}).mayRead(rule, p, c.client, "room:1", c.subscribed, c.grant)
 				}
 				require.ErrorIs(t, read(auth.History), history, "%s, %s", c.name, readHistory)
 				require.ErrorIs(t, read(auth.Presence), presence, "%s, %s", c.name, readPresence)

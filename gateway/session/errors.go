@@ -16,6 +16,8 @@ var (
 	// ErrSubscriptionEnded is returned when a subscription, or its session, was ended while the subscription was being
 	// made: by the server API, by its expiry, or by the end of the connection.
 	ErrSubscriptionEnded = errors.New("the subscription ended before it began")
+	// ErrTooManyFilters is returned when a session has maxFilters subscriptions with a filter.
+	ErrTooManyFilters = errors.New("too many filters on one connection")
 	// ErrTooManyChannels is returned when a session has Options.MaxChannels subscriptions.
 	ErrTooManyChannels = errors.New("too many channels on one connection")
 	// ErrNotAllowed is returned when neither the channel's rule nor a token allows what the client asks for.

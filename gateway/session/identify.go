@@ -64,7 +64,7 @@ func (o *Options) Identify(ctx context.Context, r ConnectRequest) (Identity, err
 			return i, err
 		}
 		i.Claims, i.tokenClaims = claims, claims
-		r.Client.User = claims.User
+		r.Client.User, r.Client.Meta = claims.User, claims.Meta
 	}
 	if o.Hooks.HasConnect() {
 		answer, err := o.Hooks.Connect(ctx, hooks.ConnectRequest{

@@ -138,7 +138,7 @@ func (s *Session) readableRule(name string, p auth.Permission) (channel.Rule, er
 	}
 	hubSub, g := s.subscriptionTo(name)
 	rule := s.Rule(name)
-	return rule, mayRead(rule, p, s.identity(), name, hubSub != nil, g)
+	return rule, s.options.mayRead(rule, p, s.identity(), name, hubSub != nil, g)
 }
 
 // Call hands a client's call to the rpc hook and returns the answer. It returns ErrNoBackend without a hook, and

@@ -94,8 +94,8 @@ type SubscribeResult struct {
 //
 // Besides the errors of authorisation (ErrNotAllowed, ErrInvalidToken, ErrExpiredToken, auth.ErrUnavailable,
 // ErrInfoTooLarge, hooks.ErrDown, *hooks.Error and *hooks.Disconnect) it returns ErrChannelName, ErrSubscribed,
-// ErrTooManyChannels, ErrNotAvailable for a filter, broker.ErrUnrecoverable, ErrSubscriptionEnded, or an error that
-// wraps broker.ErrUnavailable.
+// ErrTooManyChannels, ErrTooManyFilters, ErrNotAvailable for a filter, broker.ErrUnrecoverable, ErrSubscriptionEnded,
+// or an error that wraps broker.ErrUnavailable.
 func (s *Session) Subscribe(ctx context.Context, r SubscribeRequest, begun func(SubscribeResult)) error {
 	hubSub, data, err := s.reserve(ctx, &r)
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *Session) reserve(ctx context.Context, r *SubscribeRequest) (*hub.Subscr
 		return nil, hooks.Payload{}, ErrNotAvailable
 	}
 	// The slot comes first, so that the backend is not asked about a subscription that cannot be made.
-	number, err := s.reserveSlot(r.Channel, r.origin())
+	number, err := s.reserveSlot(r.Channel, r.origin(), r.Filter != nil)
 	if err != nil {
 		return nil, hooks.Payload{}, err
 	}

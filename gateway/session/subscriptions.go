@@ -23,7 +23,12 @@ type subscription struct {
 	origin origin
 	// inPresence reports that the client is in the channel's presence.
 	inPresence bool
+	// filtered reports that it has a filter.
+	filtered bool
 }
+
+// maxFilters is the maximum number of subscriptions with a filter of one session. No budget counts their memory.
+const maxFilters = 32
 
 // origin is what made a subscription, which decides whether a new connection token may end it.
 type origin uint8
@@ -70,8 +75,8 @@ func grantWith(g *grant, info []byte) *grant {
 
 // reserveSlot adds a channel to the list and returns the number of its slot. It returns ErrSubscriptionEnded for a
 // closed session and for a channel that the client's identity does not name any more, ErrSubscribed for a channel that
-// is in the list, and ErrTooManyChannels for a full list.
-func (s *Session) reserveSlot(channel string, o origin) (number uint32, err error) {
+// is in the list, ErrTooManyChannels for a full list, and ErrTooManyFilters.
+func (s *Session) reserveSlot(channel string, o origin, filtered bool) (number uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -81,15 +86,27 @@ func (s *Session) reserveSlot(channel string, o origin) (number uint32, err erro
 		return 0, ErrSubscribed
 	case len(s.subscriptions) >= s.options.MaxChannels:
 		return 0, fmt.Errorf("%w: the limit is %d", ErrTooManyChannels, s.options.MaxChannels)
+	case filtered && s.filters() >= maxFilters:
+		return 0, fmt.Errorf("%w: the limit is %d", ErrTooManyFilters, maxFilters)
 	}
 	if s.subscriptions == nil {
 		s.subscriptions = make([]subscription, 0, 1)
 	}
 	s.lastNumber++
 	// A copy, because the caller's string may share the memory of a whole request.
-	sub := subscription{channel: strings.Clone(channel), number: s.lastNumber, origin: o}
+	sub := subscription{channel: strings.Clone(channel), number: s.lastNumber, origin: o, filtered: filtered}
 	s.subscriptions = append(s.subscriptions, sub)
 	return s.lastNumber, nil
+}
+
+// filters returns the number of subscriptions with a filter. The caller holds mu.
+func (s *Session) filters() (n int) {
+	for i := range s.subscriptions {
+		if s.subscriptions[i].filtered {
+			n++
+		}
+	}
+	return n
 }
 
 // releaseSlot undoes reserveSlot, unless the slot is gone already.

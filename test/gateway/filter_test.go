@@ -91,4 +91,60 @@ func TestFilterByTagsIsRefused(t *testing.T) {
 	}))
 	c.subscribeTo("tagged:refused")
 	c.subscribeTo("kept:refused")
+	for n := range 33 {
+		reply := c.call(&cf.Command{Subscribe: &cf.SubscribeRequest{
+			Channel: fmt.Sprint("tagged:", n), Tf: &cf.FilterNode{Key: "a", Cmp: "ex"},
+		}})
+		if n < 32 {
+			require.NotNil(t, reply.Subscribe)
+			continue
+		}
+		require.Equal(t, uint32(106), reply.Error.Code)
+		require.Contains(t, reply.Error.Message, "32")
+	}
+	c.call(&cf.Command{Unsubscribe: &cf.UnsubscribeRequest{Channel: "tagged:0"}})
+	c.subscribe(&cf.SubscribeRequest{Channel: "tagged:32", Tf: &cf.FilterNode{Key: "a", Cmp: "ex"}})
+}
+
+// With recoveryMode Cache a client gets the latest publication that its filter matches.
+func TestFilterByTagsRecoversTheLatestThatMatches(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
+		kind := func(kind string) *cf.FilterNode { return &cf.FilterNode{Key: "kind", Cmp: "eq", Val: kind} }
+		recoverFrom := func(offset uint64, epoch string, f *cf.FilterNode) (recovered bool, offsets []uint64) {
+			c := one.connectAnonymous(t)
+			defer c.abort()
+			r := c.subscribe(&cf.SubscribeRequest{Channel: "state:x", Tf: f, Recover: true, Offset: offset, Epoch: epoch})
+			for _, p := range r.Publications {
+				offsets = append(offsets, p.Offset)
+			}
+			return r.Recovered, offsets
+		}
+		recovered, _ := recoverFrom(0, "", kind("odd"))
+		require.False(t, recovered, "an empty stream")
+		two.publishTagged(t, "state:x", 1, 6)
+		c := one.connectAnonymous(t)
+		epoch := c.subscribe(&cf.SubscribeRequest{Channel: "state:x"}).Epoch
+		for name, want := range map[string]struct {
+			offset    uint64
+			epoch     string
+			filter    *cf.FilterNode
+			recovered bool
+			offsets   []uint64
+		}{
+			"no position":                   {0, "", kind("odd"), true, []uint64{5}},
+			"no position, the latest":       {0, "", kind("even"), true, []uint64{6}},
+			"no position, nothing matches":  {0, "", kind("none"), false, nil},
+			"behind":                        {2, epoch, kind("odd"), true, []uint64{5}},
+			"behind what does not match":    {5, epoch, kind("odd"), true, nil},
+			"at the end":                    {6, epoch, kind("odd"), true, nil},
+			"at the end, nothing matches":   {6, epoch, kind("none"), true, nil},
+			"of another epoch":              {5, "other", kind("odd"), true, []uint64{5}},
+			"ahead, as after a lost stream": {9, epoch, kind("odd"), true, []uint64{5}},
+			"no filter":                     {5, epoch, nil, true, []uint64{6}},
+		} {
+			recovered, offsets := recoverFrom(want.offset, want.epoch, want.filter)
+			require.Equal(t, want.recovered, recovered, name)
+			require.Equal(t, want.offsets, offsets, name)
+		}
+	}, withRules, withKey)
 }

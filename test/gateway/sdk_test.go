@@ -44,7 +44,7 @@ func withRules(cfg *config.Config) {
 		{Pattern: "forced:*", Presence: true, JoinLeave: true, ForceJoinLeave: true},
 		{Pattern: "members:*", Presence: true, ReadPresence: channel.ReadAnybody},
 		{Pattern: "log:*", History: history, Presence: true, ReadHistory: channel.ReadAnybody},
-		{Pattern: "state:*", History: history, Recovery: true, RecoveryMode: channel.RecoveryCache},
+		{Pattern: "state:*", History: history, Recovery: true, RecoveryMode: channel.RecoveryCache, TagsFilter: true},
 		{Pattern: "tagged:*", History: history, Recovery: true, Presence: true, TagsFilter: true},
 		{Pattern: "closed:*", Subscribe: channel.SubscribeToken}, {Pattern: "read-only:*", Publish: channel.PublishNobody},
 	}

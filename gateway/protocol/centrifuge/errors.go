@@ -47,6 +47,7 @@ func replyError(err error) *cf.Error {
 		{session.ErrChannelName, codeBadRequest},
 		{session.ErrSubscribed, codeAlreadySubscribed},
 		{session.ErrTooManyChannels, codeLimitExceeded},
+		{session.ErrTooManyFilters, codeLimitExceeded},
 		{session.ErrLimit, codeLimitExceeded},
 		{session.ErrNotSubscribed, codePermissionDenied},
 		{session.ErrNotAllowed, codePermissionDenied},
@@ -87,7 +88,8 @@ func replyError(err error) *cf.Error {
 // message returns the text for the client's developer: the whole error where it has only our own words, and the known
 // one's text otherwise.
 func message(err, known error) string {
-	for _, detailed := range []error{session.ErrTooManyChannels, session.ErrLimit, errBadRequest} {
+	whole := []error{session.ErrTooManyChannels, session.ErrTooManyFilters, session.ErrLimit, errBadRequest}
+	for _, detailed := range whole {
 		if known == detailed { //nolint:errorlint // the entry of the table, not a wrapped error
 			return err.Error()
 		}

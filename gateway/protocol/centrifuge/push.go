@@ -96,10 +96,11 @@ func (c *client) subscribeMissing(ctx context.Context, channels []string) error 
 // errors are those of session.Session.Subscribe.
 func (c *client) subscribeAndPush(ctx context.Context, request session.SubscribeRequest, data *hooks.Payload) error {
 	return c.Session.Subscribe(ctx, request, func(result session.SubscribeResult) {
-		if data == nil {
-			data = &result.Data
+		told := result.Data
+		if data != nil {
+			told = *data
 		}
-		encoded, err := c.payload(*data)
+		encoded, err := c.payload(told)
 		if err != nil {
 			c.centrifuge.options.Logger.Warn("data not encoded", slog.Any("error", err))
 		}
