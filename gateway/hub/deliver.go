@@ -137,15 +137,18 @@ func (c *channelState) fanOut(groups []*encoderGroup, p broker.Publication) (not
 			g.all.encoded.subscribers += g.fanOutSize
 		}
 	}
+	// Taken out for now: after a panic some subscribers have the publication, and others do not.
+	before := c.takeBase(p)
 	for _, g := range groups {
-		c.sendToGroup(g, p)
+		c.sendToGroup(g, p, before)
 	}
 	c.keepBase(groups, p)
 	return false
 }
 
-// encode encodes a publication for the groups of one encoder, once in a delivery. The caller holds deliveryMu.
-func (c *channelState) encode(g *encoderGroup, p broker.Publication) *encoded {
+// encode encodes a publication for the groups of one encoder, once in a delivery. before is the base of a delta, or
+// nil. The caller holds deliveryMu.
+func (c *channelState) encode(g *encoderGroup, p broker.Publication, before *broker.Publication) *encoded {
 	e := &g.all.encoded
 	if e.done {
 		return e
@@ -156,7 +159,7 @@ func (c *channelState) encode(g *encoderGroup, p broker.Publication) *encoded {
 		return e
 	}
 	e.frame = c.outgoing(e.frame, e.subscribers)
-	c.encodeDelta(g, e, p)
+	c.encodeDelta(g, e, p, before)
 	return e
 }
 
@@ -174,13 +177,13 @@ func (c *channelState) outgoing(f transport.Frame, subscribers int) transport.Fr
 
 // sendToGroup sends a publication to one group in batches. A group that does not want one of the stream gets a zero
 // frame. The caller holds deliveryMu.
-func (c *channelState) sendToGroup(g *encoderGroup, p broker.Publication) {
+func (c *channelState) sendToGroup(g *encoderGroup, p broker.Publication, before *broker.Publication) {
 	if g.fanOutSize == 0 || g.skips && !inStream(p) {
 		return
 	}
 	e := &encoded{}
 	if !g.skips {
-		if e = c.encode(g, p); e.err != nil {
+		if e = c.encode(g, p, before); e.err != nil {
 			c.withhold(g, p)
 			return
 		}

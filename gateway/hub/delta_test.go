@@ -105,6 +105,31 @@ func TestSubscriptionWithDeltasThatMissesPublications(t *testing.T) {
 	})
 }
 
+// A publication that one encoder cannot encode is the base of no delta, and neither is one whose delivery has panicked.
+func TestSubscriptionWithDeltasOfWhatOthersMiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{})
+		fails := func(p broker.Publication) bool { return string(p.Data) == "b" }
+		other := &deltaEncoder{fakeEncoder: &fakeEncoder{fails: fails}}
+		m := h.attachWith(hub.AttachOptions{Delta: newDeltaEncoder(h)}, nil)
+		missing := &recorder{encoder: other.fakeEncoder}
+		s, err := h.Hub.Subscribe(t.Context(), "log")
+		require.NoError(t, err)
+		s.Attach(missing, hub.AttachOptions{Delta: other}, nil)
+		h.publishBy("", "a", "b", "c", "d")
+		require.Equal(t, []string{"a", "a>b", "c", "c>d"}, m.data())
+		require.Equal(t, []string{"a", "c", "c>d"}, missing.data())
+
+		missing.onSend = func(broker.Publication) { panic("a bug") }
+		require.Panics(t, func() {
+			h.Deliver("log", broker.Publication{Data: []byte("e")})
+		})
+		missing.onSend = nil
+		h.Deliver("log", broker.Publication{Data: []byte("f")})
+		require.Equal(t, "f", m.data()[m.count()-1], "not a delta of d")
+	})
+}
+
 // A subscriber that attaches while a publication is on its way does not get that one, and then a whole one.
 func TestSubscriptionWithDeltasAttachesDuringADelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

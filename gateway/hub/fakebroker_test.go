@@ -146,13 +146,12 @@ func (b *fakeBroker) read(channel string, q broker.HistoryQuery) broker.Stream {
 	if q.Limit == 0 || q.Since != nil && !q.Since.InEpoch(out.Top.Epoch) {
 		return out
 	}
-	if n := len(s.publications); q.Reverse && n > 0 {
-		// The hub reads only the latest publication in reverse.
-		out.Publications = append(out.Publications, s.publications[n-1])
-		return out
+	all := slices.Clone(s.publications)
+	if q.Reverse {
+		slices.Reverse(all)
 	}
 	bytes := 0
-	for _, p := range s.publications {
+	for _, p := range all {
 		if q.Since != nil && p.Offset <= q.Since.Offset {
 			continue
 		}

@@ -148,6 +148,49 @@ func TestSubscriptionWithAFilterIsNoPartOfABroadcast(t *testing.T) {
 	require.Equal(t, 1, m.count())
 }
 
+// The latest publication that a filter matches is looked for in all of the history, within the bound of a read.
+func TestSubscriptionAttachPositionedRecoversTheLatestThatMatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, hub.Options{})
+		h.publishTagged(1, 6)
+		latest := func(value string, maxBytes int) hub.AttachOptions {
+			o := wanting(t, value)
+			o.RecoverLatest, o.MaxRecoveredBytes = true, maxBytes
+			return o
+		}
+		for since, want := range map[uint64][]string{0: {"5"}, 2: {"5"}, 4: {"5"}, 5: {}, 6: {}} {
+			m := h.attachWith(latest("odd", 1<<20), at(since, "e1"))
+			require.True(t, m.result.Recovered, since)
+			require.Equal(t, want, dataOf(m.result.Publications), since)
+		}
+		reads, _ := h.counts()
+		require.Equal(t, 5, reads, "one for each client")
+
+		s, err := h.Hub.Subscribe(t.Context(), "log")
+		require.NoError(t, err)
+		first := func(hub.AttachResult) {}
+		err = s.AttachPositioned(t.Context(), &recorder{encoder: h.encoder}, latest("none", 1), at(0, ""), first)
+		require.ErrorIs(t, err, broker.ErrTooLarge, "it may be beyond the bound")
+		require.False(t, h.attachWith(latest("none", 0), at(0, "")).result.Recovered)
+
+		// What came while the stream was read counts as well.
+		open := make(chan struct{})
+		h.onRead(nil, blockUntil(open))
+		attached := make(chan *client)
+		o := latest("even", 0)
+		go func() {
+			m := &client{recorder: &recorder{encoder: h.encoder}}
+			s, _ := h.Hub.Subscribe(context.Background(), "log")
+			_ = s.AttachPositioned(context.Background(), m.recorder, o, at(0, ""), func(r hub.AttachResult) { m.result = r })
+			attached <- m
+		}()
+		synctest.Wait()
+		h.publishTagged(7, 9)
+		close(open)
+		require.Equal(t, []string{"8"}, dataOf((<-attached).result.Publications))
+	})
+}
+
 // A subscriber does not miss a publication that cannot be encoded, when its filter does not match it.
 func TestSubscriptionWithAFilterOfWhatCannotBeEncoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

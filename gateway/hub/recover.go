@@ -67,7 +67,7 @@ func (s *Subscription) AttachPositioned(
 		switch {
 		case err != nil:
 			return err
-		case shared && key.latest && since.Epoch == r.stream.Top.Epoch && since.Offset > r.stream.Top.Offset:
+		case n == 0 && shared && key.latest && since.Epoch == r.stream.Top.Epoch && since.Offset > r.stream.Top.Offset:
 			// The read is older than what the subscriber has: others began it.
 			continue
 		}
@@ -119,6 +119,10 @@ func (s *Subscription) attachAt(
 	if since != nil {
 		result.Publications, result.Recovered = c.recovered(*since, at, r.stream.Publications, missed, o)
 		cut := r.isCut() && !c.rolledBack(*since, at)
+		if o.RecoverLatest {
+			// The latest ones come first. Those that match may be beyond the end of the read.
+			cut = o.Filter != nil && !result.Recovered && len(r.stream.Publications) > 0
+		}
 		if o.MaxRecoveredBytes > 0 && (cut || sizeOf(result.Publications) > o.MaxRecoveredBytes) {
 			return found, false, broker.ErrTooLarge
 		}
@@ -180,19 +184,23 @@ func latestAt(
 	if since == to && to.Offset > 0 {
 		return nil, true
 	}
-	isBehind := since.Epoch == to.Epoch && since.Offset < to.Offset
-	all := slices.Clone(missed)
-	slices.Reverse(all)
-	all = append(all, read...)
-	for i, p := range all {
+	isBehind, next := since.Epoch == to.Epoch && since.Offset < to.Offset, to.Offset
+	for i := range len(missed) + len(read) {
+		var p *broker.Publication
+		if i < len(missed) {
+			p = &missed[len(missed)-1-i]
+		} else {
+			p = &read[i-len(missed)]
+		}
 		switch {
-		case i == 0 && p.Offset != to.Offset:
+		case p.Offset != next:
 			return nil, false
 		case isBehind && p.Offset <= since.Offset:
 			return nil, true
 		case f.Matches(p.Tags):
-			return all[i : i+1], true
+			return []broker.Publication{*p}, true
 		}
+		next--
 	}
 	return nil, false
 }

@@ -101,29 +101,37 @@ func wanted(all []broker.Publication, f *tagfilter.Filter) []broker.Publication 
 }
 
 // encodeDelta adds the frame for subscribers that have the publication before. The caller holds deliveryMu.
-func (c *channelState) encodeDelta(g *encoderGroup, e *encoded, p broker.Publication) {
-	if g.delta == nil || c.base == nil || !isBase(p) {
+func (c *channelState) encodeDelta(g *encoderGroup, e *encoded, p broker.Publication, before *broker.Publication) {
+	if g.delta == nil || before == nil || !isBase(p) {
 		return
 	}
-	frame, err := g.delta.EncodeDelta(c.name, *c.base, p)
+	frame, err := g.delta.EncodeDelta(c.name, *before, p)
 	if err == nil && !frame.IsZero() {
 		e.delta = c.outgoing(frame, e.subscribers)
 	}
 }
 
-// isBase reports whether deltas are made of and from a message: those of backends, which can be trusted not to make
-// that expensive.
+// isBase reports whether deltas are made of and from a message: those of backends.
 func isBase(p broker.Publication) bool { return p.Kind == broker.KindPublication && p.Info == nil }
 
-// keepBase keeps a publication that went out for the delta of the next one, while a subscriber asks for deltas. The
-// caller holds deliveryMu.
-func (c *channelState) keepBase(groups []*encoderGroup, p broker.Publication) {
-	if p.Kind != broker.KindPublication {
-		return
+// takeBase returns the base of a publication's delta, or nil, and leaves none. The caller holds deliveryMu.
+func (c *channelState) takeBase(p broker.Publication) (before *broker.Publication) {
+	if p.Kind == broker.KindPublication {
+		before, c.base = c.base, nil
 	}
-	c.base = nil
-	asks := func(g *encoderGroup) bool { return g.delta != nil && g.fanOutSize > 0 && g.all.encoded.err == nil }
-	if isBase(p) && slices.ContainsFunc(groups, asks) {
+	return before
+}
+
+// keepBase keeps a publication for the delta of the next one, while subscribers ask for deltas, if it went out to all
+// of them. The caller holds deliveryMu.
+func (c *channelState) keepBase(groups []*encoderGroup, p broker.Publication) {
+	asks, all := false, true
+	for _, g := range groups {
+		if g.delta != nil && g.fanOutSize > 0 {
+			asks, all = true, all && !g.skips && g.all.encoded.err == nil
+		}
+	}
+	if asks && all && isBase(p) {
 		// A copy, because the data may be a part of a large request.
 		c.base = &broker.Publication{Data: bytes.Clone(p.Data), Binary: p.Binary}
 	}
