@@ -1,14 +1,12 @@
 package centrifuge
 
 import (
-	"unicode/utf8"
-
 	cf "github.com/centrifugal/protocol"
 	"github.com/centrifugal/protocol/cfjson"
-	fossil "github.com/shadowspore/fossil-delta"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hub"
+	"github.com/wsfleet/wsfleet/gateway/protocol/centrifuge/fossil"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 )
 
@@ -65,8 +63,7 @@ func (d *deltaEncoding) changed(before, p broker.Publication) (*cf.Publication, 
 		return nil, err
 	}
 	delta := fossil.Create(base, pub.Data)
-	// A delta copies bytes, and may begin or end within a character, which JSON cannot hold.
-	if len(delta) >= len(pub.Data) || d.protocol == cf.TypeJSON && !utf8.Valid(delta) {
+	if len(delta) >= len(pub.Data) {
 		return nil, nil
 	}
 	pub.Data = d.text(delta)

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	cf "github.com/centrifugal/protocol"
-	fossil "github.com/shadowspore/fossil-delta"
+	fdelta "github.com/shadowspore/fossil-delta"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
@@ -32,7 +32,7 @@ func appliedTo(t *testing.T, d *deltaEncoding, pub *cf.Publication, base []byte)
 		data = []byte(text)
 	}
 	if decoded.Push.Pub.Delta {
-		data, err = fossil.Apply(base, data)
+		data, err = fdelta.Apply(base, data)
 		require.NoError(t, err)
 	}
 	return data
