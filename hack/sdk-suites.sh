@@ -14,8 +14,9 @@ Their suites expect a server on port 8000; this script builds and runs the
 gateway there, with the channels that the suites use. A checkout is copied
 before its dependencies are installed, so it stays as it is.
 
-Left out are the suites of what the gateway does not speak: delta, map subscriptions,
-shared polling, HTTP streaming and SSE. What is tested within the others and is
+Left out are the suites of deltas, which expect them of what clients publish,
+and of what the gateway does not speak: map subscriptions, shared polling, HTTP
+streaming and SSE. What is tested within the others and is
 not there fails, and is in the counts.
 
 The suite of centrifuge-python wants pytest and the packages of its
