@@ -87,6 +87,9 @@ func TestClientIPReadsForwarded(t *testing.T) {
 		{"quote that the proxy closes", proxy, []string{`for="1.1.1.1, for="[2001:db8::1]"`}, nil, proxy},
 		{"quote behind a value", proxy, []string{`for=203.0.113.7"`}, nil, proxy},
 		{"open quote in another header", proxy, []string{`for="1.1.1.1`, "for=203.0.113.7"}, nil, "203.0.113.7"},
+		{"quote that the client left open as a name", proxy, []string{`for="[::1]";", for=203.0.113.7`}, nil, proxy},
+		{"quote in a name", proxy, []string{`for=1.1.1.1;a"b=c, for=203.0.113.7`}, nil, proxy},
+		{"quote alone", proxy, []string{`for=1.1.1.1;", for=203.0.113.7`}, nil, proxy},
 		{"no parameter", proxy, []string{"203.0.113.7"}, nil, proxy},
 		{"X-Forwarded-For wins", proxy, []string{"for=1.1.1.1"}, []string{"203.0.113.7"}, "203.0.113.7"},
 		{"X-Forwarded-For wins although it is garbage", proxy, []string{"for=1.1.1.1"}, []string{"unknown"}, proxy},
@@ -107,7 +110,9 @@ func TestClientIPReadsForwarded(t *testing.T) {
 
 // FuzzForwarded checks that a client's own elements never win over the one that the proxy appends.
 func FuzzForwarded(f *testing.F) {
-	for _, seed := range []string{"", "for=1.1.1.1", `for="1.1.1.1`, `for="[::1]:_x";by=a`, `a="\`, `for="\",for=`} {
+	for _, seed := range []string{
+		"", "for=1.1.1.1", `for="1.1.1.1`, `for="[::1]:_x";by=a`, `a="\`, `for="\",for=`, `for="[::]";"`,
+	} {
 		f.Add(seed)
 	}
 	p, err := transport.ParseProxies([]string{"10.0.0.0/8"})

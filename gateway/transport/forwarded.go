@@ -30,11 +30,13 @@ func parseForwarded(header string) (nodes []string, ok bool) {
 		node, named := "", false
 		for _, pair := range splitUnquoted(element, ';') {
 			name, value, found := strings.Cut(pair, "=")
+			name = strings.TrimSpace(name)
 			value, valid := unquote(strings.TrimSpace(value))
-			if !valid || !found && strings.TrimSpace(pair) != "" {
+			// A name with a quote begins a quoted string too, which may hold what the proxy appended.
+			if !valid || strings.Contains(name, `"`) || !found && name != "" {
 				return nil, false
 			}
-			if !strings.EqualFold(strings.TrimSpace(name), "for") {
+			if !strings.EqualFold(name, "for") {
 				continue
 			}
 			if named {
