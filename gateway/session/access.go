@@ -23,18 +23,15 @@ const (
 func (o *Options) maySubscribe(
 	rule channel.Rule, client *auth.Claims, name string, token *auth.SubscriptionClaims,
 ) bool {
-	if token != nil {
+	switch {
+	case token != nil:
+		return true
+	case o.isOthers(client, name):
+		return client.Allows(auth.Subscribe, name)
+	case o.isUserLimited(name) && !strings.HasPrefix(name, channel.PrivatePrefix):
 		return true
 	}
-	if o.PersonalChannels && isUserLimited(name) {
-		switch {
-		case client == nil || !belongsTo(name, client.User):
-			return client.Allows(auth.Subscribe, name)
-		case !strings.HasPrefix(name, channel.PrivatePrefix):
-			return true
-		}
-		// A private channel needs a token, unless its rule opens it, also for the users that its name names.
-	}
+	// A private channel needs a token, unless its rule opens it, also for the users that its name names.
 	switch rule.Subscribe {
 	case channel.SubscribeAnybody:
 		return true
@@ -46,7 +43,14 @@ func (o *Options) maySubscribe(
 }
 
 // isUserLimited reports whether the name of a channel says to whom the channel belongs.
-func isUserLimited(name string) bool { return strings.Contains(name, usersMark) }
+func (o *Options) isUserLimited(name string) bool {
+	return o.PersonalChannels && strings.Contains(name, usersMark)
+}
+
+// isOthers reports whether a channel belongs to users and the client is none of them.
+func (o *Options) isOthers(client *auth.Claims, name string) bool {
+	return o.isUserLimited(name) && (client == nil || !belongsTo(name, client.User))
+}
 
 // belongsTo reports whether a user is one of those behind the last usersMark of a channel's name. The users are
 // compared byte by byte, and an empty one names no user. A user with a usersMark or a usersSeparator is never named:
@@ -96,9 +100,8 @@ func (o *Options) mayRead(
 	if p == auth.History {
 		readers = rule.ReadHistory
 	}
-	isOthers := o.PersonalChannels && isUserLimited(name) && (client == nil || !belongsTo(name, client.User))
 	switch {
-	case subscribed, readers == channel.ReadAnybody && !isOthers:
+	case subscribed, readers == channel.ReadAnybody && !o.isOthers(client, name):
 		return nil
 	case g != nil && slices.Contains(g.allow, p), client.Allows(p, name):
 		return nil
