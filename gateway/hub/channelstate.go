@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -170,14 +171,20 @@ func (g *encoderGroup) compact() {
 	g.slots, g.empty = kept, 0
 }
 
+// allGroups returns the groups with and without a filter. The caller holds mu and must not change the slice.
+func (c *channelState) allGroups() []*encoderGroup {
+	if len(c.filtered) == 0 {
+		return c.groups
+	}
+	return slices.Concat(c.groups, c.filtered)
+}
+
 // each calls f for every attached subscription. The caller holds mu.
 func (c *channelState) each(f func(s *Subscription)) {
-	for _, groups := range [][]*encoderGroup{c.groups, c.filtered} {
-		for _, g := range groups {
-			for _, s := range g.slots {
-				if s.subscription != nil {
-					f(s.subscription)
-				}
+	for _, g := range c.allGroups() {
+		for _, s := range g.slots {
+			if s.subscription != nil {
+				f(s.subscription)
 			}
 		}
 	}
@@ -187,10 +194,8 @@ func (c *channelState) each(f func(s *Subscription)) {
 func (c *channelState) size() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, groups := range [][]*encoderGroup{c.groups, c.filtered} {
-		for _, g := range groups {
-			n += len(g.slots) - g.empty
-		}
+	for _, g := range c.allGroups() {
+		n += len(g.slots) - g.empty
 	}
 	return n
 }

@@ -100,10 +100,7 @@ func (c *channelState) apply(p broker.Publication, v verdict) []*encoderGroup {
 // mu.
 func (c *channelState) beginFanOut() []*encoderGroup {
 	c.slotsPinned = true
-	groups := c.groups
-	if len(c.filtered) > 0 {
-		groups = slices.Concat(c.groups, c.filtered)
-	}
+	groups := c.allGroups()
 	for _, g := range groups {
 		g.fanOutSize = len(g.slots)
 	}
