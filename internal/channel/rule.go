@@ -190,6 +190,7 @@ func (rs Rules) Check() error {
 
 // check returns the problems of one rule, except those of its pattern.
 func (r Rule) check(number int) (errs []error) {
+	r = r.withDefaults()
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("rule %d "+format, append([]any{number}, args...)...))
 	}
@@ -205,10 +206,10 @@ func (r Rule) check(number int) (errs []error) {
 	if r.Recovery && h.Size == 0 {
 		fail("has recovery without history")
 	}
-	switch s := r.withDefaults(); {
-	case !slices.Contains([]RecoveryMode{RecoveryStream, RecoveryCache}, s.RecoveryMode):
+	switch {
+	case !slices.Contains([]RecoveryMode{RecoveryStream, RecoveryCache}, r.RecoveryMode):
 		fail("has the unknown recoveryMode %q", r.RecoveryMode)
-	case s.RecoveryMode == RecoveryCache && !r.Recovery:
+	case r.RecoveryMode == RecoveryCache && !r.Recovery:
 		fail("has recoveryMode Cache without recovery")
 	}
 	if r.JoinLeave && !r.Presence {
@@ -218,21 +219,21 @@ func (r Rule) check(number int) (errs []error) {
 		fail("has forceJoinLeave without joinLeave")
 	}
 	errs = append(errs, r.checkRead(number)...)
-	if s := r.withDefaults(); !slices.Contains([]SlowConsumer{Disconnect, DropOldest, LatestOnly}, s.SlowConsumer) {
+	if !slices.Contains([]SlowConsumer{Disconnect, DropOldest, LatestOnly}, r.SlowConsumer) {
 		fail("has the unknown slowConsumer %q", r.SlowConsumer)
-	} else if r.Recovery && s.SlowConsumer != Disconnect {
-		fail("has recovery, which the slowConsumer %s would make a lie", s.SlowConsumer)
+	} else if r.Recovery && r.SlowConsumer != Disconnect {
+		fail("has recovery, which the slowConsumer %s would make a lie", r.SlowConsumer)
 	}
-	if !slices.Contains([]Publish{"", PublishNobody, PublishSubscribers, PublishAnybody}, r.Publish) {
+	if !slices.Contains([]Publish{PublishNobody, PublishSubscribers, PublishAnybody}, r.Publish) {
 		fail("has the unknown publish %q", r.Publish)
 	}
-	if !slices.Contains([]Subscribe{"", SubscribeAnybody, SubscribeAuthenticated, SubscribeToken}, r.Subscribe) {
+	if !slices.Contains([]Subscribe{SubscribeAnybody, SubscribeAuthenticated, SubscribeToken}, r.Subscribe) {
 		fail("has the unknown subscribe %q", r.Subscribe)
 	}
 	return errs
 }
 
-// checkRead returns the problems of ReadPresence and ReadHistory.
+// checkRead returns the problems of ReadPresence and ReadHistory, which are not empty.
 func (r Rule) checkRead(number int) (errs []error) {
 	for _, c := range []struct {
 		field string
@@ -244,7 +245,7 @@ func (r Rule) checkRead(number int) (errs []error) {
 		{"readHistory", r.ReadHistory, "history", r.History.Size > 0},
 	} {
 		switch {
-		case !slices.Contains([]Read{"", ReadSubscribers, ReadAnybody}, c.value):
+		case !slices.Contains([]Read{ReadSubscribers, ReadAnybody}, c.value):
 			errs = append(errs, fmt.Errorf("rule %d has the unknown %s %q", number, c.field, c.value))
 		case c.value == ReadAnybody && !c.kept:
 			errs = append(errs, fmt.Errorf("rule %d has %s without %s", number, c.field, c.needs))
