@@ -15,14 +15,20 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 )
 
-// A timer's function may wait for the lock while its subscription is renewed or ended.
-func TestExpireIgnoresAReplacedTimer(t *testing.T) {
+// newSession returns a session of one channel, without hooks.
+func newSession(t *testing.T) Session {
+	t.Helper()
 	b := memory.New(memory.Options{})
 	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler)})
 	brokertest.Connect(b, h)
 	none, err := hooks.New(hooks.Options{})
 	require.NoError(t, err)
-	s := New(&Options{Hub: h, Hooks: none, MaxChannels: 1, Timeout: time.Minute})
+	return New(&Options{Hub: h, Hooks: none, MaxChannels: 1, Timeout: time.Minute})
+}
+
+// A timer's function may wait for the lock while its subscription is renewed or ended.
+func TestExpireIgnoresAReplacedTimer(t *testing.T) {
+	s := newSession(t)
 	request := SubscribeRequest{Channel: "a", ServerSide: true, ExpiresAt: time.Now().Add(time.Hour)}
 	hubSub, _, err := s.reserve(t.Context(), &request)
 	require.NoError(t, err)
@@ -48,12 +54,7 @@ func TestExpireIgnoresAReplacedTimer(t *testing.T) {
 }
 
 func TestScheduleExpiryKeepsNothingOfTheClientsFrame(t *testing.T) {
-	b := memory.New(memory.Options{})
-	h := hub.New(hub.Options{Broker: b, Logger: slog.New(slog.DiscardHandler)})
-	brokertest.Connect(b, h)
-	none, err := hooks.New(hooks.Options{})
-	require.NoError(t, err)
-	s := New(&Options{Hub: h, Hooks: none, MaxChannels: 1, Timeout: time.Minute})
+	s := newSession(t)
 	frame := make([]byte, 64<<10)
 	held := weak.Make(&frame[0])
 	require.NoError(t, s.Reserve(t.Context(), SubscribeRequest{
