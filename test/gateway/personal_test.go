@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,10 +104,8 @@ func TestPersonalChannelsAreUserLimited(t *testing.T) {
 	} {
 		for user, c := range clients {
 			want := uint32(103)
-			for _, u := range users {
-				if u == user {
-					want = 0
-				}
+			if slices.Contains(users, user) {
+				want = 0
 			}
 			require.Equal(t, want, c.subscribeCode(name), "%q to %q", user, name)
 		}

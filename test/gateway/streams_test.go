@@ -38,6 +38,26 @@ func onEveryBroker(t *testing.T, test func(t *testing.T, one, two *testGateway),
 	})
 }
 
+// repeat calls f again and again until the caller calls stop, which waits for the last call.
+func repeat(f func()) (stop func()) {
+	stopping, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stopping:
+				return
+			default:
+				f()
+			}
+		}
+	}()
+	return func() {
+		close(stopping)
+		<-done
+	}
+}
+
 func datas(ps []*cf.Publication) string {
 	var out []string
 	for _, p := range ps {
@@ -300,19 +320,7 @@ func TestRecoveryOfTheLatestMessage(t *testing.T) {
 // Clients that subscribe while messages come have the latest, and from there each once and in order.
 func TestRecoveryOfTheLatestMessageWhileMessagesCome(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, one, two *testGateway) {
-		stop, done := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(done)
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				publish := "http://" + two.Addr() + "/api/publish"
-				request(t, "POST", publish, `{"channel":"state:a","data":1}`, "X-API-Key", key) //nolint:testifylint // awaited
-			}
-		}()
+		defer repeat(func() { two.publishTo(t, "state:a", "1") })()
 		for range 30 {
 			c := one.connectAnonymous(t)
 			got := c.subscribe(&cf.SubscribeRequest{Channel: "state:a", Recover: true})
@@ -329,8 +337,6 @@ func TestRecoveryOfTheLatestMessageWhileMessagesCome(t *testing.T) {
 			}
 			c.abort()
 		}
-		close(stop)
-		<-done
 	}, withRules)
 }
 
@@ -340,22 +346,11 @@ func TestConnectReplyComesBeforePublications(t *testing.T) {
 		claims := user("ann")
 		claims["channels"] = []string{"open:a", "kept:a", "kept:b"}
 		token := signed(t, claims)
-		stop, done := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(done)
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				for _, body := range []string{`{"channel":"open:a","data":1}`, `{"channel":"kept:a","data":1}`} {
-					request(t, "POST", "http://"+two.Addr()+"/api/publish", body, "X-API-Key", key) //nolint:testifylint // awaited
-				}
-				send := "http://" + two.Addr() + "/api/send"
-				request(t, "POST", send, `{"user":"ann","data":1}`, "X-API-Key", key) //nolint:testifylint // awaited
-			}
-		}()
+		defer repeat(func() {
+			two.publishTo(t, "open:a", "1")
+			two.publishTo(t, "kept:a", "1")
+			two.callAPI(t, "send", `{"user":"ann","data":1}`)
+		})()
 		for range 30 {
 			c := one.dialCentrifuge(t, cf.TypeJSON)
 			c.write(&cf.Command{Id: 1, Connect: &cf.ConnectRequest{Token: token}})
@@ -371,8 +366,6 @@ func TestConnectReplyComesBeforePublications(t *testing.T) {
 			}
 			c.abort()
 		}
-		close(stop)
-		<-done
 	}, withRules, withTokens)
 }
 
