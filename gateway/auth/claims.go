@@ -75,9 +75,9 @@ type Claims struct {
 
 // Sub is what belongs to a channel that a client is subscribed to when it connects.
 type Sub struct {
-	// Info is JSON in one line that others see about the client in this channel, or nil.
+	// Info is JSON that others see about the client in this channel, or nil.
 	Info json.RawMessage
-	// Data is sent to the client when the subscription begins. It is JSON in one line unless Binary is set.
+	// Data is sent to the client when the subscription begins. It is JSON unless Binary is set.
 	Data   []byte
 	Binary bool
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/quagmt/udecimal"
 )
 
-// Bounds of a filter. It is evaluated for each publication, so that its cost must stay below that of a delivery, and
-// takes 6 KiB at most.
+// Bounds of a filter. It is evaluated for each publication, so that its cost must stay below that of a delivery.
+// One as large as it may be takes some 4 KiB.
 const (
 	// MaxNodes is the maximum number of nodes, MaxDepth that of nodes above one another.
 	MaxNodes = 32
