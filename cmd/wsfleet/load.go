@@ -84,7 +84,7 @@ func addFlags(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.IntVar(&o.Channels, "channels", o.Channels,
 		"`count` of channels; clients are spread over them evenly (direct: one channel per pair)")
 	fs.IntVar(&o.Subscriptions, "subscriptions", o.Subscriptions,
-		"idle: `count` of channels that each client subscribes to")
+		"idle, storm: `count` of channels that each client subscribes to")
 	fs.BoolVar(&o.ConnectFirst, "connect-first", false,
 		"subscribe in a second frame, once connect is answered, as SDKs do (protocol centrifuge)")
 	fs.StringVar(&o.ChannelPrefix, "channel-prefix", o.ChannelPrefix, "`text` that the channel names begin with")

@@ -27,10 +27,12 @@ const (
 
 // client is one connection. The mu of its shard guards the fields whose comments say nothing else.
 type client struct {
-	id, channel int
-	shard       *shard
-	socket      socket
-	state       atomic.Int32
+	id int
+	// channel is the one that the client publishes to, the first of its subscriptions.
+	channel int
+	shard   *shard
+	socket  socket
+	state   atomic.Int32
 	// ready receives the outcome of connecting once: nil when the client is subscribed.
 	ready chan error
 	// partial is the beginning of a frame whose rest has not arrived yet.
@@ -150,6 +152,17 @@ func (c *client) handleFrame(h ws.Header, payload []byte, now int64) error {
 	whole := c.fragments
 	c.fragments = nil
 	return c.shard.worker.protocol.handleMessage(c, whole, now)
+}
+
+// publication handles a message that the server sent in a line, and moves the position of its channel if positions are
+// kept.
+func (c *client) publication(line []byte, m message, now int64) {
+	if name, found := findChannel(line); found && c.resume.enabled() {
+		if index, subscribed := c.shard.worker.plan.subscriptionOf(c.id, name); subscribed {
+			c.resume.advance(index, line)
+		}
+	}
+	c.shard.delivered(c, m, now)
 }
 
 // answerPing answers a ping of the client protocol with the same data.

@@ -155,9 +155,9 @@ func FuzzFeed(f *testing.F) {
 
 		returning, _ := newTestClient(t, Centrifuge)
 		returning.state.Store(connecting)
-		returning.resume.enabled = true
+		returning.resume = newResumeState(1)
 		if err := returning.feed(bytes.Clone(data), 10); err == nil && returning.state.Load() == open {
-			require.NotZero(t, returning.resume.position)
+			require.NotZero(t, returning.resume.positions[0])
 		}
 	})
 }

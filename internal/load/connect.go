@@ -221,8 +221,7 @@ func (w *Worker) connect(id int) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	channels := w.plan.channelNames(w.plan.channel(id), w.options.Subscriptions)
-	first, then := w.protocol.subscribeFrames(channels, w.resumeState(id))
+	first, then := w.protocol.subscribeFrames(w.plan.channelNames(id), w.resumeState(id))
 	c, err := w.addClient(id, conn, afterHandshake, then)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())

@@ -65,7 +65,7 @@ type Options struct {
 	Protocol Protocol
 	Clients  int
 	Channels int
-	// Subscriptions is the number of channels that each client of Idle subscribes to.
+	// Subscriptions is the number of channels that each client of Idle and Storm subscribes to.
 	Subscriptions int
 	// ConnectFirst makes clients subscribe once the server has answered that they are connected, as SDKs do.
 	ConnectFirst  bool
@@ -168,8 +168,8 @@ func (o *Options) Validate() error {
 	refuse(o.Subscriptions < 1, "subscriptions", "%d subscriptions leave nothing to do: give 1 or more", o.Subscriptions)
 	refuse(o.Channels > 0 && o.Subscriptions > o.Channels, "subscriptions",
 		"%d subscriptions need as many channels: give at most as many as --channels", o.Subscriptions)
-	refuse(o.Subscriptions > 1 && o.Scenario != Idle, "subscriptions",
-		"only idle has clients of several channels: leave it out")
+	refuse(o.Subscriptions > 1 && o.Scenario != Idle && o.Scenario != Storm, "subscriptions",
+		"only idle and storm have clients of several channels: leave it out")
 	refuse(o.Subscriptions > 1 && o.Protocol == Plain, "subscriptions",
 		"the plain protocol subscribes in the handshake: use --protocol centrifuge")
 	refuse(o.ConnectFirst && o.Protocol == Plain, "connect-first",

@@ -38,10 +38,10 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 			o.Subscriptions = 0
 		},
 		`--subscriptions: 3 subscriptions need as many channels: give at most as many as --channels`: func(o *Options) {
-			o.Scenario, o.Channels, o.Subscriptions = Idle, 2, 3
+			o.Scenario, o.Channels, o.Subscriptions = Storm, 2, 3
 		},
-		`--subscriptions: only idle has clients of several channels: leave it out`: func(o *Options) {
-			o.Channels, o.Subscriptions = 2, 2
+		`--subscriptions: only idle and storm have clients of several channels: leave it out`: func(o *Options) {
+			o.Scenario, o.Channels, o.Subscriptions = Fanout, 2, 2
 		},
 		`--subscriptions: the plain protocol subscribes in the handshake: use --protocol centrifuge`: func(o *Options) {
 			o.Scenario, o.Protocol, o.Channels, o.Subscriptions = Idle, Plain, 2, 2

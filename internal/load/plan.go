@@ -1,6 +1,9 @@
 package load
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // plan maps clients to channels, workers and roles. It follows from the options alone, so it is the same in every
 // process. Clients are numbered from 0. The publishers of a fanout or a storm have the lowest numbers and connect
@@ -11,13 +14,15 @@ type plan struct {
 	// extra is the number of connections besides the clients; they publish.
 	extra               int
 	channels, processes int
-	prefix              string
+	// subscriptions is the number of channels that a client subscribes to: its own and those behind it.
+	subscriptions int
+	prefix        string
 	// allPublish is set when every client publishes.
 	allPublish bool
 }
 
 func newPlan(o *Options, processes int) plan {
-	p := plan{channels: o.Channels, processes: processes, prefix: o.ChannelPrefix}
+	p := plan{channels: o.Channels, processes: processes, subscriptions: o.Subscriptions, prefix: o.ChannelPrefix}
 	switch o.Scenario {
 	case Fanout, Ramp:
 		p.extra = o.Channels
@@ -42,17 +47,43 @@ func (p plan) listeners() Range { return Range{p.extra, p.total} }
 // process returns the index of the worker that a client lives in.
 func (p plan) process(client int) int { return client % p.processes }
 
+// channel returns the channel that a client publishes to, the first of those that it subscribes to.
 func (p plan) channel(client int) int { return client % p.channels }
 
 func (p plan) channelName(channel int) string { return p.prefix + strconv.Itoa(channel) }
 
-// channelNames returns the names of a channel and of those behind it, n in all.
-func (p plan) channelNames(channel, n int) []string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = p.channelName((channel + i) % p.channels)
+// subscribed returns the channels that a client subscribes to, in the order of its subscriptions.
+func (p plan) subscribed(client int) []int {
+	channels := make([]int, p.subscriptions)
+	for i := range channels {
+		channels[i] = (p.channel(client) + i) % p.channels
+	}
+	return channels
+}
+
+// channelNames returns the names of the channels that a client subscribes to.
+func (p plan) channelNames(client int) []string {
+	names := make([]string, p.subscriptions)
+	for i, channel := range p.subscribed(client) {
+		names[i] = p.channelName(channel)
 	}
 	return names
+}
+
+// subscription returns the index of a client's subscription to a channel, and false when it has none.
+func (p plan) subscription(client, channel int) (index int, found bool) {
+	index = (channel - p.channel(client) + p.channels) % p.channels
+	return index, index < p.subscriptions
+}
+
+// subscriptionOf returns the index of a client's subscription to the channel with a name, and false when it has none.
+func (p plan) subscriptionOf(client int, name []byte) (index int, found bool) {
+	digits, ours := bytes.CutPrefix(name, []byte(p.prefix))
+	channel, err := strconv.Atoi(string(digits))
+	if !ours || err != nil || channel < 0 || channel >= p.channels {
+		return 0, false
+	}
+	return p.subscription(client, channel)
 }
 
 func (p plan) publishes(client int) bool { return p.allPublish || client < p.extra }

@@ -41,6 +41,25 @@ func TestPlanDirectHasPairs(t *testing.T) {
 	require.Equal(t, map[int]int{0: 2, 1: 2, 2: 2, 3: 2, 4: 2}, members)
 }
 
+func TestPlanSubscriptions(t *testing.T) {
+	p := plan{channels: 5, subscriptions: 3, prefix: "load-"}
+	require.Equal(t, []string{"load-4", "load-0", "load-1"}, p.channelNames(9))
+	for channel, want := range map[int]int{4: 0, 0: 1, 1: 2, 2: -1, 3: -1} {
+		index, found := p.subscription(9, channel)
+		named, foundNamed := p.subscriptionOf(9, []byte(p.channelName(channel)))
+		require.Equal(t, want >= 0, found, channel)
+		require.Equal(t, found, foundNamed, channel)
+		require.Equal(t, index, named, channel)
+		if found {
+			require.Equal(t, want, index, channel)
+		}
+	}
+	for _, name := range []string{"", "load-", "load-5", "load--1", "chat-4", "load-4x"} {
+		_, found := p.subscriptionOf(9, []byte(name))
+		require.False(t, found, name)
+	}
+}
+
 func TestProcessCountFollowsDescriptors(t *testing.T) {
 	files, known := openFiles()
 	require.True(t, known)

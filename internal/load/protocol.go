@@ -17,7 +17,7 @@ import (
 type protocolClient interface {
 	// dialURL returns the URL that a client of a channel connects to.
 	dialURL(u url.URL, channel string) *url.URL
-	// subscribeFrames returns the messages that connect and subscribe to channels, with the position when the client
+	// subscribeFrames returns the messages that connect and subscribe to channels, with positions when the client
 	// recovers: the first, and the one that follows the answer to it, or nil. Both are nil when the handshake subscribes.
 	subscribeFrames(channels []string, p *resumeState) (first, then []byte)
 	// publishFrame appends the payload of the frame that publishes a message to b.
@@ -80,21 +80,38 @@ const (
 	idFurther     = 1 << 31 // + the index of the subscription
 )
 
+// subscribeID returns the id of the command that begins a client's subscription with an index.
+func subscribeID(index int) uint32 {
+	if index == 0 {
+		return idSubscribe
+	}
+	return idFurther + uint32(index)
+}
+
+// subscriptionIndex returns the index of the subscription that the command with an id begins, and false when that
+// command is none of n subscriptions.
+func subscriptionIndex(id uint32, n int) (index int, found bool) {
+	switch {
+	case id == idSubscribe:
+		return 0, true
+	case id > idFurther:
+		return int(id - idFurther), int(id-idFurther) < n
+	}
+	return 0, false
+}
+
 func (centrifuge) dialURL(u url.URL, _ string) *url.URL { return withPath(u, contract.PathCentrifuge) }
 
 func (d centrifuge) subscribeFrames(channels []string, p *resumeState) (first, then []byte) {
 	connect := fmt.Appendf(nil, `{"id":%d,"connect":{}}`, idConnect)
 	var b []byte
 	for i, channel := range channels {
-		id := uint32(idSubscribe)
-		if i > 0 {
-			id = idFurther + uint32(i)
-		}
-		b = fmt.Appendf(b, "\n"+`{"id":%d,"subscribe":{"channel":%q`, id, channel)
+		b = fmt.Appendf(b, "\n"+`{"id":%d,"subscribe":{"channel":%q`, subscribeID(i), channel)
 		switch {
-		case p.position.epoch != "":
-			b = fmt.Appendf(b, `,"recover":true,"epoch":%q,"offset":%d`, p.position.epoch, p.position.offset)
-		case p.enabled:
+		case !p.enabled():
+		case p.positions[i].epoch != "":
+			b = fmt.Appendf(b, `,"recover":true,"epoch":%q,"offset":%d`, p.positions[i].epoch, p.positions[i].offset)
+		default:
 			b = append(b, `,"recoverable":true`...)
 		}
 		b = append(b, `}}`...)
@@ -124,10 +141,9 @@ func (d centrifuge) handleMessage(c *client, data []byte, now int64) error {
 		} else {
 			data = nil
 		}
-		// While the client is connecting, messages come in the reply to subscribe, several in one line.
+		// While the client is connecting, messages come in replies to subscribe too, several in one line.
 		if m, found := findMessage(line); found && c.state.Load() != connecting {
-			c.resume.advance(line)
-			c.shard.delivered(c, m, now)
+			c.publication(line, m, now)
 			continue
 		}
 		line = bytes.TrimSpace(line)
@@ -144,7 +160,7 @@ func (d centrifuge) handleMessage(c *client, data []byte, now int64) error {
 	return nil
 }
 
-// serverReply holds the fields that this package uses of a reply, or of a push that is no publication.
+// serverReply holds the fields that this package uses of a reply or a push.
 type serverReply struct {
 	ID    uint32 `json:"id"`
 	Error *struct {
@@ -153,6 +169,9 @@ type serverReply struct {
 	} `json:"error"`
 	Subscribe *subscribeResult `json:"subscribe"`
 	Push      *struct {
+		Pub *struct {
+			Data json.RawMessage `json:"data"`
+		} `json:"pub"`
 		Unsubscribe *struct {
 			Code   int    `json:"code"`
 			Reason string `json:"reason"`
@@ -184,11 +203,16 @@ func (d centrifuge) handleReply(c *client, line []byte, now int64) error {
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("the server sent what is no JSON: %.40q", line)
 	}
+	subscription, subscribes := subscriptionIndex(r.ID, c.shard.worker.plan.subscriptions)
 	var failed error
 	if r.Error != nil {
 		failed = fmt.Errorf("the server answered error %d: %s", r.Error.Code, r.Error.Message)
 	}
 	switch {
+	case r.Push != nil && r.Push.Pub != nil:
+		if m, found := findMessage(r.Push.Pub.Data); found {
+			c.publication(line, m, now)
+		}
 	case r.Push != nil && r.Push.Unsubscribe != nil:
 		return fmt.Errorf("the server unsubscribed the client: %d %s", r.Push.Unsubscribe.Code, r.Push.Unsubscribe.Reason)
 	case r.Push != nil && r.Push.Disconnect != nil:
@@ -199,9 +223,9 @@ func (d centrifuge) handleReply(c *client, line []byte, now int64) error {
 			c.afterConnect = nil
 		}
 		return failed
-	case r.ID == idSubscribe || r.ID > idFurther:
+	case subscribes:
 		if failed == nil {
-			failed = d.startSubscription(c, r.Subscribe, now)
+			failed = d.startSubscription(c, subscription, r.Subscribe, now)
 		}
 		return failed
 	case r.ID > idPublication:
@@ -215,20 +239,19 @@ var errNoRecovery = errors.New(
 	"the server allows no recovery in this channel: give it a rule with history and recovery")
 
 // startSubscription counts the publications that the client missed, and sets its position behind them.
-func (centrifuge) startSubscription(c *client, s *subscribeResult, now int64) error {
-	if c.resume.enabled {
+func (centrifuge) startSubscription(c *client, index int, s *subscribeResult, now int64) error {
+	if c.resume.enabled() {
 		if s == nil || !s.Recoverable {
 			return errNoRecovery
 		}
-		c.recovery = recovery{
-			requested:    c.resume.position.epoch != "",
-			recovered:    s.Recovered,
-			publications: int64(len(s.Publications)),
+		at := &c.resume.positions[index]
+		if at.epoch != "" {
+			c.recovery.add(s)
 		}
-		c.resume.position = position{s.Epoch, s.Offset}
+		*at = position{s.Epoch, s.Offset}
 		for _, p := range s.Publications {
 			// The offset of the reply is the one before these publications.
-			c.resume.position.offset = p.Offset
+			at.offset = p.Offset
 			if m, found := findMessage(p.Data); found {
 				c.shard.delivered(c, m, now)
 			}

@@ -7,13 +7,20 @@ import (
 
 // resumeState is what a client keeps across reconnects. The mu of the client's shard guards it.
 type resumeState struct {
-	// lastNumbers are the last message numbers, by the slot of the publisher.
+	// lastNumbers are the last message numbers, by the subscription and the slot of the publisher.
 	lastNumbers []uint32
-	// position is how far the client has read the channel's stream. Its epoch is empty before the first subscription.
-	position position
-	// enabled is set when the client keeps its position and recovers from it.
-	enabled bool
+	// positions are how far the client has read the stream of each subscription's channel. An epoch is empty before the
+	// first subscription. They are nil when the client does not recover.
+	positions []position
 }
+
+// newResumeState returns that of a client that keeps its positions and recovers from them.
+func newResumeState(subscriptions int) *resumeState {
+	return &resumeState{positions: make([]position, subscriptions)}
+}
+
+// enabled reports whether the client keeps its positions and recovers from them.
+func (p *resumeState) enabled() bool { return p.positions != nil }
 
 // position is an epoch of a channel's stream and an offset in it.
 type position struct {
@@ -21,25 +28,34 @@ type position struct {
 	offset uint64
 }
 
-// lastNumber returns a pointer to the last number of the publisher with a slot.
-func (p *resumeState) lastNumber(slot, slots int) *uint32 {
+// lastNumber returns a pointer to the last number of one of the publishers, which are subscriptions x slots.
+func (p *resumeState) lastNumber(publisher, publishers int) *uint32 {
 	if p.lastNumbers == nil {
-		p.lastNumbers = make([]uint32, slots)
+		p.lastNumbers = make([]uint32, publishers)
 	}
-	return &p.lastNumbers[slot]
+	return &p.lastNumbers[publisher]
 }
 
-// advance moves the position to the offset of a publication that the server sent, if the position is kept.
-func (p *resumeState) advance(line []byte) {
-	if !p.enabled {
-		return
-	}
+// advance moves the position of a subscription to the offset of a publication that the server sent.
+func (p *resumeState) advance(subscription int, line []byte) {
 	if offset, found := findOffset(line); found {
-		p.position.offset = max(p.position.offset, offset)
+		at := &p.positions[subscription]
+		at.offset = max(at.offset, offset)
 	}
 }
 
-const offsetKey = `"offset":`
+const (
+	offsetKey  = `"offset":`
+	channelKey = `"channel":"`
+)
+
+// findChannel returns the channel of a publication that the server sent. The names of this tool's channels need no
+// escapes.
+func findChannel(line []byte) (name []byte, found bool) {
+	_, rest, found := bytes.Cut(line, []byte(channelKey))
+	name, _, ends := bytes.Cut(rest, []byte{'"'})
+	return name, found && ends
+}
 
 // findOffset returns the last offset in a line. The messages of this tool contain none.
 func findOffset(line []byte) (offset uint64, found bool) {
@@ -60,8 +76,15 @@ func findOffset(line []byte) (offset uint64, found bool) {
 type recovery struct {
 	// requested is set when the client sent a position.
 	requested bool
-	// recovered is set when the server answered that no publication is missing.
+	// recovered is set when the server answered that no publication is missing, in each channel with a position.
 	recovered bool
-	// publications is the number of publications in the server's answer.
+	// publications is the number of publications in the server's answers.
 	publications int64
+}
+
+// add adds the answer to a subscription that was requested from a position.
+func (r *recovery) add(s *subscribeResult) {
+	r.recovered = s.Recovered && (r.recovered || !r.requested)
+	r.requested = true
+	r.publications += int64(len(s.Publications))
 }

@@ -10,7 +10,6 @@ import (
 type shard struct {
 	worker *Worker
 
-	// mu guards the fields below and the unsynchronised fields of the shard's clients.
 	// mu guards the fields below and those fields of the shard's clients that are not synchronised.
 	mu     sync.Mutex
 	frames frameReader
@@ -46,11 +45,16 @@ func newShard(w *Worker) *shard {
 // ignored. The caller holds mu.
 func (s *shard) delivered(c *client, m message, now int64) {
 	r, p, publisher := &s.worker.run, &s.worker.plan, int(m.publisher)
-	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) || p.channel(publisher) != c.channel {
+	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) {
 		return
 	}
-	how := s.gaps.check(sequenceKey{uint32(c.id), m.publisher},
-		c.resume.lastNumber(p.publisherSlot(publisher), p.publisherSlots()), m.number)
+	subscription, subscribed := p.subscription(c.id, p.channel(publisher))
+	if !subscribed {
+		return
+	}
+	slots := p.publisherSlots()
+	last := c.resume.lastNumber(subscription*slots+p.publisherSlot(publisher), p.subscriptions*slots)
+	how := s.gaps.check(sequenceKey{uint32(c.id), m.publisher}, last, m.number)
 	if r.Window > 0 && how != duplicate {
 		s.countForWindow(publication{m.publisher, m.number})
 	}

@@ -17,7 +17,7 @@ import (
 // recoveringStorm returns the options of a storm whose clients miss messages, because they reconnect over 300 ms.
 func recoveringStorm(url string, change func(*Options)) Options {
 	return options(Storm, url, func(o *Options) {
-		o.Recover, o.Clients, o.Rate, o.Jitter, o.Timeout = true, 12, 200, 300*time.Millisecond, time.Second
+		o.Recover, o.Clients, o.Rate, o.Jitter, o.Timeout = true, 12, 200, 300*time.Millisecond, 5*time.Second
 		change(o)
 	})
 }
@@ -33,12 +33,15 @@ func recoverableRule(pattern string, size int) channel.Rule {
 func TestRunStormRecovers(t *testing.T) {
 	t.Parallel()
 	url := startGateway(t, recoverableRule("*", 10_000))
-	for name, processes := range map[string]int{"one": 1, "several": 3} {
+	for name, c := range map[string]struct{ processes, subscriptions int }{
+		"one process": {1, 1}, "several processes": {3, 1}, "several channels a client": {2, 3},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t,
-				recoveringStorm(url,
-					func(o *Options) { o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = processes, 3, 2, name }))
+			r := run(t, recoveringStorm(url, func(o *Options) {
+				o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = c.processes, 3, 2, strings.ReplaceAll(name, " ", "-")
+				o.Subscriptions = c.subscriptions
+			}))
 			require.Empty(t, r.Failures)
 			require.Equal(t, int64(15), r.Connect.Connected, "a publisher for each channel")
 			require.Len(t, r.Steps, 2)
@@ -49,7 +52,8 @@ func TestRunStormRecovers(t *testing.T) {
 				require.Positive(t, s.Recovery.Publications)
 			}
 			require.Positive(t, r.Publish.Sent)
-			require.Equal(t, 5*r.Publish.Sent, r.Delivery.Expected, "four clients and a publisher in each channel")
+			require.Equal(t, int64(5*c.subscriptions)*r.Publish.Sent, r.Delivery.Expected,
+				"four clients and a publisher begin at each channel")
 			require.Equal(t, r.Delivery.Expected, r.Delivery.Received)
 			require.Zero(t, r.Delivery.Lost+r.Delivery.Duplicated+r.Delivery.Reordered)
 			require.Equal(t, r.Publish.Sent, r.Publish.Acknowledged)
@@ -184,9 +188,55 @@ func TestCentrifugeStartSubscriptionAdvancesPosition(t *testing.T) {
 			Publications: []missedPublication{{Offset: 5}, {Offset: 6}, {Offset: 7}},
 		},
 	} {
-		c := &client{resume: &resumeState{enabled: true}, ready: make(chan error, 1)}
-		require.NoError(t, centrifuge{}.startSubscription(c, &s, 0), name)
-		require.Equal(t, position{"e", 7}, c.resume.position, name)
+		c := &client{resume: newResumeState(1), ready: make(chan error, 1)}
+		require.NoError(t, centrifuge{}.startSubscription(c, 0, &s, 0), name)
+		require.Equal(t, []position{{"e", 7}}, c.resume.positions, name)
+	}
+}
+
+// A client with several channels is connecting until it has them all, and what comes meanwhile counts too.
+func TestCentrifugeCountsPublicationsBetweenSubscriptions(t *testing.T) {
+	t.Parallel()
+	c, _ := newTestClient(t, Centrifuge)
+	w := c.shard.worker
+	w.plan = plan{total: 4, extra: 4, channels: 4, processes: 1, subscriptions: 2, prefix: "load-"}
+	c.id, c.unsubscribed, c.resume = 1, 2, newResumeState(2)
+	c.state.Store(connecting)
+	publication := func(publisher, number uint32, offset int) string {
+		m := message{run: 1, publisher: publisher, number: number, time: 5}
+		return fmt.Sprintf(`{"push":{"channel":"load-%d","pub":{"data":%s,"offset":%d}}}`+"\n", publisher,
+			m.appendTo(nil, minMessageBytes), offset)
+	}
+	subscribed := func(id uint32) string {
+		return fmt.Sprintf(`{"id":%d,"subscribe":{"recoverable":true,"epoch":"e","offset":3}}`+"\n", id)
+	}
+	for _, line := range []string{
+		subscribed(idSubscribe), publication(1, 1, 4), subscribed(idFurther + 1), publication(2, 1, 4), publication(1, 2, 5),
+		publication(3, 1, 9),
+	} {
+		require.NoError(t, w.protocol.handleMessage(c, []byte(line), 10))
+	}
+	require.Equal(t, open, c.state.Load())
+	require.Equal(t, int64(3), c.shard.counts.received, "the client has the channels 1 and 2")
+	require.Equal(t, []position{{"e", 5}, {"e", 4}}, c.resume.positions)
+}
+
+func TestRecoveryNeedsEveryChannel(t *testing.T) {
+	t.Parallel()
+	for want, answers := range map[recovery][]subscribeResult{
+		{requested: true, recovered: true, publications: 3}: {
+			{Recovered: true, Publications: make([]missedPublication, 1)},
+			{Recovered: true, Publications: make([]missedPublication, 2)},
+		},
+		{requested: true, publications: 1}: {{Recovered: true, Publications: make([]missedPublication, 1)}, {}},
+		{requested: true, publications: 2}: {{}, {Recovered: true, Publications: make([]missedPublication, 2)}},
+		{}:                                 {},
+	} {
+		var got recovery
+		for i := range answers {
+			got.add(&answers[i])
+		}
+		require.Equal(t, want, got)
 	}
 }
 
@@ -194,8 +244,8 @@ func TestCentrifugeSubscribeFramesCarryThePosition(t *testing.T) {
 	t.Parallel()
 	for want, p := range map[string]resumeState{
 		`{"channel":"c"}`:                                         {},
-		`{"channel":"c","recoverable":true}`:                      {enabled: true},
-		`{"channel":"c","recover":true,"epoch":"e\"","offset":7}`: {enabled: true, position: position{`e"`, 7}},
+		`{"channel":"c","recoverable":true}`:                      *newResumeState(1),
+		`{"channel":"c","recover":true,"epoch":"e\"","offset":7}`: {positions: []position{{`e"`, 7}}},
 	} {
 		first, then := centrifuge{}.subscribeFrames([]string{"c"}, &p)
 		require.Equal(t, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":`+want+`}`, string(first))

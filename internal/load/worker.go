@@ -141,7 +141,9 @@ func (w *Worker) Subscribers(_ None, channels *[]int) error {
 	defer w.mu.Unlock()
 	for _, c := range w.clients {
 		if c.state.Load() == open {
-			(*channels)[c.channel]++
+			for _, channel := range w.plan.subscribed(c.id) {
+				(*channels)[channel]++
+			}
 		}
 	}
 	return nil
@@ -153,7 +155,7 @@ func (w *Worker) addClient(id int, conn net.Conn, afterHandshake, afterConnect [
 	s := w.shards[id/w.plan.processes%len(w.shards)]
 	c := &client{
 		id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), resume: w.resumeState(id),
-		afterConnect: afterConnect, unsubscribed: w.options.Subscriptions,
+		afterConnect: afterConnect, unsubscribed: w.plan.subscriptions,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +176,7 @@ func (w *Worker) resumeState(id int) *resumeState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.resumeStates[id] == nil {
-		w.resumeStates[id] = &resumeState{enabled: true}
+		w.resumeStates[id] = newResumeState(w.plan.subscriptions)
 	}
 	return w.resumeStates[id]
 }
