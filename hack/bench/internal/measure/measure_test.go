@@ -46,6 +46,16 @@ func TestStormValues(t *testing.T) {
 	require.Equal(t, Values{"storm-seconds": 4.5, "storm-cpu": 0.02}, v)
 }
 
+func TestStormOfManyValues(t *testing.T) {
+	r := fixture(t, "storm.json")
+	v, err := stormOfManyValues(r)
+	require.NoError(t, err)
+	require.Equal(t, Values{"storm-many-seconds": 4.5, "storm-many-cpu": 0.02, "storm-many-attempts": 1.2}, v)
+	r.Delivery.Lost = 1
+	_, err = stormOfManyValues(r)
+	require.ErrorContains(t, err, "1 lost")
+}
+
 func TestStormValuesRefuseLoss(t *testing.T) {
 	for want, change := range map[string]func(*result){
 		"99 of 100 clients recovered": func(r *result) { r.Steps[0].Recovery.Recovered = 99 },

@@ -37,8 +37,10 @@ type Settings struct {
 	// Recovering is the number of clients that recover missed messages repeatedly. StormClients is the number of clients
 	// that reconnect together, to StormChannels with one publication per second each.
 	Recovering, StormClients, StormChannels int
-	PingInterval                            time.Duration
-	PongTimeout                             time.Duration
+	// StormSubscriptions is the number of channels that each client of the storm with many channels has.
+	StormSubscriptions int
+	PingInterval       time.Duration
+	PongTimeout        time.Duration
 	// MaxConnections is the limit of a gateway. With its reserved files it fits into 20,000 file descriptors.
 	MaxConnections int
 	// StormConnections is the limit of a gateway in a storm. It leaves more descriptors to handshakes.
@@ -55,7 +57,7 @@ func Full() Settings {
 		StallSubscribers: 19_000, Publications: 1_000_000, RelayedPerSecond: 5_000,
 		PingInterval: 25 * time.Second, PongTimeout: 8 * time.Second,
 		MaxConnections: 19_500, StormConnections: 16_000,
-		Recovering: 64, StormClients: 15_000, StormChannels: 500,
+		Recovering: 64, StormClients: 15_000, StormChannels: 500, StormSubscriptions: 20,
 	}
 }
 
@@ -256,6 +258,22 @@ func Scenarios() []Scenario {
 				{Key: "storm-cpu", Name: "reconnect storm of 15,000 recovering clients: CPU per client", Unit: report.Seconds},
 			},
 			Targets: []string{server.Memory, server.Redis}, Run: on(storm, withRules(presence), withHandshakeRoom),
+		},
+		{
+			Name: "storm-many", About: "the same with 20 channels a client, which subscribes once it is connected",
+			Figures: []report.Figure{
+				{Key: "storm-many-seconds", Name: "reconnect storm of clients with 20 channels: until all are served",
+					Unit: report.Seconds},
+				{Key: "storm-many-cpu", Name: "reconnect storm of clients with 20 channels: CPU per client",
+					Unit: report.Seconds},
+				{
+					Key:  "storm-many-attempts",
+					Name: "reconnect storm of clients with 20 channels: attempts per client",
+					Unit: report.Count,
+					Goal: report.Goal{Kind: report.AtMost, Value: 1},
+				},
+			},
+			Targets: []string{server.Memory, server.Redis}, Run: on(stormOfMany, withRules(presence), withHandshakeRoom),
 		},
 		{
 			Name: "refused", About: "all clients are cut, and come back every second without jitter, against a connect rate",

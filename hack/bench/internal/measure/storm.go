@@ -36,13 +36,48 @@ func idleWithRules(ctx context.Context, s Settings, to *server.Server) (Values, 
 }
 
 func storm(ctx context.Context, s Settings, to *server.Server) (Values, error) {
-	r, err := load(ctx, s.Bin, to, "storm", "--recover", "--clients", strconv.Itoa(s.StormClients), "--channels",
-		strconv.Itoa(s.StormChannels), "--rate", strconv.Itoa(s.StormChannels), "--message-bytes",
-		strconv.Itoa(s.MessageBytes), "--warmup", s.Warmup.String(), "--timeout", "1m")
+	r, err := s.storm(ctx, to, s.StormChannels)
 	if err != nil {
 		return nil, err
 	}
 	return stormValues(r)
+}
+
+// storm runs the load tool's storm with recovery.
+func (s Settings) storm(ctx context.Context, to *server.Server, rate int, flags ...string) (*result, error) {
+	return load(ctx, s.Bin, to, "storm", append([]string{
+		"--recover", "--clients", strconv.Itoa(s.StormClients), "--channels", strconv.Itoa(s.StormChannels),
+		"--rate", strconv.Itoa(rate), "--message-bytes", strconv.Itoa(s.MessageBytes), "--warmup", s.Warmup.String(),
+		"--timeout", "1m",
+	}, flags...)...)
+}
+
+// stormOfMany is a storm whose clients have many channels each, and subscribe to them as SDKs do. Each client gets as
+// many messages as in storm.
+func stormOfMany(ctx context.Context, s Settings, to *server.Server) (Values, error) {
+	r, err := s.storm(ctx, to, max(1, s.StormChannels/s.StormSubscriptions), "--subscriptions",
+		strconv.Itoa(s.StormSubscriptions), "--connect-first")
+	if err != nil {
+		return nil, err
+	}
+	return stormOfManyValues(r)
+}
+
+// stormOfManyValues returns the figures of a storm of clients with many channels, as stormValues does.
+func stormOfManyValues(r *result) (Values, error) {
+	v, err := stormValues(r)
+	if err != nil {
+		return nil, err
+	}
+	attempts := 0
+	for _, second := range r.Steps[0].Timeline {
+		attempts += second.Attempted
+	}
+	return Values{
+		"storm-many-seconds":  v["storm-seconds"],
+		"storm-many-cpu":      v["storm-cpu"],
+		"storm-many-attempts": float64(attempts) / float64(r.Steps[0].Clients),
+	}, nil
 }
 
 // stormValues returns the figures of a storm. It returns an error when a client was not recovered or a message was
