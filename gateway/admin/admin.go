@@ -25,6 +25,8 @@ const (
 	// maxDrainTimeout is the maximum timeout of a contract.DrainRequest.
 	maxDrainTimeout = 24 * time.Hour
 	maxBodyBytes    = 4 << 10
+	// maxClosesPerSecond is the maximum of that name in a contract.DrainRequest.
+	maxClosesPerSecond = 1_000_000
 )
 
 // Options are what Handler serves.
@@ -153,10 +155,17 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "timeoutSeconds: give 0 (as configured) to 86400")
 		return
 	}
+	if request.MaxClosesPerSecond < 0 || request.MaxClosesPerSecond > maxClosesPerSecond {
+		refuse(w, http.StatusBadRequest, "maxClosesPerSecond: give 0 (as configured) to "+strconv.Itoa(maxClosesPerSecond))
+		return
+	}
 	if request.Reason == "" {
 		request.Reason = "admin"
 	}
-	wanted := drain.Request{Reason: request.Reason, Timeout: timeout, HandOver: request.HandOver}
+	wanted := drain.Request{
+		Reason: request.Reason, Timeout: timeout, HandOver: request.HandOver, ServeAgain: request.ServeAgain,
+		MaxPerSecond: request.MaxClosesPerSecond,
+	}
 	if !request.JoinOnly {
 		p.Drain.Start(wanted) //nolint:contextcheck // the drain outlives the request
 	} else if err := p.Drain.Join(wanted); err != nil {

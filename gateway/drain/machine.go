@@ -88,6 +88,8 @@ type run struct {
 	final bool
 	// skipDelayIfIdle reports that the propagation delay is skipped without connections.
 	skipDelayIfIdle bool
+	// serveAgain reports that the drain is undone serveAgainAfter its deadline.
+	serveAgain bool
 	// cancel closes canceled. It may be called several times.
 	cancel   func()
 	canceled chan struct{}
@@ -130,9 +132,18 @@ type Request struct {
 	SkipDelayIfIdle bool
 	// HandOver asks for a drain that does not wait until another gateway of the fleet serves.
 	HandOver bool
+	// ServeAgain undoes the drain serveAgainAfter its deadline, unless it has become final.
+	ServeAgain bool
+	// MaxPerSecond lowers Options.MaxPerSecond for this drain unless it is 0.
+	MaxPerSecond int
 }
 
-// Start begins a drain, or joins the one that is under way as Join does. It does nothing after Stop.
+// serveAgainAfter is how long after its deadline a drain is undone whose request says so: the one that asked would have
+// ended the process by then.
+const serveAgainAfter = 30 * time.Second
+
+// Start begins a drain, or joins the one that is under way as Join does. That one is undone by itself only if this
+// request asks for it as well. Start does nothing after Stop.
 func (m *Machine) Start(r Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,12 +152,13 @@ func (m *Machine) Start(r Request) {
 	case m.current == nil:
 		m.begin(r)
 	default:
+		m.current.serveAgain = m.current.serveAgain && r.ServeAgain
 		m.join(r)
 	}
 }
 
-// Join changes the drain that is under way: it keeps its deadline, and takes over Final, SkipDelayIfIdle and
-// HandOver if the request sets them. It returns ErrServing when there is no drain.
+// Join changes the drain that is under way: it keeps its deadline, and takes over Final, SkipDelayIfIdle, HandOver and
+// MaxPerSecond if the request sets them. It returns ErrServing when there is no drain.
 func (m *Machine) Join(r Request) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,6 +178,9 @@ func (m *Machine) join(r Request) {
 		d.others = othersIrrelevant
 		_ = m.handOver(d, time.Now())
 	}
+	if r.MaxPerSecond > 0 {
+		d.pace.MaxPerSecond = m.maxPerSecond(r)
+	}
 	d.wake()
 	if m.state == contract.StateDrained && d.final {
 		m.end()
@@ -178,13 +193,14 @@ func (m *Machine) begin(r Request) {
 	timeout, delay := m.times(r)
 	canceled := make(chan struct{})
 	d := &run{
-		pace:     Pace{From: now.Add(timeout), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond},
+		pace:     Pace{From: now.Add(timeout), Deadline: now.Add(timeout), MaxPerSecond: m.maxPerSecond(r)},
 		schedule: schedule{started: now, deadline: now.Add(timeout), delay: delay},
 		report: contract.DrainReport{
 			Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout),
 		},
 		final:           r.Final,
 		skipDelayIfIdle: r.SkipDelayIfIdle,
+		serveAgain:      r.ServeAgain,
 		cancel:          sync.OnceFunc(func() { close(canceled) }),
 		canceled:        canceled,
 		updated:         make(chan struct{}, 1),
@@ -200,6 +216,29 @@ func (m *Machine) begin(r Request) {
 		slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
 	_ = m.handOver(d, now)
 	go m.drain(d)
+	if d.serveAgain {
+		time.AfterFunc(timeout+serveAgainAfter, func() { m.serveAgain(d) })
+	}
+}
+
+// serveAgain undoes a drain that was to be undone by itself, unless it has become final or is over.
+func (m *Machine) serveAgain(d *run) {
+	m.mu.Lock()
+	if m.current != d || d.final || !d.serveAgain || m.stopped {
+		m.mu.Unlock()
+		return
+	}
+	m.options.Logger.Warn("the drain's deadline has passed and nothing ended the process: the gateway serves again",
+		slog.String("reason", d.report.Reason))
+	m.undo(d)
+}
+
+// maxPerSecond returns the maximum number of connections to close per second in a drain, or 0 for no limit.
+func (m *Machine) maxPerSecond(r Request) int {
+	if r.MaxPerSecond == 0 || m.options.MaxPerSecond == 0 {
+		return max(r.MaxPerSecond, m.options.MaxPerSecond)
+	}
+	return min(r.MaxPerSecond, m.options.MaxPerSecond)
 }
 
 // times returns the duration of a drain, and how much of it is the propagation delay.
@@ -224,13 +263,18 @@ func (m *Machine) Undrain() error {
 		m.mu.Unlock()
 		return ErrFinal
 	}
+	m.undo(d)
+	return nil
+}
+
+// undo returns to serving from a drain. The caller holds the lock, which undo releases.
+func (m *Machine) undo(d *run) {
 	m.state, m.current = contract.StateServing, nil
 	m.options.Gate.setDraining(false)
 	d.cancel()
 	m.mu.Unlock()
 	<-d.stopped
 	m.options.Logger.Info("drain undone", slog.Int("closed", d.report.Closed))
-	return nil
 }
 
 // Stop ends the drain that is under way, without a change of the state. The process ends: Start does
@@ -270,6 +314,7 @@ func (m *Machine) Report() *contract.DrainReport {
 	}
 	report := m.current.report
 	report.WaitsForAnother = m.state == contract.StateDraining && !m.current.handedOver
+	report.ClosesPerSecond = m.current.pace.PerSecond(time.Now(), m.options.Connections.Remaining())
 	return &report
 }
 

@@ -238,6 +238,84 @@ func TestMachineUndrainAfterTheDrain(t *testing.T) {
 	})
 }
 
+// The drain of an operator that never comes back is undone by itself.
+func TestMachineServesAgain(t *testing.T) {
+	again := drain.Request{Reason: "scale-in", ServeAgain: true}
+	for _, c := range []struct {
+		name string
+		// then are further requests, one a minute.
+		then        []func(*drain.Machine)
+		connections int
+		want        contract.State
+	}{
+		{"drained", nil, 3, contract.StateServing},
+		{"without clients", nil, 0, contract.StateServing},
+		{"asked again", []func(*drain.Machine){func(m *drain.Machine) { m.Start(again) }}, 3, contract.StateServing},
+		{"joined", []func(*drain.Machine){func(m *drain.Machine) { _ = m.Join(drain.Request{HandOver: true}) }}, 3,
+			contract.StateServing},
+		{"final", []func(*drain.Machine){func(m *drain.Machine) { m.Start(drain.Request{Final: true}) }}, 3,
+			contract.StateDrained},
+		{"by hand as well", []func(*drain.Machine){func(m *drain.Machine) { m.Start(drain.Request{Reason: "admin"}) }}, 3,
+			contract.StateDrained},
+		{"undone, and by hand", []func(*drain.Machine){
+			func(m *drain.Machine) { _ = m.Undrain() },
+			func(m *drain.Machine) { m.Start(drain.Request{Reason: "admin"}) },
+		}, 3, contract.StateDrained},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				m, f := newMachine(c.connections, 0)
+				m.Start(again)
+				for _, request := range c.then {
+					time.Sleep(time.Minute)
+					request(m)
+				}
+				time.Sleep(time.Until(start.Add(timeout + 29*time.Second)))
+				synctest.Wait()
+				require.Equal(t, contract.StateDrained, m.State(), "whoever asked may still delete the pod")
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if c.name == "undone, and by hand" {
+					time.Sleep(2 * time.Minute)
+					synctest.Wait()
+				}
+				require.Equal(t, c.want, m.State())
+				require.Equal(t, c.want == contract.StateServing, m.Ready() && f.gate.Accepting())
+				m.Stop()
+			})
+		})
+	}
+}
+
+// A request changes the pace of a drain that is under way, within the configured one.
+func TestMachineTakesOverThePace(t *testing.T) {
+	for _, c := range []struct{ configured, first, then, want int }{
+		{0, 0, 0, 0}, {0, 5, 0, 5}, {0, 5, 2, 2}, {0, 2, 5, 5}, {3, 0, 0, 3}, {3, 5, 0, 3}, {3, 2, 0, 2}, {3, 2, 9, 3},
+		{0, 0, 4, 4},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, f := newMachine(10_000, 0, func(o *drain.Options) { o.MaxPerSecond = c.configured })
+			m.Start(drain.Request{Reason: "test", MaxPerSecond: c.first})
+			require.Zero(t, m.Report().ClosesPerSecond, "no connection is closed yet")
+			time.Sleep(delay + time.Second)
+			require.NoError(t, m.Join(drain.Request{MaxPerSecond: c.then}))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			before := f.Remaining()
+			rate := m.Report().ClosesPerSecond
+			if c.want > 0 {
+				require.InDelta(t, c.want, rate, 0.01)
+			} else {
+				require.InDelta(t, 10_000/(timeout-delay).Seconds(), rate, 1)
+			}
+			time.Sleep(10 * time.Second)
+			require.InDelta(t, 10*rate, before-f.Remaining(), rate+1, "%+v", c)
+			m.Stop()
+		})
+	}
+}
+
 func TestMachineWaitsForLoadBalancersUnlessTheDelayIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, f := newMachine(0, 0)

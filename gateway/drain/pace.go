@@ -19,6 +19,20 @@ type Pace struct {
 	MaxPerSecond int
 }
 
+// PerSecond returns the number of connections that are closed per second, with remaining connections that are not
+// closing at the time now. It is 0 before closing begins and from the deadline on.
+func (p Pace) PerSecond(now time.Time, remaining int) float64 {
+	left := p.Deadline.Sub(now)
+	if now.Before(p.From) || left <= 0 || remaining <= 0 {
+		return 0
+	}
+	rate := float64(remaining) / left.Seconds()
+	if p.MaxPerSecond > 0 {
+		rate = min(rate, float64(p.MaxPerSecond))
+	}
+	return rate
+}
+
 // Step says what to do now.
 type Step struct {
 	// Close is how many connections to close.

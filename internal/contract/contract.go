@@ -306,6 +306,9 @@ type DrainReport struct {
 	Closed int `json:"closed"`
 	// Forced is the number of connections that were left at the deadline and closed at once.
 	Forced int `json:"forced"`
+	// ClosesPerSecond is the number of connections that the gateway closes per second now. It is 0 before it closes any,
+	// and in reports of gateways of older versions.
+	ClosesPerSecond float64 `json:"closesPerSecond,omitempty"`
 	// WaitsForAnother reports that the gateway stays ready and closes no connection, because it does not know that another
 	// gateway serves. Gateways of older versions never wait.
 	WaitsForAnother bool `json:"waitsForAnother,omitempty"`
@@ -322,6 +325,12 @@ type DrainRequest struct {
 	HandOver bool `json:"handOver,omitempty"`
 	// JoinOnly asks for no new drain: a gateway that serves answers 409 and serves on.
 	JoinOnly bool `json:"joinOnly,omitempty"`
+	// ServeAgain asks the gateway to serve again when its process still runs 30 seconds after the deadline, as it does
+	// when the operator that wanted to delete it is gone. A later request without it that is not JoinOnly takes it back.
+	ServeAgain bool `json:"serveAgain,omitempty"`
+	// MaxClosesPerSecond is the maximum number of connections that the gateway closes per second from now on in this
+	// drain, below the configured one. 0 changes nothing.
+	MaxClosesPerSecond int `json:"maxClosesPerSecond,omitempty"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.
