@@ -2,11 +2,9 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -38,15 +36,5 @@ func (r *Reconciler) patchDrainLabel(ctx context.Context, mark plan.DrainMark) e
 	if mark.Draining {
 		value = "true"
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":    mark.Pod.UID,
-		"labels": map[string]any{render.LabelDraining: value},
-	}})
-	if err != nil {
-		return err //nolint:wrapcheck // cannot happen: the values are plain
-	}
-	pod := &corev1.Pod{}
-	pod.Namespace, pod.Name = mark.Pod.Namespace, mark.Pod.Name
-	//nolint:wrapcheck // the caller tells the API server's errors apart
-	return r.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(render.FieldOwner))
+	return r.patchPod(ctx, mark.Pod, map[string]any{"labels": map[string]any{render.LabelDraining: value}})
 }

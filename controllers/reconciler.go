@@ -62,6 +62,8 @@ type observedState struct {
 	// being deleted.
 	deletionDeadline time.Time
 	redisPods        []corev1.Pod
+	// scaleIn is the next step of the fleet's scale-in.
+	scaleIn plan.ScaleInStep
 	// metricsOwner is the server of the custom metrics API.
 	metricsOwner metricsapi.Owner
 	// otherAutoscalers scale the fleet and are not the operator's.
@@ -111,7 +113,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if problem != nil {
 		observed.problems = append(observed.problems, *problem)
 	}
+	scaleIn := r.planScaleIn(ctx, cluster, observed)
+	observed.scaleIn = scaleIn
 	input := r.input(cluster, observed)
+	input.GatewayReplicas = &scaleIn.Replicas
 	objects, err := r.render(input)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("render: %w", err)
@@ -120,6 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return retryConflict(ctx, err)
 	}
+	nextStep := r.carryOut(ctx, &stored, scaleIn, result)
 	r.markDraining(ctx, cluster, observed.pods)
 	recheck, err := r.updateStatus(ctx, &stored, cluster, input, result, observed)
 	if err != nil {
@@ -129,7 +135,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{
-		RequeueAfter: soonest([]time.Duration{recheck, r.requeueAfter(cluster, result, observed)}),
+		RequeueAfter: soonest([]time.Duration{recheck, nextStep, r.requeueAfter(cluster, result, observed)}),
 	}, nil
 }
 
@@ -340,6 +346,7 @@ func (r *Reconciler) statusObservation(
 		OtherAutoscalers: observed.otherAutoscalers,
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
+		ScaleInWaits:     observed.scaleIn.Waits,
 		UpgradeWaits:     result.release.waits,
 		UpgradesBefore:   result.release.before,
 		RedisKept:        result.release.keepsRedis,

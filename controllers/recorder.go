@@ -28,6 +28,7 @@ const (
 	actionCreate = "Create"
 	actionUpdate = "Update"
 	actionDelete = "Delete"
+	actionDrain  = "Drain"
 )
 
 // dedupRecorder records events about clusters and drops repetitions within dedupWindow. Its methods may be called by

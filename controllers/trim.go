@@ -30,11 +30,13 @@ func trimObject(object any) (any, error) {
 	return object, nil
 }
 
-// trimPod keeps the operator's own annotations, and drops all managed fields: drift of pods is not the
-// operator's matter.
+// trimPod keeps the operator's own annotations and that of a scale-in, and drops all managed fields: drift of pods is
+// not the operator's matter.
 func trimPod(object any) (any, error) {
 	if meta, ok := metaOf(object); ok {
-		keepAnnotations(meta, func(name string) bool { return strings.HasPrefix(name, ownAnnotations) })
+		keepAnnotations(meta, func(name string) bool {
+			return strings.HasPrefix(name, ownAnnotations) || name == corev1.PodDeletionCost
+		})
 		meta.SetManagedFields(nil)
 	}
 	return object, nil

@@ -27,6 +27,7 @@ func untrimmed() metav1.ObjectMeta {
 			render.AnnotationApplied:                     "hash",
 			corev1.LastAppliedConfigAnnotation:           "a copy",
 			networkingv1.AnnotationIsDefaultIngressClass: "true",
+			corev1.PodDeletionCost:                       "-5",
 			"example.com/a":                              "b",
 		},
 		OwnerReferences: []metav1.OwnerReference{{Kind: "K", Name: "n", UID: "2"}},
@@ -55,7 +56,7 @@ func TestTrimObjectKeepsWhatDriftDependsOn(t *testing.T) {
 
 func TestTrimPodDropsManagedFields(t *testing.T) {
 	object := trimmed(t, trimPod)
-	assert.Equal(t, map[string]string{render.AnnotationApplied: "hash"}, object.Annotations)
+	assert.Equal(t, map[string]string{render.AnnotationApplied: "hash", corev1.PodDeletionCost: "-5"}, object.Annotations)
 	assert.Nil(t, object.ManagedFields)
 	assert.Equal(t, untrimmed().Labels, object.Labels)
 }
@@ -87,7 +88,7 @@ func TestTrimIngressClassKeepsTheDefault(t *testing.T) {
 
 func TestTrimClusterDropsTheCopyOfTheObject(t *testing.T) {
 	object := trimmed(t, trimCluster)
-	assert.Len(t, object.Annotations, 3)
+	assert.Len(t, object.Annotations, 4)
 	assert.NotContains(t, object.Annotations, corev1.LastAppliedConfigAnnotation)
 	assert.NotNil(t, object.ManagedFields[1].FieldsV1)
 	assert.Nil(t, object.ManagedFields[2].FieldsV1)

@@ -103,6 +103,13 @@ const (
 	ReasonUpgradeQueued = "UpgradeQueued"
 	// ReasonScaling means that pods are added or removed.
 	ReasonScaling = "Scaling"
+	// ReasonScalingIn means that gateways drain before they are deleted, because spec.replicas is lower.
+	ReasonScalingIn = "ScalingIn"
+	// ReasonScaleInUndone is the reason of the event about a gateway that serves again, because it is not to be deleted
+	// any more.
+	ReasonScaleInUndone = "ScaleInUndone"
+	// ReasonScaleInWaits means that gateways have to go, and must not drain yet.
+	ReasonScaleInWaits = "ScaleInWaits"
 	// ReasonRolloutPaused means that another client has paused the rollout of the gateways' Deployment.
 	ReasonRolloutPaused = "RolloutPaused"
 	// ReasonDeadlineExceeded means that the rollout makes no progress, because new pods do not become ready.

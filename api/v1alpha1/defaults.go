@@ -70,6 +70,10 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Drain.PropagationDelay, metav1.Duration{Duration: 10 * time.Second})
 	setDefault(&s.Drain.MaxClosesPerSecond, 0)
 	setDefault(&s.Drain.CloseCode, DefaultDrainCloseCode)
+	if s.Drain.ScaleIn == "" {
+		s.Drain.ScaleIn = ScaleInPreDrain
+	}
+	setDefault(&s.Rollout.MaxReconnectsPerSecond, 0)
 	setDefault(&s.Rollout.MaxSurge, intstr.FromInt32(1))
 	setDefault(&s.Rollout.MaxUnavailable, intstr.FromInt32(0))
 	setDefault(&s.Rollout.MinReadySeconds, 20)

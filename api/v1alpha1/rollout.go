@@ -46,7 +46,27 @@ type DrainSpec struct {
 	// +kubebuilder:validation:Maximum=4299
 	// +kubebuilder:validation:XValidation:rule="self in [1001, 1012, 1013, 4000] || self >= 3000 && self <= 3499 || self >= 4100 && self <= 4299",message="must be 1001, 1012, 1013, 3000 to 3499, 4000, or 4100 to 4299: other codes make some clients' libraries stay away"
 	CloseCode *int32 `json:"closeCode,omitempty"`
+
+	// scaleIn is when the gateways drain that a smaller spec.replicas leaves over: PreDrain, before their pods are
+	// deleted, those with the fewest connections first; or OnTermination, when Kubernetes has chosen and deletes them.
+	// PreDrain waits while gateways of a new version replace the old ones. Defaults to PreDrain.
+	// +optional
+	// +kubebuilder:default=PreDrain
+	ScaleIn ScaleInPolicy `json:"scaleIn,omitempty"`
 }
+
+// ScaleInPolicy is when the gateways of a fleet that shrinks drain.
+//
+// +kubebuilder:validation:Enum=PreDrain;OnTermination
+type ScaleInPolicy string
+
+// The values of ScaleInPolicy.
+const (
+	// ScaleInPreDrain has the operator choose gateways and drain them before their pods are deleted.
+	ScaleInPreDrain ScaleInPolicy = "PreDrain"
+	// ScaleInOnTermination leaves the choice to Kubernetes. A gateway drains when its pod is deleted.
+	ScaleInOnTermination ScaleInPolicy = "OnTermination"
+)
 
 // RolloutSpec configures how a new version of the gateways replaces the old one.
 //
@@ -75,6 +95,15 @@ type RolloutSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3600
 	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
+
+	// maxReconnectsPerSecond is the maximum number of clients per second that gateways which drain before their deletion
+	// send to the others, 0 to 1000000. 0 stands for half of spec.gateway.connectRate times the number of the others.
+	// Clients that are left at spec.drain.timeout are closed at once. Defaults to 0.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	MaxReconnectsPerSecond *int32 `json:"maxReconnectsPerSecond,omitempty"`
 }
 
 // EvictionSafe is when gateways may be evicted.

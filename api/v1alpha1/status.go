@@ -94,6 +94,10 @@ type DrainStatus struct {
 	// +optional
 	Deadline *metav1.Time `json:"deadline,omitempty"`
 
+	// closesPerSecond is the number of connections that the gateway closes per second, rounded up.
+	// +optional
+	ClosesPerSecond int64 `json:"closesPerSecond,omitempty"`
+
 	// reason is why the gateway drains.
 	// +optional
 	Reason string `json:"reason,omitempty"`

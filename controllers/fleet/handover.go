@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -9,6 +10,38 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
+
+// Drain asks the pod's gateway to drain, and notes its answer as its latest report. It returns an error when the admin
+// token cannot be read, and those of Scraper.Drain.
+func (m *Monitor) Drain(
+	ctx context.Context, cluster client.ObjectKey, pod *corev1.Pod, request contract.DrainRequest,
+) error {
+	token, err := m.options.Source.Token(ctx, cluster)
+	if err != nil {
+		return fmt.Errorf("read the admin token: %w", err)
+	}
+	report, err := m.options.Scraper.Drain(ctx, pod, token, request)
+	if err != nil {
+		return err
+	}
+	m.storeReport(cluster, pod, report)
+	return nil
+}
+
+// Undrain asks the pod's gateway to serve again, and notes its answer as its latest report. It returns an error when
+// the admin token cannot be read, and those of Scraper.Undrain.
+func (m *Monitor) Undrain(ctx context.Context, cluster client.ObjectKey, pod *corev1.Pod) error {
+	token, err := m.options.Source.Token(ctx, cluster)
+	if err != nil {
+		return fmt.Errorf("read the admin token: %w", err)
+	}
+	report, err := m.options.Scraper.Undrain(ctx, pod, token)
+	if err != nil {
+		return err
+	}
+	m.storeReport(cluster, pod, report)
+	return nil
+}
 
 // waitInVain returns the pods of gateways that drain and wait for another gateway to serve, although one does, or none
 // is to come because the cluster wants none. Gateways that share a broker notice another one by themselves. Those
@@ -45,7 +78,8 @@ func (m *Monitor) endWaiting(ctx context.Context, cluster *v1alpha1.WebSocketClu
 		return
 	}
 	for _, pod := range waiting {
-		if err := m.options.Scraper.EndWaiting(ctx, pod, token); err != nil {
+		_, err := m.options.Scraper.Drain(ctx, pod, token, contract.DrainRequest{HandOver: true, JoinOnly: true})
+		if err != nil {
 			log.V(1).Info("Could not tell a draining gateway not to wait", "pod", pod.Name,
 				"reason", err.Error())
 		}

@@ -95,3 +95,42 @@ func TestMonitorTellsADrainingGatewayThatAnotherServes(t *testing.T) {
 	start(t, newMonitor(source, scraper, 5*time.Millisecond))
 	require.Eventually(t, func() bool { return asked.Load() > 0 }, 10*time.Second, time.Millisecond)
 }
+
+// What a gateway answers to a request is its latest report at once. The next scrape may be seconds away.
+func TestMonitorNotesTheAnswersToItsRequests(t *testing.T) {
+	source, state := oneFleet(), contract.StateServing
+	scraper, pod := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == contract.PathDrain:
+			var request contract.DrainRequest
+			assert.NoError(t, json.NewDecoder(r.Body).Decode(&request))
+			assert.Equal(t, contract.DrainRequest{Reason: "scale-in", ServeAgain: true}, request)
+			state = contract.StateDraining
+			w.WriteHeader(http.StatusAccepted)
+		case r.URL.Path == contract.PathUndrain && state == contract.StateDraining:
+			state = contract.StateServing
+		case r.URL.Path == contract.PathUndrain:
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		assert.NoError(t, json.NewEncoder(w).Encode(contract.GatewayReport{State: state}))
+	})
+	pod.Status.Phase = corev1.PodRunning
+	source.pods = []corev1.Pod{*pod}
+	m, key := newMonitor(source, scraper, time.Hour), demo
+	latest := func() contract.State {
+		snapshot, known := m.LatestSnapshot(key)
+		assert.True(t, known)
+		return snapshot.Gateways[pod.UID].Report.State
+	}
+	_, known := m.LatestSnapshot(key)
+	require.False(t, known)
+	before := m.ScrapeNow(t.Context(), key)
+	require.Equal(t, contract.StateServing, latest())
+	require.NoError(t, m.Drain(t.Context(), key, pod, contract.DrainRequest{Reason: "scale-in", ServeAgain: true}))
+	require.Equal(t, contract.StateDraining, latest())
+	require.Equal(t, contract.StateServing, before.Gateways[pod.UID].Report.State, "a snapshot does not change")
+	require.NoError(t, m.Undrain(t.Context(), key, pod))
+	require.Equal(t, contract.StateServing, latest())
+	require.ErrorContains(t, m.Undrain(t.Context(), key, pod), "409")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -11,11 +12,13 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 const (
@@ -91,6 +94,17 @@ func (m *Monitor) StatusSnapshot(cluster client.ObjectKey) (Snapshot, bool) {
 	defer m.mu.Unlock()
 	if state := m.fleets[cluster]; state != nil && !state.publishedAt.IsZero() {
 		return state.published, true
+	}
+	return Snapshot{}, false
+}
+
+// LatestSnapshot returns the result of the fleet's latest scrape. The result is false while the fleet has not been
+// scraped.
+func (m *Monitor) LatestSnapshot(cluster client.ObjectKey) (Snapshot, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if state := m.fleets[cluster]; state != nil {
+		return state.latest, true
 	}
 	return Snapshot{}, false
 }
@@ -201,6 +215,22 @@ func (m *Monitor) store(cluster client.ObjectKey, snapshot Snapshot, silent bool
 		m.fleets[cluster] = state
 	}
 	state.latest, state.silent = snapshot, silent
+}
+
+// storeReport makes report the pod's latest one. Snapshots are shared, so it makes a new one.
+func (m *Monitor) storeReport(cluster client.ObjectKey, pod *corev1.Pod, report contract.GatewayReport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := m.fleets[cluster]
+	if state == nil {
+		return
+	}
+	gateways := maps.Clone(state.latest.Gateways)
+	if gateways == nil {
+		gateways = map[types.UID]Gateway{}
+	}
+	gateways[pod.UID] = Gateway{Pod: pod.Name, Report: report, ReportedAt: time.Now()}
+	state.latest = Snapshot{Gateways: gateways}
 }
 
 // lastReport returns the pod's last report, or false when there is none that is younger than reportTTL.

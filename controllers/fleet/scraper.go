@@ -73,15 +73,22 @@ func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (co
 	return s.send(ctx, pod, token, http.MethodGet, contract.PathFleet, http.NoBody, http.StatusOK)
 }
 
-// EndWaiting asks the pod's gateway, which drains, not to wait until another gateway serves. A gateway that does not
-// drain any more answers 409 and serves on. EndWaiting returns the errors of Scrape, where the status is 202.
-func (s *Scraper) EndWaiting(ctx context.Context, pod *corev1.Pod, token string) error {
-	body, err := json.Marshal(contract.DrainRequest{HandOver: true, JoinOnly: true})
+// Drain sends a request to the pod's gateway to drain, and returns its report. It returns the errors of Scrape, where
+// the status is 202.
+func (s *Scraper) Drain(
+	ctx context.Context, pod *corev1.Pod, token string, request contract.DrainRequest,
+) (contract.GatewayReport, error) {
+	body, err := json.Marshal(request)
 	if err != nil {
-		return err //nolint:wrapcheck // cannot happen: the values are plain
+		return contract.GatewayReport{}, err //nolint:wrapcheck // cannot happen: the values are plain
 	}
-	_, err = s.send(ctx, pod, token, http.MethodPost, contract.PathDrain, bytes.NewReader(body), http.StatusAccepted)
-	return err
+	return s.send(ctx, pod, token, http.MethodPost, contract.PathDrain, bytes.NewReader(body), http.StatusAccepted)
+}
+
+// Undrain asks the pod's gateway to serve again, and returns its report. It returns the errors of Scrape: the status is
+// 409 when the gateway's process is ending.
+func (s *Scraper) Undrain(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
+	return s.send(ctx, pod, token, http.MethodPost, contract.PathUndrain, http.NoBody, http.StatusOK)
 }
 
 // send sends a request to which the gateway answers with its report and the status want. It returns the errors of

@@ -5,6 +5,6 @@
 // It decides how the Service and the Ingress reach gateways of different versions (Front), the size of a fleet whose
 // spec leaves replicas out (Replicas), where its autoscaler reads connections (MetricsSource), which pods are marked as
 // draining (DrainMarks), which fleets follow a new release of the operator (NextUpgrades), how a fleet is deleted
-// (NextDeletionStep), and how long a managed Redis that the spec no longer asks for is kept (KeepManagedRedis). A
-// planner that chooses which gateways to drain on a scale-in belongs in this package as well.
+// (NextDeletionStep), how long a managed Redis that the spec no longer asks for is kept (KeepManagedRedis), and which
+// gateways of a fleet that becomes smaller drain, and when they are deleted (NextScaleInStep).
 package plan

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"path"
@@ -56,7 +57,7 @@ func gatewayDeployment(in Input) (any, error) {
 		WithLabels(labels(in.Name, ComponentGateway)).
 		WithOwnerReferences(in.owner()).
 		WithSpec(appsac.DeploymentSpec().
-			WithReplicas(*in.Spec.Replicas).
+			WithReplicas(*cmp.Or(in.GatewayReplicas, in.Spec.Replicas)).
 			WithRevisionHistoryLimit(revisionHistory).
 			WithMinReadySeconds(*rollout.MinReadySeconds).
 			WithProgressDeadlineSeconds(progressDeadlineSeconds + *rollout.MinReadySeconds).

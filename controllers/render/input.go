@@ -21,6 +21,10 @@ type Input struct {
 	// Spec has its defaults set.
 	Spec v1alpha1.WebSocketClusterSpec
 
+	// GatewayReplicas is the size of the gateways' Deployment, or nil for spec.replicas. It is larger while gateways drain
+	// before they are deleted.
+	GatewayReplicas *int32
+
 	// Images are the images of the operator's release.
 	Images Images
 

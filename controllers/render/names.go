@@ -23,6 +23,13 @@ const (
 	labelManagedBy = "app.kubernetes.io/managed-by"
 	labelPartOf    = "app.kubernetes.io/part-of"
 
+	// AnnotationScaleIn is on the pods of gateways that drain before they are deleted. Its value is when that will be at
+	// the latest (RFC 3339).
+	AnnotationScaleIn = v1alpha1.GroupName + "/scale-in"
+	// DeletionCostRetired is the value of controller.kubernetes.io/pod-deletion-cost on the pods of gateways that have
+	// handed over their clients, so that Kubernetes deletes them and no others: the lowest that there is.
+	DeletionCostRetired = "-2147483648"
+
 	// AnnotationApplied is on every object. Its value is a hash of the fields that the operator applied last.
 	AnnotationApplied = v1alpha1.GroupName + "/applied"
 

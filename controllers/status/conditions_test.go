@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -115,12 +116,32 @@ func TestProgressing(t *testing.T) {
 		{"not ready for long enough", []change{func(o *Observation) { o.Gateways.Status.AvailableReplicas = 1 }},
 			isTrue, v1alpha1.ReasonScaling, ""},
 		{"stuck", []change{stuck}, isFalse, v1alpha1.ReasonDeadlineExceeded, "do not become ready"},
+		{"scales in", []change{scaleInPod(5)}, isTrue, v1alpha1.ReasonScalingIn,
+			"gateways that drain before they are deleted: 1, with 5 clients left"},
+		{"scales in, and more wait", []change{scaleInPod(5), scaleInPod(2), scaleInWaits}, isTrue, v1alpha1.ReasonScalingIn,
+			"2, with 7 clients left; further ones wait: they must"},
+		{"a scale-in waits", []change{scaleInWaits}, isTrue, v1alpha1.ReasonScaleInWaits,
+			"spec.replicas is 2, and no gateway drains for it yet: they must"},
+		{"a scale-in waits for a rollout that is stuck", []change{scaleInWaits, stuck}, isFalse,
+			v1alpha1.ReasonDeadlineExceeded, ""},
 		{"waits for its upgrade", []change{upgradeWaits}, isTrue, v1alpha1.ReasonUpgradeQueued, "3 fleets before this one"},
 		{"scales before its upgrade", []change{replicas(3), upgradeWaits}, isTrue, v1alpha1.ReasonScaling, "2 of 3"},
 		{"refused before its upgrade", []change{refusedPod("denied"), upgradeWaits},
 			isFalse, v1alpha1.ReasonPodsRefused, "denied"},
 	})
 }
+
+// scaleInPod adds a gateway that drains before it is deleted.
+func scaleInPod(connections int) change {
+	return func(o *Observation) {
+		drainingPod(connections)(o)
+		pod := &o.Pods[len(o.Pods)-1]
+		pod.DeletionTimestamp = nil
+		pod.Annotations = map[string]string{render.AnnotationScaleIn: "2030-01-02T03:04:05Z"}
+	}
+}
+
+func scaleInWaits(o *Observation) { o.ScaleInWaits = "they must" }
 
 func TestDraining(t *testing.T) {
 	ended := func(o *Observation) { o.Pods[2].Status.Phase = corev1.PodSucceeded }

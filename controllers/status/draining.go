@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -71,6 +72,7 @@ func drainStatus(g gateway) v1alpha1.DrainStatus {
 		started := metav1.NewTime(drain.StartedAt).Rfc3339Copy()
 		deadline := metav1.NewTime(drain.Deadline).Rfc3339Copy()
 		entry.StartedAt, entry.Deadline, entry.Reason = &started, &deadline, drain.Reason
+		entry.ClosesPerSecond = int64(math.Ceil(drain.ClosesPerSecond))
 	}
 	return entry
 }

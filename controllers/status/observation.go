@@ -69,6 +69,10 @@ type Observation struct {
 	// Selector is the label selector of the gateway pods.
 	Selector string
 
+	// ScaleInWaits says why a gateway that has to go, because spec.replicas is lower, does not drain yet. It is empty when
+	// none has to wait.
+	ScaleInWaits string
+
 	// DeletionDeadline is when the deletion of the fleet goes on although gateways are left. It is zero unless the fleet
 	// is being deleted.
 	DeletionDeadline time.Time
@@ -140,6 +144,12 @@ func (g gateway) draining() bool {
 		return false
 	}
 	return g.pod.DeletionTimestamp != nil || g.report != nil && g.report.State != contract.StateServing
+}
+
+// scalesIn reports whether the gateway drains before its pod is deleted, because the fleet becomes smaller.
+func (g gateway) scalesIn() bool {
+	_, marked := g.pod.Annotations[render.AnnotationScaleIn]
+	return marked && g.pod.DeletionTimestamp == nil && !g.finished()
 }
 
 // finished reports whether all containers of the pod have ended.

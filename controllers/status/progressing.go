@@ -33,12 +33,43 @@ func progressing(o Observation) metav1.Condition {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
 	current := rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields))
+	if scalingIn, some := scaleIn(o, current); some {
+		return scalingIn
+	}
 	if o.UpgradeWaits && current.Reason == v1alpha1.ReasonSettled {
 		return condition(kind, true, v1alpha1.ReasonUpgradeQueued, fmt.Sprintf("the gateways wait for their turn to be "+
 			"upgraded with the operator: %d fleets before this one; a change of the spec upgrades them at once",
 			o.UpgradesBefore))
 	}
 	return current
+}
+
+// scaleIn returns the condition by the progress of a scale-in, or false when there is none, or something is wrong with
+// the pods, as current says.
+func scaleIn(o Observation, current metav1.Condition) (metav1.Condition, bool) {
+	const kind = v1alpha1.ConditionProgressing
+	healthy := current.Status == metav1.ConditionTrue || current.Reason == v1alpha1.ReasonSettled
+	going, clients := 0, 0
+	for _, g := range o.gateways() {
+		if g.scalesIn() {
+			going++
+			if g.report != nil {
+				clients += g.report.Connections
+			}
+		}
+	}
+	drains := fmt.Sprintf("gateways that drain before they are deleted: %d, with %d clients left", going, clients)
+	switch {
+	case !healthy:
+	case going > 0 && o.ScaleInWaits != "":
+		return condition(kind, true, v1alpha1.ReasonScalingIn, drains+"; further ones wait: "+o.ScaleInWaits), true
+	case going > 0:
+		return condition(kind, true, v1alpha1.ReasonScalingIn, drains), true
+	case o.ScaleInWaits != "":
+		return condition(kind, true, v1alpha1.ReasonScaleInWaits, fmt.Sprintf(
+			"spec.replicas is %d, and no gateway drains for it yet: %s", o.desired(), o.ScaleInWaits)), true
+	}
+	return metav1.Condition{}, false
 }
 
 // rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil.

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,14 +51,37 @@ func TestDeletedPodHandsItsClientsOver(t *testing.T) {
 	}
 }
 
-func TestScale(t *testing.T) {
-	awaitServing(t, replicas)
+// A fleet that grows and shrinks again loses the gateway that has no clients, so its users do not notice. One that
+// shrinks further hands over the clients of a gateway before that is deleted, and keeps it when the size is raised
+// meanwhile.
+func TestScaleInDrainsFirst(t *testing.T) {
+	before := awaitServing(t, replicas)
 	clients := startClients(t, "scale", wsclient.Plain, 6, 5)
-	for _, want := range []int{replicas + 1, replicas - 1, replicas} {
-		run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", want))
-		awaitServing(t, want)
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas+1))
+	awaitServing(t, replicas+1)
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
+	awaitGone(t, time.Minute, replicas)
+	if after := awaitServing(t, replicas); !slices.Equal(after, before) {
+		t.Errorf("%v serve, and %v did before the fleet grew: the new gateway was the one without clients", after, before)
 	}
-	serving := awaitServing(t, replicas)
+	if closes := closesOf(clients, ""); len(closes) > 0 {
+		t.Errorf("%d clients were closed, although a gateway without clients could go: %v", len(closes), closes)
+	}
+
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas-1))
+	going := awaitScaleIn(t)
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
+	if after := awaitServing(t, replicas); !slices.Equal(after, before) {
+		t.Errorf("%v serve, want %v: %s was not deleted yet, and serves again", after, before, going)
+	}
+
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas-1))
+	going = awaitScaleIn(t)
+	awaitGone(t, 2*time.Minute, replicas-1)
+	serving := awaitServing(t, replicas-1)
+	if slices.Contains(serving, going) {
+		t.Errorf("%s drained, and another gateway was deleted: %v serve", going, serving)
+	}
 	eventually(t, time.Minute, "all clients are on serving gateways", func() error {
 		for _, p := range clients {
 			if open := len(p.open()); open != p.connections {
@@ -72,7 +96,35 @@ func TestScale(t *testing.T) {
 		return nil
 	})
 	expectCleanCloses(t, closesOf(clients, ""), closeCodes[wsclient.Plain])
+	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
+	awaitServing(t, replicas)
 	stopClients(t, "scale")
+}
+
+// awaitScaleIn waits until a gateway drains before it is deleted, and returns its pod.
+func awaitScaleIn(t *testing.T) (pod string) {
+	t.Helper()
+	eventually(t, time.Minute, "a gateway drains for the scale-in", func() error {
+		pod = run(t, "get", "wsc", clusterName, "-o", `jsonpath={.status.drain[?(@.reason=="scale-in")].pod}`)
+		if pod == "" {
+			_, reason, message := condition(t, "Progressing")
+			return fmt.Errorf("none does, and Progressing says %s: %s", reason, message)
+		}
+		return nil
+	})
+	return pod
+}
+
+// awaitGone waits until the fleet has no more pods than want, those that terminate included.
+func awaitGone(t *testing.T, within time.Duration, want int) {
+	t.Helper()
+	eventually(t, within, fmt.Sprintf("%d pods are left", want), func() error {
+		pods := strings.Fields(run(t, "get", "pods", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}"))
+		if len(pods) > want {
+			return fmt.Errorf("there are %v", pods)
+		}
+		return nil
+	})
 }
 
 func busiest(clients []clientPod) (node string, connections int) {

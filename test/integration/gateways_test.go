@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,9 @@ type fakeGateway struct {
 	current report
 	scrapes int
 	refused int
+	// drains are the requests to drain, undrains counts those to serve again.
+	drains   []contract.DrainRequest
+	undrains int
 }
 
 // startFakeGateways creates n ready gateways of a fleet, without connections.
@@ -153,20 +157,44 @@ func (g *fakeGateway) awaitScrapes(more int) {
 	})
 }
 
+// drain notes a request and begins to drain. The caller holds mu.
+func (g *fakeGateway) drain(r *http.Request) {
+	var request contract.DrainRequest
+	_ = json.NewDecoder(r.Body).Decode(&request)
+	if g.current.State != contract.StateServing {
+		return
+	}
+	g.drains = append(g.drains, request)
+	now := time.Now()
+	g.current.State = contract.StateDraining
+	g.current.Drain = &contract.DrainReport{
+		Reason: request.Reason, StartedAt: now, ClosesPerSecond: 2.5,
+		Deadline: now.Add(time.Duration(request.TimeoutSeconds) * time.Second),
+	}
+}
+
 // ServeHTTP answers as a gateway's admin port does.
 func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if r.Method != http.MethodGet || r.URL.Path != contract.PathFleet {
-		http.NotFound(w, r)
-		return
-	}
 	if r.Header.Get("Authorization") != "Bearer "+g.token {
 		g.refused++
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	g.scrapes++
 	w.Header().Set("Content-Type", "application/json")
+	switch r.Method + " " + r.URL.Path {
+	case http.MethodGet + " " + contract.PathFleet:
+		g.scrapes++
+	case http.MethodPost + " " + contract.PathDrain:
+		g.drain(r)
+		w.WriteHeader(http.StatusAccepted)
+	case http.MethodPost + " " + contract.PathUndrain:
+		g.undrains++
+		g.current.State, g.current.Drain = contract.StateServing, nil
+	default:
+		http.NotFound(w, r)
+		return
+	}
 	_ = json.NewEncoder(w).Encode(g.current)
 }

@@ -88,6 +88,9 @@ func TestReconcilerFieldsHaveCases(t *testing.T) {
 		"spec.monitoring.dashboards": true, // TestReconcilerMakesMonitoringObjects
 		"spec.patch.podMonitor":      true, // TestReconcilerMakesMonitoringObjects
 		"spec.patch.prometheusRule":  true, // TestReconcilerMakesMonitoringObjects
+		"spec.drain.scaleIn":         true, // TestScaleInOnTermination
+		// TestScaleInDrainsFirst
+		"spec.rollout.maxReconnectsPerSecond": true,
 		// TestReconcilerKeepsRedisDataOnAVolume
 		"spec.redis.managed.storage.size":             true,
 		"spec.redis.managed.storage.storageClassName": true,

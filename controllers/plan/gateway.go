@@ -1,0 +1,84 @@
+package plan
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/wsfleet/wsfleet/controllers/fleet"
+	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+// Gateway is what a plan knows of one gateway.
+type Gateway struct {
+	Pod *corev1.Pod
+	// Reported reports whether the gateway has ever reported. Without a report, the fields that come from it are zero.
+	Reported bool
+	Report   contract.GatewayReport
+}
+
+// Gateways returns the gateways of the pods whose containers may still run, with their reports.
+func Gateways(pods []corev1.Pod, reports fleet.Snapshot) []Gateway {
+	var all []Gateway
+	for i := range pods {
+		if fleet.HasEnded(&pods[i]) {
+			continue
+		}
+		reported, known := reports.Gateways[pods[i].UID]
+		all = append(all, Gateway{Pod: &pods[i], Reported: known, Report: reported.Report})
+	}
+	return all
+}
+
+// terminating reports whether the gateway's pod is being deleted.
+func (g Gateway) terminating() bool { return g.Pod.DeletionTimestamp != nil }
+
+// ready reports whether the gateway's readiness probe succeeds.
+func (g Gateway) ready() bool { return fleet.IsReady(g.Pod) }
+
+// connections returns the number of the gateway's connections, by its last report.
+func (g Gateway) connections() int { return g.Report.Connections }
+
+// serves reports whether the gateway says that it takes clients.
+func (g Gateway) serves() bool { return g.Reported && g.Report.State == contract.StateServing }
+
+// leaving reports whether the gateway drains or is drained, or is about to because it is marked.
+func (g Gateway) leaving() bool {
+	return g.marked() || g.Reported && g.Report.State != contract.StateServing
+}
+
+// serving reports whether the gateway takes clients and is to keep them.
+func (g Gateway) serving() bool { return g.ready() && !g.terminating() && !g.leaving() }
+
+// drained reports whether the gateway has handed over its last client.
+func (g Gateway) drained() bool {
+	return g.Reported && g.Report.State == contract.StateDrained && g.Report.Connections == 0
+}
+
+// drains reports whether the gateway may still have clients to hand over.
+func (g Gateway) drains() bool { return (g.terminating() || g.leaving()) && !g.drained() }
+
+// drainDeadline returns until when the gateway may hand over its clients before its pod is deleted, by the mark of a
+// scale-in, and false when the gateway has none.
+func (g Gateway) drainDeadline() (deadline metav1.Time, marked bool) {
+	value, found := g.Pod.Annotations[render.AnnotationScaleIn]
+	if !found || deadline.UnmarshalQueryParameter(value) != nil || deadline.IsZero() {
+		return metav1.Time{}, false
+	}
+	return deadline, true
+}
+
+// marked reports whether the gateway is marked for a scale-in.
+func (g Gateway) marked() bool {
+	_, marked := g.drainDeadline()
+	return marked
+}
+
+// retired reports whether Kubernetes knows that the pod is the one to delete.
+func (g Gateway) retired() bool {
+	return g.Pod.Annotations[corev1.PodDeletionCost] == render.DeletionCostRetired
+}
+
+// zone returns the zone of the gateway's node, or "" where the pod does not tell it. Kubernetes copies the label from
+// the node since version 1.35.
+func (g Gateway) zone() string { return g.Pod.Labels[corev1.LabelTopologyZone] }

@@ -1,0 +1,152 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/plan"
+	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+const (
+	// scaleInRecheck is how soon the next step of a scale-in is planned.
+	scaleInRecheck = 2 * time.Second
+	// drainReasonScaleIn is the reason of drains in the gateways' reports and logs.
+	drainReasonScaleIn = "scale-in"
+)
+
+// planScaleIn returns the next step of the fleet's scale-in, which is empty for a fleet that keeps its size.
+func (r *Reconciler) planScaleIn(
+	ctx context.Context, cluster *v1alpha1.WebSocketCluster, observed observedState,
+) plan.ScaleInStep {
+	key := client.ObjectKeyFromObject(cluster)
+	reports, known := r.fleet.LatestSnapshot(key)
+	if !known && deploymentSize(observed.gateways) > *cluster.Spec.Replicas {
+		// An operator that has just started must not take gateways for empty.
+		r.fleet.ScrapeNow(ctx, key)
+		reports, _ = r.fleet.LatestSnapshot(key)
+	}
+	return plan.NextScaleInStep(plan.ScaleIn{
+		Spec:       cluster.Spec,
+		Deployment: observed.gateways,
+		Gateways:   plan.Gateways(observed.pods, reports),
+		Now:        metav1.Now(),
+	})
+}
+
+// deploymentSize returns the number of pods that a Deployment asks for, or 0 without one.
+func deploymentSize(deployment *appsv1.Deployment) int32 {
+	if deployment == nil || deployment.Spec.Replicas == nil {
+		return 0
+	}
+	return *deployment.Spec.Replicas
+}
+
+// carryOut makes the changes of a step that concern pods, and returns after which time the next step is due, or 0 when
+// the fleet keeps its size. What cannot be done now is logged, and part of the next step again. A Deployment that this
+// reconcile has changed has to be observed first.
+func (r *Reconciler) carryOut(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, step plan.ScaleInStep, result *applyResult,
+) time.Duration {
+	switch {
+	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "":
+		return 0
+	case stored.Spec.Paused, result.gatewaysHeld():
+		return 0
+	case result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
+		return scaleInRecheck
+	}
+	for _, drain := range step.Drain {
+		r.logChange(ctx, drain.Gateway, "drain", r.drainGateway(ctx, stored, drain))
+	}
+	for _, gateway := range step.Retire {
+		err := r.annotate(ctx, gateway.Pod, map[string]any{corev1.PodDeletionCost: render.DeletionCostRetired})
+		r.logChange(ctx, gateway, "retire", err)
+	}
+	for _, gateway := range step.Restore {
+		r.logChange(ctx, gateway, "restore", r.restoreGateway(ctx, stored, gateway))
+	}
+	return scaleInRecheck
+}
+
+// logChange logs that a gateway could not be changed. A pod that is gone or has changed is no failure: the next step
+// follows from what is there then.
+func (r *Reconciler) logChange(ctx context.Context, gateway plan.Gateway, change string, err error) {
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		log.FromContext(ctx).Error(err, "Could not change a gateway for a scale-in", "pod", gateway.Pod.Name,
+			"change", change)
+	}
+}
+
+// drainGateway marks the pod and asks its gateway to drain. The mark comes first, so that an operator that starts now
+// knows why the gateway drains. It returns an error when one of them fails.
+func (r *Reconciler) drainGateway(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, drain plan.Drain,
+) error {
+	pod, until := drain.Gateway.Pod, drain.Deadline.UTC().Format(time.RFC3339)
+	if pod.Annotations[render.AnnotationScaleIn] != until {
+		if err := r.annotate(ctx, pod, map[string]any{render.AnnotationScaleIn: until}); err != nil {
+			return err
+		}
+		r.events.changed(stored, pod, v1alpha1.ReasonScalingIn, actionDrain, fmt.Sprintf(
+			"gateway %s drains before it is deleted, because spec.replicas is lower: %d clients, until %s at the latest",
+			pod.Name, drain.Gateway.Report.Connections, until))
+	}
+	left := time.Until(drain.Deadline.Time)
+	//nolint:wrapcheck // it names the pod
+	return r.fleet.Drain(ctx, client.ObjectKeyFromObject(stored), pod, contract.DrainRequest{
+		Reason:             drainReasonScaleIn,
+		TimeoutSeconds:     max(1, int(left.Round(time.Second).Seconds())),
+		ServeAgain:         true,
+		MaxClosesPerSecond: drain.MaxClosesPerSecond,
+	})
+}
+
+// restoreGateway lets the gateway serve again and takes the marks from its pod after that. A gateway whose last report
+// says that it serves may have begun to drain since. restoreGateway returns an error when the gateway does not answer,
+// unless it has never reported, or when the pod cannot be written.
+func (r *Reconciler) restoreGateway(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, gateway plan.Gateway,
+) error {
+	if gateway.Reported {
+		if err := r.fleet.Undrain(ctx, client.ObjectKeyFromObject(stored), gateway.Pod); err != nil {
+			return err //nolint:wrapcheck // names the pod
+		}
+	}
+	if _, marked := gateway.Pod.Annotations[render.AnnotationScaleIn]; marked {
+		r.events.changed(stored, gateway.Pod, v1alpha1.ReasonScaleInUndone, actionDrain, fmt.Sprintf(
+			"gateway %s serves again: it is not to be deleted any more", gateway.Pod.Name))
+	}
+	return r.annotate(ctx, gateway.Pod, map[string]any{render.AnnotationScaleIn: nil, corev1.PodDeletionCost: nil})
+}
+
+// annotate writes annotations of a pod, if it still is the one that was read; nil removes one. It returns the API
+// server's error.
+func (r *Reconciler) annotate(ctx context.Context, pod *corev1.Pod, annotations map[string]any) error {
+	return r.patchPod(ctx, pod, map[string]any{"annotations": annotations})
+}
+
+// patchPod writes a part of a pod's metadata, if it still is the one that was read. It returns the API server's error.
+func (r *Reconciler) patchPod(ctx context.Context, pod *corev1.Pod, metadata map[string]any) error {
+	metadata["uid"] = pod.UID
+	patch, err := json.Marshal(map[string]any{"metadata": metadata})
+	if err != nil {
+		return err //nolint:wrapcheck // cannot happen: the values are plain
+	}
+	written := &corev1.Pod{}
+	written.Namespace, written.Name = pod.Namespace, pod.Name
+	//nolint:wrapcheck // the caller tells the API server's errors apart
+	return r.client.Patch(ctx, written, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(render.FieldOwner))
+}
