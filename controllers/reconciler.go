@@ -62,8 +62,8 @@ type observedState struct {
 	// being deleted.
 	deletionDeadline time.Time
 	redisPods        []corev1.Pod
-	// scaleIn is the next step of the fleet's scale-in.
-	scaleIn plan.ScaleInStep
+	// next is what to do about the fleet's gateways.
+	next nextStep
 	// metricsOwner is the server of the custom metrics API.
 	metricsOwner metricsapi.Owner
 	// otherAutoscalers scale the fleet and are not the operator's.
@@ -113,10 +113,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if problem != nil {
 		observed.problems = append(observed.problems, *problem)
 	}
-	scaleIn := r.planScaleIn(ctx, cluster, observed)
-	observed.scaleIn = scaleIn
+	observed.next = r.planNext(ctx, cluster, observed)
 	input := r.input(cluster, observed)
-	input.GatewayReplicas = &scaleIn.Replicas
+	input.GatewayReplicas, input.HoldRollout = &observed.next.scaleIn.Replicas, observed.next.holdRollout != ""
 	objects, err := r.render(input)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("render: %w", err)
@@ -125,7 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return retryConflict(ctx, err)
 	}
-	nextStep := r.carryOut(ctx, &stored, scaleIn, result)
+	nextStep := r.carryOut(ctx, &stored, observed.next, result)
 	r.markDraining(ctx, cluster, observed.pods)
 	recheck, err := r.updateStatus(ctx, &stored, cluster, input, result, observed)
 	if err != nil {
@@ -346,7 +345,8 @@ func (r *Reconciler) statusObservation(
 		OtherAutoscalers: observed.otherAutoscalers,
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
-		ScaleInWaits:     observed.scaleIn.Waits,
+		ScaleInWaits:     observed.next.scaleIn.Waits,
+		RolloutWaits:     observed.next.holdRollout,
 		UpgradeWaits:     result.release.waits,
 		UpgradesBefore:   result.release.before,
 		RedisKept:        result.release.keepsRedis,

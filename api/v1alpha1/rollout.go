@@ -30,7 +30,8 @@ type DrainSpec struct {
 	PropagationDelay *metav1.Duration `json:"propagationDelay,omitempty"`
 
 	// maxClosesPerSecond is the maximum number of connections that one draining gateway closes per second, 0 to 1000000.
-	// 0 derives the rate from timeout. Connections that are left at the timeout are closed at once. Defaults to 0.
+	// 0 is no maximum: the pace follows from spec.rollout.maxReconnectsPerSecond. Connections that are left at the timeout
+	// are closed at once. Defaults to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
@@ -96,9 +97,10 @@ type RolloutSpec struct {
 	// +kubebuilder:validation:Maximum=3600
 	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
 
-	// maxReconnectsPerSecond is the maximum number of clients per second that gateways which drain before their deletion
-	// send to the others, 0 to 1000000. 0 stands for half of spec.gateway.connectRate times the number of the others.
-	// Clients that are left at spec.drain.timeout are closed at once. Defaults to 0.
+	// maxReconnectsPerSecond is the number of clients per second that all gateways that drain send to the others together,
+	// 0 to 1000000. 0 stands for half of spec.gateway.connectRate times the number of the others; where connectRate is 0
+	// too, each gateway spreads its closes over spec.drain.timeout. Clients that are left at that time are closed at once.
+	// Defaults to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
@@ -126,7 +128,8 @@ const (
 type DisruptionSpec struct {
 	// maxUnavailable is the maximum number of gateways that evictions take away until replacements are ready, as a number
 	// or a percentage of spec.replicas. Gateways that still drain then do not count. A fleet of one gateway has no
-	// PodDisruptionBudget, because its node could never be drained. Defaults to 1.
+	// PodDisruptionBudget, because its node could never be drained. It is also how many gateways may drain when a scale-in
+	// or a rollout takes a further one, then 1 or more. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString

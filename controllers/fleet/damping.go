@@ -1,12 +1,19 @@
 package fleet
 
-import "time"
+import (
+	"math"
+	"time"
+
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
 
 // The number of connections changes all the time. A published number is replaced when it is refreshAfter old, or at
 // once when the new number differs by refreshChange (a fraction of the published one).
 const (
 	refreshAfter  = 15 * time.Second
 	refreshChange = 0.05
+	// refreshPaceChange is the fraction by which the pace of a drain changes when it is told another one.
+	refreshPaceChange = 0.2
 )
 
 // outdated reports whether a status that was made from published has to be made again from latest. published is age
@@ -37,7 +44,12 @@ func factsDiffer(before, now Gateway) bool {
 		a.Broker.State != b.Broker.State ||
 		a.Broker.Reason != b.Broker.Reason ||
 		(a.Drain == nil) != (b.Drain == nil) ||
-		a.Drain != nil && !a.Drain.Deadline.Equal(b.Drain.Deadline)
+		a.Drain != nil && (!a.Drain.Deadline.Equal(b.Drain.Deadline) || paceDiffers(a.Drain, b.Drain))
+}
+
+// paceDiffers reports whether a drain has another pace, and not only other numbers of connections and seconds left.
+func paceDiffers(before, now *contract.DrainReport) bool {
+	return math.Abs(now.ClosesPerSecond-before.ClosesPerSecond) > refreshPaceChange*before.ClosesPerSecond
 }
 
 // movedFar reports whether now differs from before by at least refreshChange of before.

@@ -26,6 +26,9 @@ func TestOutdated(t *testing.T) {
 	drain := func(deadline time.Time) func(*Gateway) {
 		return func(g *Gateway) { g.Report.Drain = &contract.DrainReport{Deadline: deadline} }
 	}
+	pace := func(perSecond float64) func(*Gateway) {
+		return func(g *Gateway) { g.Report.Drain = &contract.DrainReport{Deadline: at, ClosesPerSecond: perSecond} }
+	}
 	same := fleetOf(func(*Gateway) {})
 
 	for _, c := range []struct {
@@ -57,6 +60,9 @@ func TestOutdated(t *testing.T) {
 		{"no answer", same, fleetOf(func(g *Gateway) { g.Stale = true }), 0, true},
 		{"a drain began", same, fleetOf(drain(at)), 0, true},
 		{"a drain goes on", fleetOf(drain(at)), fleetOf(drain(at)), time.Hour, false},
+		{"a drain has another pace", fleetOf(pace(10)), fleetOf(pace(12.1)), 0, true},
+		{"a drain has much the same pace", fleetOf(pace(10)), fleetOf(pace(11.9)), time.Hour, false},
+		{"a drain begins to close", fleetOf(pace(0)), fleetOf(pace(1)), 0, true},
 		{"a drain's deadline moved", fleetOf(drain(at)), fleetOf(drain(at.Add(time.Second))), 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -25,14 +26,6 @@ func ReconnectBudget(spec v1alpha1.WebSocketClusterSpec, serving int) float64 {
 	return max(1, acceptShare*float64(*spec.Gateway.ConnectRate)*float64(serving))
 }
 
-// closesPerSecond returns the limit of a gateway's pace for a budget, or 0 for none.
-func closesPerSecond(budget float64) int {
-	if budget == 0 {
-		return 0
-	}
-	return int(budget)
-}
-
 // maxDraining returns the maximum number of gateways that drain at once by disruption.maxUnavailable. It is 1 or more:
 // that field bounds evictions too, where 0 means none.
 func maxDraining(spec v1alpha1.WebSocketClusterSpec) int {
@@ -42,6 +35,42 @@ func maxDraining(spec v1alpha1.WebSocketClusterSpec) int {
 		return 1
 	}
 	return max(1, value)
+}
+
+// Pace asks a gateway that drains to close so many connections per second.
+type Pace struct {
+	Gateway   Gateway
+	PerSecond int
+}
+
+// paceTolerance is the share by which the pace of a gateway may differ from its part of the budget.
+const paceTolerance = 0.2
+
+// Paces returns the gateways that drain whose pace differs from their part of the reconnect budget. Each gets a part in
+// proportion to its connections, so that all end together and close no more than the budget in all, whatever they drain
+// for. Without a budget, and where gateways report no pace, each keeps its own. The spec has its defaults set.
+func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
+	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool { return !g.drains() })
+	budget, clients := ReconnectBudget(spec, countWhere(gateways, Gateway.serving)), connectionsOf(draining)
+	if budget == 0 {
+		return nil
+	}
+	var paces []Pace
+	for _, g := range draining {
+		drain := g.Report.Drain
+		if drain == nil || drain.ClosesPerSecond == 0 || g.connections() == 0 {
+			continue
+		}
+		part := max(1, math.Round(budget*float64(g.connections())/float64(clients)))
+		wanted := part
+		if most := float64(*spec.Drain.MaxClosesPerSecond); most > 0 {
+			wanted = min(wanted, most)
+		}
+		if math.Abs(drain.ClosesPerSecond-wanted) > paceTolerance*wanted {
+			paces = append(paces, Pace{g, int(part)})
+		}
+	}
+	return paces
 }
 
 // emptiable returns the number of clients that drains can hand over within spec.drain.timeout at a budget.

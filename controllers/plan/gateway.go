@@ -17,11 +17,14 @@ type Gateway struct {
 	Report   contract.GatewayReport
 }
 
-// Gateways returns the gateways of the pods whose containers may still run, with their reports.
-func Gateways(pods []corev1.Pod, reports fleet.Snapshot) []Gateway {
+// Gateways returns the gateways of the pods whose containers may still run at a time, with their reports. A pod that is
+// still there although its grace period is over is lost with its node, and not among them.
+func Gateways(pods []corev1.Pod, reports fleet.Snapshot, now metav1.Time) []Gateway {
 	var all []Gateway
 	for i := range pods {
-		if fleet.HasEnded(&pods[i]) {
+		deleted := pods[i].DeletionTimestamp
+		lost := deleted != nil && now.Unix() > deleted.Unix()+deletionMarginSeconds
+		if lost || fleet.HasEnded(&pods[i]) {
 			continue
 		}
 		reported, known := reports.Gateways[pods[i].UID]

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -42,8 +41,6 @@ type Drain struct {
 	Gateway Gateway
 	// Deadline is when the gateway is deleted, whatever clients it still has.
 	Deadline metav1.Time
-	// MaxClosesPerSecond bounds the gateway's pace unless it is 0.
-	MaxClosesPerSecond int
 }
 
 // deadlineMarginSeconds is how long after its deadline a gateway may take to close the connections that were left.
@@ -118,7 +115,7 @@ func (s ScaleIn) shrink(staying []Gateway, size, desired int) ScaleInStep {
 			step.Draining++
 			if g.Report.Drain == nil {
 				// The request did not arrive, or the gateway was started again.
-				step.Drain = append(step.Drain, Drain{g, deadline, closesPerSecond(budget)})
+				step.Drain = append(step.Drain, Drain{g, deadline})
 			}
 		default:
 			waiting = append(waiting, g)
@@ -137,7 +134,7 @@ func (s ScaleIn) startDrains(step *ScaleInStep, waiting, rest []Gateway, budget 
 			return
 		}
 		deadline := metav1.NewTime(s.Now.Add(s.Spec.Drain.Timeout.Duration))
-		step.Drain = append(step.Drain, Drain{g, deadline, closesPerSecond(budget)})
+		step.Drain = append(step.Drain, Drain{g, deadline})
 		step.Draining++
 		draining = append(draining, g)
 	}
@@ -145,19 +142,16 @@ func (s ScaleIn) startDrains(step *ScaleInStep, waiting, rest []Gateway, budget 
 
 // mustWait returns why a gateway must not begin to drain now, or "".
 func (s ScaleIn) mustWait(g Gateway, draining, rest []Gateway, budget float64) string {
-	n, room := len(draining), 0
+	if why := tooManyDrain(s.Spec, draining, g.connections(), budget); why != "" {
+		return why
+	}
+	room := 0
 	for _, other := range rest {
 		if other.serving() {
 			room += other.Report.MaxConnections
 		}
 	}
-	switch most := maxDraining(s.Spec); {
-	case n >= most:
-		return fmt.Sprintf("gateways that drain already: %d, and spec.disruption.maxUnavailable allows %d", n, most)
-	case n > 0 && connectionsOf(draining)+g.connections() > emptiable(s.Spec, budget):
-		return fmt.Sprintf("gateways that drain already: %d, and drains may send %.0f clients per second to the others", n,
-			budget)
-	case g.connections() > 0 && connectionsOf(s.Gateways) > room:
+	if g.connections() > 0 && connectionsOf(s.Gateways) > room {
 		return "those that stay could not hold all clients: raise spec.replicas or spec.gateway.maxConnections"
 	}
 	return ""

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/plan"
@@ -36,8 +37,11 @@ type simulation struct {
 	// controller has seen.
 	version              int
 	generation, observed int64
+	paused               bool
 	pods                 []*simulatedPod
 	created              int
+	// filledUp counts the pods of an old version that were created for a paused Deployment.
+	filledUp int
 	// toNothing reports that the Deployment was told to delete all pods, so that the choice is that of Kubernetes.
 	toNothing bool
 	// deleted counts the pods that the Deployment's controller has deleted on scale-ins.
@@ -135,15 +139,21 @@ func (s *simulation) deployment() *appsv1.Deployment {
 	}
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Generation: s.generation},
-		Spec:       appsv1.DeploymentSpec{Replicas: new(s.size)},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(s.size),
+			Paused:   s.paused,
+			Strategy: appsv1.DeploymentStrategy{
+				RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: new(intstr.FromInt32(1))},
+			},
+		},
 		Status: appsv1.DeploymentStatus{
 			ObservedGeneration: s.observed, Replicas: int32(len(staying)), UpdatedReplicas: updated,
 		},
 	}
 }
 
-// plan returns the operator's next step.
-func (s *simulation) plan() plan.ScaleInStep {
+// gateways returns what the operator knows of the gateways.
+func (s *simulation) gateways() []plan.Gateway {
 	var pods []corev1.Pod
 	reports := fleet.Snapshot{Gateways: map[types.UID]fleet.Gateway{}}
 	for _, p := range s.pods {
@@ -152,26 +162,31 @@ func (s *simulation) plan() plan.ScaleInStep {
 			reports.Gateways[p.UID] = fleet.Gateway{Report: p.report}
 		}
 	}
+	return plan.Gateways(pods, reports, at(s.now))
+}
+
+// plan returns the operator's next step, and why it holds the rollout.
+func (s *simulation) plan() (plan.ScaleInStep, string) {
 	spec := scaleInSpec(s.replicas, maxUnavailable(s.limit))
 	return plan.NextScaleInStep(plan.ScaleIn{
-		Spec: spec, Deployment: s.deployment(), Gateways: plan.Gateways(pods, reports), Now: at(s.now),
-	})
+		Spec: spec, Deployment: s.deployment(), Gateways: s.gateways(), Now: at(s.now),
+	}), plan.HoldRollout(plan.Rollout{Spec: spec, Deployment: s.deployment(), Gateways: s.gateways()})
 }
 
 // operate lets the operator plan and carry out up to writes changes. Then it is killed.
 func (s *simulation) operate(writes int) {
-	step := s.plan()
-	s.note("operator: of %d: %s", s.replicas, shown(step))
+	step, hold := s.plan()
+	s.note("operator: of %d: %s; %s", s.replicas, shown(step), hold)
 	s.check(step)
 	change := func(apply func()) {
 		if writes--; writes >= 0 {
 			apply()
 		}
 	}
-	if step.Replicas != s.size {
+	if paused := hold != ""; step.Replicas != s.size || paused != s.paused {
 		change(func() {
 			s.toNothing = s.toNothing || s.replicas == 0 && step.Replicas < s.size
-			s.size, s.generation = step.Replicas, s.generation+1
+			s.size, s.paused, s.generation = step.Replicas, paused, s.generation+1
 		})
 	}
 	for _, d := range step.Drain {
@@ -254,10 +269,17 @@ func (s *simulation) control() {
 		surge = 1
 	}
 	for n := int32(len(staying)); n < s.size+surge && int32(len(current)) < s.size; n++ {
-		s.create()
+		version := s.version
+		if s.paused && len(old) > 0 {
+			// It fills up all versions in proportion, and the largest one first.
+			version = old[0].version
+			s.filledUp++
+		}
+		s.create(version)
 		current = append(current, s.pods[len(s.pods)-1])
 	}
 	switch staying = s.staying(); {
+	case s.paused && len(old) > 0:
 	case len(old) > 0:
 		ready := 0
 		for _, p := range staying {
@@ -312,10 +334,10 @@ func (s *simulation) deletes() bool {
 	return !rolls && len(staying) > int(s.size) || s.observed < s.generation
 }
 
-func (s *simulation) create() {
+func (s *simulation) create(version int) {
 	s.created++
 	name := fmt.Sprintf("p%d", s.created)
-	p := &simulatedPod{version: s.version}
+	p := &simulatedPod{version: version}
 	p.ObjectMeta = metav1.ObjectMeta{Name: name, UID: types.UID(name), CreationTimestamp: at(s.now)}
 	p.Labels = map[string]string{corev1.LabelTopologyZone: string(rune('a' + s.random.IntN(3)))}
 	s.pods = append(s.pods, p)
@@ -432,9 +454,9 @@ func (s *simulation) settle() {
 		s.run()
 	}
 	s.promise(s.settled(), "there are %d gateways, the Deployment has %d, of %d", len(s.pods), s.size, s.replicas)
-	step := s.plan()
-	s.promise(len(step.Drain)+len(step.Retire)+len(step.Restore) == 0 && step.Waits == "" && step.Replicas == s.replicas,
-		"a settled fleet has work left: %s", shown(step))
+	step, hold := s.plan()
+	s.promise(len(step.Drain)+len(step.Retire)+len(step.Restore) == 0 && step.Waits+hold == "" &&
+		step.Replicas == s.replicas && !s.paused, "a settled fleet has work left: %s; %s", shown(step), hold)
 }
 
 // settled reports whether the fleet is what the spec asks for.
@@ -467,6 +489,36 @@ func TestScaleInKeepsItsPromises(t *testing.T) {
 		deleted += s.deleted
 	}
 	require.Greater(t, deleted, 500, "the simulation shows scale-ins")
+}
+
+// Kubernetes alone would let all gateways of a rollout drain at once. Held, no more do than may, it goes on as soon as
+// one has ended, and Kubernetes creates no pod of the old version.
+func TestHoldRolloutBoundsTheDrains(t *testing.T) {
+	for seed := range uint64(12) {
+		s := newSimulation(t, seed)
+		s.replicas, s.size = 6, 6
+		s.settle()
+		s.connect(300)
+		s.version, s.generation = s.version+1, s.generation+1
+		began, most := s.now, 0
+		for !s.settled() {
+			s.control()
+			s.operate(100)
+			s.run()
+			draining := 0
+			for _, p := range s.pods {
+				if p.drains() {
+					draining++
+				}
+			}
+			most = max(most, draining)
+			s.promise(draining <= int(s.limit), "%d gateways drain at once, of %d", draining, s.limit)
+			s.promise(s.now-began < 6*2*simulatedDrain, "the rollout does not end")
+		}
+		require.Equal(t, int(s.limit), most, "it is as fast as it may be")
+		require.Zero(t, s.filledUp)
+		require.Greater(t, s.now-began, 6/int64(s.limit)*simulatedDrain/2)
+	}
 }
 
 // As long as no pod is deleted, a scale-in can be undone whole.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +30,9 @@ func retired(pod *corev1.Pod, _ *contract.GatewayReport) {
 }
 
 func terminates(pod *corev1.Pod, _ *contract.GatewayReport) { pod.DeletionTimestamp = new(at(100)) }
+
+// lost is a gateway whose node does not confirm that it has ended.
+func lost(pod *corev1.Pod, _ *contract.GatewayReport) { pod.DeletionTimestamp = new(at(-61)) }
 
 func ended(pod *corev1.Pod, _ *contract.GatewayReport) { pod.Status.Phase = corev1.PodFailed }
 
@@ -119,9 +123,6 @@ func shown(step plan.ScaleInStep) string {
 	text := fmt.Sprintf("size %d", step.Replicas)
 	for _, d := range step.Drain {
 		text += fmt.Sprintf(", drain %s until %d", d.Gateway.Pod.Name, d.Deadline.Unix()-at(0).Unix())
-		if d.MaxClosesPerSecond > 0 {
-			text += fmt.Sprintf(" at %d/s", d.MaxClosesPerSecond)
-		}
 	}
 	for _, g := range step.Retire {
 		text += ", retire " + g.Pod.Name
@@ -166,7 +167,7 @@ func TestNextScaleInStep(t *testing.T) {
 			"size 3, 1 drain"},
 		{"the request did not arrive", scaleInSpec(2), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 10, markedUntil(50)).with("c", 20),
-			"size 3, drain b until 50 at 500/s, 1 drain"},
+			"size 3, drain b until 50, 1 drain"},
 		{"it is drained", scaleInSpec(2), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 0, markedUntil(50), drains(contract.StateDrained)).with("c", 30),
 			"size 3, retire b"},
@@ -184,13 +185,13 @@ func TestNextScaleInStep(t *testing.T) {
 			"size 3, retire b"},
 		{"it serves again, because no operator came", scaleInSpec(2), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 7, markedUntil(-40)).with("c", 20),
-			"size 3, drain b until 60 at 500/s, 1 drain"},
+			"size 3, drain b until 60, 1 drain"},
 		{"it may still close what is left", scaleInSpec(2), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 7, markedUntil(-4), drains(contract.StateDraining)).with("c", 20),
 			"size 3, 1 drain"},
 		{"a silent one has its time", scaleInSpec(2), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 0, markedUntil(50), silent).with("c", 20),
-			"size 3, drain b until 50 at 500/s, 1 drain"},
+			"size 3, drain b until 50, 1 drain"},
 		{"the size is raised again", scaleInSpec(3), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 5, markedUntil(50), drains(contract.StateDraining)).with("c", 25),
 			"size 3, restore b"},
@@ -238,16 +239,16 @@ func TestNextScaleInStep(t *testing.T) {
 			simpleFleet{}.with("a", 700).with("b", 650).with("c", 651),
 			"size 3, waits: those that stay could not hold all clients: raise spec.replicas or spec.gateway.maxConnections"},
 		{"just enough room", scaleInSpec(2), settledAt(3),
-			simpleFleet{}.with("a", 700).with("b", 650).with("c", 650), "size 3, drain b until 60 at 500/s, 1 drain"},
+			simpleFleet{}.with("a", 700).with("b", 650).with("c", 650), "size 3, drain b until 60, 1 drain"},
 		{"a budget by hand for one", scaleInSpec(1, maxUnavailable(2), func(s *v1alpha1.WebSocketClusterSpec) {
 			s.Rollout.MaxReconnectsPerSecond = new(int32(10))
 		}), settledAt(3), simpleFleet{}.with("a", 400).with("b", 300).with("c", 300),
-			"size 3, drain b until 60 at 10/s, 1 drain, " +
+			"size 3, drain b until 60, 1 drain, " +
 				"waits: gateways that drain already: 1, and drains may send 10 clients per second to the others"},
 		{"a budget by hand for two", scaleInSpec(1, maxUnavailable(2), func(s *v1alpha1.WebSocketClusterSpec) {
 			s.Rollout.MaxReconnectsPerSecond = new(int32(10))
 		}), settledAt(3), simpleFleet{}.with("a", 400).with("b", 250).with("c", 250),
-			"size 3, drain b until 60 at 10/s, drain c until 60 at 10/s, 2 drain"},
+			"size 3, drain b until 60, drain c until 60, 2 drain"},
 		{"a wrong mark is none", scaleInSpec(2, noBudget), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 10, func(pod *corev1.Pod, _ *contract.GatewayReport) {
 				setAnnotation(pod, render.AnnotationScaleIn, "soon")
@@ -255,7 +256,7 @@ func TestNextScaleInStep(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			step := plan.NextScaleInStep(plan.ScaleIn{
-				Spec: c.spec, Deployment: c.deployment, Gateways: plan.Gateways(c.fleet.pods, c.fleet.reports), Now: at(0),
+				Spec: c.spec, Deployment: c.deployment, Gateways: plan.Gateways(c.fleet.pods, c.fleet.reports, at(0)), Now: at(0),
 			})
 			assert.Equal(t, c.want, shown(step))
 		})
@@ -279,13 +280,15 @@ func TestNextScaleInStepChooses(t *testing.T) {
 		{"then one of any", []string{"b", "d", "a"},
 			simpleFleet{}.with("a", 1, inZone("x")).with("b", 2, inZone("y")).with("c", 4, inZone("y")).
 				with("d", 3, inZone("y"))},
-		{"never one that has ended or goes", []string{"c"},
-			simpleFleet{}.with("a", 0, ended).with("b", 0, terminates, drains(contract.StateDrained)).with("c", 5).with("d", 6)},
+		{"never one that has ended, goes or is lost", []string{"c"},
+			simpleFleet{}.with("a", 0, ended).with("lost", 3, lost).
+				with("b", 0, terminates, drains(contract.StateDrained)).with("c", 5).with("d", 6)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			gateways := plan.Gateways(c.fleet.pods, c.fleet.reports)
+			gateways := plan.Gateways(c.fleet.pods, c.fleet.reports, at(0))
 			staying := int32(0)
 			for _, g := range gateways {
+				require.NotEqual(t, "lost", g.Pod.Name)
 				if g.Pod.DeletionTimestamp == nil {
 					staying++
 				}

@@ -26,7 +26,7 @@ func DiffersByReleaseOnly(live, desired map[string]string) bool {
 func RolloutUnderway(deployment *appsv1.Deployment, pods []corev1.Pod, lost metav1.Time) bool {
 	observed := deployment.Status
 	switch {
-	case deployment.Spec.Paused, deadlineExceeded(deployment):
+	case deployment.Spec.Paused && !render.RolloutHeld(deployment), deadlineExceeded(deployment):
 		return false
 	case observed.ObservedGeneration < deployment.Generation, observed.UpdatedReplicas < observed.Replicas:
 		return true

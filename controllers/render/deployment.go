@@ -53,7 +53,7 @@ func gatewayDeployment(in Input) (any, error) {
 	}
 
 	rollout := in.Spec.Rollout
-	return appsac.Deployment(GatewayName(in.Name), in.Namespace).
+	deployment := appsac.Deployment(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).
 		WithOwnerReferences(in.owner()).
 		WithSpec(appsac.DeploymentSpec().
@@ -70,7 +70,17 @@ func gatewayDeployment(in Input) (any, error) {
 			WithTemplate(coreac.PodTemplateSpec().
 				WithLabels(podLabels).
 				WithAnnotations(podAnnotations).
-				WithSpec(pod))), nil
+				WithSpec(pod)))
+	if in.HoldRollout {
+		deployment.WithAnnotations(map[string]string{AnnotationRolloutHeld: "true"}).Spec.WithPaused(true)
+	}
+	return deployment, nil
+}
+
+// RolloutHeld reports whether the operator has paused a Deployment, and not another client.
+func RolloutHeld(deployment *appsv1.Deployment) bool {
+	_, held := deployment.Annotations[AnnotationRolloutHeld]
+	return deployment.Spec.Paused && held
 }
 
 // GracePeriodSeconds returns the termination grace period of gateway pods. It is derived from the drain's settings, so

@@ -24,6 +24,8 @@ type Input struct {
 	// GatewayReplicas is the size of the gateways' Deployment, or nil for spec.replicas. It is larger while gateways drain
 	// before they are deleted.
 	GatewayReplicas *int32
+	// HoldRollout pauses the gateways' Deployment, so that no further gateway is replaced.
+	HoldRollout bool
 
 	// Images are the images of the operator's release.
 	Images Images

@@ -26,6 +26,9 @@ const (
 	// AnnotationScaleIn is on the pods of gateways that drain before they are deleted. Its value is when that will be at
 	// the latest (RFC 3339).
 	AnnotationScaleIn = v1alpha1.GroupName + "/scale-in"
+	// AnnotationRolloutHeld is on the gateways' Deployment while the operator has paused it, because enough gateways
+	// drain.
+	AnnotationRolloutHeld = v1alpha1.GroupName + "/rollout-held"
 	// DeletionCostRetired is the value of controller.kubernetes.io/pod-deletion-cost on the pods of gateways that have
 	// handed over their clients, so that Kubernetes deletes them and no others: the lowest that there is.
 	DeletionCostRetired = "-2147483648"

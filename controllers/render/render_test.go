@@ -36,6 +36,9 @@ type golden struct {
 	// OutsideOfCluster is whether the operator runs outside of the cluster.
 	OutsideOfCluster bool  `json:"outsideOfCluster,omitempty"`
 	Front            Front `json:"front,omitempty"`
+	// GatewayReplicas and HoldRollout are what drains ask for.
+	GatewayReplicas *int32 `json:"gatewayReplicas,omitempty"`
+	HoldRollout     bool   `json:"holdRollout,omitempty"`
 }
 
 // TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
@@ -90,6 +93,8 @@ func input(in golden) Input {
 		Secrets:           Secrets{AdminToken: "admin-token", Salt: "salt", RedisPassword: "redis-password"},
 		CredentialsHash:   in.CredentialsHash,
 		Front:             in.Front,
+		GatewayReplicas:   in.GatewayReplicas,
+		HoldRollout:       in.HoldRollout,
 	}
 }
 

@@ -112,6 +112,15 @@ func TestProgressing(t *testing.T) {
 			isTrue, v1alpha1.ReasonRollingOut, ""},
 		{"old pods left", []change{func(o *Observation) { o.Gateways.Status.UpdatedReplicas = 1 }},
 			isTrue, v1alpha1.ReasonRollingOut, "1 of 2"},
+		{"old pods wait", []change{rolloutWaits, func(o *Observation) { o.Gateways.Status.UpdatedReplicas = 1 }},
+			isTrue, v1alpha1.ReasonRollingOut, "1 of 2 gateways run the new version; the next one waits: others drain"},
+		{"old pods wait, paused by the operator", []change{rolloutWaits, func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas, o.Gateways.Spec.Paused = 1, true
+		}}, isTrue, v1alpha1.ReasonRollingOut, "others drain"},
+		{"old pods go on in a moment", []change{func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas, o.Gateways.Spec.Paused = 1, true
+			o.Gateways.Annotations = map[string]string{render.AnnotationRolloutHeld: "true"}
+		}}, isTrue, v1alpha1.ReasonRollingOut, "1 of 2"},
 		{"more replicas desired", []change{replicas(3)}, isTrue, v1alpha1.ReasonScaling, ""},
 		{"not ready for long enough", []change{func(o *Observation) { o.Gateways.Status.AvailableReplicas = 1 }},
 			isTrue, v1alpha1.ReasonScaling, ""},
@@ -140,6 +149,8 @@ func scaleInPod(connections int) change {
 		pod.Annotations = map[string]string{render.AnnotationScaleIn: "2030-01-02T03:04:05Z"}
 	}
 }
+
+func rolloutWaits(o *Observation) { o.RolloutWaits = "others drain" }
 
 func scaleInWaits(o *Observation) { o.ScaleInWaits = "they must" }
 

@@ -72,6 +72,8 @@ type Observation struct {
 	// ScaleInWaits says why a gateway that has to go, because spec.replicas is lower, does not drain yet. It is empty when
 	// none has to wait.
 	ScaleInWaits string
+	// RolloutWaits says why no further gateway is replaced now. It is empty when one may be.
+	RolloutWaits string
 
 	// DeletionDeadline is when the deletion of the fleet goes on although gateways are left. It is zero unless the fleet
 	// is being deleted.

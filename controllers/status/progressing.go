@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // progressing is true while the fleet changes towards the spec.
@@ -32,7 +33,7 @@ func progressing(o Observation) metav1.Condition {
 	if o.Gateways == nil {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
-	current := rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields))
+	current := rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields), o.RolloutWaits)
 	if scalingIn, some := scaleIn(o, current); some {
 		return scalingIn
 	}
@@ -72,8 +73,9 @@ func scaleIn(o Observation, current metav1.Condition) (metav1.Condition, bool) {
 	return metav1.Condition{}, false
 }
 
-// rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil.
-func rollout(deployment *appsv1.Deployment, desired int32, found *cause) metav1.Condition {
+// rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil. waits says
+// why no further gateway is replaced, or is empty.
+func rollout(deployment *appsv1.Deployment, desired int32, found *cause, waits string) metav1.Condition {
 	const kind = v1alpha1.ConditionProgressing
 	current := deployment.Status
 	old := current.UpdatedReplicas < current.Replicas
@@ -84,15 +86,18 @@ func rollout(deployment *appsv1.Deployment, desired int32, found *cause) metav1.
 	case deadlineExceeded(deployment):
 		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded, "new gateways do not become ready: "+
 			causeOr(found, "see the other conditions, and the events and logs of the pods"))
-	case deployment.Spec.Paused && old:
+	case deployment.Spec.Paused && old && waits == "" && !render.RolloutHeld(deployment):
 		return condition(kind, false, v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
 			"another client has paused Deployment %[1]s, so its pods keep their version: run kubectl rollout resume "+
 				"deployment/%[1]s; to pause the whole fleet, set spec.paused", deployment.Name))
 	case found != nil && (old || few):
 		return condition(kind, false, found.reason, found.message)
 	case old:
-		return condition(kind, true, v1alpha1.ReasonRollingOut,
-			fmt.Sprintf("%d of %d gateways run the new version", current.UpdatedReplicas, desired))
+		message := fmt.Sprintf("%d of %d gateways run the new version", current.UpdatedReplicas, desired)
+		if waits != "" {
+			message += "; the next one waits: " + waits
+		}
+		return condition(kind, true, v1alpha1.ReasonRollingOut, message)
 	case few:
 		return condition(kind, true, v1alpha1.ReasonScaling,
 			fmt.Sprintf("%d of %d gateways exist, and %d have been ready for spec.rollout.minReadySeconds",

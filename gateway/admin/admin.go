@@ -25,7 +25,7 @@ const (
 	// maxDrainTimeout is the maximum timeout of a contract.DrainRequest.
 	maxDrainTimeout = 24 * time.Hour
 	maxBodyBytes    = 4 << 10
-	// maxClosesPerSecond is the maximum of that name in a contract.DrainRequest.
+	// maxClosesPerSecond is the maximum of closesPerSecond in a contract.DrainRequest.
 	maxClosesPerSecond = 1_000_000
 )
 
@@ -155,8 +155,8 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "timeoutSeconds: give 0 (as configured) to 86400")
 		return
 	}
-	if request.MaxClosesPerSecond < 0 || request.MaxClosesPerSecond > maxClosesPerSecond {
-		refuse(w, http.StatusBadRequest, "maxClosesPerSecond: give 0 (as configured) to "+strconv.Itoa(maxClosesPerSecond))
+	if request.ClosesPerSecond < 0 || request.ClosesPerSecond > maxClosesPerSecond {
+		refuse(w, http.StatusBadRequest, "closesPerSecond: give 0 (as configured) to "+strconv.Itoa(maxClosesPerSecond))
 		return
 	}
 	if request.Reason == "" {
@@ -164,7 +164,7 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 	}
 	wanted := drain.Request{
 		Reason: request.Reason, Timeout: timeout, HandOver: request.HandOver, ServeAgain: request.ServeAgain,
-		MaxPerSecond: request.MaxClosesPerSecond,
+		PerSecond: request.ClosesPerSecond,
 	}
 	if !request.JoinOnly {
 		p.Drain.Start(wanted) //nolint:contextcheck // the drain outlives the request

@@ -118,19 +118,19 @@ func TestDrainRefusesWrongRequests(t *testing.T) {
 	o := options(withToken(t, "s3cret"))
 	h := Handler(o)
 	for body, want := range map[string]string{
-		`{"timeoutSeconds":-1}`:          "timeoutSeconds: give 0 (as configured) to 86400",
-		`{"timeoutSeconds":86401}`:       "timeoutSeconds: give 0 (as configured) to 86400",
-		`{"maxClosesPerSecond":-1}`:      "maxClosesPerSecond: give 0 (as configured) to 1000000",
-		`{"maxClosesPerSecond":1000001}`: "maxClosesPerSecond: give 0 (as configured) to 1000000",
-		`{"serveAgain":"yes"}`:           "not the JSON of a drain request",
-		`{`:                              "not the JSON of a drain request",
+		`{"timeoutSeconds":-1}`:       "timeoutSeconds: give 0 (as configured) to 86400",
+		`{"timeoutSeconds":86401}`:    "timeoutSeconds: give 0 (as configured) to 86400",
+		`{"closesPerSecond":-1}`:      "closesPerSecond: give 0 (as configured) to 1000000",
+		`{"closesPerSecond":1000001}`: "closesPerSecond: give 0 (as configured) to 1000000",
+		`{"serveAgain":"yes"}`:        "not the JSON of a drain request",
+		`{`:                           "not the JSON of a drain request",
 	} {
 		got := send(h, http.MethodPost, contract.PathDrain, "s3cret", body)
 		require.Equal(t, http.StatusBadRequest, got.Code, body)
 		require.Contains(t, got.Body.String(), want)
 	}
 	require.Equal(t, contract.StateServing, o.Drain.State(), "a refused request changes nothing")
-	got := send(h, http.MethodPost, contract.PathDrain, "s3cret", `{"maxClosesPerSecond":1000000,"serveAgain":true}`)
+	got := send(h, http.MethodPost, contract.PathDrain, "s3cret", `{"closesPerSecond":1000000,"serveAgain":true}`)
 	require.Equal(t, http.StatusAccepted, got.Code)
 	o.Drain.Stop()
 }

@@ -134,8 +134,8 @@ type Request struct {
 	HandOver bool
 	// ServeAgain undoes the drain serveAgainAfter its deadline, unless it has become final.
 	ServeAgain bool
-	// MaxPerSecond lowers Options.MaxPerSecond for this drain unless it is 0.
-	MaxPerSecond int
+	// PerSecond is the number of connections to close per second, within Options.MaxPerSecond; 0 changes nothing.
+	PerSecond int
 }
 
 // serveAgainAfter is how long after its deadline a drain is undone whose request says so: the one that asked would have
@@ -158,7 +158,7 @@ func (m *Machine) Start(r Request) {
 }
 
 // Join changes the drain that is under way: it keeps its deadline, and takes over Final, SkipDelayIfIdle, HandOver and
-// MaxPerSecond if the request sets them. It returns ErrServing when there is no drain.
+// PerSecond if the request sets them. It returns ErrServing when there is no drain.
 func (m *Machine) Join(r Request) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -178,8 +178,8 @@ func (m *Machine) join(r Request) {
 		d.others = othersIrrelevant
 		_ = m.handOver(d, time.Now())
 	}
-	if r.MaxPerSecond > 0 {
-		d.pace.MaxPerSecond = m.maxPerSecond(r)
+	if r.PerSecond > 0 {
+		d.pace.Rate = r.PerSecond
 	}
 	d.wake()
 	if m.state == contract.StateDrained && d.final {
@@ -193,7 +193,9 @@ func (m *Machine) begin(r Request) {
 	timeout, delay := m.times(r)
 	canceled := make(chan struct{})
 	d := &run{
-		pace:     Pace{From: now.Add(timeout), Deadline: now.Add(timeout), MaxPerSecond: m.maxPerSecond(r)},
+		pace: Pace{
+			From: now.Add(timeout), Deadline: now.Add(timeout), MaxPerSecond: m.options.MaxPerSecond, Rate: r.PerSecond,
+		},
 		schedule: schedule{started: now, deadline: now.Add(timeout), delay: delay},
 		report: contract.DrainReport{
 			Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout),
@@ -231,14 +233,6 @@ func (m *Machine) serveAgain(d *run) {
 	m.options.Logger.Warn("the drain's deadline has passed and nothing ended the process: the gateway serves again",
 		slog.String("reason", d.report.Reason))
 	m.undo(d)
-}
-
-// maxPerSecond returns the maximum number of connections to close per second in a drain, or 0 for no limit.
-func (m *Machine) maxPerSecond(r Request) int {
-	if r.MaxPerSecond == 0 || m.options.MaxPerSecond == 0 {
-		return max(r.MaxPerSecond, m.options.MaxPerSecond)
-	}
-	return min(r.MaxPerSecond, m.options.MaxPerSecond)
 }
 
 // times returns the duration of a drain, and how much of it is the propagation delay.

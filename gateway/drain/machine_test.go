@@ -288,29 +288,29 @@ func TestMachineServesAgain(t *testing.T) {
 	}
 }
 
-// A request changes the pace of a drain that is under way, within the configured one.
+// A request sets the pace of a drain, also of one that is under way, within the configured one. Without any, the closes
+// are spread over the time that is left.
 func TestMachineTakesOverThePace(t *testing.T) {
 	for _, c := range []struct{ configured, first, then, want int }{
 		{0, 0, 0, 0}, {0, 5, 0, 5}, {0, 5, 2, 2}, {0, 2, 5, 5}, {3, 0, 0, 3}, {3, 5, 0, 3}, {3, 2, 0, 2}, {3, 2, 9, 3},
-		{0, 0, 4, 4},
+		{0, 0, 4, 4}, {0, 500, 0, 500}, {100, 500, 0, 100}, {0, 3, 700, 700},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			m, f := newMachine(10_000, 0, func(o *drain.Options) { o.MaxPerSecond = c.configured })
-			m.Start(drain.Request{Reason: "test", MaxPerSecond: c.first})
-			require.Zero(t, m.Report().ClosesPerSecond, "no connection is closed yet")
+			m.Start(drain.Request{Reason: "test", PerSecond: c.first})
 			time.Sleep(delay + time.Second)
-			require.NoError(t, m.Join(drain.Request{MaxPerSecond: c.then}))
+			require.NoError(t, m.Join(drain.Request{PerSecond: c.then}))
 			time.Sleep(time.Second)
 			synctest.Wait()
 			before := f.Remaining()
 			rate := m.Report().ClosesPerSecond
 			if c.want > 0 {
-				require.InDelta(t, c.want, rate, 0.01)
+				require.InDelta(t, c.want, rate, float64(c.want)/100)
 			} else {
 				require.InDelta(t, 10_000/(timeout-delay).Seconds(), rate, 1)
 			}
 			time.Sleep(10 * time.Second)
-			require.InDelta(t, 10*rate, before-f.Remaining(), rate+1, "%+v", c)
+			require.InDelta(t, 10*rate, before-f.Remaining(), rate/2+1, "%+v", c)
 			m.Stop()
 		})
 	}

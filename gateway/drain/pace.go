@@ -17,20 +17,36 @@ type Pace struct {
 	Deadline time.Time
 	// MaxPerSecond is the maximum number of connections to close per second; 0 is no limit.
 	MaxPerSecond int
+	// Rate is the number of connections to close per second; 0 spreads them over the time until the deadline.
+	Rate int
 }
 
-// PerSecond returns the number of connections that are closed per second, with remaining connections that are not
-// closing at the time now. It is 0 before closing begins and from the deadline on.
+// interval returns the time between two closes, with remaining connections that are not closing at the time now, which
+// is before the deadline.
+func (p Pace) interval(now time.Time, remaining int) time.Duration {
+	interval := p.Deadline.Sub(now) / time.Duration(remaining)
+	if p.Rate > 0 {
+		interval = time.Second / time.Duration(p.Rate)
+	}
+	if p.MaxPerSecond > 0 {
+		interval = max(interval, time.Second/time.Duration(p.MaxPerSecond))
+	}
+	return interval
+}
+
+// PerSecond returns the number of connections that are closed per second once closing has begun, with remaining
+// connections that are not closing at the time now. It is 0 from the deadline on, and when none remains.
 func (p Pace) PerSecond(now time.Time, remaining int) float64 {
-	left := p.Deadline.Sub(now)
-	if now.Before(p.From) || left <= 0 || remaining <= 0 {
+	if remaining <= 0 || !now.Before(p.Deadline) {
 		return 0
 	}
-	rate := float64(remaining) / left.Seconds()
-	if p.MaxPerSecond > 0 {
-		rate = min(rate, float64(p.MaxPerSecond))
+	if now.Before(p.From) {
+		now = p.From
 	}
-	return rate
+	if interval := p.interval(now, remaining); interval > 0 {
+		return 1 / interval.Seconds()
+	}
+	return float64(remaining)
 }
 
 // Step says what to do now.
@@ -43,7 +59,7 @@ type Step struct {
 	Wait time.Duration
 }
 
-// Next returns the step for the time now, with remaining connections that are not closing. The rate is
+// Next returns the step for the time now, with remaining connections that are not closing. Without a Rate, the rate is
 // remaining divided by the time left, which spreads the clients' reconnects over the whole drain.
 func (p Pace) Next(now time.Time, remaining int) Step {
 	left := p.Deadline.Sub(now)
@@ -57,10 +73,7 @@ func (p Pace) Next(now time.Time, remaining int) Step {
 		// A handshake that was under way when accepting ended may still add a connection.
 		return Step{Wait: min(left, idleWait)}
 	}
-	interval := left / time.Duration(remaining)
-	if p.MaxPerSecond > 0 {
-		interval = max(interval, time.Second/time.Duration(p.MaxPerSecond))
-	}
+	interval := p.interval(now, remaining)
 	if interval >= tick {
 		return Step{Close: 1, Wait: min(interval, left)}
 	}

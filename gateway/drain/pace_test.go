@@ -64,6 +64,29 @@ func TestPaceKeepsMaxPerSecondAndForcesTheRest(t *testing.T) {
 	}
 }
 
+// A rate ends a drain before its deadline, or leaves connections to it.
+func TestPaceClosesAtTheRate(t *testing.T) {
+	start := time.Unix(0, 0)
+	for _, c := range []struct{ rate, limit, connections, seconds, forced int }{
+		{100, 0, 1000, 10, 0}, {7, 0, 70, 10, 0}, {1000, 0, 19_000, 19, 0}, {100, 50, 1000, 20, 0}, {50, 100, 1000, 20, 0},
+		{10, 0, 1000, 60, 400}, {1_000_000, 0, 1000, 0, 0},
+	} {
+		p := drain.Pace{From: start, Deadline: start.Add(time.Minute), MaxPerSecond: c.limit, Rate: c.rate}
+		want := c.rate
+		if c.limit > 0 {
+			want = min(want, c.limit)
+		}
+		require.InDelta(t, want, p.PerSecond(start, c.connections), 0.01)
+		closed, forced := simulate(p, start, c.connections)
+		require.InDelta(t, c.forced, forced, float64(c.connections)/50)
+		require.InDelta(t, c.seconds, closed[len(closed)-1].Sub(start).Seconds(), 1.5, "%+v", c)
+	}
+	p := drain.Pace{From: start.Add(time.Minute), Deadline: start.Add(2 * time.Minute)}
+	require.InDelta(t, 2, p.PerSecond(start, 120), 0.01, "the rate that it will have")
+	require.Zero(t, p.PerSecond(start, 0))
+	require.Zero(t, p.PerSecond(p.Deadline, 5))
+}
+
 func TestPaceWithoutTimeClosesAtOnce(t *testing.T) {
 	now := time.Unix(0, 0)
 	step := drain.Pace{From: now, Deadline: now}.Next(now, 100)

@@ -306,8 +306,8 @@ type DrainReport struct {
 	Closed int `json:"closed"`
 	// Forced is the number of connections that were left at the deadline and closed at once.
 	Forced int `json:"forced"`
-	// ClosesPerSecond is the number of connections that the gateway closes per second now. It is 0 before it closes any,
-	// and in reports of gateways of older versions.
+	// ClosesPerSecond is the number of connections that the gateway closes per second once it closes any. It is 0 when
+	// none is left, and in reports of gateways of older versions.
 	ClosesPerSecond float64 `json:"closesPerSecond,omitempty"`
 	// WaitsForAnother reports that the gateway stays ready and closes no connection, because it does not know that another
 	// gateway serves. Gateways of older versions never wait.
@@ -328,9 +328,9 @@ type DrainRequest struct {
 	// ServeAgain asks the gateway to serve again when its process still runs 30 seconds after the deadline, as it does
 	// when the operator that wanted to delete it is gone. A later request without it that is not JoinOnly takes it back.
 	ServeAgain bool `json:"serveAgain,omitempty"`
-	// MaxClosesPerSecond is the maximum number of connections that the gateway closes per second from now on in this
-	// drain, below the configured one. 0 changes nothing.
-	MaxClosesPerSecond int `json:"maxClosesPerSecond,omitempty"`
+	// ClosesPerSecond is the number of connections that the gateway closes per second from now on in this drain, within
+	// the configured maximum. 0 changes nothing: without any such request, the closes are spread over the whole drain.
+	ClosesPerSecond int `json:"closesPerSecond,omitempty"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +22,15 @@ const (
 	serviceName = clusterName + "-gateway"
 	selector    = "wsfleet.dev/cluster=" + clusterName + ",app.kubernetes.io/component=gateway"
 	replicas    = 3
-	apiKey      = "e2e-key"
+	// reconnectBudget is the number of clients per second that drains may send to other gateways.
+	reconnectBudget = 4
+	apiKey          = "e2e-key"
 )
 
 // kube is kubectl in the tests' namespace.
 var kube = kubectl.Kubectl{Path: os.Getenv("KUBECTL"), Kubeconfig: os.Getenv("KUBECONFIG"), Namespace: namespace}
 
-const fleetManifest = `
+var fleetManifest = `
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -62,6 +65,7 @@ spec:
     propagationDelay: 4s
   rollout:
     minReadySeconds: 2
+    maxReconnectsPerSecond: ` + strconv.Itoa(reconnectBudget) + `
 `
 
 func TestMain(m *testing.M) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -108,6 +109,7 @@ func TestSubscribersMissNothing(t *testing.T) {
 	awaitServing(t, replicas-1)
 	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
 	awaitServing(t, replicas)
+	rollOut(t)
 	cancel()
 	<-done
 
@@ -125,6 +127,30 @@ func TestSubscribersMissNothing(t *testing.T) {
 		t.Errorf("%d reconnects, though each of %d subscribers lost its gateway", reconnects, pods*each)
 	}
 	stopClients(t, "recover")
+}
+
+// rollOut replaces all gateways by a change of the spec, one after the other: a gateway goes when the one before has
+// handed over its clients.
+func rollOut(t *testing.T) {
+	t.Helper()
+	before := awaitServing(t, replicas)
+	run(t, "patch", "wsc", clusterName, "--type=merge", "-p",
+		fmt.Sprintf(`{"spec":{"pod":{"annotations":{"rolled":"%d"}}}}`, time.Now().UnixNano()))
+	eventually(t, 3*time.Minute, "all gateways are replaced", func() error {
+		const withClients = "jsonpath={.status.drain[?(@.connections>0)].pod}"
+		if going := strings.Fields(run(t, "get", "wsc", clusterName, "-o", withClients)); len(going) > 1 {
+			t.Errorf("%v drain at once, want one after the other", going)
+		}
+		pods := strings.Fields(run(t, "get", "pods", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}"))
+		for _, pod := range before {
+			if slices.Contains(pods, pod) {
+				_, reason, message := condition(t, "Progressing")
+				return fmt.Errorf("%s is still there; Progressing is %s: %s", pod, reason, message)
+			}
+		}
+		return nil
+	})
+	awaitServing(t, replicas)
 }
 
 // awaitReplaced waits until other gateways serve, and these are gone with all their connections.

@@ -48,6 +48,8 @@ type fakeGateway struct {
 	// drains are the requests to drain, undrains counts those to serve again.
 	drains   []contract.DrainRequest
 	undrains int
+	// perSecond is the pace that the operator asked for.
+	perSecond int
 }
 
 // startFakeGateways creates n ready gateways of a fleet, without connections.
@@ -161,7 +163,11 @@ func (g *fakeGateway) awaitScrapes(more int) {
 func (g *fakeGateway) drain(r *http.Request) {
 	var request contract.DrainRequest
 	_ = json.NewDecoder(r.Body).Decode(&request)
-	if g.current.State != contract.StateServing {
+	if request.ClosesPerSecond > 0 && g.current.Drain != nil {
+		g.perSecond = request.ClosesPerSecond
+		g.current.Drain.ClosesPerSecond = float64(request.ClosesPerSecond)
+	}
+	if g.current.State != contract.StateServing || request.JoinOnly {
 		return
 	}
 	g.drains = append(g.drains, request)

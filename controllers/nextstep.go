@@ -21,29 +21,41 @@ import (
 )
 
 const (
-	// scaleInRecheck is how soon the next step of a scale-in is planned.
-	scaleInRecheck = 2 * time.Second
+	// drainRecheck is how soon the next step is planned while gateways drain.
+	drainRecheck = 2 * time.Second
 	// drainReasonScaleIn is the reason of drains in the gateways' reports and logs.
 	drainReasonScaleIn = "scale-in"
 )
 
-// planScaleIn returns the next step of the fleet's scale-in, which is empty for a fleet that keeps its size.
-func (r *Reconciler) planScaleIn(
+// nextStep is what to do next about a fleet's gateways.
+type nextStep struct {
+	scaleIn plan.ScaleInStep
+	// holdRollout says why no further gateway is to be replaced now. It is empty when one may be.
+	holdRollout string
+	paces       []plan.Pace
+}
+
+// planNext returns what to do next about the fleet's gateways, which is nothing for a fleet that stays as it is.
+func (r *Reconciler) planNext(
 	ctx context.Context, cluster *v1alpha1.WebSocketCluster, observed observedState,
-) plan.ScaleInStep {
-	key := client.ObjectKeyFromObject(cluster)
+) nextStep {
+	key, now := client.ObjectKeyFromObject(cluster), metav1.Now()
 	reports, known := r.fleet.LatestSnapshot(key)
 	if !known && deploymentSize(observed.gateways) > *cluster.Spec.Replicas {
 		// An operator that has just started must not take gateways for empty.
 		r.fleet.ScrapeNow(ctx, key)
 		reports, _ = r.fleet.LatestSnapshot(key)
 	}
-	return plan.NextScaleInStep(plan.ScaleIn{
-		Spec:       cluster.Spec,
-		Deployment: observed.gateways,
-		Gateways:   plan.Gateways(observed.pods, reports),
-		Now:        metav1.Now(),
-	})
+	gateways := plan.Gateways(observed.pods, reports, now)
+	return nextStep{
+		scaleIn: plan.NextScaleInStep(plan.ScaleIn{
+			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways, Now: now,
+		}),
+		holdRollout: plan.HoldRollout(plan.Rollout{
+			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways,
+		}),
+		paces: plan.Paces(cluster.Spec, gateways),
+	}
 }
 
 // deploymentSize returns the number of pods that a Deployment asks for, or 0 without one.
@@ -55,18 +67,26 @@ func deploymentSize(deployment *appsv1.Deployment) int32 {
 }
 
 // carryOut makes the changes of a step that concern pods, and returns after which time the next step is due, or 0 when
-// the fleet keeps its size. What cannot be done now is logged, and part of the next step again. A Deployment that this
-// reconcile has changed has to be observed first.
+// the fleet stays as it is. What cannot be done now is logged, and part of the next step again. A Deployment that this
+// reconcile has changed has to be observed before gateways drain for a scale-in.
 func (r *Reconciler) carryOut(
-	ctx context.Context, stored *v1alpha1.WebSocketCluster, step plan.ScaleInStep, result *applyResult,
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, next nextStep, result *applyResult,
 ) time.Duration {
+	if stored.Spec.Paused {
+		return 0
+	}
+	for _, pace := range next.paces {
+		request := contract.DrainRequest{JoinOnly: true, ClosesPerSecond: pace.PerSecond}
+		err := r.fleet.Drain(ctx, client.ObjectKeyFromObject(stored), pace.Gateway.Pod, request)
+		r.logChange(ctx, pace.Gateway, "pace", err)
+	}
+	step := next.scaleIn
 	switch {
-	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "":
+	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" &&
+		next.holdRollout == "":
 		return 0
-	case stored.Spec.Paused, result.gatewaysHeld():
-		return 0
-	case result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
-		return scaleInRecheck
+	case result.gatewaysHeld(), result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
+		return drainRecheck
 	}
 	for _, drain := range step.Drain {
 		r.logChange(ctx, drain.Gateway, "drain", r.drainGateway(ctx, stored, drain))
@@ -78,14 +98,14 @@ func (r *Reconciler) carryOut(
 	for _, gateway := range step.Restore {
 		r.logChange(ctx, gateway, "restore", r.restoreGateway(ctx, stored, gateway))
 	}
-	return scaleInRecheck
+	return drainRecheck
 }
 
 // logChange logs that a gateway could not be changed. A pod that is gone or has changed is no failure: the next step
 // follows from what is there then.
 func (r *Reconciler) logChange(ctx context.Context, gateway plan.Gateway, change string, err error) {
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		log.FromContext(ctx).Error(err, "Could not change a gateway for a scale-in", "pod", gateway.Pod.Name,
+		log.FromContext(ctx).Error(err, "Could not change a gateway", "pod", gateway.Pod.Name,
 			"change", change)
 	}
 }
@@ -107,10 +127,9 @@ func (r *Reconciler) drainGateway(
 	left := time.Until(drain.Deadline.Time)
 	//nolint:wrapcheck // it names the pod
 	return r.fleet.Drain(ctx, client.ObjectKeyFromObject(stored), pod, contract.DrainRequest{
-		Reason:             drainReasonScaleIn,
-		TimeoutSeconds:     max(1, int(left.Round(time.Second).Seconds())),
-		ServeAgain:         true,
-		MaxClosesPerSecond: drain.MaxClosesPerSecond,
+		Reason:         drainReasonScaleIn,
+		TimeoutSeconds: max(1, int(left.Round(time.Second).Seconds())),
+		ServeAgain:     true,
 	})
 }
 

@@ -48,6 +48,13 @@ func (g *fakeGateway) drainRequests() (drains []contract.DrainRequest, undrains 
 	return g.drains, g.undrains
 }
 
+// pace returns the number of connections that the gateway was told to close per second.
+func (g *fakeGateway) pace() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.perSecond
+}
+
 // A fleet shrinks by the gateway with the fewest clients, once it has handed them over.
 func TestScaleInDrainsFirst(t *testing.T) {
 	t.Parallel()
@@ -59,13 +66,15 @@ func TestScaleInDrainsFirst(t *testing.T) {
 		if assert.NotEmpty(t, drains) {
 			assert.Equal(t, "scale-in", drains[0].Reason)
 			assert.InDelta(t, 60, drains[0].TimeoutSeconds, 2)
-			assert.Equal(t, 7, drains[0].MaxClosesPerSecond)
 			assert.True(t, drains[0].ServeAgain, "the operator may be gone by then")
 		}
 	})
 	deadline, err := time.Parse(time.RFC3339, going.annotation(t, render.AnnotationScaleIn))
 	require.NoError(t, err)
 	require.InDelta(t, 60, time.Until(deadline).Seconds(), 5)
+	f.eventually(func(t *assert.CollectT) {
+		assert.Equal(t, 7, going.pace(), "the budget is that of the one that drains")
+	})
 	f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonScalingIn, going.pod.Name, "10 clients")
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonScalingIn, "10 clients left")
 	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionTrue, v1alpha1.ReasonHandingOver)
@@ -74,7 +83,7 @@ func TestScaleInDrainsFirst(t *testing.T) {
 		if assert.Len(t, status.Drain, 1) {
 			assert.Equal(t, going.pod.Name, status.Drain[0].Pod)
 			assert.Equal(t, "scale-in", status.Drain[0].Reason)
-			assert.EqualValues(t, 3, status.Drain[0].ClosesPerSecond, "2.5, rounded up")
+			assert.EqualValues(t, 7, status.Drain[0].ClosesPerSecond)
 		}
 	})
 	require.EqualValues(t, 3, f.size(t), "it still has clients")
@@ -170,4 +179,41 @@ func TestScaleInOnTermination(t *testing.T) {
 		require.Empty(t, drains)
 		require.Empty(t, g.annotation(t, corev1.PodDeletionCost))
 	}
+}
+
+// No further gateway is replaced while one drains: the operator pauses the Deployment, and lets it go on after that.
+// Each gateway that drains closes its connections at its part of the fleet's budget.
+func TestRolloutIsHeldWhileAGatewayDrains(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{replicas: 3, rollout: {maxReconnectsPerSecond: 20}}")
+	gateways := startFakeGateways(t, f, 4)
+	for _, g := range gateways {
+		g.report(func(r *report) { r.Connections = 10 })
+	}
+	setDeploymentStatus(t, f, gatewayDeployment, 4, 2)
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonRollingOut)
+	require.False(t, f.getDeployment(t, gatewayDeployment).Spec.Paused)
+
+	going := gateways[0]
+	going.report(func(r *report) {
+		r.State, r.Drain = contract.StateDraining, &contract.DrainReport{Reason: "preStop", ClosesPerSecond: 1}
+	})
+	require.NoError(t, env.client.Delete(t.Context(), going.pod))
+	f.eventually(func(t *assert.CollectT) {
+		deployment := f.getDeployment(t, gatewayDeployment)
+		assert.True(t, deployment.Spec.Paused)
+		assert.Contains(t, deployment.Annotations, render.AnnotationRolloutHeld)
+		assert.Equal(t, 20, going.pace())
+	})
+	setDeploymentStatus(t, f, gatewayDeployment, 4, 3)
+	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonRollingOut, "3 of 3",
+		"the next one waits: gateways that drain already: 1")
+
+	going.remove(t)
+	f.eventually(func(t *assert.CollectT) {
+		deployment := f.getDeployment(t, gatewayDeployment)
+		assert.False(t, deployment.Spec.Paused)
+		assert.NotContains(t, deployment.Annotations, render.AnnotationRolloutHeld)
+	})
 }

@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+)
+
+// Rollout is what is observed of a fleet whose gateways are being replaced.
+type Rollout struct {
+	// Spec has its defaults set, and the fleet's desired size.
+	Spec v1alpha1.WebSocketClusterSpec
+	// Deployment is the gateways' Deployment, or nil when there is none.
+	Deployment *appsv1.Deployment
+	Gateways   []Gateway
+}
+
+// HoldRollout returns why no further gateway of the old version must be deleted now, or "". Kubernetes does not count
+// the gateways that still drain, and would replace one after the other: all of a fleet could drain at once. The
+// reconciler pauses the Deployment meanwhile.
+//
+// A Deployment is held only when it has the pods that it may have above its size. Kubernetes fills up one that is
+// paused before, with pods of the old version.
+func HoldRollout(r Rollout) string {
+	if r.Deployment == nil || r.Deployment.Spec.Replicas == nil {
+		return ""
+	}
+	observed := r.Deployment.Status
+	old := observed.Replicas - observed.UpdatedReplicas
+	switch {
+	case observed.ObservedGeneration < r.Deployment.Generation && !r.Deployment.Spec.Paused, old <= 0:
+		return ""
+	case observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment):
+		return ""
+	}
+	draining := slices.DeleteFunc(slices.Clone(r.Gateways), func(g Gateway) bool { return !g.drains() })
+	if len(draining) == 0 {
+		return ""
+	}
+	next := 0
+	for _, g := range r.Gateways {
+		if g.serving() {
+			next = max(next, g.connections())
+		}
+	}
+	budget := ReconnectBudget(r.Spec, countWhere(r.Gateways, Gateway.serving))
+	return tooManyDrain(r.Spec, draining, next, budget)
+}
+
+// tooManyDrain returns why a gateway with a number of clients must not begin to drain beside others, or "".
+func tooManyDrain(spec v1alpha1.WebSocketClusterSpec, draining []Gateway, clients int, budget float64) string {
+	n := len(draining)
+	switch most := maxDraining(spec); {
+	case n >= most:
+		return fmt.Sprintf("gateways that drain already: %d, and spec.disruption.maxUnavailable allows %d", n, most)
+	case n > 0 && connectionsOf(draining)+clients > emptiable(spec, budget):
+		return fmt.Sprintf("gateways that drain already: %d, and drains may send %.0f clients per second to the others", n,
+			budget)
+	}
+	return ""
+}
+
+// surge returns how many pods a Deployment may have above its size.
+func surge(deployment *appsv1.Deployment) int32 {
+	update := deployment.Spec.Strategy.RollingUpdate
+	if update == nil || update.MaxSurge == nil {
+		return 0
+	}
+	n, err := intstr.GetScaledValueFromIntOrPercent(update.MaxSurge, int(*deployment.Spec.Replicas), true)
+	if err != nil {
+		return 0
+	}
+	return replicas(n)
+}
