@@ -68,11 +68,12 @@ func updatedReplicas(o Observation) int32 {
 	return o.Gateways.Status.UpdatedReplicas
 }
 
-// connections returns the number of open client connections, by the gateways' reports.
+// connections returns the number of open client connections, by the gateways' reports. A gateway whose pod is being
+// deleted and that no longer answers has handed over its clients, who are counted where they are now.
 func connections(o Observation) int64 {
 	var sum int64
 	for _, g := range o.gateways() {
-		if g.report != nil && !g.lost {
+		if ended := g.stale && g.pod.DeletionTimestamp != nil; g.report != nil && !g.lost && !ended {
 			sum += int64(g.report.Connections)
 		}
 	}

@@ -43,6 +43,14 @@ type counts struct {
 	drains        int
 }
 
+// silentPod makes the gateway that was added last leave the latest scrape unanswered.
+func silentPod(o *Observation) {
+	uid := o.Pods[len(o.Pods)-1].UID
+	gateway := o.Fleet.Gateways[uid]
+	gateway.Stale = true
+	o.Fleet.Gateways[uid] = gateway
+}
+
 func TestComputeCounts(t *testing.T) {
 	notReported := func(o *Observation) { addPod(o, true) }
 	for _, c := range []struct {
@@ -70,6 +78,15 @@ func TestComputeCounts(t *testing.T) {
 			readyReplicas: 2,
 			draining:      1,
 			connections:   35,
+			capacity:      20_000,
+			drains:        1,
+		}},
+		{"a gateway that ends has no connections any more", []change{drainingPod(5), silentPod}, counts{
+			ready:         "2/2",
+			replicas:      2,
+			readyReplicas: 2,
+			draining:      1,
+			connections:   30,
 			capacity:      20_000,
 			drains:        1,
 		}},

@@ -42,7 +42,8 @@ const (
 // judge returns how the gateway counts at now.
 //
 // A gateway whose port refuses connections has no process, and with its process went its clients; they are counted
-// where they are now. Its last report would count them twice. For any other silence the last report is used for
+// where they are now. Its last report would count them twice. So would that of a gateway whose pod is being deleted and
+// that no longer answers: it has handed its clients over, and with its process its address may go. For any other silence the last report is used for
 // maxReportAge. After that the readiness probe decides, which asks the same port from the gateway's own node: a gateway
 // that is not ready is dead or has not begun, and one that is ready cannot be reached from here.
 func (g gateway) judge(now time.Time) verdict {
@@ -50,6 +51,8 @@ func (g gateway) judge(now time.Time) verdict {
 	switch {
 	case g.err == nil:
 		return counts
+	case g.pod.DeletionTimestamp != nil:
+		return holdsNone
 	case errors.Is(g.err, syscall.ECONNREFUSED) && (recent || !fleet.IsReady(g.pod)):
 		return holdsNone
 	case recent:

@@ -70,6 +70,8 @@ func neverReported(err error) func(*gateway) {
 	return func(g *gateway) { g.err, g.reportedAt, g.report = err, time.Time{}, contract.GatewayReport{} }
 }
 
+func deleted(g *gateway) { g.pod.DeletionTimestamp = &metav1.Time{Time: now} }
+
 func notReady(g *gateway) { g.pod.Status.Conditions[0].Status = corev1.ConditionFalse }
 
 func TestCountSumsTheConnectionsThatAreKnown(t *testing.T) {
@@ -85,6 +87,9 @@ func TestCountSumsTheConnectionsThatAreKnown(t *testing.T) {
 			[]string{"b"}},
 		"a silent gateway that is not ready, as well": {serving("b", 50).with(silent(errSilent, time.Second)).with(notReady),
 			150, []string{"b"}},
+		"a pod that is being deleted counts": {draining.with(deleted), 170, nil},
+		"one that is being deleted and silent has handed over": {draining.with(silent(errSilent, time.Second)).with(deleted),
+			100, nil},
 		"a dead process holds no connections": {serving("b", 50).with(silent(errRefused, time.Second)), 100, nil},
 		"a process that crashes again and again": {serving("b", 50).with(silent(errRefused, time.Hour)).with(notReady), 100,
 			nil},
