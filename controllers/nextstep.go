@@ -30,9 +30,10 @@ const (
 // nextStep is what to do next about a fleet's gateways.
 type nextStep struct {
 	scaleIn plan.ScaleInStep
-	// holdRollout says why no further gateway is to be replaced now. It is empty when one may be.
-	holdRollout string
-	paces       []plan.Pace
+	hold    plan.Hold
+	paces   []plan.Pace
+	// rolloutSecondsLeft is how long the rollout takes from now on, about, or 0 without one.
+	rolloutSecondsLeft int64
 }
 
 // planNext returns what to do next about the fleet's gateways, which is nothing for a fleet that stays as it is.
@@ -47,14 +48,14 @@ func (r *Reconciler) planNext(
 		reports, _ = r.fleet.LatestSnapshot(key)
 	}
 	gateways := plan.Gateways(observed.pods, reports, now)
+	rollout := plan.Rollout{Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways}
 	return nextStep{
 		scaleIn: plan.NextScaleInStep(plan.ScaleIn{
 			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways, Now: now,
 		}),
-		holdRollout: plan.HoldRollout(plan.Rollout{
-			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways,
-		}),
-		paces: plan.Paces(cluster.Spec, gateways),
+		hold:               plan.HoldRollout(rollout),
+		paces:              plan.Paces(cluster.Spec, gateways),
+		rolloutSecondsLeft: plan.RolloutSecondsLeft(rollout),
 	}
 }
 
@@ -83,7 +84,7 @@ func (r *Reconciler) carryOut(
 	step := next.scaleIn
 	switch {
 	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" &&
-		next.holdRollout == "":
+		next.hold.Why == "":
 		return 0
 	case result.gatewaysHeld(), result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
 		return drainRecheck

@@ -115,7 +115,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	observed.next = r.planNext(ctx, cluster, observed)
 	input := r.input(cluster, observed)
-	input.GatewayReplicas, input.HoldRollout = &observed.next.scaleIn.Replicas, observed.next.holdRollout != ""
+	input.GatewayReplicas = &observed.next.scaleIn.Replicas
+	input.HoldRollout, input.HoldLast = observed.next.hold.Why != "", observed.next.hold.Last
 	objects, err := r.render(input)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("render: %w", err)
@@ -346,7 +347,8 @@ func (r *Reconciler) statusObservation(
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
 		ScaleInWaits:     observed.next.scaleIn.Waits,
-		RolloutWaits:     observed.next.holdRollout,
+		RolloutWaits:     observed.next.hold.Why,
+		RolloutLeft:      time.Duration(observed.next.rolloutSecondsLeft) * time.Second,
 		UpgradeWaits:     result.release.waits,
 		UpgradesBefore:   result.release.before,
 		RedisKept:        result.release.keepsRedis,

@@ -122,6 +122,9 @@ const (
 const (
 	// ReasonHandingOver means that gateways close their connections at the rate of the drain.
 	ReasonHandingOver = "HandingOver"
+	// ReasonDrainTooShort means that a gateway drains, and cannot close all its connections one after the other by its
+	// deadline.
+	ReasonDrainTooShort = "DrainTooShort"
 	// ReasonGatewaysLost means that gateways should have ended, and their node does not confirm that they have.
 	ReasonGatewaysLost = "GatewaysLost"
 	// ReasonNoneDraining means that no gateway drains.

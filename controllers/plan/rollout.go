@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -19,13 +20,32 @@ type Rollout struct {
 	Gateways   []Gateway
 }
 
-// HoldRollout returns why no further gateway of the old version must be deleted now, or "". Kubernetes does not count
-// the gateways that still drain, and would replace one after the other: all of a fleet could drain at once. The
-// reconciler pauses the Deployment meanwhile.
+// Hold keeps a rollout as it is. The zero value is none.
+type Hold struct {
+	// Why says why no further gateway is to be replaced now. It is empty for none.
+	Why string
+	// Last reports that all gateways of the new version exist. Kubernetes deletes the last ones of the old version as soon
+	// as those are available, although the Deployment is paused (1.37.2, pkg/controller/deployment/sync.go, scale). So
+	// they must not become available meanwhile.
+	Last bool
+}
+
+// HoldRollout returns whether no further gateway of the old version must be deleted now. Kubernetes does not count the
+// gateways that still drain, and would replace one after the other: all of a fleet could drain at once. The reconciler
+// pauses the Deployment meanwhile.
 //
 // A Deployment is held only when it has the pods that it may have above its size. Kubernetes fills up one that is
 // paused before, with pods of the old version.
-func HoldRollout(r Rollout) string {
+func HoldRollout(r Rollout) Hold {
+	why := holdReason(r)
+	if why == "" {
+		return Hold{}
+	}
+	return Hold{Why: why, Last: r.Deployment.Status.UpdatedReplicas >= *r.Deployment.Spec.Replicas}
+}
+
+// holdReason returns why no further gateway is to be replaced now, or "".
+func holdReason(r Rollout) string {
 	if r.Deployment == nil || r.Deployment.Spec.Replicas == nil {
 		return ""
 	}
@@ -49,6 +69,30 @@ func HoldRollout(r Rollout) string {
 	}
 	budget := ReconnectBudget(r.Spec, countWhere(r.Gateways, Gateway.serving))
 	return tooManyDrain(r.Spec, draining, next, budget)
+}
+
+// startSeconds is how long a gateway may take until it is ready.
+const startSeconds = 10
+
+// RolloutSecondsLeft returns how long a rollout takes from now on, about, or 0 when there is none. For each gateway
+// that is left it counts the time until its successor has been ready for long enough, or until it has handed over its
+// clients, whichever is longer.
+func RolloutSecondsLeft(r Rollout) int64 {
+	if r.Deployment == nil || r.Deployment.Status.UpdatedReplicas >= r.Deployment.Status.Replicas {
+		return 0
+	}
+	left := int64(r.Deployment.Status.Replicas - r.Deployment.Status.UpdatedReplicas)
+	clients, serving := 0, countWhere(r.Gateways, Gateway.serving)
+	for _, g := range r.Gateways {
+		clients += g.connections()
+	}
+	drain := r.Spec.Drain.Timeout.Seconds()
+	if budget := ReconnectBudget(r.Spec, serving-1); budget > 0 {
+		each := float64(clients) / float64(max(1, serving))
+		drain = min(drain, r.Spec.Drain.PropagationDelay.Seconds()+each/budget)
+	}
+	each := max(int64(*r.Spec.Rollout.MinReadySeconds)+startSeconds, int64(math.Ceil(drain)))
+	return left * each / int64(maxDraining(r.Spec))
 }
 
 // tooManyDrain returns why a gateway with a number of clients must not begin to drain beside others, or "".

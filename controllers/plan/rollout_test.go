@@ -41,6 +41,7 @@ func TestHoldRollout(t *testing.T) {
 		{"no Deployment", scaleInSpec(3), nil, goes, ""},
 		{"no rollout", scaleInSpec(3), settledAt(3), goes, ""},
 		{"one drains", scaleInSpec(3), rollsOut(4, 2), goes, oneDrains},
+		{"one drains, and the last one is to go", scaleInSpec(3), rollsOut(4, 3), goes, oneDrains},
 		{"none drains", scaleInSpec(3), rollsOut(4, 1), simpleFleet{}.with("a", 300).with("b", 200).with("c", 1), ""},
 		{"it has drained", scaleInSpec(3), rollsOut(4, 2),
 			simpleFleet{}.with("a", 300).with("gone", 0, terminates, drains(contract.StateDrained)), ""},
@@ -66,9 +67,11 @@ func TestHoldRollout(t *testing.T) {
 		}), goes, oneDrains},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			assert.Equal(t, c.want, plan.HoldRollout(plan.Rollout{
+			hold := plan.HoldRollout(plan.Rollout{
 				Spec: c.spec, Deployment: c.deployment, Gateways: plan.Gateways(c.fleet.pods, c.fleet.reports, at(0)),
-			}))
+			})
+			assert.Equal(t, c.want, hold.Why)
+			assert.Equal(t, c.want != "" && c.deployment.Status.UpdatedReplicas == 3, hold.Last)
 		})
 	}
 }
@@ -120,6 +123,36 @@ func TestPaces(t *testing.T) {
 				text += fmt.Sprintf("%s %d ", pace.Gateway.Pod.Name, pace.PerSecond)
 			}
 			assert.Equal(t, c.want, text)
+		})
+	}
+}
+
+func TestRolloutSecondsLeft(t *testing.T) {
+	three := simpleFleet{}.with("a", 300).with("b", 300).with("c", 300)
+	slow := func(s *v1alpha1.WebSocketClusterSpec) { s.Rollout.MaxReconnectsPerSecond = new(int32(10)) }
+	for _, c := range []struct {
+		name       string
+		spec       v1alpha1.WebSocketClusterSpec
+		deployment *appsv1.Deployment
+		want       int64
+	}{
+		{"none", scaleInSpec(3), settledAt(3), 0},
+		{"no Deployment", scaleInSpec(3), nil, 0},
+		{"20 s ready and 10 s to start", scaleInSpec(3), rollsOut(3, 0), 90},
+		{"two are left", scaleInSpec(3), rollsOut(3, 1), 60},
+		{"two at once", scaleInSpec(3, maxUnavailable(2)), rollsOut(3, 0), 45},
+		{"300 clients at 10 a second, after 10 s", scaleInSpec(3, slow), rollsOut(3, 0), 120},
+		{"at most the drain", scaleInSpec(3, func(s *v1alpha1.WebSocketClusterSpec) {
+			s.Rollout.MaxReconnectsPerSecond = new(int32(1))
+		}), rollsOut(3, 0), 180},
+		{"spread over the drain", scaleInSpec(3, func(s *v1alpha1.WebSocketClusterSpec) {
+			s.Gateway.ConnectRate = new(int32)
+		}), rollsOut(3, 0), 180},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, plan.RolloutSecondsLeft(plan.Rollout{
+				Spec: c.spec, Deployment: c.deployment, Gateways: plan.Gateways(three.pods, three.reports, at(0)),
+			}))
 		})
 	}
 }

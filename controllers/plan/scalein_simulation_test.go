@@ -37,7 +37,7 @@ type simulation struct {
 	// controller has seen.
 	version              int
 	generation, observed int64
-	paused               bool
+	paused, holdLast     bool
 	pods                 []*simulatedPod
 	created              int
 	// filledUp counts the pods of an old version that were created for a paused Deployment.
@@ -166,7 +166,7 @@ func (s *simulation) gateways() []plan.Gateway {
 }
 
 // plan returns the operator's next step, and why it holds the rollout.
-func (s *simulation) plan() (plan.ScaleInStep, string) {
+func (s *simulation) plan() (plan.ScaleInStep, plan.Hold) {
 	spec := scaleInSpec(s.replicas, maxUnavailable(s.limit))
 	return plan.NextScaleInStep(plan.ScaleIn{
 		Spec: spec, Deployment: s.deployment(), Gateways: s.gateways(), Now: at(s.now),
@@ -176,17 +176,17 @@ func (s *simulation) plan() (plan.ScaleInStep, string) {
 // operate lets the operator plan and carry out up to writes changes. Then it is killed.
 func (s *simulation) operate(writes int) {
 	step, hold := s.plan()
-	s.note("operator: of %d: %s; %s", s.replicas, shown(step), hold)
+	s.note("operator: of %d: %s; %+v", s.replicas, shown(step), hold)
 	s.check(step)
 	change := func(apply func()) {
 		if writes--; writes >= 0 {
 			apply()
 		}
 	}
-	if paused := hold != ""; step.Replicas != s.size || paused != s.paused {
+	if paused := hold.Why != ""; step.Replicas != s.size || paused != s.paused || hold.Last != s.holdLast {
 		change(func() {
 			s.toNothing = s.toNothing || s.replicas == 0 && step.Replicas < s.size
-			s.size, s.paused, s.generation = step.Replicas, paused, s.generation+1
+			s.size, s.paused, s.holdLast, s.generation = step.Replicas, paused, hold.Last, s.generation+1
 		})
 	}
 	for _, d := range step.Drain {
@@ -280,6 +280,15 @@ func (s *simulation) control() {
 	}
 	switch staying = s.staying(); {
 	case s.paused && len(old) > 0:
+		saturated := int32(len(current)) == s.size && !s.holdLast
+		for _, p := range current {
+			saturated = saturated && p.ready()
+		}
+		if saturated {
+			for _, p := range old {
+				s.remove(p, "rollout that is paused")
+			}
+		}
 	case len(old) > 0:
 		ready := 0
 		for _, p := range staying {
@@ -455,8 +464,8 @@ func (s *simulation) settle() {
 	}
 	s.promise(s.settled(), "there are %d gateways, the Deployment has %d, of %d", len(s.pods), s.size, s.replicas)
 	step, hold := s.plan()
-	s.promise(len(step.Drain)+len(step.Retire)+len(step.Restore) == 0 && step.Waits+hold == "" &&
-		step.Replicas == s.replicas && !s.paused, "a settled fleet has work left: %s; %s", shown(step), hold)
+	s.promise(len(step.Drain)+len(step.Retire)+len(step.Restore) == 0 && step.Waits+hold.Why == "" &&
+		step.Replicas == s.replicas && !s.paused, "a settled fleet has work left: %s; %+v", shown(step), hold)
 }
 
 // settled reports whether the fleet is what the spec asks for.

@@ -26,6 +26,10 @@ const drainMargin = 15 * time.Second
 // progressDeadlineSeconds is how long a rollout may make no progress until the Deployment reports it as failed.
 const progressDeadlineSeconds = 600
 
+// heldMinReadySeconds keeps new gateways from being available while the last ones of the old version must stay. It is
+// longer than any drain.
+const heldMinReadySeconds = 2 * 24 * 60 * 60
+
 // volumeTLS is the name of the pod's volume with the certificate.
 const volumeTLS = "tls"
 
@@ -52,15 +56,18 @@ func gatewayDeployment(in Input) (any, error) {
 		podAnnotations[annotationCredentialsHash] = in.CredentialsHash
 	}
 
-	rollout := in.Spec.Rollout
+	rollout, minReadySeconds := in.Spec.Rollout, *in.Spec.Rollout.MinReadySeconds
+	if in.HoldLast {
+		minReadySeconds = heldMinReadySeconds
+	}
 	deployment := appsac.Deployment(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).
 		WithOwnerReferences(in.owner()).
 		WithSpec(appsac.DeploymentSpec().
 			WithReplicas(*cmp.Or(in.GatewayReplicas, in.Spec.Replicas)).
 			WithRevisionHistoryLimit(revisionHistory).
-			WithMinReadySeconds(*rollout.MinReadySeconds).
-			WithProgressDeadlineSeconds(progressDeadlineSeconds + *rollout.MinReadySeconds).
+			WithMinReadySeconds(minReadySeconds).
+			WithProgressDeadlineSeconds(progressDeadlineSeconds + minReadySeconds).
 			WithStrategy(appsac.DeploymentStrategy().
 				WithType(appsv1.RollingUpdateDeploymentStrategyType).
 				WithRollingUpdate(appsac.RollingUpdateDeployment().

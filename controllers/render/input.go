@@ -24,8 +24,9 @@ type Input struct {
 	// GatewayReplicas is the size of the gateways' Deployment, or nil for spec.replicas. It is larger while gateways drain
 	// before they are deleted.
 	GatewayReplicas *int32
-	// HoldRollout pauses the gateways' Deployment, so that no further gateway is replaced.
-	HoldRollout bool
+	// HoldRollout pauses the gateways' Deployment, so that no further gateway is replaced. HoldLast does so when all
+	// gateways of the new version exist.
+	HoldRollout, HoldLast bool
 
 	// Images are the images of the operator's release.
 	Images Images

@@ -39,6 +39,7 @@ type golden struct {
 	// GatewayReplicas and HoldRollout are what drains ask for.
 	GatewayReplicas *int32 `json:"gatewayReplicas,omitempty"`
 	HoldRollout     bool   `json:"holdRollout,omitempty"`
+	HoldLast        bool   `json:"holdLast,omitempty"`
 }
 
 // TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
@@ -95,6 +96,7 @@ func input(in golden) Input {
 		Front:             in.Front,
 		GatewayReplicas:   in.GatewayReplicas,
 		HoldRollout:       in.HoldRollout,
+		HoldLast:          in.HoldLast,
 	}
 }
 

@@ -114,6 +114,9 @@ func TestProgressing(t *testing.T) {
 			isTrue, v1alpha1.ReasonRollingOut, "1 of 2"},
 		{"old pods wait", []change{rolloutWaits, func(o *Observation) { o.Gateways.Status.UpdatedReplicas = 1 }},
 			isTrue, v1alpha1.ReasonRollingOut, "1 of 2 gateways run the new version; the next one waits: others drain"},
+		{"old pods left, for a while", []change{rolloutWaits, func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas, o.RolloutLeft = 1, 61*time.Second
+		}}, isTrue, v1alpha1.ReasonRollingOut, "run the new version, about 2 min left; the next one waits: others drain"},
 		{"old pods wait, paused by the operator", []change{rolloutWaits, func(o *Observation) {
 			o.Gateways.Status.UpdatedReplicas, o.Gateways.Spec.Paused = 1, true
 		}}, isTrue, v1alpha1.ReasonRollingOut, "others drain"},
@@ -140,6 +143,20 @@ func TestProgressing(t *testing.T) {
 	})
 }
 
+// drainsAt adds a gateway that has a minute left for its clients, and closes so many per second.
+func drainsAt(connections int, perSecond float64) change {
+	return func(o *Observation) {
+		drainingPod(connections)(o)
+		pod := o.Pods[len(o.Pods)-1]
+		gateway := o.Fleet.Gateways[pod.UID]
+		gateway.ReportedAt = o.Now.Add(10 * time.Second)
+		gateway.Report.Drain = &contract.DrainReport{
+			StartedAt: o.Now, Deadline: gateway.ReportedAt.Add(time.Minute), ClosesPerSecond: perSecond,
+		}
+		o.Fleet.Gateways[pod.UID] = gateway
+	}
+}
+
 // scaleInPod adds a gateway that drains before it is deleted.
 func scaleInPod(connections int) change {
 	return func(o *Observation) {
@@ -159,6 +176,13 @@ func TestDraining(t *testing.T) {
 	checkCondition(t, v1alpha1.ConditionDraining, []conditionCase{
 		{"none drains", nil, isFalse, v1alpha1.ReasonNoneDraining, ""},
 		{"one drains", []change{drainingPod(5)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
+		{"one drains fast enough", []change{drainsAt(590, 12)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
+		{"one drains at the pace of its deadline", []change{drainsAt(590, 10)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
+		{"one drains too slowly", []change{drainsAt(600, 5)}, isTrue, v1alpha1.ReasonDrainTooShort,
+			"pod-2 will close some of its clients at once at its deadline: at its pace it needs spec.drain.timeout: 2m30s"},
+		{"the slowest is named", []change{drainsAt(600, 5), drainsAt(600, 2)}, isTrue, v1alpha1.ReasonDrainTooShort,
+			"gateways that drain: 2; pod-3 will close"},
+		{"an older version says no pace", []change{drainsAt(600, 0)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
 		{"a finished pod does not drain", []change{drainingPod(5), ended}, isFalse, v1alpha1.ReasonNoneDraining, ""},
 	})
 }

@@ -24,7 +24,43 @@ func draining(o Observation) metav1.Condition {
 	case n == 0:
 		return condition(kind, false, v1alpha1.ReasonNoneDraining, "no gateway drains")
 	}
+	if slow, timeout := slowest(o); slow != nil {
+		return condition(kind, true, v1alpha1.ReasonDrainTooShort, fmt.Sprintf("gateways that drain: %d; %s will close some "+
+			"of its clients at once at its deadline: at its pace it needs spec.drain.timeout: %s; raise that, or "+
+			"spec.rollout.maxReconnectsPerSecond and spec.drain.maxClosesPerSecond", n, slow.pod.Name, timeout))
+	}
 	return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d", n))
+}
+
+// timeoutStep is what a timeout that would suffice is rounded up to.
+const timeoutStep = 30 * time.Second
+
+// slowest returns the gateway whose drain would need the longest time, among those that cannot close all connections
+// one after the other by their deadline, and the drain.timeout that would suffice. It returns nil when there is none.
+func slowest(o Observation) (slow *gateway, timeout time.Duration) {
+	for _, g := range o.gateways() {
+		if !g.draining() || g.report == nil || g.report.Drain == nil {
+			continue
+		}
+		drain := g.report.Drain
+		if drain.ClosesPerSecond == 0 || drain.WaitsForAnother {
+			continue
+		}
+		began := drain.StartedAt.Add(o.spec().Drain.PropagationDelay.Duration)
+		if g.reportedAt.After(began) {
+			began = g.reportedAt
+		}
+		ends := began.Add(time.Duration(float64(g.report.Connections) / drain.ClosesPerSecond * float64(time.Second)))
+		// A gateway without a pace of its own closes the last connection just at the deadline.
+		if ends.Before(drain.Deadline.Add(timeoutStep / 10)) {
+			continue
+		}
+		needs := ends.Sub(drain.StartedAt).Truncate(timeoutStep) + timeoutStep
+		if needs > timeout {
+			slow, timeout = &g, needs
+		}
+	}
+	return slow, timeout
 }
 
 // drainStatuses returns the draining and the lost gateways by the names of their pods, at most MaxDrainEntries: those

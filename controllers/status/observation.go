@@ -74,6 +74,8 @@ type Observation struct {
 	ScaleInWaits string
 	// RolloutWaits says why no further gateway is replaced now. It is empty when one may be.
 	RolloutWaits string
+	// RolloutLeft is how long the rollout takes from now on, about. It is 0 when that is not known.
+	RolloutLeft time.Duration
 
 	// DeletionDeadline is when the deletion of the fleet goes on although gateways are left. It is zero unless the fleet
 	// is being deleted.

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -33,7 +34,7 @@ func progressing(o Observation) metav1.Condition {
 	if o.Gateways == nil {
 		return condition(kind, true, v1alpha1.ReasonRollingOut, "the gateways are being created")
 	}
-	current := rollout(o.Gateways, o.desired(), findCause(o.Gateways, o.Pods, gatewayFields), o.RolloutWaits)
+	current := rollout(o, findCause(o.Gateways, o.Pods, gatewayFields))
 	if scalingIn, some := scaleIn(o, current); some {
 		return scalingIn
 	}
@@ -73,10 +74,10 @@ func scaleIn(o Observation, current metav1.Condition) (metav1.Condition, bool) {
 	return metav1.Condition{}, false
 }
 
-// rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil. waits says
-// why no further gateway is replaced, or is empty.
-func rollout(deployment *appsv1.Deployment, desired int32, found *cause, waits string) metav1.Condition {
+// rollout returns the condition by the progress of the Deployment. found is why its pods do not run, or nil.
+func rollout(o Observation, found *cause) metav1.Condition {
 	const kind = v1alpha1.ConditionProgressing
+	deployment, desired := o.Gateways, o.desired()
 	current := deployment.Status
 	old := current.UpdatedReplicas < current.Replicas
 	few := current.Replicas != desired || current.AvailableReplicas < desired
@@ -86,18 +87,14 @@ func rollout(deployment *appsv1.Deployment, desired int32, found *cause, waits s
 	case deadlineExceeded(deployment):
 		return condition(kind, false, v1alpha1.ReasonDeadlineExceeded, "new gateways do not become ready: "+
 			causeOr(found, "see the other conditions, and the events and logs of the pods"))
-	case deployment.Spec.Paused && old && waits == "" && !render.RolloutHeld(deployment):
+	case deployment.Spec.Paused && old && o.RolloutWaits == "" && !render.RolloutHeld(deployment):
 		return condition(kind, false, v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
 			"another client has paused Deployment %[1]s, so its pods keep their version: run kubectl rollout resume "+
 				"deployment/%[1]s; to pause the whole fleet, set spec.paused", deployment.Name))
 	case found != nil && (old || few):
 		return condition(kind, false, found.reason, found.message)
 	case old:
-		message := fmt.Sprintf("%d of %d gateways run the new version", current.UpdatedReplicas, desired)
-		if waits != "" {
-			message += "; the next one waits: " + waits
-		}
-		return condition(kind, true, v1alpha1.ReasonRollingOut, message)
+		return condition(kind, true, v1alpha1.ReasonRollingOut, rollingOut(o))
 	case few:
 		return condition(kind, true, v1alpha1.ReasonScaling,
 			fmt.Sprintf("%d of %d gateways exist, and %d have been ready for spec.rollout.minReadySeconds",
@@ -105,6 +102,19 @@ func rollout(deployment *appsv1.Deployment, desired int32, found *cause, waits s
 	default:
 		return condition(kind, false, v1alpha1.ReasonSettled, "the fleet matches the spec")
 	}
+}
+
+// rollingOut describes a rollout that is under way.
+func rollingOut(o Observation) string {
+	message := fmt.Sprintf("%d of %d gateways run the new version", o.Gateways.Status.UpdatedReplicas, o.desired())
+	if o.RolloutLeft > 0 {
+		// In whole minutes, so that the status is not written for each second.
+		message += fmt.Sprintf(", about %d min left", int(math.Ceil(o.RolloutLeft.Minutes())))
+	}
+	if o.RolloutWaits != "" {
+		message += "; the next one waits: " + o.RolloutWaits
+	}
+	return message
 }
 
 // deadlineExceeded reports whether the Deployment's rollout has made no progress within its deadline.

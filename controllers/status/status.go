@@ -69,7 +69,7 @@ func updatedReplicas(o Observation) int32 {
 }
 
 // connections returns the number of open client connections, by the gateways' reports. A gateway whose pod is being
-// deleted and that no longer answers has handed over its clients, who are counted where they are now.
+// deleted and that no longer answers has handed over its clients, which other gateways count.
 func connections(o Observation) int64 {
 	var sum int64
 	for _, g := range o.gateways() {

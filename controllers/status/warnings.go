@@ -7,7 +7,7 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
-// Warnings returns the conditions that have become false for a reason that requires an action of the user. The operator
+// Warnings returns the conditions that have changed for a reason that requires an action of the user. The operator
 // records a Warning event for each. Conditions with the same message are returned once.
 func Warnings(before, after []metav1.Condition) []metav1.Condition {
 	var warnings []metav1.Condition
@@ -27,8 +27,11 @@ func Warnings(before, after []metav1.Condition) []metav1.Condition {
 	return warnings
 }
 
-// requiresAction reports whether the condition is false for a reason that does not pass by itself.
+// requiresAction reports whether the condition has a reason that does not pass by itself.
 func requiresAction(condition metav1.Condition) bool {
+	if condition.Reason == v1alpha1.ReasonDrainTooShort {
+		return true
+	}
 	if condition.Status != metav1.ConditionFalse {
 		return false
 	}

@@ -43,9 +43,10 @@ const (
 //
 // A gateway whose port refuses connections has no process, and with its process went its clients; they are counted
 // where they are now. Its last report would count them twice. So would that of a gateway whose pod is being deleted and
-// that no longer answers: it has handed its clients over, and with its process its address may go. For any other silence the last report is used for
-// maxReportAge. After that the readiness probe decides, which asks the same port from the gateway's own node: a gateway
-// that is not ready is dead or has not begun, and one that is ready cannot be reached from here.
+// that no longer answers: it has handed its clients over, and with its process its address may go. For any other
+// silence the last report is used for maxReportAge. After that the readiness probe decides, which asks the same port
+// from the gateway's own node: a gateway that is not ready is dead or has not begun, and one that is ready cannot be
+// reached from here.
 func (g gateway) judge(now time.Time) verdict {
 	recent := !g.reportedAt.IsZero() && now.Sub(g.reportedAt) <= maxReportAge
 	switch {
