@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/controllers/plan"
 	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
@@ -42,7 +44,8 @@ func (r *Reconciler) planNext(
 ) nextStep {
 	key, now := client.ObjectKeyFromObject(cluster), metav1.Now()
 	reports, known := r.fleet.LatestSnapshot(key)
-	if !known && deploymentSize(observed.gateways) > *cluster.Spec.Replicas {
+	if !known && (deploymentSize(observed.gateways) > *cluster.Spec.Replicas ||
+		slices.ContainsFunc(observed.pods, changedByScaleIn)) {
 		// An operator that has just started must not take gateways for empty.
 		r.fleet.ScrapeNow(ctx, key)
 		reports, _ = r.fleet.LatestSnapshot(key)
@@ -57,6 +60,11 @@ func (r *Reconciler) planNext(
 		paces:              plan.Paces(cluster.Spec, gateways),
 		rolloutSecondsLeft: plan.RolloutSecondsLeft(rollout),
 	}
+}
+
+// changedByScaleIn reports whether a scale-in has marked or retired the pod.
+func changedByScaleIn(pod corev1.Pod) bool {
+	return pod.Annotations[render.AnnotationScaleIn] != "" || pod.Annotations[corev1.PodDeletionCost] != ""
 }
 
 // deploymentSize returns the number of pods that a Deployment asks for, or 0 without one.
@@ -135,12 +143,14 @@ func (r *Reconciler) drainGateway(
 }
 
 // restoreGateway lets the gateway serve again and takes the marks from its pod after that. A gateway whose last report
-// says that it serves may have begun to drain since. restoreGateway returns an error when the gateway does not answer,
-// unless it has never reported, or when the pod cannot be written.
+// says that it serves may have begun to drain since. One that a user drains stays as it is. restoreGateway returns an
+// error when the gateway does not answer, unless it is not ready and has never reported, or when the pod cannot be
+// written.
 func (r *Reconciler) restoreGateway(
 	ctx context.Context, stored *v1alpha1.WebSocketCluster, gateway plan.Gateway,
 ) error {
-	if gateway.Reported {
+	byHand := gateway.Report.Drain != nil && gateway.Report.Drain.Reason != drainReasonScaleIn
+	if !byHand && (gateway.Reported || fleet.IsReady(gateway.Pod)) {
 		if err := r.fleet.Undrain(ctx, client.ObjectKeyFromObject(stored), gateway.Pod); err != nil {
 			return err //nolint:wrapcheck // names the pod
 		}

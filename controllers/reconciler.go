@@ -238,7 +238,9 @@ func (r *Reconciler) apply(
 	defer r.metrics.startPhase(phaseApply)()
 	known := slices.Concat(observed.problems, patchProblems(objects))
 	if cluster.Spec.Paused {
-		r.upgrades.end(client.ObjectKeyFromObject(cluster), observed.gatewaysRoll())
+		// A rollout that the operator holds stands still until the cluster is no longer paused.
+		rolls := observed.gatewaysRoll() && !render.RolloutHeld(observed.gateways)
+		r.upgrades.end(client.ObjectKeyFromObject(cluster), rolls)
 		existing, err := r.applier.listOwned(ctx, cluster, objects)
 		return &applyResult{owned: existing.owned, known: known}, err
 	}

@@ -263,12 +263,10 @@ func (r *Reconciler) keepRunning(
 	if err != nil {
 		return object, err
 	}
-	replicas, _, err := unstructured.NestedFieldNoCopy(object.Desired.Object, "spec", "replicas")
-	if err != nil {
-		return object, fmt.Errorf("read the size of %s: %w", object, err)
-	}
-	if err := unstructured.SetNestedField(running.Object, replicas, "spec", "replicas"); err != nil {
-		return object, fmt.Errorf("set the size of %s: %w", object, err)
+	for _, field := range []string{"replicas", "paused", "minReadySeconds", "progressDeadlineSeconds"} {
+		if err := copySpecField(running, object.Desired, field); err != nil {
+			return object, fmt.Errorf("keep the version of %s: %w", object, err)
+		}
 	}
 	keepMetadata(running, object.Desired)
 	if err := render.Rehash(running); err != nil {
@@ -276,6 +274,20 @@ func (r *Reconciler) keepRunning(
 	}
 	object.Desired = running
 	return object, nil
+}
+
+// copySpecField gives an object the field of the spec that another one has, or removes it. It returns an error when one
+// of the specs is no object.
+func copySpecField(to, from *unstructured.Unstructured, field string) error {
+	value, found, err := unstructured.NestedFieldCopy(from.Object, "spec", field)
+	if err != nil {
+		return err //nolint:wrapcheck // the caller wraps it
+	}
+	if !found {
+		unstructured.RemoveNestedField(to.Object, "spec", field)
+		return nil
+	}
+	return unstructured.SetNestedField(to.Object, value, "spec", field) //nolint:wrapcheck // the caller wraps it
 }
 
 // keepMetadata gives a Deployment that keeps its version the desired labels and annotations, which restart no pod. The

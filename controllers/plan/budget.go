@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/util/intstr"
-
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
@@ -15,26 +13,16 @@ const acceptShare = 0.5
 
 // ReconnectBudget returns the maximum number of clients per second that drains may send to the serving gateways, or 0
 // for no limit: rollout.maxReconnectsPerSecond, or, where that is 0, half of what the serving gateways accept by
-// gateway.connectRate, and 1 or more. The spec has its defaults set.
+// gateway.connectRate. Where none serves, it is not known where the clients go, and each gateway spreads its closes
+// over the whole drain. The spec has its defaults set.
 func ReconnectBudget(spec v1alpha1.WebSocketClusterSpec, serving int) float64 {
 	if most := *spec.Rollout.MaxReconnectsPerSecond; most > 0 {
 		return float64(most)
 	}
-	if *spec.Gateway.ConnectRate == 0 {
+	if serving == 0 {
 		return 0
 	}
-	return max(1, acceptShare*float64(*spec.Gateway.ConnectRate)*float64(serving))
-}
-
-// maxDraining returns the maximum number of gateways that drain at once by disruption.maxUnavailable. It is 1 or more:
-// that field bounds evictions too, where 0 means none.
-func maxDraining(spec v1alpha1.WebSocketClusterSpec) int {
-	value, err := intstr.GetScaledValueFromIntOrPercent(spec.Disruption.MaxUnavailable, int(*spec.Replicas), true)
-	if err != nil {
-		// The schema refuses what cannot be read.
-		return 1
-	}
-	return max(1, value)
+	return acceptShare * float64(*spec.Gateway.ConnectRate) * float64(serving)
 }
 
 // Pace asks a gateway that drains to close so many connections per second.
@@ -43,6 +31,9 @@ type Pace struct {
 	PerSecond int
 }
 
+// maxPace is the maximum pace that gateways take.
+const maxPace = 1_000_000
+
 // paceTolerance is the share by which the pace of a gateway may differ from its part of the budget.
 const paceTolerance = 0.2
 
@@ -50,7 +41,9 @@ const paceTolerance = 0.2
 // proportion to its connections, so that all end together and close no more than the budget in all, whatever they drain
 // for. Without a budget, and where gateways report no pace, each keeps its own. The spec has its defaults set.
 func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
-	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool { return !g.drains() })
+	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool {
+		return !g.drains() || g.Report.Drain == nil
+	})
 	budget, clients := ReconnectBudget(spec, countWhere(gateways, Gateway.serving)), connectionsOf(draining)
 	if budget == 0 {
 		return nil
@@ -58,16 +51,15 @@ func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 	var paces []Pace
 	for _, g := range draining {
 		drain := g.Report.Drain
-		if drain == nil || drain.ClosesPerSecond == 0 || g.connections() == 0 {
+		if drain.ClosesPerSecond == 0 || g.connections() == 0 {
 			continue
 		}
-		part := max(1, math.Round(budget*float64(g.connections())/float64(clients)))
-		wanted := part
+		wanted := min(maxPace, max(1, math.Round(budget*float64(g.connections())/float64(clients))))
 		if most := float64(*spec.Drain.MaxClosesPerSecond); most > 0 {
 			wanted = min(wanted, most)
 		}
 		if math.Abs(drain.ClosesPerSecond-wanted) > paceTolerance*wanted {
-			paces = append(paces, Pace{g, int(part)})
+			paces = append(paces, Pace{g, int(wanted)})
 		}
 	}
 	return paces

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -60,6 +62,13 @@ func (g Gateway) drained() bool {
 
 // drains reports whether the gateway may still have clients to hand over.
 func (g Gateway) drains() bool { return (g.terminating() || g.leaving()) && !g.drained() }
+
+// runs reports whether the gateway's process runs, or did when its kubelet was last heard of.
+func (g Gateway) runs() bool {
+	return slices.ContainsFunc(g.Pod.Status.ContainerStatuses, func(container corev1.ContainerStatus) bool {
+		return container.State.Running != nil
+	})
+}
 
 // drainDeadline returns until when the gateway may hand over its clients before its pod is deleted, by the mark of a
 // scale-in, and false when the gateway has none.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // Rollout is what is observed of a fleet whose gateways are being replaced.
@@ -92,13 +93,13 @@ func RolloutSecondsLeft(r Rollout) int64 {
 		drain = min(drain, r.Spec.Drain.PropagationDelay.Seconds()+each/budget)
 	}
 	each := max(int64(*r.Spec.Rollout.MinReadySeconds)+startSeconds, int64(math.Ceil(drain)))
-	return left * each / int64(maxDraining(r.Spec))
+	return left * each / int64(render.MaxDraining(r.Spec))
 }
 
 // tooManyDrain returns why a gateway with a number of clients must not begin to drain beside others, or "".
 func tooManyDrain(spec v1alpha1.WebSocketClusterSpec, draining []Gateway, clients int, budget float64) string {
 	n := len(draining)
-	switch most := maxDraining(spec); {
+	switch most := render.MaxDraining(spec); {
 	case n >= most:
 		return fmt.Sprintf("gateways that drain already: %d, and spec.disruption.maxUnavailable allows %d", n, most)
 	case n > 0 && connectionsOf(draining)+clients > emptiable(spec, budget):

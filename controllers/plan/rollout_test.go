@@ -98,6 +98,16 @@ func TestPaces(t *testing.T) {
 		{"one has the budget", scaleInSpec(2, budget(40)), simpleFleet{}.with("a", 10).with("b", 100, closes(2)), "b 40 "},
 		{"by default half of what the others accept", scaleInSpec(2),
 			simpleFleet{}.with("a", 10).with("c", 10).with("b", 100, closes(2)), "b 500 "},
+		{"those that serve are gone, so each has its own", scaleInSpec(0), simpleFleet{}.
+			with("b", 9000, closes(30), terminates).with("c", 9000, closes(30), terminates), ""},
+		{"no more than a gateway takes", scaleInSpec(2, func(s *v1alpha1.WebSocketClusterSpec) {
+			s.Gateway.ConnectRate = new(int32(1_000_000))
+		}), simpleFleet{}.with("a", 1).with("c", 1).with("d", 1).with("b", 100, closes(2)), "b 1000000 "},
+		{"one that has not begun takes none of it", scaleInSpec(2, budget(40)),
+			simpleFleet{}.with("a", 10).with("b", 100, closes(2)).with("c", 300, markedUntil(50)), "b 40 "},
+		{"a lower maximum reaches gateways that drain", scaleInSpec(2, budget(40), func(s *v1alpha1.WebSocketClusterSpec) {
+			s.Drain.MaxClosesPerSecond = new(int32(3))
+		}), simpleFleet{}.with("a", 10).with("b", 100, closes(10)), "b 3 "},
 		{"it has it already", scaleInSpec(2, budget(40)), simpleFleet{}.with("a", 10).with("b", 100, closes(47)), ""},
 		{"more or less", scaleInSpec(2, budget(40)), simpleFleet{}.with("a", 10).with("b", 100, closes(33)), ""},
 		{"two share it by their clients", scaleInSpec(2, budget(40)), simpleFleet{}.with("a", 10).

@@ -61,19 +61,31 @@ func NextScaleInStep(s ScaleIn) ScaleInStep {
 	switch {
 	case size > desired && (!s.drainsFirst() || len(staying) == 0):
 		return ScaleInStep{Replicas: *s.Spec.Replicas}
-	case len(staying) > size, s.Deployment != nil && s.Deployment.Status.ObservedGeneration < s.Deployment.Generation:
+	case s.replaces():
+		step := ScaleInStep{Replicas: replicas(max(size, desired)), Restore: changedByScaleIn(staying)}
+		if size > desired {
+			step.Waits = "gateways of a new version replace the old ones"
+		}
+		return step
+	case len(staying) > size, s.Deployment != nil && !observed(s.Deployment):
 		// Kubernetes is about to delete or to create pods. Which ones is not known yet.
 		return ScaleInStep{Replicas: replicas(max(desired, min(size, s.existing(staying))))}
 	case size <= desired:
 		return ScaleInStep{Replicas: *s.Spec.Replicas, Restore: changedByScaleIn(staying)}
-	case s.Deployment.Status.UpdatedReplicas < s.Deployment.Status.Replicas:
-		return ScaleInStep{
-			Replicas: replicas(size),
-			Restore:  changedByScaleIn(staying),
-			Waits:    "gateways of a new version replace the old ones",
-		}
 	}
 	return s.shrink(staying, size, desired)
+}
+
+// replaces reports whether gateways of a new version replace the old ones. What drains for a scale-in serves again
+// meanwhile: the old ones go anyway, and a rollout waits for gateways that drain.
+func (s ScaleIn) replaces() bool {
+	return s.Deployment != nil && observed(s.Deployment) &&
+		s.Deployment.Status.UpdatedReplicas < s.Deployment.Status.Replicas
+}
+
+// observed reports whether the Deployment's controller has seen its latest change.
+func observed(deployment *appsv1.Deployment) bool {
+	return deployment.Status.ObservedGeneration >= deployment.Generation
 }
 
 // drainsFirst reports whether gateways drain before they are deleted. The last ones cannot: no other one would take
@@ -144,6 +156,9 @@ func (s ScaleIn) startDrains(step *ScaleInStep, waiting, rest []Gateway, budget 
 func (s ScaleIn) mustWait(g Gateway, draining, rest []Gateway, budget float64) string {
 	if why := tooManyDrain(s.Spec, draining, g.connections(), budget); why != "" {
 		return why
+	}
+	if !g.Reported && g.ready() {
+		return "gateway " + g.Pod.Name + " serves and does not answer the operator"
 	}
 	room := 0
 	for _, other := range rest {

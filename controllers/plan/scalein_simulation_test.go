@@ -296,8 +296,16 @@ func (s *simulation) control() {
 				ready++
 			}
 		}
+		// Those of the new version that are not available yet keep old ones that are not ready as well.
+		unavailable := 0
+		for _, p := range current {
+			if !p.ready() {
+				unavailable++
+			}
+		}
 		victim := s.firstOf(old)
-		if len(staying) > int(s.size) && (ready > int(s.size) || !victim.ready()) || s.size == 0 {
+		may := len(staying)-int(s.size)-unavailable > 0 && (ready > int(s.size) || !victim.ready())
+		if may || s.size == 0 {
 			s.remove(victim, "rollout")
 		}
 	default:

@@ -39,6 +39,13 @@ func ended(pod *corev1.Pod, _ *contract.GatewayReport) { pod.Status.Phase = core
 // silent is a gateway that has never reported.
 func silent(_ *corev1.Pod, report *contract.GatewayReport) { report.State = "" }
 
+// runs is a gateway whose process is there.
+func runs(pod *corev1.Pod, _ *contract.GatewayReport) {
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+	}}
+}
+
 // markedUntil is a gateway that was told to drain until a time.
 func markedUntil(seconds int64) change {
 	return func(pod *corev1.Pod, _ *contract.GatewayReport) {
@@ -202,11 +209,20 @@ func TestNextScaleInStep(t *testing.T) {
 			simpleFleet{}.with("a", 30).with("b", 5, markedUntil(50), drains(contract.StateDraining)).
 				with("c", 25, markedUntil(50), drains(contract.StateDraining)).with("d", 1),
 			"size 4, restore c, 1 drain"},
-		{"a rollout goes first", scaleInSpec(2), &appsv1.Deployment{
-			Spec:   appsv1.DeploymentSpec{Replicas: new(int32(3))},
-			Status: appsv1.DeploymentStatus{Replicas: 4, UpdatedReplicas: 2},
-		}, simpleFleet{}.with("a", 30).with("b", 5, markedUntil(50), drains(contract.StateDraining)).with("c", 25),
+		{"a rollout goes first", scaleInSpec(2), rollsOut(4, 1),
+			simpleFleet{}.with("a", 30).with("b", 5, markedUntil(50), drains(contract.StateDraining)).with("c", 25).
+				with("new", 0, notReady, silent),
 			"size 3, restore b, waits: gateways of a new version replace the old ones"},
+		{"also for a size that is raised again", scaleInSpec(3), rollsOut(4, 1),
+			simpleFleet{}.with("a", 30).with("b", 5, markedUntil(-40)).with("c", 25).with("new", 0, notReady, silent),
+			"size 3, restore b"},
+		{"a gateway that does not answer may be the fullest", scaleInSpec(2, noBudget), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, silent).with("c", 20), "size 3, drain c until 60, 1 drain"},
+		{"none answers", scaleInSpec(2, noBudget), settledAt(3),
+			simpleFleet{}.with("a", 0, silent).with("b", 0, silent).with("c", 0, silent),
+			"size 3, waits: gateway a serves and does not answer the operator"},
+		{"one that runs and is cut off has its time", scaleInSpec(2, noBudget), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, notReady, silent, runs).with("c", 20), "size 3, drain b until 60, 1 drain"},
 		{"a change that the Deployment has not observed", scaleInSpec(2), &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Generation: 2},
 			Spec:       appsv1.DeploymentSpec{Replicas: new(int32(3))},
@@ -316,7 +332,7 @@ func TestReconnectBudget(t *testing.T) {
 		serving             int
 		want                float64
 	}{
-		{0, 500, 4, 1000}, {0, 0, 4, 0}, {70, 500, 4, 70}, {70, 0, 4, 70}, {0, 1, 1, 1}, {0, 500, 0, 1},
+		{0, 500, 4, 1000}, {0, 0, 4, 0}, {70, 500, 4, 70}, {70, 0, 4, 70}, {0, 1, 1, 0.5}, {0, 500, 0, 0}, {70, 500, 0, 70},
 	} {
 		spec := scaleInSpec(3)
 		spec.Rollout.MaxReconnectsPerSecond, spec.Gateway.ConnectRate = &c.byHand, &c.connectRate

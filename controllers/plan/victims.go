@@ -9,7 +9,8 @@ import (
 type rank int
 
 const (
-	// rankEmpty is a gateway that is not ready and has no client: one that starts, or does not come up.
+	// rankEmpty is a gateway that is not ready and has no client: one that starts, or does not come up. One whose process
+	// runs and that does not answer may have some.
 	rankEmpty rank = iota
 	// rankLeaving is a gateway that drains already.
 	rankLeaving
@@ -24,7 +25,7 @@ func (g Gateway) rank() rank {
 		return rankLeaving
 	case g.ready():
 		return rankServing
-	case g.connections() == 0:
+	case g.connections() == 0 && (g.Reported || !g.runs()):
 		return rankEmpty
 	}
 	return rankNotReady
@@ -51,6 +52,7 @@ func victims(gateways []Gateway, n int) []Gateway {
 			return cmp.Or(
 				cmp.Compare(a.rank(), b.rank()),
 				byZone,
+				compareBool(a.Reported, b.Reported),
 				cmp.Compare(a.connections(), b.connections()),
 				b.Pod.CreationTimestamp.Compare(a.Pod.CreationTimestamp.Time),
 				cmp.Compare(a.Pod.Name, b.Pod.Name),
@@ -60,4 +62,15 @@ func victims(gateways []Gateway, n int) []Gateway {
 		left = slices.DeleteFunc(left, func(g Gateway) bool { return g.Pod.UID == next.Pod.UID })
 	}
 	return chosen
+}
+
+// compareBool orders what is true first.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"cmp"
+
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -18,7 +20,7 @@ func gatewayBudget(in Input) (any, error) {
 	switch {
 	case disruption.EvictionSafe == v1alpha1.EvictionSafeNever:
 		maxUnavailable = intstr.FromInt32(0)
-	case *in.Spec.Replicas <= 1:
+	case *cmp.Or(in.GatewayReplicas, in.Spec.Replicas) <= 1:
 		return nil, nil
 	}
 	return policyac.PodDisruptionBudget(GatewayName(in.Name), in.Namespace).

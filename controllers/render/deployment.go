@@ -56,7 +56,8 @@ func gatewayDeployment(in Input) (any, error) {
 		podAnnotations[annotationCredentialsHash] = in.CredentialsHash
 	}
 
-	rollout, minReadySeconds := in.Spec.Rollout, *in.Spec.Rollout.MinReadySeconds
+	minReadySeconds := *in.Spec.Rollout.MinReadySeconds
+	maxSurge, maxUnavailable := rolloutSteps(in.Spec)
 	if in.HoldLast {
 		minReadySeconds = heldMinReadySeconds
 	}
@@ -71,8 +72,8 @@ func gatewayDeployment(in Input) (any, error) {
 			WithStrategy(appsac.DeploymentStrategy().
 				WithType(appsv1.RollingUpdateDeploymentStrategyType).
 				WithRollingUpdate(appsac.RollingUpdateDeployment().
-					WithMaxSurge(*rollout.MaxSurge).
-					WithMaxUnavailable(*rollout.MaxUnavailable))).
+					WithMaxSurge(maxSurge).
+					WithMaxUnavailable(maxUnavailable))).
 			WithSelector(metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentGateway))).
 			WithTemplate(coreac.PodTemplateSpec().
 				WithLabels(podLabels).

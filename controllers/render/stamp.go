@@ -74,6 +74,7 @@ func Rehash(object *unstructured.Unstructured) error {
 func (in Input) askedOfGateways() (any, error) {
 	spec := in.Spec
 	spec.Replicas, spec.Patch, spec.Paused, spec.Autoscaling = nil, v1alpha1.PatchSpec{}, false, nil
+	spec.Drain.ScaleIn, spec.Rollout.MaxReconnectsPerSecond = "", nil
 	spec.Metadata, spec.NetworkPolicy, spec.Monitoring =
 		v1alpha1.MetadataSpec{}, v1alpha1.NetworkPolicySpec{}, v1alpha1.MonitoringSpec{}
 	// The gateways know the affinity cookie and its path.

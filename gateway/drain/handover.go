@@ -137,12 +137,14 @@ func (m *Machine) learn(d *run, serves bool) (done bool) {
 // operator said so. The caller holds the lock.
 func (d *run) othersTakeOver() bool { return d.others == anotherServes || d.others == othersIrrelevant }
 
-// progress is handOver for a caller that does not hold the lock. It also returns the pace of what follows.
-func (m *Machine) progress(d *run, now time.Time) (pace Pace, wait time.Duration) {
+// progress is handOver for a caller that does not hold the lock. It also returns the pace of what follows, and whether
+// that has changed since the last call.
+func (m *Machine) progress(d *run, now time.Time) (pace Pace, changed bool, wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wait = m.handOver(d, now)
-	return d.pace, wait
+	changed, d.paceChanged = d.paceChanged, false
+	return d.pace, changed, wait
 }
 
 // handOver hands the clients of a drain over when it is time: readiness fails, and closing is scheduled. It returns how

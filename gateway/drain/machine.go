@@ -88,6 +88,8 @@ type run struct {
 	final bool
 	// skipDelayIfIdle reports that the propagation delay is skipped without connections.
 	skipDelayIfIdle bool
+	// paceChanged reports that the next step must not wait for the interval of an earlier pace.
+	paceChanged bool
 	// serveAgain reports that the drain is undone serveAgainAfter its deadline.
 	serveAgain bool
 	// cancel closes canceled. It may be called several times.
@@ -178,8 +180,8 @@ func (m *Machine) join(r Request) {
 		d.others = othersIrrelevant
 		_ = m.handOver(d, time.Now())
 	}
-	if r.PerSecond > 0 {
-		d.pace.Rate = r.PerSecond
+	if r.PerSecond > 0 && r.PerSecond != d.pace.Rate {
+		d.pace.Rate, d.paceChanged = r.PerSecond, true
 	}
 	d.wake()
 	if m.state == contract.StateDrained && d.final {
@@ -345,13 +347,13 @@ func (m *Machine) drain(d *run) {
 		if m.finish(d, now) {
 			return
 		}
-		pace, wait := m.progress(d, now)
+		pace, changed, wait := m.progress(d, now)
 		if wait > 0 {
 			timer.Reset(min(wait, idleWait))
 			continue
 		}
 		// A connection that ended by itself must not speed up the others.
-		if now.Before(nextStep) {
+		if now.Before(nextStep) && !changed {
 			continue
 		}
 		step := pace.Next(now, m.options.Connections.Remaining())

@@ -316,6 +316,22 @@ func TestMachineTakesOverThePace(t *testing.T) {
 	}
 }
 
+// A gateway with few clients does not wait for the end of the interval that it had before.
+func TestMachineTakesOverThePaceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := newMachine(4, 0)
+		m.Start(drain.Request{Reason: "test"})
+		time.Sleep(delay + time.Second)
+		synctest.Wait()
+		require.Equal(t, 3, f.Remaining(), "one is closed, and the next one is due in more than a minute")
+		require.NoError(t, m.Join(drain.Request{PerSecond: 500}))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Zero(t, f.Remaining())
+		m.Stop()
+	})
+}
+
 func TestMachineWaitsForLoadBalancersUnlessTheDelayIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, f := newMachine(0, 0)

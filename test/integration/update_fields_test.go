@@ -301,8 +301,12 @@ func fieldChanges() []fieldChange {
 
 		{"spec.rollout.maxSurge", "{}", "rollout: {maxSurge: 25%}", gatewayDeployment,
 			".spec.strategy.rollingUpdate.maxSurge", "25%"},
-		{"spec.rollout.maxUnavailable", "{}", "rollout: {maxUnavailable: 2}", gatewayDeployment,
+		{"spec.rollout.maxUnavailable", "disruption: {maxUnavailable: 3}",
+			"{disruption: {maxUnavailable: 3}, rollout: {maxUnavailable: 2}}", gatewayDeployment,
 			".spec.strategy.rollingUpdate.maxUnavailable", "2"},
+		// As many at once as may drain.
+		{"spec.rollout.maxUnavailable", "{}", "rollout: {maxSurge: 0, maxUnavailable: 2}", gatewayDeployment,
+			".spec.strategy.rollingUpdate.maxUnavailable", "1"},
 		{"spec.rollout.minReadySeconds", "{}", "rollout: {minReadySeconds: 5}", gatewayDeployment, ".spec.minReadySeconds",
 			"5"},
 
