@@ -13,6 +13,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 	"github.com/wsfleet/wsfleet/internal/recovery"
 	"github.com/wsfleet/wsfleet/internal/sleep"
+	"github.com/wsfleet/wsfleet/internal/timeout"
 )
 
 // AttachResult is where a positioned subscriber begins: it has everything up to Position and gets everything after it.
@@ -348,7 +349,7 @@ func (c *channelState) read(ctx context.Context, q broker.HistoryQuery) (r strea
 // history asks the broker for a part of the stream, within readTimeout. It returns broker.ErrUnavailable when that time
 // or the context ends first, and the broker's error.
 func (c *channelState) history(ctx context.Context, q broker.HistoryQuery) (broker.Stream, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := timeout.After(ctx, readTimeout)
 	defer cancel()
 	stream, err := c.hub.broker.History(ctx, c.name, q)
 	if err != nil && ctx.Err() != nil {

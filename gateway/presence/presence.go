@@ -27,6 +27,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/internal/ratelog"
+	"github.com/wsfleet/wsfleet/internal/timeout"
 )
 
 const (
@@ -145,7 +146,7 @@ func (k *Keeper) runLeaves(ctx context.Context) error {
 
 // remove removes a member at the broker. After an error the member stays until its time to live is over.
 func (k *Keeper) remove(ctx context.Context, channel string, l pendingLeave) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := timeout.After(ctx, callTimeout)
 	defer cancel()
 	left, gone, err := k.options.Broker.Leave(ctx, channel, l.info, l.grace)
 	if err != nil {

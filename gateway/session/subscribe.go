@@ -11,6 +11,7 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/tagfilter"
 	"github.com/wsfleet/wsfleet/internal/channel"
+	"github.com/wsfleet/wsfleet/internal/timeout"
 )
 
 // Subscriber is a client that subscribes. It gets the frames of its channels, and the presence keeper asks it what
@@ -313,7 +314,7 @@ func (s *Session) joinPresence(
 	if !ok {
 		return nothing, ErrSubscriptionEnded
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	ctx, cancel := timeout.After(ctx, s.options.Timeout)
 	defer cancel()
 	if settle, err = s.options.Presence.Join(ctx, hubSub.Channel(), info); err != nil {
 		return nothing, err
@@ -355,7 +356,7 @@ func (s *Session) attach(
 		since = nil
 	}
 	attach := func() error {
-		ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+		ctx, cancel := timeout.After(ctx, s.options.Timeout)
 		defer cancel()
 		return hubSub.AttachPositioned(ctx, r.Subscriber, o, since, func(attached hub.AttachResult) {
 			result.AttachResult = attached

@@ -46,7 +46,7 @@ const assembly = "gateway"
 // notShown are imported from everywhere, and would hide the rest.
 var notShown = []string{
 	"internal/recovery", "internal/golden", "internal/sleep", "internal/ratelog", "internal/channel", "internal/contract",
-	"internal/loglevel", "internal/promdoc",
+	"internal/loglevel", "internal/promdoc", "internal/timeout",
 	"gateway/broker/brokertest", "gateway/broker/redistest", "gateway/serverapi/serverapitest",
 	"internal/certtest",
 }
