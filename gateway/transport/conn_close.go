@@ -146,6 +146,7 @@ func (c *conn) finish(code int) {
 		c.closing = &closeState{}
 		c.server.remaining.Add(-1)
 	}
+	wasEnding := c.inputEnded
 	c.inputEnded = true
 	c.refundInput()
 	c.server.wheel.clear(&c.timer)
@@ -162,5 +163,8 @@ func (c *conn) finish(code int) {
 		c.server.options.Observer.ConnectionClosed(c.endpoint.Protocol, code)
 	}
 	c.server.options.Logger.Debug("connection closed", slog.String("connection", c.ID()), slog.Int("code", code))
+	if wasEnding {
+		c.server.admission.countEnding(-1)
+	}
 	c.server.remove(c)
 }

@@ -93,7 +93,9 @@ func (c *conn) enqueue(e event) {
 	if c.inputEnded {
 		return
 	}
-	c.inputEnded = e.end
+	if c.inputEnded = e.end; e.end {
+		c.server.admission.countEnding(1)
+	}
 	if c.inbound == nil {
 		c.inbound = inboundQueuePool.Get().(*inboundQueue)
 	}
@@ -277,6 +279,7 @@ func (c *conn) run() {
 		if e.end && c.owesCloseFrame() {
 			// finishClose queues the end again when the close frame is written.
 			c.inputEnded = false
+			c.server.admission.countEnding(-1)
 			c.setTimer()
 			c.mu.Unlock()
 			continue

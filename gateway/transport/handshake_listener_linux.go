@@ -102,7 +102,8 @@ func (h *handshakeListener) readable([]byte) {
 		case err == nil:
 			h.addPending(int32(fd), address)
 		case isOutOfResources(err):
-			if !h.evictOldest() {
+			// What a connection that ends is about to release is as good.
+			if h.server.admission.hasEnding() || !h.evictOldest() {
 				h.pauseAccepting(acceptRetryDelay)
 				return
 			}

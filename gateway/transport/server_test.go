@@ -537,3 +537,42 @@ func TestConnAnswersPings(t *testing.T) {
 		}
 	})
 }
+
+// lingeringHandler is a handler whose OnClose blocks until the test releases it.
+type lingeringHandler struct {
+	*testHandler
+	ending, release chan struct{}
+}
+
+func (h *lingeringHandler) OnClose(transport.Close) {
+	h.ending <- struct{}{}
+	<-h.release
+}
+
+// Clients that are cut off together come back before the gateway has worked through the ends of their connections: a
+// full gateway lets them wait, and does not refuse them.
+func TestServerLetsClientsWaitForConnectionsThatEnd(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		h := &lingeringHandler{newTestHandler(), make(chan struct{}, 2), make(chan struct{})}
+		_, url := serve(t, func(*http.Request) (transport.Handler, error) { return h, nil }, driver)
+		first := dial(t, url)
+		_, response, err := websocket.Dial(t.Context(), url, nil)
+		require.Error(t, err)
+		require.Equal(t, http.StatusServiceUnavailable, response.StatusCode, "the first client is still there")
+
+		require.NoError(t, first.CloseNow())
+		<-h.ending
+		statuses := make(chan int, 2)
+		for range cap(statuses) {
+			client := connect(t, url)
+			client.write(upgrade)
+			go func() {
+				status, _ := client.readResponse()
+				statuses <- status
+			}()
+		}
+		require.Equal(t, http.StatusServiceUnavailable, <-statuses, "one place becomes free, for one of them")
+		close(h.release)
+		require.Equal(t, http.StatusSwitchingProtocols, <-statuses)
+	})
+}
