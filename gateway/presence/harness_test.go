@@ -217,6 +217,17 @@ func (h *harness) beginJoin(member string) (finish func(attached bool)) {
 	return finish
 }
 
+// loseAll loses a client in some channels at once.
+func (h *harness) loseAll(member string, channels ...string) {
+	h.LeaveAll(info(member).Client, len(channels), func(yield func(string, broker.ClientInfo) bool) {
+		for _, channel := range channels {
+			if !yield(channel, info(member)) {
+				return
+			}
+		}
+	})
+}
+
 // fakeMember is a subscriber that is present until it has left.
 type fakeMember struct {
 	broker.ClientInfo

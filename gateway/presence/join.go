@@ -73,7 +73,7 @@ func (k *Keeper) confirm(ctx context.Context, key memberKey, j pendingJoin) {
 func (k *Keeper) undo(ctx context.Context, key memberKey, j pendingJoin) {
 	defer k.serializer.release(key)
 	k.sweepReplaced(ctx, key.channel, j)
-	l := pendingLeave{info: j.member}
+	l := pendingLeave{channel: key.channel, info: j.member}
 	switch {
 	case j.unannounced():
 		l.noNotify = true
@@ -83,7 +83,7 @@ func (k *Keeper) undo(ctx context.Context, key memberKey, j pendingJoin) {
 		// The member's connection was lost, and its grace begins again.
 		l.grace = k.options.Grace
 	}
-	k.serializer.addLeave(key, l)
+	k.serializer.addLeaves(key.client, []pendingLeave{l})
 }
 
 // sweepReplaced publishes the leave of the connection whose place the member has taken. It goes before the join,

@@ -18,6 +18,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -98,11 +99,21 @@ func New(o Options) *Keeper {
 // Leave removes a member from a channel: at once when the client left on purpose (explicit), and after Options.Grace
 // when its connection was lost. It returns before that is done.
 func (k *Keeper) Leave(channel string, m broker.ClientInfo, explicit bool) {
-	l := pendingLeave{info: m, grace: k.options.Grace}
+	l := pendingLeave{channel: channel, info: m, grace: k.options.Grace}
 	if explicit {
 		l.grace = 0
 	}
-	k.serializer.addLeave(memberKey{channel, m.Client}, l)
+	k.serializer.addLeaves(m.Client, []pendingLeave{l})
+}
+
+// LeaveAll is Leave for all channels of a client whose connection was lost. It wants their number, the client's ID and
+// what other clients see of the member in each.
+func (k *Keeper) LeaveAll(client string, n int, members iter.Seq2[string, broker.ClientInfo]) {
+	all := make([]pendingLeave, 0, n)
+	for channel, m := range members {
+		all = append(all, pendingLeave{channel: channel, info: m, grace: k.options.Grace})
+	}
+	k.serializer.addLeaves(client, all)
 }
 
 // Flush blocks until the broker knows of all leaves. It returns the context's error when that ends first.
@@ -135,31 +146,31 @@ func (k *Keeper) Run(ctx context.Context) error {
 // runLeaves removes one member after the other until the context ends, and returns the context's error.
 func (k *Keeper) runLeaves(ctx context.Context) error {
 	for {
-		key, l, ok := k.serializer.acquireLeave(ctx)
+		l, ok := k.serializer.acquireLeave(ctx)
 		if !ok {
 			return ctx.Err()
 		}
-		k.remove(ctx, key.channel, l)
-		k.serializer.releaseLeave(key)
+		k.remove(ctx, &l)
+		k.serializer.releaseLeave(&l)
 	}
 }
 
 // remove removes a member at the broker. After an error the member stays until its time to live is over.
-func (k *Keeper) remove(ctx context.Context, channel string, l pendingLeave) {
+func (k *Keeper) remove(ctx context.Context, l *pendingLeave) {
 	ctx, cancel := timeout.After(ctx, callTimeout)
 	defer cancel()
-	left, gone, err := k.options.Broker.Leave(ctx, channel, l.info, l.grace)
+	left, gone, err := k.options.Broker.Leave(ctx, l.channel, l.info, l.grace)
 	if err != nil {
 		k.warn(err)
 		return
 	}
 	switch {
 	case left && !l.noNotify:
-		k.publish(ctx, channel, broker.KindLeave, l.info)
+		k.publish(ctx, l.channel, broker.KindLeave, l.info)
 	case !left && l.grace > 0:
-		k.sweepAt(channel, time.Now().Add(l.grace+clockSlack))
+		k.sweepAt(l.channel, time.Now().Add(l.grace+clockSlack))
 	}
-	k.publishLeaves(ctx, channel, gone)
+	k.publishLeaves(ctx, l.channel, gone)
 }
 
 // publishLeaves publishes a leave for each member.

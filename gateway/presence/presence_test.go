@@ -322,6 +322,100 @@ func TestKeeperSlowJoinsDelayNoOtherLeaves(t *testing.T) {
 	})
 }
 
+// A client that is lost leaves each channel by itself: what delays or cancels one leave does not touch the others.
+func TestKeeperLeaveAll(t *testing.T) {
+	const second, third = "second", "third"
+	for _, c := range []struct {
+		name, member string
+		// steps follow the joins in three channels. The Keeper runs after them.
+		steps     func(h *harness)
+		published string
+		// members are those of the three channels, at once and after the grace.
+		members, later string
+	}{
+		{"without a user", "c1/", func(h *harness) { h.loseAll("c1/", room, second, third) }, "+c1 -c1", "||", "||"},
+		{
+			"with a user", "c1/ann", func(h *harness) { h.loseAll("c1/ann", room, second, third) },
+			"+c1 -c1", "c1|c1|c1", "||",
+		},
+		{"not all", "c1/", func(h *harness) { h.loseAll("c1/", third, second) }, "+c1", "c1||", "c1||"},
+		{"none", "c1/", func(h *harness) { h.loseAll("c1/") }, "+c1", "c1|c1|c1", "c1|c1|c1"},
+		{"left one before", "c1/ann", func(h *harness) {
+			h.Leave(second, info("c1/ann"), true)
+			h.loseAll("c1/ann", room, second, third)
+		}, "+c1 -c1", "c1||c1", "||"},
+		{"is back in one", "c1/", func(h *harness) {
+			h.loseAll("c1/", second, room, third)
+			h.join("c1/")
+		}, "+c1", "c1||", "c1||"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarness(t)
+				members := func() string { return h.members(room) + "|" + h.members(second) + "|" + h.members(third) }
+				for _, channel := range []string{room, second, third} {
+					finish, err := h.Join(t.Context(), channel, info(c.member))
+					require.NoError(t, err)
+					finish(true)
+				}
+				c.steps(h)
+				h.run()
+				synctest.Wait()
+				require.Equal(t, c.members, members())
+				time.Sleep(grace + time.Second)
+				synctest.Wait()
+				require.Equal(t, c.later, members())
+				require.Equal(t, c.published, h.takePublished())
+				h.end()
+			})
+		})
+	}
+}
+
+// A join that is under way delays the leave of its own channel only.
+func TestKeeperLeaveAllDuringAJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.run()
+		const second = "second"
+		finish, err := h.Join(t.Context(), second, info("c1/"))
+		require.NoError(t, err)
+		finish(true)
+		finish = h.beginJoin("c1/")
+		h.loseAll("c1/", room, second)
+		synctest.Wait()
+		require.Empty(t, h.members(second))
+		require.Equal(t, "c1", h.members(room))
+		finish(true)
+		require.NoError(t, h.Flush(t.Context()))
+		require.Empty(t, h.members(room))
+		require.Equal(t, "+c1 -c1", h.takePublished())
+		h.end()
+	})
+}
+
+// The workers share the leaves of one client: a broker that is slow delays a client with many channels no longer.
+func TestKeeperLeaveAllRunsLeavesSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.run()
+		synctest.Wait()
+		h.broker.on("leave", func() error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		var channels []string
+		for i := range 16 {
+			channels = append(channels, fmt.Sprint("channel-", i))
+		}
+		h.loseAll("c1/", channels...)
+		started := time.Now()
+		require.NoError(t, h.Flush(t.Context()))
+		require.Equal(t, time.Second, time.Since(started))
+		h.end()
+	})
+}
+
 func TestKeeperRenewsMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)

@@ -61,9 +61,7 @@ func (s *Session) detach(index func() int) (sub subscription, detached bool) {
 func (s *Session) release(sub subscription, explicitly bool) {
 	s.mu.Lock()
 	info := s.clientInfo(sub.grant)
-	if sub.grant != nil {
-		sub.grant.expiry.stop()
-	}
+	sub.stopExpiry()
 	s.mu.Unlock()
 	if sub.hub == nil {
 		// The goroutine that makes the subscription finds that its slot is gone.
@@ -77,6 +75,13 @@ func (s *Session) release(sub subscription, explicitly bool) {
 
 // expiry ends a subscription at a time. Renewing a subscription replaces its expiry.
 type expiry struct{ timer *time.Timer }
+
+// stopExpiry makes a subscription not end by itself. The caller holds mu.
+func (s *subscription) stopExpiry() {
+	if s.grant != nil {
+		s.grant.expiry.stop()
+	}
+}
 
 func (e *expiry) stop() {
 	if e != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -173,6 +174,15 @@ func (a *presenceRecorder) Update(
 func (a *presenceRecorder) Leave(channel string, m broker.ClientInfo, said bool) {
 	sign := map[bool]string{true: "-", false: "~"}[said]
 	a.write(fmt.Sprintf("%s%s:%s", sign, channel, m.Client))
+}
+
+func (a *presenceRecorder) LeaveAll(client string, n int, members iter.Seq2[string, broker.ClientInfo]) {
+	for channel, m := range members {
+		a.write(fmt.Sprintf("~%s:%s%s%s", channel, m.Client, m.ConnInfo, m.ChanInfo))
+		if n--; n < 0 || m.Client != client {
+			a.write("?")
+		}
+	}
 }
 
 // fakeTokens verifies tokens by looking them up.

@@ -263,3 +263,17 @@ func TestUnsubscribePublishesLeaveAfterJoin(t *testing.T) {
 		end()
 	})
 }
+
+// What others see of a client differs from channel to channel, also when it leaves all of them.
+func TestCloseLeavesAllChannels(t *testing.T) {
+	r := newHarness(t)
+	s, m := r.session(nil), &fakeSubscriber{}
+	for channel, info := range map[string]string{"seen:a": "1", "seen:b": "", "other": ""} {
+		require.NoError(t, s.Subscribe(t.Context(), session.SubscribeRequest{
+			Channel: channel, Subscriber: m, ServerSide: true, Info: []byte(info),
+		}, ignore))
+	}
+	_ = r.presence.read()
+	s.Close()
+	require.ElementsMatch(t, []string{"~seen:a:c11", "~seen:b:c1"}, strings.Fields(r.presence.read()))
+}

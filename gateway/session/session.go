@@ -10,6 +10,7 @@ package session
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"slices"
 	"sync"
@@ -83,6 +84,8 @@ type Presence interface {
 	Update(ctx context.Context, channel, client string, info func() (broker.ClientInfo, bool)) error
 	// Leave takes a member out: at once when it left explicitly, and after a grace period otherwise.
 	Leave(channel string, m broker.ClientInfo, explicitly bool)
+	// LeaveAll takes a client whose connection was lost out of n channels, after a grace period.
+	LeaveAll(client string, n int, members iter.Seq2[string, broker.ClientInfo])
 }
 
 // Session is the state of one client. It is safe for use by many goroutines.
@@ -194,10 +197,38 @@ func (s *Session) clientInfo(g *grant) broker.ClientInfo {
 // the grace period.
 func (s *Session) Close() {
 	s.mu.Lock()
-	ended := s.subscriptions
+	ended, present := s.subscriptions, 0
 	s.subscriptions, s.closed = nil, true
-	s.mu.Unlock()
-	for _, sub := range ended {
-		s.release(sub, false)
+	for i := range ended {
+		ended[i].stopExpiry()
+		if ended[i].inPresence {
+			present++
+		}
 	}
+	var info broker.ClientInfo
+	if present > 0 {
+		info = s.clientInfo(nil)
+	}
+	s.mu.Unlock()
+	for i := range ended {
+		if ended[i].hub != nil {
+			ended[i].hub.Release()
+		}
+	}
+	if present == 0 {
+		return
+	}
+	s.options.Presence.LeaveAll(info.Client, present, func(yield func(string, broker.ClientInfo) bool) {
+		for i := range ended {
+			if !ended[i].inPresence {
+				continue
+			}
+			if info.ChanInfo = nil; ended[i].grant != nil {
+				info.ChanInfo = ended[i].grant.info
+			}
+			if !yield(ended[i].channel, info) {
+				return
+			}
+		}
+	})
 }

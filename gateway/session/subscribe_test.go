@@ -757,7 +757,7 @@ func TestReserveAndAttach(t *testing.T) {
 	require.True(t, present)
 	require.ErrorIs(t, s.Attach(t.Context(), "elsewhere", m), session.ErrNotSubscribed)
 	s.Close()
-	require.Equal(t, "~seen:a:c1", r.presence.read(), "a channel that was not attached has no presence")
+	require.Equal(t, `~seen:a:c1{"seat":3}`, r.presence.read(), "a channel that was not attached has no presence")
 
 	r.answering(map[string]string{"subscribe": `{"error":{"code":403,"message":"not yours"}}`})
 	refused := r.session(nil)

@@ -3,6 +3,7 @@ package plain
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -67,6 +68,10 @@ func (f *fakePresence) Update(context.Context, string, string, func() (broker.Cl
 }
 
 func (f *fakePresence) Leave(string, broker.ClientInfo, bool) { f.members-- }
+
+func (f *fakePresence) LeaveAll(_ string, n int, _ iter.Seq2[string, broker.ClientInfo]) {
+	f.members -= n
+}
 
 // newPlain returns the protocol on a hub of its own, where channels that begin with "seen:" have presence.
 func newPlain(t *testing.T) (*Plain, *hub.Hub, *fakePresence) {
