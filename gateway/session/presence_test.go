@@ -12,7 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/auth"
@@ -276,4 +278,17 @@ func TestCloseLeavesAllChannels(t *testing.T) {
 	_ = r.presence.read()
 	s.Close()
 	require.ElementsMatch(t, []string{"~seen:a:c11", "~seen:b:c1"}, strings.Fields(r.presence.read()))
+}
+
+// The members of a client's channels share the client's ID: a broker in this process keeps one for each.
+func TestClientInfoSharesTheClientsID(t *testing.T) {
+	r := newHarness(t)
+	s := r.session(nil)
+	first, second := s.PublisherInfo("seen:a").Client, s.PublisherInfo("seen:b").Client
+	require.Equal(t, c1.String(), first)
+	require.Same(t, unsafe.StringData(first), unsafe.StringData(second))
+	s.Bind(uuid.Nil, session.Identity{})
+	require.Empty(t, s.PublisherInfo("seen:a").Client)
+	s.Bind(c1, session.Identity{})
+	require.Equal(t, c1.String(), s.PublisherInfo("seen:a").Client)
 }

@@ -96,6 +96,8 @@ type Session struct {
 	mu sync.Mutex
 	// connection is the ID of the connection, or uuid.Nil before it exists.
 	connection uuid.UUID
+	// id is the connection's ID as others see it, once it was asked for. The members of all channels share the string.
+	id string
 	// claims are what the client's token and the backend say about it; nil for an anonymous client.
 	claims *auth.Claims
 	// overrides are what the connect hook said, or nil.
@@ -115,7 +117,7 @@ func New(o *Options) Session { return Session{options: o} }
 func (s *Session) Bind(connection uuid.UUID, identity Identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.connection, s.claims, s.overrides = connection, identity.Claims, identity.Overrides
+	s.connection, s.id, s.claims, s.overrides = connection, "", identity.Claims, identity.Overrides
 }
 
 // User returns the client's user, which is empty for a client without one.
@@ -128,10 +130,10 @@ func (s *Session) User() string {
 
 // clientID returns the connection's ID as others see it. The caller holds mu.
 func (s *Session) clientID() string {
-	if s.connection == uuid.Nil {
-		return ""
+	if s.id == "" && s.connection != uuid.Nil {
+		s.id = s.connection.String()
 	}
-	return s.connection.String()
+	return s.id
 }
 
 // identity returns the client's claims; nil for an anonymous client.
