@@ -6,6 +6,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway/broker"
 	"github.com/wsfleet/wsfleet/gateway/tagfilter"
+	"github.com/wsfleet/wsfleet/internal/channel"
 )
 
 // Subscription is the subscription of one connection to one channel. There are as many as connections times channels,
@@ -106,6 +107,9 @@ func (c *channelState) awaitConfirmed(ctx context.Context) bool {
 
 // Channel returns the name of the channel.
 func (s *Subscription) Channel() string { return s.channel.name }
+
+// Rule returns the rule of the channel.
+func (s *Subscription) Rule() channel.Rule { return s.channel.rule }
 
 // Attach begins the delivery of what is published from now on to m. It calls first, which may be nil, with the
 // channel's lock and before any publication can be delivered, so that an acknowledgement queued in first goes out

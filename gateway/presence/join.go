@@ -22,32 +22,32 @@ func (k *Keeper) Join(
 	if !ok {
 		return nil, broker.ErrUnavailable
 	}
-	j := pendingJoin{member: m, canceled: canceled, fresh: canceled == nil}
+	// Not given up when the client leaves: a join that is still on its way could overtake the leave that follows.
+	ctx = context.WithoutCancel(ctx)
+	j := &pendingJoin{keeper: k, ctx: ctx, channel: channel, member: m, canceled: canceled, fresh: canceled == nil}
 	defer func() {
 		// Deferred, so that a panic of the broker does not leave the key acquired. After an error it is unknown whether
 		// the client is a member, so that it is removed.
 		if finish == nil {
-			k.undo(ctx, key, j)
+			j.undo()
 		}
 	}()
-	// Not given up when the client leaves: a join that is still on its way could overtake the leave that follows.
-	joined, err := k.options.Broker.Join(context.WithoutCancel(ctx), channel, m, k.options.TTL)
+	joined, err := k.options.Broker.Join(ctx, channel, m, k.options.TTL)
 	if err != nil {
 		return nil, err
 	}
 	j.fresh, j.replaced = joined != broker.JoinRenewed, joined == broker.JoinReplaced
-	return func(attached bool) {
-		if attached {
-			k.confirm(ctx, key, j)
-		} else {
-			k.undo(ctx, key, j)
-		}
-	}, nil
+	return j.finish, nil
 }
 
-// pendingJoin is a member whose join has not been published.
+// pendingJoin is a member whose join has not been published. There is one for each subscription, so that it holds all
+// that its end needs.
 type pendingJoin struct {
-	member broker.ClientInfo
+	keeper *Keeper
+	// ctx is that of the join, and is never canceled.
+	ctx     context.Context
+	channel string
+	member  broker.ClientInfo
 	// canceled is the leave that the join canceled, or nil.
 	canceled *pendingLeave
 	// fresh is true when the member was not present.
@@ -58,22 +58,35 @@ type pendingJoin struct {
 
 // unannounced reports whether no join was ever published for the member. A member that was present may itself have
 // been about to leave without a notification.
-func (j pendingJoin) unannounced() bool { return j.fresh || j.canceled != nil && j.canceled.noNotify }
+func (j *pendingJoin) unannounced() bool { return j.fresh || j.canceled != nil && j.canceled.noNotify }
+
+// key returns the key of the member.
+func (j *pendingJoin) key() memberKey { return memberKey{j.channel, j.member.Client} }
+
+// finish is what Keeper.Join returns.
+func (j *pendingJoin) finish(attached bool) {
+	if attached {
+		j.confirm()
+	} else {
+		j.undo()
+	}
+}
 
 // confirm publishes the join, if it is news, and releases the key.
-func (k *Keeper) confirm(ctx context.Context, key memberKey, j pendingJoin) {
-	defer k.serializer.release(key)
-	k.sweepReplaced(ctx, key.channel, j)
+func (j *pendingJoin) confirm() {
+	defer j.keeper.serializer.release(j.key())
+	j.sweepReplaced()
 	if j.unannounced() {
-		k.publish(ctx, key.channel, broker.KindJoin, j.member)
+		j.keeper.publish(j.ctx, j.channel, broker.KindJoin, j.member)
 	}
 }
 
 // undo queues the removal of a member whose subscription did not begin, and releases the key.
-func (k *Keeper) undo(ctx context.Context, key memberKey, j pendingJoin) {
-	defer k.serializer.release(key)
-	k.sweepReplaced(ctx, key.channel, j)
-	l := pendingLeave{channel: key.channel, info: j.member}
+func (j *pendingJoin) undo() {
+	k := j.keeper
+	defer k.serializer.release(j.key())
+	j.sweepReplaced()
+	l := pendingLeave{channel: j.channel, info: j.member}
 	switch {
 	case j.unannounced():
 		l.noNotify = true
@@ -83,14 +96,14 @@ func (k *Keeper) undo(ctx context.Context, key memberKey, j pendingJoin) {
 		// The member's connection was lost, and its grace begins again.
 		l.grace = k.options.Grace
 	}
-	k.serializer.addLeaves(key.client, []pendingLeave{l})
+	k.serializer.addLeaves(j.member.Client, []pendingLeave{l})
 }
 
 // sweepReplaced publishes the leave of the connection whose place the member has taken. It goes before the join,
 // because other clients keep lists by client, and some by user. Where leaves are not published the sweep can wait.
-func (k *Keeper) sweepReplaced(ctx context.Context, channel string, j pendingJoin) {
-	if j.replaced && k.options.Hub.Rule(channel).JoinLeave {
-		k.sweep(context.WithoutCancel(ctx), channel)
+func (j *pendingJoin) sweepReplaced() {
+	if j.replaced && j.keeper.options.Hub.Rule(j.channel).JoinLeave {
+		j.keeper.sweep(j.ctx, j.channel)
 	}
 }
 

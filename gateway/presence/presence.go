@@ -188,7 +188,9 @@ func (k *Keeper) publish(ctx context.Context, channel string, kind broker.Kind, 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err := k.options.Broker.Publish(ctx, channel, broker.Publication{Kind: kind, Info: &m}, broker.PublishOptions{})
+	// A copy, so that m is kept for a publication only.
+	info := m
+	_, err := k.options.Broker.Publish(ctx, channel, broker.Publication{Kind: kind, Info: &info}, broker.PublishOptions{})
 	k.warn(err)
 }
 

@@ -278,7 +278,7 @@ func (s *Session) hookClient(protocol string) hooks.Client {
 func (s *Session) activate(
 	ctx context.Context, hubSub *hub.Subscription, r SubscribeRequest, data hooks.Payload, begun func(SubscribeResult),
 ) error {
-	rule, hasBegun := s.Rule(hubSub.Channel()), false
+	rule, hasBegun := hubSub.Rule(), false
 	settle, err := s.joinPresence(ctx, hubSub, rule)
 	defer func() { settle(hasBegun) }()
 	if err == nil {
