@@ -103,7 +103,7 @@ func (h *handshakeListener) readable([]byte) {
 			h.addPending(int32(fd), address)
 		case isOutOfResources(err):
 			// What a connection that ends is about to release is as good.
-			if h.server.admission.hasEnding() || !h.evictOldest() {
+			if h.server.admission.hasEnding() || h.oldestIsUnread() || !h.evictOldest() {
 				h.pauseAccepting(acceptRetryDelay)
 				return
 			}
@@ -124,9 +124,19 @@ func isOutOfResources(err error) bool {
 // connections then wait in the system's accept queue.
 func (h *handshakeListener) isFull() bool {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.pending.count >= h.server.options.MaxHandshakes &&
-		h.server.wheel.now()-h.pending.oldest.since < minPendingTime
+	tooMany := h.pending.count >= h.server.options.MaxHandshakes
+	tooEarly := tooMany && h.server.wheel.now()-h.pending.oldest.since < minPendingTime
+	h.mu.Unlock()
+	return tooEarly || tooMany && h.oldestIsUnread()
+}
+
+// oldestIsUnread reports whether the oldest pending connection has sent something that the gateway has not come to
+// read: it is the gateway that is slow, and not the client.
+func (h *handshakeListener) oldestIsUnread() bool {
+	h.mu.Lock()
+	p := h.pending.oldest
+	h.mu.Unlock()
+	return p != nil && p.isUnread()
 }
 
 // pauseAccepting leaves new connections in the accept queue for some time. The caller holds fdMu.

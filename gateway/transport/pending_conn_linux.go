@@ -91,6 +91,17 @@ func (p *pendingConn) readable(buffer []byte) {
 	p.listener.server.workers.start(handshakeJob{p, fd, refusal})
 }
 
+// isUnread reports whether the client has sent something that was not read.
+func (p *pendingConn) isUnread() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd == closedFD {
+		return false
+	}
+	unread, err := unix.IoctlGetInt(int(p.fd), unix.TIOCINQ)
+	return err == nil && unread > 0
+}
+
 // examine reports whether the rest of the first request has to be waited for. It removes a PROXY protocol header. The
 // refusal is not nil when that header, or its absence, ends the connection. The caller holds the lock.
 func (p *pendingConn) examine() (waits bool, refusal *proxyRefusal) {
