@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"container/heap"
 	"slices"
 	"time"
 
@@ -15,14 +14,13 @@ const maxExpired = 512
 type channelPresence struct {
 	members map[string]*member
 	users   map[string]*user
-	// queue is a heap: the member that expires first is its first.
+	// queue says when members expire.
 	queue queue
 }
 
-// member expires at a time on the broker's clock. There are many members, so the type is small.
+// member expires at a time that is in the queue. There are many members, so the type is small.
 type member struct {
-	info  broker.ClientInfo
-	until time.Duration
+	info broker.ClientInfo
 	// index is the member's index in the queue.
 	index int32
 	// away reports that the member has left and that its grace is not over.
@@ -64,7 +62,7 @@ func (p *channelPresence) join(info broker.ClientInfo, now time.Duration,
 	default:
 		joined = broker.JoinAdded
 	}
-	p.add(&member{info: info, until: now + ttl})
+	p.add(&member{info: info}, now+ttl)
 	return joined
 }
 
@@ -86,9 +84,11 @@ func (p *channelPresence) leave(
 }
 
 func (p *channelPresence) renew(m *member, until time.Duration) {
-	m.until = until
-	heap.Fix(&p.queue, int(m.index))
+	p.queue.set(int(m.index), until)
 }
+
+// until returns when a member expires.
+func (p *channelPresence) until(m *member) time.Duration { return p.queue[m.index].until }
 
 // endGrace makes the member of a user that is away and expires first expire now. It reports whether a member of the
 // user is away and has expired.
@@ -99,7 +99,7 @@ func (p *channelPresence) endGrace(name string, now time.Duration) (expired bool
 	}
 	var first *member
 	for _, m := range u.away {
-		if m.until > now && (first == nil || m.until < first.until) {
+		if p.until(m) > now && (first == nil || p.until(m) < p.until(first)) {
 			first = m
 		}
 	}
@@ -112,16 +112,16 @@ func (p *channelPresence) endGrace(name string, now time.Duration) (expired bool
 // purge removes up to maxExpired members that have expired, and returns them.
 func (p *channelPresence) purge(now time.Duration) (gone []broker.ClientInfo) {
 	for len(p.queue) > 0 && len(gone) < maxExpired && p.queue[0].until <= now {
-		m := p.queue[0]
+		m := p.queue[0].member
 		p.remove(m)
 		gone = append(gone, m.info)
 	}
 	return gone
 }
 
-func (p *channelPresence) add(m *member) {
+func (p *channelPresence) add(m *member, until time.Duration) {
 	p.members[m.info.Client] = m
-	heap.Push(&p.queue, m)
+	p.queue.push(m, until)
 	u := p.users[m.info.User]
 	if u == nil {
 		u = &user{}
@@ -132,7 +132,7 @@ func (p *channelPresence) add(m *member) {
 
 func (p *channelPresence) remove(m *member) {
 	delete(p.members, m.info.Client)
-	heap.Remove(&p.queue, int(m.index))
+	p.queue.remove(int(m.index))
 	u := p.users[m.info.User]
 	delete(u.away, m.info.Client)
 	if u.clients--; u.clients == 0 {
@@ -144,7 +144,7 @@ func (p *channelPresence) remove(m *member) {
 func (p *channelPresence) all(now time.Duration, bytes int) (map[string]broker.ClientInfo, error) {
 	out, size := map[string]broker.ClientInfo{}, 0
 	for client, m := range p.members {
-		if m.until <= now {
+		if p.until(m) <= now {
 			continue
 		}
 		if size += broker.SizeOfMember(m.info); bytes > 0 && size > bytes {
