@@ -103,7 +103,7 @@ func (h *handshakeListener) readable([]byte) {
 			h.addPending(int32(fd), address)
 		case isOutOfResources(err):
 			// What a connection that ends is about to release is as good.
-			if h.server.admission.hasEnding() || h.oldestIsUnread() || !h.evictOldest() {
+			if h.server.admission.hasEnding() || !h.mayEvict() || !h.evictOldest() {
 				h.pauseAccepting(acceptRetryDelay)
 				return
 			}
@@ -125,18 +125,17 @@ func isOutOfResources(err error) bool {
 func (h *handshakeListener) isFull() bool {
 	h.mu.Lock()
 	tooMany := h.pending.count >= h.server.options.MaxHandshakes
-	tooEarly := tooMany && h.server.wheel.now()-h.pending.oldest.since < minPendingTime
 	h.mu.Unlock()
-	return tooEarly || tooMany && h.oldestIsUnread()
+	return tooMany && !h.mayEvict()
 }
 
-// oldestIsUnread reports whether the oldest pending connection has sent something that the gateway has not come to
-// read: it is the gateway that is slow, and not the client.
-func (h *handshakeListener) oldestIsUnread() bool {
+// mayEvict reports whether the oldest pending connection may be evicted: its client had minPendingTime, and has sent
+// nothing that the gateway has not come to read.
+func (h *handshakeListener) mayEvict() bool {
 	h.mu.Lock()
 	p := h.pending.oldest
 	h.mu.Unlock()
-	return p != nil && p.isUnread()
+	return p != nil && h.server.wheel.now()-p.since >= minPendingTime && !p.isUnread()
 }
 
 // pauseAccepting leaves new connections in the accept queue for some time. The caller holds fdMu.

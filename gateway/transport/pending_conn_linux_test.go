@@ -24,8 +24,10 @@ func TestHandshakeListenerKeepsClientsThatItHasNotRead(t *testing.T) {
 	p := &pendingConn{listener: h, fd: int32(sockets[0]), since: s.wheel.now()}
 	h.pending.add(p)
 	require.True(t, h.isFull(), "the client had no time yet")
+	require.False(t, h.mayEvict(), "nor when there is no file descriptor left")
 	p.since -= time.Minute
 	require.False(t, h.isFull(), "the client has sent nothing")
+	require.True(t, h.mayEvict())
 
 	_, err = unix.Write(sockets[1], []byte("GET"))
 	require.NoError(t, err)
@@ -35,4 +37,6 @@ func TestHandshakeListenerKeepsClientsThatItHasNotRead(t *testing.T) {
 	require.False(t, h.isFull(), "the rest is missing")
 	p.fd = closedFD
 	require.False(t, h.isFull())
+	h.pending.remove(p)
+	require.False(t, h.mayEvict())
 }
