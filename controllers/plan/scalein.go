@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
@@ -184,9 +185,11 @@ func changedByScaleIn(gateways []Gateway) []Gateway {
 
 // without returns the gateways that are not among others.
 func without(gateways, others []Gateway) []Gateway {
-	return slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool {
-		return slices.ContainsFunc(others, func(other Gateway) bool { return other.Pod.UID == g.Pod.UID })
-	})
+	excluded := map[types.UID]bool{}
+	for _, other := range others {
+		excluded[other.Pod.UID] = true
+	}
+	return slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool { return excluded[g.Pod.UID] })
 }
 
 // countWhere returns the number of gateways for which is returns true.

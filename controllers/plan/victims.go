@@ -36,32 +36,63 @@ func (g Gateway) rank() rank {
 // the fewest clients goes first, and the newest one of equals. Among gateways that are up, the zones with the most
 // gateways lose theirs first, so that the fleet stays spread.
 func victims(gateways []Gateway, n int) []Gateway {
-	left := slices.Clone(gateways)
-	n = min(n, len(left))
+	order := inOrder(gateways)
+	left := make([]int, len(order))
+	for _, c := range order {
+		left[c.zone]++
+	}
+	n = min(n, len(order))
 	chosen := make([]Gateway, 0, max(0, n))
 	for range n {
-		zones := map[string]int{}
-		for _, g := range left {
-			zones[g.zone()]++
-		}
-		next := slices.MinFunc(left, func(a, b Gateway) int {
-			byZone := 0
-			if a.rank() >= rankNotReady {
-				byZone = cmp.Compare(zones[b.zone()], zones[a.zone()])
+		next := -1
+		for i := range order {
+			switch c := &order[i]; {
+			case c.taken:
+			case next < 0:
+				next = i
+			case order[next].rank < rankNotReady, c.rank != order[next].rank:
+			case left[c.zone] > left[order[next].zone]:
+				next = i
 			}
-			return cmp.Or(
-				cmp.Compare(a.rank(), b.rank()),
-				byZone,
-				compareBool(a.Reported, b.Reported),
-				cmp.Compare(a.connections(), b.connections()),
-				b.Pod.CreationTimestamp.Compare(a.Pod.CreationTimestamp.Time),
-				cmp.Compare(a.Pod.Name, b.Pod.Name),
-			)
-		})
-		chosen = append(chosen, next)
-		left = slices.DeleteFunc(left, func(g Gateway) bool { return g.Pod.UID == next.Pod.UID })
+		}
+		left[order[next].zone]--
+		order[next].taken = true
+		chosen = append(chosen, order[next].gateway)
 	}
 	return chosen
+}
+
+// candidate is a gateway that may go, and what it is chosen by.
+type candidate struct {
+	gateway Gateway
+	rank    rank
+	// zone is the index of the zone among those of all candidates.
+	zone  int
+	taken bool
+}
+
+// inOrder returns the gateways as candidates, in the order in which they go where zones do not count.
+func inOrder(gateways []Gateway) []candidate {
+	all, zones := make([]candidate, 0, len(gateways)), map[string]int{}
+	for _, g := range gateways {
+		zone, known := zones[g.zone()]
+		if !known {
+			zone = len(zones)
+			zones[g.zone()] = zone
+		}
+		all = append(all, candidate{gateway: g, rank: g.rank(), zone: zone})
+	}
+	slices.SortFunc(all, func(one, other candidate) int {
+		a, b := one.gateway, other.gateway
+		return cmp.Or(
+			cmp.Compare(one.rank, other.rank),
+			compareBool(a.Reported, b.Reported),
+			cmp.Compare(a.connections(), b.connections()),
+			b.Pod.CreationTimestamp.Compare(a.Pod.CreationTimestamp.Time),
+			cmp.Compare(a.Pod.Name, b.Pod.Name),
+		)
+	})
+	return all
 }
 
 // compareBool orders what is true first.
