@@ -125,7 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return retryConflict(ctx, err)
 	}
-	nextStep := r.carryOut(ctx, &stored, observed.next, result)
+	drainCheck := r.carryOut(ctx, &stored, observed.next, result)
 	r.markDraining(ctx, cluster, observed.pods)
 	recheck, err := r.updateStatus(ctx, &stored, cluster, input, result, observed)
 	if err != nil {
@@ -135,7 +135,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{
-		RequeueAfter: soonest([]time.Duration{recheck, nextStep, r.requeueAfter(cluster, result, observed)}),
+		RequeueAfter: soonest([]time.Duration{recheck, drainCheck, r.requeueAfter(cluster, result, observed)}),
 	}, nil
 }
 

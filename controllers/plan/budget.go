@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // acceptShare is the share of what the serving gateways accept per second that a drain may use. The rest is for clients
@@ -31,9 +32,6 @@ type Pace struct {
 	PerSecond int
 }
 
-// maxPace is the maximum pace that gateways take.
-const maxPace = 1_000_000
-
 // paceTolerance is the share by which the pace of a gateway may differ from its part of the budget.
 const paceTolerance = 0.2
 
@@ -54,7 +52,7 @@ func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 		if drain.ClosesPerSecond == 0 || g.connections() == 0 {
 			continue
 		}
-		wanted := min(maxPace, max(1, math.Round(budget*float64(g.connections())/float64(clients))))
+		wanted := min(contract.MaxClosesPerSecond, max(1, math.Round(budget*float64(g.connections())/float64(clients))))
 		if most := float64(*spec.Drain.MaxClosesPerSecond); most > 0 {
 			wanted = min(wanted, most)
 		}

@@ -88,7 +88,7 @@ func RolloutSecondsLeft(r Rollout) int64 {
 		clients += g.connections()
 	}
 	drain := r.Spec.Drain.Timeout.Seconds()
-	if budget := ReconnectBudget(r.Spec, serving-1); budget > 0 {
+	if budget := ReconnectBudget(r.Spec, max(0, serving-1)); budget > 0 {
 		each := float64(clients) / float64(max(1, serving))
 		drain = min(drain, r.Spec.Drain.PropagationDelay.Seconds()+each/budget)
 	}

@@ -25,8 +25,6 @@ const (
 	// maxDrainTimeout is the maximum timeout of a contract.DrainRequest.
 	maxDrainTimeout = 24 * time.Hour
 	maxBodyBytes    = 4 << 10
-	// maxClosesPerSecond is the maximum of closesPerSecond in a contract.DrainRequest.
-	maxClosesPerSecond = 1_000_000
 )
 
 // Options are what Handler serves.
@@ -155,8 +153,9 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "timeoutSeconds: give 0 (as configured) to 86400")
 		return
 	}
-	if request.ClosesPerSecond < 0 || request.ClosesPerSecond > maxClosesPerSecond {
-		refuse(w, http.StatusBadRequest, "closesPerSecond: give 0 (as configured) to "+strconv.Itoa(maxClosesPerSecond))
+	if request.ClosesPerSecond < 0 || request.ClosesPerSecond > contract.MaxClosesPerSecond {
+		refuse(w, http.StatusBadRequest,
+			"closesPerSecond: give 0 (as configured) to "+strconv.Itoa(contract.MaxClosesPerSecond))
 		return
 	}
 	if request.Reason == "" {

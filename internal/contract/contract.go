@@ -314,6 +314,9 @@ type DrainReport struct {
 	WaitsForAnother bool `json:"waitsForAnother,omitempty"`
 }
 
+// MaxClosesPerSecond is the maximum of DrainRequest.ClosesPerSecond.
+const MaxClosesPerSecond = 1_000_000
+
 // DrainRequest is the optional JSON body of POST PathDrain.
 type DrainRequest struct {
 	// Reason is for logs and for the report.
