@@ -48,6 +48,14 @@ func (g *fakeGateway) drainRequests() (drains []contract.DrainRequest, undrains 
 	return g.drains, g.undrains
 }
 
+// awaitDrain waits until the gateway was asked to drain.
+func (g *fakeGateway) awaitDrain() {
+	g.f.eventually(func(t *assert.CollectT) {
+		drains, _ := g.drainRequests()
+		assert.NotEmpty(t, drains)
+	})
+}
+
 // pace returns the number of connections that the gateway was told to close per second.
 func (g *fakeGateway) pace() int {
 	g.mu.Lock()
@@ -111,10 +119,7 @@ func TestScaleInIsUndone(t *testing.T) {
 	o := startOperator(t)
 	f, gateways := startScaleIn(t, o, "drain: {timeout: 60s}")
 	going := gateways[1]
-	f.eventually(func(t *assert.CollectT) {
-		drains, _ := going.drainRequests()
-		assert.NotEmpty(t, drains)
-	})
+	going.awaitDrain()
 	f.setSpec("{replicas: 3, drain: {timeout: 60s}}")
 	f.eventually(func(t *assert.CollectT) {
 		_, undrains := going.drainRequests()
@@ -132,10 +137,7 @@ func TestScaleInSurvivesTheOperator(t *testing.T) {
 	o := startOperator(t)
 	f, gateways := startScaleIn(t, o, "drain: {timeout: 60s}")
 	going := gateways[1]
-	f.eventually(func(t *assert.CollectT) {
-		drains, _ := going.drainRequests()
-		assert.NotEmpty(t, drains)
-	})
+	going.awaitDrain()
 	until := going.annotation(t, render.AnnotationScaleIn)
 	o.stop()
 	// Now it is not the one with the fewest clients any more.
