@@ -16,26 +16,30 @@ import (
 func (m *Monitor) Drain(
 	ctx context.Context, cluster client.ObjectKey, pod *corev1.Pod, request contract.DrainRequest,
 ) error {
-	token, err := m.options.Source.Token(ctx, cluster)
-	if err != nil {
-		return fmt.Errorf("read the admin token: %w", err)
-	}
-	report, err := m.options.Scraper.Drain(ctx, pod, token, request)
-	if err != nil {
-		return err
-	}
-	m.storeReport(cluster, pod, report)
-	return nil
+	return m.command(ctx, cluster, pod, func(token string) (contract.GatewayReport, error) {
+		return m.options.Scraper.Drain(ctx, pod, token, request)
+	})
 }
 
 // Undrain asks the pod's gateway to serve again, and notes its answer as its latest report. It returns an error when
 // the admin token cannot be read, and those of Scraper.Undrain.
 func (m *Monitor) Undrain(ctx context.Context, cluster client.ObjectKey, pod *corev1.Pod) error {
+	return m.command(ctx, cluster, pod, func(token string) (contract.GatewayReport, error) {
+		return m.options.Scraper.Undrain(ctx, pod, token)
+	})
+}
+
+// command sends a request to the pod's gateway, and notes its answer as its latest report. It returns an error when the
+// admin token cannot be read, and those of send.
+func (m *Monitor) command(
+	ctx context.Context, cluster client.ObjectKey, pod *corev1.Pod,
+	send func(token string) (contract.GatewayReport, error),
+) error {
 	token, err := m.options.Source.Token(ctx, cluster)
 	if err != nil {
 		return fmt.Errorf("read the admin token: %w", err)
 	}
-	report, err := m.options.Scraper.Undrain(ctx, pod, token)
+	report, err := send(token)
 	if err != nil {
 		return err
 	}
