@@ -37,7 +37,8 @@ const paceTolerance = 0.2
 
 // Paces returns the gateways that drain whose pace differs from their part of the reconnect budget. Each gets a part in
 // proportion to its connections, so that all end together and close no more than the budget in all, whatever they drain
-// for. Without a budget, and where gateways report no pace, each keeps its own. The spec has its defaults set.
+// for. Without a budget, and where gateways report no pace or do not answer, each keeps its own. The spec has its
+// defaults set.
 func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool {
 		return !g.drains() || g.Report.Drain == nil
@@ -49,7 +50,7 @@ func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 	var paces []Pace
 	for _, g := range draining {
 		drain := g.Report.Drain
-		if drain.ClosesPerSecond == 0 || g.connections() == 0 {
+		if g.Stale || drain.ClosesPerSecond == 0 || g.connections() == 0 {
 			continue
 		}
 		wanted := min(contract.MaxClosesPerSecond, max(1, math.Round(budget*float64(g.connections())/float64(clients))))

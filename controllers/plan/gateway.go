@@ -17,6 +17,8 @@ type Gateway struct {
 	// Reported reports whether the gateway has ever reported. Without a report, the fields that come from it are zero.
 	Reported bool
 	Report   contract.GatewayReport
+	// Stale reports whether the gateway left the latest scrape unanswered.
+	Stale bool
 }
 
 // Gateways returns the gateways of the pods whose containers may still run at a time, with their reports. A pod that is
@@ -30,7 +32,7 @@ func Gateways(pods []corev1.Pod, reports fleet.Snapshot, now metav1.Time) []Gate
 			continue
 		}
 		reported, known := reports.Gateways[pods[i].UID]
-		all = append(all, Gateway{Pod: &pods[i], Reported: known, Report: reported.Report})
+		all = append(all, Gateway{Pod: &pods[i], Reported: known, Report: reported.Report, Stale: reported.Stale})
 	}
 	return all
 }

@@ -167,6 +167,15 @@ func TestRolloutSecondsLeft(t *testing.T) {
 	}
 }
 
+// A gateway that does not answer would hold up each reconcile until the request times out.
+func TestPacesLeavesSilentGatewaysAlone(t *testing.T) {
+	f := simpleFleet{}.with("a", 10).with("b", 100, closes(2))
+	silentOne := f.reports.Gateways["b"]
+	silentOne.Stale = true
+	f.reports.Gateways["b"] = silentOne
+	assert.Empty(t, plan.Paces(scaleInSpec(2), plan.Gateways(f.pods, f.reports, at(0))))
+}
+
 // A Deployment that the operator has paused is one whose rollout is under way.
 func TestRolloutUnderwayWhileHeld(t *testing.T) {
 	paused := rollsOut(4, 2, func(d *appsv1.Deployment) { d.Spec.Paused = true })
