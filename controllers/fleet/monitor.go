@@ -183,13 +183,16 @@ func (m *Monitor) scrape(ctx context.Context, cluster client.ObjectKey, slots Sl
 		log.Error(err, "Could not scrape the fleet")
 		return nil
 	}
-	gateways := make(map[types.UID]Gateway, len(answers))
+	gateways, asked := make(map[types.UID]Gateway, len(answers)), make(map[types.UID]bool, len(answers))
 	for _, answer := range answers {
+		if IsReady(answer.Pod) {
+			asked[answer.Pod.UID] = true
+		}
 		if gateway, known := m.gatewayOf(log, cluster, answer); known {
 			gateways[answer.Pod.UID] = gateway
 		}
 	}
-	m.store(cluster, Snapshot{Gateways: gateways}, slices.ContainsFunc(answers, Answer.silent))
+	m.store(cluster, Snapshot{Gateways: gateways, Asked: asked}, slices.ContainsFunc(answers, Answer.silent))
 	return answers
 }
 
@@ -230,7 +233,7 @@ func (m *Monitor) storeReport(cluster client.ObjectKey, pod *corev1.Pod, report 
 		gateways = map[types.UID]Gateway{}
 	}
 	gateways[pod.UID] = Gateway{Pod: pod.Name, Report: report, ReportedAt: time.Now()}
-	state.latest = Snapshot{Gateways: gateways}
+	state.latest.Gateways = gateways
 }
 
 // lastReport returns the pod's last report, or false when there is none that is younger than reportTTL.

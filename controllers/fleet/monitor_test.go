@@ -212,3 +212,25 @@ func TestMonitorScrapesNowBeforeTheFirstInterval(t *testing.T) {
 	assert.True(t, known)
 	assert.EqualValues(t, 40, snapshot.Connections(), "the getter does not scrape")
 }
+
+// A plan must tell a gateway that does not answer from one that was not ready yet when it was asked.
+func TestSnapshotTellsWhoWasAsked(t *testing.T) {
+	ready := func(name string) corev1.Pod {
+		p := pod(name, corev1.PodRunning)
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		return p
+	}
+	source := oneFleet()
+	source.pods = []corev1.Pod{ready("serves"), pod("starts", corev1.PodRunning), pod("pending", corev1.PodPending)}
+	for _, connections := range []int64{7, -1} {
+		var reported atomic.Int64
+		reported.Store(connections)
+		monitor := newMonitor(source, scraperOf(t, &reported), time.Hour)
+		monitor.ScrapeNow(t.Context(), demo)
+		snapshot, _ := monitor.LatestSnapshot(demo)
+		assert.Equal(t, map[types.UID]bool{source.pods[0].UID: true}, snapshot.Asked)
+		monitor.storeReport(demo, &source.pods[0], contract.GatewayReport{})
+		snapshot, _ = monitor.LatestSnapshot(demo)
+		assert.Equal(t, map[types.UID]bool{source.pods[0].UID: true}, snapshot.Asked, "a command changes nothing")
+	}
+}

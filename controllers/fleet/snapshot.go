@@ -9,9 +9,11 @@ import (
 )
 
 // Snapshot holds the latest reports of one cluster's gateways by the UID of their pods. A pod that never reported is
-// not in it. Snapshots are shared: the caller must not change Gateways.
+// not among Gateways. Snapshots are shared: the caller must not change their maps.
 type Snapshot struct {
 	Gateways map[types.UID]Gateway
+	// Asked are the UIDs of the pods that were ready when the latest scrape asked them, whether they answered or not.
+	Asked map[types.UID]bool
 }
 
 // Gateway is the latest report of one gateway.

@@ -19,6 +19,8 @@ type Gateway struct {
 	Report   contract.GatewayReport
 	// Stale reports whether the gateway left the latest scrape unanswered.
 	Stale bool
+	// Asked reports whether the gateway was ready when the latest scrape asked it.
+	Asked bool
 }
 
 // Gateways returns the gateways of the pods whose containers may still run at a time, with their reports. A pod that is
@@ -32,7 +34,9 @@ func Gateways(pods []corev1.Pod, reports fleet.Snapshot, now metav1.Time) []Gate
 			continue
 		}
 		reported, known := reports.Gateways[pods[i].UID]
-		all = append(all, Gateway{Pod: &pods[i], Reported: known, Report: reported.Report, Stale: reported.Stale})
+		all = append(all, Gateway{
+			Pod: &pods[i], Reported: known, Report: reported.Report, Stale: reported.Stale, Asked: reports.Asked[pods[i].UID],
+		})
 	}
 	return all
 }
@@ -45,6 +49,10 @@ func (g Gateway) ready() bool { return fleet.IsReady(g.Pod) }
 
 // connections returns the number of the gateway's connections, by its last report.
 func (g Gateway) connections() int { return g.Report.Connections }
+
+// uncounted reports whether the gateway has become ready since the latest scrape, so that it is not known yet how many
+// clients it has.
+func (g Gateway) uncounted() bool { return g.ready() && !g.Reported && !g.Asked }
 
 // serves reports whether the gateway says that it takes clients.
 func (g Gateway) serves() bool { return g.Reported && g.Report.State == contract.StateServing }

@@ -142,6 +142,11 @@ func (s ScaleIn) shrink(staying []Gateway, size, desired int) ScaleInStep {
 // startDrains lets as many of the waiting gateways drain as may drain at once. rest are the gateways that stay.
 func (s ScaleIn) startDrains(step *ScaleInStep, waiting, rest []Gateway, budget float64) {
 	draining := slices.DeleteFunc(without(s.Gateways, waiting), func(g Gateway) bool { return !g.drains() })
+	if i := slices.IndexFunc(rest, Gateway.uncounted); i >= 0 && len(waiting) > 0 {
+		// It may be the one that goes.
+		step.Waits = "gateway " + rest[i].Pod.Name + " has just become ready, and its clients are not counted yet"
+		return
+	}
 	for _, g := range waiting {
 		if step.Waits = s.mustWait(g, draining, rest, budget); step.Waits != "" {
 			return

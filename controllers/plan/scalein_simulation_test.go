@@ -52,6 +52,8 @@ type simulatedPod struct {
 	corev1.Pod
 	version int
 	report  contract.GatewayReport
+	// counted reports whether the operator has scraped the gateway since it is up.
+	counted bool
 	// deadline is when the gateway closes what it has left.
 	deadline int64
 }
@@ -155,11 +157,11 @@ func (s *simulation) deployment() *appsv1.Deployment {
 // gateways returns what the operator knows of the gateways.
 func (s *simulation) gateways() []plan.Gateway {
 	var pods []corev1.Pod
-	reports := fleet.Snapshot{Gateways: map[types.UID]fleet.Gateway{}}
+	reports := fleet.Snapshot{Gateways: map[types.UID]fleet.Gateway{}, Asked: map[types.UID]bool{}}
 	for _, p := range s.pods {
 		pods = append(pods, p.Pod)
-		if p.report.State != "" {
-			reports.Gateways[p.UID] = fleet.Gateway{Report: p.report}
+		if p.counted {
+			reports.Gateways[p.UID], reports.Asked[p.UID] = fleet.Gateway{Report: p.report}, true
 		}
 	}
 	return plan.Gateways(pods, reports, at(s.now))
@@ -242,6 +244,10 @@ func (s *simulation) check(step plan.ScaleInStep) {
 				left++
 			}
 		}
+	}
+	for _, p := range s.pods {
+		uncounted := p.serves() && !p.counted && !p.marked()
+		s.promise(begins == 0 || !uncounted, "another gateway drains before the clients of %s are counted", p.Name)
 	}
 	if begins > 0 {
 		s.promise(draining+begins <= max(int(s.limit), draining), "%d gateways drain and %d begin, of %d", draining, begins,
@@ -371,6 +377,7 @@ func (s *simulation) remove(p *simulatedPod, why string) {
 func (s *simulation) run() {
 	s.now++
 	for _, p := range s.pods {
+		p.counted = p.report.State != "" && (p.counted || s.random.IntN(3) == 0)
 		switch {
 		case p.report.State == "" && p.DeletionTimestamp == nil:
 			// It starts within some seconds.
@@ -426,7 +433,7 @@ func (s *simulation) happen() {
 	case 4, 5:
 		if len(staying) > 0 {
 			p := staying[s.random.IntN(len(staying))]
-			p.report = contract.GatewayReport{}
+			p.report, p.counted = contract.GatewayReport{}, false
 			p.setReady(false)
 			s.note("%s is killed, and starts again", p.Name)
 		}

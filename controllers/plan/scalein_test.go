@@ -39,6 +39,12 @@ func ended(pod *corev1.Pod, _ *contract.GatewayReport) { pod.Status.Phase = core
 // silent is a gateway that has never reported.
 func silent(_ *corev1.Pod, report *contract.GatewayReport) { report.State = "" }
 
+// uncounted is a gateway that has become ready since the latest scrape.
+func uncounted(pod *corev1.Pod, report *contract.GatewayReport) {
+	silent(pod, report)
+	pod.Labels = map[string]string{"test": "uncounted"}
+}
+
 // runs is a gateway whose process is there.
 func runs(pod *corev1.Pod, _ *contract.GatewayReport) {
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
@@ -94,8 +100,9 @@ func (f simpleFleet) with(name string, connections int, changes ...change) simpl
 	}
 	f.pods = append(f.pods, pod)
 	if f.reports.Gateways == nil {
-		f.reports.Gateways = map[types.UID]fleet.Gateway{}
+		f.reports = fleet.Snapshot{Gateways: map[types.UID]fleet.Gateway{}, Asked: map[types.UID]bool{}}
 	}
+	f.reports.Asked[pod.UID] = fleet.IsReady(&pod) && pod.Labels["test"] != "uncounted"
 	if report.State != "" {
 		f.reports.Gateways[pod.UID] = fleet.Gateway{Report: report}
 	}
@@ -218,6 +225,19 @@ func TestNextScaleInStep(t *testing.T) {
 			"size 3, restore b"},
 		{"a gateway that does not answer may be the fullest", scaleInSpec(2, noBudget), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 0, silent).with("c", 20), "size 3, drain c until 60, 1 drain"},
+		{"one that has just become ready may be the emptiest", scaleInSpec(2, noBudget), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, uncounted).with("c", 20),
+			"size 3, waits: gateway b has just become ready, and its clients are not counted yet"},
+		{"also where it would go", scaleInSpec(1, noBudget, maxUnavailable(2)), settledAt(2),
+			simpleFleet{}.with("a", 0, uncounted).with("b", 0, uncounted),
+			"size 2, waits: gateway b has just become ready, and its clients are not counted yet"},
+		{"one that is empty and not ready need not wait", scaleInSpec(2, noBudget), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, uncounted).with("c", 0, notReady, silent), "size 3, retire c"},
+		{"nor one that drains already", scaleInSpec(2), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, uncounted).
+				with("c", 5, markedUntil(50), drains(contract.StateDraining)), "size 3, 1 drain"},
+		{"a ready one that is new does not keep an old size", scaleInSpec(3), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, uncounted).with("c", 20), "size 3"},
 		{"none answers", scaleInSpec(2, noBudget), settledAt(3),
 			simpleFleet{}.with("a", 0, silent).with("b", 0, silent).with("c", 0, silent),
 			"size 3, waits: gateway a serves and does not answer the operator"},
