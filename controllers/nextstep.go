@@ -33,7 +33,9 @@ const (
 type nextStep struct {
 	scaleIn plan.ScaleInStep
 	hold    plan.Hold
-	paces   []plan.Pace
+	// evictionsWait says why no gateway must be evicted now. It is empty for none.
+	evictionsWait string
+	paces         []plan.Pace
 	// rolloutSecondsLeft is how long the rollout takes from now on, about, or 0 without one.
 	rolloutSecondsLeft int64
 }
@@ -57,6 +59,7 @@ func (r *Reconciler) planNext(
 			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways, Now: now,
 		}),
 		hold:               plan.HoldRollout(rollout),
+		evictionsWait:      plan.HoldEvictions(cluster.Spec, gateways),
 		paces:              plan.Paces(cluster.Spec, gateways),
 		rolloutSecondsLeft: plan.RolloutSecondsLeft(rollout),
 	}
@@ -92,7 +95,7 @@ func (r *Reconciler) carryOut(
 	step := next.scaleIn
 	switch {
 	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" &&
-		next.hold.Why == "":
+		next.hold.Why == "" && next.evictionsWait == "":
 		return 0
 	case result.gatewaysHeld(), result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
 		return drainRecheck

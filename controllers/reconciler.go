@@ -117,6 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	input := r.input(cluster, observed)
 	input.GatewayReplicas = &observed.next.scaleIn.Replicas
 	input.HoldRollout, input.HoldLast = observed.next.hold.Why != "", observed.next.hold.Last
+	input.HoldEvictions = observed.next.evictionsWait != ""
 	objects, err := r.render(input)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("render: %w", err)
@@ -350,6 +351,7 @@ func (r *Reconciler) statusObservation(
 		DeletionDeadline: observed.deletionDeadline,
 		ScaleInWaits:     observed.next.scaleIn.Waits,
 		RolloutWaits:     observed.next.hold.Why,
+		EvictionsWait:    observed.next.evictionsWait != "",
 		RolloutLeft:      time.Duration(observed.next.rolloutSecondsLeft) * time.Second,
 		UpgradeWaits:     result.release.waits,
 		UpgradesBefore:   result.release.before,

@@ -126,10 +126,10 @@ const (
 
 // DisruptionSpec configures which gateways the drain of nodes may evict, and how many at once.
 type DisruptionSpec struct {
-	// maxUnavailable is the maximum number of gateways that evictions take away until replacements are ready, as a number
-	// or a percentage of spec.replicas. Gateways that still drain then do not count. A fleet of one gateway has no
-	// PodDisruptionBudget, because its node could never be drained. It is also how many gateways may drain when a scale-in
-	// or a rollout takes a further one, then 1 or more. Defaults to 1.
+	// maxUnavailable is the maximum number of gateways that drain at once in evictions, scale-ins and rollouts, and that
+	// evictions take away until replacements are ready, as a number or a percentage of spec.replicas. 0 forbids evictions,
+	// and stands for 1 in scale-ins and rollouts. A fleet of one gateway has no PodDisruptionBudget: its node could never
+	// be drained. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString

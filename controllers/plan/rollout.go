@@ -58,18 +58,7 @@ func holdReason(r Rollout) string {
 	case observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment):
 		return ""
 	}
-	draining := slices.DeleteFunc(slices.Clone(r.Gateways), func(g Gateway) bool { return !g.drains() })
-	if len(draining) == 0 {
-		return ""
-	}
-	next := 0
-	for _, g := range r.Gateways {
-		if g.serving() {
-			next = max(next, g.connections())
-		}
-	}
-	budget := ReconnectBudget(r.Spec, countWhere(r.Gateways, Gateway.serving))
-	return tooManyDrain(r.Spec, draining, next, budget)
+	return anyMustWait(r.Spec, r.Gateways)
 }
 
 // startSeconds is how long a gateway may take until it is ready.
@@ -94,6 +83,23 @@ func RolloutSecondsLeft(r Rollout) int64 {
 	}
 	each := max(int64(*r.Spec.Rollout.MinReadySeconds)+startSeconds, int64(math.Ceil(drain)))
 	return left * each / int64(render.MaxDraining(r.Spec))
+}
+
+// anyMustWait returns why no gateway, whichever of those that serve it is, must begin to drain beside those that drain
+// already, or "".
+func anyMustWait(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) string {
+	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool { return !g.drains() })
+	if len(draining) == 0 {
+		return ""
+	}
+	next := 0
+	for _, g := range gateways {
+		if g.serving() {
+			next = max(next, g.connections())
+		}
+	}
+	budget := ReconnectBudget(spec, countWhere(gateways, Gateway.serving))
+	return tooManyDrain(spec, draining, next, budget)
 }
 
 // tooManyDrain returns why a gateway with a number of clients must not begin to drain beside others, or "".

@@ -13,7 +13,7 @@ import (
 
 // gatewayBudget returns the PodDisruptionBudget, which limits how many gateways evictions take away at once. A fleet of
 // one gateway has none, because its node could never be drained, unless the spec asks for that. A gateway that is not
-// ready can always be evicted.
+// ready can always be evicted: one that drains does so on, and its replacement comes sooner.
 func gatewayBudget(in Input) (any, error) {
 	disruption := in.Spec.Disruption
 	maxUnavailable := *disruption.MaxUnavailable
@@ -22,6 +22,8 @@ func gatewayBudget(in Input) (any, error) {
 		maxUnavailable = intstr.FromInt32(0)
 	case *cmp.Or(in.GatewayReplicas, in.Spec.Replicas) <= 1:
 		return nil, nil
+	case in.HoldEvictions:
+		maxUnavailable = intstr.FromInt32(0)
 	}
 	return policyac.PodDisruptionBudget(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).

@@ -27,6 +27,8 @@ type Input struct {
 	// HoldRollout pauses the gateways' Deployment, so that no further gateway is replaced. HoldLast does so when all
 	// gateways of the new version exist.
 	HoldRollout, HoldLast bool
+	// HoldEvictions closes the gateways' PodDisruptionBudget, so that no gateway that is ready is evicted.
+	HoldEvictions bool
 
 	// Images are the images of the operator's release.
 	Images Images

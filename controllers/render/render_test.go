@@ -40,6 +40,7 @@ type golden struct {
 	GatewayReplicas *int32 `json:"gatewayReplicas,omitempty"`
 	HoldRollout     bool   `json:"holdRollout,omitempty"`
 	HoldLast        bool   `json:"holdLast,omitempty"`
+	HoldEvictions   bool   `json:"holdEvictions,omitempty"`
 }
 
 // TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
@@ -97,6 +98,7 @@ func input(in golden) Input {
 		GatewayReplicas:   in.GatewayReplicas,
 		HoldRollout:       in.HoldRollout,
 		HoldLast:          in.HoldLast,
+		HoldEvictions:     in.HoldEvictions,
 	}
 }
 

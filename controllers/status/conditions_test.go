@@ -61,6 +61,16 @@ var (
 	paused = spec(func(s *v1alpha1.WebSocketClusterSpec) { s.Paused = true })
 )
 
+func evictionsWait(o *Observation) { o.EvictionsWait = true }
+
+// A fleet of one gateway has no PodDisruptionBudget.
+func TestDrainingHoldsNoEvictionOfOneGateway(t *testing.T) {
+	computed := Compute(settled(drainingPod(5), evictionsWait, replicas(1)))
+	got := meta.FindStatusCondition(computed.Conditions, v1alpha1.ConditionDraining)
+	require.NotNil(t, got)
+	assert.Equal(t, "gateways that drain: 1", got.Message)
+}
+
 // stuck is a fleet whose rollout has made no progress until its deadline.
 func stuck(o *Observation) {
 	o.Gateways.Status.UpdatedReplicas = 1
@@ -176,6 +186,8 @@ func TestDraining(t *testing.T) {
 	checkCondition(t, v1alpha1.ConditionDraining, []conditionCase{
 		{"none drains", nil, isFalse, v1alpha1.ReasonNoneDraining, ""},
 		{"one drains", []change{drainingPod(5)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
+		{"evictions wait", []change{drainingPod(5), evictionsWait}, isTrue, v1alpha1.ReasonHandingOver,
+			"gateways that drain: 1; evictions of others wait"},
 		{"one drains fast enough", []change{drainsAt(590, 12)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
 		{"one drains at the pace of its deadline", []change{drainsAt(590, 10)}, isTrue, v1alpha1.ReasonHandingOver, "1"},
 		{"one drains too slowly", []change{drainsAt(600, 5)}, isTrue, v1alpha1.ReasonDrainTooShort,

@@ -16,20 +16,24 @@ import (
 func draining(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionDraining
 	n, lost := o.count(gateway.draining), lostMessage(o.gateways())
+	drains := fmt.Sprintf("gateways that drain: %d", n)
+	if o.EvictionsWait && o.desired() > 1 {
+		drains += "; evictions of others wait"
+	}
 	switch {
 	case n > 0 && lost != "":
-		return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d; %s", n, lost))
+		return condition(kind, true, v1alpha1.ReasonHandingOver, drains+"; "+lost)
 	case lost != "":
 		return condition(kind, false, v1alpha1.ReasonGatewaysLost, lost)
 	case n == 0:
 		return condition(kind, false, v1alpha1.ReasonNoneDraining, "no gateway drains")
 	}
 	if slow, timeout := slowest(o); slow != nil {
-		return condition(kind, true, v1alpha1.ReasonDrainTooShort, fmt.Sprintf("gateways that drain: %d; %s will close some "+
-			"of its clients at once at its deadline: at its pace it needs spec.drain.timeout: %s; raise that, or "+
-			"spec.rollout.maxReconnectsPerSecond and spec.drain.maxClosesPerSecond", n, slow.pod.Name, timeout))
+		return condition(kind, true, v1alpha1.ReasonDrainTooShort, fmt.Sprintf("%s; %s will close some of its clients at "+
+			"once at its deadline: at its pace it needs spec.drain.timeout: %s; raise that, or "+
+			"spec.rollout.maxReconnectsPerSecond and spec.drain.maxClosesPerSecond", drains, slow.pod.Name, timeout))
 	}
-	return condition(kind, true, v1alpha1.ReasonHandingOver, fmt.Sprintf("gateways that drain: %d", n))
+	return condition(kind, true, v1alpha1.ReasonHandingOver, drains)
 }
 
 // timeoutStep is what a timeout that would suffice is rounded up to.

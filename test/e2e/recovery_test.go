@@ -110,6 +110,7 @@ func TestSubscribersMissNothing(t *testing.T) {
 	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
 	awaitServing(t, replicas)
 	rollOut(t)
+	evictAll(t)
 	cancel()
 	<-done
 
@@ -137,10 +138,7 @@ func rollOut(t *testing.T) {
 	run(t, "patch", "wsc", clusterName, "--type=merge", "-p",
 		fmt.Sprintf(`{"spec":{"pod":{"annotations":{"rolled":"%d"}}}}`, time.Now().UnixNano()))
 	eventually(t, 3*time.Minute, "all gateways are replaced", func() error {
-		const withClients = "jsonpath={.status.drain[?(@.connections>0)].pod}"
-		if going := strings.Fields(run(t, "get", "wsc", clusterName, "-o", withClients)); len(going) > 1 {
-			t.Errorf("%v drain at once, want one after the other", going)
-		}
+		expectOneDrain(t)
 		pods := strings.Fields(run(t, "get", "pods", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}"))
 		for _, pod := range before {
 			if slices.Contains(pods, pod) {
@@ -151,6 +149,43 @@ func rollOut(t *testing.T) {
 		return nil
 	})
 	awaitServing(t, replicas)
+}
+
+// expectOneDrain fails the test when several gateways drain that have clients.
+func expectOneDrain(t *testing.T) {
+	t.Helper()
+	const withClients = "jsonpath={.status.drain[?(@.connections>0)].pod}"
+	if going := strings.Fields(run(t, "get", "wsc", clusterName, "-o", withClients)); len(going) > 1 {
+		t.Errorf("%v drain at once, want one after the other", going)
+	}
+}
+
+// evictAll evicts all gateways as `kubectl drain` does: it tries each one again until the API server allows it. A
+// PodDisruptionBudget alone would let them drain together.
+func evictAll(t *testing.T) {
+	t.Helper()
+	before := awaitServing(t, replicas)
+	left, refused := slices.Clone(before), 0
+	eventually(t, 3*time.Minute, "all gateways are evicted", func() error {
+		expectOneDrain(t)
+		left = slices.DeleteFunc(left, func(pod string) bool {
+			err := kube.Evict(t.Context(), pod)
+			if err != nil && !strings.Contains(err.Error(), "disruption budget") {
+				t.Errorf("evict %s: %v", pod, err)
+			}
+			if err != nil {
+				refused++
+			}
+			return err == nil
+		})
+		if len(left) > 0 {
+			_, reason, message := condition(t, "Draining")
+			return fmt.Errorf("%v are left; Draining is %s: %s", left, reason, message)
+		}
+		return nil
+	})
+	t.Logf("evicted %v; %d evictions were refused before", before, refused)
+	awaitReplaced(t, before)
 }
 
 // awaitReplaced waits until other gateways serve, and these are gone with all their connections.

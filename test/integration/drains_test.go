@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -228,4 +229,41 @@ func TestRolloutIsHeldWhileAGatewayDrains(t *testing.T) {
 		assert.NotContains(t, deployment.Annotations, render.AnnotationRolloutHeld)
 		assert.EqualValues(t, 20, deployment.Spec.MinReadySeconds)
 	})
+}
+
+// A PodDisruptionBudget does not count gateways that still drain, so the operator closes it meanwhile.
+func TestEvictionsWaitWhileAGatewayDrains(t *testing.T) {
+	t.Parallel()
+	o := startOperator(t)
+	f := createFleet(t, o.namespace, "fleet", "{replicas: 2, disruption: {maxUnavailable: 50%}}")
+	gateways := startFakeGateways(t, f, 3)
+	setDeploymentStatus(t, f, gatewayDeployment, 2, 2)
+	budget := func(t require.TestingT) string {
+		var pdb policyv1.PodDisruptionBudget
+		key := client.ObjectKey{Namespace: f.namespace, Name: gatewayDeployment.name(f.name)}
+		require.NoError(t, env.client.Get(f.t.Context(), key, &pdb))
+		return pdb.Spec.MaxUnavailable.String()
+	}
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "50%", budget(t)) })
+
+	going := gateways[0]
+	going.report(func(r *report) {
+		r.State, r.Connections, r.Drain = contract.StateDraining, 10, &contract.DrainReport{Reason: "preStop"}
+	})
+	require.NoError(t, env.client.Delete(t.Context(), going.pod))
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "0", budget(t)) })
+	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionTrue, v1alpha1.ReasonHandingOver,
+		"evictions of others wait")
+
+	going.remove(t)
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "50%", budget(t)) })
+	f.eventuallyCondition(v1alpha1.ConditionDraining, metav1.ConditionFalse, v1alpha1.ReasonNoneDraining)
+
+	// A gateway that drains by hand is heard of by its report alone, and its end too.
+	gateways[1].report(func(r *report) {
+		r.State, r.Connections, r.Drain = contract.StateDraining, 10, &contract.DrainReport{Reason: "by hand"}
+	})
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "0", budget(t)) })
+	gateways[1].report(func(r *report) { r.State, r.Connections = contract.StateDrained, 0 })
+	f.eventually(func(t *assert.CollectT) { assert.Equal(t, "50%", budget(t)) })
 }

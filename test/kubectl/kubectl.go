@@ -41,6 +41,16 @@ func (k Kubectl) Apply(ctx context.Context, manifest string, args ...string) (st
 	return k.run(ctx, strings.NewReader(manifest), append([]string{"apply", "-f", "-"}, args...)...)
 }
 
+// Evict evicts a pod of k.Namespace, as `kubectl drain` does. It returns an error when kubectl fails, such as when a
+// PodDisruptionBudget does not allow it now.
+func (k Kubectl) Evict(ctx context.Context, pod string) error {
+	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"namespace":%q,"name":%q}}`,
+		k.Namespace, pod)
+	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", k.Namespace, pod)
+	_, err := k.run(ctx, strings.NewReader(eviction), "create", "--raw", path, "-f", "-")
+	return err
+}
+
 // JSON runs a command with `-o json` and decodes the output into a value. It returns an error when kubectl fails or
 // prints no JSON.
 func (k Kubectl) JSON(ctx context.Context, into any, args ...string) error {
