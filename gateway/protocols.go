@@ -18,6 +18,7 @@ func (g *Gateway) protocols(o protocol.Options) []protocol.Protocol {
 			ConnectTimeout:  g.cfg.ConnectTimeout,
 			MaxCommandBytes: g.cfg.MaxMessageBytes,
 			CommandFailed:   g.metrics.CommandFailed,
+			ConnectFailed:   g.metrics.ConnectFailed,
 		}),
 	}
 	for _, factory := range g.options.Protocols {

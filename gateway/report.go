@@ -17,6 +17,8 @@ func (g *Gateway) Report() contract.GatewayReport {
 		Connections:    g.server.Open(),
 		MaxConnections: g.server.Limit(),
 		ConnectRate:    new(g.metrics.ConnectRate()),
+		RejectRate:     new(g.metrics.RejectRate()),
+		CrowdRate:      new(g.metrics.CrowdRate()),
 		Broker:         contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
 		Drain:          g.drain.Report(),
 	}

@@ -44,13 +44,18 @@ type Metrics struct {
 	drainClosed       *prometheus.CounterVec
 	certificateErrors prometheus.Counter
 	connectRate       *rate
+	rejectRate        *rate
+	crowdRate         *rate
 	// traffic holds the *traffic of each protocol by its name.
 	traffic sync.Map
 }
 
 // New declares the counters and the histograms. Watch adds the gauges.
 func New() *Metrics {
-	m := &Metrics{declarer: declarer{registry: prometheus.NewRegistry()}, connectRate: newRate()}
+	m := &Metrics{
+		declarer:    declarer{registry: prometheus.NewRegistry()},
+		connectRate: newRate(), rejectRate: newRate(), crowdRate: newRate(),
+	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -22,7 +22,27 @@ func (m *Metrics) ConnectionAccepted(protocol string) {
 func (m *Metrics) ConnectRate() float64 { return m.connectRate.perSecond() }
 
 // ConnectionRefused implements transport.Observer.
-func (m *Metrics) ConnectionRefused(reason string) { m.refused.WithLabelValues(reason).Inc() }
+func (m *Metrics) ConnectionRefused(reason string) {
+	m.refused.WithLabelValues(reason).Inc()
+	switch reason {
+	case "origin", "bad_request", "channel_limit", "token", "permission", "hook", "broker", "internal":
+		m.rejectRate.add()
+	case "rate", "handshake_crowd":
+		m.crowdRate.add()
+	}
+}
+
+// ConnectFailed counts a connect command of a connection that the gateway had accepted, and whose client it does not
+// let in, or cannot tell whether it may.
+func (m *Metrics) ConnectFailed() { m.rejectRate.add() }
+
+// RejectRate returns the number of clients that the gateway turned away per second in the last minute, on average: see
+// contract.GatewayReport.
+func (m *Metrics) RejectRate() float64 { return m.rejectRate.perSecond() }
+
+// CrowdRate returns the number of handshakes per second that were more than the gateway accepts at once, in the last
+// minute, on average.
+func (m *Metrics) CrowdRate() float64 { return m.crowdRate.perSecond() }
 
 // ConnectionClosed implements transport.Observer.
 func (m *Metrics) ConnectionClosed(protocol string, code int) {

@@ -8,6 +8,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// What a rollout is stopped for is counted apart from what any gateway refuses all the time.
+func TestRatesOfRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New()
+		rates := func() []float64 { return []float64{m.RejectRate() * 60, m.CrowdRate() * 60} }
+		for _, reason := range []string{"full", "per_ip", "per_user", "handshake_timeout", "proxy_protocol", "draining",
+			"malformed", "not_websocket"} {
+			m.ConnectionRefused(reason)
+		}
+		require.Equal(t, []float64{0, 0}, rates())
+		for _, reason := range []string{"origin", "bad_request", "channel_limit", "token", "permission", "hook", "broker",
+			"internal"} {
+			m.ConnectionRefused(reason)
+		}
+		m.ConnectFailed()
+		m.ConnectionRefused("rate")
+		m.ConnectionRefused("handshake_crowd")
+		require.InDeltaSlice(t, []float64{9, 2}, rates(), 1e-9)
+		time.Sleep(61 * time.Second)
+		require.Equal(t, []float64{0, 0}, rates())
+	})
+}
+
 func TestRateIsTheAverageOfTheLastMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New()

@@ -277,8 +277,15 @@ type GatewayReport struct {
 	MaxConnections int `json:"maxConnections"`
 	// ConnectRate is the number of connections that the gateway accepted per second in the last minute, on average. It is
 	// nil in reports of gateways of older versions, which do not count it.
-	ConnectRate *float64     `json:"connectRate,omitempty"`
-	Broker      BrokerReport `json:"broker"`
+	ConnectRate *float64 `json:"connectRate,omitempty"`
+	// RejectRate is the number of times per second that the gateway turned a client away in the last minute, on average,
+	// because it does not let it in or cannot find out whether it may: by its token, its origin, its channels, the backend
+	// or the broker. It is nil in reports of gateways of older versions.
+	RejectRate *float64 `json:"rejectRate,omitempty"`
+	// CrowdRate is the number of handshakes per second that the gateway refused in the last minute, on average, because
+	// more came than it accepts at once. It is nil in reports of gateways of older versions.
+	CrowdRate *float64     `json:"crowdRate,omitempty"`
+	Broker    BrokerReport `json:"broker"`
 	// Drain is nil unless the gateway drains or is drained.
 	Drain *DrainReport `json:"drain,omitempty"`
 }

@@ -70,6 +70,8 @@ func TestTokensOfCentrifugeClients(t *testing.T) {
 		"it may try again")
 	g.awaitMetric(t, float64(len(all)-2), "websocket_closed_total", "protocol", "centrifuge", "code", "3500")
 	g.awaitMetric(t, 1, "websocket_command_errors_total", "code", "109")
+	// The client with an expired token gets another one, and the anonymous one was refused before.
+	require.InDelta(t, len(all)-2+1, *g.Report().RejectRate*60, 1e-6)
 	for name, token := range all {
 		require.NotContains(t, g.log.String(), token, name)
 		require.NotContains(t, g.admin(t, http.MethodGet, "/metrics").body, token, name)

@@ -41,6 +41,9 @@ type Options struct {
 	MaxCommandBytes int
 	// CommandFailed is called for every command that is answered with an error, with its code.
 	CommandFailed func(code uint32)
+	// ConnectFailed is called for every connect command after which the client is not connected, unless it has gone,
+	// its user has too many connections, or its token is expired.
+	ConnectFailed func()
 }
 
 // Centrifuge is the protocol of one gateway.

@@ -94,6 +94,7 @@ func newHandler() *client {
 	keeper := presence.New(presence.Options{Broker: b, Hub: h, TTL: time.Minute, Logger: log})
 	o := Options{
 		ConnectTimeout: 10 * time.Second, MaxCommandBytes: 1 << 16, CommandFailed: func(uint32) {},
+		ConnectFailed: func() {},
 		Options: protocol.Options{
 			Session: session.Options{
 				Hub:         h,
@@ -475,6 +476,44 @@ func TestSubscribeEndedByDisconnect(t *testing.T) {
 	require.Zero(t, conn.sent)
 	require.Empty(t, conn.closed)
 	c.OnClose(transport.Close{})
+}
+
+// A fleet must notice when gateways of a new version let nobody in.
+func TestConnectsThatFailAreCounted(t *testing.T) {
+	const connect = `{"id":1,"connect":{"token":"t"}}`
+	joinFails := func(err error) func(*Options, func()) {
+		return func(o *Options, _ func()) {
+			o.Session.Tokens = nil
+			o.Joined = func(context.Context, protocol.Client) error { return err }
+		}
+	}
+	for name, c := range map[string]struct {
+		command string
+		change  func(*Options, func())
+		want    int
+	}{
+		"connected":            {`{"id":1,"connect":{}}`, func(*Options, func()) {}, 0},
+		"an invalid token":     {connect, func(*Options, func()) {}, 1},
+		"two of them":          {connect + "\n" + `{"id":2,"connect":{"token":"u"}}`, func(*Options, func()) {}, 1},
+		"no anonymous ones":    {`{"id":1,"connect":{}}`, func(o *Options, _ func()) { o.Session.Anonymous = false }, 1},
+		"not registered":       {`{"id":1,"connect":{}}`, joinFails(broker.ErrUnavailable), 1},
+		"too many of its user": {`{"id":1,"connect":{}}`, joinFails(registry.ErrTooManyConnections), 0},
+		"gone meanwhile": {`{"id":1,"connect":{}}`, func(o *Options, leave func()) {
+			o.Joined = func(ctx context.Context, _ protocol.Client) error { leave(); return ctx.Err() }
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, got := newHandler(), 0
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			c.change(&client.centrifuge.options, cancel)
+			client.centrifuge.options.ConnectFailed = func() { got++ }
+			client.OnOpen(&fakeConn{})
+			client.OnMessage(ctx, transport.Text, []byte(c.command))
+			client.OnClose(transport.Close{})
+			require.Equal(t, c.want, got)
+		})
+	}
 }
 
 // A token may be revoked after it was verified, and before the revocation can find its client.

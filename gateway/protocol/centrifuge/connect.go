@@ -21,6 +21,21 @@ import (
 // connect carries out the connect command: it identifies the client, registers it, makes its server-side subscriptions,
 // and answers.
 func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest, out *replies) error {
+	failed, err := c.tryConnect(ctx, id, r, out)
+	switch {
+	case failed == nil, ctx.Err() != nil:
+	case errors.Is(failed, session.ErrExpiredToken), errors.Is(failed, registry.ErrTooManyConnections):
+		// SDKs come back with another token at once, and a user's own connections are no fault of the gateway's.
+	default:
+		c.centrifuge.options.ConnectFailed()
+	}
+	return err
+}
+
+// tryConnect is connect. failed is why the client is not connected. Where err is nil as well, it may try again.
+func (c *client) tryConnect(
+	ctx context.Context, id uint32, r *cf.ConnectRequest, out *replies,
+) (failed, err error) {
 	// What is asked now has times of its own.
 	c.Conn().CloseAfter(0, transport.Close{})
 	identity, err := c.identify(ctx, r)
@@ -29,31 +44,31 @@ func (c *client) connect(ctx context.Context, id uint32, r *cf.ConnectRequest, o
 		left := max(c.centrifuge.options.ConnectTimeout>>c.refusals, time.Millisecond)
 		c.Conn().CloseAfter(left, disconnectStale())
 		c.refusals++
-		return c.refuse(id, err, out)
+		return err, c.refuse(id, err, out)
 	}
 	c.Session.Bind(c.Conn().UUID(), identity)
 	// From here on the server API may send the client something.
 	c.preConnect.Store(&preConnectBuffer{maxBytes: c.centrifuge.options.Session.MaxHistoryBytes})
 	if err := c.register(ctx, identity); err != nil {
-		return err
+		return err, err
 	}
 	c.handshake = nil
 	result, err := c.connectResult(ctx, r, identity)
 	if err != nil {
-		return err
+		return err, err
 	}
 	if err := out.add(&cf.Reply{Id: id, Connect: result}); err != nil {
-		return err
+		return err, err
 	}
 	out.queue()
 	// The answer may hold all that the client missed: let the client read it before the frames that were held back.
 	if err := c.waitWritable(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	c.releasePreConnect()
 	c.Conn().Flush()
 	c.Conn().StartHeartbeat(c.heartbeat())
-	return nil
+	return nil, nil
 }
 
 // heartbeat returns how the gateway finds out that the client is gone.
