@@ -117,6 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	input := r.input(cluster, observed)
 	input.GatewayReplicas = &observed.next.scaleIn.Replicas
 	input.HoldRollout, input.HoldLast = observed.next.hold.Why != "", observed.next.hold.Last
+	input.RefusedVersion = observed.next.hold.Refused
 	input.HoldEvictions = observed.next.evictionsWait != ""
 	objects, err := r.render(input)
 	if err != nil {
@@ -351,6 +352,7 @@ func (r *Reconciler) statusObservation(
 		DeletionDeadline: observed.deletionDeadline,
 		ScaleInWaits:     observed.next.scaleIn.Waits,
 		RolloutWaits:     observed.next.hold.Why,
+		RolloutRefused:   observed.next.hold.Refused != "",
 		EvictionsWait:    observed.next.evictionsWait != "",
 		RolloutLeft:      time.Duration(observed.next.rolloutSecondsLeft) * time.Second,
 		UpgradeWaits:     result.release.waits,

@@ -112,6 +112,9 @@ const (
 	ReasonScaleInWaits = "ScaleInWaits"
 	// ReasonRolloutPaused means that another client has paused the rollout of the gateways' Deployment.
 	ReasonRolloutPaused = "RolloutPaused"
+	// ReasonClientsRefused means that gateways of the new version turn most of their clients away and those of the old one
+	// do not, so that the rollout does not go on.
+	ReasonClientsRefused = "ClientsRefused"
 	// ReasonDeadlineExceeded means that the rollout makes no progress, because new pods do not become ready.
 	ReasonDeadlineExceeded = "DeadlineExceeded"
 	// ReasonDeleting means that the WebSocketCluster is being deleted: its gateways go first, then Redis and the rest.

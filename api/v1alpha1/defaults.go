@@ -70,6 +70,9 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Drain.PropagationDelay, metav1.Duration{Duration: 10 * time.Second})
 	setDefault(&s.Drain.MaxClosesPerSecond, 0)
 	setDefault(&s.Drain.CloseCode, DefaultDrainCloseCode)
+	if s.Rollout.RefusalPolicy == "" {
+		s.Rollout.RefusalPolicy = RefusalPause
+	}
 	if s.Drain.ScaleIn == "" {
 		s.Drain.ScaleIn = ScaleInPreDrain
 	}

@@ -106,7 +106,27 @@ type RolloutSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	MaxReconnectsPerSecond *int32 `json:"maxReconnectsPerSecond,omitempty"`
+
+	// refusalPolicy is what a rollout does when gateways of the new version turn most of their clients away and those of
+	// the old one do not, or when more clients come back at once than the gateways accept: Pause, until they accept them
+	// or the spec has changed; or Continue. Defaults to Pause.
+	// +optional
+	// +kubebuilder:default=Pause
+	RefusalPolicy RefusalPolicy `json:"refusalPolicy,omitempty"`
 }
+
+// RefusalPolicy is what a rollout does when clients are refused.
+//
+// +kubebuilder:validation:Enum=Pause;Continue
+type RefusalPolicy string
+
+// The values of RefusalPolicy.
+const (
+	// RefusalPause replaces no further gateway until clients are accepted.
+	RefusalPause RefusalPolicy = "Pause"
+	// RefusalContinue goes on.
+	RefusalContinue RefusalPolicy = "Continue"
+)
 
 // EvictionSafe is when gateways may be evicted.
 //

@@ -25,6 +25,9 @@ type Rollout struct {
 type Hold struct {
 	// Why says why no further gateway is to be replaced now. It is empty for none.
 	Why string
+	// Refused is the version whose gateways turn their clients away, as render.AnnotationVersion has it, or empty. It is
+	// kept in the Deployment, and ends a hold only when clients were accepted.
+	Refused string
 	// Last reports that all gateways of the new version exist. Kubernetes deletes the last ones of the old version as soon
 	// as those are available, although the Deployment is paused (1.37.2, pkg/controller/deployment/sync.go, scale). So
 	// they must not become available meanwhile.
@@ -38,27 +41,25 @@ type Hold struct {
 // A Deployment is held only when it has the pods that it may have above its size. Kubernetes fills up one that is
 // paused before, with pods of the old version.
 func HoldRollout(r Rollout) Hold {
-	why := holdReason(r)
-	if why == "" {
+	if r.Deployment == nil || r.Deployment.Spec.Replicas == nil {
 		return Hold{}
 	}
-	return Hold{Why: why, Last: r.Deployment.Status.UpdatedReplicas >= *r.Deployment.Spec.Replicas}
-}
-
-// holdReason returns why no further gateway is to be replaced now, or "".
-func holdReason(r Rollout) string {
-	if r.Deployment == nil || r.Deployment.Spec.Replicas == nil {
-		return ""
-	}
 	observed := r.Deployment.Status
-	old := observed.Replicas - observed.UpdatedReplicas
-	switch {
-	case observed.ObservedGeneration < r.Deployment.Generation && !r.Deployment.Spec.Paused, old <= 0:
-		return ""
-	case observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment):
-		return ""
+	if observed.Replicas <= observed.UpdatedReplicas {
+		return Hold{}
 	}
-	return anyMustWait(r.Spec, r.Gateways)
+	hold := Hold{
+		Last: observed.UpdatedReplicas >= *r.Deployment.Spec.Replicas,
+	}
+	hold.Refused, hold.Why = refusal(r)
+	if hold.Why == "" {
+		hold.Why = anyMustWait(r.Spec, r.Gateways)
+	}
+	unobserved := observed.ObservedGeneration < r.Deployment.Generation && !r.Deployment.Spec.Paused
+	if unobserved || hold.Why == "" || observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment) {
+		return Hold{Refused: hold.Refused}
+	}
+	return hold
 }
 
 // startSeconds is how long a gateway may take until it is ready.

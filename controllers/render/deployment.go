@@ -82,6 +82,9 @@ func gatewayDeployment(in Input) (any, error) {
 	if in.HoldRollout {
 		deployment.WithAnnotations(map[string]string{AnnotationRolloutHeld: "true"}).Spec.WithPaused(true)
 	}
+	if in.RefusedVersion != "" {
+		deployment.WithAnnotations(map[string]string{AnnotationRolloutRefused: in.RefusedVersion})
+	}
 	return deployment, nil
 }
 

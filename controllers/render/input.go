@@ -27,6 +27,9 @@ type Input struct {
 	// HoldRollout pauses the gateways' Deployment, so that no further gateway is replaced. HoldLast does so when all
 	// gateways of the new version exist.
 	HoldRollout, HoldLast bool
+	// RefusedVersion is the version of the gateways that turn their clients away, as their AnnotationVersion says, or
+	// empty.
+	RefusedVersion string
 	// HoldEvictions closes the gateways' PodDisruptionBudget, so that no gateway that is ready is evicted.
 	HoldEvictions bool
 

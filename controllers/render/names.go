@@ -29,6 +29,9 @@ const (
 	// AnnotationRolloutHeld is on the gateways' Deployment while the operator has paused it, because enough gateways
 	// drain.
 	AnnotationRolloutHeld = v1alpha1.GroupName + "/rollout-held"
+	// AnnotationRolloutRefused is on the gateways' Deployment when gateways of a new version turn their clients away. Its
+	// value is the AnnotationTemplate of that version.
+	AnnotationRolloutRefused = v1alpha1.GroupName + "/rollout-refused"
 	// DeletionCostRetired is the value of controller.kubernetes.io/pod-deletion-cost on the pods of gateways that have
 	// handed over their clients, so that Kubernetes deletes them and no others: the lowest that there is.
 	DeletionCostRetired = "-2147483648"

@@ -41,6 +41,7 @@ type golden struct {
 	HoldRollout     bool   `json:"holdRollout,omitempty"`
 	HoldLast        bool   `json:"holdLast,omitempty"`
 	HoldEvictions   bool   `json:"holdEvictions,omitempty"`
+	RefusedVersion  string `json:"refusedVersion,omitempty"`
 }
 
 // TestObjectsMatchGoldenFiles compares each case in testdata, NAME.in.yaml, with its golden file, NAME.out.yaml.
@@ -99,6 +100,7 @@ func input(in golden) Input {
 		HoldRollout:       in.HoldRollout,
 		HoldLast:          in.HoldLast,
 		HoldEvictions:     in.HoldEvictions,
+		RefusedVersion:    in.RefusedVersion,
 	}
 }
 

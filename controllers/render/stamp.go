@@ -13,6 +13,10 @@ import (
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
+// AnnotationVersion is on every gateway pod. Its value is the AnnotationTemplate of the Deployment that it was made
+// from, so that a gateway of the current version is told from one of an older version.
+const AnnotationVersion = v1alpha1.GroupName + "/version"
+
 // Deployments have two more annotations, by which a change of the user is told from one of the operator's release.
 const (
 	// AnnotationTemplate is a hash of the pod template that the operator applied last.
@@ -22,8 +26,8 @@ const (
 	AnnotationAsked = v1alpha1.GroupName + "/asked"
 )
 
-// stamp adds both annotations to a Deployment, and nothing to another object. patch is the user's patch that has
-// changed the object, or nil.
+// stamp adds both annotations to a Deployment, the version to the pods of gateways, and nothing to another object. patch
+// is the user's patch that has changed the object, or nil.
 func (in Input) stamp(ref Ref, object *unstructured.Unstructured, patch any) error {
 	var (
 		asked any
@@ -56,7 +60,11 @@ func (in Input) stamp(ref Ref, object *unstructured.Unstructured, patch any) err
 		AnnotationTemplate: templateHash,
 		AnnotationAsked:    askedHash,
 	}))
-	return nil
+	if ref != DeploymentRef(GatewayName(in.Name)) {
+		return nil
+	}
+	return unstructured.SetNestedField(object.Object, templateHash, "spec", "template", "metadata", "annotations",
+		AnnotationVersion)
 }
 
 // Rehash sets the annotation with the hash of what is applied, after fields of the object have changed. It returns an
@@ -74,7 +82,7 @@ func Rehash(object *unstructured.Unstructured) error {
 func (in Input) askedOfGateways() (any, error) {
 	spec := in.Spec
 	spec.Replicas, spec.Patch, spec.Paused, spec.Autoscaling = nil, v1alpha1.PatchSpec{}, false, nil
-	spec.Drain.ScaleIn, spec.Rollout.MaxReconnectsPerSecond = "", nil
+	spec.Drain.ScaleIn, spec.Rollout.MaxReconnectsPerSecond, spec.Rollout.RefusalPolicy = "", nil, ""
 	spec.Metadata, spec.NetworkPolicy, spec.Monitoring =
 		v1alpha1.MetadataSpec{}, v1alpha1.NetworkPolicySpec{}, v1alpha1.MonitoringSpec{}
 	// The gateways know the affinity cookie and its path.

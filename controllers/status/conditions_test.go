@@ -127,6 +127,13 @@ func TestProgressing(t *testing.T) {
 		{"old pods left, for a while", []change{rolloutWaits, func(o *Observation) {
 			o.Gateways.Status.UpdatedReplicas, o.RolloutLeft = 1, 61*time.Second
 		}}, isTrue, v1alpha1.ReasonRollingOut, "run the new version, about 2 min left; the next one waits: others drain"},
+		{"clients are refused", []change{rolloutWaits, rolloutRefused, func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas = 1
+		}}, isFalse, v1alpha1.ReasonClientsRefused, "others drain, and those of the old version do not"},
+		{"clients were refused, and a pod is missing", []change{rolloutRefused, func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas = 1
+		}}, isTrue, v1alpha1.ReasonRollingOut, ""},
+		{"clients were refused before the spec changed back", []change{rolloutRefused}, isFalse, v1alpha1.ReasonSettled, ""},
 		{"old pods wait, paused by the operator", []change{rolloutWaits, func(o *Observation) {
 			o.Gateways.Status.UpdatedReplicas, o.Gateways.Spec.Paused = 1, true
 		}}, isTrue, v1alpha1.ReasonRollingOut, "others drain"},
@@ -176,6 +183,8 @@ func scaleInPod(connections int) change {
 		pod.Annotations = map[string]string{render.AnnotationScaleIn: "2030-01-02T03:04:05Z"}
 	}
 }
+
+func rolloutRefused(o *Observation) { o.RolloutRefused = true }
 
 func rolloutWaits(o *Observation) { o.RolloutWaits = "others drain" }
 

@@ -74,6 +74,8 @@ type Observation struct {
 	ScaleInWaits string
 	// RolloutWaits says why no further gateway is replaced now. It is empty when one may be.
 	RolloutWaits string
+	// RolloutRefused reports that gateways of the new version turn their clients away.
+	RolloutRefused bool
 	// EvictionsWait reports that no gateway that is ready must be evicted now.
 	EvictionsWait bool
 	// RolloutLeft is how long the rollout takes from now on, about. It is 0 when that is not known.

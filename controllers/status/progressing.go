@@ -93,6 +93,11 @@ func rollout(o Observation, found *cause) metav1.Condition {
 				"deployment/%[1]s; to pause the whole fleet, set spec.paused", deployment.Name))
 	case found != nil && (old || few):
 		return condition(kind, false, found.reason, found.message)
+	case old && o.RolloutRefused && o.RolloutWaits != "":
+		return condition(kind, false, v1alpha1.ReasonClientsRefused, fmt.Sprintf(
+			"%d of %d gateways run the new version, and the rollout does not go on: %s, and those of the old version do not; "+
+				"websocket_refused_total and websocket_command_errors_total say why; change the spec back, mend what refuses "+
+				"them, or set spec.rollout.refusalPolicy to Continue", current.UpdatedReplicas, desired, o.RolloutWaits))
 	case old:
 		return condition(kind, true, v1alpha1.ReasonRollingOut, rollingOut(o))
 	case few:

@@ -71,7 +71,8 @@ func readyCondition(o Observation, others []metav1.Condition) *metav1.Condition 
 // such as an image or a Secret that comes a little later, are not among them: Kubernetes and the operator try again.
 func isStalled(reason string) bool {
 	switch reason {
-	case v1alpha1.ReasonDeadlineExceeded, v1alpha1.ReasonForeignObject, v1alpha1.ReasonRolloutPaused:
+	case v1alpha1.ReasonDeadlineExceeded, v1alpha1.ReasonForeignObject, v1alpha1.ReasonRolloutPaused,
+		v1alpha1.ReasonClientsRefused:
 		return true
 	default:
 		return false

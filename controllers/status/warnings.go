@@ -49,7 +49,7 @@ func requiresAction(condition metav1.Condition) bool {
 	case v1alpha1.ReasonUnreachable, v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDeadlineExceeded,
 		v1alpha1.ReasonNoMetricsAPI, v1alpha1.ReasonMetricUnreadable, v1alpha1.ReasonAutoscalerFailed,
 		v1alpha1.ReasonSecondAutoscaler, v1alpha1.ReasonGatewaysSilent, v1alpha1.ReasonIngressClassNotFound,
-		v1alpha1.ReasonRolloutPaused,
+		v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonClientsRefused,
 		v1alpha1.ReasonPodsRefused, v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImagePullFailed,
 		v1alpha1.ReasonContainerNotStarted, v1alpha1.ReasonCrashLooping, v1alpha1.ReasonGatewaysLost,
 		v1alpha1.ReasonGatewayAPINotInstalled, v1alpha1.ReasonRouteRefused, v1alpha1.ReasonNoSessionPersistence,

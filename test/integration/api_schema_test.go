@@ -217,6 +217,7 @@ func refusedBySchema() []refusal {
 		notInList("spec.autoscaling.metrics", "autoscaling: {maxReplicas: 3, metrics: %s}", "Auto", "BuiltIn", "Existing"),
 		notInList("spec.autoscaling.existingMetric.type", "autoscaling: {maxReplicas: 3, existingMetric: {type: %s}}",
 			"Pods", "Object"),
+		notInList("spec.rollout.refusalPolicy", "rollout: {refusalPolicy: %s}", "Pause", "Continue"),
 		notInList("spec.drain.scaleIn", "drain: {scaleIn: %s}", "PreDrain", "OnTermination"),
 		notInList("spec.disruption.evictionSafe", "disruption: {evictionSafe: %s}", "Always", "OnUpgrade", "Never"),
 		notInList("spec.ingress.profile", "ingress: {profile: %s}", "Auto", "nginx", "traefik", "haproxy", "haproxy-ingress",

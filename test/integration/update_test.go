@@ -91,6 +91,8 @@ func TestReconcilerFieldsHaveCases(t *testing.T) {
 		"spec.drain.scaleIn":         true, // TestScaleInOnTermination
 		// TestScaleInDrainsFirst
 		"spec.rollout.maxReconnectsPerSecond": true,
+		// TestRolloutStopsWhenClientsAreRefused
+		"spec.rollout.refusalPolicy": true,
 		// TestReconcilerKeepsRedisDataOnAVolume
 		"spec.redis.managed.storage.size":             true,
 		"spec.redis.managed.storage.storageClassName": true,

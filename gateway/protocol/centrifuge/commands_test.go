@@ -478,7 +478,7 @@ func TestSubscribeEndedByDisconnect(t *testing.T) {
 	c.OnClose(transport.Close{})
 }
 
-// A fleet must notice when gateways of a new version let nobody in.
+// The operator must notice when gateways of a new version let no client in.
 func TestConnectsThatFailAreCounted(t *testing.T) {
 	const connect = `{"id":1,"connect":{"token":"t"}}`
 	joinFails := func(err error) func(*Options, func()) {

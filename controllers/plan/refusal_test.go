@@ -1,0 +1,110 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/plan"
+	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/internal/contract"
+)
+
+// met is a gateway of a version that clients have come to in the last minute.
+func met(version string, accepted, rejected, crowd float64) change {
+	return func(pod *corev1.Pod, report *contract.GatewayReport) {
+		setAnnotation(pod, render.AnnotationVersion, version)
+		report.ConnectRate, report.RejectRate, report.CrowdRate = &accepted, &rejected, &crowd
+	}
+}
+
+// stale is a gateway that left the latest scrape unanswered.
+func (f simpleFleet) stale(name string) simpleFleet {
+	for uid, gateway := range f.reports.Gateways {
+		if string(uid) == name {
+			gateway.Stale = true
+			f.reports.Gateways[uid] = gateway
+		}
+	}
+	return f
+}
+
+func TestHoldRolloutThatTurnsClientsAway(t *testing.T) {
+	const (
+		turnedAway = "gateways of the new version turn most of their clients away"
+		crowded    = "more clients come back at once than the gateways accept: raise spec.gateway.connectRate, or lower " +
+			"spec.rollout.maxReconnectsPerSecond"
+		drains = "gateways that drain already: 1, and spec.disruption.maxUnavailable allows 1"
+	)
+	to := func(version string) func(*appsv1.Deployment) {
+		return func(d *appsv1.Deployment) { d.Annotations = map[string]string{render.AnnotationTemplate: version} }
+	}
+	known := func(version string) func(*appsv1.Deployment) {
+		return func(d *appsv1.Deployment) { d.Annotations[render.AnnotationRolloutRefused] = version }
+	}
+	goesOn := func(s *v1alpha1.WebSocketClusterSpec) { s.Rollout.RefusalPolicy = v1alpha1.RefusalContinue }
+	old := func() simpleFleet {
+		return simpleFleet{}.with("a", 300, met("v1", 1, 0, 0)).with("b", 300, met("v1", 0, 0, 0))
+	}
+	for _, c := range []struct {
+		name       string
+		spec       v1alpha1.WebSocketClusterSpec
+		deployment *appsv1.Deployment
+		fleet      simpleFleet
+		want       plan.Hold
+	}{
+		{"clients are let in", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			old().with("new", 90, met("v2", 5, 1, 0)), plan.Hold{}},
+		{"none has come", scaleInSpec(3), rollsOut(4, 1, to("v2")), old().with("new", 0, met("v2", 0, 0, 0)), plan.Hold{}},
+		{"none is let in", scaleInSpec(3), rollsOut(4, 1, to("v2")), old().with("new", 0, met("v2", 0, 3, 0)),
+			plan.Hold{Why: turnedAway, Refused: "v2"}},
+		{"none is let in after the handshake", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			old().with("new", 9, met("v2", 3, 3, 0)), plan.Hold{Why: turnedAway, Refused: "v2"}},
+		{"before the last ones of the old version", scaleInSpec(3), rollsOut(4, 3, to("v2")),
+			old().with("new", 9, met("v2", 3, 3, 0)), plan.Hold{Why: turnedAway, Refused: "v2", Last: true}},
+		{"a few are not", scaleInSpec(3), rollsOut(4, 1, to("v2")), old().with("new", 0, met("v2", 0, 0.1, 0)), plan.Hold{}},
+		{"one of two lets them in", scaleInSpec(3), rollsOut(4, 2, to("v2")),
+			old().with("new", 0, met("v2", 0, 3, 0)).with("newer", 50, met("v2", 7, 0, 0)), plan.Hold{}},
+		{"the old version turns them away too", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 1, 8, 0)).with("new", 0, met("v2", 0, 3, 0)), plan.Hold{}},
+		{"also the old version alone", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 1, 8, 0)).with("new", 5, met("v2", 3, 0, 0)), plan.Hold{}},
+		{"it is as the user wants it", scaleInSpec(3, goesOn), rollsOut(4, 1, to("v2"), known("v2")),
+			old().with("new", 0, met("v2", 0, 3, 9)), plan.Hold{}},
+		{"nobody comes any more", scaleInSpec(3), rollsOut(4, 1, to("v2"), known("v2")),
+			old().with("new", 0, met("v2", 0, 0, 0)), plan.Hold{Why: turnedAway, Refused: "v2"}},
+		{"some are let in again", scaleInSpec(3), rollsOut(4, 1, to("v2"), known("v2")),
+			old().with("new", 7, met("v2", 0.3, 0.1, 0)), plan.Hold{}},
+		{"the spec has changed", scaleInSpec(3), rollsOut(4, 0, to("v3"), known("v2")),
+			old().with("new", 0, met("v2", 0, 3, 0)), plan.Hold{}},
+		{"the spec has changed back", scaleInSpec(3), rollsOut(4, 3, to("v1"), known("v2")),
+			old().with("new", 0, met("v2", 0, 3, 0)), plan.Hold{}},
+		{"a pod of it is missing, and Kubernetes creates it", scaleInSpec(3), rollsOut(3, 0, to("v2"), known("v2")), old(),
+			plan.Hold{Refused: "v2"}},
+		{"it does not answer", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			old().with("new", 0, met("v2", 0, 3, 0)).stale("new"), plan.Hold{}},
+		{"an operator of an older version made the Deployment", scaleInSpec(3), rollsOut(4, 1),
+			old().with("new", 0, met("", 0, 3, 0)), plan.Hold{}},
+		{"gateways of an older version do not report it", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			old().with("new", 0, func(pod *corev1.Pod, _ *contract.GatewayReport) {
+				setAnnotation(pod, render.AnnotationVersion, "v2")
+			}), plan.Hold{}},
+		{"no rollout", scaleInSpec(3), settledAt(3), old().with("new", 0, met("v2", 0, 3, 5)), plan.Hold{}},
+		{"too many come at once", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.4)),
+			plan.Hold{Why: crowded}},
+		{"a few wait", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.3)), plan.Hold{}},
+		{"and one drains", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0)).with("b", 3, terminates), plan.Hold{Why: drains}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, plan.HoldRollout(plan.Rollout{
+				Spec: c.spec, Deployment: c.deployment, Gateways: plan.Gateways(c.fleet.pods, c.fleet.reports, at(0)),
+			}))
+		})
+	}
+}
