@@ -40,7 +40,7 @@ func TestRunStormRecovers(t *testing.T) {
 			t.Parallel()
 			r := run(t, recoveringStorm(url, func(o *Options) {
 				o.Processes, o.Channels, o.Cycles, o.ChannelPrefix = c.processes, 3, 2, strings.ReplaceAll(name, " ", "-")
-				o.Subscriptions = c.subscriptions
+				o.Subscriptions, o.Timeout = c.subscriptions, time.Minute
 			}))
 			require.Empty(t, r.Failures)
 			require.Equal(t, int64(15), r.Connect.Connected, "a publisher for each channel")
