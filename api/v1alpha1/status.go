@@ -98,6 +98,11 @@ type DrainStatus struct {
 	// +optional
 	ClosesPerSecond int64 `json:"closesPerSecond,omitempty"`
 
+	// expectedEnd is when the gateway will have no connection left at its present pace, about, and at its deadline at the
+	// latest.
+	// +optional
+	ExpectedEnd *metav1.Time `json:"expectedEnd,omitempty"`
+
 	// reason is why the gateway drains.
 	// +optional
 	Reason string `json:"reason,omitempty"`

@@ -174,6 +174,49 @@ func drainsAt(connections int, perSecond float64) change {
 	}
 }
 
+func TestExpectedEndOfADrain(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		connections int
+		perSecond   float64
+		change      change
+		want        time.Duration
+	}{
+		{"30 at 3 a second, 10 s after the start", 30, 3, nil, 25 * time.Second},
+		{"rounded up", 46, 3, nil, 35 * time.Second},
+		{"no connection is left", 0, 3, nil, 15 * time.Second},
+		{"at the deadline at the latest", 3000, 3, nil, 70 * time.Second},
+		{"closes begin after the propagation delay", 30, 3, spec(func(s *v1alpha1.WebSocketClusterSpec) {
+			s.Drain.PropagationDelay = &metav1.Duration{Duration: 40 * time.Second}
+		}), 55 * time.Second},
+		{"an older version says no pace", 30, 0, nil, 0},
+		{"it waits for another one", 30, 3, func(o *Observation) {
+			for _, g := range o.Fleet.Gateways {
+				if g.Report.Drain != nil {
+					g.Report.Drain.WaitsForAnother = true
+				}
+			}
+		}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			changes := []change{drainsAt(c.connections, c.perSecond)}
+			if c.change != nil {
+				changes = append(changes, c.change)
+			}
+			observed := settled(changes...)
+			drains := Compute(observed).Drain
+			require.Len(t, drains, 1)
+			if c.want == 0 {
+				require.Nil(t, drains[0].ExpectedEnd)
+				return
+			}
+			require.NotNil(t, drains[0].ExpectedEnd)
+			// The present time of these tests ends with five seconds.
+			assert.InDelta(t, c.want.Seconds(), drains[0].ExpectedEnd.Sub(observed.Now).Seconds(), 0)
+		})
+	}
+}
+
 // scaleInPod adds a gateway that drains before it is deleted.
 func scaleInPod(connections int) change {
 	return func(o *Observation) {

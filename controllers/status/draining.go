@@ -47,16 +47,9 @@ func slowest(o Observation) (slow *gateway, timeout time.Duration) {
 			continue
 		}
 		drain := g.report.Drain
-		if drain.ClosesPerSecond == 0 || drain.WaitsForAnother {
-			continue
-		}
-		began := drain.StartedAt.Add(o.spec().Drain.PropagationDelay.Duration)
-		if g.reportedAt.After(began) {
-			began = g.reportedAt
-		}
-		ends := began.Add(time.Duration(float64(g.report.Connections) / drain.ClosesPerSecond * float64(time.Second)))
+		ends, known := drainEnds(o, g)
 		// A gateway without a pace of its own closes the last connection just at the deadline.
-		if ends.Before(drain.Deadline.Add(timeoutStep / 10)) {
+		if !known || ends.Before(drain.Deadline.Add(timeoutStep/10)) {
 			continue
 		}
 		needs := ends.Sub(drain.StartedAt).Truncate(timeoutStep) + timeoutStep
@@ -67,13 +60,45 @@ func slowest(o Observation) (slow *gateway, timeout time.Duration) {
 	return slow, timeout
 }
 
+// drainEnds returns when the gateway, which drains, will have closed its last connection at its present pace, without
+// regard to its deadline. It returns false when that is not known.
+func drainEnds(o Observation, g gateway) (ends time.Time, known bool) {
+	drain := g.report.Drain
+	if drain.ClosesPerSecond == 0 || drain.WaitsForAnother {
+		return time.Time{}, false
+	}
+	began := drain.StartedAt.Add(o.spec().Drain.PropagationDelay.Duration)
+	if g.reportedAt.After(began) {
+		began = g.reportedAt
+	}
+	takes := time.Duration(float64(g.report.Connections) / drain.ClosesPerSecond * float64(time.Second))
+	return began.Add(takes), true
+}
+
+// endStep is what the expected end of a drain is rounded up to, so that the status need not be written for each second.
+const endStep = 10 * time.Second
+
+// expectedEnd returns when the gateway's drain is expected to end, or nil when that is not known.
+func expectedEnd(o Observation, g gateway) *metav1.Time {
+	ends, known := drainEnds(o, g)
+	if !known {
+		return nil
+	}
+	ends = ends.Add(endStep - 1).Truncate(endStep)
+	if deadline := g.report.Drain.Deadline; ends.After(deadline) {
+		ends = deadline
+	}
+	end := metav1.NewTime(ends).Rfc3339Copy()
+	return &end
+}
+
 // drainStatuses returns the draining and the lost gateways by the names of their pods, at most MaxDrainEntries: those
 // with the most connections.
 func drainStatuses(o Observation) []v1alpha1.DrainStatus {
 	var list []v1alpha1.DrainStatus
 	for _, g := range o.gateways() {
 		if g.draining() || g.lost && !g.finished() {
-			list = append(list, drainStatus(g))
+			list = append(list, drainStatus(o, g))
 		}
 	}
 	if len(list) > v1alpha1.MaxDrainEntries {
@@ -88,7 +113,7 @@ func drainStatuses(o Observation) []v1alpha1.DrainStatus {
 
 // drainStatus describes the drain by the gateway's report, or, where the report does not have it, by the pod's
 // deletion.
-func drainStatus(g gateway) v1alpha1.DrainStatus {
+func drainStatus(o Observation, g gateway) v1alpha1.DrainStatus {
 	entry := v1alpha1.DrainStatus{Pod: g.pod.Name}
 	if g.pod.DeletionTimestamp != nil {
 		entry.Reason = "the pod is being deleted"
@@ -112,7 +137,7 @@ func drainStatus(g gateway) v1alpha1.DrainStatus {
 		started := metav1.NewTime(drain.StartedAt).Rfc3339Copy()
 		deadline := metav1.NewTime(drain.Deadline).Rfc3339Copy()
 		entry.StartedAt, entry.Deadline, entry.Reason = &started, &deadline, drain.Reason
-		entry.ClosesPerSecond = int64(math.Ceil(drain.ClosesPerSecond))
+		entry.ClosesPerSecond, entry.ExpectedEnd = int64(math.Ceil(drain.ClosesPerSecond)), expectedEnd(o, g)
 	}
 	return entry
 }

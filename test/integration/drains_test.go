@@ -93,6 +93,9 @@ func TestScaleInDrainsFirst(t *testing.T) {
 			assert.Equal(t, going.pod.Name, status.Drain[0].Pod)
 			assert.Equal(t, "scale-in", status.Drain[0].Reason)
 			assert.EqualValues(t, 7, status.Drain[0].ClosesPerSecond)
+			if end := status.Drain[0].ExpectedEnd; assert.NotNil(t, end) {
+				assert.WithinDuration(t, time.Now(), end.Time, 30*time.Second)
+			}
 		}
 	})
 	require.EqualValues(t, 3, f.size(t), "it still has clients")
