@@ -36,6 +36,8 @@ type nextStep struct {
 	// evictionsWait says why no gateway must be evicted now. It is empty for none.
 	evictionsWait string
 	paces         []plan.Pace
+	// refusals reports that clients are refused while a rollout is under way.
+	refusals bool
 	// rolloutSecondsLeft is how long the rollout takes from now on, about, or 0 without one.
 	rolloutSecondsLeft int64
 }
@@ -61,6 +63,7 @@ func (r *Reconciler) planNext(
 		hold:               plan.HoldRollout(rollout),
 		evictionsWait:      plan.HoldEvictions(cluster.Spec, gateways),
 		paces:              plan.Paces(cluster.Spec, gateways),
+		refusals:           plan.RefusalsMatter(rollout),
 		rolloutSecondsLeft: plan.RolloutSecondsLeft(rollout),
 	}
 }
@@ -95,7 +98,7 @@ func (r *Reconciler) carryOut(
 	step := next.scaleIn
 	switch {
 	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" &&
-		next.hold.Why == "" && next.evictionsWait == "":
+		next.hold.Why == "" && next.evictionsWait == "" && !next.refusals:
 		return 0
 	case result.gatewaysHeld(), result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
 		return drainRecheck

@@ -29,6 +29,9 @@ func TestOutdated(t *testing.T) {
 	pace := func(perSecond float64) func(*Gateway) {
 		return func(g *Gateway) { g.Report.Drain = &contract.DrainReport{Deadline: at, ClosesPerSecond: perSecond} }
 	}
+	rejects := func(perSecond float64) func(*Gateway) {
+		return func(g *Gateway) { g.Report.RejectRate = &perSecond }
+	}
 	same := fleetOf(func(*Gateway) {})
 
 	for _, c := range []struct {
@@ -57,6 +60,11 @@ func TestOutdated(t *testing.T) {
 			}), 0, true,
 		},
 		{"capacity", same, fleetOf(func(g *Gateway) { g.Report.MaxConnections = 1 }), 0, true},
+		{"it turns clients away", same, fleetOf(rejects(0.2)), 0, true},
+		{"it does not any more", fleetOf(rejects(0.2)), fleetOf(rejects(0.1)), 0, true},
+		{"it turns more away", fleetOf(rejects(0.2)), fleetOf(rejects(9)), time.Hour, false},
+		{"it turns a few away", same, fleetOf(rejects(0.19)), time.Hour, false},
+		{"too many come at once", same, fleetOf(func(g *Gateway) { g.Report.CrowdRate = new(1.0) }), 0, true},
 		{"no answer", same, fleetOf(func(g *Gateway) { g.Stale = true }), 0, true},
 		{"a drain began", same, fleetOf(drain(at)), 0, true},
 		{"a drain goes on", fleetOf(drain(at)), fleetOf(drain(at)), time.Hour, false},

@@ -1,16 +1,11 @@
 package plan
 
 import (
-	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/controllers/render"
-)
+	"slices"
 
-const (
-	// minClients is the number of clients per second from which on it counts whether they are accepted: twelve in the last
-	// minute.
-	minClients = 0.2
-	// minCrowd is the number of clients per second that are too many at once from which on a rollout waits.
-	minCrowd = 1
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // encounters are what happened to the clients that came to some gateways in the last minute, per second.
@@ -31,6 +26,15 @@ func meet(gateways []Gateway, is func(Gateway) bool) encounters {
 	return sum
 }
 
+// RefusalsMatter reports whether a rollout is under way and gateways refuse clients, so that HoldRollout has to be
+// asked again soon.
+func RefusalsMatter(r Rollout) bool {
+	rolls := r.Deployment != nil && r.Deployment.Status.Replicas > r.Deployment.Status.UpdatedReplicas
+	return rolls && slices.ContainsFunc(r.Gateways, func(g Gateway) bool {
+		return fleet.Gateway{Report: g.Report}.Refuses()
+	})
+}
+
 func valueOf(rate *float64) float64 {
 	if rate == nil {
 		return 0
@@ -39,10 +43,14 @@ func valueOf(rate *float64) float64 {
 }
 
 // turnAway reports whether the gateways turn most of their clients away.
-func (e encounters) turnAway() bool { return e.rejected >= minClients && e.rejected > e.accepted/2 }
+func (e encounters) turnAway() bool {
+	return e.rejected >= fleet.MinRejectRate && e.rejected > e.accepted/2
+}
 
 // letIn reports whether the gateways let most of their clients in.
-func (e encounters) letIn() bool { return e.accepted >= minClients && e.rejected <= e.accepted/2 }
+func (e encounters) letIn() bool {
+	return e.accepted >= fleet.MinRejectRate && e.rejected <= e.accepted/2
+}
 
 // refusal returns why clients do not come back in a rollout, or "". version is that of the gateways that turn them away
 // where those of the old version do not, such as with a wrong key of tokens: each further gateway of that version would
@@ -60,7 +68,7 @@ func refusal(r Rollout) (version, why string) {
 	switch {
 	case known && !current.letIn(), current.turnAway() && !before.turnAway():
 		return version, "gateways of the new version turn most of their clients away"
-	case current.crowd+before.crowd >= minCrowd:
+	case current.crowd+before.crowd >= fleet.MinCrowdRate:
 		return "", "more clients come back at once than the gateways accept: raise spec.gateway.connectRate, or lower " +
 			"spec.rollout.maxReconnectsPerSecond"
 	}

@@ -108,3 +108,25 @@ func TestHoldRolloutThatTurnsClientsAway(t *testing.T) {
 		})
 	}
 }
+
+func TestRefusalsMatter(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		deployment *appsv1.Deployment
+		fleet      simpleFleet
+		want       bool
+	}{
+		{"clients are turned away in a rollout", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0.2, 0)), true},
+		{"too many come at once in a rollout", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0, 1)), true},
+		{"a few are", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0.1, 0.9)), false},
+		{"no rollout", settledAt(3), simpleFleet{}.with("a", 1, met("", 0, 5, 5)), false},
+		{"no Deployment", nil, simpleFleet{}.with("a", 1, met("", 0, 5, 5)), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, plan.RefusalsMatter(plan.Rollout{
+				Spec: scaleInSpec(3), Deployment: c.deployment,
+				Gateways: plan.Gateways(c.fleet.pods, c.fleet.reports, at(0)),
+			}))
+		})
+	}
+}

@@ -26,8 +26,8 @@ const (
 	AnnotationAsked = v1alpha1.GroupName + "/asked"
 )
 
-// stamp adds both annotations to a Deployment, the version to the pods of gateways, and nothing to another object. patch
-// is the user's patch that has changed the object, or nil.
+// stamp adds both annotations to a Deployment, the version to the pods of gateways, and nothing to another object.
+// patch is the user's patch that has changed the object, or nil.
 func (in Input) stamp(ref Ref, object *unstructured.Unstructured, patch any) error {
 	var (
 		asked any

@@ -17,8 +17,8 @@ func (g *fakeGateway) meets(accepted, rejected float64) {
 	g.report(func(r *report) { r.ConnectRate, r.RejectRate, r.CrowdRate = &accepted, &rejected, new(float64) })
 }
 
-// The operator stops a rollout when the gateways of the new version let no client in. It does so without clients too, and
-// after a restart. It goes on when they let clients in, when the spec changes, and when the user says so.
+// The operator stops a rollout when the gateways of the new version let no client in. It does so without clients too,
+// and after a restart. It goes on when they let clients in, when the spec changes, and when the user says so.
 func TestRolloutStopsWhenClientsAreRefused(t *testing.T) {
 	t.Parallel()
 	o := startOperator(t)
@@ -40,16 +40,18 @@ func TestRolloutStopsWhenClientsAreRefused(t *testing.T) {
 	require.NoError(t, env.client.Update(t.Context(), current.pod))
 	setDeploymentStatus(t, f, gatewayDeployment, 3, 1)
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonRollingOut)
+	// The Deployment's controller observes each change.
+	observe := func() { setDeploymentStatus(t, f, gatewayDeployment, 3, 1) }
 	held := func(want bool) {
 		t.Helper()
 		f.eventually(func(t *assert.CollectT) {
+			observe()
 			deployment := f.getDeployment(t, gatewayDeployment)
 			assert.Equal(t, want, deployment.Spec.Paused)
 			_, refused := deployment.Annotations[render.AnnotationRolloutRefused]
 			assert.Equal(t, want, refused)
 		})
-		// The Deployment's controller observes the change.
-		setDeploymentStatus(t, f, gatewayDeployment, 3, 1)
+		observe()
 	}
 	held(false)
 
