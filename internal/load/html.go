@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"github.com/wsfleet/wsfleet/internal/figure"
 )
 
 //go:embed page.html
@@ -22,13 +24,9 @@ func (r *Result) WriteHTML(w io.Writer) error {
 	if err := r.WriteText(&text); err != nil {
 		return err
 	}
-	var plots []template.HTML
-	for _, f := range r.figures() {
-		svg, err := f.svg()
-		if err != nil {
-			return err
-		}
-		plots = append(plots, svg)
+	plots, err := figure.SVG(r.figures())
+	if err != nil {
+		return err //nolint:wrapcheck // it names the plot
 	}
 	if err := page.Execute(w, map[string]any{"Result": r, "Text": text.String(), "Plots": plots}); err != nil {
 		return fmt.Errorf("page: %w", err)
