@@ -206,15 +206,21 @@ func writeResult(w io.Writer, r *load.Result, format string) error {
 	return r.WriteText(w)
 }
 
-// progressPrinter returns functions that write a line of progress, and clear it. On a terminal each line overwrites the
-// one before; elsewhere clearLine does nothing.
+// progressPrinter returns functions that write a line of progress, and clear it.
 func progressPrinter(w io.Writer) (report func(load.Sample), clearLine func()) {
+	write, clearLine := linePrinter(w)
+	return func(s load.Sample) { write(s.Line()) }, clearLine
+}
+
+// linePrinter returns functions that write a line, and clear it. On a terminal each line overwrites the one before;
+// elsewhere clearLine does nothing.
+func linePrinter(w io.Writer) (write func(string), clearLine func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return func(s load.Sample) { _, _ = fmt.Fprintln(w, s.Line()) }, func() {}
+		return func(line string) { _, _ = fmt.Fprintln(w, line) }, func() {}
 	}
 	const eraseLine = "\r\x1b[K"
-	return func(s load.Sample) { _, _ = fmt.Fprint(w, eraseLine+s.Line()) }, func() { _, _ = fmt.Fprint(w, eraseLine) }
+	return func(line string) { _, _ = fmt.Fprint(w, eraseLine+line) }, func() { _, _ = fmt.Fprint(w, eraseLine) }
 }
 
 // workerCommand is the hidden command with which this program starts its worker processes.

@@ -1,4 +1,5 @@
-// Command wsfleet is the command-line tool for operating wsfleet gateways. `wsfleet load` tests a gateway under load.
+// Command wsfleet is the command-line tool for operating wsfleet gateways. `wsfleet load` tests a gateway under load;
+// `wsfleet simulate` predicts what events do to the clients of a fleet.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsfleet/wsfleet/internal/load"
+	"github.com/wsfleet/wsfleet/internal/simulate"
 )
 
 // Exit codes: exitFailed of a run that failed, exitUsage of a command line that cannot be used.
@@ -51,6 +53,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*load.Error](err); ok {
 		return exitUsage
 	}
+	if _, ok := errors.AsType[*simulate.Error](err); ok {
+		return exitUsage
+	}
 	return exitFailed
 }
 
@@ -70,7 +75,7 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help` for the flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newLoadCommand(), newLoadWorkerCommand(), newVersionCommand())
+	root.AddCommand(newLoadCommand(), newLoadWorkerCommand(), newSimulateCommand(), newVersionCommand())
 	return root
 }
 
