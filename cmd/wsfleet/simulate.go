@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +38,7 @@ func newSimulateCommand() *cobra.Command {
 		Long: "Simulate a fleet with the operator's own planner and drains, and models of Kubernetes, load balancers and\n" +
 			"clients. Nothing is connected to, and time is virtual.\n\n" +
 			"Events, each at a time after @ or at the start:\n" + eventList() + "\n" +
-			"Layers of --clients: " + strings.Join(simulate.LayerNames(), ", ") + ".\n" +
+			"Layers of --clients:\n" + layerList() + "\n" +
 			"--layer describes others: NAME=delay:1s-5s,growth:2,jitter:0.5,cap:30s,attempts:10,ends-at-close,ends-at-refusal",
 		Example: `  wsfleet simulate --event rollout
   wsfleet simulate -f fleet.yaml --connections 200000 --event rollout --html rollout.html
@@ -68,6 +70,15 @@ func eventList() string {
 	var b strings.Builder
 	for _, kind := range simulate.Kinds() {
 		fmt.Fprintf(&b, "  %-16s %s\n", kind[0], kind[1])
+	}
+	return b.String()
+}
+
+// layerList returns the names of the layers in lines of five.
+func layerList() string {
+	var b strings.Builder
+	for line := range slices.Chunk(simulate.LayerNames(), 5) {
+		b.WriteString("  " + strings.Join(line, ", ") + "\n")
 	}
 	return b.String()
 }
@@ -187,12 +198,17 @@ func (f *simulateFlags) applySize(s *simulate.Scenario, fs *pflag.FlagSet) error
 	return s.SetFleet(manifest, size) //nolint:wrapcheck // it names the flag or the field
 }
 
+// simulationGCPercent lets the heap grow to five times what is in use. A simulation of many gateways keeps little, and
+// allocates much in each reconcile.
+const simulationGCPercent = 400
+
 func runSimulation(
 	ctx context.Context, stdout, stderr io.Writer, s simulate.Scenario, f *simulateFlags, fs *pflag.FlagSet,
 ) error {
 	if err := f.applyTo(&s, fs); err != nil {
 		return err
 	}
+	debug.SetGCPercent(simulationGCPercent)
 	page, err := f.openPage()
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestCommandSimulateOutput(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "3,000 connections on 3 gateways: rollout, kill=1@10s\n")
 	require.Contains(t, stdout, "clients: mine 25 %, centrifuge 75 %\n")
-	require.Contains(t, stdout, "closes of drains; budget 100,")
+	require.Contains(t, stdout, "of the reconnect budget, which is 100/s at its lowest")
 	content, err := os.ReadFile(page)
 	require.NoError(t, err)
 	require.Contains(t, string(content), "<svg")

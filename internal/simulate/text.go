@@ -46,16 +46,17 @@ func (r *Result) rows() [][]string {
 	if !r.Settled {
 		until = "until the limit"
 	}
-	budget := "no budget"
+	budget := "without a reconnect budget"
 	if p.MinBudgetPerSecond > 0 {
-		budget = fmt.Sprintf("budget %s, closes at most %.0f %% of it", number(p.MinBudgetPerSecond), 100*p.ClosesToBudget)
+		budget = fmt.Sprintf("at most %.0f %% of the reconnect budget, which is %s/s at its lowest", 100*p.ClosesToBudget,
+			number(p.MinBudgetPerSecond))
 	}
 	return [][]string{
 		{"time", seconds(r.Seconds), until},
 		{"", seconds(r.BackSeconds), back},
 		{"", seconds(r.HeldSeconds), "of it the operator held the rollout"},
 		{"peak", grouped(p.ReconnectsPerSecond) + "/s", "reconnects"},
-		{"", grouped(p.ClosesPerSecond) + "/s", "closes of drains; " + budget},
+		{"", grouped(p.ClosesPerSecond) + "/s", "closes of drains, " + budget},
 		{"", grouped(p.AttemptsPerSecond) + "/s", fmt.Sprintf("attempts, %s/s failed", grouped(p.FailuresPerSecond))},
 		{"away", seconds(a.P50), "p50"},
 		{"", seconds(a.P99), "p99"},
