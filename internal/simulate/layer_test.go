@@ -1,10 +1,14 @@
 package simulate
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/golden"
 )
 
 func TestLayersOfTheListCanBeUsed(t *testing.T) {
@@ -134,4 +138,33 @@ func TestParseRangeReadsWhatStringWrites(t *testing.T) {
 		_, err := ParseRange("pod-start", text)
 		require.ErrorContains(t, err, "--pod-start: ", text)
 	}
+}
+
+func TestDocumentationListsTheLayers(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("| layer | waits | then | gives up |\n|---|---|---|---|\n")
+	for _, l := range builtInLayers() {
+		waits := make([]string, len(l.Waits))
+		for i, wait := range l.Waits {
+			waits[i] = wait.String()
+		}
+		then, end := "the last again and again", "never"
+		switch {
+		case l.Growth > 1:
+			then = fmt.Sprintf("times %v, up to %v", l.Growth, l.Cap)
+		case l.Attempts > 0 && l.Attempts <= len(l.Waits):
+			then = "-"
+		}
+		if l.Attempts > 0 {
+			end = fmt.Sprintf("after %d attempts", l.Attempts)
+		}
+		switch {
+		case l.EndsAtRefusal:
+			end += ", and at a refusal"
+		case l.EndsAtClose:
+			end = "when a drain closes its connection"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", l.Name, strings.Join(waits, ", "), then, end)
+	}
+	golden.Section(t, "../../docs/simulate.md", "layers", b.String())
 }
