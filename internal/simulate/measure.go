@@ -75,6 +75,8 @@ type measurement struct {
 
 	minServing, maxDraining, maxPods int
 	minBudget, maxCloseRatio         float64
+	// lastBudget is that of the sample before.
+	lastBudget float64
 }
 
 // maxSamples is the number of samples from which on two are made one.
@@ -136,9 +138,11 @@ func (m *measurement) sample(now slot, s Sample, spec v1alpha1.WebSocketClusterS
 	if s.BudgetPerSecond > 0 && (m.minBudget == 0 || s.BudgetPerSecond < m.minBudget) {
 		m.minBudget = s.BudgetPerSecond
 	}
-	if s.BudgetPerSecond > 0 {
-		m.maxCloseRatio = max(m.maxCloseRatio, float64(s.ClosesPerSecond)/s.BudgetPerSecond)
+	// The busiest second may have begun before the budget became lower.
+	if budget := max(s.BudgetPerSecond, m.lastBudget); budget > 0 && s.BudgetPerSecond > 0 {
+		m.maxCloseRatio = max(m.maxCloseRatio, float64(s.ClosesPerSecond)/budget)
 	}
+	m.lastBudget = s.BudgetPerSecond
 	m.maxDraining, m.maxPods = max(m.maxDraining, s.Draining), max(m.maxPods, s.Pods)
 	m.keep(s)
 	return s

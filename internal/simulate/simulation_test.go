@@ -89,6 +89,15 @@ func TestRolloutTakesStartAndMinReadySecondsForEachGateway(t *testing.T) {
 	require.Equal(t, Fleet{MaxDraining: 1, AllowedDraining: 1, MinServing: replicas, MaxPods: replicas + 2}, r.Fleet)
 }
 
+func TestScaleInKeepsToABudgetThatFalls(t *testing.T) {
+	s := scenario(t, 10, 50_000, "scale-in=5")
+	s.Spec.Gateway.MaxConnections = new(int32(20_000))
+	r := run(t, s)
+	require.True(t, r.Settled)
+	require.InDelta(t, 0.5*500*5, r.Peak.MinBudgetPerSecond, 0, "half of what the five that stay accept")
+	require.InDelta(t, 1, r.Peak.ClosesToBudget, 0.06)
+}
+
 func TestRolloutKeepsToTheBudget(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3} {
 		s := scenario(t, 10, 50_000, "rollout")

@@ -48,8 +48,8 @@ func (r *Result) rows() [][]string {
 	}
 	budget := "without a reconnect budget"
 	if p.MinBudgetPerSecond > 0 {
-		budget = fmt.Sprintf("at most %.0f %% of the reconnect budget, which is %s/s at its lowest", 100*p.ClosesToBudget,
-			number(p.MinBudgetPerSecond))
+		budget = fmt.Sprintf("at most %s %% of the reconnect budget, which is %s/s at its lowest",
+			grouped(int64(math.Round(100*p.ClosesToBudget))), number(p.MinBudgetPerSecond))
 	}
 	return [][]string{
 		{"time", seconds(r.Seconds), until},
@@ -101,9 +101,9 @@ func (r *Result) Notes() []string {
 	draining, allowed := r.Fleet.MaxDraining, r.Fleet.AllowedDraining
 	add(draining > allowed, "%s gateways drained at once, and spec.disruption.maxUnavailable allows %s",
 		grouped(int64(draining)), grouped(int64(allowed)))
-	add(r.Attempts.Full > 0, "%s attempts found a full gateway: clients that come back are spread at random, so the "+
-		"gateways that drain last have many more than the average; raise spec.gateway.maxConnections or the number of "+
-		"gateways", grouped(r.Attempts.Full))
+	add(r.Attempts.Full > 0, "%s attempts found a full gateway: load balancers spread clients at random, so gateways "+
+		"that are not replaced yet collect more than the average, and full ones are not left out; raise "+
+		"spec.gateway.maxConnections or the number of gateways", grouped(r.Attempts.Full))
 	return notes
 }
 
