@@ -31,8 +31,43 @@ type gateway struct {
 	// tokens is how many connections the gateway accepts now by its rate, as of refilledAt.
 	tokens     float64
 	refilledAt slot
+	// accepted and crowd count the handshakes of the last minute that were accepted, and those beyond connectRate.
+	accepted, crowd minuteRate
 	// drain is nil while the gateway serves.
 	drain *drainRun
+}
+
+// minuteRate counts events and returns how many there were per second in the last minute, as gateways report it.
+type minuteRate struct {
+	// counts has the events of each bucket, at its number modulo their number. last is the number of the latest bucket.
+	counts [12]int64
+	last   slot
+}
+
+// minuteBucket is the length of a bucket of a minuteRate.
+const minuteBucket = 5 * slotsPerSecond
+
+func (r *minuteRate) advance(now slot) {
+	bucket, n := now/minuteBucket, slot(len(r.counts))
+	for range min(bucket-r.last, n) {
+		r.last++
+		r.counts[r.last%n] = 0
+	}
+	r.last = bucket
+}
+
+func (r *minuteRate) add(now slot, n int64) {
+	r.advance(now)
+	r.counts[r.last%slot(len(r.counts))] += n
+}
+
+func (r *minuteRate) perSecond(now slot) float64 {
+	r.advance(now)
+	sum := int64(0)
+	for _, count := range r.counts {
+		sum += count
+	}
+	return float64(sum) / 60
 }
 
 // drainRun is one drain of a gateway.
@@ -63,12 +98,15 @@ func (g *gateway) serves() bool {
 }
 
 // report returns what the gateway answers to the operator.
-func (g *gateway) report(now time.Time, maxConnections int) contract.GatewayReport {
+func (g *gateway) report(now slot, maxConnections int) contract.GatewayReport {
 	r := contract.GatewayReport{
 		Node:           g.pod.Name,
 		State:          g.state,
 		Connections:    int(g.open),
 		MaxConnections: maxConnections,
+		ConnectRate:    new(g.accepted.perSecond(now)),
+		RejectRate:     new(0.0),
+		CrowdRate:      new(g.crowd.perSecond(now)),
 	}
 	if d := g.drain; d != nil {
 		r.Drain = &contract.DrainReport{
@@ -77,7 +115,7 @@ func (g *gateway) report(now time.Time, maxConnections int) contract.GatewayRepo
 			Deadline:        d.pace.Deadline,
 			Closed:          d.closed,
 			Forced:          d.forced,
-			ClosesPerSecond: d.pace.PerSecond(now, int(g.open)),
+			ClosesPerSecond: d.pace.PerSecond(now.time(), int(g.open)),
 			WaitsForAnother: g.state == contract.StateDraining && !d.handedOver,
 		}
 	}
@@ -92,14 +130,16 @@ func (g *gateway) accept(now slot, n int64, perSecond, maxConnections int) (acce
 	room := max(0, int64(maxConnections)-g.open)
 	full = max(0, n-room)
 	n -= full
-	if perSecond == 0 {
-		return n, full
+	if perSecond > 0 {
+		// As many as come in a second may come at once.
+		g.tokens = min(float64(perSecond), g.tokens+(now-g.refilledAt).seconds()*float64(perSecond))
+		g.refilledAt = now
+		accepted = min(n, int64(g.tokens))
+		g.tokens -= float64(accepted)
+		g.crowd.add(now, n-accepted)
+		n = accepted
 	}
-	// As many as come in a second may come at once.
-	g.tokens = min(float64(perSecond), g.tokens+(now-g.refilledAt).seconds()*float64(perSecond))
-	g.refilledAt = now
-	n = min(n, int64(g.tokens))
-	g.tokens -= float64(n)
+	g.accepted.add(now, n)
 	return n, full
 }
 

@@ -67,7 +67,11 @@ func (f *simulation) operate() {
 // scrape reads the report of each gateway. Of one that does not answer, the last report is kept for some time.
 func (f *simulation) scrape() {
 	reports := f.operator.reports.Gateways
+	f.operator.reports.Asked = make(map[types.UID]bool, len(f.gateways))
 	for _, g := range f.gateways {
+		if g.ready() && !g.removed {
+			f.operator.reports.Asked[g.pod.UID] = true
+		}
 		if g.answers() {
 			f.noteReport(g)
 			continue
@@ -88,7 +92,7 @@ func (f *simulation) noteReport(g *gateway) {
 	now := f.now.time()
 	f.operator.reports.Gateways[g.pod.UID] = fleet.Gateway{
 		Pod:        g.pod.Name,
-		Report:     g.report(now, int(*f.spec.Gateway.MaxConnections)),
+		Report:     g.report(f.now, int(*f.spec.Gateway.MaxConnections)),
 		ReportedAt: now,
 	}
 }
@@ -105,6 +109,7 @@ func (f *simulation) reconcile() (again bool) {
 	gateways := plan.Gateways(o.pods, o.reports, now)
 	step := plan.NextScaleInStep(plan.ScaleIn{Spec: f.spec, Deployment: d.live, Gateways: gateways, Now: now})
 	hold := plan.HoldRollout(plan.Rollout{Spec: f.spec, Deployment: d.live, Gateways: gateways})
+	evictionsWait := plan.HoldEvictions(f.spec, gateways)
 	wrote := f.writeDeployment(step.Replicas, hold)
 	for _, pace := range plan.Paces(f.spec, gateways) {
 		if g := f.byUID[pace.Gateway.Pod.UID]; g != nil && g.answers() && g.drain != nil {
@@ -118,7 +123,8 @@ func (f *simulation) reconcile() (again bool) {
 	}
 	f.countHold(hold.Why != "")
 	switch {
-	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" && hold.Why == "":
+	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" && hold.Why == "" &&
+		evictionsWait == "":
 		return false
 	case !wrote:
 		f.changePods(step, now)

@@ -87,6 +87,7 @@ func (f *simulation) start(g *gateway, after slot) {
 func (f *simulation) serve(g *gateway) {
 	g.processes++
 	g.state, g.drain = contract.StateServing, nil
+	g.accepted, g.crowd = minuteRate{}, minuteRate{}
 	g.tokens, g.refilledAt = float64(*f.spec.Gateway.ConnectRate), f.now
 	g.pod.Status.ContainerStatuses = runningStatuses
 }

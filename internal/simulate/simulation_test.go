@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/wsfleet/wsfleet/api/v1alpha1"
 )
 
 func TestRunWithoutEventChangesNothing(t *testing.T) {
@@ -381,7 +383,7 @@ func TestDrainOfTheOnlyGatewayWaitsForAnother(t *testing.T) {
 	g := f.gateways[0]
 	f.terminate(g)
 	steps(t, f, 29*time.Second)
-	require.True(t, g.report(f.now.time(), 1).Drain.WaitsForAnother)
+	require.True(t, g.report(f.now, 1).Drain.WaitsForAnother)
 	require.Equal(t, int64(100), g.open)
 	require.Equal(t, []*gateway{g}, f.targets(), "it accepts clients until another one serves")
 	steps(t, f, time.Minute)
@@ -399,6 +401,33 @@ func TestDrainWithoutRedisHandsOverAfterItsPropagationDelay(t *testing.T) {
 	require.False(t, g.drain.handedOver)
 	steps(t, f, 2*time.Second)
 	require.True(t, g.drain.handedOver)
+}
+
+func TestReportHasTheHandshakesOfTheLastMinute(t *testing.T) {
+	g := &gateway{tokens: 100}
+	took, full := g.accept(0, 130, 100, 1000)
+	require.Equal(t, []int64{100, 0}, []int64{took, full})
+	g.open = took
+	g.accept(30*slotsPerSecond, 20, 100, 1000)
+	r := g.report(31*slotsPerSecond, 1000)
+	require.InDelta(t, 120./60, *r.ConnectRate, 1e-9)
+	require.InDelta(t, 30./60, *r.CrowdRate, 1e-9)
+	r = g.report(65*slotsPerSecond, 1000)
+	require.InDelta(t, 20./60, *r.ConnectRate, 1e-9)
+	require.Zero(t, *r.CrowdRate)
+}
+
+func TestRolloutWaitsWhileMoreClientsComeBackThanGatewaysAccept(t *testing.T) {
+	crowded := func(policy v1alpha1.RefusalPolicy) *Result {
+		s := scenario(t, 10, 50_000, "rollout", "kill=3@20s")
+		s.Clients = comeBackAfter(time.Second)
+		s.Spec.Gateway.ConnectRate, s.Spec.Gateway.MaxConnections = new(int32(100)), new(int32(20_000))
+		s.Spec.Rollout.RefusalPolicy = policy
+		return run(t, s)
+	}
+	waits, goesOn := crowded(v1alpha1.RefusalPause), crowded(v1alpha1.RefusalContinue)
+	require.True(t, waits.Settled)
+	require.Greater(t, waits.HeldSeconds, goesOn.HeldSeconds+20)
 }
 
 func TestDrainedGatewayThatIsNotDeletedServesAgain(t *testing.T) {
