@@ -108,8 +108,9 @@ func (f *simulation) reconcile() (again bool) {
 	now := metav1.NewTime(f.now.time())
 	gateways := plan.Gateways(o.pods, o.reports, now)
 	step := plan.NextScaleInStep(plan.ScaleIn{Spec: f.spec, Deployment: d.live, Gateways: gateways, Now: now})
-	hold := plan.HoldRollout(plan.Rollout{Spec: f.spec, Deployment: d.live, Gateways: gateways})
-	evictionsWait := plan.HoldEvictions(f.spec, gateways)
+	rollout := plan.Rollout{Spec: f.spec, Deployment: d.live, Gateways: gateways}
+	hold := plan.HoldRollout(rollout)
+	again = hold.Why != "" || plan.HoldEvictions(f.spec, gateways) != "" || plan.RefusalsMatter(rollout)
 	wrote := f.writeDeployment(step.Replicas, hold)
 	for _, pace := range plan.Paces(f.spec, gateways) {
 		if g := f.byUID[pace.Gateway.Pod.UID]; g != nil && g.answers() && g.drain != nil {
@@ -123,8 +124,7 @@ func (f *simulation) reconcile() (again bool) {
 	}
 	f.countHold(hold.Why != "")
 	switch {
-	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" && hold.Why == "" &&
-		evictionsWait == "":
+	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" && !again:
 		return false
 	case !wrote:
 		f.changePods(step, now)
