@@ -55,7 +55,7 @@ func Setup(ctx context.Context, mgr manager.Manager, options Options) error {
 	secrets := newSecretReader(mgr.GetClient(), mgr.GetAPIReader())
 	monitor := fleet.NewMonitor(fleet.MonitorOptions{
 		Source:   &fleetSource{reader: mgr.GetClient(), secrets: secrets},
-		Scraper:  fleet.NewScraper(options.AdminAddress),
+		Scraper:  fleet.NewScraper(fleet.ScraperOptions{Address: options.AdminAddress}),
 		Interval: options.ScrapeInterval,
 		Failures: metrics.scrapeFailures,
 		Log:      mgr.GetLogger().WithName("fleet"),

@@ -190,7 +190,7 @@ func TestMonitorWaitsForTheToken(t *testing.T) {
 func TestMonitorReturnsErrorsOfItsSource(t *testing.T) {
 	fleets := oneFleet()
 	fleets.err = errUnavailable
-	monitor := newMonitor(fleets, NewScraper(nil), time.Hour)
+	monitor := newMonitor(fleets, NewScraper(ScraperOptions{}), time.Hour)
 	require.ErrorIs(t, monitor.scrapeAll(t.Context()), errUnavailable)
 }
 

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,8 +18,19 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// scrapeTimeout bounds one request to a gateway.
+// scrapeTimeout bounds one request to a gateway, unless the options of the Scraper say otherwise.
 const scrapeTimeout = 2 * time.Second
+
+// ScraperOptions say how a Scraper reaches gateways. The zero value is the way from inside the cluster.
+type ScraperOptions struct {
+	// Address returns host:port of a pod's admin port, or "" while the pod has none. nil stands for the pod's IP and the
+	// gateway's admin port.
+	Address func(*corev1.Pod) string
+	// Dial connects to an address that Address returned. nil stands for TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Timeout bounds one request, the time to connect included. 0 stands for 2 seconds.
+	Timeout time.Duration
+}
 
 // Scraper requests the report of one gateway at a time. It may be used by several goroutines at once.
 type Scraper struct {
@@ -26,15 +38,19 @@ type Scraper struct {
 	address func(*corev1.Pod) string
 }
 
-// NewScraper returns a Scraper that sends its requests to the host:port that address returns for a pod. A nil address
-// stands for the pod's IP and the gateway's admin port.
-func NewScraper(address func(*corev1.Pod) string) *Scraper {
+// NewScraper returns a Scraper that reaches gateways as options say.
+func NewScraper(options ScraperOptions) *Scraper {
+	timeout := cmp.Or(options.Timeout, scrapeTimeout)
+	address, dial := options.Address, options.Dial
 	if address == nil {
 		address = adminAddress
 	}
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: timeout}).DialContext
+	}
 	transport := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: scrapeTimeout}).DialContext,
-		ResponseHeaderTimeout: scrapeTimeout,
+		DialContext:           dial,
+		ResponseHeaderTimeout: timeout,
 		// A server at a pod's address that is not a gateway must not fill the operator's memory.
 		MaxResponseHeaderBytes: maxReportBytes,
 		MaxIdleConnsPerHost:    1,
@@ -43,7 +59,7 @@ func NewScraper(address func(*corev1.Pod) string) *Scraper {
 	return &Scraper{
 		client: &http.Client{
 			Transport: transport,
-			Timeout:   scrapeTimeout,
+			Timeout:   timeout,
 			// The token must not follow a redirect to another server.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -62,12 +78,15 @@ func adminAddress(pod *corev1.Pod) string {
 // ErrTokenRefused means that a gateway does not know the token.
 var ErrTokenRefused = errors.New("it answered 401: it does not know the token of the admin Secret")
 
+// ErrConflict means that a gateway refuses a request in the state that it is in.
+var ErrConflict = errors.New("it answered 409 Conflict")
+
 // errNoAddress means that a pod has no address yet.
 var errNoAddress = errors.New("the pod has no address yet")
 
 // Scrape requests the report of the pod's gateway with the bearer token. It returns errNoAddress while the pod has no
 // address, an error that wraps ErrTokenRefused when the gateway does not know the token, and another error that names
-// the pod when the gateway does not answer within scrapeTimeout, answers another status than 200, or sends no valid
+// the pod when the gateway does not answer within the timeout, answers another status than 200, or sends no valid
 // report. Errors never contain the token.
 func (s *Scraper) Scrape(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
 	return s.send(ctx, pod, token, http.MethodGet, contract.PathFleet, http.NoBody, http.StatusOK)
@@ -85,8 +104,8 @@ func (s *Scraper) Drain(
 	return s.send(ctx, pod, token, http.MethodPost, contract.PathDrain, bytes.NewReader(body), http.StatusAccepted)
 }
 
-// Undrain asks the pod's gateway to serve again, and returns its report. It returns the errors of Scrape: the status is
-// 409 when the gateway's process is ending.
+// Undrain asks the pod's gateway to serve again, and returns its report. It returns the errors of Scrape, and one that
+// wraps ErrConflict when the gateway's process is ending.
 func (s *Scraper) Undrain(ctx context.Context, pod *corev1.Pod, token string) (contract.GatewayReport, error) {
 	return s.send(ctx, pod, token, http.MethodPost, contract.PathUndrain, http.NoBody, http.StatusOK)
 }
@@ -113,6 +132,9 @@ func (s *Scraper) send(
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode == http.StatusUnauthorized {
 		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, ErrTokenRefused)
+	}
+	if response.StatusCode == http.StatusConflict {
+		return report, fmt.Errorf("ask gateway %s: %w", pod.Name, ErrConflict)
 	}
 	if response.StatusCode != want {
 		return report, fmt.Errorf("ask gateway %s: it answered %s", pod.Name, response.Status)

@@ -1,12 +1,15 @@
 package fleet
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,7 +24,9 @@ func serve(t *testing.T, handler http.HandlerFunc) (*Scraper, *corev1.Pod) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	scraper := NewScraper(func(*corev1.Pod) string { return strings.TrimPrefix(server.URL, "http://") })
+	scraper := NewScraper(ScraperOptions{
+		Address: func(*corev1.Pod) string { return strings.TrimPrefix(server.URL, "http://") },
+	})
 	t.Cleanup(scraper.Close)
 	return scraper, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod-a"}}
 }
@@ -81,7 +86,7 @@ func TestScraperFollowsNoRedirect(t *testing.T) {
 }
 
 func TestScraperNeedsAnAddress(t *testing.T) {
-	_, err := NewScraper(nil).Scrape(t.Context(), &corev1.Pod{}, "secret")
+	_, err := NewScraper(ScraperOptions{}).Scrape(t.Context(), &corev1.Pod{}, "secret")
 	require.ErrorIs(t, err, errNoAddress)
 	assert.Equal(t, "[2001:db8::1]:9090", adminAddress(&corev1.Pod{Status: corev1.PodStatus{PodIP: "2001:db8::1"}}))
 }
@@ -93,4 +98,45 @@ func TestScraperBoundsHeaders(t *testing.T) {
 	})
 	_, err := scraper.Scrape(t.Context(), pod, "secret")
 	require.ErrorContains(t, err, "ask gateway pod-a")
+}
+
+// A user's machine has no route to a pod's IP: its requests go through a connection that the caller makes.
+func TestScraperDialsAsItsOptionsSay(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		assert.NoError(t, json.NewEncoder(w).Encode(contract.GatewayReport{Node: "pod-a"}))
+	}))
+	defer server.Close()
+	var dialed string
+	scraper := NewScraper(ScraperOptions{
+		Address: func(pod *corev1.Pod) string { return pod.Name + ":9090" },
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialed = address
+			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+		},
+	})
+	defer scraper.Close()
+	report, err := scraper.Scrape(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod-a"}}, "secret")
+	require.NoError(t, err)
+	assert.Equal(t, "pod-a", report.Node)
+	assert.Equal(t, "pod-a:9090", dialed)
+}
+
+func TestScraperWaitsNoLongerThanItsTimeout(t *testing.T) {
+	scraper := NewScraper(ScraperOptions{
+		Address: func(*corev1.Pod) string { return "pod-a:9090" },
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+		Timeout: time.Millisecond,
+	})
+	defer scraper.Close()
+	_, err := scraper.Scrape(t.Context(), &corev1.Pod{}, "secret")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestScraperTellsAConflictFromOtherAnswers(t *testing.T) {
+	scraper, pod := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusConflict) })
+	_, err := scraper.Undrain(t.Context(), pod, "secret")
+	require.ErrorIs(t, err, ErrConflict)
 }

@@ -107,7 +107,8 @@ func Setup(mgr manager.Manager, options Options) error {
 	}
 	log := mgr.GetLogger().WithName("metrics-api")
 	gateways := newGatewaySource(mgr.GetClient(), mgr.GetAPIReader())
-	reader := fleet.NewReader(gateways, fleet.NewScraper(options.AdminAddress), metrics.scrapeFailures)
+	scraper := fleet.NewScraper(fleet.ScraperOptions{Address: options.AdminAddress})
+	reader := fleet.NewReader(gateways, scraper, metrics.scrapeFailures)
 	keeper := newCertificateKeeper(mgr.GetClient(), options.Namespace, options.ManageCertificate, metrics)
 	keeping := newController(mgr, "certificate").
 		Watches(&corev1.Secret{}, enqueueOnly)
