@@ -22,12 +22,8 @@ import (
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-const (
-	// drainRecheck is how soon the next step is planned while gateways drain.
-	drainRecheck = 2 * time.Second
-	// drainReasonScaleIn is the reason of drains in the gateways' reports and logs.
-	drainReasonScaleIn = "scale-in"
-)
+// drainRecheck is how soon the next step is planned while gateways drain.
+const drainRecheck = 2 * time.Second
 
 // nextStep is what to do next about a fleet's gateways.
 type nextStep struct {
@@ -142,7 +138,7 @@ func (r *Reconciler) drainGateway(
 	left := time.Until(drain.Deadline.Time)
 	//nolint:wrapcheck // it names the pod
 	return r.fleet.Drain(ctx, client.ObjectKeyFromObject(stored), pod, contract.DrainRequest{
-		Reason:         drainReasonScaleIn,
+		Reason:         plan.DrainReasonScaleIn,
 		TimeoutSeconds: max(1, int(left.Round(time.Second).Seconds())),
 		ServeAgain:     true,
 	})
@@ -155,7 +151,7 @@ func (r *Reconciler) drainGateway(
 func (r *Reconciler) restoreGateway(
 	ctx context.Context, stored *v1alpha1.WebSocketCluster, gateway plan.Gateway,
 ) error {
-	byHand := gateway.Report.Drain != nil && gateway.Report.Drain.Reason != drainReasonScaleIn
+	byHand := gateway.Report.Drain != nil && gateway.Report.Drain.Reason != plan.DrainReasonScaleIn
 	if !byHand && (gateway.Reported || fleet.IsReady(gateway.Pod)) {
 		if err := r.fleet.Undrain(ctx, client.ObjectKeyFromObject(stored), gateway.Pod); err != nil {
 			return err //nolint:wrapcheck // names the pod

@@ -42,6 +42,23 @@ func Gateways(pods []corev1.Pod, reports fleet.Snapshot, now metav1.Time) []Gate
 	return all
 }
 
+// Serving returns the number of gateways that take clients and are to keep them.
+func Serving(gateways []Gateway) int { return countWhere(gateways, Gateway.serving) }
+
+// Draining returns the number of gateways that may still have clients to hand over before they go.
+func Draining(gateways []Gateway) int { return countWhere(gateways, Gateway.drains) }
+
+// Room returns the number of connections that the serving gateways hold at most.
+func Room(gateways []Gateway) int {
+	room := 0
+	for _, g := range gateways {
+		if g.serving() {
+			room += g.Report.MaxConnections
+		}
+	}
+	return room
+}
+
 // terminating reports whether the gateway's pod is being deleted.
 func (g Gateway) terminating() bool { return g.Pod.DeletionTimestamp != nil }
 

@@ -44,6 +44,10 @@ type Drain struct {
 	Deadline metav1.Time
 }
 
+// DrainReasonScaleIn is the reason of a drain before a deletion in the gateway's report and log. By it the operator
+// tells its own drains, which it undoes when the gateway is to stay, from those that a user has started.
+const DrainReasonScaleIn = "scale-in"
+
 // deadlineMarginSeconds is how long after its deadline a gateway may take to close the connections that were left.
 const deadlineMarginSeconds = 5
 
@@ -166,13 +170,7 @@ func (s ScaleIn) mustWait(g Gateway, draining, rest []Gateway, budget float64) s
 	if !g.Reported && g.ready() {
 		return "gateway " + g.Pod.Name + " serves and does not answer the operator"
 	}
-	room := 0
-	for _, other := range rest {
-		if other.serving() {
-			room += other.Report.MaxConnections
-		}
-	}
-	if g.connections() > 0 && connectionsOf(s.Gateways) > room {
+	if g.connections() > 0 && connectionsOf(s.Gateways) > Room(rest) {
 		return "those that stay could not hold all clients: raise spec.replicas or spec.gateway.maxConnections"
 	}
 	return ""

@@ -19,6 +19,20 @@ const (
 	rankServing
 )
 
+// String returns the rank in words.
+func (r rank) String() string {
+	switch r {
+	case rankEmpty:
+		return "has not come up, and has no clients"
+	case rankLeaving:
+		return "drains already"
+	case rankNotReady:
+		return "is not ready"
+	default:
+		return "serves"
+	}
+}
+
 func (g Gateway) rank() rank {
 	switch {
 	case g.leaving():
@@ -31,18 +45,29 @@ func (g Gateway) rank() rank {
 	return rankNotReady
 }
 
-// victims returns the n gateways that go on a scale-in, the first one first: those that are not ready and have no
+// Victim is a gateway that goes on a scale-in, and what it is chosen by.
+type Victim struct {
+	Gateway Gateway
+	// Rank says how little the gateway's users notice when it goes, such as "serves".
+	Rank string
+	// Zone is the zone of the gateway's node, or "" where that is not known.
+	Zone string
+	// InZone is the number of gateways that its zone has before it goes.
+	InZone int
+}
+
+// Victims returns the n gateways that go on a scale-in, the first one first: those that are not ready and have no
 // client, then those that drain already, those that are not ready, and those that serve. Within a rank, the one with
 // the fewest clients goes first, and the newest one of equals. Among gateways that are up, the zones with the most
 // gateways lose theirs first, so that the fleet stays spread.
-func victims(gateways []Gateway, n int) []Gateway {
+func Victims(gateways []Gateway, n int) []Victim {
 	order := inOrder(gateways)
 	left := make([]int, len(order))
 	for _, c := range order {
 		left[c.zone]++
 	}
 	n = min(n, len(order))
-	chosen := make([]Gateway, 0, max(0, n))
+	chosen := make([]Victim, 0, max(0, n))
 	for range n {
 		next := -1
 		for i := range order {
@@ -55,11 +80,24 @@ func victims(gateways []Gateway, n int) []Gateway {
 				next = i
 			}
 		}
-		left[order[next].zone]--
-		order[next].taken = true
-		chosen = append(chosen, order[next].gateway)
+		c := &order[next]
+		chosen = append(chosen, Victim{
+			Gateway: c.gateway, Rank: c.rank.String(), Zone: c.gateway.zone(), InZone: left[c.zone],
+		})
+		left[c.zone]--
+		c.taken = true
 	}
 	return chosen
+}
+
+// victims returns the gateways of Victims alone.
+func victims(gateways []Gateway, n int) []Gateway {
+	chosen := Victims(gateways, n)
+	all := make([]Gateway, 0, len(chosen))
+	for _, victim := range chosen {
+		all = append(all, victim.Gateway)
+	}
+	return all
 }
 
 // candidate is a gateway that may go, and what it is chosen by.
