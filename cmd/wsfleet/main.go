@@ -1,5 +1,6 @@
-// Command wsfleet is the command-line tool for operating wsfleet gateways. `wsfleet load` tests a gateway under load;
-// `wsfleet simulate` predicts what events do to the clients of a fleet.
+// Command wsfleet is the command-line tool for operating wsfleet gateways. `wsfleet load` tests a gateway under load,
+// `wsfleet simulate` predicts what events do to the clients of a fleet, and `wsfleet fleet` looks at fleets in a
+// Kubernetes cluster. Under the name kubectl-wsc the program is a plugin of kubectl with the commands of `wsfleet fleet`.
 package main
 
 import (
@@ -8,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,10 +20,18 @@ import (
 	"github.com/wsfleet/wsfleet/internal/simulate"
 )
 
-// Exit codes: exitFailed of a run that failed, exitUsage of a command line that cannot be used.
+// Exit codes: exitFailed of a run that failed, exitUsage of a command line that cannot be used, exitInterrupted of a
+// command that was interrupted while it waited for something that goes on without it.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// Names under which the program is a plugin of kubectl, and completes the command lines of that plugin.
+const (
+	pluginName   = "kubectl-wsc"
+	completeName = "kubectl_complete-wsc"
 )
 
 // version is set with -ldflags -X in a release.
@@ -30,16 +41,35 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	err := newRootCommand().ExecuteContext(ctx)
+	root := newCommand(os.Args)
+	err := root.ExecuteContext(ctx)
 	stop()
 	if err == nil {
 		return
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, "wsfleet: "+text)
+		fmt.Fprintln(os.Stderr, root.DisplayName()+": "+text)
 	}
 	os.Exit(exitCode(err))
 }
+
+// newCommand returns the command for the name under which the program was started.
+func newCommand(args []string) *cobra.Command {
+	switch strings.TrimSuffix(filepath.Base(args[0]), ".exe") {
+	case pluginName:
+		return newPluginCommand()
+	case completeName:
+		root := newPluginCommand()
+		root.SetArgs(append([]string{cobra.ShellCompRequestCmd}, args[1:]...))
+		return root
+	}
+	return newRootCommand()
+}
+
+// interruptedError says that a command was interrupted while it waited.
+type interruptedError struct{ text string }
+
+func (e interruptedError) Error() string { return e.text }
 
 // usageError says that the command line cannot be used.
 type usageError struct{ error }
@@ -56,6 +86,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*simulate.Error](err); ok {
 		return exitUsage
 	}
+	if _, ok := errors.AsType[interruptedError](err); ok {
+		return exitInterrupted
+	}
 	return exitFailed
 }
 
@@ -63,20 +96,21 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wsfleet",
 		Short: "Tools for wsfleet gateways",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; see `wsfleet --help`", args[0])}
-			}
-			return nil
-		},
-		RunE:         func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		SilenceUsage: true, SilenceErrors: true,
+		Args:  noSubcommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.AddCommand(newLoadCommand(), newLoadWorkerCommand(), newSimulateCommand(), newFleetCommand(),
+		newVersionCommand())
+	prepareRoot(root)
+	return root
+}
+
+// prepareRoot makes wrong flags usage errors, and leaves printing errors to main.
+func prepareRoot(root *cobra.Command) {
+	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help` for the flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newLoadCommand(), newLoadWorkerCommand(), newSimulateCommand(), newVersionCommand())
-	return root
 }
 
 func newVersionCommand() *cobra.Command {

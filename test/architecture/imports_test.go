@@ -66,6 +66,19 @@ var rules = []rule{
 		why:       "status is pure: an observation goes in, a status comes out",
 	},
 	{
+		directory: "cmd/wsfleet",
+		forbidden: []string{"gateway/...", "controllers"},
+		why:       "the tool knows gateways by internal/contract, and uses the operator's decisions, not the operator",
+	},
+	{
+		directory: "cmd/wsfleet/internal/fleetview",
+		forbidden: []string{
+			"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/...", "net/http", "context",
+			"cmd/wsfleet/internal/fleetclient",
+		},
+		why: "fleetview is pure: an observation goes in, a view comes out",
+	},
+	{
 		directory: "gateway/transport",
 		forbidden: []string{"gateway/hub/...", "gateway/session/...", "gateway/broker/...", "gateway/protocol/..."},
 		why:       "the transport knows bytes and connections, no channels",
