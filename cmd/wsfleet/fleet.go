@@ -54,8 +54,8 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	f := &fleetCommand{program: program}
 	cmd := &cobra.Command{
 		Use:   use,
-		Short: "Look at the fleets of a Kubernetes cluster",
-		Long: "Look at the fleets of a Kubernetes cluster.\n\n" +
+		Short: "Look at the fleets of a Kubernetes cluster and drain their gateways",
+		Long: "Look at the fleets of a Kubernetes cluster and drain their gateways.\n\n" +
 			"The commands act with your own rights: they read the fleet's objects and its admin Secret, and reach the\n" +
 			"private port of gateways by port-forwards.",
 		Args: noSubcommand,
@@ -63,7 +63,7 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	}
 	f.addFlags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("context", f.completeContexts)
-	cmd.AddCommand(newStatusCommand(f))
+	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f))
 	return cmd
 }
 
@@ -124,6 +124,17 @@ func (f *fleetCommand) completeClusters(
 		clusters, err := client.Clusters(ctx)
 		for i := range clusters {
 			names = append(names, clusters[i].Name+"\t"+clusters[i].Status.Ready+" ready")
+		}
+		return names, err //nolint:wrapcheck // only whether it failed matters
+	})
+}
+
+// completePods completes the name of a gateway pod, the only argument.
+func (f *fleetCommand) completePods(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return f.complete(cmd, args, func(ctx context.Context, client *fleetclient.Client) (names []string, err error) {
+		pods, err := client.AllPods(ctx)
+		for i := range pods {
+			names = append(names, pods[i].Name+"\ton node "+pods[i].Spec.NodeName)
 		}
 		return names, err //nolint:wrapcheck // only whether it failed matters
 	})
@@ -196,6 +207,14 @@ func noSubcommand(cmd *cobra.Command, args []string) error {
 func atMostOneCluster(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return usageError{fmt.Errorf("name one fleet at most, like: %s chat", cmd.CommandPath())}
+	}
+	return nil
+}
+
+// onePod refuses anything but one argument.
+func onePod(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("name one gateway pod, like: %s chat-gateway-7d4b9c6f5-x2x7p", cmd.CommandPath())}
 	}
 	return nil
 }
