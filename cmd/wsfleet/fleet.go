@@ -63,7 +63,7 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	}
 	f.addFlags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("context", f.completeContexts)
-	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f))
+	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f), newExplainCommand(f))
 	return cmd
 }
 
