@@ -86,10 +86,12 @@ uninstall: $(KUSTOMIZE) ## Remove every WebSocketCluster, the operator and the C
 ##@ Build
 
 .PHONY: build
-build: ## Build the binaries into bin/
+build: ## Build the binaries into bin/, and link the plugin of kubectl to wsfleet
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet-operator ./cmd/operator
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet-gateway ./cmd/gateway
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/wsfleet ./cmd/wsfleet
+	ln -sf wsfleet $(BIN)/kubectl-wsc
+	ln -sf wsfleet $(BIN)/kubectl_complete-wsc
 
 .PHONY: docker
 docker: ## Build the images wsfleet/operator and wsfleet/gateway with Docker
