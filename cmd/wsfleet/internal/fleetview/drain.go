@@ -46,7 +46,8 @@ func CheckUndrain(o Observation, name string) error {
 		return fmt.Errorf("pod %s is being deleted, which cannot be undone: its Deployment replaces it if the fleet needs it",
 			name)
 	}
-	if drain := o.report(pod).Drain; drain != nil && drain.Reason == plan.DrainReasonScaleIn {
+	smaller := deploymentSize(o.Deployment) > int(*o.Cluster.Spec.Replicas)
+	if drain := o.report(pod).Drain; smaller && drain != nil && drain.Reason == plan.DrainReasonScaleIn {
 		return fmt.Errorf("gateway %s drains because spec.replicas is lower, so the operator would drain it again: "+
 			"raise the size instead, with `kubectl scale -n %s websocketcluster/%s --replicas=%d`",
 			name, pod.Namespace, o.Cluster.Name, *o.Cluster.Spec.Replicas+1)

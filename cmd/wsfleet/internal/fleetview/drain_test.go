@@ -44,19 +44,24 @@ func TestCheckDrainSaysWhyNoGatewayWasAsked(t *testing.T) {
 }
 
 func TestCheckUndrain(t *testing.T) {
+	scaledIn := serving("pod-01", 5, draining(plan.DrainReasonScaleIn, 1))
 	for name, c := range map[string]struct {
 		gateway gateway
-		want    string
+		// size is the size that the Deployment has still.
+		size int32
+		want string
 	}{
-		"drained by hand": {serving("pod-01", 0, drained("by hand")), ""},
-		"serving":         {serving("pod-01", 5), ""},
-		"being deleted":   {serving("pod-01", 5, draining("preStop", 1), deleted), "cannot be undone"},
-		"for a scale-in": {serving("pod-01", 5, draining(plan.DrainReasonScaleIn, 1)),
-			"kubectl scale -n default websocketcluster/chat --replicas=2"},
-		"without an answer": {serving("pod-01", 5, silent), "nothing was changed"},
+		"drained by hand":            {serving("pod-01", 0, drained("by hand")), 1, ""},
+		"serving":                    {serving("pod-01", 5), 1, ""},
+		"being deleted":              {serving("pod-01", 5, draining("preStop", 1), deleted), 1, "cannot be undone"},
+		"for a scale-in":             {scaledIn, 2, "kubectl scale -n default websocketcluster/chat --replicas=2"},
+		"for a scale-in that is off": {scaledIn, 1, ""},
+		"without an answer":          {serving("pod-01", 5, silent), 1, "nothing was changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireError(t, c.want, fleetview.CheckUndrain(with(observation(1), c.gateway), "pod-01"))
+			o := with(observation(1), c.gateway)
+			o.Deployment.Spec.Replicas = &c.size
+			requireError(t, c.want, fleetview.CheckUndrain(o, "pod-01"))
 		})
 	}
 }
