@@ -18,18 +18,19 @@ import (
 )
 
 func TestDrainWaitsUntilTheClientsAreGone(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 2)
 	going, staying := api.putGateway("chat", "chat-gateway-1"), api.putGateway("chat", "chat-gateway-2")
 	connect(t, going.Addr(), 5)
 
-	r := succeed(t, plugin(t, api, "drain", "chat-gateway-1", "--timeout", "2s", "--reason", "kernel upgrade"))
+	r := succeed(t, plugin(t, api, "drain", "chat-gateway-1", "--timeout", "4s", "--reason", "kernel upgrade"))
 	assert.Contains(t, r.stderr, "connections left (draining: kernel upgrade")
 	assert.Contains(t, r.stdout, "chat-gateway-1 is drained: 5 connections were closed one after the other, 0 at once")
 	report := going.Report()
 	assert.Equal(t, contract.StateDrained, report.State)
 	assert.Equal(t, "kernel upgrade", report.Drain.Reason)
-	assert.Equal(t, 2*time.Second, report.Drain.Deadline.Sub(report.Drain.StartedAt))
+	assert.Equal(t, 4*time.Second, report.Drain.Deadline.Sub(report.Drain.StartedAt))
 	assert.Equal(t, contract.StateServing, staying.Report().State)
 
 	r = succeed(t, plugin(t, api, "undrain", "chat-gateway-1"))
@@ -46,6 +47,7 @@ func TestDrainByHandIsNotUndoneByItself(t *testing.T) {
 }
 
 func TestDrainNeedNotBeWaitedFor(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 2)
 	going := api.putGateway("chat", "chat-gateway-1")
@@ -64,6 +66,7 @@ func TestDrainNeedNotBeWaitedFor(t *testing.T) {
 }
 
 func TestInterruptEndsTheWaitingAndNotTheDrain(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 2)
 	going := api.putGateway("chat", "chat-gateway-1")
@@ -101,6 +104,7 @@ func TestWaitingForADrainEndsWithTheDrain(t *testing.T) {
 			"chat-gateway-1 is ended: its pod was deleted"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			api := startAPI(t)
 			api.putFleet("chat", 2)
 			going := api.putGateway("chat", "chat-gateway-1")
@@ -127,6 +131,7 @@ func TestWaitingForADrainEndsWithTheDrain(t *testing.T) {
 }
 
 func TestDrainAndUndrainRefuseWithoutAChange(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 2)
 	last := api.putGateway("chat", "chat-gateway-1")
@@ -165,6 +170,7 @@ func TestDrainAndUndrainRefuseWithoutAChange(t *testing.T) {
 
 // A gateway whose process ends cannot serve again, although its pod stays.
 func TestUndrainOfAProcessThatEnds(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	ending := api.putGateway("chat", "chat-gateway-1")
@@ -176,6 +182,7 @@ func TestUndrainOfAProcessThatEnds(t *testing.T) {
 }
 
 func TestDrainRefusesBadFlags(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	for name, c := range map[string]struct {
 		args []string
@@ -197,6 +204,7 @@ func TestDrainRefusesBadFlags(t *testing.T) {
 }
 
 func TestGatewayPodsAreCompleted(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putPod("chat", "chat-gateway-1")
 	api.putPod("feed", "feed-gateway-1")
@@ -204,4 +212,21 @@ func TestGatewayPodsAreCompleted(t *testing.T) {
 	for _, args := range [][]string{{"drain", ""}, {"undrain", ""}} {
 		assert.ElementsMatch(t, []string{"chat-gateway-1", "feed-gateway-1"}, completions(t, api, args...))
 	}
+}
+
+func TestProgressIsOneLineOfATerminal(t *testing.T) {
+	var out bytes.Buffer
+	p := progress{out: &out, terminal: true, width: 10}
+	p.update("40 connections left")
+	p.update("39 left")
+	p.clear()
+	assert.Equal(t, "\r40 connect\x1b[K\r39 left\x1b[K\r\x1b[K", out.String())
+
+	out.Reset()
+	p = progress{out: &out}
+	for _, line := range []string{"40 left", "40 left", "39 left"} {
+		p.update(line)
+	}
+	p.clear()
+	assert.Equal(t, "40 left\n39 left\n", out.String())
 }

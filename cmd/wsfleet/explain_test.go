@@ -11,6 +11,7 @@ import (
 )
 
 func TestExplainPlansAsTheOperator(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	cluster := api.putFleet("chat", 2)
 	busy := api.putGateway("chat", "chat-gateway-1")
@@ -28,6 +29,7 @@ func TestExplainPlansAsTheOperator(t *testing.T) {
 }
 
 func TestExplainNeedsOneFleetAndItsReports(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	api.putGateway("chat", "chat-gateway-1")

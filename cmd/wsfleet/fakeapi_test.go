@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,8 @@ const (
 type fakeAPI struct {
 	t      *testing.T
 	server *httptest.Server
+	// withoutWebSocket is true for a server that is asked for port-forwards over SPDY only. It is set before any request.
+	withoutWebSocket bool
 
 	// mu guards the fields below.
 	mu sync.Mutex
@@ -184,11 +187,8 @@ func (a *fakeAPI) forward(w http.ResponseWriter, r *http.Request, pod string) {
 	a.mu.Lock()
 	address := a.ports[pod]
 	a.mu.Unlock()
-	if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {
-		return
-	}
 	streams := make(chan httpstream.Stream, 2)
-	conn := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(s httpstream.Stream, _ <-chan struct{}) error {
+	conn := a.upgrade(w, r, func(s httpstream.Stream, _ <-chan struct{}) error {
 		streams <- s
 		return nil
 	})
@@ -211,6 +211,33 @@ func (a *fakeAPI) forward(w http.ResponseWriter, r *http.Request, pod string) {
 	}
 	forwardStreams(r.Context(), address, data, reasons)
 	<-conn.CloseChan()
+}
+
+// upgrade answers the request for a port-forward over SPDY, or over a WebSocket unless the server has none. It returns
+// nil when it refuses.
+func (a *fakeAPI) upgrade(
+	w http.ResponseWriter, r *http.Request, newStream httpstream.NewStreamHandler,
+) httpstream.Connection {
+	if !websocket.IsWebSocketUpgrade(r) {
+		if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {
+			return nil
+		}
+		return spdy.NewResponseUpgrader().UpgradeResponse(w, r, newStream)
+	}
+	if a.withoutWebSocket {
+		http.Error(w, "a proxy lets no WebSocket through", http.StatusForbidden)
+		return nil
+	}
+	upgrader := websocket.Upgrader{Subprotocols: []string{"SPDY/3.1+" + portforward.PortForwardProtocolV1Name}}
+	socket, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return nil
+	}
+	conn, err := spdy.NewServerConnection(portforward.NewTunnelingConnection("test", socket), newStream)
+	if err != nil {
+		return nil
+	}
+	return conn
 }
 
 // forwardStreams copies between a stream and an address until one of them ends.

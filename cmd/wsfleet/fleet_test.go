@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,7 @@ func words(t *testing.T, text, first string) []string {
 }
 
 func TestStatusAsksTheGateways(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 2)
 	served := api.putGateway("chat", "chat-gateway-1")
@@ -93,6 +95,16 @@ func TestStatusAsksTheGateways(t *testing.T) {
 	}
 }
 
+// A proxy in front of the API server may let no WebSocket through.
+func TestGatewaysAreReachedWithoutAWebSocket(t *testing.T) {
+	t.Parallel()
+	api := startAPI(t)
+	api.withoutWebSocket = true
+	api.putFleet("chat", 1)
+	api.putGateway("chat", "chat-gateway-1")
+	assert.Contains(t, succeed(t, plugin(t, api, "status")).stdout, "Gateways:     1 of 1 serve")
+}
+
 // connect opens connections to a gateway until the test ends.
 func connect(t *testing.T, address string, n int) {
 	t.Helper()
@@ -112,6 +124,7 @@ func connect(t *testing.T, address string, n int) {
 }
 
 func TestStatusHasFormatsForScripts(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	api.putGateway("chat", "chat-gateway-1")
@@ -125,6 +138,7 @@ func TestStatusHasFormatsForScripts(t *testing.T) {
 }
 
 func TestStatusListsSeveralFleets(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	api.putFleet("feed", 1)
@@ -134,6 +148,7 @@ func TestStatusListsSeveralFleets(t *testing.T) {
 }
 
 func TestFleetCommandsSayWhatToDo(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	for name, c := range map[string]struct {
@@ -171,6 +186,7 @@ func TestFleetCommandsNeedAKubeconfig(t *testing.T) {
 
 // A cluster in which wsfleet is not installed answers as for any path that it does not have.
 func TestStatusWithoutTheDefinition(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.server.Config.Handler = http404
 	for _, args := range [][]string{{"status"}, {"status", "chat"}} {
@@ -182,6 +198,7 @@ func TestStatusWithoutTheDefinition(t *testing.T) {
 
 // A user without the right to read Secrets sees what the operator has written.
 func TestStatusWithoutTheAdminSecret(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	cluster := api.putFleet("chat", 1)
 	cluster.Status.Connections = 7
@@ -194,6 +211,7 @@ func TestStatusWithoutTheAdminSecret(t *testing.T) {
 }
 
 func TestWatchWritesADocumentForEachChange(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	served := api.putGateway("chat", "chat-gateway-1")
@@ -213,7 +231,64 @@ func TestWatchWritesADocumentForEachChange(t *testing.T) {
 	require.NoError(t, cmd.Wait(), "an interrupt is how a watch ends")
 }
 
+func TestWatchGoesOnAfterAFailure(t *testing.T) {
+	t.Parallel()
+	api := startAPI(t)
+	api.putFleet("chat", 1)
+	cmd := plugin(t, api, "status", "chat", "--watch", "-o", "json")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	errs, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	documents, lines := json.NewDecoder(out), bufio.NewScanner(errs)
+	var status fleetview.Fleet
+	require.NoError(t, documents.Decode(&status))
+	api.remove("websocketclusters/chat")
+	require.True(t, lines.Scan())
+	assert.Equal(t, "trying again: there is no fleet chat in namespace default: `status` without a name lists those that "+
+		"there are", lines.Text())
+	api.putFleet("chat", 5)
+	require.NoError(t, documents.Decode(&status))
+	assert.Equal(t, 5, status.Size)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait())
+}
+
+// page is a document of one text.
+type page string
+
+func (p page) WriteText(w io.Writer) error {
+	_, err := io.WriteString(w, string(p))
+	return err
+}
+
+// A terminal is drawn over in place: it is cleared once, and each line erases what was longer before.
+func TestWatchRedrawsATerminal(t *testing.T) {
+	var out bytes.Buffer
+	w := watcher{out: &out, format: outputTable}
+	require.NoError(t, w.draw(page("one\ntwo\n"), 80, 24))
+	assert.Equal(t, "\x1b[2J\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J", out.String())
+	out.Reset()
+	require.NoError(t, w.draw(page("three and more\n"), 5, 24))
+	assert.Equal(t, "\x1b[Hthree\x1b[K\n\x1b[J", out.String())
+	out.Reset()
+	w.failure = "no answer"
+	require.NoError(t, w.draw(w.last, 80, 24))
+	assert.Contains(t, out.String(), "Shown is an earlier state; trying again: no answer")
+}
+
+func TestWatchWritesATableOnlyWhenSomethingHasChanged(t *testing.T) {
+	var out bytes.Buffer
+	w := watcher{out: &out, format: outputTable}
+	for _, text := range []page{"one\n", "one\n", "two\n"} {
+		require.NoError(t, w.show(text))
+	}
+	assert.Equal(t, "one\n\ntwo\n", out.String())
+}
+
 func TestNamesAreCompleted(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	api.putFleet("chat", 1)
 	api.putFleet("feed", 1)
@@ -241,6 +316,7 @@ func completions(t *testing.T, api *fakeAPI, args ...string) []string {
 }
 
 func TestHelpNamesTheProgram(t *testing.T) {
+	t.Parallel()
 	api := startAPI(t)
 	assert.Contains(t, succeed(t, plugin(t, api)).stdout, "kubectl wsc [command]")
 	assert.Contains(t, succeed(t, plugin(t, api, "status", "--help")).stdout, "  kubectl wsc status chat")
