@@ -28,10 +28,10 @@ type Gateway struct {
 	Stale bool
 }
 
-// Refusals from which on they count, in clients per second: twelve and sixty in the last minute.
+// Refusals from which on they count, in clients per second: three and sixty in the last minute.
 const (
 	// MinRejectRate is for contract.GatewayReport.RejectRate.
-	MinRejectRate = 0.2
+	MinRejectRate = 0.05
 	// MinCrowdRate is for contract.GatewayReport.CrowdRate.
 	MinCrowdRate = 1
 )

@@ -65,7 +65,7 @@ func TestHoldRolloutThatTurnsClientsAway(t *testing.T) {
 			old().with("new", 9, met("v2", 3, 3, 0)), plan.Hold{Why: turnedAway, Refused: "v2"}},
 		{"before the last ones of the old version", scaleInSpec(3), rollsOut(4, 3, to("v2")),
 			old().with("new", 9, met("v2", 3, 3, 0)), plan.Hold{Why: turnedAway, Refused: "v2", Last: true}},
-		{"a few are not", scaleInSpec(3), rollsOut(4, 1, to("v2")), old().with("new", 0, met("v2", 0, 0.1, 0)), plan.Hold{}},
+		{"a few are not", scaleInSpec(3), rollsOut(4, 1, to("v2")), old().with("new", 0, met("v2", 0, 0.04, 0)), plan.Hold{}},
 		{"one of two lets them in", scaleInSpec(3), rollsOut(4, 2, to("v2")),
 			old().with("new", 0, met("v2", 0, 3, 0)).with("newer", 50, met("v2", 7, 0, 0)), plan.Hold{}},
 		{"the old version turns them away too", scaleInSpec(3), rollsOut(4, 1, to("v2")),
@@ -116,9 +116,9 @@ func TestRefusalsMatter(t *testing.T) {
 		fleet      simpleFleet
 		want       bool
 	}{
-		{"clients are turned away in a rollout", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0.2, 0)), true},
+		{"clients are turned away in a rollout", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0.05, 0)), true},
 		{"too many come at once in a rollout", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0, 1)), true},
-		{"a few are", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0.1, 0.9)), false},
+		{"a few are", rollsOut(4, 1), simpleFleet{}.with("a", 1, met("", 0, 0.04, 0.9)), false},
 		{"no rollout", settledAt(3), simpleFleet{}.with("a", 1, met("", 0, 5, 5)), false},
 		{"no Deployment", nil, simpleFleet{}.with("a", 1, met("", 0, 5, 5)), false},
 	} {
