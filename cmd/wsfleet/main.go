@@ -1,6 +1,7 @@
 // Command wsfleet is the command-line tool for operating wsfleet gateways. `wsfleet load` tests a gateway under load,
 // `wsfleet simulate` predicts what events do to the clients of a fleet, and `wsfleet fleet` looks at fleets in a
-// Kubernetes cluster. Under the name kubectl-wsc the program is a plugin of kubectl with the commands of `wsfleet fleet`.
+// Kubernetes cluster. Under the name kubectl-wsc the program is a plugin of kubectl with the commands of
+// `wsfleet fleet`.
 package main
 
 import (

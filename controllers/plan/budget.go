@@ -5,25 +5,18 @@ import (
 	"slices"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/render"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// acceptShare is the share of what the serving gateways accept per second that a drain may use. The rest is for clients
-// that come by themselves.
-const acceptShare = 0.5
-
-// ReconnectBudget returns the maximum number of clients per second that drains may send to the serving gateways, or 0
-// for no limit: rollout.maxReconnectsPerSecond, or, where that is 0, half of what the serving gateways accept by
-// gateway.connectRate. Where none serves, it is not known where the clients go, and each gateway spreads its closes
-// over the whole drain. The spec has its defaults set.
-func ReconnectBudget(spec v1alpha1.WebSocketClusterSpec, serving int) float64 {
-	if most := *spec.Rollout.MaxReconnectsPerSecond; most > 0 {
-		return float64(most)
-	}
+// budgetOf returns the reconnect budget of a fleet in which these gateways stay. Gateways that do not answer take no
+// clients as far as is known; when none answers, the operator is cut off, and not the gateways.
+func budgetOf(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) float64 {
+	serving := countWhere(gateways, func(g Gateway) bool { return g.serving() && !g.Stale })
 	if serving == 0 {
-		return 0
+		serving = countWhere(gateways, Gateway.serving)
 	}
-	return acceptShare * float64(*spec.Gateway.ConnectRate) * float64(serving)
+	return render.ReconnectBudget(spec, serving)
 }
 
 // Pace asks a gateway that drains to close so many connections per second.
@@ -35,15 +28,43 @@ type Pace struct {
 // paceTolerance is the share by which the pace of a gateway may differ from its part of the budget.
 const paceTolerance = 0.2
 
+// closing returns how many seconds the gateway has to close its connections, as far as is known, 1 or more.
+func (g Gateway) closing(spec v1alpha1.WebSocketClusterSpec) float64 {
+	if drain := g.Report.Drain; drain != nil && drain.SecondsLeft > 0 {
+		return max(1, drain.SecondsLeft)
+	}
+	return wholeDrain(spec)
+}
+
+// wholeDrain returns how many seconds a drain has to close connections when it begins, 1 or more.
+func wholeDrain(spec v1alpha1.WebSocketClusterSpec) float64 {
+	return max(1, (spec.Drain.Timeout.Duration - spec.Drain.PropagationDelay.Duration).Seconds())
+}
+
+// needs returns the number of connections per second that the gateway has to close so that none is left at its
+// deadline.
+func (g Gateway) needs(spec v1alpha1.WebSocketClusterSpec) float64 {
+	return float64(g.connections()) / g.closing(spec)
+}
+
+// needOf returns what the gateways need together.
+func needOf(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) float64 {
+	sum := 0.0
+	for _, g := range gateways {
+		sum += g.needs(spec)
+	}
+	return sum
+}
+
 // Paces returns the gateways that drain whose pace differs from their part of the reconnect budget. Each gets a part in
-// proportion to its connections, so that all end together and close no more than the budget in all, whatever they drain
-// for. Without a budget, and where gateways report no pace or do not answer, each keeps its own. The spec has its
-// defaults set.
+// proportion to what it needs, so that those with less time come first, none has to hurry at its deadline, and all
+// close no more than the budget in all, whatever they drain for. Without a budget, and where gateways report no pace or
+// do not answer, each keeps its own. The spec has its defaults set.
 func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool {
 		return !g.drains() || g.Report.Drain == nil
 	})
-	budget, clients := ReconnectBudget(spec, countWhere(gateways, Gateway.serving)), connectionsOf(draining)
+	budget, need := budgetOf(spec, gateways), needOf(spec, draining)
 	if budget == 0 {
 		return nil
 	}
@@ -53,7 +74,7 @@ func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 		if g.Stale || drain.ClosesPerSecond == 0 || g.connections() == 0 {
 			continue
 		}
-		wanted := min(contract.MaxClosesPerSecond, max(1, math.Round(budget*float64(g.connections())/float64(clients))))
+		wanted := min(contract.MaxClosesPerSecond, max(1, math.Round(budget*g.needs(spec)/need)))
 		if most := float64(*spec.Drain.MaxClosesPerSecond); most > 0 {
 			wanted = min(wanted, most)
 		}
@@ -62,12 +83,4 @@ func Paces(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) []Pace {
 		}
 	}
 	return paces
-}
-
-// emptiable returns the number of clients that drains can hand over within spec.drain.timeout at a budget.
-func emptiable(spec v1alpha1.WebSocketClusterSpec, budget float64) int {
-	if budget == 0 {
-		return math.MaxInt
-	}
-	return int(budget * (spec.Drain.Timeout.Duration - spec.Drain.PropagationDelay.Duration).Seconds())
 }

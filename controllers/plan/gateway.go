@@ -89,7 +89,21 @@ func (g Gateway) drained() bool {
 }
 
 // drains reports whether the gateway may still have clients to hand over.
-func (g Gateway) drains() bool { return (g.terminating() || g.leaving()) && !g.drained() }
+func (g Gateway) drains() bool {
+	return (g.terminating() || g.leaving()) && !g.drained() && !g.onDeadNode()
+}
+
+// onDeadNode reports whether the gateway's node is dead: its kubelet is silent, so that Kubernetes has set the pod's
+// condition Ready to False itself (pkg/controller/util/node, MarkPodsNotReady, 1.37.2), and the gateway does not answer
+// either. A kubelet sets it together with ContainersReady, unless there are readiness gates.
+func (g Gateway) onDeadNode() bool {
+	if g.Reported || g.ready() || len(g.Pod.Spec.ReadinessGates) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(g.Pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.ContainersReady && c.Status == corev1.ConditionTrue
+	})
+}
 
 // runs reports whether the gateway's process runs, or did when its kubelet was last heard of.
 func (g Gateway) runs() bool {

@@ -53,13 +53,20 @@ func HoldRollout(r Rollout) Hold {
 	}
 	hold.Refused, hold.Why = refusal(r)
 	if hold.Why == "" {
-		hold.Why = anyMustWait(r.Spec, r.Gateways)
+		hold.Why = anyMustWait(r.Spec, r.Gateways, r.together())
 	}
 	unobserved := observed.ObservedGeneration < r.Deployment.Generation && !r.Deployment.Spec.Paused
 	if unobserved || hold.Why == "" || observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment) {
 		return Hold{Refused: hold.Refused}
 	}
 	return hold
+}
+
+// together returns how many gateways Kubernetes may delete at the same moment: as many as there are above the number
+// that has to be available. It deletes them when their successors are available, and does not count those that drain.
+func (r Rollout) together() int {
+	size, observed := *r.Deployment.Spec.Replicas, r.Deployment.Status
+	return int(min(observed.Replicas-observed.UpdatedReplicas, observed.Replicas-(size-unavailable(r.Deployment))))
 }
 
 // startSeconds is how long a gateway may take until it is ready.
@@ -78,7 +85,7 @@ func RolloutSecondsLeft(r Rollout) int64 {
 		clients += g.connections()
 	}
 	drain := r.Spec.Drain.Timeout.Seconds()
-	if budget := ReconnectBudget(r.Spec, max(0, serving-1)); budget > 0 {
+	if budget := render.ReconnectBudget(r.Spec, max(0, serving-1)); budget > 0 {
 		each := float64(clients) / float64(max(1, serving))
 		drain = min(drain, r.Spec.Drain.PropagationDelay.Seconds()+each/budget)
 	}
@@ -87,29 +94,36 @@ func RolloutSecondsLeft(r Rollout) int64 {
 }
 
 // anyMustWait returns why no gateway, whichever of those that serve it is, must begin to drain beside those that drain
-// already, or "".
-func anyMustWait(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) string {
+// already, or "". next is how many may begin at the same moment without being asked again.
+func anyMustWait(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway, next int) string {
 	draining := slices.DeleteFunc(slices.Clone(gateways), func(g Gateway) bool { return !g.drains() })
 	if len(draining) == 0 {
 		return ""
 	}
-	next := 0
+	fullest := 0
 	for _, g := range gateways {
 		if g.serving() {
-			next = max(next, g.connections())
+			fullest = max(fullest, g.connections())
 		}
 	}
-	budget := ReconnectBudget(spec, countWhere(gateways, Gateway.serving))
-	return tooManyDrain(spec, draining, next, budget)
+	next = max(1, next)
+	return tooManyDrain(spec, draining, next, next*fullest, budgetOf(spec, gateways))
 }
 
-// tooManyDrain returns why a gateway with a number of clients must not begin to drain beside others, or "".
-func tooManyDrain(spec v1alpha1.WebSocketClusterSpec, draining []Gateway, clients int, budget float64) string {
-	n := len(draining)
-	switch most := render.MaxDraining(spec); {
-	case n >= most:
+// tooManyDrain returns why next gateways with a number of clients must not begin to drain beside others, or "".
+func tooManyDrain(
+	spec v1alpha1.WebSocketClusterSpec, draining []Gateway, next, clients int, budget float64,
+) string {
+	n, most := len(draining), render.MaxDraining(spec)
+	if n == 0 {
+		return ""
+	}
+	if n+next > most {
 		return fmt.Sprintf("gateways that drain already: %d, and spec.disruption.maxUnavailable allows %d", n, most)
-	case n > 0 && connectionsOf(draining)+clients > emptiable(spec, budget):
+	}
+	// A gateway that drains closes one connection per second or more.
+	need := needOf(spec, draining) + float64(clients)/wholeDrain(spec)
+	if budget > 0 && max(need, float64(n+next)) > budget {
 		return fmt.Sprintf("gateways that drain already: %d, and drains may send %.0f clients per second to the others", n,
 			budget)
 	}
@@ -118,11 +132,23 @@ func tooManyDrain(spec v1alpha1.WebSocketClusterSpec, draining []Gateway, client
 
 // surge returns how many pods a Deployment may have above its size.
 func surge(deployment *appsv1.Deployment) int32 {
-	update := deployment.Spec.Strategy.RollingUpdate
-	if update == nil || update.MaxSurge == nil {
-		return 0
+	if update := deployment.Spec.Strategy.RollingUpdate; update != nil {
+		return scaled(update.MaxSurge, deployment, true)
 	}
-	n, err := intstr.GetScaledValueFromIntOrPercent(update.MaxSurge, int(*deployment.Spec.Replicas), true)
+	return 0
+}
+
+// unavailable returns how many pods of a Deployment may be unavailable.
+func unavailable(deployment *appsv1.Deployment) int32 {
+	if update := deployment.Spec.Strategy.RollingUpdate; update != nil {
+		return scaled(update.MaxUnavailable, deployment, false)
+	}
+	return 0
+}
+
+// scaled returns a number or a percentage of the Deployment's size as a number, and 0 for nil.
+func scaled(value *intstr.IntOrString, deployment *appsv1.Deployment, roundUp bool) int32 {
+	n, err := intstr.GetScaledValueFromIntOrPercent(value, int(*deployment.Spec.Replicas), roundUp)
 	if err != nil {
 		return 0
 	}

@@ -26,6 +26,10 @@ func rollsOut(exist, updated int32, changes ...func(*appsv1.Deployment)) *appsv1
 	return deployment
 }
 
+func surgeOf(n int32) func(*appsv1.Deployment) {
+	return func(d *appsv1.Deployment) { d.Spec.Strategy.RollingUpdate.MaxSurge = new(intstr.FromInt32(n)) }
+}
+
 func TestHoldRollout(t *testing.T) {
 	const oneDrains = "gateways that drain already: 1, and spec.disruption.maxUnavailable allows 1"
 	goes := simpleFleet{}.with("a", 300).with("b", 200).with("new", 0).with("gone", 40, terminates, drains("draining"))
@@ -52,6 +56,23 @@ func TestHoldRollout(t *testing.T) {
 			"gateways that drain already: 1, and drains may send 10 clients per second to the others"},
 		{"with fewer it may", scaleInSpec(3, maxUnavailable(2), slow), rollsOut(4, 2),
 			simpleFleet{}.with("a", 450).with("b", 200).with("gone", 40, terminates, drains("draining")), ""},
+		{"one is lost with its node", scaleInSpec(3), rollsOut(4, 2),
+			simpleFleet{}.with("a", 300).with("gone", 0, onDeadNode, terminates), ""},
+		{"Kubernetes would take two, and one drains", scaleInSpec(3, maxUnavailable(2)), rollsOut(5, 2, surgeOf(2)), goes,
+			"gateways that drain already: 1, and spec.disruption.maxUnavailable allows 2"},
+		{"Kubernetes would take two, and none drains", scaleInSpec(3, maxUnavailable(2)), rollsOut(5, 2, surgeOf(2)),
+			simpleFleet{}.with("a", 300), ""},
+		{"Kubernetes would take the last one, and one drains", scaleInSpec(3, maxUnavailable(2)),
+			rollsOut(5, 4, surgeOf(2)), goes, ""},
+		{"Kubernetes would take two below its size", scaleInSpec(3, maxUnavailable(2)),
+			rollsOut(4, 1, func(d *appsv1.Deployment) {
+				d.Spec.Strategy.RollingUpdate.MaxUnavailable = new(intstr.FromInt32(1))
+			}), goes, "gateways that drain already: 1, and spec.disruption.maxUnavailable allows 2"},
+		{"two have more clients than the budget", scaleInSpec(3, maxUnavailable(9), slow), rollsOut(5, 2, surgeOf(2)),
+			simpleFleet{}.with("a", 240).with("gone", 40, terminates, drains("draining")),
+			"gateways that drain already: 1, and drains may send 10 clients per second to the others"},
+		{"two have not", scaleInSpec(3, maxUnavailable(9), slow), rollsOut(5, 2, surgeOf(2)),
+			simpleFleet{}.with("a", 230).with("gone", 40, terminates, drains("draining")), ""},
 		{"one that drains by hand counts", scaleInSpec(3), rollsOut(4, 2),
 			simpleFleet{}.with("a", 300).with("b", 1, drains("draining")), oneDrains},
 		{"a pod is missing, and Kubernetes would create one of the old version", scaleInSpec(3), rollsOut(3, 1), goes, ""},
@@ -165,6 +186,22 @@ func TestRolloutSecondsLeft(t *testing.T) {
 			}))
 		})
 	}
+}
+
+// Clients cannot be sent to gateways that do not answer, unless the operator hears of none.
+func TestPacesCountGatewaysThatAnswer(t *testing.T) {
+	spec := scaleInSpec(3, func(s *v1alpha1.WebSocketClusterSpec) { s.Gateway.ConnectRate = new(int32(20)) })
+	pace := func(f simpleFleet) int {
+		paces := plan.Paces(spec, plan.Gateways(f.pods, f.reports, at(0)))
+		if assert.Len(t, paces, 1) {
+			return paces[0].PerSecond
+		}
+		return 0
+	}
+	three := func() simpleFleet { return simpleFleet{}.with("a", 10).with("b", 10).with("c", 100, closes(2)) }
+	assert.Equal(t, 20, pace(three()))
+	assert.Equal(t, 10, pace(three().stale("a")))
+	assert.Equal(t, 20, pace(three().stale("a").stale("b")))
 }
 
 // A gateway that does not answer would hold up each reconcile until the request times out.

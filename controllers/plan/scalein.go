@@ -112,7 +112,7 @@ func (s ScaleIn) shrink(staying []Gateway, size, desired int) ScaleInStep {
 	size = max(desired, min(size, s.existing(staying)))
 	going := victims(staying, len(staying)-desired)
 	rest := without(staying, going)
-	budget := ReconnectBudget(s.Spec, countWhere(rest, Gateway.serving))
+	budget := budgetOf(s.Spec, rest)
 	step := ScaleInStep{Restore: changedByScaleIn(rest)}
 	var waiting []Gateway
 	for _, g := range going {
@@ -164,7 +164,7 @@ func (s ScaleIn) startDrains(step *ScaleInStep, waiting, rest []Gateway, budget 
 
 // mustWait returns why a gateway must not begin to drain now, or "".
 func (s ScaleIn) mustWait(g Gateway, draining, rest []Gateway, budget float64) string {
-	if why := tooManyDrain(s.Spec, draining, g.connections(), budget); why != "" {
+	if why := tooManyDrain(s.Spec, draining, 1, g.connections(), budget); why != "" {
 		return why
 	}
 	if !g.Reported && g.ready() {

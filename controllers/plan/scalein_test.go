@@ -52,6 +52,20 @@ func runs(pod *corev1.Pod, _ *contract.GatewayReport) {
 	}}
 }
 
+// onDeadNode is a gateway of whose node Kubernetes has not heard for long, and that does not answer.
+func onDeadNode(pod *corev1.Pod, report *contract.GatewayReport) {
+	silent(pod, report)
+	runs(pod, report)
+	pod.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse}, {Type: corev1.ContainersReady, Status: corev1.ConditionTrue},
+	}
+}
+
+// gated is a pod that is ready when another controller says so.
+func gated(pod *corev1.Pod, _ *contract.GatewayReport) {
+	pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/registered"}}
+}
+
 // markedUntil is a gateway that was told to drain until a time.
 func markedUntil(seconds int64) change {
 	return func(pod *corev1.Pod, _ *contract.GatewayReport) {
@@ -243,6 +257,21 @@ func TestNextScaleInStep(t *testing.T) {
 			"size 3, waits: gateway a serves and does not answer the operator"},
 		{"one that runs and is cut off has its time", scaleInSpec(2, noBudget), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 0, notReady, silent, runs).with("c", 20), "size 3, drain b until 60, 1 drain"},
+		{"one that is lost with its node goes first, and at once", scaleInSpec(2), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, onDeadNode).with("c", 1), "size 3, retire b"},
+		{"and keeps no other one from going", scaleInSpec(1), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, onDeadNode, terminates).with("c", 1),
+			"size 3, drain c until 60, 1 drain"},
+		{"also one that drained when it was lost", scaleInSpec(1), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, onDeadNode, markedUntil(50)).with("c", 1),
+			"size 3, drain c until 60, retire b, 1 drain"},
+		{"one that another controller keeps from being ready is not lost", scaleInSpec(2), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, onDeadNode, gated).with("c", 1), "size 3, drain b until 60, 1 drain"},
+		{"each closes one connection a second or more", scaleInSpec(1, maxUnavailable(9),
+			func(s *v1alpha1.WebSocketClusterSpec) { s.Rollout.MaxReconnectsPerSecond = new(int32(2)) }), settledAt(4),
+			simpleFleet{}.with("a", 9).with("b", 1).with("c", 1).with("d", 1),
+			"size 4, drain b until 60, drain c until 60, 2 drain, " +
+				"waits: gateways that drain already: 2, and drains may send 2 clients per second to the others"},
 		{"a change that the Deployment has not observed", scaleInSpec(2), &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Generation: 2},
 			Spec:       appsv1.DeploymentSpec{Replicas: new(int32(3))},
@@ -343,19 +372,5 @@ func TestNextScaleInStepChooses(t *testing.T) {
 			}
 			assert.Equal(t, c.want, chosen)
 		})
-	}
-}
-
-func TestReconnectBudget(t *testing.T) {
-	for _, c := range []struct {
-		byHand, connectRate int32
-		serving             int
-		want                float64
-	}{
-		{0, 500, 4, 1000}, {0, 0, 4, 0}, {70, 500, 4, 70}, {70, 0, 4, 70}, {0, 1, 1, 0.5}, {0, 500, 0, 0}, {70, 500, 0, 70},
-	} {
-		spec := scaleInSpec(3)
-		spec.Rollout.MaxReconnectsPerSecond, spec.Gateway.ConnectRate = &c.byHand, &c.connectRate
-		assert.InDelta(t, c.want, plan.ReconnectBudget(spec, c.serving), 0, "%+v", c)
 	}
 }

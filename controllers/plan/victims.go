@@ -9,8 +9,8 @@ import (
 type rank int
 
 const (
-	// rankEmpty is a gateway that is not ready and has no client: one that starts, or does not come up. One whose process
-	// runs and that does not answer may have some.
+	// rankEmpty is a gateway that is not ready and has no client: one that starts, does not come up, or is lost with its
+	// node. One whose process runs and that does not answer may have some.
 	rankEmpty rank = iota
 	// rankLeaving is a gateway that drains already.
 	rankLeaving
@@ -35,6 +35,8 @@ func (r rank) String() string {
 
 func (g Gateway) rank() rank {
 	switch {
+	case g.onDeadNode():
+		return rankEmpty
 	case g.leaving():
 		return rankLeaving
 	case g.ready():

@@ -24,6 +24,8 @@ func gatewayBudget(in Input) (any, error) {
 		return nil, nil
 	case in.HoldEvictions:
 		maxUnavailable = intstr.FromInt32(0)
+	case scaled(&maxUnavailable, in.Spec, true) > maxTogether(in.Spec):
+		maxUnavailable = intstr.FromInt32(int32(maxTogether(in.Spec)))
 	}
 	return policyac.PodDisruptionBudget(GatewayName(in.Name), in.Namespace).
 		WithLabels(labels(in.Name, ComponentGateway)).

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"math"
+
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -10,6 +12,43 @@ import (
 // that field bounds evictions too, where 0 means none. The spec has its defaults set, and the fleet's size.
 func MaxDraining(spec v1alpha1.WebSocketClusterSpec) int {
 	return max(1, scaled(spec.Disruption.MaxUnavailable, spec, true))
+}
+
+// acceptShare is the share of what the serving gateways accept per second that a drain may use. The rest is for clients
+// that come by themselves.
+const acceptShare = 0.5
+
+// ReconnectBudget returns the maximum number of clients per second that drains may send to the serving gateways, or 0
+// for no limit: rollout.maxReconnectsPerSecond, or, where that is 0, half of what the serving gateways accept by
+// gateway.connectRate. Where none serves, it is not known where the clients go, and each gateway spreads its closes
+// over the whole drain. The spec has its defaults set.
+func ReconnectBudget(spec v1alpha1.WebSocketClusterSpec, serving int) float64 {
+	if most := *spec.Rollout.MaxReconnectsPerSecond; most > 0 {
+		return float64(most)
+	}
+	if serving == 0 {
+		return 0
+	}
+	return acceptShare * float64(*spec.Gateway.ConnectRate) * float64(serving)
+}
+
+// emptiable returns the number of clients that drains can hand over within spec.drain.timeout at a budget.
+func emptiable(spec v1alpha1.WebSocketClusterSpec, budget float64) int {
+	if budget == 0 {
+		return math.MaxInt
+	}
+	return int(budget * (spec.Drain.Timeout.Duration - spec.Drain.PropagationDelay.Duration).Seconds())
+}
+
+// maxTogether returns how many gateways may begin to drain at the same moment: as many as may drain, and no more than
+// the reconnect budget can empty within drain.timeout when all of them are full. It is 1 or more.
+func maxTogether(spec v1alpha1.WebSocketClusterSpec) int {
+	most, budget := MaxDraining(spec), ReconnectBudget(spec, int(*spec.Replicas))
+	if budget == 0 {
+		return most
+	}
+	// A gateway that drains closes one connection per second or more.
+	return max(1, min(most, int(budget), emptiable(spec, budget)/int(*spec.Gateway.MaxConnections)))
 }
 
 // scaled returns a number or a percentage of the fleet's size as a number.
@@ -23,9 +62,9 @@ func scaled(value *intstr.IntOrString, spec v1alpha1.WebSocketClusterSpec, round
 }
 
 // rolloutSteps returns how many gateways a rollout may have above and below the fleet's size. Kubernetes replaces as
-// many at once as both allow together, so they are lowered to the number that may drain at once.
+// many at the same moment as both allow together, so they are lowered to the number that may begin to drain then.
 func rolloutSteps(spec v1alpha1.WebSocketClusterSpec) (maxSurge, maxUnavailable intstr.IntOrString) {
-	most := MaxDraining(spec)
+	most := maxTogether(spec)
 	surge, unavailable := scaled(spec.Rollout.MaxSurge, spec, true), scaled(spec.Rollout.MaxUnavailable, spec, false)
 	if surge+unavailable <= most {
 		return *spec.Rollout.MaxSurge, *spec.Rollout.MaxUnavailable

@@ -310,7 +310,9 @@ func (m *Machine) Report() *contract.DrainReport {
 	}
 	report := m.current.report
 	report.WaitsForAnother = m.state == contract.StateDraining && !m.current.handedOver
-	report.ClosesPerSecond = m.current.pace.PerSecond(time.Now(), m.options.Connections.Remaining())
+	now := time.Now()
+	report.ClosesPerSecond = m.current.pace.PerSecond(now, m.options.Connections.Remaining())
+	report.SecondsLeft = m.current.pace.Left(now).Seconds()
 	return &report
 }
 

@@ -49,6 +49,14 @@ func (p Pace) PerSecond(now time.Time, remaining int) float64 {
 	return float64(remaining)
 }
 
+// Left returns for how long connections may still be closed from now on until the deadline.
+func (p Pace) Left(now time.Time) time.Duration {
+	if now.Before(p.From) {
+		now = p.From
+	}
+	return max(0, p.Deadline.Sub(now))
+}
+
 // Step says what to do now.
 type Step struct {
 	// Close is how many connections to close.

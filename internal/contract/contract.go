@@ -316,6 +316,9 @@ type DrainReport struct {
 	// ClosesPerSecond is the number of connections that the gateway closes per second once it closes any. It is 0 when
 	// none is left, and in reports of gateways of older versions.
 	ClosesPerSecond float64 `json:"closesPerSecond,omitempty"`
+	// SecondsLeft is for how many seconds the gateway may still close connections until its deadline, without the time
+	// before it begins. It is 0 from the deadline on, and in reports of gateways of older versions.
+	SecondsLeft float64 `json:"secondsLeft,omitempty"`
 	// WaitsForAnother reports that the gateway stays ready and closes no connection, because it does not know that another
 	// gateway serves. Gateways of older versions never wait.
 	WaitsForAnother bool `json:"waitsForAnother,omitempty"`

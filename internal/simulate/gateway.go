@@ -116,6 +116,7 @@ func (g *gateway) report(now slot, maxConnections int) contract.GatewayReport {
 			Closed:          d.closed,
 			Forced:          d.forced,
 			ClosesPerSecond: d.pace.PerSecond(now.time(), int(g.open)),
+			SecondsLeft:     d.pace.Left(now.time()).Seconds(),
 			WaitsForAnother: g.state == contract.StateDraining && !d.handedOver,
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
-	"github.com/wsfleet/wsfleet/controllers/plan"
+	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
 // Sample is the state of the fleet at one moment, and what happened since the sample before. Rates are the highest of
@@ -129,7 +129,7 @@ func (m *measurement) endSlot(now slot) {
 // sample completes a sample of the second that ends now and keeps it.
 func (m *measurement) sample(now slot, s Sample, spec v1alpha1.WebSocketClusterSpec) Sample {
 	s.Seconds = now.seconds()
-	s.BudgetPerSecond = plan.ReconnectBudget(spec, s.Serving)
+	s.BudgetPerSecond = render.ReconnectBudget(spec, s.Serving)
 	s.ClosesPerSecond, s.ReconnectsPerSecond = m.closes.takeHighest(), m.reconnects.takeHighest()
 	s.AttemptsPerSecond, s.FailuresPerSecond = m.attempts.takeHighest(), m.failures.takeHighest()
 	if len(m.samples) == 0 || s.Serving < m.minServing {

@@ -22,6 +22,10 @@ const (
 
 var (
 	readyConditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	// lostConditions are those of a pod that was ready when its kubelet fell silent: Kubernetes changes the one alone.
+	lostConditions = []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse}, {Type: corev1.ContainersReady, Status: corev1.ConditionTrue},
+	}
 	runningStatuses = []corev1.ContainerStatus{{
 		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 	}}
@@ -108,6 +112,9 @@ func (f *simulation) setReady(g *gateway, ready bool) {
 		return
 	}
 	g.pod.Status.Conditions = nil
+	if g.nodeLost {
+		g.pod.Status.Conditions = lostConditions
+	}
 	if ready {
 		g.pod.Status.Conditions = readyConditions
 		g.availableFrom = f.now + slot(f.minReadySeconds)*slotsPerSecond

@@ -178,7 +178,7 @@ func autoscalerOf(autoscaler *autoscalingv2.HorizontalPodAutoscaler) *Autoscaler
 func paceOf(o Observation, gateways []plan.Gateway) Pace {
 	spec, serving := o.Cluster.Spec, plan.Serving(gateways)
 	pace := Pace{
-		ReconnectsPerSecond: plan.ReconnectBudget(spec, serving),
+		ReconnectsPerSecond: render.ReconnectBudget(spec, serving),
 		Draining:            plan.Draining(gateways),
 		MaxDraining:         render.MaxDraining(spec),
 	}
