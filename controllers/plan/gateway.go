@@ -22,6 +22,8 @@ type Gateway struct {
 	Stale bool
 	// Asked reports whether the gateway was ready when the latest scrape asked it.
 	Asked bool
+	// over reports whether the gateway is marked for a scale-in, and has had the time to close all connections.
+	over bool
 }
 
 // Gateways returns the gateways of the pods whose containers may still run at a time, with their reports. A pod that is
@@ -35,9 +37,12 @@ func Gateways(pods []corev1.Pod, reports fleet.Snapshot, now metav1.Time) []Gate
 			continue
 		}
 		reported, known := reports.Gateways[pods[i].UID]
-		all = append(all, Gateway{
+		g := Gateway{
 			Pod: &pods[i], Reported: known, Report: reported.Report, Stale: reported.Stale, Asked: reports.Asked[pods[i].UID],
-		})
+		}
+		deadline, marked := g.drainDeadline()
+		g.over = marked && isOver(deadline, now)
+		all = append(all, g)
 	}
 	return all
 }
@@ -90,19 +95,36 @@ func (g Gateway) drained() bool {
 
 // drains reports whether the gateway may still have clients to hand over.
 func (g Gateway) drains() bool {
-	return (g.terminating() || g.leaving()) && !g.drained() && !g.onDeadNode()
+	return (g.terminating() || g.leaving()) && !g.drained() && !g.over && !g.onDeadNode()
 }
 
-// onDeadNode reports whether the gateway's node is dead: its kubelet is silent, so that Kubernetes has set the pod's
-// condition Ready to False itself (pkg/controller/util/node, MarkPodsNotReady, 1.37.2), and the gateway does not answer
-// either. A kubelet sets it together with ContainersReady, unless there are readiness gates.
+// onDeadNode reports whether the gateway's node is dead, by what Kubernetes does with its pods when a kubelet is silent
+// (1.37.2), and because the gateway does not answer either: it sets the condition Ready to False, which a kubelet sets
+// together with ContainersReady unless there are readiness gates (pkg/controller/util/node, MarkPodsNotReady), and after
+// some minutes it deletes the pod (pkg/controller/tainteviction).
 func (g Gateway) onDeadNode() bool {
-	if g.Reported || g.ready() || len(g.Pod.Spec.ReadinessGates) > 0 {
+	if g.Reported || g.ready() {
 		return false
 	}
-	return slices.ContainsFunc(g.Pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.ContainersReady && c.Status == corev1.ConditionTrue
-	})
+	deleted := g.condition(corev1.DisruptionTarget)
+	if deleted.Status == corev1.ConditionTrue && deleted.Reason == deletionByTaintManager {
+		return true
+	}
+	return g.condition(corev1.ContainersReady).Status == corev1.ConditionTrue && len(g.Pod.Spec.ReadinessGates) == 0
+}
+
+// deletionByTaintManager is the reason of the condition DisruptionTarget of pods that were deleted because of a taint of
+// their node.
+const deletionByTaintManager = "DeletionByTaintManager"
+
+// condition returns a condition of the gateway's pod, or the zero value when it has none.
+func (g Gateway) condition(kind corev1.PodConditionType) corev1.PodCondition {
+	for _, condition := range g.Pod.Status.Conditions {
+		if condition.Type == kind {
+			return condition
+		}
+	}
+	return corev1.PodCondition{}
 }
 
 // runs reports whether the gateway's process runs, or did when its kubelet was last heard of.

@@ -117,12 +117,11 @@ func (s ScaleIn) shrink(staying []Gateway, size, desired int) ScaleInStep {
 	var waiting []Gateway
 	for _, g := range going {
 		deadline, marked := g.drainDeadline()
-		over := marked && isOver(deadline, s.Now)
 		switch {
-		case over && g.serves():
+		case g.over && g.serves():
 			// No operator came in time, so the gateway serves again. It needs a new time.
 			waiting = append(waiting, g)
-		case over, g.rank() == rankEmpty, g.drained():
+		case g.over, g.rank() == rankEmpty, g.drained():
 			if g.retired() {
 				size--
 			} else {

@@ -45,6 +45,8 @@ func uncounted(pod *corev1.Pod, report *contract.GatewayReport) {
 	pod.Labels = map[string]string{"test": "uncounted"}
 }
 
+func answers(_ *corev1.Pod, report *contract.GatewayReport) { report.State = contract.StateDraining }
+
 // runs is a gateway whose process is there.
 func runs(pod *corev1.Pod, _ *contract.GatewayReport) {
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
@@ -59,6 +61,15 @@ func onDeadNode(pod *corev1.Pod, report *contract.GatewayReport) {
 	pod.Status.Conditions = []corev1.PodCondition{
 		{Type: corev1.PodReady, Status: corev1.ConditionFalse}, {Type: corev1.ContainersReady, Status: corev1.ConditionTrue},
 	}
+}
+
+// tainted is a gateway whose pod Kubernetes deletes because its node is dead. It had drained before.
+func tainted(pod *corev1.Pod, report *contract.GatewayReport) {
+	silent(pod, report)
+	terminates(pod, report)
+	pod.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByTaintManager",
+	}}
 }
 
 // gated is a pod that is ready when another controller says so.
@@ -265,6 +276,14 @@ func TestNextScaleInStep(t *testing.T) {
 		{"also one that drained when it was lost", scaleInSpec(1), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 0, onDeadNode, markedUntil(50)).with("c", 1),
 			"size 3, drain c until 60, retire b, 1 drain"},
+		{"nor does one that drained when it was lost, when Kubernetes deletes it", scaleInSpec(1), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, tainted).with("c", 1), "size 3, drain c until 60, 1 drain"},
+		{"one that is deleted because of a taint and answers drains", scaleInSpec(1), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 9, tainted, answers).with("c", 1),
+			"size 3, waits: gateways that drain already: 1, and spec.disruption.maxUnavailable allows 1"},
+		{"one whose time is over does not count any more", scaleInSpec(1), settledAt(3),
+			simpleFleet{}.with("a", 30).with("b", 0, markedUntil(-10), silent, runs, notReady, terminates).with("c", 1),
+			"size 3, drain c until 60, 1 drain"},
 		{"one that another controller keeps from being ready is not lost", scaleInSpec(2), settledAt(3),
 			simpleFleet{}.with("a", 30).with("b", 0, onDeadNode, gated).with("c", 1), "size 3, drain b until 60, 1 drain"},
 		{"each closes one connection a second or more", scaleInSpec(1, maxUnavailable(9),
