@@ -100,8 +100,8 @@ func (g Gateway) drains() bool {
 
 // onDeadNode reports whether the gateway's node is dead, by what Kubernetes does with its pods when a kubelet is silent
 // (1.37.2), and because the gateway does not answer either: it sets the condition Ready to False, which a kubelet sets
-// together with ContainersReady unless there are readiness gates (pkg/controller/util/node, MarkPodsNotReady), and after
-// some minutes it deletes the pod (pkg/controller/tainteviction).
+// together with ContainersReady unless there are readiness gates (pkg/controller/util/node, MarkPodsNotReady), and some
+// minutes later it deletes the pod (pkg/controller/tainteviction).
 func (g Gateway) onDeadNode() bool {
 	if g.Reported || g.ready() {
 		return false
@@ -113,7 +113,7 @@ func (g Gateway) onDeadNode() bool {
 	return g.condition(corev1.ContainersReady).Status == corev1.ConditionTrue && len(g.Pod.Spec.ReadinessGates) == 0
 }
 
-// deletionByTaintManager is the reason of the condition DisruptionTarget of pods that were deleted because of a taint of
+// deletionByTaintManager is the reason of the condition DisruptionTarget of pods that are deleted by a taint of
 // their node.
 const deletionByTaintManager = "DeletionByTaintManager"
 
