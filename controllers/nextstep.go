@@ -44,9 +44,9 @@ func (r *Reconciler) planNext(
 ) nextStep {
 	key, now := client.ObjectKeyFromObject(cluster), metav1.Now()
 	reports, known := r.fleet.LatestSnapshot(key)
-	if !known && (deploymentSize(observed.gateways) > *cluster.Spec.Replicas ||
-		slices.ContainsFunc(observed.pods, changedByScaleIn)) {
-		// An operator that has just started must not take gateways for empty.
+	if !known && (deploymentSize(observed.gateways) > *cluster.Spec.Replicas || observed.gatewaysRoll() ||
+		slices.ContainsFunc(observed.pods, mayDrain)) {
+		// An operator that has just started must not take gateways for empty, nor for gateways that serve.
 		r.fleet.ScrapeNow(ctx, key)
 		reports, _ = r.fleet.LatestSnapshot(key)
 	}
@@ -64,9 +64,11 @@ func (r *Reconciler) planNext(
 	}
 }
 
-// changedByScaleIn reports whether a scale-in has marked or retired the pod.
-func changedByScaleIn(pod corev1.Pod) bool {
-	return pod.Annotations[render.AnnotationScaleIn] != "" || pod.Annotations[corev1.PodDeletionCost] != ""
+// mayDrain reports whether a scale-in has marked or retired the pod, or its gateway drains for another reason.
+func mayDrain(pod corev1.Pod) bool {
+	_, drains := pod.Labels[render.LabelDraining]
+	return drains || pod.DeletionTimestamp != nil ||
+		pod.Annotations[render.AnnotationScaleIn] != "" || pod.Annotations[corev1.PodDeletionCost] != ""
 }
 
 // deploymentSize returns the number of pods that a Deployment asks for, or 0 without one.

@@ -11,5 +11,5 @@ import (
 // the fleet's size.
 func HoldEvictions(spec v1alpha1.WebSocketClusterSpec, gateways []Gateway) string {
 	ready := countWhere(gateways, func(g Gateway) bool { return g.ready() && !g.terminating() })
-	return anyMustWait(spec, gateways, render.MaxDraining(spec)-max(0, int(*spec.Replicas)-ready))
+	return anyMustWait(spec, gateways, render.MaxDraining(spec)+ready-int(*spec.Replicas))
 }

@@ -95,7 +95,8 @@ func (g Gateway) drained() bool {
 
 // drains reports whether the gateway may still have clients to hand over.
 func (g Gateway) drains() bool {
-	return (g.terminating() || g.leaving()) && !g.drained() && !g.over && !g.onDeadNode()
+	ended := g.drained() || g.over && !g.Reported || g.onDeadNode()
+	return (g.terminating() || g.leaving()) && !ended
 }
 
 // onDeadNode reports whether the gateway's node is dead, by what Kubernetes does with its pods when a kubelet is silent

@@ -52,25 +52,52 @@ func (e encounters) letIn() bool {
 	return e.accepted >= fleet.MinRejectRate && e.rejected <= e.accepted/2
 }
 
+// strangers is how many times fleet.MinRejectRate gateways turn away before it counts while no other gateway is known
+// to let clients in: on a quiet fleet, one client that comes again and again may be all there is.
+const strangers = 4
+
 // refusal returns why clients do not come back in a rollout, or "". version is that of the gateways that turn them away
-// where those of the old version do not, such as with a wrong key of tokens: each further gateway of that version would
+// where those of another version do not, such as with a wrong key of tokens: each further gateway of that version would
 // cut more users off. That stays true until they let clients in, or the spec has changed: without clients it is not
 // known.
 func refusal(r Rollout) (version, why string) {
 	if r.Spec.Rollout.RefusalPolicy == v1alpha1.RefusalContinue {
 		return "", ""
 	}
-	isNew := func(g Gateway) bool { return g.isOf(r.Deployment) }
-	current := meet(r.Gateways, isNew)
-	before := meet(r.Gateways, func(g Gateway) bool { return !isNew(g) })
+	current := meet(r.Gateways, func(g Gateway) bool { return g.isOf(r.Deployment) })
+	othersDo, othersLetIn := others(r)
 	version = r.Deployment.Annotations[render.AnnotationTemplate]
 	known := version != "" && r.Deployment.Annotations[render.AnnotationRolloutRefused] == version
+	sure := othersLetIn || current.rejected >= strangers*fleet.MinRejectRate
+	drains := slices.ContainsFunc(r.Gateways, Gateway.drains)
+	crowd := meet(r.Gateways, func(Gateway) bool { return true }).crowd
 	switch {
-	case known && !current.letIn(), current.turnAway() && !before.turnAway():
+	case othersDo:
+		// It is not the new version that they do not like.
+	case known && !current.letIn(), current.turnAway() && sure:
 		return version, "gateways of the new version turn most of their clients away"
-	case current.crowd+before.crowd >= fleet.MinCrowdRate:
-		return "", "more clients come back at once than the gateways accept: raise spec.gateway.connectRate, or lower " +
-			"spec.rollout.maxReconnectsPerSecond"
+	case drains && crowd >= fleet.MinCrowdRate:
+		return "", "more clients come back at once than the gateways accept: lower spec.rollout.maxReconnectsPerSecond, or " +
+			"raise spec.gateway.connectRate"
 	}
 	return "", ""
+}
+
+// others reports whether the gateways of every other version turn most of their clients away, and whether those of one
+// let most of them in.
+func others(r Rollout) (turnAway, letIn bool) {
+	versions := map[string]bool{}
+	for _, g := range r.Gateways {
+		if !g.isOf(r.Deployment) {
+			versions[g.Pod.Annotations[render.AnnotationVersion]] = true
+		}
+	}
+	turnAway = len(versions) > 0
+	for version := range versions {
+		met := meet(r.Gateways, func(g Gateway) bool {
+			return !g.isOf(r.Deployment) && g.Pod.Annotations[render.AnnotationVersion] == version
+		})
+		turnAway, letIn = turnAway && met.turnAway(), letIn || met.letIn()
+	}
+	return turnAway, letIn
 }

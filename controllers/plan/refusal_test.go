@@ -35,8 +35,8 @@ func (f simpleFleet) stale(name string) simpleFleet {
 func TestHoldRolloutThatTurnsClientsAway(t *testing.T) {
 	const (
 		turnedAway = "gateways of the new version turn most of their clients away"
-		crowded    = "more clients come back at once than the gateways accept: raise spec.gateway.connectRate, or lower " +
-			"spec.rollout.maxReconnectsPerSecond"
+		crowded    = "more clients come back at once than the gateways accept: " +
+			"lower spec.rollout.maxReconnectsPerSecond, or raise spec.gateway.connectRate"
 		drains = "gateways that drain already: 1, and spec.disruption.maxUnavailable allows 1"
 	)
 	to := func(version string) func(*appsv1.Deployment) {
@@ -82,8 +82,8 @@ func TestHoldRolloutThatTurnsClientsAway(t *testing.T) {
 			old().with("new", 0, met("v2", 0, 3, 0)), plan.Hold{}},
 		{"the spec has changed back", scaleInSpec(3), rollsOut(4, 3, to("v1"), known("v2")),
 			old().with("new", 0, met("v2", 0, 3, 0)), plan.Hold{}},
-		{"a pod of it is missing, and Kubernetes creates it", scaleInSpec(3), rollsOut(3, 0, to("v2"), known("v2")), old(),
-			plan.Hold{Refused: "v2"}},
+		{"a pod is missing, and Kubernetes creates one of the old version", scaleInSpec(3),
+			rollsOut(3, 0, to("v2"), known("v2")), old(), plan.Hold{Why: turnedAway, Refused: "v2"}},
 		{"it does not answer", scaleInSpec(3), rollsOut(4, 1, to("v2")),
 			old().with("new", 0, met("v2", 0, 3, 0)).stale("new"), plan.Hold{}},
 		{"an operator of an older version made the Deployment", scaleInSpec(3), rollsOut(4, 1),
@@ -93,11 +93,28 @@ func TestHoldRolloutThatTurnsClientsAway(t *testing.T) {
 				setAnnotation(pod, render.AnnotationVersion, "v2")
 			}), plan.Hold{}},
 		{"no rollout", scaleInSpec(3), settledAt(3), old().with("new", 0, met("v2", 0, 3, 5)), plan.Hold{}},
-		{"too many come at once", scaleInSpec(3), rollsOut(4, 1, to("v2")),
-			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.4)),
-			plan.Hold{Why: crowded}},
-		{"a few wait", scaleInSpec(3), rollsOut(4, 1, to("v2")),
-			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.3)), plan.Hold{}},
+		{"too many come at once", scaleInSpec(3, maxUnavailable(2)), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.4)).
+				with("gone", 1, terminates), plan.Hold{Why: crowded}},
+		{"too many come, and none drains", scaleInSpec(3, maxUnavailable(2)), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.4)), plan.Hold{}},
+		{"a few wait", scaleInSpec(3, maxUnavailable(2)), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0.6)).with("new", 5, met("v2", 100, 0, 0.3)).
+				with("gone", 1, terminates), plan.Hold{}},
+		{"a second version turns them away as well", scaleInSpec(3), rollsOut(4, 1, to("v3"), known("v2")),
+			old().with("bad", 0, met("v2", 0, 3, 0)).with("worse", 0, met("v3", 0, 3, 0)),
+			plan.Hold{Why: turnedAway, Refused: "v3"}},
+		{"a second version lets them in", scaleInSpec(3), rollsOut(4, 1, to("v3"), known("v2")),
+			old().with("bad", 0, met("v2", 0, 3, 0)).with("good", 0, met("v3", 3, 0, 0)), plan.Hold{}},
+		{"one stranger on a quiet fleet", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 0, 0, 0)).with("new", 0, met("v2", 0, 0.06, 0)), plan.Hold{}},
+		{"many on a quiet fleet", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 0, 0, 0)).with("new", 0, met("v2", 0, 0.2, 0)),
+			plan.Hold{Why: turnedAway, Refused: "v2"}},
+		{"three, while the others let theirs in", scaleInSpec(3), rollsOut(4, 1, to("v2")),
+			old().with("new", 0, met("v2", 0, 0.05, 0)), plan.Hold{Why: turnedAway, Refused: "v2"}},
+		{"all turn them away in the end", scaleInSpec(3), rollsOut(4, 1, to("v2"), known("v2")),
+			simpleFleet{}.with("a", 300, met("v1", 1, 8, 0)).with("new", 0, met("v2", 0, 3, 0)), plan.Hold{}},
 		{"and one drains", scaleInSpec(3), rollsOut(4, 1, to("v2")),
 			simpleFleet{}.with("a", 300, met("v1", 200, 0, 0)).with("b", 3, terminates), plan.Hold{Why: drains}},
 	} {

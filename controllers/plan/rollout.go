@@ -56,8 +56,12 @@ func HoldRollout(r Rollout) Hold {
 		hold.Why = anyMustWait(r.Spec, r.Gateways, r.together())
 	}
 	unobserved := observed.ObservedGeneration < r.Deployment.Generation && !r.Deployment.Spec.Paused
+	if hold.Refused != "" {
+		// Pods of the old version may be created, and none of the new one.
+		return hold
+	}
 	if unobserved || hold.Why == "" || observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment) {
-		return Hold{Refused: hold.Refused}
+		return Hold{}
 	}
 	return hold
 }

@@ -219,4 +219,6 @@ func TestRolloutUnderwayWhileHeld(t *testing.T) {
 	assert.False(t, plan.RolloutUnderway(paused, nil, metav1.Time{}), "another client did")
 	paused.Annotations = map[string]string{"wsfleet.dev/rollout-held": "true"}
 	assert.True(t, plan.RolloutUnderway(paused, nil, metav1.Time{}))
+	paused.Annotations["wsfleet.dev/rollout-refused"] = "a version"
+	assert.False(t, plan.RolloutUnderway(paused, nil, metav1.Time{}), "other fleets do not wait for its user")
 }

@@ -21,12 +21,14 @@ func DiffersByReleaseOnly(live, desired map[string]string) bool {
 }
 
 // RolloutUnderway reports whether gateways of a fleet are being replaced, or still drain. A rollout that has made no
-// progress until its deadline, or that was paused, is not under way. Pods whose grace period was over before lost are
-// not waited for: the kubelet of their node may be gone, and they then stay for ever.
+// progress until its deadline, that was paused, or whose gateways turn clients away is not under way. Pods whose grace
+// period was over before lost are not waited for: the kubelet of their node may be gone, and they then stay for ever.
 func RolloutUnderway(deployment *appsv1.Deployment, pods []corev1.Pod, lost metav1.Time) bool {
 	observed := deployment.Status
 	switch {
 	case deployment.Spec.Paused && !render.RolloutHeld(deployment), deadlineExceeded(deployment):
+		return false
+	case deployment.Spec.Paused && deployment.Annotations[render.AnnotationRolloutRefused] != "":
 		return false
 	case observed.ObservedGeneration < deployment.Generation, observed.UpdatedReplicas < observed.Replicas:
 		return true

@@ -26,9 +26,9 @@ const drainMargin = 15 * time.Second
 // progressDeadlineSeconds is how long a rollout may make no progress until the Deployment reports it as failed.
 const progressDeadlineSeconds = 600
 
-// heldMinReadySeconds keeps new gateways from being available while the last ones of the old version must stay. It is
-// longer than any drain.
-const heldMinReadySeconds = 2 * 24 * 60 * 60
+// heldMinReadySeconds keeps new gateways from being available while the last ones of the old version must stay: a year,
+// because a version that turns clients away may stay until its user comes back.
+const heldMinReadySeconds = 365 * 24 * 60 * 60
 
 // volumeTLS is the name of the pod's volume with the certificate.
 const volumeTLS = "tls"

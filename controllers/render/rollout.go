@@ -1,8 +1,6 @@
 package render
 
 import (
-	"math"
-
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
@@ -32,23 +30,23 @@ func ReconnectBudget(spec v1alpha1.WebSocketClusterSpec, serving int) float64 {
 	return acceptShare * float64(*spec.Gateway.ConnectRate) * float64(serving)
 }
 
-// emptiable returns the number of clients that drains can hand over within spec.drain.timeout at a budget.
-func emptiable(spec v1alpha1.WebSocketClusterSpec, budget float64) int {
-	if budget == 0 {
-		return math.MaxInt
-	}
-	return int(budget * (spec.Drain.Timeout.Duration - spec.Drain.PropagationDelay.Duration).Seconds())
-}
-
 // maxTogether returns how many gateways may begin to drain at the same moment: as many as may drain, and no more than
-// the reconnect budget can empty within drain.timeout when all of them are full. It is 1 or more.
+// the others take over within drain.timeout by the reconnect budget when all of them are full. It is 1 or more.
 func maxTogether(spec v1alpha1.WebSocketClusterSpec) int {
-	most, budget := MaxDraining(spec), ReconnectBudget(spec, int(*spec.Replicas))
-	if budget == 0 {
+	most, size := MaxDraining(spec), float64(*spec.Replicas)
+	seconds := (spec.Drain.Timeout.Duration - spec.Drain.PropagationDelay.Duration).Seconds()
+	full := float64(*spec.Gateway.MaxConnections)
+	whole, each := ReconnectBudget(spec, int(*spec.Replicas)), ReconnectBudget(spec, 1)
+	if whole == 0 || seconds <= 0 {
 		return most
 	}
+	together := whole * seconds / full
+	if *spec.Rollout.MaxReconnectsPerSecond == 0 {
+		// n gateways and the size - n others: n * full = (size - n) * each * seconds.
+		together = size * each * seconds / (full + each*seconds)
+	}
 	// A gateway that drains closes one connection per second or more.
-	return max(1, min(most, int(budget), emptiable(spec, budget)/int(*spec.Gateway.MaxConnections)))
+	return max(1, min(most, int(min(whole, together))))
 }
 
 // scaled returns a number or a percentage of the fleet's size as a number.

@@ -76,8 +76,8 @@ func (m *Metrics) declareConnections() {
 	m.refused = m.counter("websocket_refused_total",
 		"The number of handshakes that the gateway refused.",
 		oneOf("reason", "full", "per_ip", "per_user", "rate", "handshake_timeout", "handshake_crowd", "proxy_protocol",
-			"origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "token", "permission", "hook",
-			"broker", "internal"))
+			"origin", "draining", "malformed", "not_websocket", "bad_request", "channel_limit", "token", "token_expired",
+			"permission", "hook", "broker", "internal"))
 	m.closed = m.counter("websocket_closed_total",
 		"The number of connections that ended, by close code. 1006 is a client that left without a close frame.",
 		open("protocol"), open("code"))

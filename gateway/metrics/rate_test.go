@@ -14,7 +14,7 @@ func TestRatesOfRefusals(t *testing.T) {
 		m := New()
 		rates := func() []float64 { return []float64{m.RejectRate() * 60, m.CrowdRate() * 60} }
 		for _, reason := range []string{"full", "per_ip", "per_user", "handshake_timeout", "proxy_protocol", "draining",
-			"malformed", "not_websocket"} {
+			"malformed", "not_websocket", "token_expired"} {
 			m.ConnectionRefused(reason)
 		}
 		require.Equal(t, []float64{0, 0}, rates())

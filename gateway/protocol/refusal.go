@@ -32,7 +32,7 @@ var refusals = []struct {
 		Status: http.StatusUnauthorized, Reason: "token", Message: "the token is not valid; connect with another",
 	}},
 	{session.ErrExpiredToken, transport.Refusal{
-		Status: http.StatusUnauthorized, Reason: "token", Message: "the token is expired; connect with another",
+		Status: http.StatusUnauthorized, Reason: "token_expired", Message: "the token is expired; connect with another",
 	}},
 	{session.ErrUnauthorized, transport.Refusal{
 		Status: http.StatusUnauthorized, Reason: "token",

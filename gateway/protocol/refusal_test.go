@@ -26,7 +26,7 @@ func TestRefusalFor(t *testing.T) {
 		{session.ErrChannelName, 400, "bad_request", false},
 		{fmt.Errorf("%w: the limit is 4", session.ErrTooManyChannels), 400, "channel_limit", false},
 		{fmt.Errorf("%w: secret", session.ErrInvalidToken), 401, "token", false},
-		{session.ErrExpiredToken, 401, "token", false},
+		{session.ErrExpiredToken, 401, "token_expired", false},
 		{session.ErrUnauthorized, 401, "token", false},
 		{session.ErrNotAllowed, 403, "permission", false},
 		{registry.ErrTooManyConnections, 429, "per_user", true},

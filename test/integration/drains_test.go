@@ -219,7 +219,7 @@ func TestRolloutIsHeldWhileAGatewayDrains(t *testing.T) {
 	// Kubernetes would delete the last one of the old version as soon as all new ones are available.
 	setDeploymentStatus(t, f, gatewayDeployment, 4, 3)
 	f.eventually(func(t *assert.CollectT) {
-		assert.EqualValues(t, 2*24*60*60, f.getDeployment(t, gatewayDeployment).Spec.MinReadySeconds)
+		assert.EqualValues(t, 365*24*60*60, f.getDeployment(t, gatewayDeployment).Spec.MinReadySeconds)
 	})
 	setDeploymentStatus(t, f, gatewayDeployment, 4, 3)
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonRollingOut, "3 of 3",
