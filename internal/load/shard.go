@@ -110,16 +110,22 @@ func (s *shard) read(c *client, data []byte, now int64) {
 
 // connectionLost closes a connection that the server or the network ended, and counts the reason. The caller holds mu.
 func (s *shard) connectionLost(c *client, reason error) {
+	counted := c.state.Load() == open
+	if counted {
+		// Before a report can say that no client is connected any more: it may be the last one of the run.
+		s.worker.countDisconnect(reason)
+	}
 	was := c.state.Swap(closed)
 	if was == closed {
 		return
 	}
 	c.socket.close()
-	if was == connecting {
+	switch {
+	case was == connecting:
 		c.ready <- reason
-		return
+	case !counted:
+		s.worker.countDisconnect(reason)
 	}
-	s.worker.countDisconnect(reason)
 }
 
 // drop closes a connection from this side, after sending closeFrame unless that is nil.
