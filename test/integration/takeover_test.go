@@ -41,7 +41,7 @@ func TestReconcilerTakesOverNoForeignObjects(t *testing.T) {
 				f.eventuallyHas(gatewayBudget)
 				f.eventuallySettled()
 				o.sent.before(before)
-				f.setSpec("disruption: {maxUnavailable: 2}")
+				f.setSpec("disruption: {maxUnavailable: 0}")
 			}
 			f.eventuallyCondition(v1alpha1.ConditionSpecAccepted, metav1.ConditionFalse, v1alpha1.ReasonForeignObject,
 				"PodDisruptionBudget fleet-gateway")

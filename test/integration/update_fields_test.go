@@ -301,8 +301,9 @@ func fieldChanges() []fieldChange {
 
 		{"spec.rollout.maxSurge", "{}", "rollout: {maxSurge: 25%}", gatewayDeployment,
 			".spec.strategy.rollingUpdate.maxSurge", "25%"},
-		{"spec.rollout.maxUnavailable", "disruption: {maxUnavailable: 3}",
-			"{disruption: {maxUnavailable: 3}, rollout: {maxUnavailable: 2}}", gatewayDeployment,
+		// In a fleet that is large enough for the others to take over the clients of so many.
+		{"spec.rollout.maxUnavailable", "{replicas: 9, disruption: {maxUnavailable: 3}}",
+			"{replicas: 9, disruption: {maxUnavailable: 3}, rollout: {maxUnavailable: 2}}", gatewayDeployment,
 			".spec.strategy.rollingUpdate.maxUnavailable", "2"},
 		// As many at once as may drain.
 		{"spec.rollout.maxUnavailable", "{}", "rollout: {maxSurge: 0, maxUnavailable: 2}", gatewayDeployment,
