@@ -71,7 +71,7 @@ func (p *publisherLoop) publish(ctx context.Context, n int64) error {
 	}
 	var published struct{}
 	return api.Call(ctx, "publish",
-		map[string]any{"channel": keptChannel, "data": n, "idempotency_key": fmt.Sprint("n", n)}, &published)
+		map[string]any{"channel": keptChannel, "data": n, "idempotency_key": fmt.Sprint(p.t.Name(), n)}, &published)
 }
 
 func (p *publisherLoop) closeAll() {
@@ -84,9 +84,36 @@ func (p *publisherLoop) closeAll() {
 // Subscribers of a channel with recovery receive every message once and in order while pods are replaced.
 func TestSubscribersMissNothing(t *testing.T) {
 	t.Parallel()
+	missNothing(t, "recover", func() {
+		gone := awaitServing(t, replicas)
+		t.Log("deleting", gone[0])
+		run(t, "delete", "pod", gone[0], "--wait=false")
+		t.Log("killing", gone[1])
+		run(t, "delete", "pod", gone[1], "--grace-period=0", "--force")
+		awaitReplaced(t, gone[:2])
+		// The third pod as well: then no client is on its first pod.
+		run(t, "delete", "pod", gone[2], "--wait=false")
+		awaitReplaced(t, gone)
+		run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas-1))
+		awaitServing(t, replicas-1)
+		run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
+		awaitServing(t, replicas)
+		rollOut(t)
+	})
+}
+
+// They miss nothing either when nodes are drained.
+func TestSubscribersMissNothingInEvictions(t *testing.T) {
+	missNothing(t, "evicted", func() { evictAll(t) })
+}
+
+// missNothing publishes messages to subscribers while replace replaces each gateway once or more, and fails the test
+// when a subscriber has missed one, got one twice, or got them in another order.
+func missNothing(t *testing.T, prefix string, replace func()) {
+	t.Helper()
 	awaitServing(t, replicas)
 	const pods, each = 3, 4
-	clients := startClients(t, "recover", event.SDK, pods, each)
+	clients := startClients(t, prefix, event.SDK, pods, each)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	p := &publisherLoop{t: t}
@@ -95,22 +122,7 @@ func TestSubscribersMissNothing(t *testing.T) {
 		defer close(done)
 		p.run(ctx)
 	}()
-
-	gone := awaitServing(t, replicas)
-	t.Log("deleting", gone[0])
-	run(t, "delete", "pod", gone[0], "--wait=false")
-	t.Log("killing", gone[1])
-	run(t, "delete", "pod", gone[1], "--grace-period=0", "--force")
-	awaitReplaced(t, gone[:2])
-	// The third pod as well: then no client is on its first pod.
-	run(t, "delete", "pod", gone[2], "--wait=false")
-	awaitReplaced(t, gone)
-	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas-1))
-	awaitServing(t, replicas-1)
-	run(t, "scale", "websocketcluster", clusterName, fmt.Sprintf("--replicas=%d", replicas))
-	awaitServing(t, replicas)
-	rollOut(t)
-	evictAll(t)
+	replace()
 	cancel()
 	<-done
 
@@ -127,7 +139,7 @@ func TestSubscribersMissNothing(t *testing.T) {
 	if reconnects < pods*each {
 		t.Errorf("%d reconnects, though each of %d subscribers lost its gateway", reconnects, pods*each)
 	}
-	stopClients(t, "recover")
+	stopClients(t, prefix)
 }
 
 // rollOut replaces all gateways by a change of the spec, one after the other: a gateway goes when the one before has
