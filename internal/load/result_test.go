@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/report"
 )
 
 // exampleResults returns results that together set every field.
@@ -163,12 +165,12 @@ func TestFormatNumbers(t *testing.T) {
 		"999 ms":     seconds(0.999),
 		"1.5 s":      seconds(1.5),
 		"16m40s":     seconds(1000),
-		"0.12":       number(0.123),
-		"12.5":       number(12.5),
-		"1,234,568":  number(1234567.8),
-		"-1,234":     grouped(-1234),
-		"999":        grouped(999),
-		"1,000":      grouped(1000),
+		"0.12":       report.Number(0.123),
+		"12.5":       report.Number(12.5),
+		"1,234,568":  report.Number(1234567.8),
+		"-1,234":     report.Grouped(-1234),
+		"999":        report.Grouped(999),
+		"1,000":      report.Grouped(1000),
 		"512 B":      bytesText(512),
 		"2.0 KiB":    bytesText(2048),
 		"-3.0 KiB":   bytesText(-3072),

@@ -4,18 +4,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/wsfleet/wsfleet/internal/report"
 )
 
 // WriteText writes the result as text for a terminal. It returns the first error of w.
 func (r *Result) WriteText(w io.Writer) error {
 	t := &page{tabs: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-	t.line("%s, %s, %s clients, %s, at %s", r.Scenario, r.Protocol, grouped(int64(r.Clients)),
+	t.line("%s, %s, %s clients, %s, at %s", r.Scenario, r.Protocol, report.Grouped(int64(r.Clients)),
 		plural(r.Channels, "channel"), r.URL)
 	t.line("%s", r.offered())
 	t.blank()
@@ -32,7 +33,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	t.blank()
 	t.phases(r)
 	for _, text := range slices.Sorted(maps.Keys(r.Disconnects)) {
-		t.row("ended", grouped(r.Disconnects[text]), text)
+		t.row("ended", report.Grouped(r.Disconnects[text]), text)
 	}
 	if r.Interrupted {
 		t.line("interrupted: the run ended early")
@@ -47,7 +48,7 @@ func (r *Result) WriteText(w io.Writer) error {
 func (r *Result) offered() string {
 	switch r.Loop {
 	case LoopOpen:
-		return fmt.Sprintf("open loop, %s messages/s of %d bytes in all", number(r.Rate), r.MessageBytes)
+		return fmt.Sprintf("open loop, %s messages/s of %d bytes in all", report.Number(r.Rate), r.MessageBytes)
 	case LoopClosed:
 		return fmt.Sprintf("closed loop, %s of %d bytes in flight in all", plural(r.Window, "message"), r.MessageBytes)
 	}
@@ -78,12 +79,13 @@ func (t *page) flush() error {
 }
 
 func (t *page) connect(name string, c Connect) {
-	t.row(name, fmt.Sprintf("%s connected, %s failed, %s/s", grouped(c.Connected), grouped(c.Failed), number(c.PerSecond)))
+	t.row(name, fmt.Sprintf("%s connected, %s failed, %s/s", report.Grouped(c.Connected), report.Grouped(c.Failed),
+		report.Number(c.PerSecond)))
 	if c.Connected > 0 {
 		t.row("", c.Latency.String())
 	}
 	for _, text := range slices.Sorted(maps.Keys(c.Errors)) {
-		t.row("", fmt.Sprintf("%s attempts failed: %s", grouped(c.Errors[text]), text))
+		t.row("", fmt.Sprintf("%s attempts failed: %s", report.Grouped(c.Errors[text]), text))
 	}
 }
 
@@ -91,18 +93,20 @@ func (t *page) step(n int, s Step) {
 	if s.Delivery == nil {
 		t.connect(fmt.Sprintf("storm %d", n), s.Connect)
 		t.row("",
-			fmt.Sprintf("%s of %s back after %s", grouped(s.Connect.Connected), grouped(int64(s.Clients)),
+			fmt.Sprintf("%s of %s back after %s", report.Grouped(s.Connect.Connected), report.Grouped(int64(s.Clients)),
 				seconds(s.BackAfterSeconds)))
 		if r := s.Recovery; r != nil {
 			t.row("",
-				fmt.Sprintf("%s recovered, %s not, %s publications with it", grouped(r.Recovered), grouped(r.Unrecovered),
-					grouped(r.Publications)))
+				fmt.Sprintf("%s recovered, %s not, %s publications with it", report.Grouped(r.Recovered),
+					report.Grouped(r.Unrecovered),
+					report.Grouped(r.Publications)))
 		}
 		return
 	}
 	t.row(fmt.Sprintf("step %d", n),
-		fmt.Sprintf("%s clients: %s deliveries/s, %s lost", grouped(int64(s.Clients)), number(s.Delivery.PerSecond),
-			grouped(s.Delivery.Lost)))
+		fmt.Sprintf("%s clients: %s deliveries/s, %s lost", report.Grouped(int64(s.Clients)),
+			report.Number(s.Delivery.PerSecond),
+			report.Grouped(s.Delivery.Lost)))
 	t.row("", s.Delivery.Latency.String())
 }
 
@@ -110,13 +114,16 @@ func (t *page) traffic(r *Result) {
 	p, d := r.Publish, r.Delivery
 	acknowledged := ""
 	if r.Protocol == Centrifuge {
-		acknowledged = fmt.Sprintf(", %s acknowledged", grouped(p.Acknowledged))
+		acknowledged = fmt.Sprintf(", %s acknowledged", report.Grouped(p.Acknowledged))
 	}
 	t.row("published",
-		fmt.Sprintf("%s%s, %s failed, %s/s", grouped(p.Sent), acknowledged, grouped(p.Failed), number(p.PerSecond)))
-	t.row("delivered", fmt.Sprintf("%s of %s, %s/s", grouped(d.Received), grouped(d.Expected), number(d.PerSecond)))
+		fmt.Sprintf("%s%s, %s failed, %s/s", report.Grouped(p.Sent), acknowledged, report.Grouped(p.Failed),
+			report.Number(p.PerSecond)))
+	t.row("delivered", fmt.Sprintf("%s of %s, %s/s", report.Grouped(d.Received), report.Grouped(d.Expected),
+		report.Number(d.PerSecond)))
 	t.row("",
-		fmt.Sprintf("%s lost, %s duplicated, %s reordered", grouped(d.Lost), grouped(d.Duplicated), grouped(d.Reordered)))
+		fmt.Sprintf("%s lost, %s duplicated, %s reordered", report.Grouped(d.Lost), report.Grouped(d.Duplicated),
+			report.Grouped(d.Reordered)))
 	if d.Received > 0 {
 		t.row("", d.Latency.String())
 	}
@@ -127,7 +134,7 @@ func (t *page) phases(r *Result) {
 	for _, p := range r.Phases {
 		cpu, memory := "-", "-"
 		if s := p.Server; s != nil {
-			cpu = fmt.Sprintf("%s (%s cores)", seconds(s.CPUSeconds), number(s.CPUSeconds/p.Seconds))
+			cpu = fmt.Sprintf("%s (%s cores)", seconds(s.CPUSeconds), report.Number(s.CPUSeconds/p.Seconds))
 			memory = fmt.Sprintf("%s -> %s", bytesText(s.RSSStartBytes), bytesText(s.RSSEndBytes))
 		}
 		t.row(p.Name, seconds(p.Seconds), cpu, memory, seconds(p.LoadCPUSeconds))
@@ -183,45 +190,28 @@ func seconds(s float64) string {
 
 func micro(s float64) string { return strconv.FormatFloat(s*1e6, 'f', 1, 64) + " us" }
 
-// number formats a rate; below 100 it has up to two digits after the point.
-func number(n float64) string {
-	if n >= 100 {
-		return grouped(int64(math.Round(n)))
-	}
-	return strconv.FormatFloat(math.Round(n*100)/100, 'f', -1, 64)
-}
-
-// grouped formats a number with a comma between thousands.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return grouped(int64(n)) + " " + what + "s"
+	return report.Grouped(int64(n)) + " " + what + "s"
 }
 
 func bytesText(n int64) string {
 	switch {
 	case n >= 10<<20 || n <= -10<<20:
-		return grouped(n>>20) + " MiB"
+		return report.Grouped(n>>20) + " MiB"
 	case n >= 1<<10 || n <= -1<<10:
 		return strconv.FormatFloat(float64(n)/(1<<10), 'f', 1, 64) + " KiB"
 	}
-	return grouped(n) + " B"
+	return report.Grouped(n) + " B"
 }
 
 // Line returns the sample as a line of progress for a terminal.
 func (s Sample) Line() string {
-	text := fmt.Sprintf("%4.0fs %s: %s connected", s.Seconds, s.Phase, grouped(int64(s.Connected)))
+	text := fmt.Sprintf("%4.0fs %s: %s connected", s.Seconds, s.Phase, report.Grouped(int64(s.Connected)))
 	if s.DeliveriesPerSecond > 0 || s.PublishedPerSecond > 0 {
-		text += fmt.Sprintf(", %s deliveries/s, p99 %s", number(s.DeliveriesPerSecond), seconds(s.P99))
+		text += fmt.Sprintf(", %s deliveries/s, p99 %s", report.Number(s.DeliveriesPerSecond), seconds(s.P99))
 	}
 	if s.ServerRSSBytes > 0 {
 		text += fmt.Sprintf(", server %.2f cores, %s", s.ServerCPU, bytesText(s.ServerRSSBytes))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/wsfleet/wsfleet/internal/report"
 )
 
 // startDelay is the time between preparing the workers and the start of a run.
@@ -138,7 +140,7 @@ func (d *director) shortfall(ctx context.Context, t *traffic, ended error) (err 
 	}
 	if unsent > 0 {
 		err = fmt.Errorf("%s messages were due and not sent within %v: this machine cannot offer the rate, lower --rate",
-			grouped(unsent), d.options.Timeout)
+			report.Grouped(unsent), d.options.Timeout)
 	}
 	if stalled > 0 && ctx.Err() == nil && !errors.Is(ended, errAllDisconnected) {
 		err = errors.Join(err,

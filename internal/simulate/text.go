@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/wsfleet/wsfleet/internal/report"
 )
 
 // WriteText writes the result as text for a terminal. It returns the first error of w.
@@ -19,7 +21,8 @@ func (r *Result) WriteText(w io.Writer) error {
 			_, failed = fmt.Fprintln(t, strings.Join(cells, "\t"))
 		}
 	}
-	row(fmt.Sprintf("%s connections on %s gateways: %s", grouped(r.Connections), grouped(int64(r.Gateways)), r.events()))
+	row(fmt.Sprintf("%s connections on %s gateways: %s", report.Grouped(r.Connections),
+		report.Grouped(int64(r.Gateways)), r.events()))
 	row("clients: " + r.layers())
 	row("")
 	for _, cells := range r.rows() {
@@ -40,7 +43,7 @@ func (r *Result) rows() [][]string {
 	p, d, a := r.Peak, r.Disconnects, r.Away
 	back := "until the last client is back"
 	if a.Still > 0 {
-		back = "until the last client came back, and " + grouped(a.Still) + " are still away"
+		back = "until the last client came back, and " + report.Grouped(a.Still) + " are still away"
 	}
 	until := "until the fleet has settled"
 	if !r.Settled {
@@ -49,34 +52,34 @@ func (r *Result) rows() [][]string {
 	budget := "without a reconnect budget"
 	if p.MinBudgetPerSecond > 0 {
 		budget = fmt.Sprintf("at most %s %% of the reconnect budget, which is %s/s at its lowest",
-			grouped(int64(math.Round(100*p.ClosesToBudget))), number(p.MinBudgetPerSecond))
+			report.Grouped(int64(math.Round(100*p.ClosesToBudget))), report.Number(p.MinBudgetPerSecond))
 	}
 	return [][]string{
 		{"time", seconds(r.Seconds), until},
 		{"", seconds(r.BackSeconds), back},
 		{"", seconds(r.HeldSeconds), "of it the operator held the rollout"},
-		{"peak", grouped(p.ReconnectsPerSecond) + "/s", "reconnects"},
-		{"", grouped(p.ClosesPerSecond) + "/s", "closes of drains, " + budget},
-		{"", grouped(p.AttemptsPerSecond) + "/s", fmt.Sprintf("attempts, %s/s failed", grouped(p.FailuresPerSecond))},
+		{"peak", report.Grouped(p.ReconnectsPerSecond) + "/s", "reconnects"},
+		{"", report.Grouped(p.ClosesPerSecond) + "/s", "closes of drains, " + budget},
+		{"", report.Grouped(p.AttemptsPerSecond) + "/s", "attempts, " + report.Grouped(p.FailuresPerSecond) + "/s failed"},
 		{"away", seconds(a.P50), "p50"},
 		{"", seconds(a.P99), "p99"},
 		{"", seconds(a.Max), "max"},
-		{"", grouped(a.Gone), "clients left for good"},
+		{"", report.Grouped(a.Gone), "clients left for good"},
 		{
-			"disconnects", grouped(d.Total),
-			fmt.Sprintf("%s per client: %s closed by drains, %s of them at a deadline, %s cut", number(d.PerClient),
-				grouped(d.Closed), grouped(d.Forced), grouped(d.Cut)),
+			"disconnects", report.Grouped(d.Total),
+			fmt.Sprintf("%s per client: %s closed by drains, %s of them at a deadline, %s cut", report.Number(d.PerClient),
+				report.Grouped(d.Closed), report.Grouped(d.Forced), report.Grouped(d.Cut)),
 		},
 		{
-			"attempts", grouped(r.Attempts.Total), fmt.Sprintf("%s refused with 503, %s unanswered, %s unreachable",
-				grouped(r.Attempts.Refused), grouped(r.Attempts.Unanswered), grouped(r.Attempts.Unreachable)),
+			"attempts", report.Grouped(r.Attempts.Total), fmt.Sprintf("%s refused with 503, %s unanswered, %s unreachable",
+				report.Grouped(r.Attempts.Refused), report.Grouped(r.Attempts.Unanswered), report.Grouped(r.Attempts.Unreachable)),
 		},
 		{
-			"gateways", grouped(int64(r.Fleet.MaxDraining)),
-			"draining at once; spec.disruption.maxUnavailable allows " + grouped(int64(r.Fleet.AllowedDraining)),
+			"gateways", report.Grouped(int64(r.Fleet.MaxDraining)),
+			"draining at once; spec.disruption.maxUnavailable allows " + report.Grouped(int64(r.Fleet.AllowedDraining)),
 		},
-		{"", grouped(int64(r.Fleet.MinServing)), "serving, at least"},
-		{"", grouped(int64(r.Fleet.MaxPods)), "pods, at most"},
+		{"", report.Grouped(int64(r.Fleet.MinServing)), "serving, at least"},
+		{"", report.Grouped(int64(r.Fleet.MaxPods)), "pods, at most"},
 	}
 }
 
@@ -95,15 +98,15 @@ func (r *Result) Notes() []string {
 	add(!r.Settled, "the fleet has not settled within the limit%s", waits)
 	add(r.Disconnects.Forced > 0, "drains closed %s connections at once at their deadline: raise spec.drain.timeout, "+
 		"or the reconnect budget (spec.gateway.connectRate, spec.rollout.maxReconnectsPerSecond)",
-		grouped(r.Disconnects.Forced))
+		report.Grouped(r.Disconnects.Forced))
 	add(r.Peak.ClosesToBudget > maxRatio, "drains closed %.1f times as many connections per second as the reconnect "+
 		"budget allows", r.Peak.ClosesToBudget)
 	draining, allowed := r.Fleet.MaxDraining, r.Fleet.AllowedDraining
 	add(draining > allowed, "%s gateways drained at once, and spec.disruption.maxUnavailable allows %s",
-		grouped(int64(draining)), grouped(int64(allowed)))
+		report.Grouped(int64(draining)), report.Grouped(int64(allowed)))
 	add(r.Attempts.Full > 0, "%s attempts found a full gateway: load balancers spread clients at random, so gateways "+
 		"that are not replaced yet collect more than the average, and full ones are not left out; raise "+
-		"spec.gateway.maxConnections or the number of gateways", grouped(r.Attempts.Full))
+		"spec.gateway.maxConnections or the number of gateways", report.Grouped(r.Attempts.Full))
 	return notes
 }
 
@@ -121,7 +124,7 @@ func (r *Result) events() string {
 func (r *Result) layers() string {
 	all := make([]string, len(r.Clients))
 	for i, c := range r.Clients {
-		all[i] = fmt.Sprintf("%s %s %%", c.Layer, number(100*c.Share))
+		all[i] = fmt.Sprintf("%s %s %%", c.Layer, report.Number(100*c.Share))
 	}
 	return strings.Join(all, ", ")
 }
@@ -129,7 +132,7 @@ func (r *Result) layers() string {
 // Line returns the progress as a line for a terminal.
 func (p Progress) Line() string {
 	return fmt.Sprintf("%v simulated: %s connected, %s away, %d of %d gateways updated, %d drain", p.Elapsed,
-		grouped(p.Sample.Connected), grouped(p.Sample.Away), p.Updated, p.Gateways, p.Sample.Draining)
+		report.Grouped(p.Sample.Connected), report.Grouped(p.Sample.Away), p.Updated, p.Gateways, p.Sample.Draining)
 }
 
 // seconds formats a time to a tenth of a second.
@@ -138,21 +141,4 @@ func seconds(s float64) string {
 		return strconv.FormatFloat(s, 'f', 1, 64) + " s"
 	}
 	return time.Duration(math.Round(s) * float64(time.Second)).String()
-}
-
-// number formats a number with up to two digits after the point, and none from 100 on.
-func number(n float64) string {
-	if n >= 100 {
-		return grouped(int64(math.Round(n)))
-	}
-	return strconv.FormatFloat(math.Round(n*100)/100, 'f', -1, 64)
-}
-
-// grouped formats a number with a comma between thousands.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }

@@ -1,5 +1,4 @@
-// Package figure draws lines over an axis as SVG, for the pages of packages load and simulate.
-package figure
+package report
 
 import (
 	"bytes"

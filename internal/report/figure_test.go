@@ -1,4 +1,4 @@
-package figure_test
+package report
 
 import (
 	"strings"
@@ -6,19 +6,17 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsfleet/wsfleet/internal/figure"
 )
 
 func TestSVGDrawsFiguresWithValuesOnly(t *testing.T) {
 	same := func(v float64) float64 { return v }
 	zero := func(float64) float64 { return 0 }
-	svg, err := figure.SVG([]figure.Figure{
-		{Title: "rises", X: "seconds", Y: "n", Curves: []figure.Curve{
-			figure.Over("one", []float64{1, 2}, same, same), figure.Over("other", []float64{1, 2}, same, zero),
+	svg, err := SVG([]Figure{
+		{Title: "rises", X: "seconds", Y: "n", Curves: []Curve{
+			Over("one", []float64{1, 2}, same, same), Over("other", []float64{1, 2}, same, zero),
 		}},
-		{Title: "zero", Curves: []figure.Curve{figure.Over("zero", []float64{1, 2}, same, zero)}},
-		figure.ByPercentile("no histogram", "s", nil, 1),
+		{Title: "zero", Curves: []Curve{Over("zero", []float64{1, 2}, same, zero)}},
+		ByPercentile("no histogram", "s", nil, 1),
 	})
 	require.NoError(t, err)
 	require.Len(t, svg, 1)
@@ -31,7 +29,7 @@ func TestSVGDrawsFiguresWithValuesOnly(t *testing.T) {
 func TestByPercentileScalesValues(t *testing.T) {
 	h := hdrhistogram.New(1, 10_000, 3)
 	require.NoError(t, h.RecordValues(2000, 100))
-	f := figure.ByPercentile("latency", "ms", h, 1000)
+	f := ByPercentile("latency", "ms", h, 1000)
 	require.False(t, f.Empty())
 	for _, point := range f.Curves[0].Points {
 		require.InDelta(t, 2, point.Y, 0.01)
