@@ -38,7 +38,7 @@ func outdated(published, latest Snapshot, age time.Duration) bool {
 func factsDiffer(before, now Gateway) bool {
 	a, b := before.Report, now.Report
 	return before.Stale != now.Stale ||
-		before.Refuses() != now.Refuses() ||
+		Refuses(a) != Refuses(b) ||
 		a.State != b.State ||
 		a.MaxConnections != b.MaxConnections ||
 		a.Broker.Kind != b.Broker.Kind ||

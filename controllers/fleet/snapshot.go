@@ -28,20 +28,6 @@ type Gateway struct {
 	Stale bool
 }
 
-// Refusals from which on they count, in clients per second: three and sixty in the last minute.
-const (
-	// MinRejectRate is for contract.GatewayReport.RejectRate.
-	MinRejectRate = 0.05
-	// MinCrowdRate is for contract.GatewayReport.CrowdRate.
-	MinCrowdRate = 1
-)
-
-// Refuses reports whether the gateway refuses clients, for whatever reason, more often than some do anywhere.
-func (g Gateway) Refuses() bool {
-	reject, crowd := g.Report.RejectRate, g.Report.CrowdRate
-	return reject != nil && *reject >= MinRejectRate || crowd != nil && *crowd >= MinCrowdRate
-}
-
 // Connections returns the number of clients on all gateways, draining gateways included.
 func (s Snapshot) Connections() int64 {
 	var sum int64

@@ -3,7 +3,6 @@ package plan
 import (
 	"slices"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -154,12 +153,6 @@ func (g Gateway) marked() bool {
 // retired reports whether Kubernetes knows that the pod is the one to delete.
 func (g Gateway) retired() bool {
 	return g.Pod.Annotations[corev1.PodDeletionCost] == render.DeletionCostRetired
-}
-
-// isOf reports whether the gateway is of the version that the Deployment asks for now.
-func (g Gateway) isOf(deployment *appsv1.Deployment) bool {
-	version := deployment.Annotations[render.AnnotationTemplate]
-	return version != "" && g.Pod.Annotations[render.AnnotationVersion] == version
 }
 
 // zone returns the zone of the gateway's node, or "" where the pod does not tell it. Kubernetes copies the label from

@@ -8,39 +8,9 @@ import (
 	"github.com/wsfleet/wsfleet/controllers/render"
 )
 
-// encounters are what happened to the clients that came to some gateways in the last minute, per second.
-type encounters struct{ accepted, rejected, crowd float64 }
-
-// meet returns the encounters of the gateways that is returns true for. A client of a protocol that identifies itself
-// after the handshake may be both accepted and rejected.
-func meet(gateways []Gateway, is func(Gateway) bool) encounters {
-	var sum encounters
-	for _, g := range gateways {
-		if g.Stale || !is(g) {
-			continue
-		}
-		sum.accepted += valueOf(g.Report.ConnectRate)
-		sum.rejected += valueOf(g.Report.RejectRate)
-		sum.crowd += valueOf(g.Report.CrowdRate)
-	}
-	return sum
-}
-
-// RefusalsMatter reports whether a rollout is under way and gateways refuse clients, so that HoldRollout has to be
-// asked again soon.
-func RefusalsMatter(r Rollout) bool {
-	rolls := r.Deployment != nil && r.Deployment.Status.Replicas > r.Deployment.Status.UpdatedReplicas
-	return rolls && slices.ContainsFunc(r.Gateways, func(g Gateway) bool {
-		return fleet.Gateway{Report: g.Report}.Refuses()
-	})
-}
-
-func valueOf(rate *float64) float64 {
-	if rate == nil {
-		return 0
-	}
-	return *rate
-}
+// encounters are what happened to the clients that came to the gateways of a version in the last minute, per second. A
+// client of a protocol that identifies itself after the handshake may be both accepted and rejected.
+type encounters struct{ accepted, rejected float64 }
 
 // turnAway reports whether the gateways turn most of their clients away.
 func (e encounters) turnAway() bool {
@@ -50,6 +20,37 @@ func (e encounters) turnAway() bool {
 // letIn reports whether the gateways let most of their clients in.
 func (e encounters) letIn() bool {
 	return e.accepted >= fleet.MinRejectRate && e.rejected <= e.accepted/2
+}
+
+// met returns the encounters of each version, by render.AnnotationVersion, and how many clients per second were too
+// many at once in all. Gateways that do not answer have none.
+func met(gateways []Gateway) (versions map[string]encounters, crowd float64) {
+	versions = map[string]encounters{}
+	for _, g := range gateways {
+		version := g.Pod.Annotations[render.AnnotationVersion]
+		sum := versions[version]
+		if !g.Stale {
+			sum.accepted += valueOf(g.Report.ConnectRate)
+			sum.rejected += valueOf(g.Report.RejectRate)
+			crowd += valueOf(g.Report.CrowdRate)
+		}
+		versions[version] = sum
+	}
+	return versions, crowd
+}
+
+func valueOf(rate *float64) float64 {
+	if rate == nil {
+		return 0
+	}
+	return *rate
+}
+
+// RefusalsMatter reports whether a rollout is under way and gateways refuse clients, so that HoldRollout has to be
+// asked again soon.
+func RefusalsMatter(r Rollout) bool {
+	rolls := r.Deployment != nil && r.Deployment.Status.Replicas > r.Deployment.Status.UpdatedReplicas
+	return rolls && slices.ContainsFunc(r.Gateways, func(g Gateway) bool { return fleet.Refuses(g.Report) })
 }
 
 // strangers is how many times fleet.MinRejectRate gateways turn away before it counts while no other gateway is known
@@ -64,40 +65,39 @@ func refusal(r Rollout) (version, why string) {
 	if r.Spec.Rollout.RefusalPolicy == v1alpha1.RefusalContinue {
 		return "", ""
 	}
-	current := meet(r.Gateways, func(g Gateway) bool { return g.isOf(r.Deployment) })
-	othersDo, othersLetIn := others(r)
+	versions, crowd := met(r.Gateways)
 	version = r.Deployment.Annotations[render.AnnotationTemplate]
-	known := version != "" && r.Deployment.Annotations[render.AnnotationRolloutRefused] == version
-	sure := othersLetIn || current.rejected >= strangers*fleet.MinRejectRate
-	drains := slices.ContainsFunc(r.Gateways, Gateway.drains)
-	crowd := meet(r.Gateways, func(Gateway) bool { return true }).crowd
-	switch {
-	case othersDo:
-		// It is not the new version that they do not like.
-	case known && !current.letIn(), current.turnAway() && sure:
+	if version != "" && refuses(r, version, versions) {
 		return version, "gateways of the new version turn most of their clients away"
-	case drains && crowd >= fleet.MinCrowdRate:
+	}
+	if crowd >= fleet.MinCrowdRate && slices.ContainsFunc(r.Gateways, Gateway.drains) {
 		return "", "more clients come back at once than the gateways accept: lower spec.rollout.maxReconnectsPerSecond, or " +
 			"raise spec.gateway.connectRate"
 	}
 	return "", ""
 }
 
-// others reports whether the gateways of every other version turn most of their clients away, and whether those of one
-// let most of them in.
-func others(r Rollout) (turnAway, letIn bool) {
-	versions := map[string]bool{}
-	for _, g := range r.Gateways {
-		if !g.isOf(r.Deployment) {
-			versions[g.Pod.Annotations[render.AnnotationVersion]] = true
+// refuses reports whether the gateways of the new version turn their clients away, and those of another one do not.
+func refuses(r Rollout, version string, versions map[string]encounters) bool {
+	current, turnAway, letIn, others := versions[version], 0, 0, 0
+	for name, other := range versions {
+		if name == version {
+			continue
+		}
+		others++
+		if other.turnAway() {
+			turnAway++
+		}
+		if other.letIn() {
+			letIn++
 		}
 	}
-	turnAway = len(versions) > 0
-	for version := range versions {
-		met := meet(r.Gateways, func(g Gateway) bool {
-			return !g.isOf(r.Deployment) && g.Pod.Annotations[render.AnnotationVersion] == version
-		})
-		turnAway, letIn = turnAway && met.turnAway(), letIn || met.letIn()
+	switch {
+	case others > 0 && turnAway == others:
+		// It is not the new version that they do not like.
+		return false
+	case r.Deployment.Annotations[render.AnnotationRolloutRefused] == version:
+		return !current.letIn()
 	}
-	return turnAway, letIn
+	return current.turnAway() && (letIn > 0 || current.rejected >= strangers*fleet.MinRejectRate)
 }

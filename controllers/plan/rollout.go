@@ -39,7 +39,7 @@ type Hold struct {
 // pauses the Deployment meanwhile.
 //
 // A Deployment is held only when it has the pods that it may have above its size. Kubernetes fills up one that is
-// paused before, with pods of the old version.
+// paused before, with pods of the old version. That does no harm where the new version turns its clients away.
 func HoldRollout(r Rollout) Hold {
 	if r.Deployment == nil || r.Deployment.Spec.Replicas == nil {
 		return Hold{}
@@ -56,14 +56,11 @@ func HoldRollout(r Rollout) Hold {
 		hold.Why = anyMustWait(r.Spec, r.Gateways, r.together())
 	}
 	unobserved := observed.ObservedGeneration < r.Deployment.Generation && !r.Deployment.Spec.Paused
-	if hold.Refused != "" {
-		// Pods of the old version may be created, and none of the new one.
+	missing := observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment)
+	if hold.Refused != "" || hold.Why != "" && !unobserved && !missing {
 		return hold
 	}
-	if unobserved || hold.Why == "" || observed.Replicas < *r.Deployment.Spec.Replicas+surge(r.Deployment) {
-		return Hold{}
-	}
-	return hold
+	return Hold{}
 }
 
 // together returns how many gateways Kubernetes may delete at the same moment: as many as there are above the number
