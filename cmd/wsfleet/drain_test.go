@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetview"
+	"github.com/wsfleet/wsfleet/gateway"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -39,6 +40,17 @@ func TestDrainWaitsUntilTheClientsAreGone(t *testing.T) {
 	assert.Equal(t, "chat-gateway-1 is serving\n", succeed(t, plugin(t, api, "undrain", "chat-gateway-1")).stdout)
 }
 
+// startBusyFleet returns a fleet of two gateways, of which chat-gateway-1 has five clients.
+func startBusyFleet(t *testing.T) (api *fakeAPI, busy *gateway.Gateway) {
+	t.Helper()
+	api = startAPI(t)
+	api.putFleet("chat", 2)
+	busy = api.putGateway("chat", "chat-gateway-1")
+	api.putGateway("chat", "chat-gateway-2")
+	connect(t, busy.Addr(), 5)
+	return api, busy
+}
+
 // A gateway that a user drains must not serve again by itself 30 s after its deadline, as one that the operator drains
 // does when the operator is gone.
 func TestDrainByHandIsNotUndoneByItself(t *testing.T) {
@@ -48,11 +60,7 @@ func TestDrainByHandIsNotUndoneByItself(t *testing.T) {
 
 func TestDrainNeedNotBeWaitedFor(t *testing.T) {
 	t.Parallel()
-	api := startAPI(t)
-	api.putFleet("chat", 2)
-	going := api.putGateway("chat", "chat-gateway-1")
-	api.putGateway("chat", "chat-gateway-2")
-	connect(t, going.Addr(), 5)
+	api, going := startBusyFleet(t)
 	r := succeed(t, plugin(t, api, "drain", "chat-gateway-1", "--timeout", "1h", "--wait=false", "-o", "json"))
 	var gateway fleetview.Gateway
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &gateway))
@@ -67,11 +75,7 @@ func TestDrainNeedNotBeWaitedFor(t *testing.T) {
 
 func TestInterruptEndsTheWaitingAndNotTheDrain(t *testing.T) {
 	t.Parallel()
-	api := startAPI(t)
-	api.putFleet("chat", 2)
-	going := api.putGateway("chat", "chat-gateway-1")
-	api.putGateway("chat", "chat-gateway-2")
-	connect(t, going.Addr(), 5)
+	api, going := startBusyFleet(t)
 	cmd := plugin(t, api, "drain", "chat-gateway-1", "--timeout", "1h")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -105,11 +109,7 @@ func TestWaitingForADrainEndsWithTheDrain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api := startAPI(t)
-			api.putFleet("chat", 2)
-			going := api.putGateway("chat", "chat-gateway-1")
-			api.putGateway("chat", "chat-gateway-2")
-			connect(t, going.Addr(), 5)
+			api, _ := startBusyFleet(t)
 			cmd := plugin(t, api, "drain", "chat-gateway-1", "--timeout", "1h")
 			var stdout bytes.Buffer
 			cmd.Stdout = &stdout
