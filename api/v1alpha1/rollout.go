@@ -108,8 +108,8 @@ type RolloutSpec struct {
 	MaxReconnectsPerSecond *int32 `json:"maxReconnectsPerSecond,omitempty"`
 
 	// refusalPolicy is what a rollout does when gateways of the new version turn most of their clients away and those of
-	// the old one do not, or when more clients come back at once than the gateways accept: Pause, until they accept them
-	// or the spec has changed; or Continue. Defaults to Pause.
+	// the old one do not, or, while gateways drain, when more clients come back at once than the gateways accept: Pause,
+	// until they accept them or the spec has changed; or Continue. Defaults to Pause.
 	// +optional
 	// +kubebuilder:default=Pause
 	RefusalPolicy RefusalPolicy `json:"refusalPolicy,omitempty"`
@@ -148,8 +148,9 @@ const (
 type DisruptionSpec struct {
 	// maxUnavailable is the maximum number of gateways that drain at once in evictions, scale-ins and rollouts, and that
 	// evictions take away until replacements are ready, as a number or a percentage of spec.replicas. 0 forbids evictions,
-	// and stands for 1 in scale-ins and rollouts. A fleet of one gateway has no PodDisruptionBudget: its node could never
-	// be drained. Defaults to 1.
+	// and stands for 1 in scale-ins and rollouts. It is lowered to as many as the others can take the clients of within
+	// spec.drain.timeout. A fleet of one gateway has no PodDisruptionBudget, so that its node can be drained, unless
+	// evictionSafe is Never. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString
