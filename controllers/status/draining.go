@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 )
 
 // draining is true while a gateway drains.
@@ -60,19 +61,9 @@ func slowest(o Observation) (slow *gateway, timeout time.Duration) {
 	return slow, timeout
 }
 
-// drainEnds returns when the gateway, which drains, will have closed its last connection at its present pace, without
-// regard to its deadline. It returns false when that is not known.
+// drainEnds is fleet.DrainEnds for a gateway that has reported.
 func drainEnds(o Observation, g gateway) (ends time.Time, known bool) {
-	drain := g.report.Drain
-	if drain.ClosesPerSecond == 0 || drain.WaitsForAnother {
-		return time.Time{}, false
-	}
-	began := drain.StartedAt.Add(o.spec().Drain.PropagationDelay.Duration)
-	if g.reportedAt.After(began) {
-		began = g.reportedAt
-	}
-	takes := time.Duration(float64(g.report.Connections) / drain.ClosesPerSecond * float64(time.Second))
-	return began.Add(takes), true
+	return fleet.DrainEnds(*g.report, g.reportedAt, o.spec().Drain.PropagationDelay.Duration)
 }
 
 // endStep is what the expected end of a drain is rounded up to, so that the status need not be written for each second.

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/controllers/fleet"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -187,24 +188,16 @@ func drainOf(spec v1alpha1.WebSocketClusterSpec, report contract.GatewayReport, 
 	}
 }
 
-// endOf returns when a gateway has handed over its last client, about: at its pace, from the end of the propagation
-// delay on, and at its deadline at the latest. It returns nil while the gateway waits for another one, and when its
-// drain is over.
+// endOf returns when a gateway has handed over its last client, about: at its pace, and at its deadline at the latest.
+// It returns nil while the gateway waits for another one, and when its drain is over.
 func endOf(spec v1alpha1.WebSocketClusterSpec, report contract.GatewayReport, now time.Time) *time.Time {
-	d := report.Drain
-	if d.WaitsForAnother || report.State != contract.StateDraining {
+	if report.Drain.WaitsForAnother || report.State != contract.StateDraining {
 		return nil
 	}
-	end := d.Deadline
-	if d.ClosesPerSecond > 0 {
-		began := d.StartedAt.Add(spec.Drain.PropagationDelay.Duration)
-		if now.After(began) {
-			began = now
-		}
-		byPace := began.Add(time.Duration(float64(report.Connections) / d.ClosesPerSecond * float64(time.Second)))
-		if byPace.Before(end) {
-			end = byPace
-		}
+	end := report.Drain.Deadline
+	byPace, known := fleet.DrainEnds(report, now, spec.Drain.PropagationDelay.Duration)
+	if known && byPace.Before(end) {
+		end = byPace
 	}
 	end = end.Truncate(time.Second)
 	return &end
