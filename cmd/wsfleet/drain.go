@@ -21,8 +21,6 @@ const (
 	drainInterval = time.Second
 	// drainMargin is how long after its deadline a drain may take to close what was left.
 	drainMargin = 30 * time.Second
-	// maxDrainTimeout is the longest drain that a gateway accepts.
-	maxDrainTimeout = 24 * time.Hour
 )
 
 // drainFlags are the flags of a drain.
@@ -69,7 +67,7 @@ func newDrainCommand(f *fleetCommand) *cobra.Command {
 // check returns a usageError when a value cannot be used.
 func (f drainFlags) check() error {
 	switch {
-	case f.timeout < 0 || f.timeout > maxDrainTimeout || f.timeout%time.Second != 0:
+	case f.timeout < 0 || f.timeout > contract.MaxDrainTimeout || f.timeout%time.Second != 0:
 		return usageError{fmt.Errorf("--timeout: %s cannot be used: give whole seconds, up to 24h", f.timeout)}
 	case f.reason == "":
 		return usageError{errors.New("--reason: give a text")}

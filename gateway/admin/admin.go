@@ -22,9 +22,7 @@ const (
 	// defaultListed and maxListed are numbers of connections in an answer to contract.PathConnections.
 	defaultListed = 100
 	maxListed     = 1000
-	// maxDrainTimeout is the maximum timeout of a contract.DrainRequest.
-	maxDrainTimeout = 24 * time.Hour
-	maxBodyBytes    = 4 << 10
+	maxBodyBytes  = 4 << 10
 )
 
 // Options are what Handler serves.
@@ -149,7 +147,7 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	timeout := time.Duration(request.TimeoutSeconds) * time.Second
-	if request.TimeoutSeconds < 0 || request.TimeoutSeconds > int(maxDrainTimeout/time.Second) {
+	if request.TimeoutSeconds < 0 || request.TimeoutSeconds > int(contract.MaxDrainTimeout/time.Second) {
 		refuse(w, http.StatusBadRequest, "timeoutSeconds: give 0 (as configured) to 86400")
 		return
 	}

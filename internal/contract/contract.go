@@ -324,8 +324,13 @@ type DrainReport struct {
 	WaitsForAnother bool `json:"waitsForAnother,omitempty"`
 }
 
-// MaxClosesPerSecond is the maximum of DrainRequest.ClosesPerSecond.
-const MaxClosesPerSecond = 1_000_000
+// Maxima of a DrainRequest.
+const (
+	// MaxDrainTimeout is that of TimeoutSeconds.
+	MaxDrainTimeout = 24 * time.Hour
+	// MaxClosesPerSecond is that of ClosesPerSecond.
+	MaxClosesPerSecond = 1_000_000
+)
 
 // DrainRequest is the optional JSON body of POST PathDrain.
 type DrainRequest struct {
