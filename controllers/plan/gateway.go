@@ -25,14 +25,18 @@ type Gateway struct {
 	over bool
 }
 
-// Gateways returns the gateways of the pods whose containers may still run at a time, with their reports. A pod that is
-// still there although its grace period is over is lost with its node, and not among them.
+// Lost reports whether a pod is still there although its grace period is over: its node does not confirm that it has
+// ended.
+func Lost(pod *corev1.Pod, now metav1.Time) bool {
+	return pod.DeletionTimestamp != nil && now.Unix() > pod.DeletionTimestamp.Unix()+deletionMarginSeconds
+}
+
+// Gateways returns the gateways of the pods whose containers may still run at a time, with their reports. Lost pods are
+// not among them.
 func Gateways(pods []corev1.Pod, reports fleet.Snapshot, now metav1.Time) []Gateway {
 	var all []Gateway
 	for i := range pods {
-		deleted := pods[i].DeletionTimestamp
-		lost := deleted != nil && now.Unix() > deleted.Unix()+deletionMarginSeconds
-		if lost || fleet.HasEnded(&pods[i]) {
+		if Lost(&pods[i], now) || fleet.HasEnded(&pods[i]) {
 			continue
 		}
 		reported, known := reports.Gateways[pods[i].UID]

@@ -90,20 +90,16 @@ func (o Observation) Pod(name string) *corev1.Pod {
 
 // planned returns the gateways as the operator's plans see them.
 func (o Observation) planned() []plan.Gateway {
-	reports := map[types.UID]fleet.Gateway{}
+	reports := fleet.Snapshot{Gateways: map[types.UID]fleet.Gateway{}, Asked: map[types.UID]bool{}}
 	for _, answer := range o.Answers {
+		reports.Asked[answer.Pod.UID] = fleet.IsReady(answer.Pod)
 		if answer.Err == nil {
-			reports[answer.Pod.UID] = fleet.Gateway{Pod: answer.Pod.Name, Report: answer.Report, ReportedAt: answer.At}
+			reports.Gateways[answer.Pod.UID] = fleet.Gateway{
+				Pod: answer.Pod.Name, Report: answer.Report, ReportedAt: answer.At,
+			}
 		}
 	}
-	return plan.Gateways(o.Pods, fleet.Snapshot{Gateways: reports}, metav1.NewTime(o.Now))
-}
-
-// lost reports whether a pod is still there although its grace period is over.
-func (o Observation) lost(pod *corev1.Pod) bool {
-	return !fleet.HasEnded(pod) && !slices.ContainsFunc(o.planned(), func(g plan.Gateway) bool {
-		return g.Pod.UID == pod.UID
-	})
+	return plan.Gateways(o.Pods, reports, metav1.NewTime(o.Now))
 }
 
 // stateOf returns what a gateway does, and for states that need it the reason.
@@ -111,7 +107,7 @@ func (o Observation) stateOf(pod *corev1.Pod) (state State, detail string) {
 	if fleet.HasEnded(pod) {
 		return StateEnded, joinReason(pod.Status.Reason, pod.Status.Message)
 	}
-	if o.lost(pod) {
+	if plan.Lost(pod, metav1.NewTime(o.Now)) {
 		return StateLost, fmt.Sprintf("node %s does not confirm that it has ended: repair the node, or delete it",
 			pod.Spec.NodeName)
 	}

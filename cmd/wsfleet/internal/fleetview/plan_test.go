@@ -46,6 +46,10 @@ func TestExplainAsText(t *testing.T) {
 	rolling.Deployment.Status = appsv1.DeploymentStatus{Replicas: 3, UpdatedReplicas: 2}
 	rolling.Deployment.Spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{}
 
+	// A gateway that was asked and does not answer is not one that has just become ready.
+	deaf := with(observation(3), serving("pod-01", 120), serving("pod-02", 80), serving("pod-03", 40, silent))
+	deaf.Cluster.Spec.Replicas = new(int32(2))
+
 	paused := with(observation(1), serving("pod-01", 1), serving("pod-02", 1))
 	paused.Cluster.Spec.Paused = true
 	paused.Cluster.Spec.Drain.ScaleIn = v1alpha1.ScaleInOnTermination
@@ -61,7 +65,7 @@ func TestExplainAsText(t *testing.T) {
 	}
 	for name, o := range map[string]fleetview.Observation{
 		"settled": settled, "smaller": smaller, "waiting": waiting, "rolling": rolling, "paused": paused,
-		"deleting": deleting, "many": many,
+		"deleting": deleting, "many": many, "deaf": deaf,
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden.File(t, "testdata/explain-"+name+".txt", text(t, fleetview.Explain(o)))
