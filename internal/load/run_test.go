@@ -280,7 +280,8 @@ func TestRunDoesNotExpectRefusedPublications(t *testing.T) {
 			t.Parallel()
 			f := startFakeServer(t, func(f *fakeServer) {
 				f.publish = func(p *fakePeer) string {
-					if p.seen++; p.seen%5 == 0 {
+					// The first one too: on a busy machine few publications fit into the run.
+					if p.seen++; p.seen%5 == 1 {
 						return `"error":{"code":100,"message":"no broker"}`
 					}
 					return `"publish":{}`
