@@ -89,7 +89,7 @@ func (r *Reconciler) carryOut(
 		return 0
 	}
 	for _, pace := range next.paces {
-		request := contract.DrainRequest{JoinOnly: true, ClosesPerSecond: pace.PerSecond}
+		request := contract.DrainRequest{JoinOnly: true, ClosesPerSecond: float64(pace.PerSecond)}
 		err := r.fleet.Drain(ctx, client.ObjectKeyFromObject(stored), pace.Gateway.Pod, request)
 		r.logChange(ctx, pace.Gateway, "pace", err)
 	}

@@ -62,6 +62,7 @@ type base struct {
 type Gateway struct {
 	base
 	parts
+	startedAt       time.Time
 	public, private port
 }
 
@@ -76,7 +77,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{base: b, parts: p}
+	g := &Gateway{base: b, parts: p, startedAt: time.Now()}
 	g.watch()
 	if err := g.listen(ctx); err != nil {
 		g.server.Close()

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"github.com/wsfleet/wsfleet/gateway/admin"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
 	"github.com/wsfleet/wsfleet/gateway/transport"
@@ -20,7 +22,11 @@ func (g *Gateway) Report() contract.GatewayReport {
 		RejectRate:     new(g.metrics.RejectRate()),
 		CrowdRate:      new(g.metrics.CrowdRate()),
 		Broker:         contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
+		UptimeSeconds:  time.Since(g.startedAt).Seconds(),
 		Drain:          g.drain.Report(),
+	}
+	if since, ended := g.drain.SincePartial(); ended {
+		report.PartialDrainSecondsAgo = new(since.Seconds())
 	}
 	if status.Err != nil && status.State != contract.BrokerReady {
 		report.Broker.Error = status.Err.Error()

@@ -156,12 +156,16 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 			"closesPerSecond: give 0 (as configured) to "+strconv.Itoa(contract.MaxClosesPerSecond))
 		return
 	}
+	if request.Keep < 0 {
+		refuse(w, http.StatusBadRequest, "keep: give 0 (a drain of all connections) or the number of connections to leave open")
+		return
+	}
 	if request.Reason == "" {
 		request.Reason = "admin"
 	}
 	wanted := drain.Request{
 		Reason: request.Reason, Timeout: timeout, HandOver: request.HandOver, ServeAgain: request.ServeAgain,
-		PerSecond: request.ClosesPerSecond,
+		PerSecond: request.ClosesPerSecond, Keep: request.Keep,
 	}
 	if !request.JoinOnly {
 		p.Drain.Start(wanted) //nolint:contextcheck // the drain outlives the request

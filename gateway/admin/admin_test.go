@@ -27,7 +27,9 @@ type noConnections struct{}
 func (noConnections) Open() int                    { return 0 }
 func (noConnections) Remaining() int               { return 0 }
 func (noConnections) CloseSome(int, time.Time) int { return 0 }
-func (noConnections) Abort()                       {}
+
+func (noConnections) CloseResumable(int, time.Time) int { return 0 }
+func (noConnections) Abort()                            {}
 
 // options are those of a gateway that serves without connections.
 func options(tokenDir string) Options {
@@ -122,6 +124,7 @@ func TestDrainRefusesWrongRequests(t *testing.T) {
 		`{"timeoutSeconds":86401}`:    "timeoutSeconds: give 0 (as configured) to 86400",
 		`{"closesPerSecond":-1}`:      "closesPerSecond: give 0 (as configured) to 1000000",
 		`{"closesPerSecond":1000001}`: "closesPerSecond: give 0 (as configured) to 1000000",
+		`{"keep":-1}`:                 "keep: give 0 (a drain of all connections)",
 		`{"serveAgain":"yes"}`:        "not the JSON of a drain request",
 		`{`:                           "not the JSON of a drain request",
 	} {

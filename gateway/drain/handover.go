@@ -153,6 +153,9 @@ func (m *Machine) handOver(d *run, now time.Time) (wait time.Duration) {
 	if d.handedOver {
 		return 0
 	}
+	if d.keep > 0 && d.others == noOtherServes {
+		return idleWait
+	}
 	at, from := d.schedule.handover(now, d.others)
 	if now.Before(at) {
 		return at.Sub(now)

@@ -1,8 +1,8 @@
 // Package drain takes a gateway out of service without a reconnect storm. Its state machine is the one
 // way to drain: package gateway starts it for preStop, for signals and for the admin port. The states are
 // serving, draining and drained, and an undrain leads back to serving. handover.go decides when a draining
-// gateway stops being ready, which the last one of a fleet does only when another one serves. Pace is the
-// arithmetic of when to close how many connections.
+// gateway stops being ready, which the last one of a fleet does only when another one serves. partial.go ends drains
+// that leave a part of the connections open. Pace is the arithmetic of when to close how many connections.
 package drain
 
 import (
@@ -24,6 +24,8 @@ type Connections interface {
 	// CloseSome begins to close up to n connections, and returns how many. Unless openedUntil is zero, it spares those
 	// that were opened after it.
 	CloseSome(n int, openedUntil time.Time) int
+	// CloseResumable is CloseSome for the clients that miss nothing while they are away.
+	CloseResumable(n int, openedUntil time.Time) int
 	// Abort ends all connections without a closing handshake.
 	Abort()
 }
@@ -70,6 +72,8 @@ type Machine struct {
 	state contract.State
 	// current is nil while the gateway serves.
 	current *run
+	// partialEnd is when a partial drain last ended because no more connections were left than it was to keep.
+	partialEnd time.Time
 	// stopped reports that the process ends, so that no drain may begin.
 	stopped bool
 }
@@ -84,6 +88,8 @@ type run struct {
 	others knowledge
 	// handedOver reports that readiness fails.
 	handedOver bool
+	// keep is the number of connections that a partial drain leaves open, or 0.
+	keep int
 	// final reports that the process ends after this drain.
 	final bool
 	// skipDelayIfIdle reports that the propagation delay is skipped without connections.
@@ -137,7 +143,10 @@ type Request struct {
 	// ServeAgain undoes the drain serveAgainAfter its deadline, unless it has become final.
 	ServeAgain bool
 	// PerSecond is the number of connections to close per second, within Options.MaxPerSecond; 0 changes nothing.
-	PerSecond int
+	PerSecond float64
+	// Keep asks for a partial drain, which leaves so many connections open; 0 asks for a whole one. A whole drain that is
+	// under way stays one, and takes the place of a partial one.
+	Keep int
 }
 
 // serveAgainAfter is how long after its deadline a drain is undone whose request says so: the one that asked would have
@@ -152,7 +161,10 @@ func (m *Machine) Start(r Request) {
 	switch {
 	case m.stopped:
 	case m.current == nil:
-		m.begin(r)
+		m.begin(r, othersUnknown)
+	case m.current.keep > 0 && r.Keep == 0:
+		m.current.cancel()
+		m.begin(r, m.current.others)
 	default:
 		m.current.serveAgain = m.current.serveAgain && r.ServeAgain
 		m.join(r)
@@ -189,8 +201,8 @@ func (m *Machine) join(r Request) {
 	}
 }
 
-// begin starts the goroutine of a new drain. The caller holds the lock.
-func (m *Machine) begin(r Request) {
+// begin starts the goroutine of a new drain. others is what is known of the other gateways. The caller holds the lock.
+func (m *Machine) begin(r Request, others knowledge) {
 	now := time.Now()
 	timeout, delay := m.times(r)
 	canceled := make(chan struct{})
@@ -200,8 +212,10 @@ func (m *Machine) begin(r Request) {
 		},
 		schedule: schedule{started: now, deadline: now.Add(timeout), delay: delay},
 		report: contract.DrainReport{
-			Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout),
+			Reason: r.Reason, StartedAt: now, Deadline: now.Add(timeout), Keep: r.Keep,
 		},
+		others:          others,
+		keep:            r.Keep,
 		final:           r.Final,
 		skipDelayIfIdle: r.SkipDelayIfIdle,
 		serveAgain:      r.ServeAgain,
@@ -216,7 +230,7 @@ func (m *Machine) begin(r Request) {
 	m.state, m.current = contract.StateDraining, d
 	m.options.Gate.setDraining(true)
 	m.options.Logger.Info("drain started",
-		slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()),
+		slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()), slog.Int("keep", r.Keep),
 		slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
 	_ = m.handOver(d, now)
 	go m.drain(d)
@@ -311,7 +325,7 @@ func (m *Machine) Report() *contract.DrainReport {
 	report := m.current.report
 	report.WaitsForAnother = m.state == contract.StateDraining && !m.current.handedOver
 	now := time.Now()
-	report.ClosesPerSecond = m.current.pace.PerSecond(now, m.options.Connections.Remaining())
+	report.ClosesPerSecond = m.current.pace.PerSecond(now, m.left(m.current))
 	report.SecondsLeft = m.current.pace.Left(now).Seconds()
 	return &report
 }
@@ -358,7 +372,7 @@ func (m *Machine) drain(d *run) {
 		if now.Before(nextStep) && !changed {
 			continue
 		}
-		step := pace.Next(now, m.options.Connections.Remaining())
+		step := pace.Next(now, m.left(d))
 		if m.close(d, step, now) < step.Close {
 			// What is left was opened a moment ago, and may be closed soon.
 			step.Wait = min(step.Wait, idleWait)
@@ -384,7 +398,10 @@ func (m *Machine) close(d *run, step Step, now time.Time) (n int) {
 	if now.Before(d.schedule.deadline) {
 		openedUntil = later(d.schedule.started, now.Add(-minOpenTime))
 	}
-	n = m.options.Connections.CloseSome(step.Close, openedUntil)
+	if d.keep > 0 {
+		n = m.options.Connections.CloseResumable(step.Close, openedUntil)
+	}
+	n += m.options.Connections.CloseSome(step.Close-n, openedUntil)
 	m.mu.Lock()
 	if step.Forced {
 		d.report.Forced += n
@@ -404,6 +421,9 @@ func (m *Machine) close(d *run, step Step, now time.Time) (n int) {
 func (m *Machine) finish(d *run, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if d.keep > 0 {
+		return m.finishPartial(d, now)
+	}
 	waiting := now.Before(d.pace.From) && !d.skipDelayIfIdle && !m.isUnused(d, now)
 	if m.current != d || waiting || m.options.Connections.Open() > 0 {
 		return false

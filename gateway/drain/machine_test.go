@@ -19,6 +19,8 @@ type fakeConnections struct {
 	mu        sync.Mutex
 	remaining int
 	closing   int
+	// resumable is how many of the remaining connections are of clients that miss nothing.
+	resumable int
 	// opened holds when the latest of the remaining connections were opened, the first one first.
 	opened []time.Time
 	// answerDelay is how long a client takes to answer a close frame. If it is negative, it never does.
@@ -58,6 +60,14 @@ func (f *fakeConnections) CloseSome(n int, openedUntil time.Time) int {
 		time.AfterFunc(f.answerDelay, func() { f.ended(n) })
 	}
 	return n
+}
+
+func (f *fakeConnections) CloseResumable(n int, openedUntil time.Time) int {
+	f.mu.Lock()
+	n = min(n, f.resumable)
+	f.resumable -= n
+	f.mu.Unlock()
+	return f.CloseSome(n, openedUntil)
 }
 
 func (f *fakeConnections) ended(n int) {
@@ -291,7 +301,10 @@ func TestMachineServesAgain(t *testing.T) {
 // A request sets the pace of a drain, also of one that is under way, within the configured one. Without any, the closes
 // are spread over the time that is left.
 func TestMachineTakesOverThePace(t *testing.T) {
-	for _, c := range []struct{ configured, first, then, want int }{
+	for _, c := range []struct {
+		configured        int
+		first, then, want float64
+	}{
 		{0, 0, 0, 0}, {0, 5, 0, 5}, {0, 5, 2, 2}, {0, 2, 5, 5}, {3, 0, 0, 3}, {3, 5, 0, 3}, {3, 2, 0, 2}, {3, 2, 9, 3},
 		{0, 0, 4, 4}, {0, 500, 0, 500}, {100, 500, 0, 100}, {0, 3, 700, 700},
 	} {

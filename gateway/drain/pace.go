@@ -18,7 +18,7 @@ type Pace struct {
 	// MaxPerSecond is the maximum number of connections to close per second; 0 is no limit.
 	MaxPerSecond int
 	// Rate is the number of connections to close per second; 0 spreads them over the time until the deadline.
-	Rate int
+	Rate float64
 }
 
 // interval returns the time between two closes, with remaining connections that are not closing at the time now, which
@@ -26,7 +26,7 @@ type Pace struct {
 func (p Pace) interval(now time.Time, remaining int) time.Duration {
 	interval := p.Deadline.Sub(now) / time.Duration(remaining)
 	if p.Rate > 0 {
-		interval = time.Second / time.Duration(p.Rate)
+		interval = time.Duration(float64(time.Second) / p.Rate)
 	}
 	if p.MaxPerSecond > 0 {
 		interval = max(interval, time.Second/time.Duration(p.MaxPerSecond))

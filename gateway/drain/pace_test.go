@@ -71,7 +71,7 @@ func TestPaceClosesAtTheRate(t *testing.T) {
 		{100, 0, 1000, 10, 0}, {7, 0, 70, 10, 0}, {1000, 0, 19_000, 19, 0}, {100, 50, 1000, 20, 0}, {50, 100, 1000, 20, 0},
 		{10, 0, 1000, 60, 400}, {1_000_000, 0, 1000, 0, 0},
 	} {
-		p := drain.Pace{From: start, Deadline: start.Add(time.Minute), MaxPerSecond: c.limit, Rate: c.rate}
+		p := drain.Pace{From: start, Deadline: start.Add(time.Minute), MaxPerSecond: c.limit, Rate: float64(c.rate)}
 		want := c.rate
 		if c.limit > 0 {
 			want = min(want, c.limit)

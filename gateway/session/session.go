@@ -160,6 +160,12 @@ func (s *Session) Channels() []string {
 	return out
 }
 
+// Resumes reports whether a client of a protocol with recovery misses nothing while it is away for a moment: each of its
+// channels keeps what is published.
+func (s *Session) Resumes() bool {
+	return !slices.ContainsFunc(s.Channels(), func(channel string) bool { return !s.Rule(channel).Recovery })
+}
+
 // PublisherInfo returns what the subscribers of a channel see about the client when it publishes there.
 func (s *Session) PublisherInfo(channel string) broker.ClientInfo {
 	s.mu.Lock()

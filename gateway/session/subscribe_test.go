@@ -85,6 +85,22 @@ func TestSubscribeAndUnsubscribe(t *testing.T) {
 }
 
 // The position that a subscription begins with depends on the rule and on the client's request.
+func TestResumesOnlyWithRecoveryInAllChannels(t *testing.T) {
+	r := newHarness(t)
+	s := r.session(nil)
+	require.True(t, s.Resumes(), "a client without channels misses nothing")
+	for _, c := range []struct {
+		channel string
+		resumes bool
+	}{{"kept:a", true}, {"state:a", true}, {"history:a", false}, {"kept:b", false}} {
+		require.NoError(t, s.Subscribe(t.Context(),
+			session.SubscribeRequest{Channel: c.channel, Subscriber: &fakeSubscriber{}}, func(session.SubscribeResult) {}))
+		require.Equal(t, c.resumes, s.Resumes(), c.channel)
+	}
+	require.True(t, s.Unsubscribe("history:a"))
+	require.True(t, s.Resumes())
+}
+
 func TestSubscribePositions(t *testing.T) {
 	for name, c := range map[string]struct {
 		channel              string

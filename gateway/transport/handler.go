@@ -83,6 +83,12 @@ type Handler interface {
 	OnClose(c Close)
 }
 
+// Resumer is implemented by handlers of protocols whose clients can get what they missed.
+type Resumer interface {
+	// Resumes reports whether the client misses nothing while it is away for a moment. It does not block.
+	Resumes() bool
+}
+
 // Endpoint is a path where the clients of one protocol connect.
 type Endpoint struct {
 	// Protocol is the protocol's name in metrics and logs.

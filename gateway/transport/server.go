@@ -193,15 +193,36 @@ func (s *Server) CloseSome(n int, openedUntil time.Time) int {
 		if closed == n {
 			break
 		}
-		c.mu.Lock()
-		// Without a driver, the client has no answer to its handshake yet.
-		spared := !openedUntil.IsZero() && (c.driver == nil || c.openedAt > openedUntil.UnixNano())
-		if !spared && c.startClose(c.endpoint.Codes.Drain) {
+		if c.closeForDrain(openedUntil) {
 			closed++
 		}
-		c.mu.Unlock()
 	}
 	return closed
+}
+
+// CloseResumable is CloseSome for the clients alone that miss nothing while they are away, as their handlers say.
+func (s *Server) CloseResumable(n int, openedUntil time.Time) int {
+	closed := 0
+	// A handler is asked without the locks of the server and the connection.
+	for _, c := range s.snapshot() {
+		if closed == n {
+			break
+		}
+		if h, ok := c.handler.(Resumer); ok && h.Resumes() && c.closeForDrain(openedUntil) {
+			closed++
+		}
+	}
+	return closed
+}
+
+// closeForDrain begins to close the connection with its protocol's code for a drain, and reports whether it did. Unless
+// openedUntil is zero, it spares a connection that was opened after it.
+func (c *conn) closeForDrain(openedUntil time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Without a driver, the client has no answer to its handshake yet.
+	spared := !openedUntil.IsZero() && (c.driver == nil || c.openedAt > openedUntil.UnixNano())
+	return !spared && c.startClose(c.endpoint.Codes.Drain)
 }
 
 // Abort ends all connections without a closing handshake.

@@ -311,6 +311,34 @@ func TestCloseSomeClosesWithTheDrainCode(t *testing.T) {
 	})
 }
 
+// resumingHandler is the handler of a client that misses nothing while it is away.
+type resumingHandler struct{ *testHandler }
+
+func (resumingHandler) Resumes() bool { return true }
+
+func TestCloseResumableClosesThoseThatMissNothing(t *testing.T) {
+	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
+		plain, resuming := newTestHandler(), resumingHandler{newTestHandler()}
+		s, url := serve(t, func(r *http.Request) (transport.Handler, error) {
+			if r.URL.RawQuery == "resumes" {
+				return resuming, nil
+			}
+			return plain, nil
+		}, driver, func(o *transport.Options) { o.MaxConnections = 10 })
+		dial(t, url)
+		c := dial(t, url+"?resumes")
+		require.Eventually(t, func() bool { return s.Remaining() == 2 }, waitTimeout, time.Millisecond)
+		require.Zero(t, s.CloseResumable(0, time.Time{}))
+		require.Zero(t, s.CloseResumable(5, time.Now().Add(-time.Hour)), "they were opened later")
+		require.Equal(t, 1, s.CloseResumable(5, time.Time{}))
+		require.Zero(t, s.CloseResumable(5, time.Time{}))
+		_, _, err := c.Read(t.Context())
+		require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(err))
+		require.Equal(t, 1, s.Remaining())
+		require.Equal(t, 1, s.CloseSome(5, time.Time{}))
+	})
+}
+
 func TestCloseSomeSparesConnectionsThatWereOpenedLater(t *testing.T) {
 	onEveryDriver(t, func(t *testing.T, driver func(*transport.Options)) {
 		served := make(chan struct{}, 1)

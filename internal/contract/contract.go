@@ -286,6 +286,11 @@ type GatewayReport struct {
 	// more came than it accepts at once. It is nil in reports of gateways of older versions.
 	CrowdRate *float64     `json:"crowdRate,omitempty"`
 	Broker    BrokerReport `json:"broker"`
+	// UptimeSeconds is how long the gateway has been running. It is 0 in reports of gateways of older versions.
+	UptimeSeconds float64 `json:"uptimeSeconds,omitempty"`
+	// PartialDrainSecondsAgo is how long ago a partial drain ended because no more connections were left than it was to
+	// keep, or nil when none ever did.
+	PartialDrainSecondsAgo *float64 `json:"partialDrainSecondsAgo,omitempty"`
 	// Drain is nil unless the gateway drains or is drained.
 	Drain *DrainReport `json:"drain,omitempty"`
 }
@@ -300,6 +305,11 @@ type BrokerReport struct {
 	Reason BrokerReason `json:"reason,omitempty"`
 	// Error is the last error of a broker that is not ready. It names addresses, never credentials.
 	Error string `json:"error,omitempty"`
+}
+
+// Sheds reports whether the gateway sends a part of its clients to the others, and serves again after that.
+func (r GatewayReport) Sheds() bool {
+	return r.State == StateDraining && r.Drain != nil && r.Drain.Keep > 0
 }
 
 // DrainReport describes the drain that a gateway is in, or that it has finished.
@@ -319,6 +329,9 @@ type DrainReport struct {
 	// SecondsLeft is for how many seconds the gateway may still close connections until its deadline, without the time
 	// before it begins. It is 0 from the deadline on, and in reports of gateways of older versions.
 	SecondsLeft float64 `json:"secondsLeft,omitempty"`
+	// Keep is the number of connections that a partial drain leaves open: the gateway serves again as soon as no more are
+	// left, or at the deadline, at which it closes none. It is 0 for a drain of all connections.
+	Keep int `json:"keep,omitempty"`
 	// WaitsForAnother reports that the gateway stays ready and closes no connection, because it does not know that another
 	// gateway serves. Gateways of older versions never wait.
 	WaitsForAnother bool `json:"waitsForAnother,omitempty"`
@@ -348,7 +361,10 @@ type DrainRequest struct {
 	ServeAgain bool `json:"serveAgain,omitempty"`
 	// ClosesPerSecond is the number of connections that the gateway closes per second from now on in this drain, within
 	// the configured maximum. 0 changes nothing: without any such request, the closes are spread over the whole drain.
-	ClosesPerSecond int `json:"closesPerSecond,omitempty"`
+	ClosesPerSecond float64 `json:"closesPerSecond,omitempty"`
+	// Keep asks for a partial drain, which leaves so many connections open. 0 asks for a drain of all connections, which
+	// takes the place of a partial one that is under way.
+	Keep int `json:"keep,omitempty"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.

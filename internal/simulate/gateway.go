@@ -281,7 +281,7 @@ func (f *simulation) drainOne(g *gateway) {
 }
 
 // setPace tells a draining gateway how many connections to close per second.
-func (f *simulation) setPace(g *gateway, perSecond int) {
+func (f *simulation) setPace(g *gateway, perSecond float64) {
 	if d := g.drain; d != nil && d.pace.Rate != perSecond {
 		d.pace.Rate, d.next = perSecond, f.now.time()
 	}

@@ -114,7 +114,7 @@ func (f *simulation) reconcile() (again bool) {
 	wrote := f.writeDeployment(step.Replicas, hold)
 	for _, pace := range plan.Paces(f.spec, gateways) {
 		if g := f.byUID[pace.Gateway.Pod.UID]; g != nil && g.answers() && g.drain != nil {
-			f.setPace(g, pace.PerSecond)
+			f.setPace(g, float64(pace.PerSecond))
 			f.noteReport(g)
 		}
 	}

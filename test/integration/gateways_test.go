@@ -49,7 +49,7 @@ type fakeGateway struct {
 	drains   []contract.DrainRequest
 	undrains int
 	// perSecond is the pace that the operator asked for.
-	perSecond int
+	perSecond float64
 }
 
 // startFakeGateways creates n ready gateways of a fleet, without connections.
@@ -165,7 +165,7 @@ func (g *fakeGateway) drain(r *http.Request) {
 	_ = json.NewDecoder(r.Body).Decode(&request)
 	if request.ClosesPerSecond > 0 && g.current.Drain != nil {
 		g.perSecond = request.ClosesPerSecond
-		g.current.Drain.ClosesPerSecond = float64(request.ClosesPerSecond)
+		g.current.Drain.ClosesPerSecond = request.ClosesPerSecond
 	}
 	if g.current.State != contract.StateServing || request.JoinOnly {
 		return

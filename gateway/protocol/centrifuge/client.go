@@ -282,5 +282,8 @@ func (c *client) Send(f transport.Frame) bool {
 	return c.Conn().Send(f)
 }
 
+// Resumes implements transport.Resumer.
+func (c *client) Resumes() bool { return c.Session.Resumes() }
+
 // Protocol implements protocol.Client.
 func (c *client) Protocol() string { return string(c.encoding.protocol) }
