@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,8 +28,9 @@ const drainRecheck = 2 * time.Second
 
 // nextStep is what to do next about a fleet's gateways.
 type nextStep struct {
-	scaleIn plan.ScaleInStep
-	hold    plan.Hold
+	scaleIn   plan.ScaleInStep
+	rebalance plan.RebalanceStep
+	hold      plan.Hold
 	// evictionsWait says why no gateway must be evicted now. It is empty for none.
 	evictionsWait string
 	paces         []plan.Pace
@@ -55,6 +57,10 @@ func (r *Reconciler) planNext(
 	return nextStep{
 		scaleIn: plan.NextScaleInStep(plan.ScaleIn{
 			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways, Now: now,
+		}),
+		rebalance: plan.NextRebalanceStep(plan.Rebalance{
+			Spec: cluster.Spec, Deployment: observed.gateways, Gateways: gateways,
+			Requested: plan.RebalanceRequested(cluster.Annotations[v1alpha1.AnnotationRebalance], now),
 		}),
 		hold:               plan.HoldRollout(rollout),
 		evictionsWait:      plan.HoldEvictions(cluster.Spec, gateways),
@@ -94,9 +100,9 @@ func (r *Reconciler) carryOut(
 		r.logChange(ctx, pace.Gateway, "pace", err)
 	}
 	step := next.scaleIn
+	r.carryOutRebalance(ctx, stored, next.rebalance)
 	switch {
-	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" &&
-		next.hold.Why == "" && next.evictionsWait == "" && !next.refusals:
+	case next.atRest():
 		return 0
 	case result.gatewaysHeld(), result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
 		return drainRecheck
@@ -112,6 +118,33 @@ func (r *Reconciler) carryOut(
 		r.logChange(ctx, gateway, "restore", r.restoreGateway(ctx, stored, gateway))
 	}
 	return drainRecheck
+}
+
+// atRest reports whether nothing is to be done, and nothing goes on that a next step depends on.
+func (n nextStep) atRest() bool {
+	step, rebalance := n.scaleIn, n.rebalance
+	return len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" &&
+		len(rebalance.Shed)+len(rebalance.Restore)+rebalance.Shedding == 0 &&
+		n.hold.Why == "" && n.evictionsWait == "" && !n.refusals
+}
+
+// carryOutRebalance asks gateways to send a part of their clients away, or to keep the rest.
+func (r *Reconciler) carryOutRebalance(
+	ctx context.Context, stored *v1alpha1.WebSocketCluster, step plan.RebalanceStep,
+) {
+	key := client.ObjectKeyFromObject(stored)
+	for _, gateway := range step.Restore {
+		r.events.changed(stored, gateway.Pod, v1alpha1.ReasonRebalanceStopped, actionDrain, fmt.Sprintf(
+			"gateway %s keeps the rest of its clients: %s", gateway.Pod.Name,
+			cmp.Or(step.Waits, "spec.rebalance.enabled is false")))
+		r.logChange(ctx, gateway, "keep clients", r.fleet.Undrain(ctx, key, gateway.Pod))
+	}
+	for _, shed := range step.Shed {
+		r.events.changed(stored, shed.Gateway.Pod, v1alpha1.ReasonRebalancing, actionDrain, shed.String())
+		r.logChange(ctx, shed.Gateway, "shed clients", r.fleet.Drain(ctx, key, shed.Gateway.Pod, contract.DrainRequest{
+			Reason: plan.DrainReasonRebalance, Keep: shed.Keep, ClosesPerSecond: shed.PerSecond,
+		}))
+	}
 }
 
 // logChange logs that a gateway could not be changed. A pod that is gone or has changed is no failure: the next step

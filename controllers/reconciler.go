@@ -351,6 +351,7 @@ func (r *Reconciler) statusObservation(
 		RedisPods:        observed.redisPods,
 		DeletionDeadline: observed.deletionDeadline,
 		ScaleInWaits:     observed.next.scaleIn.Waits,
+		RebalanceWaits:   observed.next.rebalance.Waits,
 		RolloutWaits:     observed.next.hold.Why,
 		RolloutRefused:   observed.next.hold.Refused != "",
 		EvictionsWait:    observed.next.evictionsWait != "",

@@ -169,10 +169,11 @@ func requestsFor(clusters []v1alpha1.WebSocketCluster) []reconcile.Request {
 
 // userChange is a predicate that drops changes of a cluster that are not its user's, such as those of the status.
 func userChange() predicate.Predicate {
+	requests := []string{v1alpha1.AnnotationUpgradeRedis, v1alpha1.AnnotationRebalance}
 	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.Funcs{
 		UpdateFunc: func(change event.UpdateEvent) bool {
-			const name = v1alpha1.AnnotationUpgradeRedis
-			return change.ObjectOld.GetAnnotations()[name] != change.ObjectNew.GetAnnotations()[name]
+			before, now := change.ObjectOld.GetAnnotations(), change.ObjectNew.GetAnnotations()
+			return slices.ContainsFunc(requests, func(name string) bool { return before[name] != now[name] })
 		},
 	})
 }

@@ -110,6 +110,13 @@ const (
 	ReasonScaleInUndone = "ScaleInUndone"
 	// ReasonScaleInWaits means that gateways have to go, and must not drain yet.
 	ReasonScaleInWaits = "ScaleInWaits"
+	// ReasonRebalancing means that gateways with more than their share of the clients send the rest to the others.
+	ReasonRebalancing = "Rebalancing"
+	// ReasonRebalanceWaits means that gateways have more than their share of the clients, and keep them for now.
+	ReasonRebalanceWaits = "RebalanceWaits"
+	// ReasonRebalanceStopped is the reason of the event about a gateway that keeps the rest of its clients, because
+	// something else comes first.
+	ReasonRebalanceStopped = "RebalanceStopped"
 	// ReasonRolloutPaused means that another client has paused the rollout of the gateways' Deployment.
 	ReasonRolloutPaused = "RolloutPaused"
 	// ReasonClientsRefused means that gateways of the new version turn most of their clients away and those of the old one

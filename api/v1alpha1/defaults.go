@@ -80,6 +80,8 @@ func (s *WebSocketClusterSpec) SetDefaults() {
 	setDefault(&s.Rollout.MaxSurge, intstr.FromInt32(1))
 	setDefault(&s.Rollout.MaxUnavailable, intstr.FromInt32(0))
 	setDefault(&s.Rollout.MinReadySeconds, 20)
+	setDefault(&s.Rebalance.TolerancePercent, 20)
+	setDefault(&s.Rebalance.MaxShedPerMinute, intstr.FromString("5%"))
 	if s.Autoscaling != nil {
 		s.Autoscaling.setDefaults()
 	}

@@ -36,3 +36,7 @@ const FinalizerRedisLast = GroupName + "/redis-last"
 // AnnotationUpgradeRedis is an annotation of WebSocketClusters. An operator of a new release leaves a managed Redis as
 // it is until the user gives the annotation another value, such as the release, or changes spec.redis.
 const AnnotationUpgradeRedis = GroupName + "/upgrade-redis"
+
+// AnnotationRebalance is an annotation of WebSocketClusters. Its value is when a user asked the operator to rebalance the
+// fleet once, in RFC 3339, such as 2026-11-30T12:00:00Z. An hour later it means nothing.
+const AnnotationRebalance = GroupName + "/rebalance"

@@ -130,6 +130,11 @@ type WebSocketClusterSpec struct {
 	// +kubebuilder:default={}
 	Rollout RolloutSpec `json:"rollout,omitzero"`
 
+	// rebalance configures how clients move from gateways that have many more than the others.
+	// +optional
+	// +kubebuilder:default={}
+	Rebalance RebalanceSpec `json:"rebalance,omitzero"`
+
 	// autoscaling configures a HorizontalPodAutoscaler that scales the fleet on its connections. If it is not set, the
 	// fleet has spec.replicas gateways.
 	// +optional

@@ -19,5 +19,5 @@ func DrainEnds(
 	if began := drain.StartedAt.Add(propagationDelay); at.Before(began) {
 		at = began
 	}
-	return at.Add(time.Duration(float64(report.Connections) / drain.ClosesPerSecond * float64(time.Second))), true
+	return at.Add(time.Duration(float64(report.Connections-drain.Keep) / drain.ClosesPerSecond * float64(time.Second))), true
 }

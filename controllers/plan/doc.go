@@ -7,5 +7,6 @@
 // draining (DrainMarks), which fleets follow a new release of the operator (NextUpgrades), how a fleet is deleted
 // (NextDeletionStep), how long a managed Redis that the spec no longer asks for is kept (KeepManagedRedis), and which
 // gateways of a fleet that becomes smaller drain, and when they are deleted (NextScaleInStep), whether a rollout waits
-// for gateways that drain (HoldRollout), and how fast each of them closes its connections (Paces).
+// for gateways that drain (HoldRollout), how fast each of them closes its connections (Paces), and which gateways send
+// clients to emptier ones (NextRebalanceStep).
 package plan

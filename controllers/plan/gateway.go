@@ -56,11 +56,11 @@ func Serving(gateways []Gateway) int { return countWhere(gateways, Gateway.servi
 // Draining returns the number of gateways that may still have clients to hand over before they go.
 func Draining(gateways []Gateway) int { return countWhere(gateways, Gateway.drains) }
 
-// Room returns the number of connections that the serving gateways hold at most.
+// Room returns the number of connections that the gateways hold at most which serve and stay.
 func Room(gateways []Gateway) int {
 	room := 0
 	for _, g := range gateways {
-		if g.serving() {
+		if g.serving() || g.sheds() {
 			room += g.Report.MaxConnections
 		}
 	}
@@ -85,11 +85,16 @@ func (g Gateway) serves() bool { return g.Reported && g.Report.State == contract
 
 // leaving reports whether the gateway drains or is drained, or is about to because it is marked.
 func (g Gateway) leaving() bool {
-	return g.marked() || g.Reported && g.Report.State != contract.StateServing
+	return g.marked() || g.Reported && g.Report.State != contract.StateServing && !g.sheds()
+}
+
+// sheds reports whether the gateway sends a part of its clients away, and stays.
+func (g Gateway) sheds() bool {
+	return g.Reported && g.Report.Sheds() && !g.terminating() && !g.marked()
 }
 
 // serving reports whether the gateway takes clients and is to keep them.
-func (g Gateway) serving() bool { return g.ready() && !g.terminating() && !g.leaving() }
+func (g Gateway) serving() bool { return g.ready() && !g.terminating() && !g.leaving() && !g.sheds() }
 
 // drained reports whether the gateway has handed over its last client.
 func (g Gateway) drained() bool {

@@ -39,7 +39,7 @@ func (g Gateway) rank() rank {
 		return rankEmpty
 	case g.leaving():
 		return rankLeaving
-	case g.ready():
+	case g.ready(), g.sheds():
 		return rankServing
 	case g.connections() == 0 && (g.Reported || !g.runs()):
 		return rankEmpty

@@ -13,9 +13,12 @@ import (
 // available is true while at least as many gateways serve as a rollout may leave.
 func available(o Observation) metav1.Condition {
 	const kind = v1alpha1.ConditionAvailable
-	desired, serving := o.desired(), o.serving()
+	desired, serving := o.desired(), o.staying()
 	minServing := max(1, desired-maxUnavailable(o))
 	message := fmt.Sprintf("%d of %d gateways serve", serving, desired)
+	if shedding := o.count(gateway.sheds); shedding > 0 {
+		message += fmt.Sprintf(", of which %d take no further clients while they send some to the others", shedding)
+	}
 	if found := findCause(o.Gateways, o.Pods, gatewayFields); found != nil && serving < desired {
 		message += ": " + found.message
 	}

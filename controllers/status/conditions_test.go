@@ -104,6 +104,8 @@ func TestAvailable(t *testing.T) {
 			isFalse, v1alpha1.ReasonNoneServing, "0 of 2"},
 		{"a draining gateway does not serve",
 			[]change{noPods, servingPod(1), drainingPod(1)}, isFalse, v1alpha1.ReasonTooFewServing, "1 of 2"},
+		{"one that sheds serves", []change{sheddingPod}, isTrue, v1alpha1.ReasonEnoughServing,
+			"2 of 2 gateways serve, of which 1 take no further clients"},
 		{"zero replicas", []change{replicas(0)}, isFalse, v1alpha1.ReasonScaledToZero, "spec.replicas"},
 	})
 }
@@ -153,12 +155,31 @@ func TestProgressing(t *testing.T) {
 			"spec.replicas is 2, and no gateway drains for it yet: they must"},
 		{"a scale-in waits for a rollout that is stuck", []change{scaleInWaits, stuck}, isFalse,
 			v1alpha1.ReasonDeadlineExceeded, ""},
+		{"rebalances", []change{sheddingPod}, isTrue, v1alpha1.ReasonRebalancing, "which have fewer: 1"},
+		{"rebalances, and a pod is missing", []change{sheddingPod, replicas(4)}, isTrue, v1alpha1.ReasonScaling, ""},
+		{"a rebalance waits", []change{rebalanceWaits}, isFalse, v1alpha1.ReasonRebalanceWaits, "for now: one drains"},
+		{"a rebalance waits for a rollout", []change{rebalanceWaits, func(o *Observation) {
+			o.Gateways.Status.UpdatedReplicas = 1
+		}}, isTrue, v1alpha1.ReasonRollingOut, "1 of 2"},
 		{"waits for its upgrade", []change{upgradeWaits}, isTrue, v1alpha1.ReasonUpgradeQueued, "3 fleets before this one"},
 		{"scales before its upgrade", []change{replicas(3), upgradeWaits}, isTrue, v1alpha1.ReasonScaling, "2 of 3"},
 		{"refused before its upgrade", []change{refusedPod("denied"), upgradeWaits},
 			isFalse, v1alpha1.ReasonPodsRefused, "denied"},
 	})
 }
+
+// sheddingPod lets the first gateway send a part of its clients to the others.
+func sheddingPod(o *Observation) {
+	pod := &o.Pods[0]
+	pod.Status.Conditions = nil
+	o.Gateways.Status.AvailableReplicas--
+	gateway := o.Fleet.Gateways[pod.UID]
+	gateway.Report.State = contract.StateDraining
+	gateway.Report.Drain = &contract.DrainReport{StartedAt: o.Now, Deadline: o.Now.Add(time.Minute), Keep: 5}
+	o.Fleet.Gateways[pod.UID] = gateway
+}
+
+func rebalanceWaits(o *Observation) { o.RebalanceWaits = "one drains" }
 
 // drainsAt adds a gateway that has a minute left for its clients, and closes so many per second.
 func drainsAt(connections int, perSecond float64) change {

@@ -44,7 +44,7 @@ const timeoutStep = 30 * time.Second
 // one after the other by their deadline, and the drain.timeout that would suffice. It returns nil when there is none.
 func slowest(o Observation) (slow *gateway, timeout time.Duration) {
 	for _, g := range o.gateways() {
-		if !g.draining() || g.report == nil || g.report.Drain == nil {
+		if !g.draining() || g.report == nil || g.report.Drain == nil || g.sheds() {
 			continue
 		}
 		drain := g.report.Drain

@@ -72,6 +72,9 @@ type Observation struct {
 	// ScaleInWaits says why a gateway that has to go, because spec.replicas is lower, does not drain yet. It is empty when
 	// none has to wait.
 	ScaleInWaits string
+	// RebalanceWaits says why gateways that have more than their share of the clients keep them for now. It is empty when
+	// none has to wait.
+	RebalanceWaits string
 	// RolloutWaits says why no further gateway is replaced now. It is empty when one may be.
 	RolloutWaits string
 	// RolloutRefused reports that gateways of the new version turn their clients away.
@@ -154,6 +157,11 @@ func (g gateway) draining() bool {
 	return g.pod.DeletionTimestamp != nil || g.report != nil && g.report.State != contract.StateServing
 }
 
+// sheds reports whether the gateway sends a part of its clients to the others, and serves again after that.
+func (g gateway) sheds() bool {
+	return g.draining() && g.pod.DeletionTimestamp == nil && g.report.Sheds()
+}
+
 // scalesIn reports whether the gateway drains before its pod is deleted, because the fleet becomes smaller.
 func (g gateway) scalesIn() bool {
 	_, marked := g.pod.Annotations[render.AnnotationScaleIn]
@@ -180,6 +188,9 @@ func (o Observation) desired() int32 { return *o.spec().Replicas }
 
 // serving returns the number of gateways that accept clients, surge included.
 func (o Observation) serving() int32 { return o.count(gateway.serving) }
+
+// staying returns the number of gateways that serve clients: those that accept any, and those that send a part away.
+func (o Observation) staying() int32 { return o.serving() + o.count(gateway.sheds) }
 
 // count returns the number of gateways for which is returns true.
 func (o Observation) count(is func(gateway) bool) int32 {

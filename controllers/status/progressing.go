@@ -38,6 +38,9 @@ func progressing(o Observation) metav1.Condition {
 	if scalingIn, some := scaleIn(o, current); some {
 		return scalingIn
 	}
+	if rebalancing, some := rebalance(o, current); some {
+		return rebalancing
+	}
 	if o.UpgradeWaits && current.Reason == v1alpha1.ReasonSettled {
 		return condition(kind, true, v1alpha1.ReasonUpgradeQueued, fmt.Sprintf("the gateways wait for their turn to be "+
 			"upgraded with the operator: %d fleets before this one; a change of the spec upgrades them at once",
@@ -70,6 +73,25 @@ func scaleIn(o Observation, current metav1.Condition) (metav1.Condition, bool) {
 	case o.ScaleInWaits != "":
 		return condition(kind, true, v1alpha1.ReasonScaleInWaits, fmt.Sprintf(
 			"spec.replicas is %d, and no gateway drains for it yet: %s", o.desired(), o.ScaleInWaits)), true
+	}
+	return metav1.Condition{}, false
+}
+
+// rebalance returns the condition by the progress of a rebalance, or false when there is none, or something else goes
+// on, as current says.
+func rebalance(o Observation, current metav1.Condition) (metav1.Condition, bool) {
+	const kind = v1alpha1.ConditionProgressing
+	shedding := o.count(gateway.sheds)
+	// A gateway that sheds is not ready.
+	alone := current.Reason == v1alpha1.ReasonSettled || current.Reason == v1alpha1.ReasonScaling && o.staying() >= o.desired()
+	switch {
+	case !alone:
+	case shedding > 0:
+		return condition(kind, true, v1alpha1.ReasonRebalancing, fmt.Sprintf(
+			"gateways that send a part of their clients to the others, which have fewer: %d", shedding)), true
+	case o.RebalanceWaits != "":
+		return condition(kind, false, v1alpha1.ReasonRebalanceWaits,
+			"gateways with more than their share of the clients keep them for now: "+o.RebalanceWaits), true
 	}
 	return metav1.Condition{}, false
 }

@@ -49,10 +49,12 @@ func obstacle(o Observation, others []metav1.Condition) *metav1.Condition {
 }
 
 // isAtRest reports whether the fleet is as its spec asks for, by the reason of Progressing. A fleet that waits for the
-// operator's release has been so before it, and may wait for hours while others are upgraded.
+// operator's release has been so before it, and may wait for hours while others are upgraded. One that rebalances has
+// all its gateways.
 func isAtRest(reason string) bool {
 	switch reason {
-	case v1alpha1.ReasonSettled, v1alpha1.ReasonPaused, v1alpha1.ReasonUpgradeQueued:
+	case v1alpha1.ReasonSettled, v1alpha1.ReasonPaused, v1alpha1.ReasonUpgradeQueued,
+		v1alpha1.ReasonRebalancing, v1alpha1.ReasonRebalanceWaits:
 		return true
 	default:
 		return false

@@ -19,7 +19,7 @@ func Compute(o Observation) v1alpha1.WebSocketClusterStatus {
 		Conditions:         slices.Clone(o.Cluster.Status.Conditions),
 		ObservedGeneration: o.Cluster.Generation,
 		Ready:              fmt.Sprintf("%d/%d", serving, o.desired()),
-		Replicas:           sizeForAutoscaler(o, serving),
+		Replicas:           sizeForAutoscaler(o, min(o.staying(), o.desired())),
 		ReadyReplicas:      o.count(gateway.ready),
 		UpdatedReplicas:    updatedReplicas(o),
 		DrainingReplicas:   o.count(gateway.draining),

@@ -15,6 +15,7 @@ const (
 		"spec.redis.managed or spec.redis.external, or set spec.autoscaling.maxReplicas to 1"
 	msgName = "metadata.name must be at most 50 characters, begin with a letter, and contain only " +
 		"lower-case letters, digits and '-', because the names of Services begin with it: choose another name"
+	msgShed           = "must be a number from 1 to 60000000 or a percentage from 1% to 100%, such as 600 or 5%"
 	msgPercentage     = "must be a number from 0 or a percentage from 0% to 100%, such as 1 or 25%"
 	msgOwnAnnotations = "the prefix wsfleet.dev/ is reserved for the operator: use other annotation names"
 	msgOwnLabels      = "the prefix wsfleet.dev/ and the labels app.kubernetes.io/name, instance, component, " +
@@ -703,6 +704,19 @@ func refusedByRule() []refusal {
 			spec:  "drain: {timeout: 10s}",
 			field: "spec.drain.propagationDelay",
 			msg:   msgDelayBelowTimeout,
+		},
+
+		{
+			title: "none", spec: "rebalance: {maxShedPerMinute: 0}", field: "spec.rebalance.maxShedPerMinute", msg: msgShed,
+		},
+		{title: "0 %", spec: "rebalance: {maxShedPerMinute: 0%}", field: "spec.rebalance.maxShedPerMinute", msg: msgShed},
+		{
+			title: "more than all", spec: "rebalance: {maxShedPerMinute: 101%}", field: "spec.rebalance.maxShedPerMinute",
+			msg: msgShed,
+		},
+		{
+			title: "too fast", spec: "rebalance: {maxShedPerMinute: 60000001}", field: "spec.rebalance.maxShedPerMinute",
+			msg: msgShed,
 		},
 
 		{title: "with maxUnavailable 0", spec: "rollout: {maxSurge: 0}", field: "spec.rollout", msg: msgBothZero},

@@ -47,6 +47,8 @@ func refusedBySchema() []refusal {
 		numberAbove("spec.rollout.maxReconnectsPerSecond", "rollout: {maxReconnectsPerSecond: %s}", 1_000_001, 1_000_000),
 		numberBelow("spec.rollout.minReadySeconds", "rollout: {minReadySeconds: %s}", -1, 0),
 		numberAbove("spec.rollout.minReadySeconds", "rollout: {minReadySeconds: %s}", 3601, 3600),
+		numberBelow("spec.rebalance.tolerancePercent", "rebalance: {tolerancePercent: %s}", 4, 5),
+		numberAbove("spec.rebalance.tolerancePercent", "rebalance: {tolerancePercent: %s}", 501, 500),
 		numberBelow("spec.autoscaling.minReplicas", "autoscaling: {maxReplicas: 3, minReplicas: %s}", -1, 0),
 		numberAbove("spec.autoscaling.minReplicas", "autoscaling: {maxReplicas: 3, minReplicas: %s}", 10_001, 10_000),
 		numberBelow("spec.autoscaling.maxReplicas", "autoscaling: {maxReplicas: %s}", 0, 1),

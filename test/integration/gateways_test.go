@@ -174,7 +174,7 @@ func (g *fakeGateway) drain(r *http.Request) {
 	now := time.Now()
 	g.current.State = contract.StateDraining
 	g.current.Drain = &contract.DrainReport{
-		Reason: request.Reason, StartedAt: now, ClosesPerSecond: 2.5,
+		Reason: request.Reason, StartedAt: now, ClosesPerSecond: 2.5, Keep: request.Keep,
 		Deadline: now.Add(time.Duration(request.TimeoutSeconds) * time.Second),
 	}
 }

@@ -93,6 +93,10 @@ func TestReconcilerFieldsHaveCases(t *testing.T) {
 		"spec.rollout.maxReconnectsPerSecond": true,
 		// TestRolloutStopsWhenClientsAreRefused
 		"spec.rollout.refusalPolicy": true,
+		// TestRebalance
+		"spec.rebalance.enabled":          true,
+		"spec.rebalance.tolerancePercent": true,
+		"spec.rebalance.maxShedPerMinute": true,
 		// TestReconcilerKeepsRedisDataOnAVolume
 		"spec.redis.managed.storage.size":             true,
 		"spec.redis.managed.storage.storageClassName": true,
