@@ -17,6 +17,8 @@ const (
 	Rollout Kind = "rollout"
 	// ScaleIn lowers spec.replicas by a number of gateways.
 	ScaleIn Kind = "scale-in"
+	// ScaleOut raises spec.replicas by a number of gateways.
+	ScaleOut Kind = "scale-out"
 	// ZoneLoss takes all nodes of one zone away for good.
 	ZoneLoss Kind = "zone-loss"
 	// NodeLoss takes a number of nodes away for good.
@@ -32,6 +34,7 @@ func Kinds() [][2]string {
 	return [][2]string{
 		{string(Rollout), "all gateways are replaced, as after a change of the spec"},
 		{string(ScaleIn) + "=N", "spec.replicas becomes lower by N"},
+		{string(ScaleOut) + "=N", "spec.replicas becomes higher by N"},
 		{string(ZoneLoss), "all nodes of one zone are lost"},
 		{string(NodeLoss) + "=N", "N nodes are lost (1 without a number)"},
 		{string(RedisLoss) + "=TIME", "Redis is away for a time (1m without one): new gateways do not become ready"},
@@ -53,7 +56,7 @@ type Event struct {
 const defaultRedisLoss = time.Minute
 
 // counted reports whether events of the kind have a number.
-func (k Kind) counted() bool { return slices.Contains([]Kind{ScaleIn, NodeLoss, Kill}, k) }
+func (k Kind) counted() bool { return slices.Contains([]Kind{ScaleIn, ScaleOut, NodeLoss, Kill}, k) }
 
 // String returns the event as ParseEvent reads it.
 func (e Event) String() string {
@@ -91,7 +94,7 @@ func ParseEvent(text string) (Event, error) {
 		if valued {
 			e.Count, err = strconv.Atoi(value)
 		}
-		if err != nil || e.Count < 1 || e.Kind == ScaleIn && !valued {
+		if err != nil || e.Count < 1 || (e.Kind == ScaleIn || e.Kind == ScaleOut) && !valued {
 			return bad("give a number of 1 or more, like %s=2", name)
 		}
 	case e.Kind == RedisLoss:
@@ -119,20 +122,28 @@ func kindNames() string {
 	return strings.Join(names, ", ")
 }
 
+// counted returns the sum of the numbers of all events of a kind.
+func (s *Scenario) counted(kind Kind) int {
+	sum := 0
+	for _, e := range s.Events {
+		if e.Kind == kind {
+			sum += e.Count
+		}
+	}
+	return sum
+}
+
 // problem returns why the event cannot happen in the scenario and how to mend that, or "".
 func (e Event) problem(s *Scenario) string {
 	replicas := int(*s.Spec.Replicas)
-	scaledIn := 0
-	for _, other := range s.Events {
-		if other.Kind == ScaleIn {
-			scaledIn += other.Count
-		}
-	}
+	scaledIn, scaledOut := s.counted(ScaleIn), s.counted(ScaleOut)
 	switch {
 	case e.At < 0 || e.At > s.Limit:
 		return fmt.Sprintf("it happens outside of the simulated time: give a time up to --limit, which is %v", s.Limit)
 	case e.Kind == ScaleIn && scaledIn >= replicas:
 		return fmt.Sprintf("all scale-ins together take %d of %d gateways: leave at least one", scaledIn, replicas)
+	case e.Kind == ScaleOut && replicas+scaledOut > maxReplicas:
+		return fmt.Sprintf("all scale-outs together make more than %d gateways: give fewer", maxReplicas)
 	case e.Kind == ZoneLoss && s.Zones < 2:
 		return "the only zone would be lost: give --zones of 2 or more"
 	case e.Kind == Kill && e.Count > replicas:

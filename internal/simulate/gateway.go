@@ -35,6 +35,8 @@ type gateway struct {
 	accepted, crowd minuteRate
 	// drain is nil while the gateway serves.
 	drain *drainRun
+	// startedAt is when the process began. partialAt is when its last partial drain had closed all that it was to, or 0.
+	startedAt, partialAt slot
 }
 
 // minuteRate counts events and returns how many there were per second in the last minute, as gateways report it.
@@ -80,6 +82,8 @@ type drainRun struct {
 	// next is the time of the next step.
 	next           time.Time
 	closed, forced int
+	// keep is the number of connections that a partial drain leaves open, or 0.
+	keep int
 	// handedOver reports that readiness fails. final reports that the process ends after the drain.
 	handedOver, final bool
 }
@@ -107,6 +111,11 @@ func (g *gateway) report(now slot, maxConnections int) contract.GatewayReport {
 		ConnectRate:    new(g.accepted.perSecond(now)),
 		RejectRate:     new(0.0),
 		CrowdRate:      new(g.crowd.perSecond(now)),
+		// A process that has just begun reports more than 0 too.
+		UptimeSeconds: (now - g.startedAt + 1).seconds(),
+	}
+	if g.partialAt > 0 {
+		r.PartialDrainSecondsAgo = new((now - g.partialAt).seconds())
 	}
 	if d := g.drain; d != nil {
 		r.Drain = &contract.DrainReport{
@@ -115,7 +124,8 @@ func (g *gateway) report(now slot, maxConnections int) contract.GatewayReport {
 			Deadline:        d.pace.Deadline,
 			Closed:          d.closed,
 			Forced:          d.forced,
-			ClosesPerSecond: d.pace.PerSecond(now.time(), int(g.open)),
+			Keep:            d.keep,
+			ClosesPerSecond: d.pace.PerSecond(now.time(), int(g.left())),
 			SecondsLeft:     d.pace.Left(now.time()).Seconds(),
 			WaitsForAnother: g.state == contract.StateDraining && !d.handedOver,
 		}
@@ -161,7 +171,10 @@ func (g *gateway) take(r random, n int64, lose func(layer int, n int64)) {
 	}
 }
 
-// beginDrain begins a drain of a gateway that serves.
+// left returns the number of connections that a drain has yet to close.
+func (g *gateway) left() int64 { return max(0, g.open-int64(g.drain.keep)) }
+
+// beginDrain begins a drain of a gateway that serves, or one of all connections in the place of a partial one.
 func (f *simulation) beginDrain(g *gateway, reason string, timeout, delay time.Duration, final bool) {
 	now := f.now.time()
 	g.drain = &drainRun{
@@ -176,8 +189,10 @@ func (f *simulation) beginDrain(g *gateway, reason string, timeout, delay time.D
 			MaxPerSecond: int(*f.spec.Drain.MaxClosesPerSecond),
 		},
 	}
-	g.state = contract.StateDraining
-	f.draining = append(f.draining, g)
+	if g.state != contract.StateDraining {
+		g.state = contract.StateDraining
+		f.draining = append(f.draining, g)
+	}
 	f.handOver(g)
 }
 
@@ -200,7 +215,7 @@ func (f *simulation) handOver(g *gateway) {
 		if bound := later(delayed, latest); bound.Before(from) {
 			from = bound
 		}
-	case now.Before(latest):
+	case d.keep > 0, now.Before(latest):
 		return
 	default:
 		from = later(now, delayed)
@@ -253,13 +268,17 @@ const shortestStep = time.Millisecond
 
 func (f *simulation) drainOne(g *gateway) {
 	d, now := g.drain, f.now.time()
+	if d.keep > 0 && (g.left() == 0 || !now.Before(d.pace.Deadline)) {
+		f.endPartial(g)
+		return
+	}
 	if !d.handedOver {
 		if f.handOver(g); !d.handedOver {
 			return
 		}
 	}
-	for g.open > 0 && !d.next.After(now) {
-		step := d.pace.Next(d.next, int(g.open))
+	for g.left() > 0 && !d.next.After(now) {
+		step := d.pace.Next(d.next, int(g.left()))
 		if step.Close > 0 {
 			g.take(f.random, int64(step.Close), func(layer int, n int64) { f.clients.lose(layer, n, causeClosed) })
 			if step.Forced {
@@ -278,6 +297,14 @@ func (f *simulation) drainOne(g *gateway) {
 			f.exit(g)
 		}
 	}
+}
+
+// endPartial lets a gateway serve again that has sent a part of its clients away, or has reached its deadline.
+func (f *simulation) endPartial(g *gateway) {
+	if g.left() == 0 {
+		g.partialAt = f.now
+	}
+	f.undrain(g)
 }
 
 // setPace tells a draining gateway how many connections to close per second.

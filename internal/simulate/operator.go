@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
@@ -100,17 +101,13 @@ func (f *simulation) noteReport(g *gateway) {
 // reconcile plans the next step and carries it out. It reports whether the operator looks again soon.
 func (f *simulation) reconcile() (again bool) {
 	o, d := &f.operator, &f.deployment
-	f.dropRemoved()
-	o.pods = o.pods[:0]
-	for _, g := range f.gateways {
-		o.pods = append(o.pods, g.pod)
-	}
 	now := metav1.NewTime(f.now.time())
-	gateways := plan.Gateways(o.pods, o.reports, now)
+	gateways := f.observed()
 	step := plan.NextScaleInStep(plan.ScaleIn{Spec: f.spec, Deployment: d.live, Gateways: gateways, Now: now})
 	rollout := plan.Rollout{Spec: f.spec, Deployment: d.live, Gateways: gateways}
 	hold := plan.HoldRollout(rollout)
-	again = hold.Why != "" || plan.HoldEvictions(f.spec, gateways) != "" || plan.RefusalsMatter(rollout)
+	rebalance := f.nextRebalance(gateways)
+	again = f.changeBalance(rebalance) || hold.Why != "" || plan.HoldEvictions(f.spec, gateways) != "" || plan.RefusalsMatter(rollout)
 	wrote := f.writeDeployment(step.Replicas, hold)
 	for _, pace := range plan.Paces(f.spec, gateways) {
 		if g := f.byUID[pace.Gateway.Pod.UID]; g != nil && g.answers() && g.drain != nil {
@@ -118,10 +115,7 @@ func (f *simulation) reconcile() (again bool) {
 			f.noteReport(g)
 		}
 	}
-	o.waits = step.Waits
-	if hold.Why != "" {
-		o.waits = hold.Why
-	}
+	o.waits = cmp.Or(hold.Why, step.Waits, rebalance.Waits)
 	f.countHold(hold.Why != "")
 	switch {
 	case len(step.Drain)+len(step.Retire)+len(step.Restore)+step.Draining == 0 && step.Waits == "" && !again:
@@ -130,6 +124,17 @@ func (f *simulation) reconcile() (again bool) {
 		f.changePods(step, now)
 	}
 	return true
+}
+
+// observed returns the gateways as the operator sees them.
+func (f *simulation) observed() []plan.Gateway {
+	o := &f.operator
+	f.dropRemoved()
+	o.pods = o.pods[:0]
+	for _, g := range f.gateways {
+		o.pods = append(o.pods, g.pod)
+	}
+	return plan.Gateways(o.pods, o.reports, metav1.NewTime(f.now.time()))
 }
 
 // countHold counts for how long the rollout is held.

@@ -91,6 +91,7 @@ func (f *simulation) start(g *gateway, after slot) {
 func (f *simulation) serve(g *gateway) {
 	g.processes++
 	g.state, g.drain = contract.StateServing, nil
+	g.startedAt, g.partialAt = f.now, 0
 	g.accepted, g.crowd = minuteRate{}, minuteRate{}
 	g.tokens, g.refilledAt = float64(*f.spec.Gateway.ConnectRate), f.now
 	g.pod.Status.ContainerStatuses = runningStatuses
@@ -147,7 +148,7 @@ func (f *simulation) terminate(g *gateway) {
 	case !g.running():
 		f.exit(g)
 		return
-	case g.drain == nil:
+	case g.drain == nil, g.drain.keep > 0:
 		f.beginDrain(g, "preStop", timeout, min(timeout, f.spec.Drain.PropagationDelay.Duration), true)
 	default:
 		if g.drain.final = true; g.state == contract.StateDrained {

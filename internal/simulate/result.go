@@ -101,6 +101,8 @@ type Fleet struct {
 	AllowedDraining int `json:"allowedDraining"`
 	MinServing      int `json:"minServing"`
 	MaxPods         int `json:"maxPods"`
+	// FullestToAverage is the number of connections of the fullest gateway at the end divided by the average.
+	FullestToAverage float64 `json:"fullestToAverage"`
 }
 
 // result returns the result of a run that is over.
@@ -144,6 +146,8 @@ func (f *simulation) result() *Result {
 			AllowedDraining: render.MaxDraining(s.Spec),
 			MinServing:      m.minServing,
 			MaxPods:         m.maxPods,
+
+			FullestToAverage: f.fullest(),
 		},
 		Samples:   m.samples,
 		awayTimes: m.away,

@@ -39,6 +39,9 @@ func TestValidateNamesFieldAndRemedy(t *testing.T) {
 		`spec.disruption.maxUnavailable: "some": give a number or a percentage`: func(s *Scenario) {
 			s.Spec.Disruption.MaxUnavailable = new(intstr.FromString("some"))
 		},
+		"--event: scale-out=9991: all scale-outs together make more than 10000 gateways": func(s *Scenario) {
+			s.Events = []Event{{Kind: ScaleOut, Count: 9991}}
+		},
 		"--event: scale-in=6: all scale-ins together take 12 of 10": func(s *Scenario) {
 			s.Events = []Event{{Kind: ScaleIn, Count: 6}, {Kind: ScaleIn, Count: 6}}
 		},

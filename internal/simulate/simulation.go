@@ -207,6 +207,9 @@ func (f *simulation) happen(e Event) {
 	case ScaleIn:
 		f.spec.Replicas = new(*f.spec.Replicas - int32(e.Count))
 		f.renderStrategy()
+	case ScaleOut:
+		f.spec.Replicas = new(*f.spec.Replicas + int32(e.Count))
+		f.renderStrategy()
 	case RedisLoss:
 		f.redisBackAt = max(f.redisBackAt, f.now+slots(e.Duration))
 		f.timers.add(f.redisBackAt, f.changed)
@@ -269,7 +272,7 @@ func (f *simulation) renderStrategy() {
 }
 
 // settled reports whether nothing is to be expected any more: all events have happened, all clients are back or gone,
-// and the fleet has its size, its version and no gateway that drains.
+// and the fleet has its size, its version and no gateway that drains or is to send clients to others.
 func (f *simulation) settled() bool {
 	d := &f.deployment
 	status, size := d.live.Status, *f.spec.Replicas
@@ -279,7 +282,7 @@ func (f *simulation) settled() bool {
 		status.Replicas != size, status.UpdatedReplicas != size, status.AvailableReplicas != size:
 		return false
 	}
-	return !slices.ContainsFunc(f.gateways, func(g *gateway) bool {
+	return !f.rebalances() && !slices.ContainsFunc(f.gateways, func(g *gateway) bool {
 		return !g.removed && (!g.nodeLost && (g.terminating() || g.drain != nil) || g.nodeLost && !g.terminating())
 	})
 }
@@ -300,6 +303,19 @@ func (f *simulation) counts() (serving, draining, pods int, open int64) {
 		}
 	}
 	return serving, draining, pods, open
+}
+
+// fullest returns the number of connections of the fullest gateway divided by the average, or 0 without any.
+func (f *simulation) fullest() float64 {
+	_, _, pods, open := f.counts()
+	if open == 0 {
+		return 0
+	}
+	most := int64(0)
+	for _, g := range f.gateways {
+		most = max(most, g.open)
+	}
+	return float64(most) * float64(pods) / float64(open)
 }
 
 // sample measures the second that ends now.

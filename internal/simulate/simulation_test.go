@@ -22,6 +22,8 @@ func TestRunWithoutEventChangesNothing(t *testing.T) {
 	require.Zero(t, r.Seconds)
 	require.Zero(t, r.Disconnects.Total)
 	require.Zero(t, r.Attempts.Total)
+	require.InDelta(t, 1, r.Fleet.FullestToAverage, 0.1)
+	r.Fleet.FullestToAverage = 0
 	require.Equal(t, Fleet{MinServing: 3, MaxPods: 3, AllowedDraining: 1}, r.Fleet)
 }
 

@@ -80,6 +80,7 @@ func (r *Result) rows() [][]string {
 		},
 		{"", report.Grouped(int64(r.Fleet.MinServing)), "serving, at least"},
 		{"", report.Grouped(int64(r.Fleet.MaxPods)), "pods, at most"},
+		{"", report.Number(r.Fleet.FullestToAverage) + "x", "the average has the fullest one at the end"},
 	}
 }
 
