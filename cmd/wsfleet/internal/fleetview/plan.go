@@ -127,6 +127,14 @@ func Explain(o Observation) Plan {
 	if step.Waits != "" {
 		view.Waits = append(view.Waits, "the next gateway of the scale-in waits: "+step.Waits)
 	}
+	rebalance := plan.NextRebalanceStep(plan.Rebalance{
+		Spec: o.Cluster.Spec, Deployment: o.Deployment, Gateways: gateways,
+		Requested: plan.RebalanceRequested(o.Cluster.Annotations[v1alpha1.AnnotationRebalance], metav1.NewTime(o.Now)),
+	})
+	view.Next = append(view.Next, nextSheds(o, rebalance)...)
+	if rebalance.Waits != "" {
+		view.Waits = append(view.Waits, "the rebalance waits: "+rebalance.Waits)
+	}
 	if hold := plan.HoldRollout(rollout); hold.Why != "" {
 		view.Waits = append(view.Waits, "the rollout replaces no further gateway now: "+hold.Why)
 	}
@@ -220,6 +228,21 @@ func nextSteps(o Observation, step plan.ScaleInStep) []string {
 	}
 	for _, gateway := range step.Restore {
 		next = append(next, fmt.Sprintf("gateway %s serves again: it is not to be deleted any more", gateway.Pod.Name))
+	}
+	return next
+}
+
+// nextSheds returns what the operator does next to spread clients evenly.
+func nextSheds(o Observation, step plan.RebalanceStep) []string {
+	if o.Cluster.Spec.Paused {
+		return nil
+	}
+	var next []string
+	for _, shed := range step.Shed {
+		next = append(next, shed.String())
+	}
+	for _, gateway := range step.Restore {
+		next = append(next, fmt.Sprintf("gateway %s keeps the rest of its clients", gateway.Pod.Name))
 	}
 	return next
 }

@@ -50,6 +50,14 @@ func TestExplainAsText(t *testing.T) {
 	deaf := with(observation(3), serving("pod-01", 120), serving("pod-02", 80), serving("pod-03", 40, silent))
 	deaf.Cluster.Spec.Replicas = new(int32(2))
 
+	upFor := func(seconds float64) func(*gateway) {
+		return func(g *gateway) { g.answer.Report.UptimeSeconds = seconds }
+	}
+	uneven := with(observation(3), serving("pod-01", 900, upFor(900)), serving("pod-02", 700, upFor(900)),
+		serving("pod-03", 0, upFor(60)))
+	uneven.Deployment.Status.AvailableReplicas = 3
+	uneven.Cluster.Spec.Rebalance.Enabled = true
+
 	paused := with(observation(1), serving("pod-01", 1), serving("pod-02", 1))
 	paused.Cluster.Spec.Paused = true
 	paused.Cluster.Spec.Drain.ScaleIn = v1alpha1.ScaleInOnTermination
@@ -65,7 +73,7 @@ func TestExplainAsText(t *testing.T) {
 	}
 	for name, o := range map[string]fleetview.Observation{
 		"settled": settled, "smaller": smaller, "waiting": waiting, "rolling": rolling, "paused": paused,
-		"deleting": deleting, "many": many, "deaf": deaf,
+		"deleting": deleting, "many": many, "deaf": deaf, "uneven": uneven,
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden.File(t, "testdata/explain-"+name+".txt", text(t, fleetview.Explain(o)))
