@@ -114,8 +114,12 @@ func TestAutoscalerFollowsTheConnections(t *testing.T) {
 	})
 	t.Run("a killed gateway does not change the size", func(t *testing.T) {
 		sizes := watchSize(t)
-		victim := strings.Fields(run(t, "get", "pods", "-l", scaledPods, "-o", "jsonpath={.items[*].metadata.name}"))[0]
-		run(t, "delete", "pod", victim, "--force", "--grace-period=0")
+		// The last pod of the rollout may still be there, about to end.
+		serving, err := kube.ServingPods(t.Context(), scaledPods)
+		if err != nil || len(serving) != scaledPeak {
+			t.Fatalf("%v serve, want %d: %v", serving, scaledPeak, err)
+		}
+		run(t, "delete", "pod", serving[0], "--force", "--grace-period=0")
 		awaitScaled(t, 2*time.Minute, scaledPeak)
 		eventually(t, time.Minute, "its clients are back", func() error {
 			if n := scaledConnections(t); n != loadPods*loadEach {
