@@ -37,6 +37,6 @@ const FinalizerRedisLast = GroupName + "/redis-last"
 // it is until the user gives the annotation another value, such as the release, or changes spec.redis.
 const AnnotationUpgradeRedis = GroupName + "/upgrade-redis"
 
-// AnnotationRebalance is an annotation of WebSocketClusters. Its value is when a user asked the operator to rebalance the
-// fleet once, in RFC 3339, such as 2026-11-30T12:00:00Z. An hour later it means nothing.
+// AnnotationRebalance is an annotation of WebSocketClusters. Its value is when a user asked the operator to rebalance
+// the fleet once, in RFC 3339, such as 2026-11-30T12:00:00Z. An hour later it means nothing.
 const AnnotationRebalance = GroupName + "/rebalance"

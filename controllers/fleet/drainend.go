@@ -19,5 +19,6 @@ func DrainEnds(
 	if began := drain.StartedAt.Add(propagationDelay); at.Before(began) {
 		at = began
 	}
-	return at.Add(time.Duration(float64(report.Connections-drain.Keep) / drain.ClosesPerSecond * float64(time.Second))), true
+	seconds := float64(report.Connections-drain.Keep) / drain.ClosesPerSecond
+	return at.Add(time.Duration(seconds * float64(time.Second))), true
 }

@@ -16,8 +16,9 @@ type DrainMark struct {
 }
 
 // DrainMarks returns the labels that differ from what gateways report. A gateway that drains before its deletion is no
-// part of the fleet's size; one that only sends a part of its clients away stays a part. Pods that are terminating need no label, because autoscalers leave them out by themselves,
-// and what a gateway does that has not reported is not known.
+// part of the fleet's size; one that only sends a part of its clients away stays a part. Pods that are terminating
+// need no label, because autoscalers leave them out by themselves, and what a gateway does that has not reported is
+// not known.
 func DrainMarks(pods []corev1.Pod, reports fleet.Snapshot) []DrainMark {
 	var marks []DrainMark
 	for i := range pods {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,28 +21,28 @@ type Rebalance struct {
 	// Deployment is the gateways' Deployment, or nil when there is none.
 	Deployment *appsv1.Deployment
 	Gateways   []Gateway
-	// Requested is how long ago a user asked for a rebalance, or 0.
-	Requested time.Duration
+	// Requested is how many seconds ago a user asked for a rebalance, or 0.
+	Requested float64
 }
 
-// requestLasts is how long a rebalance that a user asked for may take.
-const requestLasts = time.Hour
+// requestLastsSeconds is how long a rebalance that a user asked for may take.
+const requestLastsSeconds = 60 * 60
 
-// RebalanceRequested returns how long before now a user asked for a rebalance, by the value of
+// RebalanceRequested returns how many seconds before now a user asked for a rebalance, by the value of
 // v1alpha1.AnnotationRebalance, or 0 for a value that is no time, and for a time that is still to come.
-func RebalanceRequested(value string, now metav1.Time) time.Duration {
-	at, err := time.Parse(time.RFC3339, value)
-	if err != nil {
+func RebalanceRequested(value string, now metav1.Time) float64 {
+	var at metav1.Time
+	if at.UnmarshalQueryParameter(value) != nil || at.IsZero() {
 		return 0
 	}
-	return max(0, now.Sub(at))
+	return max(0, now.Sub(at.Time).Seconds())
 }
 
 // wanted reports whether clients are to be moved at all.
 func (r Rebalance) wanted() bool { return r.Spec.Rebalance.Enabled || r.requested() }
 
 // requested reports whether a user asked for a rebalance a short time ago.
-func (r Rebalance) requested() bool { return r.Requested > 0 && r.Requested < requestLasts }
+func (r Rebalance) requested() bool { return r.Requested > 0 && r.Requested < requestLastsSeconds }
 
 // RebalanceStep is the next step of a rebalance. It is empty for a fleet that needs nothing.
 type RebalanceStep struct {
@@ -67,16 +66,17 @@ type Shed struct {
 // DrainReasonRebalance is the reason of a partial drain in the gateway's report and log.
 const DrainReasonRebalance = "rebalance"
 
-// chance is by how many times the square root of the average a gateway may have more connections than the average. Where
-// clients choose their gateways independently, chance alone makes larger differences in one of 30 fleets of a thousand
-// gateways.
+// chance is by how many times the square root of the average a gateway may have more connections than the average.
+// Where clients choose their gateways independently, chance alone makes larger differences in one of 30 fleets of a
+// thousand gateways.
 const chance = 4
 
 // NextRebalanceStep returns the next step towards a fleet in which no gateway has many more clients than the average.
 //
-// A rebalance always ends, and does not move the same clients to and fro: a gateway sheds what it has above the average
-// once for each gateway that is newer than it is, and for each request of a user. When its clients come back to it, it
-// keeps them. The step follows from what is observed alone, so that an operator that has just started takes the same one.
+// A rebalance always ends, and does not move the same clients to and fro: a gateway sheds what it has above the
+// average once for each gateway that is newer than it is, and for each request of a user. When its clients come back
+// to it, it keeps them. The step follows from what is observed alone, so that an operator that has just started takes
+// the same one.
 func NextRebalanceStep(r Rebalance) RebalanceStep {
 	shedding := slices.DeleteFunc(slices.Clone(r.Gateways), func(g Gateway) bool { return !g.sheds() })
 	busy := r.busy()
@@ -140,7 +140,7 @@ func (r Rebalance) overfull(average float64) []Gateway {
 	tolerance := max(average*float64(*r.Spec.Rebalance.TolerancePercent)/100, chance*math.Sqrt(average))
 	newest := math.Inf(1)
 	if r.requested() {
-		newest = r.Requested.Seconds()
+		newest = r.Requested
 	}
 	for _, g := range r.Gateways {
 		if g.Report.UptimeSeconds > 0 {
@@ -159,9 +159,9 @@ func (r Rebalance) overfull(average float64) []Gateway {
 	return full
 }
 
-// mayShed reports whether the gateway may shed clients when the newest gateway of the fleet has run for so many seconds:
-// it is older, and has not shed all that it was to since that one began. A gateway of an older version, which knows no
-// partial drain, reports no uptime.
+// mayShed reports whether the gateway may shed clients when the newest gateway of the fleet has run for so many
+// seconds: it is older, and has not shed all that it was to since that one began. A gateway of an older version, which
+// knows no partial drain, reports no uptime.
 func (g Gateway) mayShed(newest float64) bool {
 	if g.Report.UptimeSeconds <= newest {
 		return false
@@ -175,8 +175,8 @@ func (r Rebalance) together() int {
 	return max(1, min(render.MaxDraining(r.Spec), len(r.Gateways)-1))
 }
 
-// shed returns what the first of the gateways that have too many clients shed, so that all end at the same time. What is
-// left after drain.timeout is shed in the next round: evictions of others wait no longer than for any drain.
+// shed returns what the first of the gateways that have too many clients shed, so that all end at the same time. What
+// is left after drain.timeout is shed in the next round: evictions of others wait no longer than for any drain.
 func (r Rebalance) shed(full []Gateway, average float64) []Shed {
 	first := full[:min(len(full), r.together())]
 	sheds, sum := r.targets(full, len(first), average), 0.0
@@ -193,10 +193,10 @@ func (r Rebalance) shed(full []Gateway, average float64) []Shed {
 }
 
 // targets returns how many clients the first gateways are to shed in all so that they have the average when the others
-// of full have shed too. Clients that a gateway sheds come back to those that are ready, so that a gateway that has shed
-// gets some of the clients of those that come after it. With e the excess of a gateway, E the sum of all, h the number of
-// full gateways of n, of which k shed at once, it sheds s = e + a (S - s), where a = (h-k) / (h-1) / (n-k) is the part of
-// what another one sheds that it gets, and so S = E / (1 + a - ah).
+// of full have shed too. Clients that a gateway sheds come back to those that are ready, so that a gateway that has
+// shed gets some of the clients of those that come after it. With e the excess of a gateway, E the sum of all, h the
+// number of full gateways of n, of which k shed at once, it sheds s = e + a (S - s), where a = (h-k) / (h-1) / (n-k)
+// is the part of what another one sheds that it gets, and so S = E / (1 + a - ah).
 func (r Rebalance) targets(full []Gateway, first int, average float64) []float64 {
 	excess := 0.0
 	for _, g := range full {
@@ -223,7 +223,7 @@ func (r Rebalance) perSecond(shedding []Gateway) float64 {
 		// The schema refuses what cannot be read.
 		perMinute = 1
 	}
-	rate := float64(max(1, perMinute)) / time.Minute.Seconds()
+	rate := float64(max(1, perMinute)) / 60
 	if budget := budgetOf(r.Spec, without(r.Gateways, shedding)); budget > 0 {
 		rate = min(rate, budget)
 	}

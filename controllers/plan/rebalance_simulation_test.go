@@ -140,7 +140,7 @@ func TestRebalanceInvariants(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test that can be repeated
+			random := rand.New(rand.NewPCG(seed, 1))
 			s := &rebalanceSimulation{random: random, together: []int{1, 1, 50, 1 << 20}[random.IntN(4)]}
 			s.spec = scaleInSpec(1, rebalances, maxUnavailable(int32(1+random.IntN(3))))
 			s.start()

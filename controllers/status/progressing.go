@@ -83,7 +83,8 @@ func rebalance(o Observation, current metav1.Condition) (metav1.Condition, bool)
 	const kind = v1alpha1.ConditionProgressing
 	shedding := o.count(gateway.sheds)
 	// A gateway that sheds is not ready.
-	alone := current.Reason == v1alpha1.ReasonSettled || current.Reason == v1alpha1.ReasonScaling && o.staying() >= o.desired()
+	alone := current.Reason == v1alpha1.ReasonSettled ||
+		current.Reason == v1alpha1.ReasonScaling && o.staying() >= o.desired()
 	switch {
 	case !alone:
 	case shedding > 0:

@@ -157,7 +157,8 @@ func (p *port) drain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if request.Keep < 0 {
-		refuse(w, http.StatusBadRequest, "keep: give 0 (a drain of all connections) or the number of connections to leave open")
+		refuse(w, http.StatusBadRequest,
+			"keep: give 0 (a drain of all connections) or the number of connections to leave open")
 		return
 	}
 	if request.Reason == "" {

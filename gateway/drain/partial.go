@@ -11,8 +11,8 @@ import (
 // load balancers remember of them, and the gateway serves again as soon as no more connections are left than it is to
 // keep, or at its deadline. Nothing is closed at the deadline, nor while no other gateway serves.
 
-// SincePartial returns how long ago a partial drain ended because no more connections were left than it was to keep, and
-// false when none ever did.
+// SincePartial returns how long ago a partial drain ended because no more connections were left than it was to keep,
+// and false when none ever did.
 func (m *Machine) SincePartial() (since time.Duration, ended bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -160,8 +160,8 @@ func (s *Session) Channels() []string {
 	return out
 }
 
-// Resumes reports whether a client of a protocol with recovery misses nothing while it is away for a moment: each of its
-// channels keeps what is published.
+// Resumes reports whether a client of a protocol with recovery misses nothing while it is away for a moment: each of
+// its channels keeps what is published.
 func (s *Session) Resumes() bool {
 	return !slices.ContainsFunc(s.Channels(), func(channel string) bool { return !s.Rule(channel).Recovery })
 }

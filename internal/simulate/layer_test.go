@@ -97,7 +97,8 @@ func TestParseClients(t *testing.T) {
 
 func TestParseEventReadsWhatStringWrites(t *testing.T) {
 	for _, text := range []string{
-		"rollout", "rollout@30s", "scale-in=3@5m0s", "scale-out=2", "zone-loss@1h0m0s", "node-loss=2", "redis-loss=1m30s@10s", "kill=4",
+		"rollout", "rollout@30s", "scale-in=3@5m0s", "scale-out=2",
+		"zone-loss@1h0m0s", "node-loss=2", "redis-loss=1m30s@10s", "kill=4",
 	} {
 		e, err := ParseEvent(text)
 		require.NoError(t, err)
@@ -111,7 +112,8 @@ func TestParseEventReadsWhatStringWrites(t *testing.T) {
 		require.Equal(t, want, e.String())
 	}
 	for text, want := range map[string]string{
-		"":               "unknown event: use rollout, scale-in=N, scale-out=N, zone-loss, node-loss=N, redis-loss=TIME, kill=N",
+		"": "unknown event: use rollout, scale-in=N, scale-out=N, zone-loss, node-loss=N, redis-loss=TIME, " +
+			"kill=N",
 		"rolout":         "unknown event",
 		"scale-in":       "give a number of 1 or more, like scale-in=2",
 		"scale-in=0":     "give a number of 1 or more",

@@ -107,7 +107,8 @@ func (f *simulation) reconcile() (again bool) {
 	rollout := plan.Rollout{Spec: f.spec, Deployment: d.live, Gateways: gateways}
 	hold := plan.HoldRollout(rollout)
 	rebalance := f.nextRebalance(gateways)
-	again = f.changeBalance(rebalance) || hold.Why != "" || plan.HoldEvictions(f.spec, gateways) != "" || plan.RefusalsMatter(rollout)
+	again = f.changeBalance(rebalance) || hold.Why != "" ||
+		plan.HoldEvictions(f.spec, gateways) != "" || plan.RefusalsMatter(rollout)
 	wrote := f.writeDeployment(step.Replicas, hold)
 	for _, pace := range plan.Paces(f.spec, gateways) {
 		if g := f.byUID[pace.Gateway.Pod.UID]; g != nil && g.answers() && g.drain != nil {

@@ -69,7 +69,8 @@ spec:
 		t.Error(err)
 	}
 	closes := closesOf(clients, "")
-	t.Logf("%v became %v in %s, with %d closes", old, byGateway(clients), time.Since(started).Round(time.Second), len(closes))
+	took := time.Since(started).Round(time.Second)
+	t.Logf("%v became %v in %s, with %d closes", old, byGateway(clients), took, len(closes))
 	expectCleanCloses(t, closes, closeCodes[wsclient.Plain])
 	if len(closes) > 2*pods*each {
 		t.Errorf("%d closes of %d clients", len(closes), pods*each)

@@ -82,7 +82,7 @@ func TestScaleInDrainsFirst(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, 60, time.Until(deadline).Seconds(), 5)
 	f.eventually(func(t *assert.CollectT) {
-		assert.EqualValues(t, 7, going.pace(), "the budget is that of the one that drains")
+		assert.InDelta(t, 7, going.pace(), 0, "the budget is that of the one that drains")
 	})
 	f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonScalingIn, going.pod.Name, "10 clients")
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonScalingIn, "10 clients left")
@@ -214,7 +214,7 @@ func TestRolloutIsHeldWhileAGatewayDrains(t *testing.T) {
 		deployment := f.getDeployment(t, gatewayDeployment)
 		assert.True(t, deployment.Spec.Paused)
 		assert.Contains(t, deployment.Annotations, render.AnnotationRolloutHeld)
-		assert.EqualValues(t, 20, going.pace())
+		assert.InDelta(t, 20, going.pace(), 0)
 	})
 	// Kubernetes would delete the last one of the old version as soon as all new ones are available.
 	setDeploymentStatus(t, f, gatewayDeployment, 4, 3)

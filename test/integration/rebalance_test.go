@@ -25,11 +25,12 @@ func startUneven(t *testing.T, spec string) (*fleet, []*fakeGateway) {
 	}
 	gateways[2].report(func(r *report) { r.UptimeSeconds = 60 })
 	setDeploymentStatus(t, f, gatewayDeployment, 3, 3)
+	setDeploymentStatus(t, f, redisDeployment, 1, 1)
 	return f, gateways
 }
 
-// The fullest gateway sends what it has above the average to the others. That is not counted as a gateway that goes,
-// and when it is over, the next one follows.
+// The fullest gateway sends what it has above the average to the others, and more, because the next one will send some
+// to it. That is not counted as a gateway that goes.
 func TestRebalance(t *testing.T) {
 	t.Parallel()
 	const spec = "{replicas: 3, rebalance: {enabled: true, maxShedPerMinute: 1200}}"
@@ -37,9 +38,9 @@ func TestRebalance(t *testing.T) {
 	first := gateways[0]
 	first.awaitDrain()
 	drains, _ := first.drainRequests()
-	require.Equal(t, contract.DrainRequest{Reason: "rebalance", Keep: 400, ClosesPerSecond: 20}, drains[0])
+	require.Equal(t, contract.DrainRequest{Reason: "rebalance", Keep: 267, ClosesPerSecond: 20}, drains[0])
 	first.setReady(t, false)
-	f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonRebalancing, first.pod.Name, "200 of its 600 clients")
+	f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonRebalancing, first.pod.Name, "333 of its 600 clients")
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonRebalancing)
 	f.eventually(func(t *assert.CollectT) {
 		f.requireCondition(t, v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonEnoughServing, "3 of 3")
@@ -53,12 +54,15 @@ func TestRebalance(t *testing.T) {
 	drains, _ = gateways[1].drainRequests()
 	require.Empty(t, drains, "one after the other")
 
-	gateways[2].report(func(r *report) { r.Connections = 300 })
-	first.hasShed(t, 400)
+	gateways[1].report(func(r *report) { r.Connections = 667 })
+	gateways[2].report(func(r *report) { r.Connections = 266 })
+	first.hasShed(t, 267)
 	gateways[1].awaitDrain()
 	drains, _ = gateways[1].drainRequests()
 	require.Equal(t, 400, drains[0].Keep)
-	gateways[2].report(func(r *report) { r.Connections = 400 })
+	for _, g := range []*fakeGateway{first, gateways[2]} {
+		g.report(func(r *report) { r.Connections = 400 })
+	}
 	gateways[1].hasShed(t, 400)
 	f.eventuallyCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonSettled)
 	drains, _ = first.drainRequests()
@@ -85,7 +89,8 @@ func TestRebalanceEndsForAScaleIn(t *testing.T) {
 		_, undrains := gateways[0].drainRequests()
 		assert.Positive(t, undrains)
 	})
-	f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonRebalanceStopped, gateways[0].pod.Name, "size is being changed")
+	f.eventuallyEvent(corev1.EventTypeNormal, v1alpha1.ReasonRebalanceStopped, gateways[0].pod.Name,
+		"size is being changed")
 	gateways[2].awaitDrain()
 	drains, _ := gateways[2].drainRequests()
 	require.Equal(t, "scale-in", drains[0].Reason)
