@@ -75,7 +75,7 @@ spec:
 	if len(closes) > 2*pods*each {
 		t.Errorf("%d closes of %d clients", len(closes), pods*each)
 	}
-	events := run(t, "get", "events", "--field-selector", "reason=Rebalancing", "-o", "jsonpath={.items[*].note}")
+	events := run(t, "get", "events", "--field-selector", "reason=Rebalancing", "-o", "jsonpath={.items[*].message}")
 	if !strings.Contains(events, "of its") {
 		t.Errorf("no event tells what moves: %q", events)
 	}
