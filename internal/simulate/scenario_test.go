@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 func TestValidateNamesFieldAndRemedy(t *testing.T) {
@@ -18,9 +20,9 @@ func TestValidateNamesFieldAndRemedy(t *testing.T) {
 			s.Connections = 100_001
 		},
 		"--clients: no layer: give one":      func(s *Scenario) { s.Clients = nil },
-		"--clients: stompjs has the share 0": func(s *Scenario) { s.Clients = []Share{{Layer: builtInLayers()[3]}} },
+		"--clients: stompjs has the share 0": func(s *Scenario) { s.Clients = []Share{{Layer: reconnect.Known()[3]}} },
 		"--clients: 33 layers":               func(s *Scenario) { s.Clients = make([]Share, 33) },
-		"--layer: x: 0 waits":                func(s *Scenario) { s.Clients = []Share{{Layer{Name: "x", Growth: 1}, 1}} },
+		"--layer: x: 0 waits":                func(s *Scenario) { s.Clients = []Share{{reconnect.Layer{Name: "x", Growth: 1}, 1}} },
 		"--leave: 1.5 is no share":           func(s *Scenario) { s.LeaveShare = 1.5 },
 		"--leave: NaN is no share":           func(s *Scenario) { s.LeaveShare = math.NaN() },
 		"--zones: 0 zones":                   func(s *Scenario) { s.Zones = 0 },
