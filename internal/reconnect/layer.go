@@ -96,5 +96,6 @@ func (l Layer) EndsAfter(failed int, refused bool) bool {
 
 // EndsAt reports whether the layer does not come back after a close frame with a code.
 func (l Layer) EndsAt(code int) bool {
-	return l.EndsAtClose || slices.ContainsFunc(l.FinalCodes, func(c Codes) bool { return c.First <= code && code <= c.Last })
+	final := func(c Codes) bool { return c.First <= code && code <= c.Last }
+	return l.EndsAtClose || slices.ContainsFunc(l.FinalCodes, final)
 }
