@@ -33,7 +33,9 @@ func newTestClient(t testing.TB, protocol Protocol) (*client, *recordingSocket) 
 	w.shards = []*shard{newShard(w)}
 	w.run = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
 	wire := &recordingSocket{}
-	c := &client{id: 1, shard: w.shards[0], socket: wire, ready: make(chan error, 1), resume: &resumeState{}}
+	c := &client{
+		id: 1, shard: w.shards[0], protocol: w.protocol, socket: wire, ready: make(chan error, 1), resume: &resumeState{},
+	}
 	c.state.Store(open)
 	return c, wire
 }
