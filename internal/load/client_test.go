@@ -123,6 +123,14 @@ func TestClientReadyReportsRefusedSubscription(t *testing.T) {
 	require.Empty(t, c.shard.worker.disconnects)
 }
 
+// A server may answer publications of a client that has published nothing.
+func TestPublishAnsweredIgnoresUnknownPublications(t *testing.T) {
+	p, c := newTestPopulation(t)
+	p.members = map[int]*member{}
+	p.worker.publishAnswered(c, 7, nil)
+	require.Zero(t, p.worker.failed.Load())
+}
+
 func TestShardDeliveredIgnoresForeignMessages(t *testing.T) {
 	for name, m := range map[string]message{
 		"another run":       {run: 2, number: 1, time: 1},

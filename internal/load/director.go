@@ -287,7 +287,8 @@ func (d *director) summarize(ctx context.Context) {
 	d.result.Publish.Errors = r.PublishErrors
 	d.result.Connect.Latency = summary(d.connectLatency)
 	d.result.connectLatency, d.result.deliveryLatency = d.connectLatency, d.latency
-	d.result.Interrupted = ctx.Err() != nil
+	// Without a duration, live ends when the user ends it.
+	d.result.Interrupted = ctx.Err() != nil && (d.options.Scenario != Live || d.options.Duration > 0)
 	if c := d.result.Connect; c.Failed > 0 {
 		d.addFailure(fmt.Errorf("%d clients could not connect: %s%s", c.Failed, listed(c.Errors), d.hint(c)))
 	}

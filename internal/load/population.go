@@ -284,5 +284,8 @@ func (p *population) nextNumber(publisher int) uint32 {
 func (p *population) accepted(publisher int, number uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.members[publisher].unaccepted, number)
+	// A server may answer what it was not asked.
+	if m := p.members[publisher]; m != nil {
+		delete(m.unaccepted, number)
+	}
 }
