@@ -184,6 +184,9 @@ func (f *loadFlags) applyTo(o *load.Options) (err error) {
 // applyLayers parses the flags that say how clients come back. It returns a *load.Error for a value that cannot be
 // used.
 func (f *loadFlags) applyLayers(o *load.Options) error {
+	if len(f.layers) > 0 && o.Scenario != load.Live {
+		return &load.Error{Flag: "layer", Problem: "only the clients of live come back by a layer: leave it out"}
+	}
 	var layers []reconnect.Layer
 	for _, text := range f.layers {
 		layer, err := reconnect.Parse(text)

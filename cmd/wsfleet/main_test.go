@@ -98,6 +98,7 @@ func TestCommandRefusesBadCommandLines(t *testing.T) {
 		`--reconnect: unknown layer "stomp": use centrifuge, `: {"load", "live", url, "--reconnect", "stomp"},
 		`--group: "stompjs": give a number and a layer`:        {"load", "live", url, "--group", "stompjs"},
 		`--layer: "mine=dely:1s": unknown setting "dely"`:      {"load", "live", url, "--layer", "mine=dely:1s"},
+		"--layer: only the clients of live":                    {"load", "idle", url, "--layer", "mine=delay:1s"},
 		"--group: only live has groups: leave it out":          {"load", "idle", url, "--group", "1:stompjs"},
 		"--events: open " + os.TempDir() + "/no/such": {"load", "live", url, "--events",
 			os.TempDir() + "/no/such/file"},
