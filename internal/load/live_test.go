@@ -464,6 +464,54 @@ func TestLiveTellsLossFromFalseRecovery(t *testing.T) {
 	require.Equal(t, int64(1), r.Live.Total.Unrecovered)
 }
 
+// A message that the server refused is not missing, though its number is.
+func TestLiveDoesNotExpectRefusedMessages(t *testing.T) {
+	t.Parallel()
+	s := startLiveServer(t, func(s *liveServer) {
+		accept, n := s.publish, 0
+		s.publish = func(p *fakePeer) string {
+			answer := accept(p)
+			if n++; n%5 == 1 {
+				return `"error":{"code":100,"message":"no broker"}`
+			}
+			return answer
+		}
+	})
+	r := runLive(t, liveOptions(s.url(), func(o *Options) { o.Clients = 2 }), s.loseOnce(cutConn, never))
+	requireNothingWrong(t, r)
+	require.Positive(t, r.Publish.Failed)
+	require.Contains(t, r.Publish.Errors, "the server answered error 100: no broker")
+}
+
+// A message without an acknowledgement is expected of all clients when one has received it.
+func TestLiveExpectsWhatOneClientReceived(t *testing.T) {
+	t.Parallel()
+	p, c := newTestPopulation(t)
+	w := p.worker
+	publisher := &client{id: 0, shard: c.shard, resume: &resumeState{}}
+	w.register(publisher)
+	for range 4 {
+		p.nextNumber(0)
+	}
+	p.accepted(0, 4)
+	w.run = RunArgs{To: 1 << 62, Subscribers: []int{2}}
+	for _, number := range []uint32{2, 4} {
+		c.shard.delivered(c, message{publisher: 0, number: number, time: 1}, 2)
+	}
+	var unaccepted, unreceived Numbers
+	require.NoError(t, w.Unaccepted(None{}, &unaccepted))
+	require.Equal(t, Numbers{0: {1, 2, 3}}, unaccepted)
+	require.NoError(t, w.Unreceived(unaccepted, &unreceived))
+	require.Equal(t, Numbers{0: {1, 3}}, unreceived)
+	require.Equal(t, Numbers{0: {1, 2, 3}}, unaccepted, "the caller's numbers stay as they are")
+	for want, numbers := range map[int64]Numbers{0: unreceived, 2: nil} {
+		var losses LossReply
+		require.NoError(t, w.Losses(LossArgs{Ends: []map[int]uint32{{0: 4}}, Unaccepted: numbers}, &losses))
+		require.Equal(t, want, losses.Intervals[0][0].Missing)
+		require.Zero(t, losses.Pending)
+	}
+}
+
 func TestLiveCountsClientsThatAreGone(t *testing.T) {
 	t.Parallel()
 	const clients = 3
