@@ -17,12 +17,15 @@ import (
 	"golang.org/x/term"
 
 	"github.com/wsfleet/wsfleet/internal/load"
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // loadFlags holds the flags that load.Options does not hold in the same form.
 type loadFlags struct {
 	protocol, sources, output, outputFile string
 	header                                []string
+	reconnect                             string
+	groups, layers                        []string
 	quiet                                 bool
 }
 
@@ -33,10 +36,13 @@ func newLoadCommand() *cobra.Command {
 		Short: "Test a gateway under load and report deliveries, latency and cost",
 		Long: "Open many connections to a gateway, publish through some of them, and report what arrived, when, and how\n" +
 			"much CPU time and memory the server used. A URL without a path gets the path of the protocol.\n\n" +
-			"Scenarios:\n" + scenarioList(),
+			"Scenarios:\n" + scenarioList() + "\n" +
+			"Layers of --reconnect and --group, by which the clients of live come back:\n" + layerList() + "\n" +
+			layerSyntax,
 		Example: `  wsfleet load idle ws://127.0.0.1:8080 --clients 10000 --channels 1000 --server-pid 4242
   wsfleet load fanout ws://127.0.0.1:8080 --clients 5000 --window 16
   wsfleet load storm ws://127.0.0.1:8080 --clients 5000 --channels 500 --recover --rate 500
+  wsfleet load live wss://example.com --clients 900 --group 100:stompjs:plain --channels 50 --duration 10m --events log
   wsfleet load chat wss://example.com --clients 1000 --channels 50 --rate 200 --output html --output-file chat.html`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -66,7 +72,24 @@ func newLoadCommand() *cobra.Command {
 		// It fails only for a flag that is not defined.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
+	// Neither fails: both flags are defined.
+	_ = cmd.RegisterFlagCompletionFunc("reconnect",
+		cobra.FixedCompletions(reconnect.Names(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("group", completeGroup)
 	return cmd
+}
+
+// completeGroup completes the layer of a group behind its number of clients.
+func completeGroup(_ *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
+	clients, _, hasLayer := strings.Cut(text, ":")
+	if !hasLayer {
+		return nil, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	var groups []string
+	for _, name := range reconnect.Names() {
+		groups = append(groups, clients+":"+name, clients+":"+name+":plain")
+	}
+	return groups, cobra.ShellCompDirectiveNoFileComp
 }
 
 func scenarioList() string {
@@ -93,8 +116,8 @@ func addFlags(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.IntVar(&o.Window, "window", o.Window,
 		"`messages` in flight over all publishers, in a closed loop; one is complete when every subscriber has it")
 	fs.IntVar(&o.MessageBytes, "message-bytes", o.MessageBytes, "size of a message's data in `bytes`")
-	fs.DurationVar(&o.Duration, "duration", o.Duration, "measured `time`; ramp: of each step")
-	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of publishing before the measured time")
+	fs.DurationVar(&o.Duration, "duration", o.Duration, "measured `time`; ramp: of each step; live: 0 = until Ctrl-C")
+	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of publishing before the measured time; live has none")
 	fs.DurationVar(&o.Hold, "hold", o.Hold, "idle: measured `time` with open connections")
 	fs.Float64Var(&o.ConnectRate, "connect-rate", o.ConnectRate,
 		"`connections` per second; 0 = as fast as --connect-concurrency allows")
@@ -113,6 +136,14 @@ func addFlags(fs *pflag.FlagSet, o *load.Options, f *loadFlags) {
 	fs.IntVar(&o.Cycles, "cycles", o.Cycles, "storm: `count` of storms")
 	fs.BoolVar(&o.Recover, "recover", false,
 		"storm: clients recover the messages that they missed; one further connection per channel publishes")
+	fs.StringVar(&f.reconnect, "reconnect", "",
+		"live: `layer` by which the --clients come back (default "+reconnect.Names()[0]+", as the SDKs do)")
+	fs.StringArrayVar(&f.groups, "group", nil,
+		"live: further `clients`, like 100:stompjs, or 100:stompjs:plain for plain ones; may be given several times")
+	fs.StringArrayVar(&f.layers, "layer", nil,
+		"live: `description` of a layer, like mine=delay:1s-5s,growth:2,cap:30s; may be given several times")
+	fs.StringVar(&o.Events, "events", "",
+		"live: `file` whose lines are marked as events while it grows; it is created when there is none")
 	fs.IntVar(&o.StepClients, "step-clients", o.StepClients, "ramp: `clients` that a step adds; 0 = a tenth of --clients")
 	fs.DurationVar(&o.MaxP99, "max-p99", o.MaxP99, "ramp: end when p99 is above this `latency`; 0 = no limit")
 	fs.IntVar(&o.ServerPID, "server-pid", o.ServerPID, "process `id` of the server, to observe its CPU time and memory")
@@ -136,6 +167,9 @@ func (f *loadFlags) applyTo(o *load.Options) (err error) {
 			return err
 		}
 	}
+	if err := f.applyLayers(o); err != nil {
+		return err
+	}
 	o.Header = http.Header{}
 	for _, h := range f.header {
 		name, value, ok := strings.Cut(h, "=")
@@ -143,6 +177,37 @@ func (f *loadFlags) applyTo(o *load.Options) (err error) {
 			return &load.Error{Flag: "header", Problem: fmt.Sprintf("%q names no value: give one like X-Name=value", h)}
 		}
 		o.Header.Add(name, value)
+	}
+	return nil
+}
+
+// applyLayers parses the flags that say how clients come back. It returns a *load.Error for a value that cannot be
+// used.
+func (f *loadFlags) applyLayers(o *load.Options) error {
+	if len(f.layers) > 0 && o.Scenario != load.Live {
+		return &load.Error{Flag: "layer", Problem: "only the clients of live come back by a layer: leave it out"}
+	}
+	var layers []reconnect.Layer
+	for _, text := range f.layers {
+		layer, err := reconnect.Parse(text)
+		if err != nil {
+			return &load.Error{Flag: "layer", Problem: err.Error()}
+		}
+		layers = append(layers, layer)
+	}
+	if f.reconnect != "" {
+		layer, err := reconnect.Find(f.reconnect, layers)
+		if err != nil {
+			return &load.Error{Flag: "reconnect", Problem: err.Error()}
+		}
+		o.Reconnect = layer
+	}
+	for _, text := range f.groups {
+		group, err := load.ParseGroup(text, layers)
+		if err != nil {
+			return err //nolint:wrapcheck // it names the flag
+		}
+		o.Groups = append(o.Groups, group)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -17,7 +19,9 @@ import (
 
 	"github.com/wsfleet/wsfleet/gateway"
 	"github.com/wsfleet/wsfleet/gateway/config"
+	"github.com/wsfleet/wsfleet/internal/channel"
 	"github.com/wsfleet/wsfleet/internal/load"
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // asCommand is the environment variable that makes this test binary run as the command, so that processes, signals and
@@ -56,6 +60,11 @@ func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) 
 func startGateway(t *testing.T) string {
 	t.Helper()
 	cfg := config.Default()
+	cfg.Channels = []channel.Rule{{
+		Pattern:  "*",
+		History:  channel.History{Size: 100, TTL: channel.Duration(time.Minute)},
+		Recovery: true,
+	}}
 	// The default rate limits are below the rates of these tests.
 	cfg.ConnectRate, cfg.MessageRate = 0, 0
 	cfg.NodeName, cfg.Listen, cfg.AdminListen = "node-1", "127.0.0.1:0", "127.0.0.1:0"
@@ -81,11 +90,18 @@ func TestCommandRefusesBadCommandLines(t *testing.T) {
 		"unknown flag: --cients":                  {"load", "idle", url, "--cients", "3"},
 		`invalid argument "many" for "--clients"`: {"load", "idle", url, "--clients", "many"},
 		"--clients: 0 clients":                    {"load", "idle", url, "--clients", "0"},
-		"--recover: only storm reconnects":        {"load", "fanout", url, "--recover"},
+		"--recover: only storm needs it":          {"load", "fanout", url, "--recover"},
 		`--output: unknown format "yaml"`:         {"load", "idle", url, "--output", "yaml"},
 		"--output-file: open " + os.TempDir() + "/no/such": {"load", "idle", url, "--output-file",
 			os.TempDir() + "/no/such/file"},
-		`--header: "X-Name" names no value`: {"load", "idle", url, "--header", "X-Name"},
+		`--header: "X-Name" names no value`:                    {"load", "idle", url, "--header", "X-Name"},
+		`--reconnect: unknown layer "stomp": use centrifuge, `: {"load", "live", url, "--reconnect", "stomp"},
+		`--group: "stompjs": give a number and a layer`:        {"load", "live", url, "--group", "stompjs"},
+		`--layer: "mine=dely:1s": unknown setting "dely"`:      {"load", "live", url, "--layer", "mine=dely:1s"},
+		"--layer: only the clients of live":                    {"load", "idle", url, "--layer", "mine=delay:1s"},
+		"--group: only live has groups: leave it out":          {"load", "idle", url, "--group", "1:stompjs"},
+		"--events: open " + os.TempDir() + "/no/such": {"load", "live", url, "--events",
+			os.TempDir() + "/no/such/file"},
 		`--sources: "x" is no address`:      {"load", "idle", url, "--sources", "x"},
 		"--server-pid: there is no process": {"load", "idle", url, "--server-pid", "999999999"},
 	} {
@@ -144,6 +160,48 @@ func TestCommandLoadStopsOnInterrupt(t *testing.T) {
 		require.True(t, r.Interrupted)
 		require.Positive(t, r.Delivery.Received)
 		require.Zero(t, r.Delivery.Lost)
+	}
+}
+
+func TestCommandLoadLiveMarksEvents(t *testing.T) {
+	events := filepath.Join(t.TempDir(), "events")
+	cmd := command(t, "load", "live", startGateway(t), "--clients", "4", "--group", "2:mine:plain", "--layer",
+		"mine=delay:1s", "--duration", "0", "--events", events, "--output", "json")
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	progress, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(progress)
+	for lines.Scan() && !strings.Contains(lines.Text(), "live: 7 connected") {
+	}
+	file, err := os.OpenFile(events, os.O_WRONLY|os.O_APPEND, 0)
+	require.NoError(t, err, "the command has created it")
+	_, err = file.WriteString("rollout\n")
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	for range 2 {
+		// The line of progress after the next one is of a time at which the event has been read.
+		require.True(t, lines.Scan())
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, _ = io.Copy(io.Discard, progress)
+	require.NoError(t, cmd.Wait(), "exit code 0")
+	var r load.Result
+	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
+	require.Len(t, r.Live.Events, 2)
+	require.Equal(t, "rollout", r.Live.Events[1].Label)
+	require.Equal(t, "mine", r.Live.Groups[1].Layer)
+	require.Equal(t, load.Plain, r.Live.Groups[1].Protocol)
+	require.Zero(t, r.Live.Total.Lost)
+}
+
+func TestCommandCompletesLayers(t *testing.T) {
+	_, stdout, _ := runCommand(t, "__complete", "load", "live", "ws://127.0.0.1:1", "--reconnect", "")
+	_, groups, _ := runCommand(t, "__complete", "load", "live", "ws://127.0.0.1:1", "--group", "20:")
+	for _, name := range reconnect.Names() {
+		require.Contains(t, stdout, name+"\n")
+		require.Contains(t, groups, "20:"+name+"\n20:"+name+":plain\n")
 	}
 }
 

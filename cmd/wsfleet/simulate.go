@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 	"github.com/wsfleet/wsfleet/internal/simulate"
 )
 
@@ -39,7 +40,7 @@ func newSimulateCommand() *cobra.Command {
 			"clients. Nothing is connected to, and time is virtual.\n\n" +
 			"Events, each at a time after @ or at the start:\n" + eventList() + "\n" +
 			"Layers of --clients:\n" + layerList() + "\n" +
-			"--layer describes others: NAME=delay:1s-5s,growth:2,jitter:0.5,cap:30s,attempts:10,ends-at-close,ends-at-refusal",
+			layerSyntax,
 		Example: `  wsfleet simulate --event rollout
   wsfleet simulate -f fleet.yaml --connections 200000 --event rollout --html rollout.html
   wsfleet simulate --replicas 100 --connections 1000000 --clients centrifuge=70,stompjs=30 --event zone-loss
@@ -58,7 +59,7 @@ func newSimulateCommand() *cobra.Command {
 	for flag, values := range map[string][]string{
 		"output":  {"table", "json"},
 		"event":   eventNames(),
-		"clients": simulate.LayerNames(),
+		"clients": reconnect.Names(),
 	} {
 		// It fails only for a flag that is not defined.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -74,10 +75,14 @@ func eventList() string {
 	return b.String()
 }
 
+// layerSyntax says how --layer describes a layer.
+const layerSyntax = "--layer describes others: " +
+	"NAME=delay:1s-5s,growth:2,jitter:0.5,cap:30s,attempts:10,ends-at-close,ends-at-refusal"
+
 // layerList returns the names of the layers in lines of five.
 func layerList() string {
 	var b strings.Builder
-	for line := range slices.Chunk(simulate.LayerNames(), 5) {
+	for line := range slices.Chunk(reconnect.Names(), 5) {
 		b.WriteString("  " + strings.Join(line, ", ") + "\n")
 	}
 	return b.String()
@@ -145,7 +150,7 @@ func (f *simulateFlags) applyTo(s *simulate.Scenario, fs *pflag.FlagSet) (err er
 		}
 		s.Events = append(s.Events, e)
 	}
-	var layers []simulate.Layer
+	var layers []reconnect.Layer
 	for _, text := range f.layers {
 		layer, err := simulate.ParseLayer(text)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 	"github.com/wsfleet/wsfleet/internal/simulate"
 )
 
@@ -85,7 +86,7 @@ func TestCommandSimulateHelpNamesEventsAndLayers(t *testing.T) {
 	for _, kind := range simulate.Kinds() {
 		require.Contains(t, stdout, kind[0])
 	}
-	for _, layer := range simulate.LayerNames() {
+	for _, layer := range reconnect.Names() {
 		require.Contains(t, stdout, layer)
 	}
 	require.Contains(t, stdout, "wsfleet simulate --event rollout\n")

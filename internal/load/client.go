@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -29,10 +30,11 @@ const (
 type client struct {
 	id int
 	// channel is the one that the client publishes to, the first of its subscriptions.
-	channel int
-	shard   *shard
-	socket  socket
-	state   atomic.Int32
+	channel  int
+	shard    *shard
+	protocol protocolClient
+	socket   socket
+	state    atomic.Int32
 	// ready receives the outcome of connecting once: nil when the client is subscribed.
 	ready chan error
 	// partial is the beginning of a frame whose rest has not arrived yet.
@@ -45,8 +47,14 @@ type client struct {
 	afterConnect []byte
 	// unsubscribed is the number of subscriptions that are not there yet.
 	unsubscribed int
-	// resume is kept across the client's connections when clients recover.
+	// resume is kept across the client's connections when clients recover or stay on a changing fleet.
 	resume *resumeState
+	// lastRead is when the server sent something last. pingInterval is the time between the server's pings; 0 when it has
+	// announced none.
+	lastRead     int64
+	pingInterval time.Duration
+	// received is set when a message of the run has arrived over this connection.
+	received bool
 
 	// number is the number of the client's last publication. Only the publishing goroutine uses it.
 	number uint32
@@ -140,9 +148,9 @@ func (c *client) handleFrame(h ws.Header, payload []byte, now int64) error {
 	case h.OpCode == ws.OpClose:
 		code, reason := ws.ParseCloseFrameData(payload)
 		_ = c.socket.write(maskedFrame(nil, ws.OpClose, payload))
-		return fmt.Errorf("closed by the server: %d %s", code, reason)
+		return &closeError{code: int(code), reason: reason, how: "closed by the server"}
 	case h.Fin && !c.fragmented:
-		return c.shard.worker.protocol.handleMessage(c, payload, now)
+		return c.protocol.handleMessage(c, payload, now)
 	}
 	c.fragments = append(c.fragments, payload...)
 	c.fragmented = !h.Fin
@@ -151,7 +159,7 @@ func (c *client) handleFrame(h ws.Header, payload []byte, now int64) error {
 	}
 	whole := c.fragments
 	c.fragments = nil
-	return c.shard.worker.protocol.handleMessage(c, whole, now)
+	return c.protocol.handleMessage(c, whole, now)
 }
 
 // publication handles a message that the server sent in a line, and moves the position of its channel if positions are

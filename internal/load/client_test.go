@@ -33,7 +33,9 @@ func newTestClient(t testing.TB, protocol Protocol) (*client, *recordingSocket) 
 	w.shards = []*shard{newShard(w)}
 	w.run = RunArgs{Run: 1, From: 0, To: 1 << 62, Subscribers: []int{2}}
 	wire := &recordingSocket{}
-	c := &client{id: 1, shard: w.shards[0], socket: wire, ready: make(chan error, 1), resume: &resumeState{}}
+	c := &client{
+		id: 1, shard: w.shards[0], protocol: w.protocol, socket: wire, ready: make(chan error, 1), resume: &resumeState{},
+	}
 	c.state.Store(open)
 	return c, wire
 }
@@ -119,6 +121,14 @@ func TestClientReadyReportsRefusedSubscription(t *testing.T) {
 		10)
 	require.EqualError(t, <-c.ready, "the server answered error 106: limit exceeded")
 	require.Empty(t, c.shard.worker.disconnects)
+}
+
+// A server may answer publications of a client that has published nothing.
+func TestPublishAnsweredIgnoresUnknownPublications(t *testing.T) {
+	p, c := newTestPopulation(t)
+	p.members = map[int]*member{}
+	p.worker.publishAnswered(c, 7, nil)
+	require.Zero(t, p.worker.failed.Load())
 }
 
 func TestShardDeliveredIgnoresForeignMessages(t *testing.T) {

@@ -221,7 +221,7 @@ func (w *Worker) connect(id int) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, then := w.protocol.subscribeFrames(w.plan.channelNames(id), w.resumeState(id))
+	first, then := w.protocolOf(id).subscribeFrames(w.plan.channelNames(id), w.resumeState(id))
 	c, err := w.addClient(id, conn, afterHandshake, then)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -266,7 +266,7 @@ func (w *Worker) dial(ctx context.Context, id int) (conn net.Conn, afterHandshak
 	}
 	handshake := ws.Dialer{Header: ws.HandshakeHeaderHTTP(w.header())}
 	handshake.Host = w.options.Header.Get("Host")
-	buffered, _, err := handshake.Upgrade(conn, w.protocol.dialURL(w.url, w.plan.channelName(w.plan.channel(id))))
+	buffered, _, err := handshake.Upgrade(conn, w.protocolOf(id).dialURL(w.url, w.plan.channelName(w.plan.channel(id))))
 	if buffered != nil {
 		afterHandshake, _ = buffered.Peek(buffered.Buffered())
 		afterHandshake = slices.Clone(afterHandshake)
@@ -319,6 +319,16 @@ func (w *Worker) sleepUnless(until int64, over <-chan struct{}) bool {
 func refusal(status int) string {
 	return fmt.Sprintf("handshake refused: %d %s", status, http.StatusText(status))
 }
+
+// closeError is the close code and the reason with which a server ended a connection.
+type closeError struct {
+	code   int
+	reason string
+	// how says what the server sent.
+	how string
+}
+
+func (e *closeError) Error() string { return fmt.Sprintf("%s: %d %s", e.how, e.code, e.reason) }
 
 // errorText returns an error's text without addresses and ports, so that equal failures are counted together.
 func errorText(err error) string {

@@ -46,6 +46,11 @@ func Run(ctx context.Context, o Options, callbacks Callbacks) (*Result, error) {
 	if err := d.checkServer(ctx); err != nil {
 		return nil, err
 	}
+	var err error
+	if d.eventLines, err = openEvents(o.Events); err != nil {
+		return nil, err
+	}
+	defer d.eventLines.close()
 	f, err := startWorkers(&o, callbacks.WorkerCommand)
 	if err != nil {
 		return nil, err
@@ -74,7 +79,9 @@ type director struct {
 	clock     clock
 	progress  func(Sample)
 	startedAt time.Time
-	result    *Result
+	// eventLines are the events that live marks; nil when there are none.
+	eventLines *eventLines
+	result     *Result
 	// initialReading is the server's resource usage before the first client.
 	initialReading *reading
 	// runs counts runs of publications, so that each marks its messages with another number.
@@ -170,6 +177,8 @@ func (d *director) scenario(ctx context.Context) error {
 		return d.measurePhase(ctx, "hold", func() error { return d.wait(ctx, o.Hold) })
 	case Storm:
 		return d.storm(ctx)
+	case Live:
+		return d.live(ctx)
 	case Fanout, Chat, Direct, Ramp:
 	}
 	var err error
@@ -278,9 +287,14 @@ func (d *director) summarize(ctx context.Context) {
 	d.result.Publish.Errors = r.PublishErrors
 	d.result.Connect.Latency = summary(d.connectLatency)
 	d.result.connectLatency, d.result.deliveryLatency = d.connectLatency, d.latency
-	d.result.Interrupted = ctx.Err() != nil
+	// Without a duration, live ends when the user ends it.
+	d.result.Interrupted = ctx.Err() != nil && (d.options.Scenario != Live || d.options.Duration > 0)
 	if c := d.result.Connect; c.Failed > 0 {
 		d.addFailure(fmt.Errorf("%d clients could not connect: %s%s", c.Failed, listed(c.Errors), d.hint(c)))
+	}
+	if d.options.Scenario == Live {
+		// What a changing fleet does to clients is the result.
+		r.Disconnects, r.PublishErrors = nil, nil
 	}
 	if len(r.Disconnects) > 0 {
 		d.addFailure(fmt.Errorf("connections ended that should not have: %s", listed(r.Disconnects)))

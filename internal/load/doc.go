@@ -6,6 +6,9 @@
 // net/rpc, within one process over a pipe in memory. A worker spreads its clients over shards; one goroutine of a
 // shard reads the sockets of all its clients.
 //
+// The clients of live outlive their connections: a worker's population holds them, lets them come back by their
+// reconnect layers, and counts what happens to them from one event to the next.
+//
 // Frames and the handshake come from github.com/gobwas/ws and not from gateway/transport, so that a mistake there
 // does not hide behind the same mistake here.
 package load

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // Scenario names what the clients do.
@@ -28,6 +30,8 @@ const (
 	Storm Scenario = "storm"
 	// Ramp is a fanout that adds clients in steps.
 	Ramp Scenario = "ramp"
+	// Live has clients that stay on a changing fleet, and come back when they lose their connections.
+	Live Scenario = "live"
 )
 
 // Scenarios returns the name and a description of each scenario.
@@ -39,6 +43,7 @@ func Scenarios() [][2]string {
 		{string(Direct), "pairs of clients, one channel per pair, both publish"},
 		{string(Storm), "drop all connections; clients reconnect at once, or spread over --jitter"},
 		{string(Ramp), "fanout with clients added in steps, until --clients, an error, or --max-p99"},
+		{string(Live), "clients stay on a changing fleet, come back by --reconnect, and recover what they missed"},
 	}
 }
 
@@ -114,6 +119,14 @@ type Options struct {
 	// MaxP99 is the latency above which Ramp ends; 0 for no limit.
 	MaxP99 time.Duration
 
+	// Reconnect is the layer by which the clients of Live come back that belong to no group. Without a name it is the
+	// default.
+	Reconnect reconnect.Layer
+	// Groups are further clients of Live.
+	Groups []Group
+	// Events is the file whose lines are labels of events, which Live marks when they appear; empty for none.
+	Events string
+
 	// ServerPID is the process whose CPU time and memory are observed, and MetricsURL the Prometheus endpoint that tells
 	// them. At most one is set.
 	ServerPID  int
@@ -181,12 +194,13 @@ func (o *Options) Validate() error {
 	refuse(!o.publishes() && o.Rate > 0, "rate", "%s publishes nothing: leave it out", o.scenarioText())
 	refuse(!o.publishes() && o.Window > 0, "window", "%s publishes nothing: leave it out", o.scenarioText())
 	refuse(o.Scenario == Storm && o.Recover && o.Window > 0, "window", "would wait for clients that are cut: give --rate")
-	refuse(o.Recover && o.Scenario != Storm, "recover", "only storm reconnects: leave it out")
+	refuse(o.Recover && o.Scenario != Storm, "recover", "only storm needs it: leave it out")
 	refuse(o.Recover && o.Protocol == Plain, "recover", "the plain protocol has no positions: use --protocol centrifuge")
 	refuse(o.MessageBytes < minMessageBytes, "message-bytes",
 		"%d bytes are too few: a message carries its number, its publisher and its time; give %d or more", o.MessageBytes,
 		minMessageBytes)
-	refuse(o.Duration <= 0, "duration", "%v cannot be measured: give a time above 0, like 10s", o.Duration)
+	refuse(o.Duration < 0 || o.Duration == 0 && o.Scenario != Live, "duration",
+		"%v cannot be measured: give a time above 0, like 10s", o.Duration)
 	refuse(o.Hold <= 0, "hold", "%v cannot be measured: give a time above 0, like 10s", o.Hold)
 	refuse(o.Warmup < 0, "warmup", "%v is no time: give 0 or more, like 2s", o.Warmup)
 	refuse(o.Timeout <= 0, "timeout", "%v is no time to wait: give one above 0, like 10s", o.Timeout)
@@ -197,14 +211,15 @@ func (o *Options) Validate() error {
 	refuse(o.Processes < 0, "processes",
 		"%d processes cannot be started: give 1 or more, or 0 for as many as descriptors need", o.Processes)
 	refuse(o.Jitter < 0, "jitter", "%v is no time: give 0 or more, like 10s", o.Jitter)
-	refuse(o.Jitter > 0 && o.Scenario != Storm, "jitter", "only storm reconnects: leave it out")
+	refuse(o.Jitter > 0 && o.Scenario != Storm, "jitter", "only storm spreads by it: leave it out")
 	refuse(o.RetryDelay < 0, "retry-delay", "%v is no time: give 0 or more, like 1s", o.RetryDelay)
-	refuse(o.RetryDelay > 0 && o.Scenario != Storm, "retry-delay", "only storm reconnects: leave it out")
+	refuse(o.RetryDelay > 0 && o.Scenario != Storm, "retry-delay", "only storm waits for it: leave it out")
 	refuse(o.Cycles < 1, "cycles", "%d cycles are no storm: give 1 or more", o.Cycles)
 	refuse(o.StepClients < 0, "step-clients", "%d clients are no step: give 1 or more, or 0 for a tenth of --clients",
 		o.StepClients)
 	refuse(o.MaxP99 < 0, "max-p99", "%v is no latency: give one above 0, or 0 for no limit", o.MaxP99)
 	refuse(o.MaxP99 > 0 && o.Scenario != Ramp, "max-p99", "only ramp ends at it: leave it out")
+	o.validateLive(refuse)
 	refuse(o.ServerPID < 0, "server-pid", "%d is no process: give the server's", o.ServerPID)
 	refuse(o.ServerPID > 0 && o.MetricsURL != "", "metrics-url", "excludes --server-pid: the server is observed one way")
 	return errors.Join(errs...)
@@ -248,6 +263,9 @@ func (o *Options) applyDefaults() {
 	}
 	if o.Scenario == Direct {
 		o.Channels = o.Clients / 2
+	}
+	if o.Scenario == Live {
+		o.applyLiveDefaults()
 	}
 	o.stormConcurrency = o.ConnectConcurrency
 	if o.ConnectConcurrency == 0 {

@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 func TestValidateNamesFlagAndRemedy(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		`unknown scenario "nap": use idle, fanout, chat, direct, storm, ramp`: func(o *Options) {
+		`unknown scenario "nap": use idle, fanout, chat, direct, storm, ramp, live`: func(o *Options) {
 			o.Scenario = "nap"
 		},
 		`URL "http://x" cannot be used: give one like ws://127.0.0.1:8080 or wss://example.com`: func(o *Options) {
@@ -52,7 +54,7 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 		`--retry-delay: -1s is no time: give 0 or more, like 1s`: func(o *Options) {
 			o.Scenario, o.RetryDelay = Storm, -time.Second
 		},
-		`--retry-delay: only storm reconnects: leave it out`: func(o *Options) {
+		`--retry-delay: only storm waits for it: leave it out`: func(o *Options) {
 			o.RetryDelay = time.Second
 		},
 		`--rate: -1 messages a second cannot be offered: give a rate above 0`: func(o *Options) {
@@ -67,7 +69,7 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 		`--window: would wait for clients that are cut: give --rate`: func(o *Options) {
 			o.Scenario, o.Recover, o.Window = Storm, true, 1
 		},
-		`--recover: only storm reconnects: leave it out`: func(o *Options) {
+		`--recover: only storm needs it: leave it out`: func(o *Options) {
 			o.Recover = true
 		},
 		`--recover: the plain protocol has no positions: use --protocol centrifuge`: func(o *Options) {
@@ -109,7 +111,7 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 		`--jitter: -1s is no time: give 0 or more, like 10s`: func(o *Options) {
 			o.Jitter = -time.Second
 		},
-		`--jitter: only storm reconnects: leave it out`: func(o *Options) {
+		`--jitter: only storm spreads by it: leave it out`: func(o *Options) {
 			o.Jitter = time.Second
 		},
 		`--cycles: 0 cycles are no storm: give 1 or more`: func(o *Options) {
@@ -120,7 +122,35 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 		},
 		`--max-p99: -1s is no latency: give one above 0, or 0 for no limit`: func(o *Options) { o.MaxP99 = -time.Second },
 		`--max-p99: only ramp ends at it: leave it out`:                     func(o *Options) { o.MaxP99 = time.Second },
-		`--server-pid: -1 is no process: give the server's`:                 func(o *Options) { o.ServerPID = -1 },
+		`--reconnect: only the clients of live come back by a layer: leave it out`: func(o *Options) {
+			o.Reconnect = soon
+		},
+		`--group: only live has groups: leave it out`: func(o *Options) {
+			o.Groups = []Group{{Clients: 1, Layer: soon}}
+		},
+		`--events: only live marks events: leave it out`: func(o *Options) {
+			o.Events = "events"
+		},
+		"--protocol: the clients of live recover, which the plain protocol cannot: " +
+			"leave it out, and give plain clients as a group, like --group 100:stompjs:plain": func(o *Options) {
+			o.Scenario, o.Protocol = Live, Plain
+		},
+		`--window: would wait for clients that are away: give --rate`: func(o *Options) {
+			o.Scenario, o.Window = Live, 1
+		},
+		`--duration: -1s cannot be measured: give a time above 0, like 10s`: func(o *Options) {
+			o.Scenario, o.Duration = Live, -time.Second
+		},
+		`--group: 0 clients are no group: give 1 or more, like 100:stompjs`: func(o *Options) {
+			o.Scenario, o.Groups = Live, []Group{{Layer: soon}}
+		},
+		`--group: x: 0 waits: give 1 to 63`: func(o *Options) {
+			o.Scenario, o.Groups = Live, []Group{{Clients: 1, Layer: reconnect.Layer{Name: "x", Growth: 1}}}
+		},
+		`--reconnect: x: 0 waits: give 1 to 63`: func(o *Options) {
+			o.Scenario, o.Reconnect = Live, reconnect.Layer{Name: "x", Growth: 1}
+		},
+		`--server-pid: -1 is no process: give the server's`: func(o *Options) { o.ServerPID = -1 },
 		`--metrics-url: excludes --server-pid: the server is observed one way`: func(o *Options) {
 			o.ServerPID, o.MetricsURL = 1, "http://x"
 		},

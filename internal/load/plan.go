@@ -19,6 +19,8 @@ type plan struct {
 	prefix        string
 	// allPublish is set when every client publishes.
 	allPublish bool
+	// groups are the clients of each group of live. The publishers of live are in none.
+	groups []Range
 }
 
 func newPlan(o *Options, processes int) plan {
@@ -32,6 +34,9 @@ func newPlan(o *Options, processes int) plan {
 		if o.Recover {
 			p.extra = o.Channels
 		}
+	case Live:
+		p.extra = o.Channels
+		p.groups = groupRanges(o.Channels, o.Groups)
 	case Idle:
 	}
 	p.total = o.Clients + p.extra
@@ -43,6 +48,19 @@ func (p plan) allClients() Range { return Range{0, p.total} }
 
 // listeners returns the range of the connections that are not extra publishers.
 func (p plan) listeners() Range { return Range{p.extra, p.total} }
+
+// group returns the index of the group that a client belongs to, and -1 when it is in none.
+func (p plan) group(client int) int {
+	for i, g := range p.groups {
+		if g.From <= client && client < g.To {
+			return i
+		}
+	}
+	return -1
+}
+
+// counts reports whether deliveries to a client count. The publishers of live are no clients whose loss matters.
+func (p plan) counts(client int) bool { return len(p.groups) == 0 || client >= p.extra }
 
 // process returns the index of the worker that a client lives in.
 func (p plan) process(client int) int { return client % p.processes }

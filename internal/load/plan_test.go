@@ -7,7 +7,7 @@ import (
 )
 
 func TestPlanGivesPublishersDistinctSlots(t *testing.T) {
-	for _, scenario := range []Scenario{Idle, Fanout, Chat, Direct, Storm, Ramp} {
+	for _, scenario := range []Scenario{Idle, Fanout, Chat, Direct, Storm, Ramp, Live} {
 		for _, channels := range []int{1, 3, 5} {
 			o := options(scenario, "", func(o *Options) { o.Clients, o.Channels, o.Recover = 10, channels, scenario == Storm })
 			o.applyDefaults()
@@ -39,6 +39,23 @@ func TestPlanDirectHasPairs(t *testing.T) {
 		members[p.channel(id)]++
 	}
 	require.Equal(t, map[int]int{0: 2, 1: 2, 2: 2, 3: 2, 4: 2}, members)
+}
+
+func TestPlanLiveHasGroupsBehindItsPublishers(t *testing.T) {
+	o := options(Live, "", func(o *Options) {
+		o.Clients, o.Channels = 4, 2
+		o.Groups = []Group{{Clients: 2, Layer: soon}, {Clients: 1, Layer: soon, Plain: true}}
+	})
+	o.applyDefaults()
+	require.Equal(t, 7, o.Clients)
+	p := newPlan(&o, 1)
+	require.Equal(t, 9, p.total)
+	var groups []int
+	for id := range p.total {
+		groups = append(groups, p.group(id))
+		require.Equal(t, p.publishes(id), !p.counts(id))
+	}
+	require.Equal(t, []int{-1, -1, 0, 0, 0, 0, 1, 1, 2}, groups)
 }
 
 func TestPlanSubscriptions(t *testing.T) {

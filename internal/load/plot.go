@@ -1,15 +1,25 @@
 package load
 
-import "github.com/wsfleet/wsfleet/internal/report"
+import (
+	"strconv"
+
+	"github.com/wsfleet/wsfleet/internal/report"
+)
 
 // figures returns the plots of the result.
 func (r *Result) figures() []report.Figure {
 	overTime := func(title, y string, curves ...report.Curve) report.Figure {
-		return report.Figure{Title: title, X: "seconds", Y: y, Curves: curves}
+		return report.Figure{Title: title, X: "seconds", Y: y, Curves: curves, Marks: r.marks()}
 	}
 	const microsecondsPerMillisecond = 1e3
 	return []report.Figure{
 		overTime("Connections", "open", r.over("open", func(s Sample) float64 { return float64(s.Connected) })),
+		overTime("Clients that are away", "number", r.over("away", func(s Sample) float64 { return float64(s.Away) })),
+		overTime("Connections lost, and returns", "per second",
+			r.over("lost", func(s Sample) float64 { return s.LostPerSecond }),
+			r.over("returns", func(s Sample) float64 { return s.ReturnsPerSecond }),
+			r.over("refused attempts", func(s Sample) float64 { return s.RefusedPerSecond })),
+		report.ByPercentile("Time away by percentile", "ms", r.awayTimes, microsecondsPerMillisecond),
 		overTime("Deliveries", "per second", r.over("deliveries", func(s Sample) float64 { return s.DeliveriesPerSecond })),
 		overTime("Latency of deliveries", "ms", r.over("p50", func(s Sample) float64 { return s.P50 * 1e3 }),
 			r.over("p99", func(s Sample) float64 { return s.P99 * 1e3 })),
@@ -19,6 +29,17 @@ func (r *Result) figures() []report.Figure {
 		overTime("Server memory", "MiB",
 			r.over("resident", func(s Sample) float64 { return float64(s.ServerRSSBytes) / (1 << 20) })),
 	}
+}
+
+// marks returns the events of live by their numbers, as the text has them.
+func (r *Result) marks() []report.Mark {
+	var marks []report.Mark
+	if r.Live != nil {
+		for i, e := range r.Live.Events[1:] {
+			marks = append(marks, report.Mark{X: e.Seconds, Label: strconv.Itoa(i + 1)})
+		}
+	}
+	return marks
 }
 
 func (r *Result) over(name string, value func(Sample) float64) report.Curve {

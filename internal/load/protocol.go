@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -167,6 +168,10 @@ type serverReply struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	} `json:"error"`
+	Connect *struct {
+		// Ping is the time between pings in seconds.
+		Ping int `json:"ping"`
+	} `json:"connect"`
 	Subscribe *subscribeResult `json:"subscribe"`
 	Push      *struct {
 		Pub *struct {
@@ -216,8 +221,11 @@ func (d centrifuge) handleReply(c *client, line []byte, now int64) error {
 	case r.Push != nil && r.Push.Unsubscribe != nil:
 		return fmt.Errorf("the server unsubscribed the client: %d %s", r.Push.Unsubscribe.Code, r.Push.Unsubscribe.Reason)
 	case r.Push != nil && r.Push.Disconnect != nil:
-		return fmt.Errorf("the server disconnected the client: %d %s", r.Push.Disconnect.Code, r.Push.Disconnect.Reason)
+		return &closeError{r.Push.Disconnect.Code, r.Push.Disconnect.Reason, "the server disconnected the client"}
 	case r.ID == idConnect:
+		if r.Connect != nil {
+			c.pingInterval = time.Duration(r.Connect.Ping) * time.Second
+		}
 		if failed == nil && c.afterConnect != nil {
 			failed = c.socket.write(maskedFrame(nil, ws.OpText, c.afterConnect))
 			c.afterConnect = nil
@@ -247,6 +255,7 @@ func (centrifuge) startSubscription(c *client, index int, s *subscribeResult, no
 		at := &c.resume.positions[index]
 		if at.epoch != "" {
 			c.recovery.add(s)
+			c.resume.toldComplete = s.Recovered
 		}
 		*at = position{s.Epoch, s.Offset}
 		for _, p := range s.Publications {

@@ -26,12 +26,18 @@ type RunReply struct {
 	Stalled int
 	// Unsent is the number of publications of an open loop that were due and not sent within the timeout.
 	Unsent int64
+	// Skipped is the number of publications of live that were due while no publisher was connected.
+	Skipped int64
 }
 
 // Prepare resets the counters for a new run, whose messages count from now on. The director prepares all workers
 // before it calls Publish. publishers is set to the number of clients that can publish. It returns no error.
 func (w *Worker) Prepare(args RunArgs, publishers *int) error {
 	*publishers = len(w.publishers())
+	if w.population != nil {
+		// They come back, if they are away.
+		*publishers = len(w.population.publishers())
+	}
 	for _, s := range w.shards {
 		s.mu.Lock()
 	}
@@ -67,7 +73,10 @@ func share(n, index, parts int) int {
 // returns no error.
 func (w *Worker) Publish(_ None, reply *RunReply) error {
 	p := &publishers{worker: w, clients: w.publishers()}
-	if len(p.clients) == 0 {
+	if w.population != nil {
+		p.returning = w.population.publishers()
+	}
+	if len(p.clients)+len(p.returning) == 0 {
 		return nil
 	}
 	if w.run.Window > 0 {
@@ -75,6 +84,7 @@ func (w *Worker) Publish(_ None, reply *RunReply) error {
 		return nil
 	}
 	reply.Unsent = p.openLoop()
+	reply.Skipped = p.skipped
 	return nil
 }
 
@@ -102,6 +112,10 @@ type publishers struct {
 	worker  *Worker
 	clients []*client
 	next    int
+	// returning are the ids of the publishers of live, which come back when they lose their connections.
+	returning []int
+	// skipped counts publications that were due while none of them was connected.
+	skipped int64
 	// message, data and frame are buffers that each publication reuses.
 	message, frame, data []byte
 }
@@ -194,6 +208,14 @@ func (p *publishers) closedLoop() (stalled int) {
 // publish sends the next publisher's message. It returns false when no publisher is left.
 func (p *publishers) publish(due int64) bool {
 	w, r := p.worker, &p.worker.run
+	if p.returning != nil {
+		if c := p.nextConnected(); c != nil {
+			p.send(w, r, c, due)
+		} else {
+			p.skipped++
+		}
+		return true
+	}
 	for len(p.clients) > 0 {
 		p.next %= len(p.clients)
 		c := p.clients[p.next]
@@ -207,9 +229,22 @@ func (p *publishers) publish(due int64) bool {
 	return false
 }
 
+// nextConnected returns the next of the publishers that come back; nil when none is connected.
+func (p *publishers) nextConnected() *client {
+	for range p.returning {
+		p.next = (p.next + 1) % len(p.returning)
+		if c := p.worker.population.connection(p.returning[p.next]); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
 // send sends one message of a client and counts it before.
 func (p *publishers) send(w *Worker, r *RunArgs, c *client, due int64) {
-	c.number++
+	if c.number++; w.population != nil {
+		c.number = w.population.nextNumber(c.id)
+	}
 	id := publication{uint32(c.id), c.number}
 	measured := due >= r.From
 	if measured && c.measuredFrom.Load() == 0 {
@@ -233,6 +268,9 @@ func (p *publishers) send(w *Worker, r *RunArgs, c *client, due int64) {
 
 // publishAnswered handles the server's reply to a publication; failed is nil when the server accepted it.
 func (w *Worker) publishAnswered(c *client, number uint32, failed error) {
+	if failed == nil && w.population != nil {
+		w.population.accepted(c.id, number)
+	}
 	from := c.measuredFrom.Load()
 	measured := from > 0 && number >= from
 	switch {

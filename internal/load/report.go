@@ -14,6 +14,9 @@ type Report struct {
 	Received, Duplicated, Reordered int64
 	// Arrived counts all deliveries within the measured time.
 	Arrived int64
+	// ConnectionsLost, Returns and Refused count what happened to the clients of live since the worker began: connections
+	// that ended, clients that came back, and attempts that failed. Away is the number of clients that are away now.
+	ConnectionsLost, Returns, Refused, Away int64
 	// Latency is an encoded histogram of the deliveries since the report before.
 	Latency []byte
 	// Disconnects counts connections that the server or the network ended, by reason, since the worker began.
@@ -37,6 +40,9 @@ func (w *Worker) Report(_ None, r *Report) error {
 	}
 	r.Sent, r.Acknowledged, r.Failed, r.Expected = w.sent.Load(), w.acknowledged.Load(), w.failed.Load(), w.expected.Load()
 	r.CPUSeconds = ownCPUSeconds()
+	if w.population != nil {
+		w.population.report(r)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.clients {

@@ -23,8 +23,10 @@ type Result struct {
 	Disconnects map[string]int64 `json:"disconnects"`
 	Steps       []Step           `json:"steps,omitempty"`
 	// Ended says why a ramp ended before all clients were connected.
-	Ended   string   `json:"ended,omitempty"`
-	Samples []Sample `json:"samples"`
+	Ended string `json:"ended,omitempty"`
+	// Live is what happened to the clients of live; nil in other scenarios.
+	Live    *LiveResult `json:"live,omitempty"`
+	Samples []Sample    `json:"samples"`
 	// Server is the server's CPU time over the whole run and its memory at the end; nil when it is not observed.
 	Server *ServerTotal `json:"server"`
 	// LoadCPUSeconds is the CPU time of this tool, over all its processes.
@@ -34,8 +36,8 @@ type Result struct {
 	// Failures say why the run did not succeed. It is empty when it did.
 	Failures []string `json:"failures"`
 
-	// connectLatency and deliveryLatency are drawn as plots; nil when there are none.
-	connectLatency, deliveryLatency *hdrhistogram.Histogram
+	// connectLatency, deliveryLatency and awayTimes are drawn as plots; nil when there are none.
+	connectLatency, deliveryLatency, awayTimes *hdrhistogram.Histogram
 }
 
 // Phase is a part of a run.
@@ -151,6 +153,11 @@ type Sample struct {
 	// P50 and P99 are percentiles of the latency since the sample before, in seconds.
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
+	// Away is the number of clients of live that are away, and the rates are those of the second before.
+	Away             int64   `json:"away,omitempty"`
+	LostPerSecond    float64 `json:"connectionsLostPerSecond,omitempty"`
+	ReturnsPerSecond float64 `json:"returnsPerSecond,omitempty"`
+	RefusedPerSecond float64 `json:"refusedPerSecond,omitempty"`
 	// ServerCPU is the server's CPU usage in cores.
 	ServerCPU      float64 `json:"serverCpu"`
 	ServerRSSBytes int64   `json:"serverRssBytes"`

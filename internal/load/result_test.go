@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,7 +101,63 @@ func exampleResults() map[string]*Result {
 		Server:   server,
 	}}
 	ramp.Ended = "p99 was above 100ms"
-	return map[string]*Result{"fanout": &fanout, "storm": &storm, "recovering": &recovering, "ramp": &ramp}
+	live := exampleLive(common)
+	live.Publish, live.Delivery, live.deliveryLatency = publish, delivery, latency
+	return map[string]*Result{
+		"fanout": &fanout, "storm": &storm, "recovering": &recovering, "ramp": &ramp, "live": &live,
+	}
+}
+
+// exampleLive returns a result of live with an event.
+func exampleLive(common Result) Result {
+	counts := LiveCounts{
+		ConnectionsLost:         1200,
+		ConnectionsLostByReason: map[string]int64{"the server disconnected the client: 3001 shutdown": 1200},
+		Returns:                 1198,
+		PeakReturnsPerSecond:    300,
+		Refused:                 40,
+		RefusedByReason:         map[string]int64{"handshake refused: 503 Service Unavailable": 40},
+		Away:                    AwayTimes{P50: 0.75, P99: 1.5, Max: 3.25},
+		Gone:                    1,
+		Unrecovered:             2,
+		Lost:                    3,
+		FalselyRecovered:        1,
+		Missed:                  400,
+		Duplicated:              4,
+		Reordered:               5,
+	}
+	nothing := LiveCounts{ConnectionsLostByReason: map[string]int64{}, RefusedByReason: map[string]int64{}}
+	live := common
+	live.Scenario, live.Loop, live.Rate = Live, LoopOpen, 100
+	live.Phases = []Phase{{Name: "connect", Seconds: 0.6}, {Name: "live", Seconds: 60}}
+	live.awayTimes = awayHistogram([]time.Duration{time.Second, 2 * time.Second})
+	live.Samples = []Sample{
+		{Seconds: 1, Phase: "live", Connected: 5001, PublishedPerSecond: 100, DeliveriesPerSecond: 50000},
+		{Seconds: 2, Phase: "live", Connected: 3801, Away: 1200, LostPerSecond: 1200, RefusedPerSecond: 40},
+		{Seconds: 3, Phase: "live", Connected: 4999, Away: 2, ReturnsPerSecond: 300, DeliveriesPerSecond: 50000},
+	}
+	live.Live = &LiveResult{
+		Total: counts,
+		Groups: []LiveGroup{
+			{Clients: 4001, Layer: "centrifuge", Protocol: Centrifuge, LiveCounts: counts, AwayAtEnd: 1},
+			{Clients: 1000, Layer: "stompjs", Protocol: Plain, LiveCounts: nothing},
+		},
+		Events: []LiveEvent{
+			{Seconds: 0.6, LiveCounts: nothing}, {Label: "rollout <b>", Seconds: 1.5, LiveCounts: counts},
+		},
+		Clients: []ClientResult{{
+			Client:           17,
+			Group:            "centrifuge",
+			Channel:          "load-0",
+			TimesAway:        2,
+			Lost:             3,
+			FalselyRecovered: 1,
+		}},
+		AwayAtEnd:                1,
+		PublisherConnectionsLost: 2,
+		SkippedMessages:          6,
+	}
+	return live
 }
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -136,7 +193,7 @@ func TestResultJSON(t *testing.T) {
 }
 
 func TestWriteHTML(t *testing.T) {
-	for name, plots := range map[string]int{"fanout": 7, "storm": 6, "ramp": 6} {
+	for name, plots := range map[string]int{"fanout": 7, "storm": 6, "ramp": 6, "live": 7} {
 		r := exampleResults()[name]
 		r.Failures = append(r.Failures, "<script>alert(1)</script>")
 		var b strings.Builder
@@ -187,6 +244,10 @@ func TestSampleLine(t *testing.T) {
 	require.Equal(t, "   1s connect: 4,000 connected, server 0.50 cores, 20 MiB", samples[0].Line())
 	require.Equal(t, "   2s run: 5,000 connected, 50,000 deliveries/s, p99 20 ms, server 0.25 cores, 23 MiB",
 		samples[1].Line())
+}
+
+func TestSampleLineOfLive(t *testing.T) {
+	require.Equal(t, "   2s live: 3,801 connected, 1,200 away", exampleResults()["live"].Samples[1].Line())
 }
 
 func TestMergeAddsEncodedHistogram(t *testing.T) {

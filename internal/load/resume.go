@@ -12,6 +12,10 @@ type resumeState struct {
 	// positions are how far the client has read the stream of each subscription's channel. An epoch is empty before the
 	// first subscription. They are nil when the client does not recover.
 	positions []position
+	// toldComplete is set from an answer that no publication is missing until the first message behind that answer.
+	toldComplete bool
+	// falseGaps are the numbers that were missing nevertheless, when they were noticed.
+	falseGaps []numberRange
 }
 
 // newResumeState returns that of a client that keeps its positions and recovers from them.
@@ -42,6 +46,18 @@ func (p *resumeState) advance(subscription int, line []byte) {
 		at := &p.positions[subscription]
 		at.offset = max(at.offset, offset)
 	}
+}
+
+// noticeGap notes the numbers that are missing between two messages although the server said that none is. inAnswer
+// says that the second one is a part of that answer.
+func (p *resumeState) noticeGap(before, number uint32, inAnswer bool) {
+	if !p.toldComplete {
+		return
+	}
+	if number > before+1 {
+		p.falseGaps = append(p.falseGaps, numberRange{before + 1, number - 1})
+	}
+	p.toldComplete = inAnswer
 }
 
 const (

@@ -417,13 +417,14 @@ func TestRunReportsCloseCodes(t *testing.T) {
 
 func TestRunCancelledHasResult(t *testing.T) {
 	t.Parallel()
-	url := startGateway(t)
+	url := startGateway(t, recoverableRule("*", 1000))
 	for name, change := range map[string]func(*Options){
 		"connecting": func(o *Options) { o.ConnectRate, o.Clients = 20, 10000 },
 		"hold":       func(o *Options) { o.Scenario = Idle },
 		"open":       func(o *Options) { o.Rate = 50 },
 		"closed":     func(o *Options) { o.Window = 2 },
 		"processes":  func(o *Options) { o.Window, o.Processes = 2, 2 },
+		"live":       func(o *Options) { o.Scenario, o.Rate = Live, 50 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -597,8 +598,11 @@ func TestRunRefusesUnobservableServer(t *testing.T) {
 
 func TestRunReportsKilledWorker(t *testing.T) {
 	t.Parallel()
-	f := startFakeServer(t, func(*fakeServer) {})
+	f := startFakeServer(t, func(f *fakeServer) {
+		f.subscribe = func(string) string { return `{"recoverable":true,"epoch":"e"}` }
+	})
 	for name, change := range map[string]func(*Options){
+		"live":   func(o *Options) { o.Scenario = Live },
 		"idle":   func(o *Options) { o.Scenario = Idle },
 		"open":   func(o *Options) { o.Rate = 50 },
 		"closed": func(o *Options) { o.Window = 2 },

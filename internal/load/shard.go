@@ -45,7 +45,7 @@ func newShard(w *Worker) *shard {
 // ignored. The caller holds mu.
 func (s *shard) delivered(c *client, m message, now int64) {
 	r, p, publisher := &s.worker.run, &s.worker.plan, int(m.publisher)
-	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) {
+	if m.run != r.Run || publisher >= p.total || !p.publishes(publisher) || !p.counts(c.id) {
 		return
 	}
 	subscription, subscribed := p.subscription(c.id, p.channel(publisher))
@@ -54,7 +54,12 @@ func (s *shard) delivered(c *client, m message, now int64) {
 	}
 	slots := p.publisherSlots()
 	last := c.resume.lastNumber(subscription*slots+p.publisherSlot(publisher), p.subscriptions*slots)
+	c.resume.noticeGap(*last, m.number, c.state.Load() == connecting)
 	how := s.gaps.check(sequenceKey{uint32(c.id), m.publisher}, last, m.number)
+	c.received = true
+	if s.worker.population != nil {
+		s.worker.population.delivered(c.id, how)
+	}
 	if r.Window > 0 && how != duplicate {
 		s.countForWindow(publication{m.publisher, m.number})
 	}
@@ -103,6 +108,7 @@ func (s *shard) read(c *client, data []byte, now int64) {
 	if c.state.Load() == closed {
 		return
 	}
+	c.lastRead = now
 	if err := c.feed(data, now); err != nil {
 		s.connectionLost(c, err)
 	}
@@ -125,6 +131,9 @@ func (s *shard) connectionLost(c *client, reason error) {
 		c.ready <- reason
 	case !counted:
 		s.worker.countDisconnect(reason)
+	}
+	if was == open && s.worker.population != nil {
+		s.worker.population.lost(c, reason)
 	}
 }
 

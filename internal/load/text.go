@@ -31,9 +31,12 @@ func (r *Result) WriteText(w io.Writer) error {
 		t.traffic(r)
 	}
 	t.blank()
+	if r.Live != nil {
+		t.live(r.Live, r.Publish.Errors)
+	}
 	t.phases(r)
-	for _, text := range slices.Sorted(maps.Keys(r.Disconnects)) {
-		t.row("ended", report.Grouped(r.Disconnects[text]), text)
+	if r.Live == nil {
+		t.reasons("ended", r.Disconnects)
 	}
 	if r.Interrupted {
 		t.line("interrupted: the run ended early")
@@ -210,6 +213,9 @@ func bytesText(n int64) string {
 // Line returns the sample as a line of progress for a terminal.
 func (s Sample) Line() string {
 	text := fmt.Sprintf("%4.0fs %s: %s connected", s.Seconds, s.Phase, report.Grouped(int64(s.Connected)))
+	if s.Away > 0 {
+		text += fmt.Sprintf(", %s away", report.Grouped(s.Away))
+	}
 	if s.DeliveriesPerSecond > 0 || s.PublishedPerSecond > 0 {
 		text += fmt.Sprintf(", %s deliveries/s, p99 %s", report.Number(s.DeliveriesPerSecond), seconds(s.P99))
 	}

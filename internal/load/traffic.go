@@ -26,7 +26,7 @@ type traffic struct {
 }
 
 // unlimited is the length of a run that StopPublishing ends.
-const unlimited = 24 * time.Hour
+const unlimited = 365 * 24 * time.Hour
 
 // publish prepares all workers and starts a run: the warm-up and then the measured time.
 func (d *director) publish(ctx context.Context, duration time.Duration) (*traffic, error) {

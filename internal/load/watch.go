@@ -24,6 +24,10 @@ func (f *workerSet) report() (sum Report, recent *hdrhistogram.Histogram, err er
 		sum.Duplicated += r.Duplicated
 		sum.Reordered += r.Reordered
 		sum.Arrived += r.Arrived
+		sum.ConnectionsLost += r.ConnectionsLost
+		sum.Returns += r.Returns
+		sum.Refused += r.Refused
+		sum.Away += r.Away
 		sum.CPUSeconds += r.CPUSeconds
 		maps.Copy(sum.Disconnects, added(sum.Disconnects, r.Disconnects))
 		maps.Copy(sum.PublishErrors, added(sum.PublishErrors, r.PublishErrors))
@@ -100,6 +104,8 @@ func (w *watcher) sample(ctx context.Context) error {
 	s := Sample{
 		Seconds: now.Sub(d.startedAt).Seconds(), Phase: phase, Connected: sum.Open, P50: l.P50, P99: l.P99,
 		PublishedPerSecond: rate(sum.Sent, w.previous.Sent), DeliveriesPerSecond: rate(sum.Received, w.previous.Received),
+		Away: sum.Away, LostPerSecond: rate(sum.ConnectionsLost, w.previous.ConnectionsLost),
+		ReturnsPerSecond: rate(sum.Returns, w.previous.Returns), RefusedPerSecond: rate(sum.Refused, w.previous.Refused),
 	}
 	if d.observe != nil {
 		if r, err := d.observe(ctx); err == nil {

@@ -26,6 +26,9 @@ type Worker struct {
 	ctx    context.Context //nolint:containedctx // a call over net/rpc has none of its own
 	cancel context.CancelFunc
 
+	// population holds the clients of live; nil in other scenarios.
+	population *population
+
 	// run describes the current run of publications. It is written with all shards locked and while no goroutine
 	// publishes, and so are window and the counters.
 	run RunArgs
@@ -39,7 +42,8 @@ type Worker struct {
 	// mu guards the fields below.
 	mu      sync.Mutex
 	clients map[int]*client
-	// resumeStates are kept by client id, also while a client is disconnected. It is empty unless clients recover.
+	// resumeStates are kept by client id, also while a client is disconnected. It is empty unless clients recover or stay
+	// on a changing fleet.
 	resumeStates  map[int]*resumeState
 	disconnects   map[string]int64
 	publishErrors map[string]int64
@@ -68,6 +72,9 @@ func (w *Worker) Assign(a Assignment, _ *None) error {
 		}
 		w.shards, w.sockets = append(w.shards, s), append(w.sockets, wires)
 	}
+	if w.population != nil {
+		w.population.start()
+	}
 	return nil
 }
 
@@ -83,6 +90,9 @@ func (w *Worker) configure(a Assignment) error {
 	w.clients, w.disconnects, w.publishErrors = map[int]*client{}, map[string]int64{}, map[string]int64{}
 	w.resumeStates, w.stopPublishing = map[int]*resumeState{}, make(chan struct{})
 	w.window = newWindow(0, w.owns)
+	if a.Options.Scenario == Live {
+		w.population = newPopulation(w)
+	}
 	return nil
 }
 
@@ -122,6 +132,9 @@ func (w *Worker) Drop(r Range, _ *None) error {
 // Close sends a close frame on every open connection, closes them all and stops the worker. It returns no error.
 func (w *Worker) Close(None, *None) error {
 	w.cancel()
+	if w.population != nil {
+		w.population.stop()
+	}
 	closeFrame := maskedFrame(nil, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
 	for _, id := range w.ownedIn(w.plan.allClients()) {
 		if c := w.unregister(id); c != nil {
@@ -152,10 +165,17 @@ func (w *Worker) Subscribers(_ None, channels *[]int) error {
 // addClient makes the client of a connection and adds it to its shard. afterHandshake is what the server sent right
 // behind its handshake, afterConnect what the client sends once connect is answered.
 func (w *Worker) addClient(id int, conn net.Conn, afterHandshake, afterConnect []byte) (*client, error) {
-	s := w.shards[id/w.plan.processes%len(w.shards)]
+	s := w.shardOf(id)
 	c := &client{
-		id: id, channel: w.plan.channel(id), shard: s, ready: make(chan error, 1), resume: w.resumeState(id),
-		afterConnect: afterConnect, unsubscribed: w.plan.subscriptions,
+		id:           id,
+		channel:      w.plan.channel(id),
+		shard:        s,
+		protocol:     w.protocolOf(id),
+		ready:        make(chan error, 1),
+		resume:       w.resumeState(id),
+		lastRead:     w.clock.now(),
+		afterConnect: afterConnect,
+		unsubscribed: w.plan.subscriptions,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,15 +188,30 @@ func (w *Worker) addClient(id int, conn net.Conn, afterHandshake, afterConnect [
 	return c, nil
 }
 
+// shardOf returns the shard of a client.
+func (w *Worker) shardOf(id int) *shard { return w.shards[id/w.plan.processes%len(w.shards)] }
+
+// protocolOf returns the protocol of a client.
+func (w *Worker) protocolOf(id int) protocolClient {
+	if group := w.plan.group(id); group >= 0 && w.options.Groups[group].Plain {
+		return plain{}
+	}
+	return w.protocol
+}
+
 // resumeState returns what a client keeps across reconnects.
 func (w *Worker) resumeState(id int) *resumeState {
-	if !w.options.Recover {
+	group := w.plan.group(id)
+	if !w.options.Recover && group < 0 {
 		return &resumeState{}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.resumeStates[id] == nil {
 		w.resumeStates[id] = newResumeState(w.plan.subscriptions)
+		if group >= 0 && w.options.Groups[group].Plain {
+			w.resumeStates[id] = &resumeState{}
+		}
 	}
 	return w.resumeStates[id]
 }
@@ -184,8 +219,11 @@ func (w *Worker) resumeState(id int) *resumeState {
 // register keeps a client whose subscription is there.
 func (w *Worker) register(c *client) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.clients[c.id] = c
+	w.mu.Unlock()
+	if w.population != nil {
+		w.population.connected(c)
+	}
 }
 
 // unregister removes a client and returns it; nil when there is none with this id.

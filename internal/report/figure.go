@@ -26,6 +26,13 @@ type Figure struct {
 	Title, X, Y string
 	Curves      []Curve
 	Ticks       plot.Ticker
+	Marks       []Mark
+}
+
+// Mark is a vertical line at a value of the axis X.
+type Mark struct {
+	X     float64
+	Label string
 }
 
 // Size of a figure.
@@ -124,6 +131,9 @@ func (f Figure) svg() (template.HTML, error) {
 			p.Legend.Add(c.Name, line)
 		}
 	}
+	if err := mark(p, f.Marks); err != nil {
+		return "", err
+	}
 	canvas := vgsvg.New(width, height)
 	p.Draw(draw.New(canvas))
 	var b bytes.Buffer
@@ -132,5 +142,32 @@ func (f Figure) svg() (template.HTML, error) {
 	}
 	// The XML header before the element does not belong into a page.
 	element := b.Bytes()[max(0, bytes.Index(b.Bytes(), []byte("<svg"))):]
-	return template.HTML(element), nil //nolint:gosec // its texts are constants
+	return template.HTML(element), nil //nolint:gosec // the canvas escapes its texts
+}
+
+// mark draws the marks over the whole height of the curves, with their labels at the top.
+func mark(p *plot.Plot, marks []Mark) error {
+	top := p.Y.Max
+	labels := plotter.XYLabels{}
+	for _, m := range marks {
+		line, err := plotter.NewLine(plotter.XYs{{X: m.X, Y: 0}, {X: m.X, Y: top}})
+		if err != nil {
+			return err //nolint:wrapcheck // the caller wraps it
+		}
+		line.Color, line.Width = color.RGBA{R: 150, G: 0, B: 120, A: 255}, vg.Points(0.75)
+		line.Dashes = []vg.Length{vg.Points(3), vg.Points(2)}
+		p.Add(line)
+		labels.XYs = append(labels.XYs, plotter.XY{X: m.X, Y: top})
+		labels.Labels = append(labels.Labels, m.Label)
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	texts, err := plotter.NewLabels(labels)
+	if err != nil {
+		return err //nolint:wrapcheck // the caller wraps it
+	}
+	texts.Offset = vg.Point{X: vg.Points(2), Y: -vg.Points(8)}
+	p.Add(texts)
+	return nil
 }

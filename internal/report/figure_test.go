@@ -26,6 +26,19 @@ func TestSVGDrawsFiguresWithValuesOnly(t *testing.T) {
 	}
 }
 
+func TestSVGDrawsMarks(t *testing.T) {
+	same := func(v float64) float64 { return v }
+	svg, err := SVG([]Figure{{
+		Title:  "rises",
+		Curves: []Curve{Over("one", []float64{1, 2}, same, same)},
+		Marks:  []Mark{{X: 1.2, Label: "<first>"}, {X: 1.8, Label: "second"}},
+	}})
+	require.NoError(t, err)
+	require.Contains(t, string(svg[0]), "&lt;first&gt;")
+	require.Contains(t, string(svg[0]), "second")
+	require.Equal(t, 2, strings.Count(string(svg[0]), "stroke-dasharray"))
+}
+
 func TestByPercentileScalesValues(t *testing.T) {
 	h := hdrhistogram.New(1, 10_000, 3)
 	require.NoError(t, h.RecordValues(2000, 100))

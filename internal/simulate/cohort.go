@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // cohort is a number of clients that are away and have the same history.
@@ -191,7 +193,7 @@ func (s *Scenario) longestAway() time.Duration {
 	longest := time.Duration(0)
 	for _, share := range s.Clients {
 		for c := range causes {
-			longest = max(longest, s.firstWait(c).Max+share.Layer.longestWait())
+			longest = max(longest, s.firstWait(c).Max+share.Layer.LongestWait())
 		}
 	}
 	return longest
@@ -215,7 +217,7 @@ func newPopulation(s *Scenario, r random) *population {
 		p.leaving[c] = make([]int64, len(s.Clients))
 		p.delays[c] = make([][]*delay, len(s.Clients))
 		for layer := range s.Clients {
-			p.delays[c][layer] = make([]*delay, maxAttempt+1)
+			p.delays[c][layer] = make([]*delay, reconnect.MaxAttempt+1)
 		}
 	}
 	return p
@@ -249,26 +251,17 @@ func (p *population) fail(now slot, c cohort, why cause) {
 		return
 	}
 	layer := &p.scenario.Clients[c.layer].Layer
-	c.failed = min(c.failed+1, maxAttempt)
-	if layer.Attempts > 0 && int(c.failed) >= layer.Attempts || layer.EndsAtRefusal && why == causeRefused {
+	c.failed = min(c.failed+1, reconnect.MaxAttempt)
+	if layer.EndsAfter(int(c.failed), why == causeRefused) {
 		p.away -= c.count
 		p.gone += c.count
 		return
 	}
 	if layer.Attempts == 0 {
-		c.failed = min(c.failed, layer.settled())
+		c.failed = min(c.failed, uint8(layer.Settled()))
 	}
 	c.left = c.left / retryPrecision * retryPrecision
 	p.wait(now, c, why)
-}
-
-// settled returns the number of failed attempts from which on the waits of the layer do not change any more.
-func (l *Layer) settled() uint8 {
-	n := len(l.Waits) - 1
-	for l.Growth > 1 && n < maxAttempt && l.wait(n).Min < l.Cap {
-		n++
-	}
-	return uint8(n)
 }
 
 // wait puts a cohort into the slots of its next attempt.
@@ -276,7 +269,7 @@ func (p *population) wait(now slot, c cohort, why cause) {
 	cached := &p.delays[why][c.layer][c.failed]
 	if *cached == nil {
 		layer := &p.scenario.Clients[c.layer].Layer
-		*cached = new(newDelay(p.scenario.firstWait(why), layer.wait(int(c.failed))))
+		*cached = new(newDelay(p.scenario.firstWait(why), Range(layer.Wait(int(c.failed)))))
 	}
 	(*cached).spread(p.random, c.count, now, func(at slot, part int64) {
 		p.attempts.add(at, cohort{c.left, c.layer, c.failed, part})

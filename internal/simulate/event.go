@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // Kind is a kind of event.
@@ -156,14 +158,9 @@ func (e Event) problem(s *Scenario) string {
 
 // ParseRange reads a time like 10s, or two like 8s-12s. It returns an *Error that names the field for other texts.
 func ParseRange(field, text string) (Range, error) {
-	first, last, two := strings.Cut(text, "-")
-	if !two {
-		last = first
+	wait, err := reconnect.ParseWait(text)
+	if err != nil {
+		return Range{}, &Error{Field: field, Problem: err.Error()}
 	}
-	shortest, err := time.ParseDuration(first)
-	longest, err2 := time.ParseDuration(last)
-	if err != nil || err2 != nil || shortest > longest || shortest < 0 {
-		return Range{}, &Error{Field: field, Problem: fmt.Sprintf("%q is no time: give one or two, like 10s or 8s-12s", text)}
-	}
-	return Range{shortest, longest}, nil
+	return Range(wait), nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // scenario returns a scenario of gateways whose pods start in ten seconds, with the events.
@@ -22,9 +24,14 @@ func scenario(t *testing.T, replicas int32, connections int64, events ...string)
 	return s
 }
 
+// layerOf returns a layer that waits the same time before each attempt.
+func layerOf(wait time.Duration) reconnect.Layer {
+	return reconnect.Layer{Name: "test", Waits: []reconnect.Wait{{Min: wait, Max: wait}}, Growth: 1}
+}
+
 // comeBackAfter returns the shares of one layer that waits the same time before each attempt.
 func comeBackAfter(wait time.Duration) []Share {
-	return []Share{{Layer: Layer{Name: "test", Waits: exactly(wait), Growth: 1}, Weight: 1}}
+	return []Share{{Layer: layerOf(wait), Weight: 1}}
 }
 
 // allowDraining lets a number of gateways drain at once, in rollouts too.

@@ -9,17 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 // Range is a time that differs from case to case, equally likely from Min to Max.
 type Range struct{ Min, Max time.Duration }
-
-// Share is a part of the clients that comes back by the same layer.
-type Share struct {
-	Layer Layer
-	// Weight is the part of the clients relative to the weights of the other shares.
-	Weight float64
-}
 
 // Scenario is a fleet, its clients and what happens to it.
 type Scenario struct {
@@ -62,7 +56,7 @@ func Defaults() Scenario {
 	return Scenario{
 		Spec:            spec,
 		Connections:     DefaultReplicas * int64(*spec.Gateway.MaxConnections) / 2,
-		Clients:         []Share{{Layer: builtInLayers()[0], Weight: 1}},
+		Clients:         []Share{{Layer: reconnect.Known()[0], Weight: 1}},
 		Seed:            1,
 		PodStart:        Range{8 * time.Second, 12 * time.Second},
 		Restart:         Range{2 * time.Second, 4 * time.Second},
@@ -84,7 +78,6 @@ const DefaultReplicas = 10
 const (
 	maxReplicas    = 10_000
 	maxConnections = 100_000_000
-	maxWait        = time.Hour
 )
 
 // Error says that a part of the scenario cannot be used.
@@ -118,12 +111,12 @@ func (s *Scenario) Validate() error {
 	refuse(s.Connections > room, "connections",
 		"%d connections do not fit into %d gateways of %d: raise --replicas or spec.gateway.maxConnections", s.Connections,
 		replicas, *s.Spec.Gateway.MaxConnections)
-	refuse(len(s.Clients) == 0, "clients", "no layer: give one, such as %s", builtInLayers()[0].Name)
+	refuse(len(s.Clients) == 0, "clients", "no layer: give one, such as %s", reconnect.Names()[0])
 	refuse(len(s.Clients) > maxLayers, "clients", "%d layers: give at most %d", len(s.Clients), maxLayers)
 	for _, share := range s.Clients {
 		refuse(!(share.Weight > 0) || math.IsInf(share.Weight, 0), "clients", "%s has the share %v: give a number above 0",
 			share.Layer.Name, share.Weight)
-		if problem := share.Layer.problem(); problem != "" {
+		if problem := share.Layer.Problem(); problem != "" {
 			refuse(true, "layer", "%s: %s", share.Layer.Name, problem)
 		}
 	}
@@ -151,7 +144,7 @@ func (s *Scenario) validateTimes(refuse func(bad bool, field, format string, arg
 		"endpoint-delay": s.EndpointDelay, "node-detection": s.NodeDetection, "eviction-delay": s.EvictionDelay,
 		"connect-timeout": s.ConnectTimeout,
 	} {
-		refuse(d < 0 || d > maxWait, field, "%v: give 0s to %v", d, maxWait)
+		refuse(d < 0 || d > reconnect.MaxWait, field, "%v: give 0s to %v", d, reconnect.MaxWait)
 	}
 }
 
@@ -188,17 +181,7 @@ func (s *Scenario) validateSpec(refuse func(bad bool, field, format string, args
 }
 
 // problem returns what is wrong with the range and how to mend it, or "".
-func (r Range) problem() string {
-	if r.Min < 0 || r.Max < r.Min || r.Max > maxWait {
-		return fmt.Sprintf("%v: give a time or two, like 10s or 8s-12s, of at most %v", r, maxWait)
-	}
-	return ""
-}
+func (r Range) problem() string { return reconnect.Wait(r).Problem() }
 
 // String returns the range as ParseRange reads it.
-func (r Range) String() string {
-	if r.Min == r.Max {
-		return r.Min.String()
-	}
-	return r.Min.String() + "-" + r.Max.String()
-}
+func (r Range) String() string { return reconnect.Wait(r).String() }

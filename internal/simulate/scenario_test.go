@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 func TestValidateNamesFieldAndRemedy(t *testing.T) {
@@ -18,18 +20,20 @@ func TestValidateNamesFieldAndRemedy(t *testing.T) {
 			s.Connections = 100_001
 		},
 		"--clients: no layer: give one":      func(s *Scenario) { s.Clients = nil },
-		"--clients: stompjs has the share 0": func(s *Scenario) { s.Clients = []Share{{Layer: builtInLayers()[3]}} },
+		"--clients: stompjs has the share 0": func(s *Scenario) { s.Clients = []Share{{Layer: reconnect.Known()[3]}} },
 		"--clients: 33 layers":               func(s *Scenario) { s.Clients = make([]Share, 33) },
-		"--layer: x: 0 waits":                func(s *Scenario) { s.Clients = []Share{{Layer{Name: "x", Growth: 1}, 1}} },
-		"--leave: 1.5 is no share":           func(s *Scenario) { s.LeaveShare = 1.5 },
-		"--leave: NaN is no share":           func(s *Scenario) { s.LeaveShare = math.NaN() },
-		"--zones: 0 zones":                   func(s *Scenario) { s.Zones = 0 },
-		"--pods-per-node: 0 pods":            func(s *Scenario) { s.PodsPerNode = 0 },
-		"--limit: 0s is no time":             func(s *Scenario) { s.Limit = 0 },
-		"--pod-start: 2s-1s":                 func(s *Scenario) { s.PodStart = Range{2 * time.Second, time.Second} },
-		"--endpoint-delay: -1s":              func(s *Scenario) { s.EndpointDelay = -time.Second },
-		"spec.gateway.connectRate: -1":       func(s *Scenario) { s.Spec.Gateway.ConnectRate = new(int32(-1)) },
-		"spec.gateway.maxConnections: 0":     func(s *Scenario) { s.Spec.Gateway.MaxConnections = new(int32(0)) },
+		"--layer: x: 0 waits": func(s *Scenario) {
+			s.Clients = []Share{{reconnect.Layer{Name: "x", Growth: 1}, 1}}
+		},
+		"--leave: 1.5 is no share":       func(s *Scenario) { s.LeaveShare = 1.5 },
+		"--leave: NaN is no share":       func(s *Scenario) { s.LeaveShare = math.NaN() },
+		"--zones: 0 zones":               func(s *Scenario) { s.Zones = 0 },
+		"--pods-per-node: 0 pods":        func(s *Scenario) { s.PodsPerNode = 0 },
+		"--limit: 0s is no time":         func(s *Scenario) { s.Limit = 0 },
+		"--pod-start: 2s-1s":             func(s *Scenario) { s.PodStart = Range{2 * time.Second, time.Second} },
+		"--endpoint-delay: -1s":          func(s *Scenario) { s.EndpointDelay = -time.Second },
+		"spec.gateway.connectRate: -1":   func(s *Scenario) { s.Spec.Gateway.ConnectRate = new(int32(-1)) },
+		"spec.gateway.maxConnections: 0": func(s *Scenario) { s.Spec.Gateway.MaxConnections = new(int32(0)) },
 		"spec.drain.timeout: -1s": func(s *Scenario) {
 			s.Spec.Drain.Timeout = &metav1.Duration{Duration: -time.Second}
 		},

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
+	"github.com/wsfleet/wsfleet/internal/reconnect"
 )
 
 func TestRunWithoutEventChangesNothing(t *testing.T) {
@@ -241,9 +242,9 @@ func TestLeaveShareAndFinalLayersLeaveForGood(t *testing.T) {
 }
 
 func TestLayersGiveUp(t *testing.T) {
-	for name, layer := range map[string]Layer{
-		"after a refusal":  {Name: "x", Waits: exactly(time.Second), Growth: 1, EndsAtRefusal: true},
-		"after an attempt": {Name: "x", Waits: exactly(time.Second), Growth: 1, Attempts: 1},
+	for name, layer := range map[string]reconnect.Layer{
+		"after a refusal":  {Name: "x", Waits: layerOf(time.Second).Waits, Growth: 1, EndsAtRefusal: true},
+		"after an attempt": {Name: "x", Waits: layerOf(time.Second).Waits, Growth: 1, Attempts: 1},
 	} {
 		s := scenario(t, 2, 2000, "kill=1")
 		s.Clients = []Share{{layer, 1}}
