@@ -41,7 +41,7 @@ func options(tokenDir string) Options {
 				Broker: contract.BrokerReport{State: contract.BrokerReady},
 			}
 		},
-		Connections: func(int) []Connection { return nil },
+		Connections: func(ConnectionQuery) contract.ConnectionList { return contract.ConnectionList{} },
 		Metrics:     http.NotFoundHandler(),
 		LogLevel:    new(slog.LevelVar),
 		Console: fstest.MapFS{

@@ -47,13 +47,41 @@ const (
 	PathDrain = "/drain"
 	// PathUndrain ends a drain and returns a GatewayReport.
 	PathUndrain = "/undrain"
-	// PathConnections lists open connections.
+	// PathConnections returns a ConnectionList of the open connections that its parameters select.
 	PathConnections = "/connections"
 	// PathLogLevel returns a LogLevel, and changes the level with PUT.
 	PathLogLevel = "/log-level"
 	// PathPprof is the prefix of the Go profiles.
 	PathPprof = "/debug/pprof/"
 )
+
+// Parameters of PathConnections. Those that are not given select all connections.
+const (
+	// ParamUser, ParamChannel and ParamProtocol select the connections of a user, the subscribers of a channel, and the
+	// connections that speak a protocol.
+	ParamUser     = "user"
+	ParamChannel  = "channel"
+	ParamProtocol = "protocol"
+	// ParamIP selects the connections from an address, or from a network such as 10.0.0.0/8.
+	ParamIP = "ip"
+	// ParamSort is the order: SortAge, which is the default, SortUser, SortIP or SortQueued.
+	ParamSort = "sort"
+	// ParamLimit is the maximum number of connections in the answer, from 1 to MaxListed.
+	ParamLimit = "limit"
+)
+
+// Values of ParamSort.
+const (
+	// SortAge is the oldest connection first.
+	SortAge  = "age"
+	SortUser = "user"
+	SortIP   = "ip"
+	// SortQueued is the connection first for which most waits to be written.
+	SortQueued = "queued"
+)
+
+// MaxListed is the maximum number of connections in one ConnectionList.
+const MaxListed = 1000
 
 // HeaderNode is the response header of a WebSocket handshake that names the gateway which accepted it. In a
 // cluster that is the name of the pod.
@@ -349,6 +377,32 @@ type DrainRequest struct {
 	// ClosesPerSecond is the number of connections that the gateway closes per second from now on in this drain, within
 	// the configured maximum. 0 changes nothing: without any such request, the closes are spread over the whole drain.
 	ClosesPerSecond int `json:"closesPerSecond,omitempty"`
+}
+
+// ConnectionList is the answer to GET PathConnections.
+type ConnectionList struct {
+	// Total is the number of open connections of the gateway.
+	Total int `json:"total"`
+	// Selected is the number of them that the parameters select. It is nil in answers of gateways of older versions, which
+	// know no parameter but ParamLimit.
+	Selected *int `json:"selected,omitempty"`
+	// Connections are the first ones of these in the order of ParamSort.
+	Connections []Connection `json:"connections"`
+}
+
+// Connection is one client in a ConnectionList.
+type Connection struct {
+	ID string `json:"id"`
+	// User is empty for an anonymous client.
+	User string `json:"user,omitempty"`
+	// Protocol is the name of the client's protocol.
+	Protocol string `json:"protocol"`
+	// RemoteIP is the client's address, behind trusted proxies the one that they report.
+	RemoteIP    string    `json:"remoteIP"`
+	Channels    []string  `json:"channels"`
+	ConnectedAt time.Time `json:"connectedAt"`
+	// QueuedBytes is the size of what waits to be written to the client.
+	QueuedBytes int `json:"queuedBytes"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.
