@@ -1,6 +1,6 @@
 // Package admin serves the gateway's private port: health, metrics, the gateway's report, drains, the connections, the
-// log level, profiles and the web console. It also holds the client of that port, which the commands of
-// wsfleet-gateway use. Package gateway mounts Handler.
+// server API, the log level, profiles and the web console. It also holds the client of that port, which the commands
+// of wsfleet-gateway use. Package gateway mounts Handler.
 package admin
 
 import (
@@ -31,6 +31,8 @@ type Options struct {
 	Report func() contract.GatewayReport
 	// Connections returns the open connections that a query selects.
 	Connections func(ConnectionQuery) contract.ConnectionList
+	// API answers contract.PathAPI for callers with a token. A port without tokens refuses them all.
+	API http.Handler
 	// Metrics answers contract.PathMetrics.
 	Metrics http.Handler
 	// LogLevel is the level of the gateway's logger, which requests read and change. When it is nil,
@@ -52,6 +54,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("POST "+contract.PathDrain, p.guard(p.drain))
 	mux.HandleFunc("POST "+contract.PathUndrain, p.guard(p.undrain))
 	mux.HandleFunc("GET "+contract.PathConnections, p.guard(p.connections))
+	mux.HandleFunc(contract.PathAPI, p.requireTokens(p.guard(o.API.ServeHTTP)))
 	p.handleProfiles(mux)
 	if o.LogLevel != nil {
 		mux.HandleFunc("GET "+contract.PathLogLevel, p.guard(p.logLevel))

@@ -42,6 +42,7 @@ func options(tokenDir string) Options {
 			}
 		},
 		Connections: func(ConnectionQuery) contract.ConnectionList { return contract.ConnectionList{} },
+		API:         http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
 		Metrics:     http.NotFoundHandler(),
 		LogLevel:    new(slog.LevelVar),
 		Console: fstest.MapFS{

@@ -22,7 +22,7 @@ const (
 	PathPlain = "/ws"
 	// PathCentrifuge accepts clients of the Centrifuge protocol.
 	PathCentrifuge = "/connection/websocket"
-	// PathAPI is the prefix of the server API, which backends call.
+	// PathAPI is the prefix of the server API, which backends call. The private port has it too, for callers with a token.
 	PathAPI = "/api/"
 )
 

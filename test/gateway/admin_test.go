@@ -171,3 +171,27 @@ func TestAdminPortFindsOneClientAmongMany(t *testing.T) {
 	g.admin(t, "GET", "/connections?user=u1&limit=1").json(t, &list)
 	require.Equal(t, 2, *list.Selected, "the answer says that there are more")
 }
+
+// withAdminToken sets the token of the private port.
+func withAdminToken(t *testing.T) func(*config.Config) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte("s3cret"), 0o600))
+	return func(cfg *config.Config) { cfg.AdminTokenDir = dir }
+}
+
+func TestAdminPortHasTheServerAPIForItsTokens(t *testing.T) {
+	t.Parallel()
+	g := start(t, withAdminToken(t))
+	c := g.dial(t, "/ws?channel=news")
+	url, body := "http://"+g.AdminAddr()+"/api/publish", `{"channel":"news","data":{"a":1}}`
+	for _, refused := range []string{"", "Bearer wrong", "apikey s3cret"} {
+		got := request(t, "POST", url, body, "Authorization", refused)
+		require.Equal(t, http.StatusUnauthorized, got.status, refused)
+	}
+	got := request(t, "POST", url, body, "Authorization", "Bearer s3cret")
+	require.Equal(t, http.StatusOK, got.status, got.body)
+	c.expect(`{"a":1}`)
+	got = g.api(t, "POST", "publish", body, "Authorization", "Bearer s3cret")
+	require.Equal(t, http.StatusForbidden, got.status, "the public port knows no admin token")
+}
