@@ -71,6 +71,8 @@ func (g *Gateway) listen(ctx context.Context) error {
 	handler := g.publicHandler(endpoints, api)
 	g.public = port{upgrading, g.httpServer(handler, g.cfg.HandshakeTimeout, g.cfg.HTTPIdleTimeout)}
 	g.private = port{private, g.httpServer(g.adminHandler(api), adminTimeout, adminIdleTimeout)}
+	// The server waits for answers that are under way.
+	g.private.server.RegisterOnShutdown(g.tails.End)
 	return nil
 }
 
@@ -130,6 +132,7 @@ func (g *Gateway) adminHandler(api *serverapi.API) http.Handler {
 		Report:      g.Report,
 		Connections: g.connections,
 		API:         api.WithoutKey(),
+		Tail:        g.tails,
 		Metrics:     g.metrics.Handler(),
 		LogLevel:    g.options.LogLevel,
 		Console:     console.Files(),

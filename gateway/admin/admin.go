@@ -1,6 +1,6 @@
 // Package admin serves the gateway's private port: health, metrics, the gateway's report, drains, the connections, the
-// server API, the log level, profiles and the web console. It also holds the client of that port, which the commands
-// of wsfleet-gateway use. Package gateway mounts Handler.
+// server API, streams of channels, the log level, profiles and the web console. It also holds the client of that port,
+// which the commands of wsfleet-gateway use. Package gateway mounts Handler.
 package admin
 
 import (
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/drain"
+	"github.com/wsfleet/wsfleet/gateway/tail"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	Report func() contract.GatewayReport
 	// Connections returns the open connections that a query selects.
 	Connections func(ConnectionQuery) contract.ConnectionList
+	// Tail opens the streams of contract.PathTail. A port without tokens refuses them all.
+	Tail *tail.Streams
 	// API answers contract.PathAPI for callers with a token. A port without tokens refuses them all.
 	API http.Handler
 	// Metrics answers contract.PathMetrics.
@@ -55,6 +58,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("POST "+contract.PathUndrain, p.guard(p.undrain))
 	mux.HandleFunc("GET "+contract.PathConnections, p.guard(p.connections))
 	mux.HandleFunc(contract.PathAPI, p.requireTokens(p.guard(o.API.ServeHTTP)))
+	mux.HandleFunc("GET "+contract.PathTail, p.requireTokens(p.guard(p.tail)))
 	p.handleProfiles(mux)
 	if o.LogLevel != nil {
 		mux.HandleFunc("GET "+contract.PathLogLevel, p.guard(p.logLevel))

@@ -17,6 +17,7 @@ func guarded() map[string]string {
 		contract.PathConnections:        http.MethodGet,
 		contract.PathUndrain:            http.MethodPost,
 		contract.PathDrain:              http.MethodPost,
+		contract.PathTail:               http.MethodGet,
 		contract.PathAPI + "publish":    http.MethodPost,
 		contract.PathAPI + "info":       http.MethodPost,
 		contract.PathLogLevel:           http.MethodGet,

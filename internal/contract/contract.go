@@ -3,7 +3,10 @@
 // without the gateway's code.
 package contract
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Ports of a gateway and their names on the container.
 const (
@@ -49,6 +52,8 @@ const (
 	PathUndrain = "/undrain"
 	// PathConnections returns a ConnectionList of the open connections that its parameters select.
 	PathConnections = "/connections"
+	// PathTail streams the publications of one channel: TailLines as JSON, one a line.
+	PathTail = "/tail"
 	// PathLogLevel returns a LogLevel, and changes the level with PUT.
 	PathLogLevel = "/log-level"
 	// PathPprof is the prefix of the Go profiles.
@@ -82,6 +87,17 @@ const (
 
 // MaxListed is the maximum number of connections in one ConnectionList.
 const MaxListed = 1000
+
+// ParamHistory is the parameter of PathTail, beside ParamChannel, that says how many of the channel's latest
+// publications come first, from 0 to MaxTailHistory.
+const ParamHistory = "history"
+
+// MaxTailHistory is the maximum of ParamHistory.
+const MaxTailHistory = 1000
+
+// TailInterval is the time after which an answer of PathTail has an empty line when there is no other one, so that the
+// reader sees that the gateway is there.
+const TailInterval = 15 * time.Second
 
 // HeaderNode is the response header of a WebSocket handshake that names the gateway which accepted it. In a
 // cluster that is the name of the pod.
@@ -403,6 +419,38 @@ type Connection struct {
 	ConnectedAt time.Time `json:"connectedAt"`
 	// QueuedBytes is the size of what waits to be written to the client.
 	QueuedBytes int `json:"queuedBytes"`
+}
+
+// TailLine is one line of the answer to GET PathTail. One of its fields is set.
+type TailLine struct {
+	// Started is the first line.
+	Started     *TailStarted     `json:"started,omitempty"`
+	Publication *TailPublication `json:"publication,omitempty"`
+	// Ended says why the line is the last one.
+	Ended string `json:"ended,omitempty"`
+}
+
+// TailStarted says that everything that is published from now on follows.
+type TailStarted struct {
+	Channel string `json:"channel"`
+	// History is the number of publications of the channel's history that come first.
+	History int `json:"history,omitempty"`
+	// Offset and Epoch are the position in the channel's stream. They are zero in a channel without history.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
+}
+
+// TailPublication is a publication of a channel. It has Data or B64Data, as it was published.
+type TailPublication struct {
+	Data    json.RawMessage `json:"data,omitempty"`
+	B64Data []byte          `json:"b64data,omitempty"`
+	// Offset and Epoch are zero in a channel without history.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
+	// Client and User are those of the client that published. They are empty when the backend did.
+	Client string            `json:"client,omitempty"`
+	User   string            `json:"user,omitempty"`
+	Tags   map[string]string `json:"tags,omitempty"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.
