@@ -64,7 +64,7 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	f.addFlags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("context", f.completeContexts)
 	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f), newExplainCommand(f),
-		newConnectionsCommand(f))
+		newConnectionsCommand(f), newDisconnectCommand(f), newPublishCommand(f))
 	return cmd
 }
 
