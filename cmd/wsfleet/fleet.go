@@ -65,7 +65,7 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("context", f.completeContexts)
 	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f), newExplainCommand(f),
 		newConnectionsCommand(f), newDisconnectCommand(f), newPublishCommand(f),
-		newTailCommand(f))
+		newTailCommand(f), newReportCommand(f))
 	return cmd
 }
 

@@ -36,6 +36,7 @@ const requestTimeout = 10 * time.Second
 // Client observes the fleets of one namespace and sends commands to their gateways.
 type Client struct {
 	namespace string
+	config    *rest.Config
 	api       client.Client
 	scraper   *fleet.Scraper
 	reader    *fleet.Reader
@@ -61,7 +62,7 @@ func New(config *rest.Config, namespace string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{namespace: namespace, api: api}
+	c := &Client{namespace: namespace, config: config, api: api}
 	c.gateways = &http.Client{
 		Transport: &http.Transport{DialContext: forwards.dial, MaxIdleConnsPerHost: 1},
 		// The token must not follow a redirect to another server.
@@ -83,6 +84,7 @@ func kinds() meta.RESTMapper {
 	for _, kind := range []schema.GroupVersionKind{
 		v1alpha1.GroupVersion.WithKind(v1alpha1.KindWebSocketCluster),
 		corev1.SchemeGroupVersion.WithKind("Pod"),
+		corev1.SchemeGroupVersion.WithKind("Event"),
 		corev1.SchemeGroupVersion.WithKind("Secret"),
 		appsv1.SchemeGroupVersion.WithKind("Deployment"),
 		autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
