@@ -14,6 +14,8 @@ import (
 	"github.com/wsfleet/wsfleet/gateway/hub"
 	"github.com/wsfleet/wsfleet/gateway/presence"
 	"github.com/wsfleet/wsfleet/gateway/protocol"
+	"github.com/wsfleet/wsfleet/gateway/session"
+	"github.com/wsfleet/wsfleet/gateway/tail"
 	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
@@ -29,6 +31,7 @@ type parts struct {
 	presence  *presence.Keeper
 	clients   *control.Clients
 	control   *control.Dispatcher
+	tails     *tail.Streams
 	gate      *drain.Gate
 	server    *transport.Server
 	drain     *drain.Machine
@@ -67,6 +70,7 @@ func (b base) newParts() (parts, error) {
 		presence:  b.newPresence(shared, channels),
 		clients:   clients,
 		control:   dispatcher,
+		tails:     b.newTails(channels, dispatcher),
 		gate:      gate,
 		server:    server,
 		drain:     b.newDrain(gate, server, shared, dispatcher),
@@ -180,6 +184,17 @@ func (b base) newControl(
 		PropagationDelay: b.cfg.DrainPropagationDelay,
 		Published:        b.metrics.Published,
 		Logger:           b.log,
+	})
+}
+
+// newTails returns the streams of channels for the private port.
+func (b base) newTails(h *hub.Hub, fleet *control.Dispatcher) *tail.Streams {
+	return tail.New(tail.Options{
+		Hub:          h,
+		History:      fleet.History,
+		CheckChannel: session.CheckChannel,
+		// Half of what the hub lets a subscriber recover, because more may come while it is read.
+		MaxHistoryBytes: b.cfg.MaxQueuedBytes / 2,
 	})
 }
 

@@ -52,7 +52,7 @@ func (g *Gateway) AdminAddr() string { return g.private.listener.Addr().String()
 
 // listen takes both ports, or neither and returns an error that names the setting.
 func (g *Gateway) listen(ctx context.Context) error {
-	endpoints := g.endpoints()
+	endpoints, api := g.endpoints(), g.serverAPI()
 	var lc net.ListenConfig
 	public, err := lc.Listen(ctx, "tcp", g.cfg.Listen)
 	if err != nil {
@@ -68,8 +68,11 @@ func (g *Gateway) listen(ctx context.Context) error {
 		_ = upgrading.Close()
 		return fmt.Errorf("%s: %w", contract.KeyAdminListen, err)
 	}
-	g.public = port{upgrading, g.httpServer(g.publicHandler(endpoints), g.cfg.HandshakeTimeout, g.cfg.HTTPIdleTimeout)}
-	g.private = port{private, g.httpServer(g.adminHandler(), adminTimeout, adminIdleTimeout)}
+	handler := g.publicHandler(endpoints, api)
+	g.public = port{upgrading, g.httpServer(handler, g.cfg.HandshakeTimeout, g.cfg.HTTPIdleTimeout)}
+	g.private = port{private, g.httpServer(g.adminHandler(api), adminTimeout, adminIdleTimeout)}
+	// The server waits for answers that are under way.
+	g.private.server.RegisterOnShutdown(g.tails.End)
 	return nil
 }
 
@@ -95,12 +98,9 @@ func (g *Gateway) publicListener(public net.Listener, endpoints map[string]*tran
 	return l, nil
 }
 
-func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.Handler {
-	mux := http.NewServeMux()
-	for pattern, e := range endpoints {
-		mux.Handle(pattern, g.server.Endpoint(*e))
-	}
-	mux.Handle(contract.PathAPI, serverapi.New(serverapi.Options{
+// serverAPI returns the server API, which both ports serve.
+func (g *Gateway) serverAPI() *serverapi.API {
+	return serverapi.New(serverapi.Options{
 		Keys:            auth.NewAPIKeys(g.cfg.APIKey, g.cfg.APIPreviousKey),
 		Fleet:           g.control,
 		CheckChannel:    session.CheckChannel,
@@ -108,7 +108,15 @@ func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.H
 		Timeout:         brokerTimeout,
 		Served:          g.metrics.APIRequest,
 		Logger:          g.log,
-	}))
+	})
+}
+
+func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint, api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, e := range endpoints {
+		mux.Handle(pattern, g.server.Endpoint(*e))
+	}
+	mux.Handle(contract.PathAPI, api)
 	if g.cfg.PublicHealth {
 		health := admin.PublicHealthHandler(admin.Options{Drain: g.drain, Report: g.Report})
 		mux.Handle(contract.PathLivez, health)
@@ -117,12 +125,14 @@ func (g *Gateway) publicHandler(endpoints map[string]*transport.Endpoint) http.H
 	return mux
 }
 
-func (g *Gateway) adminHandler() http.Handler {
+func (g *Gateway) adminHandler(api *serverapi.API) http.Handler {
 	return admin.Handler(admin.Options{
 		TokenDir:    g.cfg.AdminTokenDir,
 		Drain:       g.drain,
 		Report:      g.Report,
 		Connections: g.connections,
+		API:         api.WithoutKey(),
+		Tail:        g.tails,
 		Metrics:     g.metrics.Handler(),
 		LogLevel:    g.options.LogLevel,
 		Console:     console.Files(),

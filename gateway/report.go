@@ -3,9 +3,6 @@ package gateway
 import (
 	"time"
 
-	"github.com/wsfleet/wsfleet/gateway/admin"
-	"github.com/wsfleet/wsfleet/gateway/protocol"
-	"github.com/wsfleet/wsfleet/gateway/transport"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
@@ -32,25 +29,4 @@ func (g *Gateway) Report() contract.GatewayReport {
 		report.Broker.Error = status.Err.Error()
 	}
 	return report
-}
-
-// connections returns up to limit connections for the private port.
-func (g *Gateway) connections(limit int) []admin.Connection {
-	out := make([]admin.Connection, 0, limit)
-	g.server.Each(func(name string, c transport.Conn, h transport.Handler) bool {
-		entry := admin.Connection{
-			ID:          c.ID(),
-			Protocol:    name,
-			RemoteIP:    c.RemoteIP().String(),
-			ConnectedAt: c.OpenedAt(),
-			QueuedBytes: c.QueuedBytes(),
-			Channels:    []string{},
-		}
-		if client, ok := h.(protocol.Client); ok {
-			entry.Channels, entry.User = client.Channels(), client.User()
-		}
-		out = append(out, entry)
-		return len(out) < limit
-	})
-	return out
 }

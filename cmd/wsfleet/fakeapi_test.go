@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	apiversion "k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/tools/portforward"
@@ -40,6 +41,7 @@ import (
 const (
 	testNamespace = "default"
 	testToken     = "s3cret"
+	testJWTKey    = "a key of thirty-two bytes or more"
 )
 
 // fakeAPI is an API server that has a few objects, and forwards ports of pods to gateways of the test's own process.
@@ -123,9 +125,11 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.mu.Unlock()
 	resource, name, single := strings.Cut(path, "/")
 	switch object, found := a.objects[path]; {
+	case r.URL.Path == "/version":
+		answer(w, apiversion.Info{GitVersion: "v1.35.0"})
 	case !namespaced:
 		http.NotFound(w, r)
-	case a.refused[path]:
+	case a.refused[path], a.refused[resource] && !single:
 		fail(w, apierrors.NewForbidden(schema.GroupResource{Resource: resource}, name, nil))
 	case single && found && namespace == testNamespace:
 		answer(w, withKind(object))
@@ -141,8 +145,11 @@ func (a *fakeAPI) list(w http.ResponseWriter, r *http.Request, resource, namespa
 	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
 	require.NoError(a.t, err)
 	list := map[string]any{"apiVersion": "v1", "kind": "PodList", "metadata": map[string]any{}}
-	if resource == "websocketclusters" {
+	switch resource {
+	case "websocketclusters":
 		list["apiVersion"], list["kind"] = v1alpha1.GroupVersion.String(), v1alpha1.KindWebSocketCluster+"List"
+	case "events":
+		list["kind"] = "EventList"
 	}
 	items := []any{}
 	for path, object := range a.objects {
@@ -296,8 +303,8 @@ func (a *fakeAPI) putPod(cluster, name string) *corev1.Pod {
 	return pod
 }
 
-// putGateway adds a ready gateway pod of a fleet, and runs its gateway.
-func (a *fakeAPI) putGateway(cluster, name string) *gateway.Gateway {
+// putGateway adds a ready gateway pod of a fleet, and runs its gateway. change sets what the test is about.
+func (a *fakeAPI) putGateway(cluster, name string, change ...func(*config.Config)) *gateway.Gateway {
 	a.t.Helper()
 	tokens := a.t.TempDir()
 	require.NoError(a.t, os.WriteFile(filepath.Join(tokens, contract.AdminTokenKey), []byte(testToken), 0o600))
@@ -305,6 +312,10 @@ func (a *fakeAPI) putGateway(cluster, name string) *gateway.Gateway {
 	cfg.NodeName, cfg.Listen, cfg.AdminListen, cfg.AdminTokenDir = name, "127.0.0.1:0", "127.0.0.1:0", tokens
 	cfg.DrainPropagationDelay = 10 * time.Millisecond
 	cfg.ConnectRate = 0
+	cfg.JWTKey = testJWTKey
+	for _, set := range change {
+		set(&cfg)
+	}
 	g, err := gateway.New(a.t.Context(), cfg,
 		gateway.Options{Version: "test", CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(a.t, err)
@@ -315,9 +326,32 @@ func (a *fakeAPI) putGateway(cluster, name string) *gateway.Gateway {
 		cancel()
 		require.NoError(a.t, <-done)
 	})
+	require.Eventually(a.t, func() bool { return g.Report().Broker.State == contract.BrokerReady }, testTimeout,
+		time.Millisecond)
 	a.putPod(cluster, name)
-	a.mu.Lock()
-	a.ports[name] = g.AdminAddr()
-	a.mu.Unlock()
+	a.putPort(name, g.AdminAddr())
 	return g
+}
+
+// putFakeGateway adds a ready gateway pod of a fleet whose private port answers with a report, and as paths say.
+func (a *fakeAPI) putFakeGateway(
+	cluster, name string, report contract.GatewayReport, paths map[string]http.HandlerFunc,
+) {
+	a.t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc(contract.PathFleet, func(w http.ResponseWriter, _ *http.Request) { answer(w, report) })
+	for path, handler := range paths {
+		mux.HandleFunc(path, handler)
+	}
+	server := httptest.NewServer(mux)
+	a.t.Cleanup(server.Close)
+	a.putPod(cluster, name)
+	a.putPort(name, strings.TrimPrefix(server.URL, "http://"))
+}
+
+// putPort makes an address the private port of a pod.
+func (a *fakeAPI) putPort(pod, address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ports[pod] = address
 }

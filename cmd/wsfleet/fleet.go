@@ -54,8 +54,8 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	f := &fleetCommand{program: program}
 	cmd := &cobra.Command{
 		Use:   use,
-		Short: "Look at the fleets of a Kubernetes cluster and drain their gateways",
-		Long: "Look at the fleets of a Kubernetes cluster and drain their gateways.\n\n" +
+		Short: "Look at the fleets of a Kubernetes cluster, drain their gateways and reach their clients",
+		Long: "Look at the fleets of a Kubernetes cluster, drain their gateways and reach their clients.\n\n" +
 			"The commands act with your own rights: they read the fleet's objects and its admin Secret, and reach the\n" +
 			"private port of gateways by port-forwards.",
 		Args: noSubcommand,
@@ -63,7 +63,9 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	}
 	f.addFlags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("context", f.completeContexts)
-	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f), newExplainCommand(f))
+	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f), newExplainCommand(f),
+		newConnectionsCommand(f), newDisconnectCommand(f), newPublishCommand(f),
+		newTailCommand(f), newReportCommand(f))
 	return cmd
 }
 
@@ -135,6 +137,22 @@ func (f *fleetCommand) completePods(cmd *cobra.Command, args []string, _ string)
 		pods, err := client.AllPods(ctx)
 		for i := range pods {
 			names = append(names, pods[i].Name+"\ton node "+pods[i].Spec.NodeName)
+		}
+		return names, err //nolint:wrapcheck // only whether it failed matters
+	})
+}
+
+// completePodFlag completes the value of a flag that is the name of a gateway pod, of the fleet that the first argument
+// names or of any.
+func (f *fleetCommand) completePodFlag(
+	cmd *cobra.Command, args []string, _ string,
+) ([]string, cobra.ShellCompDirective) {
+	return f.complete(cmd, nil, func(ctx context.Context, client *fleetclient.Client) (names []string, err error) {
+		pods, err := client.AllPods(ctx)
+		for i := range pods {
+			if len(args) == 0 || fleetclient.ClusterOf(&pods[i]) == args[0] {
+				names = append(names, pods[i].Name+"\ton node "+pods[i].Spec.NodeName)
+			}
 		}
 		return names, err //nolint:wrapcheck // only whether it failed matters
 	})

@@ -1,6 +1,6 @@
-// Package admin serves the gateway's private port: health, metrics, the gateway's report, drains, the log level,
-// profiles and the web console. It also holds the client of that port, which the commands of wsfleet-gateway use.
-// Package gateway mounts Handler.
+// Package admin serves the gateway's private port: health, metrics, the gateway's report, drains, the connections, the
+// server API, streams of channels, the log level, profiles and the web console. It also holds the client of that port,
+// which the commands of wsfleet-gateway use. Package gateway mounts Handler.
 package admin
 
 import (
@@ -14,16 +14,12 @@ import (
 	"time"
 
 	"github.com/wsfleet/wsfleet/gateway/drain"
+	"github.com/wsfleet/wsfleet/gateway/tail"
 	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
-// Limits of requests.
-const (
-	// defaultListed and maxListed are numbers of connections in an answer to contract.PathConnections.
-	defaultListed = 100
-	maxListed     = 1000
-	maxBodyBytes  = 4 << 10
-)
+// maxBodyBytes is the maximum size of a request's body.
+const maxBodyBytes = 4 << 10
 
 // Options are what Handler serves.
 type Options struct {
@@ -34,8 +30,12 @@ type Options struct {
 	Drain *drain.Machine
 	// Report returns the state of the gateway.
 	Report func() contract.GatewayReport
-	// Connections returns at most limit open connections.
-	Connections func(limit int) []Connection
+	// Connections returns the open connections that a query selects.
+	Connections func(ConnectionQuery) contract.ConnectionList
+	// Tail opens the streams of contract.PathTail. A port without tokens refuses them all.
+	Tail *tail.Streams
+	// API answers contract.PathAPI for callers with a token. A port without tokens refuses them all.
+	API http.Handler
 	// Metrics answers contract.PathMetrics.
 	Metrics http.Handler
 	// LogLevel is the level of the gateway's logger, which requests read and change. When it is nil,
@@ -44,21 +44,6 @@ type Options struct {
 	// Console holds the static files of the web console. When it is nil, there is none.
 	Console fs.FS
 	Logger  *slog.Logger
-}
-
-// Connection is one client in the answer to GET contract.PathConnections.
-type Connection struct {
-	ID string `json:"id"`
-	// User is empty for an anonymous client.
-	User string `json:"user,omitempty"`
-	// Protocol is the name of the client's protocol.
-	Protocol string `json:"protocol"`
-	// RemoteIP is the client's address, behind trusted proxies the one that they report.
-	RemoteIP    string    `json:"remoteIP"`
-	Channels    []string  `json:"channels"`
-	ConnectedAt time.Time `json:"connectedAt"`
-	// QueuedBytes is the size of what waits to be written to the client.
-	QueuedBytes int `json:"queuedBytes"`
 }
 
 // Handler returns the handler of the private port.
@@ -72,6 +57,8 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("POST "+contract.PathDrain, p.guard(p.drain))
 	mux.HandleFunc("POST "+contract.PathUndrain, p.guard(p.undrain))
 	mux.HandleFunc("GET "+contract.PathConnections, p.guard(p.connections))
+	mux.HandleFunc(contract.PathAPI, p.requireTokens(p.guard(o.API.ServeHTTP)))
+	mux.HandleFunc("GET "+contract.PathTail, p.requireTokens(p.guard(p.tail)))
 	p.handleProfiles(mux)
 	if o.LogLevel != nil {
 		mux.HandleFunc("GET "+contract.PathLogLevel, p.guard(p.logLevel))
@@ -183,19 +170,6 @@ func (p *port) undrain(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, p.Report())
-}
-
-func (p *port) connections(w http.ResponseWriter, r *http.Request) {
-	limit := defaultListed
-	if v := r.URL.Query().Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > maxListed {
-			refuse(w, http.StatusBadRequest, "limit: give a number from 1 to "+strconv.Itoa(maxListed))
-			return
-		}
-		limit = n
-	}
-	answer(w, http.StatusOK, map[string]any{"total": p.Report().Connections, "connections": p.Connections(limit)})
 }
 
 // answer writes v as JSON.

@@ -43,7 +43,8 @@ func options(tokenDir string) Options {
 				Broker: contract.BrokerReport{State: contract.BrokerReady},
 			}
 		},
-		Connections: func(int) []Connection { return nil },
+		Connections: func(ConnectionQuery) contract.ConnectionList { return contract.ConnectionList{} },
+		API:         http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
 		Metrics:     http.NotFoundHandler(),
 		LogLevel:    new(slog.LevelVar),
 		Console: fstest.MapFS{

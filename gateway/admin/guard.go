@@ -40,6 +40,18 @@ func (p *port) guard(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// requireTokens returns a handler that calls next on a port with tokens, and refuses every caller on a port without:
+// each process on this machine could act in the name of the backend there.
+func (p *port) requireTokens(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if p.TokenDir == "" {
+			refuse(w, http.StatusForbidden, "this path needs a token: set admin-token-dir and send one of its tokens")
+			return
+		}
+		next(w, r)
+	}
+}
+
 // Tokens returns the tokens of a directory: the content of each file in it, without surrounding white space. It reads
 // the files at every call, so a rotation needs no restart. It skips names that begin with a dot, which the kubelet
 // uses inside mounted Secrets. It returns an error when the directory or one of the files cannot be read.

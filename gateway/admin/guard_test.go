@@ -17,6 +17,9 @@ func guarded() map[string]string {
 		contract.PathConnections:        http.MethodGet,
 		contract.PathUndrain:            http.MethodPost,
 		contract.PathDrain:              http.MethodPost,
+		contract.PathTail:               http.MethodGet,
+		contract.PathAPI + "publish":    http.MethodPost,
+		contract.PathAPI + "info":       http.MethodPost,
 		contract.PathLogLevel:           http.MethodGet,
 		contract.PathPprof:              http.MethodGet,
 		contract.PathPprof + "heap":     http.MethodGet,
@@ -97,4 +100,14 @@ func TestClientUsesNoProxy(t *testing.T) {
 	transport, ok := c.http.Transport.(*http.Transport)
 	require.True(t, ok)
 	require.Nil(t, transport.Proxy)
+}
+
+// The server API on a port without tokens would let each process on the machine act as the backend.
+func TestServerAPINeedsATokenEvenOnLoopback(t *testing.T) {
+	const path = contract.PathAPI + "publish"
+	got := request(newHandler(""), http.MethodPost, path, "127.0.0.1:1", "127.0.0.1:9090")
+	require.Equal(t, http.StatusForbidden, got.Code)
+	require.Contains(t, got.Body.String(), "set admin-token-dir")
+	got = send(newHandler(withToken(t, "s3cret")), http.MethodPost, path, "s3cret", "{}")
+	require.Equal(t, http.StatusTeapot, got.Code, "the handler of the options")
 }

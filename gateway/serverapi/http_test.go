@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +55,28 @@ func TestAPIChecksKeys(t *testing.T) {
 	s.do(t, http.MethodDelete, "/api/connections/c1", ``, "X-API-Key", "wrong").requireError(t, 401, 101, "X-API-Key")
 	for _, call := range s.fleet.Calls() {
 		require.Equal(t, "Gateways ", call, "only calls with a key")
+	}
+}
+
+// The private port checks its callers itself, and has the API also where no key is configured.
+func TestAPIWithoutKeyServesCallersThatWereChecked(t *testing.T) {
+	for name, keys := range map[string]*auth.APIKeys{
+		"a key is configured": auth.NewAPIKeys(key, ""),
+		"the API is off":      auth.NewAPIKeys("", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(o *serverapi.Options) { o.Keys = keys })
+			checked := s.Config.Handler.(*serverapi.API).WithoutKey()
+			for method, status := range map[string]int{"info": 200, "dance": 404} {
+				w := httptest.NewRecorder()
+				checked.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/"+method, strings.NewReader(`{}`)))
+				require.Equal(t, status, w.Code, w.Body.String())
+			}
+			counted := s.counts()
+			slices.Sort(counted)
+			require.Equal(t, []string{"info ok", "unknown refused"}, counted)
+			require.NotEqual(t, http.StatusOK, s.do(t, http.MethodPost, "/api/info", `{}`).status, "the handler itself")
+		})
 	}
 }
 

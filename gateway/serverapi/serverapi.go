@@ -2,7 +2,8 @@
 // libraries work: POST /api/publish with an X-API-Key header. The package checks requests and translates them into
 // calls of a Fleet. openapi.yaml describes the API.
 //
-// Package gateway serves it on the public port, with the Fleet of package control.
+// Package gateway serves it on the public port, and without the key on the private port, with the Fleet of package
+// control.
 package serverapi
 
 import (
@@ -103,15 +104,29 @@ type route struct {
 	limit int64
 }
 
-// ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements http.Handler. It refuses requests without a valid key.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.answer(w, r, a.authorise) }
+
+// WithoutKey returns a handler that executes requests without a key, also when no key is configured. It is for a port
+// that checks its callers itself.
+func (a *API) WithoutKey() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.answer(w, r, func(*http.Request) *apiError { return nil })
+	})
+}
+
+// answer answers a request for which authorise returns no error.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, authorise func(*http.Request) *apiError) {
 	path := strings.TrimPrefix(r.URL.Path, contract.PathAPI)
 	if path == documentPath {
 		a.serveDocument(w, r)
 		return
 	}
 	start, to := time.Now(), a.route(r, path)
-	result, f := a.serve(w, r, to)
+	result, f := any(nil), authorise(r)
+	if f == nil {
+		result, f = a.serve(w, r, to)
+	}
 	a.options.Served(to.name, f.outcome(), time.Since(start))
 	if r.Header.Get(headerErrorMode) == errorModeTransport {
 		f = f.withTransportStatus()
@@ -134,11 +149,8 @@ func (a *API) route(r *http.Request, path string) route {
 	return to
 }
 
-// serve checks the key, the HTTP method and the body, and executes the method.
+// serve checks the HTTP method and the body, and executes the method.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) (any, *apiError) {
-	if f := a.authorise(r); f != nil {
-		return nil, f
-	}
 	switch {
 	case to.serve == nil:
 		return nil, a.notFound(http.StatusNotFound)

@@ -49,7 +49,7 @@ func (f Frame) compressed() Frame {
 // deflate compresses the message of a frame, RFC 7692 section 7.2.1. It returns the frame itself when
 // that does not make it shorter.
 func (f Frame) deflate() Frame {
-	message := f.message()
+	message := f.Message()
 	buffer := bytes.NewBuffer(make([]byte, 0, len(message)/2+len(syncTail)))
 	// Writing to a buffer does not fail.
 	_ = flate.StatelessDeflate(buffer, message, false, nil)
@@ -62,8 +62,8 @@ func (f Frame) deflate() Frame {
 	return shorter
 }
 
-// message returns the payload of an unmasked frame.
-func (f Frame) message() []byte {
+// Message returns the payload of the frame. The caller must not change it.
+func (f Frame) Message() []byte {
 	switch f.encoded[1] {
 	case 126:
 		return f.encoded[4:]

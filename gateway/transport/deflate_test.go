@@ -117,9 +117,9 @@ func TestFrameCompressedShortensWhatItCan(t *testing.T) {
 			}
 			require.Less(t, packed.Len(), c.frame.Len())
 			require.Equal(t, c.frame.encoded[0]|rsv1, packed.encoded[0])
-			content, err := io.ReadAll(stdflate.NewReader(strings.NewReader(string(packed.message()) + syncTail + finalBlock)))
+			content, err := io.ReadAll(stdflate.NewReader(strings.NewReader(string(packed.Message()) + syncTail + finalBlock)))
 			require.NoError(t, err)
-			require.Equal(t, string(c.frame.message()), string(content))
+			require.Equal(t, string(c.frame.Message()), string(content))
 		})
 	}
 }
@@ -149,7 +149,7 @@ func FuzzInflate(f *testing.F) {
 		require.Equal(t, violation == nil, content != nil)
 		packed := NewFrame(Binary, data).compressed()
 		if packed.encoded[0]&rsv1 != 0 {
-			got, violation := inflate(Binary, bytes.Clone(packed.message()), len(data))
+			got, violation := inflate(Binary, bytes.Clone(packed.Message()), len(data))
 			require.Nil(t, violation)
 			require.Equal(t, data, got)
 		}

@@ -3,7 +3,10 @@
 // without the gateway's code.
 package contract
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Ports of a gateway and their names on the container.
 const (
@@ -22,7 +25,7 @@ const (
 	PathPlain = "/ws"
 	// PathCentrifuge accepts clients of the Centrifuge protocol.
 	PathCentrifuge = "/connection/websocket"
-	// PathAPI is the prefix of the server API, which backends call.
+	// PathAPI is the prefix of the server API, which backends call. The private port has it too, for callers with a token.
 	PathAPI = "/api/"
 )
 
@@ -47,13 +50,54 @@ const (
 	PathDrain = "/drain"
 	// PathUndrain ends a drain and returns a GatewayReport.
 	PathUndrain = "/undrain"
-	// PathConnections lists open connections.
+	// PathConnections returns a ConnectionList of the open connections that its parameters select.
 	PathConnections = "/connections"
+	// PathTail streams the publications of one channel: TailLines as JSON, one a line.
+	PathTail = "/tail"
 	// PathLogLevel returns a LogLevel, and changes the level with PUT.
 	PathLogLevel = "/log-level"
 	// PathPprof is the prefix of the Go profiles.
 	PathPprof = "/debug/pprof/"
 )
+
+// Parameters of PathConnections. Those that are not given select all connections.
+const (
+	// ParamUser, ParamChannel and ParamProtocol select the connections of a user, the subscribers of a channel, and the
+	// connections that speak a protocol.
+	ParamUser     = "user"
+	ParamChannel  = "channel"
+	ParamProtocol = "protocol"
+	// ParamIP selects the connections from an address, or from a network such as 10.0.0.0/8.
+	ParamIP = "ip"
+	// ParamSort is the order: SortAge, which is the default, SortUser, SortIP or SortQueued.
+	ParamSort = "sort"
+	// ParamLimit is the maximum number of connections in the answer, from 1 to MaxListed.
+	ParamLimit = "limit"
+)
+
+// Values of ParamSort.
+const (
+	// SortAge is the oldest connection first.
+	SortAge  = "age"
+	SortUser = "user"
+	SortIP   = "ip"
+	// SortQueued is the connection first for which most waits to be written.
+	SortQueued = "queued"
+)
+
+// MaxListed is the maximum number of connections in one ConnectionList.
+const MaxListed = 1000
+
+// ParamHistory is the parameter of PathTail, beside ParamChannel, that says how many of the channel's latest
+// publications come first, from 0 to MaxTailHistory.
+const ParamHistory = "history"
+
+// MaxTailHistory is the maximum of ParamHistory.
+const MaxTailHistory = 1000
+
+// TailInterval is the time after which an answer of PathTail has an empty line when there is no other one, so that the
+// reader sees that the gateway is there.
+const TailInterval = 15 * time.Second
 
 // HeaderNode is the response header of a WebSocket handshake that names the gateway which accepted it. In a
 // cluster that is the name of the pod.
@@ -365,6 +409,64 @@ type DrainRequest struct {
 	// Keep asks for a partial drain, which leaves so many connections open. 0 asks for a drain of all connections, which
 	// takes the place of a partial one that is under way.
 	Keep int `json:"keep,omitempty"`
+}
+
+// ConnectionList is the answer to GET PathConnections.
+type ConnectionList struct {
+	// Total is the number of open connections of the gateway.
+	Total int `json:"total"`
+	// Selected is the number of them that the parameters select. It is nil in answers of gateways of older versions, which
+	// know no parameter but ParamLimit.
+	Selected *int `json:"selected,omitempty"`
+	// Connections are the first ones of these in the order of ParamSort.
+	Connections []Connection `json:"connections"`
+}
+
+// Connection is one client in a ConnectionList.
+type Connection struct {
+	ID string `json:"id"`
+	// User is empty for an anonymous client.
+	User string `json:"user,omitempty"`
+	// Protocol is the name of the client's protocol.
+	Protocol string `json:"protocol"`
+	// RemoteIP is the client's address, behind trusted proxies the one that they report.
+	RemoteIP    string    `json:"remoteIP"`
+	Channels    []string  `json:"channels"`
+	ConnectedAt time.Time `json:"connectedAt"`
+	// QueuedBytes is the size of what waits to be written to the client.
+	QueuedBytes int `json:"queuedBytes"`
+}
+
+// TailLine is one line of the answer to GET PathTail. One of its fields is set.
+type TailLine struct {
+	// Started is the first line.
+	Started     *TailStarted     `json:"started,omitempty"`
+	Publication *TailPublication `json:"publication,omitempty"`
+	// Ended says why the line is the last one.
+	Ended string `json:"ended,omitempty"`
+}
+
+// TailStarted says that everything that is published from now on follows.
+type TailStarted struct {
+	Channel string `json:"channel"`
+	// History is the number of publications of the channel's history that come first.
+	History int `json:"history,omitempty"`
+	// Offset and Epoch are the position in the channel's stream. They are zero in a channel without history.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
+}
+
+// TailPublication is a publication of a channel. It has Data or B64Data, as it was published.
+type TailPublication struct {
+	Data    json.RawMessage `json:"data,omitempty"`
+	B64Data []byte          `json:"b64data,omitempty"`
+	// Offset and Epoch are zero in a channel without history.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
+	// Client and User are those of the client that published. They are empty when the backend did.
+	Client string            `json:"client,omitempty"`
+	User   string            `json:"user,omitempty"`
+	Tags   map[string]string `json:"tags,omitempty"`
 }
 
 // LogLevel is the JSON body of PUT PathLogLevel and of the answers of that path.

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsfleet/wsfleet/gateway/config"
@@ -119,4 +121,77 @@ func TestAdminPortReportsConnections(t *testing.T) {
 	for _, limit := range []string{"0", "-1", "1001", "x"} {
 		require.Equal(t, http.StatusBadRequest, g.admin(t, "GET", "/connections?limit="+limit).status)
 	}
+}
+
+// listedUsers returns the users of the connections that the private port lists.
+func (r *testGateway) listedUsers(t *testing.T, query string) []string {
+	t.Helper()
+	var list contract.ConnectionList
+	r.admin(t, "GET", "/connections"+query).json(t, &list)
+	users := []string{}
+	for _, one := range list.Connections {
+		users = append(users, one.User)
+	}
+	return users
+}
+
+func TestAdminPortFindsOneClientAmongMany(t *testing.T) {
+	t.Parallel()
+	g := start(t, func(cfg *config.Config) { cfg.JWTKey = jwtKey })
+	for _, user := range []string{"u3", "u1", "u2", "u1"} {
+		g.dial(t, "/ws?channel=lobby&token="+signed(t, jwt.MapClaims{"sub": user}))
+	}
+	g.dial(t, "/ws?channel=news&token="+signed(t, jwt.MapClaims{"sub": "u9"}))
+	g.connect(t)
+	for query, want := range map[string][]string{
+		"":                             {"u3", "u1", "u2", "u1", "u9", ""},
+		"?user=u1":                     {"u1", "u1"},
+		"?user=u4":                     {},
+		"?channel=news":                {"u9"},
+		"?channel=lobby&user=u2":       {"u2"},
+		"?protocol=centrifuge":         {""},
+		"?ip=127.0.0.1&protocol=plain": {"u3", "u1", "u2", "u1", "u9"},
+		"?ip=127.0.0.0/8&user=u3":      {"u3"},
+		"?ip=192.0.2.7":                {},
+		"?sort=age&user=u1&limit=1":    {"u1"},
+	} {
+		require.ElementsMatch(t, want, g.listedUsers(t, query), query)
+	}
+	require.Equal(t, []string{"", "u1", "u1", "u2", "u3", "u9"}, g.listedUsers(t, "?sort=user"))
+	require.Equal(t, []string{"u1", "u1", "u2"}, g.listedUsers(t, "?sort=user&channel=lobby&limit=3"))
+	for _, order := range []string{"", "?sort=age", "?sort=ip"} {
+		var list contract.ConnectionList
+		g.admin(t, "GET", "/connections"+order).json(t, &list)
+		require.True(t, slices.IsSortedFunc(list.Connections, func(a, b contract.Connection) int {
+			return a.ConnectedAt.Compare(b.ConnectedAt)
+		}), order)
+		require.Equal(t, 6, list.Total)
+	}
+	var list contract.ConnectionList
+	g.admin(t, "GET", "/connections?user=u1&limit=1").json(t, &list)
+	require.Equal(t, 2, *list.Selected, "the answer says that there are more")
+}
+
+// withAdminToken sets the token of the private port.
+func withAdminToken(t *testing.T) func(*config.Config) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte("s3cret"), 0o600))
+	return func(cfg *config.Config) { cfg.AdminTokenDir = dir }
+}
+
+func TestAdminPortHasTheServerAPIForItsTokens(t *testing.T) {
+	t.Parallel()
+	g := start(t, withAdminToken(t))
+	c := g.dial(t, "/ws?channel=news")
+	url, body := "http://"+g.AdminAddr()+"/api/publish", `{"channel":"news","data":{"a":1}}`
+	for _, refused := range []string{"", "Bearer wrong", "apikey s3cret"} {
+		got := request(t, "POST", url, body, "Authorization", refused)
+		require.Equal(t, http.StatusUnauthorized, got.status, refused)
+	}
+	got := request(t, "POST", url, body, "Authorization", "Bearer s3cret")
+	require.Equal(t, http.StatusOK, got.status, got.body)
+	c.expect(`{"a":1}`)
+	got = g.api(t, "POST", "publish", body, "Authorization", "Bearer s3cret")
+	require.Equal(t, http.StatusForbidden, got.status, "the public port knows no admin token")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -35,9 +36,12 @@ const requestTimeout = 10 * time.Second
 // Client observes the fleets of one namespace and sends commands to their gateways.
 type Client struct {
 	namespace string
+	config    *rest.Config
 	api       client.Client
 	scraper   *fleet.Scraper
 	reader    *fleet.Reader
+	// gateways sends what the scraper does not know to the private ports.
+	gateways *http.Client
 }
 
 // New returns a Client for a namespace of the API server of config. It returns an error when config cannot be used.
@@ -58,7 +62,12 @@ func New(config *rest.Config, namespace string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{namespace: namespace, api: api}
+	c := &Client{namespace: namespace, config: config, api: api}
+	c.gateways = &http.Client{
+		Transport: &http.Transport{DialContext: forwards.dial, MaxIdleConnsPerHost: 1},
+		// The token must not follow a redirect to another server.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	c.scraper = fleet.NewScraper(fleet.ScraperOptions{
 		// The host is the pod's name, from which dial makes the port-forward.
 		Address: func(pod *corev1.Pod) string { return net.JoinHostPort(pod.Name, strconv.Itoa(contract.AdminPort)) },
@@ -75,6 +84,7 @@ func kinds() meta.RESTMapper {
 	for _, kind := range []schema.GroupVersionKind{
 		v1alpha1.GroupVersion.WithKind(v1alpha1.KindWebSocketCluster),
 		corev1.SchemeGroupVersion.WithKind("Pod"),
+		corev1.SchemeGroupVersion.WithKind("Event"),
 		corev1.SchemeGroupVersion.WithKind("Secret"),
 		appsv1.SchemeGroupVersion.WithKind("Deployment"),
 		autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
@@ -85,7 +95,10 @@ func kinds() meta.RESTMapper {
 }
 
 // Close closes the connections to gateways.
-func (c *Client) Close() { c.scraper.Close() }
+func (c *Client) Close() {
+	c.scraper.Close()
+	c.gateways.CloseIdleConnections()
+}
 
 // Namespace returns the client's namespace.
 func (c *Client) Namespace() string { return c.namespace }
@@ -102,10 +115,15 @@ func (c *Client) Clusters(ctx context.Context) ([]v1alpha1.WebSocketCluster, err
 
 // explained returns an error of the API server about fleets with what to do.
 func explained(err error) error {
-	if apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) && apierrors.IsNotFound(err) {
+	if isUnknownKind(err) {
 		return errors.New("the cluster has no kind WebSocketCluster: install wsfleet, or choose another --context")
 	}
 	return err
+}
+
+// isUnknownKind reports whether the API server does not know the kind of what was asked for.
+func isUnknownKind(err error) bool {
+	return apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) && apierrors.IsNotFound(err)
 }
 
 // ErrNoPod means that there is no such pod in the namespace.
@@ -122,7 +140,7 @@ func (c *Client) ClusterOfPod(ctx context.Context, name string) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("read pod %s: %w", name, err)
 	}
-	cluster := pod.Labels[render.LabelCluster]
+	cluster := ClusterOf(pod)
 	for label, value := range render.SelectorLabels(cluster, render.ComponentGateway) {
 		if cluster == "" || pod.Labels[label] != value {
 			return "", fmt.Errorf("pod %s is not a gateway of a fleet: `status` lists the gateway pods", name)
@@ -130,6 +148,9 @@ func (c *Client) ClusterOfPod(ctx context.Context, name string) (string, error) 
 	}
 	return cluster, nil
 }
+
+// ClusterOf returns the name of the fleet that a pod belongs to by its labels, or "".
+func ClusterOf(pod *corev1.Pod) string { return pod.Labels[render.LabelCluster] }
 
 // Refresh observes one gateway of a fleet that was observed before. The observation has no other gateways. Refresh
 // returns ErrNoPod when the pod was deleted or another one has its name, and an error when it cannot be read.
@@ -161,13 +182,9 @@ func (c *Client) Refresh(
 func (c *Client) Observe(ctx context.Context, name string) (fleetview.Observation, error) {
 	key := client.ObjectKey{Namespace: c.namespace, Name: name}
 	o := fleetview.Observation{Cluster: &v1alpha1.WebSocketCluster{}}
-	err := c.api.Get(ctx, key, o.Cluster)
-	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
-		return o, fmt.Errorf("there is no fleet %s in namespace %s: `status` without a name lists those that there are",
-			name, c.namespace)
-	}
+	err := c.readCluster(ctx, key, o.Cluster)
 	if err != nil {
-		return o, fmt.Errorf("read fleet %s: %w", key, explained(err))
+		return o, err
 	}
 	if o.Deployment, err = readOwned(ctx, c.api, o.Cluster, &appsv1.Deployment{}); err != nil {
 		return o, err

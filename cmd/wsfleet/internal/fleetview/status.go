@@ -16,10 +16,13 @@ import (
 
 // Kinds of documents, by which a script tells them apart.
 const (
-	KindFleet     = "Fleet"
-	KindFleetList = "FleetList"
-	KindGateway   = "Gateway"
-	KindPlan      = "FleetPlan"
+	KindFleet          = "Fleet"
+	KindFleetList      = "FleetList"
+	KindGateway        = "Gateway"
+	KindPlan           = "FleetPlan"
+	KindConnectionList = "ConnectionList"
+	KindDisconnect     = "Disconnect"
+	KindPublished      = "Published"
 )
 
 // Fleet is what `kubectl wsc status` says of one fleet.
