@@ -131,6 +131,12 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 	case a.refused[path], a.refused[resource] && !single:
 		fail(w, apierrors.NewForbidden(schema.GroupResource{Resource: resource}, name, nil))
+	case single && found && namespace == testNamespace && r.Method == http.MethodPatch:
+		if err := json.NewDecoder(r.Body).Decode(object); err != nil {
+			fail(w, apierrors.NewBadRequest(err.Error()))
+			return
+		}
+		answer(w, withKind(object))
 	case single && found && namespace == testNamespace:
 		answer(w, withKind(object))
 	case single:

@@ -64,8 +64,8 @@ func newFleetCommandAs(use, program string) *cobra.Command {
 	f.addFlags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("context", f.completeContexts)
 	cmd.AddCommand(newStatusCommand(f), newDrainCommand(f), newUndrainCommand(f), newExplainCommand(f),
-		newConnectionsCommand(f), newDisconnectCommand(f), newPublishCommand(f),
-		newTailCommand(f), newReportCommand(f))
+		newRebalanceCommand(f), newConnectionsCommand(f), newDisconnectCommand(f), newPublishCommand(f), newTailCommand(f),
+		newReportCommand(f))
 	return cmd
 }
 
