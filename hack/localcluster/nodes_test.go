@@ -15,7 +15,8 @@ func (m *machine) testTwoNodes(t *testing.T) {
 		m.localcluster("up", "--name", m.name, "--nodes", "2")
 		m.expectNodes(m.name, second)
 		m.loadProbe()
-		m.kubectl("run", "far", "--image=wsfleet/probe:test", `--overrides={"spec": {"nodeName": "`+second+`"}}`, "--", "serve")
+		onSecond := `{"spec": {"nodeName": "` + second + `"}}`
+		m.kubectl("run", "far", "--image=wsfleet/probe:test", "--overrides="+onSecond, "--", "serve")
 		m.kubectl("wait", "--for=condition=Ready", "pod/far", "--timeout=60s")
 		contains(t, m.kubectl("logs", "far"), "serving as far")
 		contains(t, m.inClient(0, "get", "http://"+m.farIP()+":8080/"), "far "+m.podIP(0))

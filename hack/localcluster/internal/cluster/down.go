@@ -107,7 +107,7 @@ func (c *Cluster) stop(ctx context.Context) error {
 	defer cancel()
 	records := c.records()
 	names := records.Names()
-	var starters []string
+	starters := make([]string, 0, 2*maxNodes)
 	for number := range maxNodes {
 		n := node{c, number + 1}
 		starters = append(starters, n.own(kubeletName), n.own(containerdName))

@@ -60,8 +60,8 @@ func (n node) startHolder(ctx context.Context) error {
 	return nil
 }
 
-// ensureNamespaces creates the network and mount namespaces of the first node. It first ends the processes in older ones,
-// which could not reach the cluster any more, those of the other nodes included.
+// ensureNamespaces creates the network and mount namespaces of the first node. It first ends the processes in older
+// ones, which could not reach the cluster any more, those of the other nodes included.
 func (c *Cluster) ensureNamespaces(ctx context.Context) error {
 	first := c.firstNode()
 	if sandbox.HasNetns(first.netns()) && c.records().Read(holderName).Alive() {

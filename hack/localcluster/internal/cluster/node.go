@@ -25,8 +25,8 @@ type node struct {
 	number int
 }
 
-// CheckNodes returns an error that names the bounds when a cluster cannot have that number of nodes. Zero stands for the
-// number that the cluster has.
+// CheckNodes returns an error that names the bounds when a cluster cannot have that number of nodes. Zero stands for
+// the number that the cluster has.
 func CheckNodes(count int) error {
 	if count < 0 || count > maxNodes {
 		return fmt.Errorf("--nodes %d: expected 1 to %d", count, maxNodes)
@@ -64,8 +64,8 @@ func (c *Cluster) furtherNode(name string) (node, error) {
 	case name == c.firstNode().name():
 		return node{}, fmt.Errorf("node %s has the control plane, and can only be stopped with the cluster", name)
 	case len(further) == 0:
-		return node{}, fmt.Errorf("cluster %s has one node; run `localcluster up --name %s --nodes 2` for another one", c.Name,
-			c.Name)
+		return node{}, fmt.Errorf("cluster %s has one node; run `localcluster up --name %s --nodes 2` for another one",
+			c.Name, c.Name)
 	}
 	var names []string
 	for _, n := range further {

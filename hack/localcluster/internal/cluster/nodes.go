@@ -43,9 +43,9 @@ func (c *Cluster) endRunning(ctx context.Context, name, why string, report *prog
 	return report.Step(name+" stopped, "+why, func() error { return running.Kill(ctx) })
 }
 
-// KillNode kills the kubelet, containerd, kube-proxy and all containers of a node, as if the node had lost its power. The
-// network of the node stays, so that its peers see connections end. It returns an error when there is no such node, the
-// node has the control plane, or a process does not end.
+// KillNode kills the kubelet, containerd, kube-proxy and all containers of a node, as if the node had lost its power.
+// The network of the node stays, so that its peers see connections end. It returns an error when there is no such node,
+// the node has the control plane, or a process does not end.
 func (c *Cluster) KillNode(ctx context.Context, name string, report *progress.Reporter) error {
 	return c.withNode(ctx, name, func(n node) error {
 		return report.Step("node "+name+" killed", func() error { return n.kill(ctx) })

@@ -143,13 +143,12 @@ func stateOf(s Status) State {
 func (c *Cluster) inspect(ctx context.Context) ([]NodeStatus, []Condition) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	args := []string{
-		"get", "--output=json", "--request-timeout=3s", "--ignore-not-found", "--namespace=kube-system", "deployment/coredns",
-	}
+	wanted := []string{"deployment/coredns"}
 	for _, n := range c.nodes() {
-		args = append(args, "node/"+n.name())
+		wanted = append(wanted, "node/"+n.name())
 	}
-	out, err := c.kubectl(ctx, nil, args...)
+	get := []string{"get", "--output=json", "--request-timeout=3s", "--ignore-not-found", "--namespace=kube-system"}
+	out, err := c.kubectl(ctx, nil, append(get, wanted...)...)
 	api := Condition{Name: "API server answers", Met: err == nil}
 	if err != nil {
 		api.Message = firstLine(err.Error())
@@ -204,7 +203,7 @@ func (all objects) condition(kind, name, condition string) (met bool, message st
 
 // readNodes returns the state of nodes.
 func readNodes(nodes []node, objects objects) []NodeStatus {
-	var all []NodeStatus
+	all := make([]NodeStatus, 0, len(nodes))
 	for _, n := range nodes {
 		s := NodeStatus{Name: n.name(), Address: n.ip(), Netns: n.netns()}
 		if s.Ready, s.Message = objects.condition("Node", n.name(), "Ready"); s.Ready {

@@ -16,8 +16,8 @@ import (
 // errData says that etcd does not start from its data.
 var errData = errors.New("the data of an earlier run cannot be used")
 
-// Options are what the user chooses of a cluster. The zero value of a field is what the cluster has, or the default of a
-// new one.
+// Options are what the user chooses of a cluster. The zero value of a field is what the cluster has, or the default of
+// a new one.
 type Options struct {
 	// Nodes is the number of nodes, 1 for a new cluster.
 	Nodes int
@@ -30,8 +30,8 @@ func (o Options) Check() error { return errors.Join(CheckNodes(o.Nodes), CheckPr
 
 // Up starts the components of the cluster that do not run, and blocks until pods can be scheduled and names can be
 // resolved. With another mode than that of a running cluster it starts kube-proxy again, and with more nodes it adds
-// them. Up returns an error when the machine lacks something, a component does not become ready, or the cluster has more
-// nodes than wanted.
+// them. Up returns an error when the machine lacks something, a component does not become ready, or the cluster has
+// more nodes than wanted.
 func (c *Cluster) Up(ctx context.Context, wanted Options, report *progress.Reporter) error {
 	if err := c.checkMachine(cmp.Or(wanted.ProxyMode, c.proxyMode())); err != nil {
 		return err
