@@ -143,12 +143,13 @@ func stateOf(s Status) State {
 func (c *Cluster) inspect(ctx context.Context) ([]NodeStatus, []Condition) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	wanted := []string{"deployment/coredns"}
+	args := make([]string, 0, 6+maxNodes)
+	args = append(args, "get", "--output=json", "--request-timeout=3s", "--ignore-not-found", "--namespace=kube-system",
+		"deployment/coredns")
 	for _, n := range c.nodes() {
-		wanted = append(wanted, "node/"+n.name())
+		args = append(args, "node/"+n.name())
 	}
-	get := []string{"get", "--output=json", "--request-timeout=3s", "--ignore-not-found", "--namespace=kube-system"}
-	out, err := c.kubectl(ctx, nil, append(get, wanted...)...)
+	out, err := c.kubectl(ctx, nil, args...)
 	api := Condition{Name: "API server answers", Met: err == nil}
 	if err != nil {
 		api.Message = firstLine(err.Error())
