@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/wsfleet/wsfleet/test/e2e/event"
 )
 
 // The environment variables with the commands that kill a node and start it again. The name of the node is the argument
@@ -33,8 +35,9 @@ func TestNodeDies(t *testing.T) {
 	survivors := slices.DeleteFunc(servingPods(t), func(pod string) bool { return slices.Contains(dead, pod) })
 	t.Logf("node %s has %v with %d connections; %v are elsewhere", node, dead, held, survivors)
 
+	var killed time.Time
 	publishWhile(t, clients, func() {
-		killed := time.Now()
+		killed = time.Now()
 		runCommandOf(t, killNodeVariable, node)
 		t.Cleanup(func() { runCommandOf(t, startNodeVariable, node) })
 		awaitBack(t, clients, held)
@@ -59,11 +62,26 @@ func TestNodeDies(t *testing.T) {
 		t.Logf("%s after the kill the fleet is whole; on %s are %v", time.Since(killed).Round(100*time.Millisecond), node,
 			gatewaysOn(t, node))
 	})
-	if closes := closesOf(clients, ""); len(closes) != held {
+	closes := closesOf(clients, "")
+	if len(closes) != held {
 		t.Errorf("%d connections have ended, want the %d on the dead node: %v", len(closes), held, closes)
 	}
+	expectResets(t, closes, killed)
 	logAway(t, clients)
 	stopSubscribers(t, clients)
+}
+
+// transportClosed is the code with which the SDK reports a connection that ended without a close frame.
+const transportClosed = 1
+
+// expectResets fails the test unless connections ended without a close frame, and before the clients missed a ping.
+func expectResets(t *testing.T, closes []event.Event, killed time.Time) {
+	t.Helper()
+	for _, e := range closes {
+		if after := e.At.Sub(killed); e.Code != transportClosed || after > 5*time.Second {
+			t.Errorf("a connection ended %s after the kill with %d %q, want a reset at once", after, e.Code, e.Reason)
+		}
+	}
 }
 
 // awaitReady waits until the fleet's status counts a number of gateways as ready.

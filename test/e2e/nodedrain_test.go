@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wsfleet/wsfleet/test/wsclient"
 )
 
 // `kubectl drain` moves the gateways of a node to another one. It ends by itself, the PodDisruptionBudget holds, and
@@ -40,9 +42,11 @@ func TestNodeIsDrained(t *testing.T) {
 	if least := leastHealthy(); least < replicas-1 {
 		t.Errorf("the budget counted %d healthy gateways, and allows one of %d to be away", least, replicas)
 	}
-	if closes := closesOf(clients, ""); len(closes) != held {
+	closes := closesOf(clients, "")
+	if len(closes) != held {
 		t.Errorf("%d connections have ended, want the %d on the node: %v", len(closes), held, closes)
 	}
+	expectCleanCloses(t, closes, closeCodes[wsclient.Centrifuge])
 	logAway(t, clients)
 	stopSubscribers(t, clients)
 }
