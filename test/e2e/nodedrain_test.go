@@ -22,7 +22,7 @@ func TestNodeIsDrained(t *testing.T) {
 	leaving := spreadOver(t, node)
 	clients, held := subscribersOff(t, node, "drained")
 	t.Logf("node %s has %v with %d connections", node, leaving, held)
-	leastHealthy := watchHealthy(t)
+	minHealthy := watchHealthy(t)
 	t.Cleanup(func() {
 		if _, err := anyNamespace.Run(context.WithoutCancel(t.Context()), "uncordon", node); err != nil {
 			t.Error(err)
@@ -39,8 +39,8 @@ func TestNodeIsDrained(t *testing.T) {
 		awaitServing(t, replicas)
 		awaitBack(t, clients, held)
 	})
-	if least := leastHealthy(); least < replicas-1 {
-		t.Errorf("the budget counted %d healthy gateways, and allows one of %d to be away", least, replicas)
+	if healthy := minHealthy(); healthy < replicas-1 {
+		t.Errorf("the budget counted %d healthy gateways, and allows one of %d to be away", healthy, replicas)
 	}
 	closes := closesOf(clients, "")
 	if len(closes) != held {
@@ -53,7 +53,7 @@ func TestNodeIsDrained(t *testing.T) {
 
 // watchHealthy watches the number of healthy gateways that the fleet's PodDisruptionBudget counts, and returns a
 // function that ends it and returns the smallest number.
-func watchHealthy(t *testing.T) (least func() int) {
+func watchHealthy(t *testing.T) (minimum func() int) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	watch := kube.Command(ctx, "get", "poddisruptionbudget", serviceName, "--watch", "-o",
