@@ -21,13 +21,7 @@ var anyNamespace = kube.In("")
 // test on a cluster that has none.
 func spareNode(t *testing.T) string {
 	t.Helper()
-	const taints = `jsonpath={range .items[*]}{.metadata.name} {.spec.taints} {"\n"}{end}`
-	var names []string
-	for line := range strings.Lines(runWith(t, anyNamespace, "get", "nodes", "-o", taints)) {
-		if fields := strings.Fields(line); len(fields) == 1 {
-			names = append(names, fields[0])
-		}
-	}
+	names := openNodes(t)
 	control := strings.Fields(runWith(t, anyNamespace, "get", "nodes", "-l", "node-role.kubernetes.io/control-plane",
 		"-o", "jsonpath={.items[*].metadata.name}"))
 	spare := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(control, name) })
@@ -38,6 +32,18 @@ func spareNode(t *testing.T) string {
 	return spare[0]
 }
 
+// openNodes returns the nodes that take any pod.
+func openNodes(t *testing.T) (names []string) {
+	t.Helper()
+	const taints = `jsonpath={range .items[*]}{.metadata.name} {.spec.taints} {"\n"}{end}`
+	for line := range strings.Lines(runWith(t, anyNamespace, "get", "nodes", "-o", taints)) {
+		if fields := strings.Fields(line); len(fields) == 1 {
+			names = append(names, fields[0])
+		}
+	}
+	return names
+}
+
 // gatewaysOn returns the pods of the gateways on a node.
 func gatewaysOn(t *testing.T, node string) []string {
 	t.Helper()
@@ -45,20 +51,30 @@ func gatewaysOn(t *testing.T, node string) []string {
 		"-o", "jsonpath={.items[*].metadata.name}"))
 }
 
-// spreadOver makes sure that gateways run on a node and on others, and returns those on the node. A fleet that has
-// moved away from a node comes back to it by its next rollout.
+// spreadOver makes sure that gateways run on a node and on others, and returns those on the node. The scheduler spreads
+// them only where it can, so one gateway is moved when all are in one place.
 func spreadOver(t *testing.T, node string) []string {
 	t.Helper()
-	awaitServing(t, replicas)
-	pods := gatewaysOn(t, node)
-	if len(pods) == 0 || len(pods) == replicas {
-		rollOut(t)
-		pods = gatewaysOn(t, node)
+	serving := awaitServing(t, replicas)
+	switch pods := gatewaysOn(t, node); len(pods) {
+	case 0:
+		others := slices.DeleteFunc(openNodes(t), func(name string) bool { return name == node })
+		moveOff(t, serving[0], others)
+	case replicas:
+		moveOff(t, serving[0], []string{node})
+	default:
+		return pods
 	}
-	if len(pods) == 0 || len(pods) == replicas {
-		t.Fatalf("%d of %d gateways are on node %s, and a rollout did not spread them", len(pods), replicas, node)
-	}
-	return pods
+	return gatewaysOn(t, node)
+}
+
+// moveOff replaces a gateway by one that is on none of the nodes.
+func moveOff(t *testing.T, pod string, nodes []string) {
+	t.Helper()
+	runWith(t, anyNamespace, append([]string{"cordon"}, nodes...)...)
+	defer runWith(t, anyNamespace, append([]string{"uncordon"}, nodes...)...)
+	run(t, "delete", "pod", pod, "--wait=false")
+	awaitReplaced(t, []string{pod})
 }
 
 // keepOff moves what the tests rely on from a node to others: Redis, whose data would be lost, the operator, and DNS.
