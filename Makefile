@@ -69,6 +69,10 @@ demo-down: ## Remove all that `make demo` brought up
 e2e: deps-cluster ## Run the fleet tests on a cluster of their own (CLUSTER=local|kind|current, KEEP=1 leaves it up)
 	CLUSTER=$(CLUSTER) KEEP=$(KEEP) PROXY_MODE=$(PROXY_MODE) hack/e2e.sh
 
+.PHONY: e2e-nodes
+e2e-nodes: deps-cluster ## Run only the fleet tests that drain a node and let one die, on a local cluster with two nodes (KEEP=1)
+	CLUSTER=local NODES=2 E2E_RUN='^TestNode' KEEP=$(KEEP) PROXY_MODE=$(PROXY_MODE) hack/e2e.sh
+
 .PHONY: adapters
 adapters: deps-cluster ## Let KEDA and prometheus-adapter scale fleets on a local cluster, 6 minutes; an hour to build them first (RUN=test, KEEP=1)
 	KEEP=$(KEEP) RUN=$(RUN) hack/adapters.sh

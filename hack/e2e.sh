@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The fleet tests: starts and prepares a cluster, runs test/e2e against it, and removes it again.
 # CLUSTER=local|kind|current, KEEP=1 leaves it up, E2E_RUN=REGEXP picks tests, PROXY_MODE=iptables|nftables is the mode
-# of kube-proxy on the local cluster; the tests of affinity run in both.
+# of kube-proxy on the local cluster; the tests of affinity run in both. NODES is the number of nodes of the local
+# cluster. It has one for all tests but those of nodes, which a second node joins it for: with several nodes, Kubernetes
+# takes a node for dead that is silent for 4 s, as a busy one can be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=${CLUSTER:-local}
@@ -22,24 +24,42 @@ down() {
 }
 trap down EXIT
 
-go run ./hack/demo stage --cluster "$cluster" --name "$name" --proxy-mode "${PROXY_MODE:-}" --client-image --env-file "$env"
-set -a
-# shellcheck source=/dev/null
-. "$env"
-set +a
+# stage NODES brings the cluster up, with that many nodes, and installs the operator.
+stage() {
+  go run ./hack/demo stage --cluster "$cluster" --name "$name" --proxy-mode "${PROXY_MODE:-}" --nodes "$1" \
+    --client-image --env-file "$env"
+  set -a
+  # shellcheck source=/dev/null
+  . "$env"
+  set +a
+}
+
+# fleet_tests FLAGS... runs the tests that the flags of go test pick.
+fleet_tests() {
+  go test -tags e2e -count=1 -timeout 25m -parallel 4 -v ./test/e2e "$@" || failed=$?
+}
+
+stage "${NODES:-0}"
 failed=0
 if [ "$cluster" = local ]; then
   export E2E_PROXY_MODE_COMMAND="bin/localcluster up --name $name --proxy-mode"
-  if [ -z "${E2E_RUN:-}" ]; then
-    echo "e2e: the local cluster itself, beside the tests of the fleet; its output follows theirs"
-    go -C hack/localcluster test -tags e2e -count=1 -timeout 20m -run TestCluster . >dist/localcluster.log 2>&1 &
-    itself=$!
-  fi
+  export E2E_KILL_NODE_COMMAND="bin/localcluster kill-node --name $name"
+  export E2E_START_NODE_COMMAND="bin/localcluster start-node --name $name"
 fi
-go test -tags e2e -count=1 -timeout 25m -parallel 4 -v ./test/e2e -run "${E2E_RUN:-.}" || failed=$?
-if [ -n "${itself:-}" ]; then
-  wait "$itself" || failed=$?
-  echo "e2e: the local cluster itself"
-  cat dist/localcluster.log
+if [ "$cluster" != local ] || [ -n "${E2E_RUN:-}" ]; then
+  fleet_tests -run "${E2E_RUN:-.}"
+  exit "$failed"
+fi
+echo "e2e: the local cluster itself, beside the tests of the fleet; its output follows theirs"
+go -C hack/localcluster test -tags e2e -count=1 -timeout 20m -run TestCluster . >dist/localcluster.log 2>&1 &
+itself=$!
+fleet_tests -skip '^TestNode'
+wait "$itself" || failed=$?
+echo "e2e: the local cluster itself"
+cat dist/localcluster.log
+if [ "$failed" -eq 0 ]; then
+  echo "e2e: a second node, and the tests of nodes"
+  stage 2
+  fleet_tests -run '^TestNode'
 fi
 exit "$failed"

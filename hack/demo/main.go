@@ -30,6 +30,7 @@ type options struct {
 	cluster     string
 	name        string
 	proxyMode   string
+	nodes       int
 	listen      string
 	clientImage bool
 	envFile     string
@@ -49,6 +50,9 @@ func command() *cobra.Command {
 	flags.StringVar(&o.name, "name", "wsfleet", "name of the cluster, for local and kind")
 	flags.StringVar(&o.proxyMode, "proxy-mode", "",
 		"mode of kube-proxy, for local: iptables or nftables; default that of the cluster, iptables for a new one")
+
+	flags.IntVar(&o.nodes, "nodes", 0,
+		"number of nodes, for local; default that of the cluster, 1 for a new one")
 
 	up := &cobra.Command{
 		Use:   "up",

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/wsfleet/wsfleet/test/kubectl"
@@ -36,9 +37,13 @@ func newProvider(o options) (provider, error) {
 		return nil, fmt.Errorf("--proxy-mode %q: only the local cluster takes a mode; "+
 			"for kind, set kubeProxyMode in hack/kind.yaml", o.proxyMode)
 	}
+	if o.nodes != 0 && o.cluster != "local" {
+		return nil, fmt.Errorf("--nodes %d: only the local cluster takes a number; "+
+			"for kind, list the nodes in hack/kind.yaml", o.nodes)
+	}
 	switch o.cluster {
 	case "local":
-		return &local{name: o.name, proxyMode: o.proxyMode}, nil
+		return &local{name: o.name, proxyMode: o.proxyMode, nodes: o.nodes}, nil
 	case "kind":
 		return &kindCluster{name: o.name}, nil
 	case "current":
@@ -51,6 +56,7 @@ func newProvider(o options) (provider, error) {
 type local struct {
 	name      string
 	proxyMode string
+	nodes     int
 	// kubeconfig is set by up and find.
 	kubeconfig string
 }
@@ -76,7 +82,8 @@ func (l *local) up(ctx context.Context) error {
 	if err := stream(ctx, localcluster, "binaries"); err != nil {
 		return err
 	}
-	if err := stream(ctx, localcluster, "up", "--name", l.name, "--proxy-mode", l.proxyMode); err != nil {
+	err := stream(ctx, localcluster, "up", "--name", l.name, "--proxy-mode", l.proxyMode, "--nodes", strconv.Itoa(l.nodes))
+	if err != nil {
 		return err
 	}
 	return l.find(ctx)

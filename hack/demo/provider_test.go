@@ -55,14 +55,17 @@ func TestCurrentDownKeepsForeignInstallation(t *testing.T) {
 	}
 }
 
-func TestNewProviderRefusesAProxyModeThatItCannotSet(t *testing.T) {
-	for _, cluster := range []string{"kind", "current"} {
-		_, err := newProvider(options{cluster: cluster, proxyMode: "nftables"})
-		if err == nil || !strings.Contains(err.Error(), "--proxy-mode") || !strings.Contains(err.Error(), "hack/kind.yaml") {
-			t.Errorf("%s: got %v, expected the flag and the remedy", cluster, err)
+func TestNewProviderRefusesWhatItCannotSet(t *testing.T) {
+	for flag, o := range map[string]options{"--proxy-mode": {proxyMode: "nftables"}, "--nodes": {nodes: 2}} {
+		for _, o.cluster = range []string{"kind", "current"} {
+			_, err := newProvider(o)
+			if err == nil || !strings.Contains(err.Error(), flag) || !strings.Contains(err.Error(), "hack/kind.yaml") {
+				t.Errorf("%s: got %v, expected the flag and the remedy", o.cluster, err)
+			}
 		}
-	}
-	if _, err := newProvider(options{cluster: "local", proxyMode: "nftables"}); err != nil {
-		t.Error(err)
+		o.cluster = "local"
+		if _, err := newProvider(o); err != nil {
+			t.Error(err)
+		}
 	}
 }

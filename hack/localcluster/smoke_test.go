@@ -173,6 +173,7 @@ func TestCluster(t *testing.T) {
 		m.awaitPods()
 		contains(t, m.inClient(0, "get", "http://sticky/"), "web-")
 	})
+	m.testTwoNodes(t)
 	t.Run("starts from an empty cluster when the data is unusable", func(t *testing.T) {
 		m := m.on(t)
 		m.killAll()
@@ -183,6 +184,7 @@ func TestCluster(t *testing.T) {
 		if pods := m.kubectl("get", "pods", "-o", "name"); strings.Contains(pods, "pod/") {
 			t.Errorf("there still are %s", pods)
 		}
+		m.expectNodes(m.name, m.name+"-2")
 	})
 	t.Run("redis-server with its libraries", func(t *testing.T) {
 		m := m.on(t)
@@ -433,8 +435,12 @@ func (m *machine) throughPortForward(pod string) string {
 }
 
 type status struct {
-	State      string
-	ProxyMode  string
+	State     string
+	ProxyMode string
+	Nodes     []struct {
+		Name  string
+		Ready bool
+	}
 	Components []struct {
 		Name string
 		PID  int

@@ -112,14 +112,20 @@ func setAffinityTimeout(t *testing.T, seconds string) {
 // setProxyMode changes the mode of kube-proxy where the cluster offers that.
 func setProxyMode(t *testing.T, mode string) {
 	t.Helper()
-	command := strings.Fields(os.Getenv(proxyModeVariable))
-	if len(command) == 0 {
-		return
+	if os.Getenv(proxyModeVariable) != "" {
+		runCommandOf(t, proxyModeVariable, mode)
 	}
-	change := exec.CommandContext(t.Context(), command[0], append(command[1:], mode)...)
-	change.Dir = "../.."
-	if out, err := change.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", change, err, out)
+}
+
+// runCommandOf runs the command that an environment variable has, at the top of the repository, with one argument more.
+func runCommandOf(t *testing.T, variable, argument string) {
+	t.Helper()
+	command := strings.Fields(os.Getenv(variable))
+	// It also cleans up, when the test's own context has ended.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), command[0], append(command[1:], argument)...)
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
 }
 

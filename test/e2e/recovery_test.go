@@ -112,8 +112,28 @@ func TestSubscribersMissNothingInEvictions(t *testing.T) {
 func missNothing(t *testing.T, prefix string, replace func()) {
 	t.Helper()
 	awaitServing(t, replicas)
-	const pods, each = 3, 4
-	clients := startClients(t, prefix, event.SDK, pods, each)
+	clients := startSubscribers(t, prefix, 3)
+	publishWhile(t, clients, replace)
+	reconnects, subscribers := len(closesOf(clients, "")), len(clients)*subscribersEach
+	if reconnects < subscribers {
+		t.Errorf("%d reconnects, though each of %d subscribers lost its gateway", reconnects, subscribers)
+	}
+	stopClients(t, prefix)
+}
+
+// subscribersEach is the number of connections of a pod with subscribers.
+const subscribersEach = 4
+
+// startSubscribers runs pods with subscribers that recover.
+func startSubscribers(t *testing.T, prefix string, pods int) []clientPod {
+	t.Helper()
+	return startClients(t, prefix, event.SDK, pods, subscribersEach)
+}
+
+// publishWhile publishes messages while act runs, and fails the test when a subscriber has missed one, got one twice,
+// or got them in another order.
+func publishWhile(t *testing.T, clients []clientPod, act func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	p := &publisherLoop{t: t}
@@ -122,7 +142,7 @@ func missNothing(t *testing.T, prefix string, replace func()) {
 		defer close(done)
 		p.run(ctx)
 	}()
-	replace()
+	act()
 	cancel()
 	<-done
 
@@ -135,11 +155,7 @@ func missNothing(t *testing.T, prefix string, replace func()) {
 			t.Errorf("%s: %s", c.name, problem)
 		}
 	}
-	t.Logf("%d messages to %d subscribers, who came back %d times", last, pods*each, reconnects)
-	if reconnects < pods*each {
-		t.Errorf("%d reconnects, though each of %d subscribers lost its gateway", reconnects, pods*each)
-	}
-	stopClients(t, prefix)
+	t.Logf("%d messages to %d subscribers, who came back %d times", last, len(clients)*subscribersEach, reconnects)
 }
 
 // rollOut replaces all gateways by a change of the spec, one after the other: a gateway goes when the one before has
@@ -204,6 +220,12 @@ func evictAll(t *testing.T) {
 func awaitReplaced(t *testing.T, pods []string) {
 	t.Helper()
 	awaitServing(t, replicas)
+	awaitDeleted(t, pods)
+}
+
+// awaitDeleted waits until pods are gone.
+func awaitDeleted(t *testing.T, pods []string) {
+	t.Helper()
 	for _, pod := range pods {
 		eventually(t, 2*time.Minute, pod+" is gone", func() error {
 			out, err := kube.Run(t.Context(), "get", "pod", pod, "--ignore-not-found", "-o", "name")

@@ -30,6 +30,9 @@ func TestExitCodes(t *testing.T) {
 		"an unknown flag":     {[]string{"up", "--nonesuch", "x"}, exitUsage, "--nonesuch"},
 		"too many arguments":  {[]string{"status", "x"}, exitUsage, "status"},
 		"a bad proxy mode":    {[]string{"up", "--proxy-mode", "ipvs"}, exitUsage, "expected iptables or nftables"},
+		"too many nodes":      {[]string{"up", "--nodes", "5"}, exitUsage, "expected 1 to 4"},
+		"a negative number":   {[]string{"up", "--nodes", "-1"}, exitUsage, "expected 1 to 4"},
+		"no node":             {[]string{"kill-node"}, exitUsage, "kill-node"},
 		"too few arguments":   {[]string{"load-image"}, exitUsage, "load-image"},
 		"a bad name":          {[]string{"status", "--name", "A"}, exitUsage, "--name"},
 		"a bad output":        {[]string{"status", "-o", "xml"}, exitUsage, "--output"},
@@ -90,7 +93,11 @@ func TestWriteStatus(t *testing.T) {
 		Name: "c", State: cluster.StateDegraded, Server: "https://127.0.0.1:1", Netns: "wsfleet-c",
 		ProxyMode:  cluster.ProxyNFTables,
 		Components: []cluster.ComponentStatus{{Name: "etcd", Running: true, PID: 7}, {Name: "kubelet"}},
-		Conditions: []cluster.Condition{{Name: "node Ready", Message: "no network"}},
+		Nodes: []cluster.NodeStatus{
+			{Name: "c", Address: "172.31.0.1", Netns: "wsfleet-c", Ready: true},
+			{Name: "c-2", Address: "172.31.0.2", Netns: "wsfleet-c.node-2", Message: "no network"},
+		},
+		Conditions: []cluster.Condition{{Name: "CoreDNS Available", Message: "no endpoints"}},
 		Forwards:   []cluster.ForwardStatus{{Forward: cluster.Forward{Listen: "127.0.0.1:2", To: "web:80"}}},
 	})
 	if err != nil {
@@ -102,7 +109,8 @@ func TestWriteStatus(t *testing.T) {
 	}
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"cluster c degraded", "etcd pid 7", "kubelet stopped", "node Ready no: no network",
+		"cluster c degraded", "etcd pid 7", "kubelet stopped", "CoreDNS Available no: no endpoints",
+		"node c 172.31.0.1 in wsfleet-c Ready", "node c-2 172.31.0.2 in wsfleet-c.node-2 not Ready: no network",
 		"forward 127.0.0.1:2 -> web:80 stopped", "network namespace wsfleet-c", "mode of kube-proxy nftables",
 	} {
 		if !strings.Contains(all, want) {

@@ -11,6 +11,7 @@ import (
 )
 
 func (a *app) up() *cobra.Command {
+	var wanted cluster.Options
 	var mode string
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -18,10 +19,12 @@ func (a *app) up() *cobra.Command {
 		Long: `Builds missing binaries, starts what does not run yet, and returns when pods can be scheduled and names
 be resolved. It may be run at any time, also after the machine or the cluster's processes were stopped
 without notice: objects in the cluster are kept. With another --proxy-mode than the cluster has, it starts
-kube-proxy again in that mode; connections that are open go on.`,
+kube-proxy again in that mode; connections that are open go on. With more --nodes than the cluster has, it
+adds them; load images again then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cluster.CheckProxyMode(cluster.ProxyMode(mode)); err != nil {
+			wanted.ProxyMode = cluster.ProxyMode(mode)
+			if err := wanted.Check(); err != nil {
 				return usageError{err}
 			}
 			if err := cluster.CheckMachine(); err != nil {
@@ -35,11 +38,13 @@ kube-proxy again in that mode; connections that are open go on.`,
 			if err := a.ensureBinaries(cmd.Context(), report, binaries.OfCluster()); err != nil {
 				return err
 			}
-			return c.Up(cmd.Context(), cluster.ProxyMode(mode), report)
+			return c.Up(cmd.Context(), wanted, report)
 		},
 	}
 	cmd.Flags().StringVar(&mode, "proxy-mode", "",
 		"how kube-proxy sends connections to pods: iptables or nftables; default that of the cluster, iptables for a new one")
+	cmd.Flags().IntVar(&wanted.Nodes, "nodes", 0,
+		"number of nodes, each in a network of its own; default that of the cluster, 1 for a new one")
 	return cmd
 }
 

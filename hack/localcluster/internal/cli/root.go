@@ -91,7 +91,7 @@ Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 status: the cluster
 	flags.StringVar(&a.binDir, "bin-dir", os.Getenv(envBinDir),
 		"where their binaries are; default bin/k8s in the repository ($"+envBinDir+")")
 	root.AddCommand(
-		a.binaries(), a.up(), a.down(), a.status(), a.logs(), a.kubeconfig(), a.forward(),
+		a.binaries(), a.up(), a.down(), a.killNode(), a.startNode(), a.status(), a.logs(), a.kubeconfig(), a.forward(),
 		a.loadImage(), a.buildImage(), holdMounts(), forwardWorker(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

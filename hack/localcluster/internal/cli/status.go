@@ -66,6 +66,9 @@ func writeStatus(out io.Writer, s cluster.Status) error {
 		row("network namespace", s.Netns)
 		row("mode of kube-proxy", string(s.ProxyMode))
 	}
+	for _, n := range s.Nodes {
+		row("node "+n.Name, n.Address+" in "+n.Netns, either(n.Ready, "Ready", "not Ready: "+n.Message))
+	}
 	for _, one := range s.Components {
 		row(one.Name, either(one.Running, fmt.Sprintf("pid %d", one.PID), "stopped"))
 	}

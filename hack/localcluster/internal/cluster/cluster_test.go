@@ -57,7 +57,7 @@ func golden(t *testing.T, c *Cluster, name string, got []byte) {
 
 func TestConfigurationFiles(t *testing.T) {
 	c := testCluster(t)
-	cfg := c.configuration()
+	cfg := c.firstNode().configuration(firstPodNetwork)
 	cfg.Snapshotter = "overlayfs" // depends on where the test runs
 	for _, name := range []string{"containerd.toml", "cni.conflist", "kubelet.yaml", "kube-proxy.yaml", "coredns.yaml"} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestConfigurationFiles(t *testing.T) {
 }
 
 func TestRenderedFilesCanBeRead(t *testing.T) {
-	cfg := testCluster(t).configuration()
+	cfg := testCluster(t).firstNode().configuration(firstPodNetwork)
 	for _, name := range []string{"kubelet.yaml", "kube-proxy.yaml"} {
 		data, err := cfg.render(name)
 		if err != nil {
@@ -93,14 +93,64 @@ func TestRenderedFilesCanBeRead(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	c := testCluster(t)
-	var out strings.Builder
-	for _, comp := range c.components() {
+	golden(t, c, "flags.txt", flags(c.components()))
+}
+
+func flags(components []component) []byte {
+	var out bytes.Buffer
+	for _, comp := range components {
 		fmt.Fprintf(&out, "%s, ready at %s\n", comp.name, comp.ready)
 		for _, arg := range comp.argv {
 			fmt.Fprintf(&out, "  %s\n", arg)
 		}
 	}
-	golden(t, c, "flags.txt", []byte(out.String()))
+	return out.Bytes()
+}
+
+// A second node has its own files and address, and the cluster notices dead nodes.
+func TestConfigurationOfTwoNodes(t *testing.T) {
+	c := testCluster(t)
+	if err := c.chooseNodes(t.Context(), 2, progress.New(&bytes.Buffer{})); err != nil {
+		t.Fatal(err)
+	}
+	second := c.nodes()[1]
+	cfg := second.configuration("10.244.1.0/24")
+	cfg.Snapshotter = "overlayfs" // depends on where the test runs
+	for _, name := range []string{"containerd.toml", "cni.conflist", "kubelet.yaml", "kube-proxy.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			got, err := cfg.render(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, c, "node-2/"+name, got)
+		})
+	}
+	golden(t, c, "node-2/flags.txt", flags(append(second.components(), c.controllerManager())))
+}
+
+func TestChooseNodes(t *testing.T) {
+	c := testCluster(t)
+	silent := progress.New(&bytes.Buffer{})
+	for _, count := range []int{0, 1, 2, 0, 3} {
+		if err := c.chooseNodes(t.Context(), count, silent); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(c.nodes()); n != 3 {
+		t.Errorf("%d nodes, expected 3", n)
+	}
+	if err := c.chooseNodes(t.Context(), 2, silent); err == nil || !strings.Contains(err.Error(), "localcluster down") {
+		t.Errorf("got %v, expected that nodes cannot go", err)
+	}
+	for name, want := range map[string]string{"test": "control plane", "test-4": "test-2, test-3", "test-2": ""} {
+		n, err := c.furtherNode(name)
+		if want == "" && (err != nil || n.number != 2) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, %v, expected %q in the error", name, n.number, err, want)
+		}
+	}
+	if _, err := testCluster(t).furtherNode("test-2"); err == nil || !strings.Contains(err.Error(), "--nodes 2") {
+		t.Errorf("got %v, expected how to get a second node", err)
+	}
 }
 
 // The chosen mode is in kube-proxy's configuration, and stays when a later `up` chooses none or etcd's data is set
@@ -110,7 +160,7 @@ func TestChooseProxyMode(t *testing.T) {
 	silent := progress.New(&bytes.Buffer{})
 	expect := func(want ProxyMode) {
 		t.Helper()
-		got, err := c.configuration().render("kube-proxy.yaml")
+		got, err := c.firstNode().configuration("").render("kube-proxy.yaml")
 		if err != nil || !strings.Contains(string(got), "mode: "+string(want)+"\n") {
 			t.Errorf("expected mode %s, got %v\n%s", want, err, got)
 		}
@@ -167,28 +217,31 @@ func TestSocketPathsAreShortEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(c.containerdSocket() + ".ttrpc"); n > 107 {
+	if n := len((node{c, maxNodes}).containerdSocket() + ".ttrpc"); n > 107 {
 		t.Errorf("%d characters", n)
 	}
 }
 
-// Two clusters share no path, namespace or cgroup.
-func TestClustersShareNothing(t *testing.T) {
-	places := func(c *Cluster) []string {
-		var sources []string
-		for _, bind := range c.binds() {
-			sources = append(sources, bind.Source)
+// Two nodes, of one cluster or of two, share no path, namespace or cgroup.
+func TestNodesShareNothing(t *testing.T) {
+	var all []string
+	for _, name := range []string{"one", "two", "one-2"} {
+		c, err := New(name, DefaultStateDir, "", "")
+		if err != nil {
+			t.Fatal(err)
 		}
-		return append(sources, c.state, c.run, c.Netns(), c.lockFile(), c.configuration().CgroupRoot)
+		all = append(all, c.state, c.run, c.lockFile())
+		for _, n := range []node{{c, 1}, {c, 2}} {
+			all = append(all, n.netns(), n.cgroupRoot(), n.config(""), n.images())
+			for _, bind := range n.binds() {
+				all = append(all, bind.Source)
+			}
+		}
 	}
-	one, errOne := New("one", DefaultStateDir, "", "")
-	two, errTwo := New("two", DefaultStateDir, "", "")
-	if errOne != nil || errTwo != nil {
-		t.Fatal(errOne, errTwo)
-	}
-	for _, place := range places(one) {
-		if slices.Contains(places(two), place) {
-			t.Errorf("both use %s", place)
+	slices.Sort(all)
+	for i, place := range all[1:] {
+		if place == all[i] {
+			t.Errorf("two nodes use %s", place)
 		}
 	}
 }
@@ -246,7 +299,7 @@ func TestCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{"127.0.0.1", nodeIP, apiserverIP, "localhost", "kubernetes.default.svc",
+	for _, host := range []string{"127.0.0.1", controlIP, apiserverIP, "localhost", "kubernetes.default.svc",
 		"kubernetes.default.svc.cluster.local"} {
 		_, err := server.certificate.Verify(x509.VerifyOptions{
 			Roots:     pools[authority],
@@ -329,6 +382,7 @@ func TestStateOf(t *testing.T) {
 		return Status{
 			Components: []ComponentStatus{{Name: "etcd", Running: true}},
 			Conditions: []Condition{{Name: "API server answers", Met: true}},
+			Nodes:      []NodeStatus{{Name: "test", Ready: true}},
 			Forwards:   []ForwardStatus{{Running: true}},
 		}
 	}
@@ -339,6 +393,7 @@ func TestStateOf(t *testing.T) {
 		"whole":             {func(*Status) {}, StateRunning},
 		"a component ended": {func(s *Status) { s.Components[0].Running = false }, StateDegraded},
 		"a forward ended":   {func(s *Status) { s.Forwards[0].Running = false }, StateDegraded},
+		"a node is dead":    {func(s *Status) { s.Nodes[0].Ready = false }, StateDegraded},
 		"not ready":         {func(s *Status) { s.Conditions[0].Met = false }, StateDegraded},
 		"never came up":     {func(s *Status) { s.Conditions = nil }, StateDegraded},
 	} {
@@ -362,20 +417,31 @@ func TestStateOfMissingClusterIsStopped(t *testing.T) {
 	}
 }
 
-func TestReadConditions(t *testing.T) {
+func TestReadNodes(t *testing.T) {
 	const list = `{"items": [
-		{"kind": "Node", "status": {"conditions": [
+		{"kind": "Node", "metadata": {"name": "test"}, "status": {"conditions": [
 			{"type": "MemoryPressure", "status": "False"},
 			{"type": "Ready", "status": "False", "message": "no network"}]}},
-		{"kind": "Deployment", "status": {"conditions": [{"type": "Available", "status": "True"}]}}]}`
-	want := []Condition{{Name: "node Ready", Message: "no network"}, {Name: "CoreDNS Available", Met: true}}
-	if diff := cmp.Diff(want, readConditions([]byte(list))); diff != "" {
+		{"kind": "Node", "metadata": {"name": "test-2"}, "status": {"conditions": [
+			{"type": "Ready", "status": "True", "message": "kubelet posts"}]}},
+		{"kind": "Deployment", "metadata": {"name": "coredns"}, "status": {"conditions": [
+			{"type": "Available", "status": "True"}]}}]}`
+	c := testCluster(t)
+	nodes := []node{{c, 1}, {c, 2}}
+	want := []NodeStatus{
+		{Name: "test", Address: "172.31.0.1", Netns: "wsfleet-test", Message: "no network"},
+		{Name: "test-2", Address: "172.31.0.2", Netns: "wsfleet-test.node-2", Ready: true},
+	}
+	if diff := cmp.Diff(want, readNodes(nodes, parseObjects([]byte(list)))); diff != "" {
 		t.Error(diff)
 	}
+	if met, message := parseObjects([]byte(list)).condition("Deployment", "coredns", "Available"); !met {
+		t.Error(message)
+	}
 	for _, broken := range []string{"", "{}", `{"items": 3}`} {
-		for _, condition := range readConditions([]byte(broken)) {
-			if condition.Met || condition.Message == "" {
-				t.Errorf("%q: %+v, expected unmet and why", broken, condition)
+		for _, n := range readNodes(nodes, parseObjects([]byte(broken))) {
+			if n.Ready || n.Message == "" {
+				t.Errorf("%q: %+v, expected not ready and why", broken, n)
 			}
 		}
 	}

@@ -29,28 +29,36 @@ type configuration struct {
 	CgroupRoot, ResolvConf, ProxyKubeconfig string
 	Snapshotter                             string
 	ProxyMode                               ProxyMode
+	// KubeletCert is the name of the files with the kubelet's certificate and key.
+	KubeletCert string
+	// QuickStatus lets the kubelet report every second.
+	QuickStatus bool
 }
 
-func (c *Cluster) configuration() configuration {
+// configuration returns the values for a node whose pods have addresses in podAddresses.
+func (n node) configuration(podAddresses string) configuration {
+	c := n.cluster
 	return configuration{
-		NodeName:         c.Name,
-		NodeIP:           nodeIP,
+		NodeName:         n.name(),
+		NodeIP:           n.ip(),
 		PodNetwork:       podNetwork,
-		NodePodNetwork:   nodePodNetwork,
+		NodePodNetwork:   podAddresses,
 		DNSIP:            dnsIP,
 		DNSDomain:        dnsDomain,
 		DNSImage:         dnsImage,
 		PauseImage:       pauseImage,
 		BinDir:           c.BinDir,
 		PKI:              c.pki(""),
-		CNIDir:           c.config("cni"),
-		ContainerdRoot:   c.data("containerd"),
+		CNIDir:           n.config("cni"),
+		ContainerdRoot:   n.data("containerd"),
 		ContainerdSocket: innerContainerdSocket,
-		CgroupRoot:       "/wsfleet-" + c.Name,
+		CgroupRoot:       n.cgroupRoot(),
 		ResolvConf:       c.config("resolv.conf"),
 		ProxyKubeconfig:  c.config("kube-proxy.kubeconfig"),
 		Snapshotter:      snapshotterFor(c.state),
 		ProxyMode:        c.proxyMode(),
+		KubeletCert:      n.own("kubelet-server"),
+		QuickStatus:      c.noticesDeadNodes(),
 	}
 }
 
@@ -79,28 +87,53 @@ func (cfg configuration) render(name string) ([]byte, error) {
 
 // writeConfiguration writes the files that components are started with.
 func (c *Cluster) writeConfiguration() error {
-	cfg := c.configuration()
-	for name, path := range map[string]string{
-		"containerd.toml": c.config("containerd.toml"),
-		"cni.conflist":    c.config("cni/pods.conflist"),
-		"kubelet.yaml":    c.config("kubelet.yaml"),
-		"kube-proxy.yaml": c.config("kube-proxy.yaml"),
-		"coredns.yaml":    c.config("coredns.yaml"),
-	} {
-		data, err := cfg.render(name)
-		if err != nil {
-			return fmt.Errorf("render %s: %w", name, err)
-		}
-		if err := writeFile(path, data); err != nil {
-			return err
-		}
+	first := c.firstNode().configuration(firstPodNetwork)
+	files := map[string]string{"coredns.yaml": c.config("coredns.yaml"), cniTemplate: c.firstNode().cniFile()}
+	if err := first.write(files); err != nil {
+		return err
 	}
 	// Pods that use the node's resolver find none, because the cluster has no route to the outside.
 	if err := writeFile(c.config("resolv.conf"), nil); err != nil {
 		return err
 	}
-	for _, user := range []string{"kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"} {
-		if err := c.writeKubeconfig(user, "https://"+nodeIP+":"+securePort); err != nil {
+	users := []string{"kube-controller-manager", "kube-scheduler", "kube-proxy"}
+	for _, n := range c.nodes() {
+		if err := n.writeConfiguration(); err != nil {
+			return fmt.Errorf("node %s: %w", n.name(), err)
+		}
+		users = append(users, n.own("kubelet"))
+	}
+	for _, user := range users {
+		if err := c.writeKubeconfig(user, "https://"+controlIP+":"+securePort); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cniTemplate is the configuration of the pods' network.
+const cniTemplate = "cni.conflist"
+
+func (n node) cniFile() string { return n.config("cni/pods.conflist") }
+
+// writeConfiguration writes the files of the node's components. The network of its pods is not among them: a node has
+// it only when it is registered.
+func (n node) writeConfiguration() error {
+	files := map[string]string{}
+	for _, name := range []string{"containerd.toml", "kubelet.yaml", "kube-proxy.yaml"} {
+		files[name] = n.config(name)
+	}
+	return n.configuration("").write(files)
+}
+
+// write renders templates, by their names, to files.
+func (cfg configuration) write(files map[string]string) error {
+	for name, path := range files {
+		data, err := cfg.render(name)
+		if err != nil {
+			return fmt.Errorf("render %s: %w", name, err)
+		}
+		if err := writeFile(path, data); err != nil {
 			return err
 		}
 	}

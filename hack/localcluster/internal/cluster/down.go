@@ -59,8 +59,8 @@ func (c *Cluster) startOver(ctx context.Context) (aside string, err error) {
 	return c.setDataAside()
 }
 
-// setDataAside empties the state directory but for the logs, the mode of kube-proxy, and etcd's data, which takes the
-// place of what was set aside before.
+// setDataAside empties the state directory but for the logs, the number of nodes, the mode of kube-proxy, and etcd's
+// data, which takes the place of what was set aside before.
 func (c *Cluster) setDataAside() (aside string, err error) {
 	const kept = "etcd-unusable"
 	aside = filepath.Join(c.state, kept)
@@ -75,7 +75,7 @@ func (c *Cluster) setDataAside() (aside string, err error) {
 		return "", err
 	}
 	for _, e := range entries {
-		if slices.Contains([]string{kept, "logs", proxyModeName}, e.Name()) {
+		if slices.Contains([]string{kept, "logs", proxyModeName, nodesName}, e.Name()) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(c.state, e.Name())); err != nil {
@@ -85,23 +85,34 @@ func (c *Cluster) setDataAside() (aside string, err error) {
 	return aside, nil
 }
 
-// stopAndUnlink ends all processes and removes their network namespace.
+// stopAndUnlink ends all processes and removes their network namespaces.
 func (c *Cluster) stopAndUnlink(ctx context.Context) error {
 	if err := c.stop(ctx); err != nil {
 		return err
 	}
-	return sandbox.DeleteNetns(c.Netns())
+	// Those of all nodes: how many the cluster had may be forgotten.
+	for _, name := range append(sandbox.NetnsNames(c.Netns()+furtherNetns), c.Netns()) {
+		if err := sandbox.DeleteNetns(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stop ends all processes and leaves the data. Those that could start others
-// come first: kubelet, so that no pod comes back, then all in the cgroup, which
-// holds the containers as well. Their mounts go with the last of them.
+// come first: the kubelets, so that no pod comes back, then all in the cgroup,
+// which holds the containers as well. Their mounts go with the last of them.
 func (c *Cluster) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
 	records := c.records()
 	names := records.Names()
-	for _, name := range append([]string{"kubelet", "containerd"}, names...) {
+	starters := make([]string, 0, 2*maxNodes)
+	for number := range maxNodes {
+		n := node{c, number + 1}
+		starters = append(starters, n.own(kubeletName), n.own(containerdName))
+	}
+	for _, name := range append(starters, names...) {
 		if err := records.Read(name).Kill(ctx); err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ func (c *Cluster) launchForwarder(ctx context.Context, name string, listener *ne
 	return c.launch(ctx, name, process.Spec{
 		Argv:   []string{c.Self, ForwardCommand, "--to", to},
 		Files:  []*os.File{file},
-		Within: c.inside,
+		Within: c.firstNode().inside,
 	})
 }
 
@@ -159,7 +159,7 @@ func (c *Cluster) ensureAPIForward(ctx context.Context) error {
 	if err := os.Remove(c.Kubeconfig()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	to := nodeIP + ":" + securePort
+	to := controlIP + ":" + securePort
 	at := "127.0.0.1:0"
 	if before, err := os.ReadFile(c.apiAddressFile()); err == nil {
 		at = string(before)

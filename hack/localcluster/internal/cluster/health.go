@@ -60,7 +60,7 @@ func (c *Cluster) ready(ctx context.Context, comp component) error {
 	if err != nil {
 		return err
 	}
-	client := c.insideClient()
+	client := insideClient(comp.node.netns())
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
 	if err != nil {
@@ -74,13 +74,13 @@ func (c *Cluster) ready(ctx context.Context, comp component) error {
 	return nil
 }
 
-// insideClient returns an HTTP client for servers inside the cluster's network.
-func (c *Cluster) insideClient() *http.Client {
+// insideClient returns an HTTP client for servers inside a network namespace.
+func insideClient(netns string) *http.Client {
 	return &http.Client{
 		Timeout: 5 * time.Second,
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				return sandbox.Dial(ctx, c.Netns(), address)
+				return sandbox.Dial(ctx, netns, address)
 			},
 			// Only the cluster's processes are in that network, some of them make their certificates at start, and the probe
 			// carries no secret.
@@ -128,9 +128,13 @@ func (c *Cluster) logTail(name string) string {
 func (c *Cluster) start(ctx context.Context, comp component) error {
 	ended := make(<-chan struct{})
 	if !c.records().Read(comp.name).Alive() {
-		running, err := c.launch(ctx, comp.name, process.Spec{
+		groups, err := comp.node.cgroups()
+		if err != nil {
+			return err
+		}
+		running, err := c.launchIn(ctx, groups, comp.name, process.Spec{
 			Argv:   comp.argv,
-			Within: c.inside,
+			Within: comp.node.inside,
 		})
 		if err != nil {
 			return err
@@ -140,25 +144,31 @@ func (c *Cluster) start(ctx context.Context, comp component) error {
 	return c.awaitReady(ctx, comp, ended)
 }
 
-// inside runs f in the namespaces of the components.
-func (c *Cluster) inside(f func() error) error {
-	holder := c.records().Read(holderName)
+// inside runs f in the namespaces of the node's components.
+func (n node) inside(f func() error) error {
+	holder := n.cluster.records().Read(n.own(holderName))
 	if !holder.Alive() {
-		return errors.New("the cluster's mount namespace is gone; run `localcluster up` again")
+		return fmt.Errorf("the mount namespace of node %s is gone; run `localcluster up` again", n.name())
 	}
-	return sandbox.Within(c.Netns(), holder.PID, f)
+	return sandbox.Within(n.netns(), holder.PID, f)
 }
 
-// launch starts a process of the cluster and records its identity.
+// launch starts a process in the cluster's cgroup and records its identity.
 func (c *Cluster) launch(ctx context.Context, name string, spec process.Spec) (*process.Running, error) {
+	groups, err := c.cgroups()
+	if err != nil {
+		return nil, err
+	}
+	return c.launchIn(ctx, groups, name, spec)
+}
+
+// launchIn is launch for a process in another cgroup.
+func (c *Cluster) launchIn(ctx context.Context, groups sandbox.Cgroups, name string,
+	spec process.Spec) (*process.Running, error) {
 	spec.Name = name
 	spec.Log = c.LogFile(name)
 	spec.Env = c.environment()
 	if err := os.MkdirAll(filepath.Dir(spec.Log), 0o755); err != nil {
-		return nil, err
-	}
-	groups, err := c.cgroups()
-	if err != nil {
 		return nil, err
 	}
 	running, err := process.Start(spec)

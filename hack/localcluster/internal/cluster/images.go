@@ -11,14 +11,24 @@ import (
 	"github.com/wsfleet/wsfleet/hack/localcluster/internal/image"
 )
 
-// LoadImages imports image archives into containerd. Loading an image again is harmless. It returns an error when an
-// archive does not exist, the cluster does not run, or the import fails.
+// LoadImages imports image archives into the containerd of each node. Loading an image again is harmless. It returns an
+// error when an archive does not exist, the cluster or one of its nodes does not run, or the import fails.
 func (c *Cluster) LoadImages(ctx context.Context, archives ...string) error {
+	for _, n := range c.nodes() {
+		if err := n.loadImages(ctx, archives...); err != nil {
+			return fmt.Errorf("node %s: %w", n.name(), err)
+		}
+	}
+	return nil
+}
+
+func (n node) loadImages(ctx context.Context, archives ...string) error {
+	snapshotter := snapshotterFor(n.cluster.state)
 	for _, archive := range archives {
 		if _, err := os.Stat(archive); err != nil {
 			return fmt.Errorf("image archive: %w", err)
 		}
-		if _, err := c.ctr(ctx, "images", "import", "--snapshotter", snapshotterFor(c.state), archive); err != nil {
+		if _, err := n.ctr(ctx, "images", "import", "--snapshotter", snapshotter, archive); err != nil {
 			return fmt.Errorf("load %s: %w", archive, err)
 		}
 	}
@@ -26,9 +36,10 @@ func (c *Cluster) LoadImages(ctx context.Context, archives ...string) error {
 }
 
 // ensureImages loads the images that the cluster itself is made of.
-func (c *Cluster) ensureImages(ctx context.Context) error {
+func (n node) ensureImages(ctx context.Context) error {
+	c := n.cluster
 	for name, binary := range map[string]string{pauseImage: "pause", dnsImage: "coredns"} {
-		archive := filepath.Join(c.state, "images", binary+".tar")
+		archive := filepath.Join(n.images(), binary+".tar")
 		if err := os.MkdirAll(filepath.Dir(archive), 0o755); err != nil {
 			return err
 		}
@@ -45,7 +56,7 @@ func (c *Cluster) ensureImages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.LoadImages(ctx, archive); err != nil {
+		if err := n.loadImages(ctx, archive); err != nil {
 			// Not loaded: to be tried again.
 			return errors.Join(err, os.Remove(archive))
 		}

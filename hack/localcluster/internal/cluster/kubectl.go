@@ -16,10 +16,10 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) ([]
 	return c.command(ctx, stdin, c.binary("kubectl"), args...)
 }
 
-// ctr runs containerd's client on the images that kubelet sees.
-func (c *Cluster) ctr(ctx context.Context, args ...string) ([]byte, error) {
-	args = append([]string{"--address", c.containerdSocket(), "--namespace", "k8s.io"}, args...)
-	return c.command(ctx, nil, c.binary("ctr"), args...)
+// ctr runs containerd's client on the images that the node's kubelet sees.
+func (n node) ctr(ctx context.Context, args ...string) ([]byte, error) {
+	args = append([]string{"--address", n.containerdSocket(), "--namespace", "k8s.io"}, args...)
+	return n.cluster.command(ctx, nil, n.cluster.binary("ctr"), args...)
 }
 
 // command runs one command to its end and gives back what it printed.

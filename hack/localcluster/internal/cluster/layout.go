@@ -30,16 +30,19 @@ const (
 
 // Every cluster has a network of its own, so the addresses are the same in all.
 const (
-	nodeNetwork    = "172.31.0.1/24"
-	nodeIP         = "172.31.0.1"
-	podNetwork     = "10.244.0.0/16"
-	nodePodNetwork = "10.244.0.0/24"
-	serviceNetwork = "10.96.0.0/16"
-	apiserverIP    = "10.96.0.1"
-	dnsIP          = "10.96.0.10"
-	dnsDomain      = "cluster.local"
-	securePort     = "6443"
-	etcdAddress    = "127.0.0.1:2379"
+	// nodeIPs are the addresses of nodes, without the number of the node.
+	nodeIPs = "172.31.0."
+	// controlIP is the address of the first node, with the API server.
+	controlIP  = nodeIPs + "1"
+	podNetwork = "10.244.0.0/16"
+	// firstPodNetwork is what the controller manager gives to the first node that registers.
+	firstPodNetwork = "10.244.0.0/24"
+	serviceNetwork  = "10.96.0.0/16"
+	apiserverIP     = "10.96.0.1"
+	dnsIP           = "10.96.0.10"
+	dnsDomain       = "cluster.local"
+	securePort      = "6443"
+	etcdAddress     = "127.0.0.1:2379"
 )
 
 // Where and under which domain the cluster's names are resolved.
@@ -116,12 +119,7 @@ func (c *Cluster) data(name string) string   { return filepath.Join(c.state, "da
 func (c *Cluster) ownerFile() string         { return filepath.Join(c.run, "state-dir") }
 func (c *Cluster) lockFile() string          { return c.run + ".lock" }
 
-// containerdSocket is the one seen from the machine.
-func (c *Cluster) containerdSocket() string {
-	return filepath.Join(c.run, "containerd", "containerd.sock")
-}
-
-// innerContainerdSocket is the same, seen by the components.
+// innerContainerdSocket is the socket of a node's containerd, seen by the node's components.
 const innerContainerdSocket = "/run/containerd/containerd.sock"
 
 func (c *Cluster) records() process.Records {
@@ -132,22 +130,9 @@ func (c *Cluster) cgroups() (sandbox.Cgroups, error) {
 	return sandbox.FindCgroups("wsfleet-" + c.Name)
 }
 
-// binds are the paths that components have built in, or that are best left at
-// their defaults, and that two clusters must not share.
-func (c *Cluster) binds() []sandbox.Bind {
-	return []sandbox.Bind{
-		{Source: c.data("kubelet"), Target: "/var/lib/kubelet"},
-		{Source: c.data("cni"), Target: "/var/lib/cni"},
-		{Source: c.data("pod-logs"), Target: "/var/log/pods"},
-		{Source: c.data("container-logs"), Target: "/var/log/containers"},
-		{Source: filepath.Join(c.run, "containerd"), Target: "/run/containerd"},
-		// mount(8) notes there what it has mounted.
-		{Source: filepath.Join(c.run, "mount"), Target: "/run/mount"},
-	}
-}
-
 func machine() sandbox.Machine {
 	return sandbox.Machine{Path: filepath.Join(machineDir, "machine-before.json"), Sysctls: "/proc/sys"}
 }
 
 func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+func mustAddr(s string) netip.Addr     { return netip.MustParseAddr(s) }

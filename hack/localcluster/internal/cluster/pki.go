@@ -36,14 +36,14 @@ const (
 )
 
 func (c *Cluster) identities() []identity {
-	return []identity{
+	all := []identity{
 		{
 			file: "apiserver", authority: authority, commonName: "kube-apiserver",
 			dnsNames: []string{
 				"kubernetes", "kubernetes.default", "kubernetes.default.svc",
 				"kubernetes.default.svc." + dnsDomain, "localhost", c.Name,
 			},
-			ips: []string{"127.0.0.1", nodeIP, apiserverIP},
+			ips: []string{"127.0.0.1", controlIP, apiserverIP},
 		},
 		{
 			file:         "apiserver-kubelet-client",
@@ -56,16 +56,26 @@ func (c *Cluster) identities() []identity {
 		{file: "kube-controller-manager", authority: authority, commonName: "system:kube-controller-manager"},
 		{file: "kube-scheduler", authority: authority, commonName: "system:kube-scheduler"},
 		{file: "kube-proxy", authority: authority, commonName: "system:kube-proxy"},
-		{file: "kubelet", authority: authority, commonName: "system:node:" + c.Name, organization: []string{"system:nodes"}},
-		{
-			file:         "kubelet-server",
-			authority:    authority,
-			commonName:   "system:node:" + c.Name,
-			organization: []string{"system:nodes"},
-			dnsNames:     []string{c.Name},
-			ips:          []string{nodeIP},
-		},
 	}
+	for _, n := range c.nodes() {
+		all = append(all, n.identities()...)
+	}
+	return all
+}
+
+// identities are those of the node's kubelet, as a client and as a server.
+func (n node) identities() []identity {
+	client := identity{
+		file:         n.own("kubelet"),
+		authority:    authority,
+		commonName:   "system:node:" + n.name(),
+		organization: []string{"system:nodes"},
+	}
+	server := client
+	server.file = n.own("kubelet-server")
+	server.dnsNames = []string{n.name()}
+	server.ips = []string{n.ip()}
+	return []identity{client, server}
 }
 
 // certificateLife outlasts any cluster of this kind: nothing renews it.

@@ -62,10 +62,8 @@ func (c *Cluster) chooseProxyMode(ctx context.Context, mode ProxyMode, report *p
 	if mode == "" || mode == c.proxyMode() {
 		return nil
 	}
-	if running := c.records().Read(proxyName); running.Alive() {
-		err := report.Step("kube-proxy stopped, because its mode changes to "+string(mode),
-			func() error { return running.Kill(ctx) })
-		if err != nil {
+	for _, n := range c.nodes() {
+		if err := c.endRunning(ctx, n.own(proxyName), "because its mode changes to "+string(mode), report); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -30,6 +29,7 @@ type Status struct {
 	Kubeconfig string            `json:"kubeconfig,omitempty"`
 	Netns      string            `json:"netns,omitempty"`
 	ProxyMode  ProxyMode         `json:"proxyMode,omitempty"`
+	Nodes      []NodeStatus      `json:"nodes"`
 	Components []ComponentStatus `json:"components"`
 	Conditions []Condition       `json:"conditions"`
 	Forwards   []ForwardStatus   `json:"forwards"`
@@ -41,6 +41,15 @@ type ComponentStatus struct {
 	Running bool   `json:"running"`
 	PID     int    `json:"pid,omitempty"`
 	Log     string `json:"log"`
+}
+
+// NodeStatus is one node, and whether Kubernetes can use it.
+type NodeStatus struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Netns   string `json:"netns"`
+	Ready   bool   `json:"ready"`
+	Message string `json:"message,omitempty"`
 }
 
 // Condition is a requirement of a running cluster, and whether it is met.
@@ -69,7 +78,13 @@ func (c *Cluster) CheckRunning() error {
 
 // Status reads the state of the cluster. It changes nothing.
 func (c *Cluster) Status(ctx context.Context) Status {
-	s := Status{Name: c.Name, Components: []ComponentStatus{}, Conditions: []Condition{}, Forwards: []ForwardStatus{}}
+	s := Status{
+		Name:       c.Name,
+		Nodes:      []NodeStatus{},
+		Components: []ComponentStatus{},
+		Conditions: []Condition{},
+		Forwards:   []ForwardStatus{},
+	}
 	running := 0
 	for _, name := range c.ComponentNames() {
 		id := c.records().Read(name)
@@ -90,7 +105,7 @@ func (c *Cluster) Status(ctx context.Context) Status {
 	s.Netns, s.ProxyMode = c.Netns(), c.proxyMode()
 	if address, err := os.ReadFile(c.apiAddressFile()); err == nil {
 		s.Server, s.Kubeconfig = "https://"+string(address), c.Kubeconfig()
-		s.Conditions = c.conditions(ctx)
+		s.Nodes, s.Conditions = c.inspect(ctx)
 	}
 	s.State = stateOf(s)
 	return s
@@ -111,6 +126,11 @@ func stateOf(s Status) State {
 	if len(s.Conditions) == 0 {
 		return StateDegraded
 	}
+	for _, n := range s.Nodes {
+		if !n.Ready {
+			return StateDegraded
+		}
+	}
 	for _, condition := range s.Conditions {
 		if !condition.Met {
 			return StateDegraded
@@ -119,49 +139,80 @@ func stateOf(s Status) State {
 	return StateRunning
 }
 
-// conditions gets the node and CoreDNS from the API server in one request.
-func (c *Cluster) conditions(ctx context.Context) []Condition {
+// inspect gets the nodes and CoreDNS from the API server in one request.
+func (c *Cluster) inspect(ctx context.Context) ([]NodeStatus, []Condition) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	out, err := c.kubectl(ctx, nil, "get", "--output=json", "--request-timeout=3s", "--ignore-not-found",
-		"--namespace=kube-system", "node/"+c.Name, "deployment/coredns")
+	args := make([]string, 0, 6+maxNodes)
+	args = append(args, "get", "--output=json", "--request-timeout=3s", "--ignore-not-found", "--namespace=kube-system",
+		"deployment/coredns")
+	for _, n := range c.nodes() {
+		args = append(args, "node/"+n.name())
+	}
+	out, err := c.kubectl(ctx, nil, args...)
 	api := Condition{Name: "API server answers", Met: err == nil}
 	if err != nil {
 		api.Message = firstLine(err.Error())
-		return []Condition{api}
+		return []NodeStatus{}, []Condition{api}
 	}
 	dns := Condition{Name: "DNS answers", Met: true}
 	if err := c.askDNS(ctx); err != nil {
 		dns.Met, dns.Message = false, firstLine(err.Error())
 	}
-	return slices.Concat([]Condition{api}, readConditions(out), []Condition{dns})
+	objects := parseObjects(out)
+	coreDNS := Condition{Name: "CoreDNS Available"}
+	coreDNS.Met, coreDNS.Message = objects.condition("Deployment", "coredns", "Available")
+	return readNodes(c.nodes(), objects), []Condition{api, coreDNS, dns}
 }
 
-// readConditions reads from a list of objects whether the node is ready and CoreDNS is available.
-func readConditions(list []byte) []Condition {
-	node := Condition{Name: "node Ready", Message: "the node is not registered"}
-	dns := Condition{Name: "CoreDNS Available", Message: "CoreDNS is not deployed"}
-	var objects struct {
-		Items []struct {
-			Kind   string `json:"kind"`
-			Status struct {
-				Conditions []struct{ Type, Status, Message string } `json:"conditions"`
-			} `json:"status"`
-		} `json:"items"`
+// objects are Kubernetes objects with their conditions.
+type objects []struct {
+	Kind     string `json:"kind"`
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Status struct {
+		Conditions []struct{ Type, Status, Message string } `json:"conditions"`
+	} `json:"status"`
+}
+
+// parseObjects returns the objects of a list, and none when it cannot be read.
+func parseObjects(list []byte) objects {
+	var parsed struct {
+		Items objects `json:"items"`
 	}
-	if err := json.Unmarshal(list, &objects); err != nil {
-		node.Message, dns.Message = err.Error(), err.Error()
-		return []Condition{node, dns}
+	if json.Unmarshal(list, &parsed) != nil {
+		return nil
 	}
-	wanted := map[string]*Condition{"Node/Ready": &node, "Deployment/Available": &dns}
-	for _, object := range objects.Items {
-		for _, condition := range object.Status.Conditions {
-			if found := wanted[object.Kind+"/"+condition.Type]; found != nil {
-				found.Met, found.Message = condition.Status == "True", condition.Message
+	return parsed.Items
+}
+
+// condition returns whether a condition of an object is met, and a message otherwise.
+func (all objects) condition(kind, name, condition string) (met bool, message string) {
+	for _, object := range all {
+		if object.Kind != kind || object.Metadata.Name != name {
+			continue
+		}
+		for _, found := range object.Status.Conditions {
+			if found.Type == condition {
+				return found.Status == "True", found.Message
 			}
 		}
 	}
-	return []Condition{node, dns}
+	return false, fmt.Sprintf("the API server has no %s %s with the condition %s", strings.ToLower(kind), name, condition)
+}
+
+// readNodes returns the state of nodes.
+func readNodes(nodes []node, objects objects) []NodeStatus {
+	all := make([]NodeStatus, 0, len(nodes))
+	for _, n := range nodes {
+		s := NodeStatus{Name: n.name(), Address: n.ip(), Netns: n.netns()}
+		if s.Ready, s.Message = objects.condition("Node", n.name(), "Ready"); s.Ready {
+			s.Message = ""
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 func firstLine(s string) string {

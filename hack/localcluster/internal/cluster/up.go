@@ -16,11 +16,24 @@ import (
 // errData says that etcd does not start from its data.
 var errData = errors.New("the data of an earlier run cannot be used")
 
+// Options are what the user chooses of a cluster. The zero value of a field is what the cluster has, or the default of
+// a new one.
+type Options struct {
+	// Nodes is the number of nodes, 1 for a new cluster.
+	Nodes int
+	// ProxyMode is the mode of kube-proxy, ProxyIPTables for a new cluster.
+	ProxyMode ProxyMode
+}
+
+// Check returns an error that names the flag of an option that no cluster can have.
+func (o Options) Check() error { return errors.Join(CheckNodes(o.Nodes), CheckProxyMode(o.ProxyMode)) }
+
 // Up starts the components of the cluster that do not run, and blocks until pods can be scheduled and names can be
-// resolved. With another mode than that of a running cluster it starts kube-proxy again; the empty mode is that which
-// the cluster has. Up returns an error when the machine lacks something or a component does not become ready.
-func (c *Cluster) Up(ctx context.Context, mode ProxyMode, report *progress.Reporter) error {
-	if err := c.checkMachine(cmp.Or(mode, c.proxyMode())); err != nil {
+// resolved. With another mode than that of a running cluster it starts kube-proxy again, and with more nodes it adds
+// them. Up returns an error when the machine lacks something, a component does not become ready, or the cluster has
+// more nodes than wanted.
+func (c *Cluster) Up(ctx context.Context, wanted Options, report *progress.Reporter) error {
+	if err := c.checkMachine(cmp.Or(wanted.ProxyMode, c.proxyMode())); err != nil {
 		return err
 	}
 	if err := process.RaiseFileLimit(); err != nil {
@@ -35,7 +48,10 @@ func (c *Cluster) Up(ctx context.Context, mode ProxyMode, report *progress.Repor
 		return err
 	}
 
-	if err := c.chooseProxyMode(ctx, mode, report); err != nil {
+	if err := c.chooseNodes(ctx, wanted.Nodes, report); err != nil {
+		return err
+	}
+	if err := c.chooseProxyMode(ctx, wanted.ProxyMode, report); err != nil {
 		return err
 	}
 	if s := c.Status(ctx); s.State == StateRunning {
@@ -75,7 +91,7 @@ func (c *Cluster) up(ctx context.Context, report *progress.Reporter) error {
 		return err
 	}
 	hadData := c.hasData()
-	for _, comp := range c.components() {
+	for _, comp := range c.componentsOfFirst() {
 		if err := report.Step(comp.name, func() error { return c.start(ctx, comp) }); err != nil {
 			// One that is only slow, or cannot be started, says nothing about its data.
 			if comp.name == "etcd" && hadData && errors.Is(err, errEnded) && ctx.Err() == nil {
@@ -87,7 +103,10 @@ func (c *Cluster) up(ctx context.Context, report *progress.Reporter) error {
 			return err
 		}
 	}
-	if err := report.Step("node Ready", func() error { return c.awaitNode(ctx) }); err != nil {
+	if err := report.Step("node Ready", func() error { return c.awaitFirstNode(ctx) }); err != nil {
+		return err
+	}
+	if err := c.upFurtherNodes(ctx, report); err != nil {
 		return err
 	}
 	if err := report.Step("CoreDNS Available", func() error { return c.awaitDNS(ctx) }); err != nil {
@@ -103,8 +122,8 @@ func (c *Cluster) up(ctx context.Context, report *progress.Reporter) error {
 // after runs the steps that follow the readiness of a component.
 func (c *Cluster) after(ctx context.Context, name string, report *progress.Reporter) error {
 	switch name {
-	case "containerd":
-		return report.Step("images of pause and coredns", func() error { return c.ensureImages(ctx) })
+	case containerdName:
+		return report.Step("images of pause and coredns", func() error { return c.firstNode().ensureImages(ctx) })
 	case "kube-apiserver":
 		return report.Step("forward to the API server", func() error {
 			if err := c.ensureAPIForward(ctx); err != nil {
@@ -131,19 +150,27 @@ const (
 	dnsTimeout  = "--timeout=120s"
 )
 
-func (c *Cluster) awaitNode(ctx context.Context) error {
-	// The node appears when kubelet registers it, the account when the
-	// controller manager makes it: no pod without either.
-	for _, wait := range [][]string{
-		{"wait", nodeTimeout, "--for=create", "node/" + c.Name},
-		{"wait", nodeTimeout, "--for=condition=Ready", "node/" + c.Name},
-		{"wait", nodeTimeout, "--for=create", "serviceaccount/default", "--namespace=default"},
-	} {
-		if _, err := c.kubectl(ctx, nil, wait...); err != nil {
-			return fmt.Errorf("%w; the end of %s:\n%s", err, c.LogFile("kubelet"), c.logTail("kubelet"))
+func (c *Cluster) awaitFirstNode(ctx context.Context) error {
+	if err := c.firstNode().awaitReady(ctx); err != nil {
+		return err
+	}
+	// No pod without the account, which the controller manager makes.
+	_, err := c.kubectl(ctx, nil, "wait", nodeTimeout, "--for=create", "serviceaccount/default", "--namespace=default")
+	return err
+}
+
+// upFurtherNodes starts what of the other nodes does not run. The first has CoreDNS by then, or starts it.
+func (c *Cluster) upFurtherNodes(ctx context.Context, report *progress.Reporter) error {
+	further := c.nodes()[1:]
+	if len(further) == 0 {
+		return nil
+	}
+	for _, n := range further {
+		if err := n.up(ctx, report); err != nil {
+			return err
 		}
 	}
-	return nil
+	return c.labelControlPlane(ctx)
 }
 
 func (c *Cluster) awaitDNS(ctx context.Context) error {

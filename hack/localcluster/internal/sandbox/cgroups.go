@@ -79,6 +79,12 @@ func parseCgroups(name string, mounts io.Reader) (Cgroups, error) {
 	return Cgroups{}, errors.New("no cgroups are mounted: kubelet needs them; mount cgroup2 at /sys/fs/cgroup")
 }
 
+// Below returns the group of that name below this one. Its processes are the cluster's, too.
+func (c Cgroups) Below(name string) Cgroups {
+	c.Name = filepath.Join(c.Name, name)
+	return c
+}
+
 // Create makes the group in every hierarchy, because kubelet requires it. It returns an error when the kernel refuses.
 func (c Cgroups) Create() error {
 	for _, at := range c.hierarchies {

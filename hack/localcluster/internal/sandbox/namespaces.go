@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,18 @@ func NetnsPath(name string) string { return filepath.Join(netnsDir, name) }
 func HasNetns(name string) bool {
 	var at unix.Statfs_t
 	return unix.Statfs(NetnsPath(name), &at) == nil && at.Type == unix.NSFS_MAGIC
+}
+
+// NetnsNames returns the network namespaces whose names begin with a prefix, and what is left of them.
+func NetnsNames(prefix string) []string {
+	entries, _ := os.ReadDir(netnsDir) // none there: no namespace
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // CreateNetns creates the namespace and calls setUp inside it. It returns an error when the kernel refuses or setUp
