@@ -100,13 +100,14 @@ func (r *Reconciler) carryOut(
 		r.logChange(ctx, pace.Gateway, "pace", err)
 	}
 	step := next.scaleIn
-	r.carryOutRebalance(ctx, stored, next.rebalance)
+	r.keepClients(ctx, stored, next.rebalance)
 	switch {
 	case next.atRest():
 		return 0
 	case result.gatewaysHeld(), result.wrote(render.DeploymentRef(render.GatewayName(stored.Name))):
 		return drainRecheck
 	}
+	r.shedClients(ctx, stored, next.rebalance)
 	for _, drain := range step.Drain {
 		r.logChange(ctx, drain.Gateway, "drain", r.drainGateway(ctx, stored, drain))
 	}
@@ -128,10 +129,8 @@ func (n nextStep) atRest() bool {
 		n.hold.Why == "" && n.evictionsWait == "" && !n.refusals
 }
 
-// carryOutRebalance asks gateways to send a part of their clients away, or to keep the rest.
-func (r *Reconciler) carryOutRebalance(
-	ctx context.Context, stored *v1alpha1.WebSocketCluster, step plan.RebalanceStep,
-) {
+// keepClients asks gateways that send clients away for a rebalance to keep the rest.
+func (r *Reconciler) keepClients(ctx context.Context, stored *v1alpha1.WebSocketCluster, step plan.RebalanceStep) {
 	key := client.ObjectKeyFromObject(stored)
 	for _, gateway := range step.Restore {
 		r.events.changed(stored, gateway.Pod, v1alpha1.ReasonRebalanceStopped, actionDrain, fmt.Sprintf(
@@ -139,6 +138,11 @@ func (r *Reconciler) carryOutRebalance(
 			cmp.Or(step.Waits, "spec.rebalance.enabled is false")))
 		r.logChange(ctx, gateway, "keep clients", r.fleet.Undrain(ctx, key, gateway.Pod))
 	}
+}
+
+// shedClients asks gateways to send a part of their clients away.
+func (r *Reconciler) shedClients(ctx context.Context, stored *v1alpha1.WebSocketCluster, step plan.RebalanceStep) {
+	key := client.ObjectKeyFromObject(stored)
 	for _, shed := range step.Shed {
 		r.events.changed(stored, shed.Gateway.Pod, v1alpha1.ReasonRebalancing, actionDrain, shed.String())
 		r.logChange(ctx, shed.Gateway, "shed clients", r.fleet.Drain(ctx, key, shed.Gateway.Pod, contract.DrainRequest{

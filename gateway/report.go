@@ -21,9 +21,7 @@ func (g *Gateway) Report() contract.GatewayReport {
 		Broker:         contract.BrokerReport{Kind: g.broker.Kind(), State: status.State, Reason: status.Reason},
 		UptimeSeconds:  time.Since(g.startedAt).Seconds(),
 		Drain:          g.drain.Report(),
-	}
-	if since, ended := g.drain.SincePartial(); ended {
-		report.PartialDrainSecondsAgo = new(since.Seconds())
+		PartialDrain:   g.drain.LastPartial(),
 	}
 	if status.Err != nil && status.State != contract.BrokerReady {
 		report.Broker.Error = status.Err.Error()

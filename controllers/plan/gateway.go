@@ -56,7 +56,7 @@ func Serving(gateways []Gateway) int { return countWhere(gateways, Gateway.servi
 // Draining returns the number of gateways that may still have clients to hand over before they go.
 func Draining(gateways []Gateway) int { return countWhere(gateways, Gateway.drains) }
 
-// Room returns the number of connections that the gateways hold at most which serve and stay.
+// Room returns the maximum number of connections of the gateways that serve and are to stay.
 func Room(gateways []Gateway) int {
 	room := 0
 	for _, g := range gateways {

@@ -29,13 +29,18 @@ type Rebalance struct {
 const requestLastsSeconds = 60 * 60
 
 // RebalanceRequested returns how many seconds before now a user asked for a rebalance, by the value of
-// v1alpha1.AnnotationRebalance, or 0 for a value that is no time, and for a time that is still to come.
+// v1alpha1.AnnotationRebalance, or 0 for a value that is no time, and for a time that is far in the future: clocks may
+// differ by a minute.
 func RebalanceRequested(value string, now metav1.Time) float64 {
 	var at metav1.Time
 	if at.UnmarshalQueryParameter(value) != nil || at.IsZero() {
 		return 0
 	}
-	return max(0, now.Sub(at.Time).Seconds())
+	seconds := now.Sub(at.Time).Seconds()
+	if seconds < -60 {
+		return 0
+	}
+	return max(1, seconds)
 }
 
 // wanted reports whether clients are to be moved at all.
@@ -78,7 +83,7 @@ const chance = 4
 // to it, it keeps them. The step follows from what is observed alone, so that an operator that has just started takes
 // the same one.
 func NextRebalanceStep(r Rebalance) RebalanceStep {
-	shedding := slices.DeleteFunc(slices.Clone(r.Gateways), func(g Gateway) bool { return !g.sheds() })
+	shedding := slices.DeleteFunc(slices.Clone(r.Gateways), func(g Gateway) bool { return !g.rebalances() })
 	busy := r.busy()
 	if len(shedding) > 0 {
 		if busy != "" || !r.wanted() {
@@ -94,12 +99,20 @@ func NextRebalanceStep(r Rebalance) RebalanceStep {
 	switch {
 	case len(full) == 0:
 		return RebalanceStep{}
-	case r.Spec.Drain.Timeout.Duration == 0:
-		return RebalanceStep{Waits: "spec.drain.timeout is 0s, in which no client can be moved"}
 	case busy != "":
 		return RebalanceStep{Waits: busy}
 	}
-	return RebalanceStep{Shed: r.shed(full, average)}
+	sheds := r.shed(full, average)
+	if slices.ContainsFunc(sheds, func(s Shed) bool { return s.PerSecond*r.closingSeconds() < 1 }) {
+		return RebalanceStep{Waits: "at spec.rebalance.maxShedPerMinute not one client could be moved in the time that " +
+			"spec.drain.timeout leaves after spec.drain.propagationDelay: raise one of them"}
+	}
+	return RebalanceStep{Shed: sheds}
+}
+
+// closingSeconds returns how many seconds of a drain are left to close connections.
+func (r Rebalance) closingSeconds() float64 {
+	return (r.Spec.Drain.Timeout.Duration - r.Spec.Drain.PropagationDelay.Duration).Seconds()
 }
 
 // busy returns what comes before a rebalance, or "". A rebalance takes gateways away from new clients for a while, so
@@ -111,20 +124,25 @@ func (r Rebalance) busy() string {
 		return "the gateways' Deployment is being changed"
 	case r.Deployment.Status.UpdatedReplicas < r.Deployment.Status.Replicas:
 		return "gateways of a new version replace the old ones"
-	case *r.Deployment.Spec.Replicas != size || r.Deployment.Status.Replicas != size || len(r.Gateways) != int(size):
-		return "the fleet's size is being changed"
 	}
 	for _, g := range r.Gateways {
 		switch {
-		case g.terminating() || g.leaving():
+		case g.terminating() || g.leaving() || g.sheds() && !g.rebalances():
 			return "gateway " + g.Pod.Name + " drains"
 		case g.sheds():
 		case !g.ready() || !g.Reported || g.Stale:
 			return "gateway " + g.Pod.Name + " does not serve"
 		}
 	}
+	if *r.Deployment.Spec.Replicas != size || r.Deployment.Status.Replicas != size || len(r.Gateways) != int(size) {
+		return "the fleet's size is being changed"
+	}
 	return ""
 }
+
+// rebalances reports whether the gateway sends a part of its clients away because the operator asked it to. A drain
+// that a user has started is left alone.
+func (g Gateway) rebalances() bool { return g.sheds() && g.Report.Drain.Reason == DrainReasonRebalance }
 
 // settled reports whether all gateways have been ready for long enough, so that what they have is what they got.
 func (r Rebalance) settled() bool {
@@ -143,7 +161,7 @@ func (r Rebalance) overfull(average float64) []Gateway {
 		newest = r.Requested
 	}
 	for _, g := range r.Gateways {
-		if g.Report.UptimeSeconds > 0 {
+		if g.Report.UptimeSeconds > 0 && g.restarts() <= maxRestarts {
 			newest = min(newest, g.Report.UptimeSeconds)
 		}
 	}
@@ -166,8 +184,21 @@ func (g Gateway) mayShed(newest float64) bool {
 	if g.Report.UptimeSeconds <= newest {
 		return false
 	}
-	last := g.Report.PartialDrainSecondsAgo
-	return last == nil || *last > newest
+	last := g.Report.PartialDrain
+	return last == nil || !last.Reached || last.SecondsAgo > newest
+}
+
+// maxRestarts is how often the process of a gateway may have been started again for others to send clients to it. One
+// that crashes again and again would lose them each time.
+const maxRestarts = 3
+
+// restarts returns how often the process of the gateway has been started again.
+func (g Gateway) restarts() int32 {
+	most := int32(0)
+	for _, container := range g.Pod.Status.ContainerStatuses {
+		most = max(most, container.RestartCount)
+	}
+	return most
 }
 
 // together returns how many gateways shed at once. One more stays, and takes their clients.
@@ -232,6 +263,10 @@ func (r Rebalance) perSecond(shedding []Gateway) float64 {
 
 // String describes what a gateway sheds.
 func (s Shed) String() string {
-	return fmt.Sprintf("gateway %s sends %d of its %d clients to the others, %.2g per second", s.Gateway.Pod.Name,
-		s.Gateway.connections()-s.Keep, s.Gateway.connections(), s.PerSecond)
+	rate := fmt.Sprintf("%.2g", s.PerSecond)
+	if s.PerSecond >= 10 {
+		rate = fmt.Sprintf("%.0f", s.PerSecond)
+	}
+	return fmt.Sprintf("gateway %s sends %d of its %d clients to the others, %s per second", s.Gateway.Pod.Name,
+		s.Gateway.connections()-s.Keep, s.Gateway.connections(), rate)
 }

@@ -29,9 +29,13 @@ func shedUntil(keep int) change {
 	}
 }
 
+func drainedByHand(_ *corev1.Pod, report *contract.GatewayReport) { report.Drain.Reason = "admin" }
+
 // hasShed is a gateway that ended a partial drain so many seconds ago.
 func hasShed(secondsAgo float64) change {
-	return func(_ *corev1.Pod, report *contract.GatewayReport) { report.PartialDrainSecondsAgo = &secondsAgo }
+	return func(_ *corev1.Pod, report *contract.GatewayReport) {
+		report.PartialDrain = &contract.PartialDrainReport{SecondsAgo: secondsAgo, Reached: true}
+	}
 }
 
 // rebalances turns the rebalance on. All tests move 10 % of the clients per minute.
@@ -66,6 +70,14 @@ func TestNextRebalanceStep(t *testing.T) {
 	grown = grown.with("a", 800, upFor(900)).with("b", 400, upFor(900)).with("c", 0, upFor(30))
 	two = two.with("a", 900, upFor(900)).with("b", 600, upFor(900)).with("c", 0, upFor(30)).with("d", 0, upFor(30))
 	shedding = shedding.with("a", 700, upFor(900), shedUntil(400)).with("b", 400, upFor(900)).with("c", 100, upFor(60))
+	byHand := simpleFleet{}.with("a", 800, upFor(900)).with("b", 400, upFor(900), shedUntil(100), drainedByHand).
+		with("c", 0, upFor(30))
+	ended := func(_ *corev1.Pod, report *contract.GatewayReport) {
+		report.PartialDrain = &contract.PartialDrainReport{SecondsAgo: 5}
+	}
+	crashed := func(pod *corev1.Pod, _ *contract.GatewayReport) {
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 4}}
+	}
 	on, off := scaleInSpec(3, rebalances), scaleInSpec(3)
 	for _, c := range []struct {
 		name       string
@@ -103,7 +115,7 @@ func TestNextRebalanceStep(t *testing.T) {
 			with("b", 400, upFor(9), drains(contract.StateDraining)).with("c", 0, upFor(1)),
 			"0 shed, restore a, waits: gateway b drains"},
 		{"a gateway that goes comes first", on, availableAt(3), simpleFleet{}.with("a", 700, upFor(9), shedUntil(400)).
-			with("b", 400, upFor(9), terminates).with("c", 0, upFor(1)),
+			with("b", 400, upFor(9), terminates).with("c", 0, upFor(1)).with("d", 0, notReady),
 			"0 shed, restore a, waits: gateway b drains"},
 		{"all others serve", on, availableAt(3), simpleFleet{}.with("a", 700, upFor(9), shedUntil(400)).
 			with("b", 400, upFor(9), notReady).with("c", 0, upFor(1)),
@@ -125,7 +137,18 @@ func TestNextRebalanceStep(t *testing.T) {
 			with("b", 400, upFor(900)).with("c", 0, upFor(30)), "0 shed, a to 400 at 2.00/s"},
 		{"no time to drain", scaleInSpec(3, rebalances, func(s *v1alpha1.WebSocketClusterSpec) {
 			s.Drain.Timeout, s.Drain.PropagationDelay = &metav1.Duration{}, &metav1.Duration{}
-		}), availableAt(3), grown, "0 shed, waits: spec.drain.timeout is 0s, in which no client can be moved"},
+		}), availableAt(3), grown, "0 shed, waits: at spec.rebalance.maxShedPerMinute not one client could be moved " +
+			"in the time that spec.drain.timeout leaves after spec.drain.propagationDelay: raise one of them"},
+		{"too little time", scaleInSpec(3, rebalances, func(s *v1alpha1.WebSocketClusterSpec) {
+			s.Rebalance.MaxShedPerMinute = new(intstr.FromInt32(1))
+		}), availableAt(3), grown, "0 shed, waits: at spec.rebalance.maxShedPerMinute not one client could be moved " +
+			"in the time that spec.drain.timeout leaves after spec.drain.propagationDelay: raise one of them"},
+		{"a user's own partial drain", off, availableAt(3), byHand, "0 shed"},
+		{"a user's own partial drain comes first", on, availableAt(3), byHand, "0 shed, waits: gateway b drains"},
+		{"a round that was not over goes on", on, availableAt(3), simpleFleet{}.with("a", 700, upFor(900), ended).
+			with("b", 450, upFor(900)).with("c", 50, upFor(90)), "0 shed, a to 400 at 2.00/s"},
+		{"not for one that crashes", on, availableAt(3), simpleFleet{}.with("a", 800, upFor(900)).
+			with("b", 400, upFor(900)).with("c", 0, upFor(30), crashed), "0 shed"},
 		{"of a version that knows no partial drain", on, availableAt(3), simpleFleet{}.with("a", 800).
 			with("b", 400, upFor(900)).with("c", 0, upFor(30)), "0 shed"},
 	} {
@@ -155,7 +178,8 @@ func TestRebalanceOnRequest(t *testing.T) {
 		{ago(2 * time.Minute), shed, "0 shed"},
 		{ago(30 * time.Second), shed, "0 shed, c to 400 at 2.00/s"},
 		{ago(2 * time.Hour), f, "0 shed"},
-		{ago(-time.Minute), f, "0 shed"},
+		{ago(-30 * time.Second), f, "0 shed, c to 400 at 2.00/s"},
+		{ago(-2 * time.Minute), f, "0 shed"},
 	} {
 		step := plan.NextRebalanceStep(plan.Rebalance{
 			Spec: spec, Deployment: availableAt(3), Gateways: plan.Gateways(c.fleet.pods, c.fleet.reports, at(0)),
@@ -167,6 +191,14 @@ func TestRebalanceOnRequest(t *testing.T) {
 
 // ago returns a time before the test's now, as the annotation has it.
 func ago(d time.Duration) string { return at(0).Add(-d).UTC().Format(time.RFC3339) }
+
+func TestShedAsText(t *testing.T) {
+	f := simpleFleet{}.with("a", 900)
+	shed := plan.Shed{Gateway: plan.Gateways(f.pods, f.reports, at(0))[0], Keep: 400, PerSecond: 100}
+	require.Equal(t, "gateway a sends 500 of its 900 clients to the others, 100 per second", shed.String())
+	shed.PerSecond = 0.8333
+	require.Equal(t, "gateway a sends 500 of its 900 clients to the others, 0.83 per second", shed.String())
+}
 
 // A scale-in leaves a gateway alone that only sends a part of its clients away, and so do a rollout and evictions.
 func TestGatewayThatShedsStays(t *testing.T) {

@@ -30,7 +30,7 @@ func available(o Observation) metav1.Condition {
 	switch {
 	case desired == 0:
 		return condition(kind, false, v1alpha1.ReasonScaledToZero, "spec.replicas is 0: raise it to serve clients")
-	case serving == 0:
+	case o.serving() == 0:
 		return condition(kind, false, v1alpha1.ReasonNoneServing, message)
 	case serving < minServing:
 		return condition(kind, false, v1alpha1.ReasonTooFewServing, message)

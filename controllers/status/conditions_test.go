@@ -106,6 +106,9 @@ func TestAvailable(t *testing.T) {
 			[]change{noPods, servingPod(1), drainingPod(1)}, isFalse, v1alpha1.ReasonTooFewServing, "1 of 2"},
 		{"one that sheds serves", []change{sheddingPod}, isTrue, v1alpha1.ReasonEnoughServing,
 			"2 of 2 gateways serve, of which 1 take no further clients"},
+		{"one that has shed serves", []change{shedPod(1)}, isTrue, v1alpha1.ReasonEnoughServing, "2 of 2"},
+		{"one that has shed long ago and is not ready", []change{shedPod(60)}, isFalse, v1alpha1.ReasonTooFewServing,
+			"1 of 2"},
 		{"zero replicas", []change{replicas(0)}, isFalse, v1alpha1.ReasonScaledToZero, "spec.replicas"},
 	})
 }
@@ -157,6 +160,8 @@ func TestProgressing(t *testing.T) {
 			v1alpha1.ReasonDeadlineExceeded, ""},
 		{"rebalances", []change{sheddingPod}, isTrue, v1alpha1.ReasonRebalancing, "which have fewer: 1"},
 		{"rebalances, and a pod is missing", []change{sheddingPod, replicas(4)}, isTrue, v1alpha1.ReasonScaling, ""},
+		{"has rebalanced, and is not ready yet", []change{shedPod(1)}, isTrue, v1alpha1.ReasonRebalancing, ""},
+		{"has rebalanced long ago, and is not ready", []change{shedPod(60)}, isTrue, v1alpha1.ReasonScaling, ""},
 		{"a rebalance waits", []change{rebalanceWaits}, isFalse, v1alpha1.ReasonRebalanceWaits, "for now: one drains"},
 		{"a rebalance waits for a rollout", []change{rebalanceWaits, func(o *Observation) {
 			o.Gateways.Status.UpdatedReplicas = 1
@@ -177,6 +182,19 @@ func sheddingPod(o *Observation) {
 	gateway.Report.State = contract.StateDraining
 	gateway.Report.Drain = &contract.DrainReport{StartedAt: o.Now, Deadline: o.Now.Add(time.Minute), Keep: 5}
 	o.Fleet.Gateways[pod.UID] = gateway
+}
+
+// shedPod is a fleet whose first gateway serves again since so many seconds, and is not ready yet.
+func shedPod(secondsAgo float64) change {
+	return func(o *Observation) {
+		sheddingPod(o)
+		pod := &o.Pods[0]
+		gateway := o.Fleet.Gateways[pod.UID]
+		gateway.ReportedAt = o.Now
+		gateway.Report.State, gateway.Report.Drain = contract.StateServing, nil
+		gateway.Report.PartialDrain = &contract.PartialDrainReport{SecondsAgo: secondsAgo, Reached: true}
+		o.Fleet.Gateways[pod.UID] = gateway
+	}
 }
 
 func rebalanceWaits(o *Observation) { o.RebalanceWaits = "one drains" }

@@ -162,6 +162,19 @@ func (g gateway) sheds() bool {
 	return g.draining() && g.pod.DeletionTimestamp == nil && g.report.Sheds()
 }
 
+// endedShedding reports whether the gateway has sent a part of its clients away and serves again, so short a time ago
+// that its pod need not be available yet.
+func (g gateway) endedShedding(o Observation) bool {
+	if g.report == nil || g.report.PartialDrain == nil || g.draining() || g.finished() || g.lost {
+		return false
+	}
+	ago := o.Now.Sub(g.reportedAt).Seconds() + g.report.PartialDrain.SecondsAgo
+	return ago < float64(*o.spec().Rollout.MinReadySeconds)+readyMarginSeconds
+}
+
+// readyMarginSeconds is how long it takes at most until Kubernetes has noticed that a gateway is ready again.
+const readyMarginSeconds = 15
+
 // scalesIn reports whether the gateway drains before its pod is deleted, because the fleet becomes smaller.
 func (g gateway) scalesIn() bool {
 	_, marked := g.pod.Annotations[render.AnnotationScaleIn]
@@ -189,8 +202,16 @@ func (o Observation) desired() int32 { return *o.spec().Replicas }
 // serving returns the number of gateways that accept clients, surge included.
 func (o Observation) serving() int32 { return o.count(gateway.serving) }
 
-// staying returns the number of gateways that serve clients: those that accept any, and those that send a part away.
-func (o Observation) staying() int32 { return o.serving() + o.count(gateway.sheds) }
+// staying returns the number of gateways that serve clients: those that accept any, and those that send a part away or
+// did a moment ago.
+func (o Observation) staying() int32 {
+	return o.count(func(g gateway) bool { return g.serving() || g.sheds() || g.endedShedding(o) })
+}
+
+// rebalancing returns the number of gateways that send a part of their clients away or did a moment ago.
+func (o Observation) rebalancing() int32 {
+	return o.count(func(g gateway) bool { return g.sheds() || g.endedShedding(o) })
+}
 
 // count returns the number of gateways for which is returns true.
 func (o Observation) count(is func(gateway) bool) int32 {

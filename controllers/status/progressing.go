@@ -81,13 +81,13 @@ func scaleIn(o Observation, current metav1.Condition) (metav1.Condition, bool) {
 // on, as current says.
 func rebalance(o Observation, current metav1.Condition) (metav1.Condition, bool) {
 	const kind = v1alpha1.ConditionProgressing
-	shedding := o.count(gateway.sheds)
-	// A gateway that sheds is not ready.
+	shedding := o.rebalancing()
+	// A gateway that sheds is not ready, and not available for a while after that.
 	alone := current.Reason == v1alpha1.ReasonSettled ||
 		current.Reason == v1alpha1.ReasonScaling && o.staying() >= o.desired()
 	switch {
 	case !alone:
-	case shedding > 0:
+	case shedding > 0 && (o.count(gateway.sheds) > 0 || current.Reason == v1alpha1.ReasonScaling):
 		return condition(kind, true, v1alpha1.ReasonRebalancing, fmt.Sprintf(
 			"gateways that send a part of their clients to the others, which have fewer: %d", shedding)), true
 	case o.RebalanceWaits != "":

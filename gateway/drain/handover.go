@@ -118,6 +118,8 @@ func (m *Machine) learn(d *run, serves bool) (done bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case d.handedOver && d.keep > 0:
+		return m.watchOthers(d, serves)
 	case d.handedOver:
 		if m.current == d && serves {
 			m.options.Gate.setAnotherServes()
@@ -130,7 +132,7 @@ func (m *Machine) learn(d *run, serves bool) (done bool) {
 		m.options.Logger.Info("no other gateway serves: this one stays ready until one does")
 	}
 	defer d.wake()
-	return m.handOver(d, time.Now()) == 0 && serves
+	return m.handOver(d, time.Now()) == 0 && serves && d.keep == 0
 }
 
 // othersTakeOver reports whether another gateway is known to take the clients of a drain over: it serves, or the
@@ -153,7 +155,7 @@ func (m *Machine) handOver(d *run, now time.Time) (wait time.Duration) {
 	if d.handedOver {
 		return 0
 	}
-	if d.keep > 0 && d.others == noOtherServes {
+	if d.keep > 0 && !d.othersTakeOver() {
 		return idleWait
 	}
 	at, from := d.schedule.handover(now, d.others)

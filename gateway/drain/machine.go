@@ -72,8 +72,8 @@ type Machine struct {
 	state contract.State
 	// current is nil while the gateway serves.
 	current *run
-	// partialEnd is when a partial drain last ended because no more connections were left than it was to keep.
-	partialEnd time.Time
+	// lastPartial is how the last partial drain ended, or nil when there was none.
+	lastPartial *partialEnd
 	// stopped reports that the process ends, so that no drain may begin.
 	stopped bool
 }
@@ -90,6 +90,8 @@ type run struct {
 	handedOver bool
 	// keep is the number of connections that a partial drain leaves open, or 0.
 	keep int
+	// noneResumes reports that a partial drain has closed all clients that miss nothing while they are away.
+	noneResumes bool
 	// final reports that the process ends after this drain.
 	final bool
 	// skipDelayIfIdle reports that the propagation delay is skipped without connections.
@@ -154,7 +156,8 @@ type Request struct {
 const serveAgainAfter = 30 * time.Second
 
 // Start begins a drain, or joins the one that is under way as Join does. That one is undone by itself only if this
-// request asks for it as well. Start does nothing after Stop.
+// request asks for it as well. A partial drain that is asked for changes nothing of a whole one. Start does
+// nothing after Stop.
 func (m *Machine) Start(r Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -165,6 +168,8 @@ func (m *Machine) Start(r Request) {
 	case m.current.keep > 0 && r.Keep == 0:
 		m.current.cancel()
 		m.begin(r, m.current.others)
+	case m.current.keep == 0 && r.Keep > 0:
+		// It may be a request that has come late, and must not slow down what is to end.
 	default:
 		m.current.serveAgain = m.current.serveAgain && r.ServeAgain
 		m.join(r)
@@ -279,6 +284,9 @@ func (m *Machine) Undrain() error {
 
 // undo returns to serving from a drain. The caller holds the lock, which undo releases.
 func (m *Machine) undo(d *run) {
+	if d.keep > 0 {
+		m.endPartial(time.Now(), false)
+	}
 	m.state, m.current = contract.StateServing, nil
 	m.options.Gate.setDraining(false)
 	d.cancel()
@@ -360,7 +368,7 @@ func (m *Machine) drain(d *run) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		if m.finish(d, now) {
+		if m.finish(d, now) || m.isOver(d) {
 			return
 		}
 		pace, changed, wait := m.progress(d, now)
@@ -398,8 +406,9 @@ func (m *Machine) close(d *run, step Step, now time.Time) (n int) {
 	if now.Before(d.schedule.deadline) {
 		openedUntil = later(d.schedule.started, now.Add(-minOpenTime))
 	}
-	if d.keep > 0 {
+	if d.keep > 0 && !d.noneResumes {
 		n = m.options.Connections.CloseResumable(step.Close, openedUntil)
+		d.noneResumes = n < step.Close
 	}
 	n += m.options.Connections.CloseSome(step.Close-n, openedUntil)
 	m.mu.Lock()

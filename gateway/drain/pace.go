@@ -8,6 +8,9 @@ const tick = 50 * time.Millisecond
 // idleWait is the time until the next step when there is no connection to close.
 const idleWait = time.Second
 
+// longestInterval bounds the time between two closes at a small rate. No drain takes as long.
+const longestInterval = 1000 * time.Hour
+
 // Pace is the schedule of one drain. It is pure arithmetic: the caller passes the time and the number of
 // connections that are left, so that the schedule follows what really happens.
 type Pace struct {
@@ -26,7 +29,7 @@ type Pace struct {
 func (p Pace) interval(now time.Time, remaining int) time.Duration {
 	interval := p.Deadline.Sub(now) / time.Duration(remaining)
 	if p.Rate > 0 {
-		interval = time.Duration(float64(time.Second) / p.Rate)
+		interval = time.Duration(min(float64(longestInterval), float64(time.Second)/p.Rate))
 	}
 	if p.MaxPerSecond > 0 {
 		interval = max(interval, time.Second/time.Duration(p.MaxPerSecond))

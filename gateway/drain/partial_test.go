@@ -1,6 +1,7 @@
 package drain_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,8 +27,8 @@ func sleepUntil(t *testing.T, is func() bool) {
 
 // hasEnded reports whether a partial drain has left no more connections than it was to keep.
 func hasEnded(m *drain.Machine) bool {
-	_, ended := m.SincePartial()
-	return ended
+	last := m.LastPartial()
+	return last != nil && last.Reached
 }
 
 func TestPartialDrainServesAgainWhenEnoughAreGone(t *testing.T) {
@@ -53,8 +54,7 @@ func TestPartialDrainServesAgainWhenEnoughAreGone(t *testing.T) {
 		require.True(t, f.gate.Serving())
 		require.InDelta(t, timeout.Seconds(), time.Since(start).Seconds(), 2, "the closes are spread over the whole time")
 		time.Sleep(time.Minute)
-		since, _ := m.SincePartial()
-		require.InDelta(t, 60, since.Seconds(), 1)
+		require.InDelta(t, 60, m.LastPartial().SecondsAgo, 1)
 		require.Equal(t, 800, f.Open())
 	})
 }
@@ -67,6 +67,7 @@ func TestPartialDrainClosesNothingAtItsDeadline(t *testing.T) {
 		require.InDelta(t, 900, f.Open(), 5)
 		require.False(t, hasEnded(m), "it did not get that far")
 		require.False(t, f.aborted)
+		require.NotNil(t, m.LastPartial())
 	})
 }
 
@@ -82,6 +83,41 @@ func TestPartialDrainWaitsForAnotherGateway(t *testing.T) {
 		require.Equal(t, 1000, f.Open(), "they would find no other gateway")
 		require.InDelta(t, timeout.Seconds(), time.Since(start).Seconds(), 2)
 	})
+}
+
+// A gateway that hands clients over keeps the rest when it has become the last one, and one that does not know of
+// others keeps all.
+func TestPartialDrainEndsWhenNoOtherServesAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone atomic.Bool
+		m, f := newMachine(1000, 0, withOthers(func() (bool, error) { return !gone.Load(), nil }))
+		m.Start(drain.Request{Keep: 100})
+		time.Sleep(time.Minute)
+		require.False(t, m.Ready())
+		gone.Store(true)
+		sleepUntil(t, m.Ready)
+		open := f.Open()
+		require.Greater(t, open, 800)
+		require.True(t, f.gate.Accepting())
+		time.Sleep(timeout)
+		require.Equal(t, open, f.Open())
+		require.False(t, hasEnded(m))
+		require.NotNil(t, m.LastPartial())
+
+		unknown, f := newMachine(1000, 0, func(o *drain.Options) { o.AnotherServes = nil })
+		unknown.Start(drain.Request{Keep: 100})
+		sleepUntil(t, func() bool {
+			require.True(t, unknown.Ready())
+			return unknown.State() == contract.StateServing
+		})
+		require.Equal(t, 1000, f.Open())
+	})
+}
+
+func TestSmallestRateClosesOneConnection(t *testing.T) {
+	now := time.Now()
+	p := drain.Pace{From: now, Deadline: now.Add(time.Hour), Rate: 1e-300}
+	require.Equal(t, drain.Step{Close: 1, Wait: time.Hour}, p.Next(now, 1000))
 }
 
 func TestPartialDrainWithFewerConnectionsEndsAtOnce(t *testing.T) {
@@ -106,7 +142,7 @@ func TestWholeDrainTakesThePlaceOfAPartialOne(t *testing.T) {
 		require.False(t, m.Ready(), "it was not ready before")
 		require.Equal(t, "preStop", m.Report().Reason)
 		require.Zero(t, m.Report().Keep)
-		m.Start(drain.Request{Reason: "rebalance", Keep: 800})
+		m.Start(drain.Request{Reason: "rebalance", Keep: 800, PerSecond: 1})
 		require.Zero(t, m.Report().Keep, "a whole drain stays one")
 		<-m.Ended()
 		require.Zero(t, f.Open())

@@ -332,9 +332,8 @@ type GatewayReport struct {
 	Broker    BrokerReport `json:"broker"`
 	// UptimeSeconds is how long the gateway has been running. It is 0 in reports of gateways of older versions.
 	UptimeSeconds float64 `json:"uptimeSeconds,omitempty"`
-	// PartialDrainSecondsAgo is how long ago a partial drain ended because no more connections were left than it was to
-	// keep, or nil when none ever did.
-	PartialDrainSecondsAgo *float64 `json:"partialDrainSecondsAgo,omitempty"`
+	// PartialDrain is the last partial drain that is over, or nil when there was none.
+	PartialDrain *PartialDrainReport `json:"partialDrain,omitempty"`
 	// Drain is nil unless the gateway drains or is drained.
 	Drain *DrainReport `json:"drain,omitempty"`
 }
@@ -379,6 +378,14 @@ type DrainReport struct {
 	// WaitsForAnother reports that the gateway stays ready and closes no connection, because it does not know that another
 	// gateway serves. Gateways of older versions never wait.
 	WaitsForAnother bool `json:"waitsForAnother,omitempty"`
+}
+
+// PartialDrainReport describes a partial drain that is over.
+type PartialDrainReport struct {
+	// SecondsAgo is how long ago it ended.
+	SecondsAgo float64 `json:"secondsAgo"`
+	// Reached reports that no more connections were left than it was to keep.
+	Reached bool `json:"reached"`
 }
 
 // Maxima of a DrainRequest.

@@ -35,8 +35,11 @@ type gateway struct {
 	accepted, crowd minuteRate
 	// drain is nil while the gateway serves.
 	drain *drainRun
-	// startedAt is when the process began. partialAt is when its last partial drain had closed all that it was to, or 0.
-	startedAt, partialAt slot
+	// startedAt is when the process began.
+	startedAt slot
+	// partialAt is when its last partial drain ended, or 0. partialReached reports that it had closed all that it was to.
+	partialAt      slot
+	partialReached bool
 }
 
 // minuteRate counts events and returns how many there were per second in the last minute, as gateways report it.
@@ -115,7 +118,7 @@ func (g *gateway) report(now slot, maxConnections int) contract.GatewayReport {
 		UptimeSeconds: (now - g.startedAt + 1).seconds(),
 	}
 	if g.partialAt > 0 {
-		r.PartialDrainSecondsAgo = new((now - g.partialAt).seconds())
+		r.PartialDrain = &contract.PartialDrainReport{SecondsAgo: (now - g.partialAt).seconds(), Reached: g.partialReached}
 	}
 	if d := g.drain; d != nil {
 		r.Drain = &contract.DrainReport{
@@ -206,6 +209,8 @@ func (f *simulation) handOver(g *gateway) {
 	}
 	from := now.Add(d.delay)
 	switch {
+	case d.keep > 0 && (f.now < f.redisBackAt || !f.anotherServes(g)):
+		return
 	case f.now < f.redisBackAt:
 		if now.Before(delayed) && now.Before(latest) {
 			return
@@ -215,7 +220,7 @@ func (f *simulation) handOver(g *gateway) {
 		if bound := later(delayed, latest); bound.Before(from) {
 			from = bound
 		}
-	case d.keep > 0, now.Before(latest):
+	case now.Before(latest):
 		return
 	default:
 		from = later(now, delayed)
@@ -301,9 +306,7 @@ func (f *simulation) drainOne(g *gateway) {
 
 // endPartial lets a gateway serve again that has sent a part of its clients away, or has reached its deadline.
 func (f *simulation) endPartial(g *gateway) {
-	if g.left() == 0 {
-		g.partialAt = f.now
-	}
+	g.partialAt, g.partialReached = f.now, g.left() == 0
 	f.undrain(g)
 }
 

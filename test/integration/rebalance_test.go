@@ -74,7 +74,7 @@ func (g *fakeGateway) hasShed(t *testing.T, keep int) {
 	t.Helper()
 	g.report(func(r *report) {
 		r.State, r.Drain, r.Connections = contract.StateServing, nil, keep
-		r.PartialDrainSecondsAgo = new(1.0)
+		r.PartialDrain = &contract.PartialDrainReport{SecondsAgo: 1, Reached: true}
 	})
 	g.setReady(t, true)
 }
@@ -111,5 +111,10 @@ func TestRebalanceOnRequest(t *testing.T) {
 	drains, _ = gateways[0].drainRequests()
 	require.Empty(t, drains, "600 is 50 % above the average, and no more")
 	f.setSpec("{replicas: 3, rebalance: {tolerancePercent: 20}}")
-	gateways[0].awaitDrain()
+	f.eventually(func(c *assert.CollectT) {
+		// The Deployment's annotations have changed, which its controller observes.
+		setDeploymentStatus(t, f, gatewayDeployment, 3, 3)
+		drains, _ := gateways[0].drainRequests()
+		assert.NotEmpty(c, drains)
+	})
 }
