@@ -87,7 +87,8 @@ func TestAdminPortReportsConnections(t *testing.T) {
 	require.InDelta(t, 2.0/60, *report.ConnectRate, 0, "two connections in the last minute")
 	require.Zero(t, *report.RejectRate)
 	require.Zero(t, *report.CrowdRate)
-	report.ConnectRate, report.RejectRate, report.CrowdRate = nil, nil, nil
+	require.Positive(t, report.UptimeSeconds)
+	report.ConnectRate, report.RejectRate, report.CrowdRate, report.UptimeSeconds = nil, nil, nil, 0
 	require.Equal(t, contract.GatewayReport{
 		Node: "node-1", Version: "v0.0.0-test", State: contract.StateServing, Connections: 2, MaxConnections: 100,
 		Broker: contract.BrokerReport{Kind: "memory", State: contract.BrokerReady},
