@@ -24,8 +24,8 @@ const (
 // whole again when the node is back.
 func TestNodeDies(t *testing.T) {
 	if os.Getenv(killNodeVariable) == "" || os.Getenv(startNodeVariable) == "" {
-		t.Skipf("this cluster offers no command that kills a node: %s and %s are not set; `make e2e-nodes` sets them",
-			killNodeVariable, startNodeVariable)
+		lacksNodes(t, fmt.Sprintf("the cluster has no command that kills a node: %s and %s are not set",
+			killNodeVariable, startNodeVariable))
 	}
 	node := spareNode(t)
 	keepOff(t, node)

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,11 +15,25 @@ import (
 	"github.com/wsfleet/wsfleet/test/kubectl"
 )
 
+// nodesVariable is the environment variable with the number of nodes of a cluster that was made for the tests of nodes.
+// It is empty elsewhere.
+const nodesVariable = "E2E_NODES"
+
 // anyNamespace is kubectl for objects that have no namespace, and for commands on several.
 var anyNamespace = kube.In("")
 
-// spareNode returns a node that the tests may take away, and on which pods can run besides another one. It skips the
-// test on a cluster that has none.
+// lacksNodes ends a test of nodes on a cluster that lacks what the test needs. The test is skipped on a cluster that a
+// user brings, and fails on one that was made for it.
+func lacksNodes(t *testing.T, missing string) {
+	t.Helper()
+	if nodes := os.Getenv(nodesVariable); nodes != "" {
+		t.Fatalf("%s, and %s=%s promises it", missing, nodesVariable, nodes)
+	}
+	t.Skipf("%s; `make e2e-nodes` has it", missing)
+}
+
+// spareNode returns a node that the tests may take away, and on which pods can run besides another one. A
+// cluster that has none lacks nodes.
 func spareNode(t *testing.T) string {
 	t.Helper()
 	names := openNodes(t)
@@ -26,8 +41,8 @@ func spareNode(t *testing.T) string {
 		"-o", "jsonpath={.items[*].metadata.name}"))
 	spare := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(control, name) })
 	if len(names) < 2 || len(spare) == 0 {
-		t.Skipf("pods can run on the nodes %v, and %v have the control plane: the test needs two nodes for pods, "+
-			"one of them without control plane; `make e2e-nodes` has them", names, control)
+		lacksNodes(t, fmt.Sprintf("pods can run on the nodes %v, and %v have the control plane: the test needs two nodes "+
+			"for pods, one of them without control plane", names, control))
 	}
 	return spare[0]
 }
