@@ -76,6 +76,8 @@ type Machine struct {
 	lastPartial *partialEnd
 	// stopped reports that the process ends, so that no drain may begin.
 	stopped bool
+	// drains are the goroutines of the drains, of which one that was replaced may still be ending.
+	drains sync.WaitGroup
 }
 
 // run is one drain, from its start to its end or the undrain.
@@ -238,7 +240,7 @@ func (m *Machine) begin(r Request, others knowledge) {
 		slog.String("reason", r.Reason), slog.Int("connections", m.options.Connections.Open()), slog.Int("keep", r.Keep),
 		slog.Duration("timeout", timeout), slog.Duration("propagationDelay", delay))
 	_ = m.handOver(d, now)
-	go m.drain(d)
+	m.drains.Go(func() { m.drain(d) })
 	if d.serveAgain {
 		time.AfterFunc(timeout+serveAgainAfter, func() { m.serveAgain(d) })
 	}
@@ -295,17 +297,16 @@ func (m *Machine) undo(d *run) {
 	m.options.Logger.Info("drain undone", slog.Int("closed", d.report.Closed))
 }
 
-// Stop ends the drain that is under way, without a change of the state. The process ends: Start does
-// nothing afterwards.
+// Stop ends the drain that is under way, without a change of the state, and waits until all goroutines of drains have
+// returned. The process ends: Start does nothing afterwards.
 func (m *Machine) Stop() {
 	m.mu.Lock()
 	m.stopped = true
-	d := m.current
-	m.mu.Unlock()
-	if d != nil {
-		d.cancel()
-		<-d.stopped
+	if m.current != nil {
+		m.current.cancel()
 	}
+	m.mu.Unlock()
+	m.drains.Wait()
 }
 
 // State returns the current state.
@@ -368,7 +369,7 @@ func (m *Machine) drain(d *run) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		if m.finish(d, now) || m.isOver(d) {
+		if m.finish(d, now) {
 			return
 		}
 		pace, changed, wait := m.progress(d, now)
@@ -425,16 +426,19 @@ func (m *Machine) close(d *run, step Step, now time.Time) (n int) {
 	return n
 }
 
-// finish ends the drain if no connection is left and none can arrive any more. It reports whether it
-// did.
+// finish ends a drain if no connection is left and none can arrive any more. It reports whether the drain is over: ended,
+// undone, or replaced by another one.
 func (m *Machine) finish(d *run, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.current != d {
+		return true
+	}
 	if d.keep > 0 {
 		return m.finishPartial(d, now)
 	}
 	waiting := now.Before(d.pace.From) && !d.skipDelayIfIdle && !m.isUnused(d, now)
-	if m.current != d || waiting || m.options.Connections.Open() > 0 {
+	if waiting || m.options.Connections.Open() > 0 {
 		return false
 	}
 	m.state, d.handedOver = contract.StateDrained, true

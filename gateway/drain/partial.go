@@ -36,7 +36,7 @@ func (m *Machine) left(d *run) int { return max(0, m.options.Connections.Remaini
 // the lock.
 func (m *Machine) finishPartial(d *run, now time.Time) bool {
 	reached := m.left(d) == 0
-	if m.current != d || !reached && now.Before(d.schedule.deadline) {
+	if !reached && now.Before(d.schedule.deadline) {
 		return false
 	}
 	m.endPartial(now, reached)
@@ -65,11 +65,4 @@ func (m *Machine) watchOthers(d *run, serves bool) (over bool) {
 		d.cancel()
 	}
 	return !serves
-}
-
-// isOver reports whether the drain has been undone, or another one has taken its place.
-func (m *Machine) isOver(d *run) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.current != d
 }
