@@ -163,7 +163,11 @@ func (s *Session) Channels() []string {
 // Resumes reports whether a client of a protocol with recovery misses nothing while it is away for a moment: each of
 // its channels keeps what is published.
 func (s *Session) Resumes() bool {
-	return !slices.ContainsFunc(s.Channels(), func(channel string) bool { return !s.Rule(channel).Recovery })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(s.subscriptions, func(sub subscription) bool {
+		return sub.hub != nil && !s.Rule(sub.channel).Recovery
+	})
 }
 
 // PublisherInfo returns what the subscribers of a channel see about the client when it publishes there.
