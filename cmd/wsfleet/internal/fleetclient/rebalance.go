@@ -15,8 +15,7 @@ import (
 // Rebalance asks the operator to rebalance a fleet once, by an annotation, and returns the cluster. It returns an error
 // when the API server does not answer or refuses.
 func (c *Client) Rebalance(ctx context.Context, name string) (*v1alpha1.WebSocketCluster, error) {
-	// Times have whole seconds, and one that is still to come means nothing.
-	at := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
+	at := time.Now().UTC().Format(time.RFC3339)
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationRebalance: at}},
 	})
