@@ -1,11 +1,7 @@
 package main
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/support"
+	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/support/supporttest"
 )
 
 // archived returns the files of an archive by their names in its directory.
@@ -26,21 +23,13 @@ func archived(t *testing.T, path string) map[string]string {
 	file, err := os.Open(path)
 	require.NoError(t, err)
 	defer func() { _ = file.Close() }()
-	unzipped, err := gzip.NewReader(file)
-	require.NoError(t, err)
 	files := map[string]string{}
-	for archive := tar.NewReader(unzipped); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return files
-		}
-		require.NoError(t, err)
-		content, err := io.ReadAll(archive)
-		require.NoError(t, err)
-		directory, name, _ := strings.Cut(header.Name, "/")
-		assert.True(t, strings.HasPrefix(directory, "wsfleet-chat-"), header.Name)
-		files[name] = string(content)
+	for path, content := range supporttest.Unpack(t, file) {
+		directory, name, _ := strings.Cut(path, "/")
+		assert.True(t, strings.HasPrefix(directory, "wsfleet-chat-"), path)
+		files[name] = content
 	}
+	return files
 }
 
 // putEvent adds an event about an object.

@@ -1,12 +1,9 @@
 package support_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/support"
+	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/support/supporttest"
 )
 
 func TestRedactTextRemovesSecrets(t *testing.T) {
@@ -91,7 +89,7 @@ func TestReportListsWhatItHasAndLacks(t *testing.T) {
 	r.AddMissing("events.yaml", errors.New("events is forbidden"))
 	var archive bytes.Buffer
 	require.NoError(t, r.Write(&archive))
-	files := unpack(t, &archive)
+	files := supporttest.Unpack(t, &archive)
 	assert.Equal(t, "a: b\n", files["wsfleet-chat/pods.yaml"])
 	assert.Equal(t, "redis://(removed)@redis\n", files["wsfleet-chat/status.txt"])
 	contents := files["wsfleet-chat/contents.txt"]
@@ -101,22 +99,4 @@ func TestReportListsWhatItHasAndLacks(t *testing.T) {
 	var text strings.Builder
 	require.NoError(t, r.WriteText(&text))
 	assert.Contains(t, text.String(), contents)
-}
-
-// unpack returns the files of an archive by their names.
-func unpack(t *testing.T, from io.Reader) map[string]string {
-	t.Helper()
-	unzipped, err := gzip.NewReader(from)
-	require.NoError(t, err)
-	files := map[string]string{}
-	for archive := tar.NewReader(unzipped); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return files
-		}
-		require.NoError(t, err)
-		content, err := io.ReadAll(archive)
-		require.NoError(t, err)
-		files[header.Name] = string(content)
-	}
 }
