@@ -49,16 +49,13 @@ func newConnectionsCommand(f *fleetCommand) *cobra.Command {
 		ValidArgsFunction: f.completeClusters,
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return flags.check(cmd) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			list, err := listConnections(cmd.Context(), client, args, flags)
-			if err != nil {
-				return err
-			}
-			return flags.output.write(cmd.OutOrStdout(), list)
+			return f.withClient(func(client *fleetclient.Client) error {
+				list, err := listConnections(cmd.Context(), client, args, flags)
+				if err != nil {
+					return err
+				}
+				return flags.output.write(cmd.OutOrStdout(), list)
+			})
 		},
 	}
 	flags.add(cmd)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetclient"
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetview"
 )
 
@@ -42,24 +43,17 @@ func newDisconnectCommand(f *fleetCommand) *cobra.Command {
 		ValidArgsFunction: f.completeClusters,
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return flags.check(cmd) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			cluster, err := chooseCluster(cmd.Context(), client, args)
-			if err != nil {
-				return err
-			}
-			gateways, err := client.Gateways(cmd.Context(), cluster)
-			if err != nil {
-				return err //nolint:wrapcheck // it says what it did
-			}
-			command := flags.command(client.Namespace(), cluster)
-			if err := client.Disconnect(cmd.Context(), gateways, &command); err != nil {
-				return err //nolint:wrapcheck // it names the gateway
-			}
-			return flags.output.write(cmd.OutOrStdout(), command)
+			return f.withFleet(cmd.Context(), args, func(client *fleetclient.Client, cluster string) error {
+				gateways, err := client.Gateways(cmd.Context(), cluster)
+				if err != nil {
+					return err //nolint:wrapcheck // it says what it did
+				}
+				command := flags.command(client.Namespace(), cluster)
+				if err := client.Disconnect(cmd.Context(), gateways, &command); err != nil {
+					return err //nolint:wrapcheck // it names the gateway
+				}
+				return flags.output.write(cmd.OutOrStdout(), command)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&flags.user, "user", "", "all connections of this `user`")

@@ -47,12 +47,9 @@ func newDrainCommand(f *fleetCommand) *cobra.Command {
 		ValidArgsFunction: f.completePods,
 		PreRunE:           func(*cobra.Command, []string) error { return flags.check() },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			return drainPod(cmd, client, args[0], flags)
+			return f.withClient(func(client *fleetclient.Client) error {
+				return drainPod(cmd, client, args[0], flags)
+			})
 		},
 	}
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", 0, "maximum `time` of the drain (default spec.drain.timeout)")
@@ -186,19 +183,16 @@ func newUndrainCommand(f *fleetCommand) *cobra.Command {
 		Args:              onePod,
 		ValidArgsFunction: f.completePods,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			gateway, err := undrainPod(cmd.Context(), client, args[0])
-			if err != nil {
-				return err
-			}
-			if gateway.State == fleetview.StateNotReady {
-				gateway.Detail = "it serves again, and clients reach it as soon as its readiness probe succeeds"
-			}
-			return output.write(cmd.OutOrStdout(), gateway)
+			return f.withClient(func(client *fleetclient.Client) error {
+				gateway, err := undrainPod(cmd.Context(), client, args[0])
+				if err != nil {
+					return err
+				}
+				if gateway.State == fleetview.StateNotReady {
+					gateway.Detail = "it serves again, and clients reach it as soon as its readiness probe succeeds"
+				}
+				return output.write(cmd.OutOrStdout(), gateway)
+			})
 		},
 	}
 	addOutputFlag(cmd, &output)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetclient"
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetview"
 )
 
@@ -21,24 +22,17 @@ func newExplainCommand(f *fleetCommand) *cobra.Command {
 		Args:              atMostOneCluster,
 		ValidArgsFunction: f.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			name, err := chooseCluster(cmd.Context(), client, args)
-			if err != nil {
-				return err
-			}
-			observed, err := client.Observe(cmd.Context(), name)
-			if err != nil {
-				return err //nolint:wrapcheck // it says what it did
-			}
-			if observed.NotAsked != "" {
-				return fmt.Errorf("the operator plans by the reports of gateways, and they could not be asked: %s",
-					observed.NotAsked)
-			}
-			return output.write(cmd.OutOrStdout(), fleetview.Explain(observed))
+			return f.withFleet(cmd.Context(), args, func(client *fleetclient.Client, name string) error {
+				observed, err := client.Observe(cmd.Context(), name)
+				if err != nil {
+					return err //nolint:wrapcheck // it says what it did
+				}
+				if observed.NotAsked != "" {
+					return fmt.Errorf("the operator plans by the reports of gateways, and they could not be asked: %s",
+						observed.NotAsked)
+				}
+				return output.write(cmd.OutOrStdout(), fleetview.Explain(observed))
+			})
 		},
 	}
 	addOutputFlag(cmd, &output)

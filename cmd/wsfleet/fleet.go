@@ -104,6 +104,31 @@ func (f *fleetCommand) connect() (*fleetclient.Client, error) {
 	return fleetclient.New(rest, namespace) //nolint:wrapcheck // it says what it did
 }
 
+// withClient lets act use a client of the cluster that the flags and the kubeconfig choose, and returns its error. It
+// returns an error when they choose none.
+func (f *fleetCommand) withClient(act func(*fleetclient.Client) error) error {
+	client, err := f.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return act(client)
+}
+
+// withFleet is withClient for what needs one fleet: that which args name, or the only one of the namespace. It returns
+// the errors of chooseCluster too.
+func (f *fleetCommand) withFleet(
+	ctx context.Context, args []string, act func(client *fleetclient.Client, name string) error,
+) error {
+	return f.withClient(func(client *fleetclient.Client) error {
+		name, err := chooseCluster(ctx, client, args)
+		if err != nil {
+			return err
+		}
+		return act(client, name)
+	})
+}
+
 // completeContexts completes the names of the kubeconfig's contexts.
 func (f *fleetCommand) completeContexts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	raw, err := f.config().RawConfig()
@@ -165,14 +190,13 @@ func (f *fleetCommand) complete(
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	client, err := f.connect()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
-	names, err := list(ctx, client)
+	var names []string
+	err := f.withClient(func(client *fleetclient.Client) (err error) {
+		names, err = list(ctx, client)
+		return err
+	})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

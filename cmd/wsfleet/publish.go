@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetclient"
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetview"
 )
 
@@ -35,29 +36,22 @@ func newPublishCommand(f *fleetCommand) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			cluster, err := chooseCluster(cmd.Context(), client, clusterArgs)
-			if err != nil {
-				return err
-			}
-			gateways, err := client.Gateways(cmd.Context(), cluster)
-			if err != nil {
-				return err //nolint:wrapcheck // it says what it did
-			}
-			published := fleetview.Published{
-				Kind:      fleetview.KindPublished,
-				Namespace: client.Namespace(),
-				Fleet:     cluster,
-				Channel:   channel,
-			}
-			if err := client.Publish(cmd.Context(), gateways, data, &published); err != nil {
-				return err //nolint:wrapcheck // it names the gateway
-			}
-			return output.write(cmd.OutOrStdout(), published)
+			return f.withFleet(cmd.Context(), clusterArgs, func(client *fleetclient.Client, cluster string) error {
+				gateways, err := client.Gateways(cmd.Context(), cluster)
+				if err != nil {
+					return err //nolint:wrapcheck // it says what it did
+				}
+				published := fleetview.Published{
+					Kind:      fleetview.KindPublished,
+					Namespace: client.Namespace(),
+					Fleet:     cluster,
+					Channel:   channel,
+				}
+				if err := client.Publish(cmd.Context(), gateways, data, &published); err != nil {
+					return err //nolint:wrapcheck // it names the gateway
+				}
+				return output.write(cmd.OutOrStdout(), published)
+			})
 		},
 	}
 	addOutputFlag(cmd, &output)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetclient"
 	"github.com/wsfleet/wsfleet/cmd/wsfleet/internal/fleetview"
 )
 
@@ -22,30 +23,23 @@ func newRebalanceCommand(f *fleetCommand) *cobra.Command {
 		Args:              atMostOneCluster,
 		ValidArgsFunction: f.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			name, err := chooseCluster(cmd.Context(), client, args)
-			if err != nil {
-				return err
-			}
-			cluster, err := client.Rebalance(cmd.Context(), name)
-			if err != nil {
-				return err //nolint:wrapcheck // it says what it did
-			}
-			if cluster.Spec.Paused {
-				return errors.New("spec.paused is true, so the operator changes nothing: set it to false within an hour")
-			}
-			observed, err := client.Observe(cmd.Context(), name)
-			if err == nil && observed.NotAsked != "" {
-				err = errors.New(observed.NotAsked)
-			}
-			if err != nil {
-				return fmt.Errorf("the operator is asked to rebalance; what it does next is not known: %w", err)
-			}
-			return output.write(cmd.OutOrStdout(), fleetview.Explain(observed))
+			return f.withFleet(cmd.Context(), args, func(client *fleetclient.Client, name string) error {
+				cluster, err := client.Rebalance(cmd.Context(), name)
+				if err != nil {
+					return err //nolint:wrapcheck // it says what it did
+				}
+				if cluster.Spec.Paused {
+					return errors.New("spec.paused is true, so the operator changes nothing: set it to false within an hour")
+				}
+				observed, err := client.Observe(cmd.Context(), name)
+				if err == nil && observed.NotAsked != "" {
+					err = errors.New(observed.NotAsked)
+				}
+				if err != nil {
+					return fmt.Errorf("the operator is asked to rebalance; what it does next is not known: %w", err)
+				}
+				return output.write(cmd.OutOrStdout(), fleetview.Explain(observed))
+			})
 		},
 	}
 	addOutputFlag(cmd, &output)

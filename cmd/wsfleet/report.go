@@ -36,26 +36,19 @@ func newReportCommand(f *fleetCommand) *cobra.Command {
 		ValidArgsFunction: f.completeClusters,
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return noEmptyValue(cmd, "file") },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			cluster, err := chooseCluster(cmd.Context(), client, args)
-			if err != nil {
-				return err
-			}
-			report, err := makeReport(cmd.Context(), client, cluster, time.Now())
-			if err != nil {
-				return err
-			}
-			if report.Path = file; file == "" {
-				report.Path = report.FileName()
-			}
-			if err := saveReport(report); err != nil {
-				return err
-			}
-			return output.write(cmd.OutOrStdout(), report)
+			return f.withFleet(cmd.Context(), args, func(client *fleetclient.Client, cluster string) error {
+				report, err := makeReport(cmd.Context(), client, cluster, time.Now())
+				if err != nil {
+					return err
+				}
+				if report.Path = file; file == "" {
+					report.Path = report.FileName()
+				}
+				if err := saveReport(report); err != nil {
+					return err
+				}
+				return output.write(cmd.OutOrStdout(), report)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "`path` of the archive, which must not exist (default by the fleet and time)")

@@ -43,21 +43,18 @@ func newStatusCommand(f *fleetCommand) *cobra.Command {
 		Args:              atMostOneCluster,
 		ValidArgsFunction: f.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			look := func(ctx context.Context) (document, error) { return readStatus(ctx, client, args) }
-			if watch {
-				w := watcher{out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(), format: output}
-				return watchStatus(cmd.Context(), &w, look)
-			}
-			status, err := look(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return output.write(cmd.OutOrStdout(), status)
+			return f.withClient(func(client *fleetclient.Client) error {
+				look := func(ctx context.Context) (document, error) { return readStatus(ctx, client, args) }
+				if watch {
+					w := watcher{out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(), format: output}
+					return watchStatus(cmd.Context(), &w, look)
+				}
+				status, err := look(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return output.write(cmd.OutOrStdout(), status)
+			})
 		},
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false,

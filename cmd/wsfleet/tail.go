@@ -33,17 +33,14 @@ func newTailCommand(f *fleetCommand) *cobra.Command {
 		ValidArgsFunction: f.completeClusters,
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return flags.check(cmd) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.connect()
-			if err != nil {
+			return f.withClient(func(client *fleetclient.Client) error {
+				err := tailChannel(cmd, client, args[:len(args)-1], args[len(args)-1], flags)
+				if cmd.Context().Err() != nil {
+					// An interrupt is how it ends.
+					return nil
+				}
 				return err
-			}
-			defer client.Close()
-			err = tailChannel(cmd, client, args[:len(args)-1], args[len(args)-1], flags)
-			if cmd.Context().Err() != nil {
-				// An interrupt is how it ends.
-				return nil
-			}
-			return err
+			})
 		},
 	}
 	cmd.Flags().IntVar(&flags.history, "history", 0,
