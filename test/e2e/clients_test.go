@@ -29,13 +29,30 @@ func startClients(t *testing.T, prefix string, protocol wsclient.Protocol, pods,
 	if protocol == event.SDK {
 		channel = keptChannel
 	}
+	started := applyClients(t, prefix, serviceName, pods, connections,
+		fmt.Sprintf("-protocol=%s", protocol), "-channel="+channel)
+	for _, p := range started {
+		eventually(t, 90*time.Second, p.name+" connects", func() error {
+			if open := len(p.open()); open != connections {
+				return fmt.Errorf("%d of %d connections are open", open, connections)
+			}
+			return nil
+		})
+	}
+	return started
+}
+
+// applyClients runs pods that connect through a Service, and does not wait for them. Their output is logged when the test
+// fails.
+func applyClients(t *testing.T, prefix, service string, pods, connections int, args ...string) []clientPod {
+	t.Helper()
 	manifests := make([]string, 0, pods)
 	started := make([]clientPod, 0, pods)
+	args = append(args, "-address="+service+":80", fmt.Sprintf("-connections=%d", connections))
 	for i := range pods {
-		name := fmt.Sprintf("%s-%d", prefix, i)
-		manifests = append(manifests, clientManifest(name, prefix, "-address="+serviceName+":80",
-			fmt.Sprintf("-protocol=%s", protocol), "-channel="+channel, fmt.Sprintf("-connections=%d", connections)))
-		started = append(started, clientPod{t: t, name: name, connections: connections})
+		p := clientPod{t: t, name: fmt.Sprintf("%s-%d", prefix, i), connections: connections}
+		manifests = append(manifests, clientManifest(p.name, prefix, args...))
+		started = append(started, p)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -46,14 +63,6 @@ func startClients(t *testing.T, prefix string, protocol wsclient.Protocol, pods,
 	})
 	if _, err := kube.Apply(t.Context(), strings.Join(manifests, "---")); err != nil {
 		t.Fatal(err)
-	}
-	for _, p := range started {
-		eventually(t, 90*time.Second, p.name+" connects", func() error {
-			if open := len(p.open()); open != connections {
-				return fmt.Errorf("%d of %d connections are open", open, connections)
-			}
-			return nil
-		})
 	}
 	return started
 }

@@ -27,17 +27,7 @@ spec:
 		t.Fatal(err)
 	}
 	run(t, "wait", "--for=condition=Ready", "--timeout=120s", "wsc/"+name)
-	manifests := make([]string, 0, clients)
-	publishers := make([]clientPod, 0, clients)
-	for i := range clients {
-		p := clientPod{t: t, name: fmt.Sprintf("%s-%d", name, i)}
-		publishers = append(publishers, p)
-		manifests = append(manifests, clientManifest(p.name, name, "-address="+name+"-gateway:80", "-protocol=centrifuge",
-			"-visits=1", "-hold=10m"))
-	}
-	if _, err := kube.Apply(t.Context(), strings.Join(manifests, "---")); err != nil {
-		t.Fatal(err)
-	}
+	publishers := applyClients(t, name, name+"-gateway", clients, 1, "-protocol=centrifuge", "-visits=1", "-hold=10m")
 	for _, p := range publishers {
 		eventually(t, time.Minute, p.name+" connects", func() error {
 			if len(p.events()) == 0 {

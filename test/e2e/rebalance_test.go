@@ -32,17 +32,7 @@ spec:
 		t.Fatal(err)
 	}
 	run(t, "wait", "--for=condition=Ready", "--timeout=180s", "wsc/"+fleet)
-	manifests := make([]string, 0, pods)
-	clients := make([]clientPod, 0, pods)
-	for i := range pods {
-		c := clientPod{t: t, name: fmt.Sprintf("%s-%d", fleet, i), connections: each}
-		clients = append(clients, c)
-		manifests = append(manifests, clientManifest(c.name, fleet, "-address="+fleet+"-gateway:80",
-			fmt.Sprintf("-connections=%d", each)))
-	}
-	if _, err := kube.Apply(t.Context(), strings.Join(manifests, "---")); err != nil {
-		t.Fatal(err)
-	}
+	clients := applyClients(t, fleet, fleet+"-gateway", pods, each)
 	eventually(t, 2*time.Minute, "all clients are connected", func() error { return allOpen(clients) })
 	old := byGateway(clients)
 	if len(old) > 2 {
