@@ -22,12 +22,13 @@ type PodSpec struct {
 	// +listType=atomic
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 
-	// affinity is the scheduling affinity of gateway pods.
+	// affinity is the scheduling affinity of gateway pods. Without a podAntiAffinity, and without
+	// topologySpreadConstraints, pods prefer zones with fewer gateways.
 	// +optional
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
 
 	// topologySpreadConstraints are the spread constraints of gateway pods. A constraint without a selector applies to
-	// the fleet's own gateway pods. By default, pods spread over zones and nodes where possible.
+	// the fleet's own gateway pods. By default, pods spread over nodes and zones where possible.
 	// +optional
 	// +listType=map
 	// +listMapKey=topologyKey

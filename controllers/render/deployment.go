@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
 	coreac "k8s.io/client-go/applyconfigurations/core/v1"
-	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/internal/contract"
@@ -74,7 +73,7 @@ func gatewayDeployment(in Input) (any, error) {
 				WithRollingUpdate(appsac.RollingUpdateDeployment().
 					WithMaxSurge(maxSurge).
 					WithMaxUnavailable(maxUnavailable))).
-			WithSelector(metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentGateway))).
+			WithSelector(gatewaySelector(in)).
 			WithTemplate(coreac.PodTemplateSpec().
 				WithLabels(podLabels).
 				WithAnnotations(podAnnotations).
@@ -127,12 +126,14 @@ func gatewayPod(in Input) (*coreac.PodSpecApplyConfiguration, error) {
 			WithSecretName(tls.SecretName).
 			WithDefaultMode(0o440)))
 	}
-	return pod, place(pod, v1alpha1.PlacementSpec{
+	err = place(pod, v1alpha1.PlacementSpec{
 		NodeSelector:      in.Spec.Pod.NodeSelector,
 		Tolerations:       in.Spec.Pod.Tolerations,
 		Affinity:          in.Spec.Pod.Affinity,
 		PriorityClassName: in.Spec.Pod.PriorityClassName,
 	})
+	spreadOverZones(pod, in)
+	return pod, err
 }
 
 func gatewayContainer(in Input) (*coreac.ContainerApplyConfiguration, error) {
@@ -206,34 +207,4 @@ func gatewayEnv(in Input) []*coreac.EnvVarApplyConfiguration {
 // envName returns the environment variable of a configuration key.
 func envName(key string) string {
 	return contract.EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
-}
-
-// topologySpread returns the spec's constraints, or by default constraints that spread the gateways over zones and
-// nodes where possible. A constraint without a selector applies to the fleet's own gateways.
-func topologySpread(in Input) ([]*coreac.TopologySpreadConstraintApplyConfiguration, error) {
-	own := metaac.LabelSelector().WithMatchLabels(SelectorLabels(in.Name, ComponentGateway))
-	if specified := in.Spec.Pod.TopologySpreadConstraints; len(specified) > 0 {
-		constraints, err := convertAll[coreac.TopologySpreadConstraintApplyConfiguration](specified)
-		if err != nil {
-			return nil, err
-		}
-		for _, constraint := range constraints {
-			if constraint.LabelSelector == nil {
-				constraint.WithLabelSelector(own)
-			}
-		}
-		return constraints, nil
-	}
-	var constraints []*coreac.TopologySpreadConstraintApplyConfiguration
-	for _, key := range []string{corev1.LabelTopologyZone, corev1.LabelHostname} {
-		constraints = append(constraints, coreac.TopologySpreadConstraint().
-			WithMaxSkew(1).
-			WithTopologyKey(key).
-			WithWhenUnsatisfiable(corev1.ScheduleAnyway).
-			WithLabelSelector(own).
-			// Pods of each version are counted apart. Counted together with the old ones, the new pods of a rollout
-			// would end up unevenly spread.
-			WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey))
-	}
-	return constraints, nil
 }
