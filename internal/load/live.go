@@ -237,13 +237,16 @@ func (r *liveRun) result(workers [][][]GroupCounts, losses LossReply) *LiveResul
 	}
 	for i := range r.events {
 		event := newLiveSum()
+		r.events[i].Groups = make([]AwayTimes, len(groups))
 		for group, g := range groups {
-			for _, sum := range []*liveSum{total, byGroup[group], event} {
+			own := newLiveSum()
+			for _, sum := range []*liveSum{total, byGroup[group], event, own} {
 				for _, counts := range workers {
 					sum.add(counts[i][group])
 				}
 				sum.addLoss(losses.Intervals[i][group], g.Plain)
 			}
+			r.events[i].Groups[group] = own.result().Away
 		}
 		r.events[i].LiveCounts = event.result()
 	}

@@ -267,6 +267,11 @@ func TestLiveRecoversFromADrain(t *testing.T) {
 			require.Greater(t, live.Events[1].Seconds, live.Events[0].Seconds)
 			require.Equal(t, int64(16), live.Events[0].ConnectionsLost+live.Events[1].ConnectionsLost)
 			require.Equal(t, int64(16), live.Events[0].Returns+live.Events[1].Returns)
+			for group := range live.Groups {
+				require.Len(t, live.Events[1].Groups, 2)
+				require.Equal(t, live.Groups[group].Away.Max,
+					max(live.Events[0].Groups[group].Max, live.Events[1].Groups[group].Max))
+			}
 		})
 	}
 }

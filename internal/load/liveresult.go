@@ -42,6 +42,8 @@ type LiveEvent struct {
 	Label   string  `json:"label"`
 	Seconds float64 `json:"seconds"`
 	LiveCounts
+	// Groups are the times away of each group, in the order of LiveResult.Groups.
+	Groups []AwayTimes `json:"groups"`
 }
 
 // LiveCounts counts what happened to clients within some time. Returns and times away belong to when the client came
