@@ -73,6 +73,10 @@ e2e: deps-cluster ## Run the fleet tests on a cluster of their own (CLUSTER=loca
 e2e-nodes: deps-cluster ## Run only the fleet tests that drain a node and let one die, on a local cluster with two nodes (KEEP=1)
 	CLUSTER=local NODES=2 E2E_RUN='^TestNode' KEEP=$(KEEP) PROXY_MODE=$(PROXY_MODE) hack/e2e.sh
 
+.PHONY: e2e-fleet
+e2e-fleet: deps-cluster ## Change a fleet on two nodes in all ways and print what its clients noticed, 30 minutes (SHORT=1, KEEP=1)
+	KEEP=$(KEEP) SHORT=$(SHORT) FLAGS="$(FLAGS)" hack/fleettest.sh
+
 .PHONY: adapters
 adapters: deps-cluster ## Let KEDA and prometheus-adapter scale fleets on a local cluster, 6 minutes; an hour to build them first (RUN=test, KEEP=1)
 	KEEP=$(KEEP) RUN=$(RUN) hack/adapters.sh

@@ -2,8 +2,8 @@
 # The fleet tests: starts and prepares a cluster, runs test/e2e against it, and removes it again.
 # CLUSTER=local|kind|current, KEEP=1 leaves it up, E2E_RUN=REGEXP picks tests, PROXY_MODE=iptables|nftables is the mode
 # of kube-proxy on the local cluster; the tests of affinity run in both. NODES is the number of nodes of the local
-# cluster. It has one for all tests but those of nodes, which a second node joins it for: with several nodes, Kubernetes
-# takes a node for dead that is silent for 4 s, as a busy one can be.
+# cluster. It has one for all tests but those of nodes and hack/fleettest, which a second node joins it for: with several
+# nodes, Kubernetes takes a node for dead that is silent for 4 s, as a busy one can be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=${CLUSTER:-local}
@@ -67,5 +67,10 @@ if [ "$failed" -eq 0 ]; then
   echo "e2e: a second node, and the tests of nodes"
   stage 2
   fleet_tests -run '^TestNode'
+fi
+if [ "$failed" -eq 0 ]; then
+  echo "e2e: the short form of the fleet test (make e2e-fleet)"
+  go build -o bin/wsfleet ./cmd/wsfleet
+  go run ./hack/fleettest --name "$name" --short || failed=$?
 fi
 exit "$failed"

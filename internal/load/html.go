@@ -15,7 +15,7 @@ func (r *Result) WriteHTML(w io.Writer) error {
 		return err
 	}
 	page := report.Page{
-		Title: "wsfleet load " + string(r.Scenario), Problems: r.Failures, Text: text.String(), Figures: r.figures(),
+		Title: "wsfleet load " + string(r.Scenario), Problems: r.Failures, Text: text.String(), Figures: r.Figures(),
 	}
 	return page.Write(w) //nolint:wrapcheck // it names the page
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/wsfleet/wsfleet/internal/report"
 )
 
-// figures returns the plots of the result.
-func (r *Result) figures() []report.Figure {
+// Figures returns the plots of the result.
+func (r *Result) Figures() []report.Figure {
 	overTime := func(title, y string, curves ...report.Curve) report.Figure {
-		return report.Figure{Title: title, X: "seconds", Y: y, Curves: curves, Marks: r.marks()}
+		return report.Figure{Title: title, X: "seconds", Y: y, Curves: curves, Marks: r.Marks()}
 	}
 	const microsecondsPerMillisecond = 1e3
 	return []report.Figure{
@@ -31,8 +31,8 @@ func (r *Result) figures() []report.Figure {
 	}
 }
 
-// marks returns the events of live by their numbers, as the text has them.
-func (r *Result) marks() []report.Mark {
+// Marks returns the events of live by their numbers, as the text has them.
+func (r *Result) Marks() []report.Mark {
 	var marks []report.Mark
 	if r.Live != nil {
 		for i, e := range r.Live.Events[1:] {

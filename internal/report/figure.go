@@ -15,7 +15,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Curve is a named line of a figure.
+// Curve is a line of a figure. The legend of several has those with a name.
 type Curve struct {
 	Name   string
 	Points plotter.XYs
@@ -127,7 +127,7 @@ func (f Figure) svg() (template.HTML, error) {
 		}
 		line.Color, line.Width = palette(i), vg.Points(1.5)
 		p.Add(line)
-		if len(f.Curves) > 1 {
+		if len(f.Curves) > 1 && c.Name != "" {
 			p.Legend.Add(c.Name, line)
 		}
 	}
