@@ -318,6 +318,8 @@ func (a *fakeAPI) putGateway(cluster, name string, change ...func(*config.Config
 	cfg.NodeName, cfg.Listen, cfg.AdminListen, cfg.AdminTokenDir = name, "127.0.0.1:0", "127.0.0.1:0", tokens
 	cfg.DrainPropagationDelay = 10 * time.Millisecond
 	cfg.ConnectRate = 0
+	// Clients of the tests read only what they wait for, and so answer no pings.
+	cfg.PingInterval = time.Hour
 	cfg.JWTKey = testJWTKey
 	for _, set := range change {
 		set(&cfg)

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -46,9 +47,14 @@ func TestManifestKeepsAReplicaRunning(t *testing.T) {
 	assert.Equal(t, int32(2), *deployment.Spec.Replicas)
 	assert.Equal(t, 0, deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue())
 	assert.Equal(t, 1, budget.Spec.MaxUnavailable.IntValue())
-	var keys []string
-	for _, spread := range deployment.Spec.Template.Spec.TopologySpreadConstraints {
-		keys = append(keys, spread.TopologyKey)
+	pod := deployment.Spec.Template
+	nodes, zones := pod.Spec.TopologySpreadConstraints,
+		pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	require.Len(t, nodes, 1, "with a constraint for zones beside it, nodes without a zone are not spread over")
+	assert.Equal(t, corev1.LabelHostname, nodes[0].TopologyKey)
+	require.Len(t, zones, 1)
+	assert.Equal(t, corev1.LabelTopologyZone, zones[0].PodAffinityTerm.TopologyKey)
+	for _, selector := range []*metav1.LabelSelector{nodes[0].LabelSelector, zones[0].PodAffinityTerm.LabelSelector} {
+		assert.Equal(t, PodLabels(), selector.MatchLabels)
 	}
-	assert.Equal(t, []string{corev1.LabelTopologyZone, corev1.LabelHostname}, keys)
 }

@@ -143,7 +143,8 @@ func exampleLive(common Result) Result {
 			{Clients: 1000, Layer: "stompjs", Protocol: Plain, LiveCounts: nothing},
 		},
 		Events: []LiveEvent{
-			{Seconds: 0.6, LiveCounts: nothing}, {Label: "rollout <b>", Seconds: 1.5, LiveCounts: counts},
+			{Seconds: 0.6, LiveCounts: nothing, Groups: []AwayTimes{{}, {}}},
+			{Label: "rollout <b>", Seconds: 1.5, LiveCounts: counts, Groups: []AwayTimes{counts.Away, {}}},
 		},
 		Clients: []ClientResult{{
 			Client:           17,
