@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -23,7 +22,6 @@ const (
 	namespace = "fleet-test"
 	fleet     = "fleet"
 	gateways  = 5
-	selector  = "wsfleet.dev/cluster=" + fleet + ",app.kubernetes.io/component=gateway"
 )
 
 // The programs, relative to the repository.
@@ -222,15 +220,19 @@ func (c *cluster) killPod(ctx context.Context, pod string) error {
 	return nil
 }
 
-// killOperator deletes the operator's pod without a grace period, some time within the first seconds of an event.
-func (c *cluster) killOperator(ctx context.Context, within time.Duration, random *rand.Rand) error {
+// killOperator deletes the operator's pod without a grace period after a time, and waits until another one is ready.
+func (c *cluster) killOperator(ctx context.Context, after time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(time.Duration(random.Int64N(int64(within)))):
+	case <-time.After(after):
 	}
-	_, err := c.kube.In("wsfleet-system").Run(ctx, "delete", "pods", "-l", "app.kubernetes.io/component=operator",
-		"--grace-period=0", "--force")
+	in := c.kube.In("wsfleet-system")
+	_, err := in.Run(ctx, "delete", "pods", "-l", "app.kubernetes.io/component=operator", "--grace-period=0", "--force")
+	if err != nil {
+		return err
+	}
+	_, err = in.Run(ctx, "rollout", "status", "deployment/wsfleet-operator", "--timeout=120s")
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // event is a change of the fleet, by a user, a machine or a fault.
@@ -143,9 +142,9 @@ func raisedAgain() event {
 			if err := t.cluster.scale(ctx, 2); err != nil {
 				return err
 			}
-			err := t.watch.await(ctx, time.Minute, 0, func(s status) bool { return len(s.in("draining")) > 0 })
-			if err != nil {
-				return fmt.Errorf("a gateway drains: %w", err)
+			// A rolling update comes first.
+			if err := t.watch.await(ctx, limit, 0, status.scalesIn); err != nil {
+				return fmt.Errorf("a gateway drains for the scale-in: %w", err)
 			}
 			return t.cluster.scale(ctx, gateways)
 		},
@@ -162,7 +161,7 @@ func evict() event {
 func killTheOperator() event {
 	return event{
 		name: "kill of the operator", planned: true, keepOperator: true,
-		do: func(ctx context.Context, t *test) error { return t.cluster.killOperator(ctx, time.Second, t.random) },
+		do: func(ctx context.Context, t *test) error { return t.cluster.killOperator(ctx, 0) },
 	}
 }
 

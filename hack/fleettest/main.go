@@ -47,7 +47,12 @@ func command() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.short {
+				o.clients = shortClients
+			}
+			return run(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.cluster, "name", "wsfleet-fleet", "name of the local cluster")
@@ -57,6 +62,9 @@ func command() *cobra.Command {
 	flags.IntVar(&o.clients.sdk, "sdk", 2000, "`number` of clients that come back as the Centrifuge SDKs do")
 	flags.IntVar(&o.clients.plain, "plain", 500, "`number` of plain clients, which come back after 1 to 5 s")
 	flags.IntVar(&o.clients.fixed, "fixed", 200, "`number` of clients that come back after exactly 1 s")
+	for _, clients := range []string{"sdk", "plain", "fixed"} {
+		cmd.MarkFlagsMutuallyExclusive("short", clients)
+	}
 	return cmd
 }
 
@@ -65,9 +73,6 @@ var shortClients = clients{sdk: 200, plain: 50, fixed: 20}
 
 // run runs the test. It returns an error when it cannot, and when a goal is missed that is no time.
 func run(ctx context.Context, o options) error {
-	if o.short {
-		o.clients = shortClients
-	}
 	began := time.Now()
 	c, err := newCluster(ctx, o.cluster)
 	if err != nil {
@@ -101,9 +106,9 @@ func run(ctx context.Context, o options) error {
 	if o.short {
 		events = shortEvents()
 	}
-	outcome, err := t.run(ctx, events)
-	if err != nil {
-		return err
+	outcome, failed := t.run(ctx, events)
+	if outcome == nil {
+		return failed
 	}
 	say("%d events in %s", len(outcome.rows), time.Since(began).Round(time.Second))
 	fmt.Print(outcome.markdown())
@@ -111,9 +116,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if missed := outcome.missed(); len(missed) > 0 {
-		return fmt.Errorf("%d goals were missed: %w", len(missed), errors.Join(missed...))
+		return errors.Join(failed, fmt.Errorf("%d goals were missed: %w", len(missed), errors.Join(missed...)))
 	}
-	return nil
+	return failed
 }
 
 // say writes a line of progress.

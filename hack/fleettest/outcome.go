@@ -16,7 +16,9 @@ import (
 
 // outcome is the result of a run.
 type outcome struct {
-	test   *test
+	test *test
+	// before is the time before the first event, in which nothing may go wrong.
+	before row
 	rows   []row
 	result *load.Result
 	looks  []look
@@ -34,7 +36,8 @@ func newOutcome(t *test, rows []row, out []byte) (*outcome, error) {
 	for i := range rows {
 		rows[i].live = r.Live.Events[i+1]
 	}
-	return &outcome{test: t, rows: rows, result: &r, looks: t.watch.all()}, nil
+	before := row{event: event{name: "before the first event", planned: true}, live: r.Live.Events[0]}
+	return &outcome{test: t, before: before, rows: rows, result: &r, looks: t.watch.all()}, nil
 }
 
 // missed returns the goals that were missed and are no times.
@@ -42,7 +45,7 @@ func (o *outcome) missed() (missed []error) {
 	for _, failure := range o.result.Failures {
 		missed = append(missed, errors.New(failure))
 	}
-	for _, r := range o.rows {
+	for _, r := range append([]row{o.before}, o.rows...) {
 		l := r.live
 		for _, f := range []struct {
 			what string

@@ -94,3 +94,25 @@ func TestEventsAreOverWhenTheFleetIsAtRest(t *testing.T) {
 	rebalancing.Conditions = append(rebalancing.Conditions, struct{ Type, Status, Reason, Message string }{})
 	require.False(t, atRest(before, rebalancing))
 }
+
+func TestRestBeginsAtTheFirstLookOfTheLastThatFit(t *testing.T) {
+	t.Parallel()
+	var looks []look
+	for second, ready := range []int{5, 4, 5, 5} {
+		looks = append(looks, look{time.Unix(int64(second), 0), status{Ready: ready}})
+	}
+	fits := func(s status) bool { return s.Ready == 5 }
+	require.Equal(t, time.Unix(2, 0), since(looks, fits))
+	require.Zero(t, since(looks[:2], fits))
+	require.Zero(t, since(nil, fits))
+}
+
+func TestScaleInIsSeenByTheReasonOfADrain(t *testing.T) {
+	t.Parallel()
+	var s status
+	require.NoError(t, json.Unmarshal([]byte(`{"gateways": [
+		{"pod": "a", "state": "draining", "drain": {"reason": "preStop"}}, {"pod": "b", "state": "serving"}]}`), &s))
+	require.False(t, s.scalesIn())
+	s.Gateways[0].Drain.Reason = "scale-in"
+	require.True(t, s.scalesIn())
+}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +27,7 @@ type clients struct{ sdk, plain, fixed int }
 
 func (c clients) all() int { return c.sdk + c.plain + c.fixed }
 
-// flags are those of `wsfleet load live`. The order of the groups is that of groupsOf.
+// flags are those of `wsfleet load live`. The order of the groups is that of groups.
 func (c clients) flags() []string {
 	return []string{
 		"--clients", strconv.Itoa(c.sdk),
@@ -74,13 +75,17 @@ func (t *test) awaitRest(ctx context.Context, done func(before, now status) bool
 	if err != nil {
 		return err
 	}
-	return t.awaitDone(ctx, before, done)
+	_, err = t.awaitDone(ctx, before, done)
+	return err
 }
 
-func (t *test) awaitDone(ctx context.Context, before status, done func(before, now status) bool) error {
-	return t.watch.await(ctx, limit, holdsRest, func(now status) bool {
-		return done(before, now) && now.connections() >= t.connected
-	})
+// awaitDone waits until an event is over and all clients are back, and returns since when.
+func (t *test) awaitDone(
+	ctx context.Context, before status, done func(before, now status) bool,
+) (time.Time, error) {
+	over := func(now status) bool { return done(before, now) && now.connections() >= t.connected }
+	err := t.watch.await(ctx, limit, holdsRest, over)
+	return since(t.watch.all(), over), err
 }
 
 // roll changes the pods of the fleet.
@@ -89,20 +94,21 @@ func (t *test) roll(ctx context.Context) error {
 	return t.cluster.patch(ctx, fmt.Sprintf(`{"pod":{"labels":{"round":"%d"}}}`, t.rounds))
 }
 
-// evict evicts a gateway, as drain tools do: again and again until the PodDisruptionBudget allows it.
+// evict evicts a gateway that serves, as drain tools do: again and again until the PodDisruptionBudget allows it.
 func (t *test) evict(ctx context.Context) error {
-	s, err := t.watch.last()
-	if err != nil {
-		return err
-	}
-	serving := s.in("serving")
-	if len(serving) == 0 {
-		return errors.New("no gateway serves")
-	}
-	pod := serving[t.random.IntN(len(serving))]
-	for {
-		err := t.cluster.kube.Evict(ctx, pod)
-		if err == nil || bytes.Contains([]byte(err.Error()), []byte("not found")) {
+	for pod := ""; ; {
+		s, err := t.watch.last()
+		if err != nil {
+			return err
+		}
+		if serving := s.in("serving"); !slices.Contains(serving, pod) {
+			if len(serving) == 0 {
+				return errors.New("no gateway serves")
+			}
+			// The one before was replaced by a rolling update.
+			pod = serving[t.random.IntN(len(serving))]
+		}
+		if err = t.cluster.kube.Evict(ctx, pod); err == nil {
 			return nil
 		}
 		select {
@@ -121,7 +127,8 @@ type row struct {
 	live  load.LiveEvent
 }
 
-// run lets clients stay connected while the events happen one after the other.
+// run lets clients stay connected while the events happen one after the other. When one does not end, it returns an
+// error and the outcome until then.
 func (t *test) run(ctx context.Context, events []event) (*outcome, error) {
 	t.random = rand.New(rand.NewPCG(t.seed, 0))
 	say("seed %d", t.seed)
@@ -145,13 +152,11 @@ func (t *test) run(ctx context.Context, events []event) (*outcome, error) {
 		close(ended)
 	}()
 	var rows []row
-	err = t.happen(ctx, events, &rows, ended)
+	failed := t.happen(ctx, events, &rows, ended)
 	_ = cmd.Process.Signal(os.Interrupt)
 	<-ended
-	if err != nil {
-		return nil, err
-	}
-	return newOutcome(t, rows, out.Bytes())
+	o, err := newOutcome(t, rows, out.Bytes())
+	return o, errors.Join(failed, err)
 }
 
 // happen lets the events happen, until the load tool ends.
@@ -170,13 +175,17 @@ func (t *test) happen(ctx context.Context, events []event, rows *[]row, ended <-
 		return errors.Join(fmt.Errorf("all clients are connected: %w", err), context.Cause(ctx))
 	}
 	for _, e := range events {
-		began := time.Now()
-		took, err := t.happens(ctx, e)
+		r := row{event: e, began: time.Now()}
+		if err := t.mark(e.name); err != nil {
+			return err
+		}
+		rest, err := t.happens(ctx, e)
+		r.took = max(0, rest.Sub(r.began))
+		*rows = append(*rows, r)
 		if err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", e.name, err), context.Cause(ctx))
 		}
-		say("%s: %s", e.name, took.Round(100*time.Millisecond))
-		*rows = append(*rows, row{event: e, began: began, took: took})
+		say("%s: %s", e.name, r.took.Round(100*time.Millisecond))
 	}
 	return nil
 }
@@ -184,27 +193,23 @@ func (t *test) happen(ctx context.Context, events []event, rows *[]row, ended <-
 // operatorWithin is the time from the begin of an event within which the operator is killed.
 const operatorWithin = 15 * time.Second
 
-// happens lets an event happen, and waits until its effects are over.
-func (t *test) happens(ctx context.Context, e event) (time.Duration, error) {
+// happens lets an event happen, and waits until its effects are over. It returns when they were.
+func (t *test) happens(ctx context.Context, e event) (rest time.Time, err error) {
 	before, err := t.watch.last()
 	if err != nil {
-		return 0, err
+		return rest, err
 	}
 	done := e.done
 	if done == nil {
 		done = atRest
 	}
-	if err := t.mark(e.name); err != nil {
-		return 0, err
-	}
-	began := time.Now()
 	if e.whilstRolling {
 		if err := t.roll(ctx); err != nil {
-			return 0, err
+			return rest, err
 		}
 		err := t.watch.await(ctx, time.Minute, 0, func(s status) bool { return len(s.in("draining")) > 0 })
 		if err != nil {
-			return 0, fmt.Errorf("the rolling update is under way: %w", err)
+			return rest, fmt.Errorf("the rolling update is under way: %w", err)
 		}
 		if own := done; !e.staysRolling {
 			done = func(before, now status) bool { return replaced(before, now) && own(before, now) }
@@ -214,18 +219,16 @@ func (t *test) happens(ctx context.Context, e event) (time.Duration, error) {
 	if e.keepOperator {
 		killed <- nil
 	} else {
-		go func() { killed <- t.cluster.killOperator(ctx, operatorWithin, t.random) }()
+		after := time.Duration(t.random.Int64N(int64(operatorWithin)))
+		go func() { killed <- t.cluster.killOperator(ctx, after) }()
 	}
 	if err := e.do(ctx, t); err != nil {
-		return 0, err
+		return rest, err
 	}
 	if err := <-killed; err != nil {
-		return 0, err
+		return rest, err
 	}
-	if err := t.awaitDone(ctx, before, done); err != nil {
-		return 0, err
-	}
-	return time.Since(began) - holdsRest, nil
+	return t.awaitDone(ctx, before, done)
 }
 
 // mark tells the load tool that an event begins, which reads it within a few hundredths of a second.

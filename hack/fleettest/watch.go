@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/wsfleet/wsfleet/controllers/plan"
 )
 
 // status is what `wsfleet fleet status -o json` says that the test needs.
@@ -20,6 +23,7 @@ type status struct {
 type gateway struct {
 	Pod, State  string
 	Connections *int
+	Drain       *struct{ Reason string }
 }
 
 // in returns the gateways in a state.
@@ -30,6 +34,13 @@ func (s status) in(state string) (pods []string) {
 		}
 	}
 	return pods
+}
+
+// scalesIn reports that a gateway drains before it is deleted for a scale-in.
+func (s status) scalesIn() bool {
+	return slices.ContainsFunc(s.Gateways, func(g gateway) bool {
+		return g.State == "draining" && g.Drain != nil && g.Drain.Reason == plan.DrainReasonScaleIn
+	})
 }
 
 // connections returns the number of connections of all gateways that answer.
@@ -111,6 +122,17 @@ func (w *watch) last() (status, error) {
 		return status{}, nil
 	}
 	return looks[len(looks)-1].status, nil
+}
+
+// since returns since when the status fits without a break, and the zero time when it does not.
+func since(looks []look, fits func(status) bool) (at time.Time) {
+	for _, l := range slices.Backward(looks) {
+		if !fits(l.status) {
+			return at
+		}
+		at = l.at
+	}
+	return at
 }
 
 // await waits until the status fits for a time. It returns an error with the last status after limit.
