@@ -28,7 +28,7 @@ func (d *director) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.finish(t, losses, measuredSeconds)
+	return errors.Join(r.finish(t, losses, measuredSeconds), r.eventsFailed)
 }
 
 // sinceStart returns the time since the run began, as samples have it.
@@ -37,12 +37,14 @@ func (d *director) sinceStart() float64 { return time.Since(d.startedAt).Seconds
 // liveRun collects the events of a run of live.
 type liveRun struct {
 	director *director
+	// eventsFailed is why the run ended, where that is the file of the events.
+	eventsFailed error
 	// events are the intervals so far. ends are the last numbers of the publishers in each of them but the current one.
 	events []LiveEvent
 	ends   []map[int]uint32
 }
 
-// watchFleet marks events until the run's time is over or ctx ends.
+// watchFleet marks events until the run's time is over, ctx ends, or the file of the events cannot be used any more.
 func (r *liveRun) watchFleet(ctx context.Context) error {
 	d := r.director
 	var over <-chan time.Time
@@ -62,13 +64,19 @@ func (r *liveRun) watchFleet(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		labels, err := d.eventLines.read()
-		if err != nil {
-			return err
+		if free := maxEvents - (len(r.events) - 1); err == nil && len(labels) > free {
+			labels = labels[:free]
+			err = fmt.Errorf("--events: more than %d lines in %s: give a file with a line per event", maxEvents,
+				d.options.Events)
 		}
 		for _, label := range labels {
 			if err := r.mark(label); err != nil {
 				return err
 			}
+		}
+		// What was counted until now is worth its report.
+		if r.eventsFailed = err; err != nil {
+			return nil
 		}
 	}
 }
@@ -78,12 +86,7 @@ const maxEvents = 1000
 
 // mark begins the interval of an event.
 func (r *liveRun) mark(label string) error {
-	d := r.director
-	if len(r.events) > maxEvents {
-		return fmt.Errorf("--events: more than %d lines in %s: give a file with a line per event", maxEvents,
-			d.options.Events)
-	}
-	r.events = append(r.events, LiveEvent{Label: label, Seconds: d.sinceStart()})
+	r.events = append(r.events, LiveEvent{Label: label, Seconds: r.director.sinceStart()})
 	return r.end("BeginInterval")
 }
 

@@ -757,8 +757,40 @@ func TestLiveEventJSON(t *testing.T) {
 	for _, name := range []string{
 		"label", "seconds", "connectionsLost", "connectionsLostByReason", "returns", "peakReturnsPerSecond", "refused",
 		"refusedByReason", "away", "p50", "p99", "max", "gone", "unrecovered", "lost", "falselyRecovered", "missed",
-		"duplicated", "reordered",
+		"duplicated", "reordered", "groups",
 	} {
 		require.Contains(t, string(b), `"`+name+`":`)
 	}
+}
+
+// A run that its events end has counted what happened until then.
+func TestLiveKeepsItsCountsWhenItsEventsCannotBeRead(t *testing.T) {
+	t.Parallel()
+	url := startGateway(t, recoverableRule("*", 1000))
+	events := filepath.Join(t.TempDir(), "events")
+	written := false
+	o := liveOptions(url, func(o *Options) { o.Events, o.Duration = events, time.Minute })
+	r := runLive(t, o, func(s Sample) bool {
+		if s.DeliveriesPerSecond > 0 && !written {
+			written = true
+			appendLine(t, events, strings.Repeat("event\n", maxEvents+5))
+		}
+		return false
+	})
+	require.Len(t, r.Failures, 1)
+	require.Contains(t, r.Failures[0], "--events: more than 1000 lines in "+events)
+	require.Len(t, r.Live.Events, maxEvents+1)
+	require.Positive(t, r.Delivery.Received)
+	require.Zero(t, r.Live.Total.Lost)
+}
+
+// The gap behind an answer is noticed at the first message that is new.
+func TestFalseGapIsNoticedBehindAMessageThatComesAgain(t *testing.T) {
+	t.Parallel()
+	state := resumeState{toldComplete: true}
+	state.noticeGap(7, 7, false)
+	state.noticeGap(7, 10, false)
+	require.Equal(t, []numberRange{{8, 9}}, state.falseGaps)
+	state.noticeGap(10, 12, false)
+	require.Len(t, state.falseGaps, 1, "what is missing later was not said to be there")
 }

@@ -175,9 +175,12 @@ func (o *Options) Validate() error {
 	refuse(o.Clients < 1, "clients", "%d clients cannot do anything: give 1 or more", o.Clients)
 	refuse(o.Scenario == Direct && o.Clients%2 != 0, "clients", "%d clients make no pairs: give an even number", o.Clients)
 	refuse(o.Channels < 1, "channels", "%d channels cannot be used: give 1 or more", o.Channels)
-	refuse(o.Clients > 0 && o.Channels > o.Clients, "channels",
-		"%d channels for %d clients leave some without a subscriber: give at most as many as --clients", o.Channels,
-		o.Clients)
+	clients := o.Clients
+	for _, g := range o.Groups {
+		clients += max(0, g.Clients)
+	}
+	refuse(o.Clients > 0 && o.Channels > clients, "channels",
+		"%d channels for %d clients leave some without a subscriber: give at most as many as clients", o.Channels, clients)
 	refuse(o.Subscriptions < 1, "subscriptions", "%d subscriptions leave nothing to do: give 1 or more", o.Subscriptions)
 	refuse(o.Channels > 0 && o.Subscriptions > o.Channels, "subscriptions",
 		"%d subscriptions need as many channels: give at most as many as --channels", o.Subscriptions)

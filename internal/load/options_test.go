@@ -32,7 +32,7 @@ func TestValidateNamesFlagAndRemedy(t *testing.T) {
 		`--channels: 0 channels cannot be used: give 1 or more`: func(o *Options) {
 			o.Channels = 0
 		},
-		`--channels: 9 channels for 6 clients leave some without a subscriber: give at most as many as --clients`: func(
+		`--channels: 9 channels for 6 clients leave some without a subscriber: give at most as many as clients`: func(
 			o *Options) {
 			o.Channels = 9
 		},
@@ -168,6 +168,15 @@ func TestDefaultsAreValid(t *testing.T) {
 		o.Scenario, o.URL = Scenario(s[0]), "wss://example.com"
 		require.NoError(t, o.Validate(), s[0])
 	}
+}
+
+func TestChannelsMayBeThoseOfGroups(t *testing.T) {
+	o := options(Live, "ws://127.0.0.1:8080", func(o *Options) {
+		o.Clients, o.Channels, o.Groups = 1, 10, []Group{{Clients: 9, Layer: reconnect.Known()[0]}}
+	})
+	require.NoError(t, o.Validate())
+	o.Channels = 11
+	require.ErrorContains(t, o.Validate(), "11 channels for 10 clients")
 }
 
 func TestParseSources(t *testing.T) {

@@ -51,7 +51,8 @@ func (p *resumeState) advance(subscription int, line []byte) {
 // noticeGap notes the numbers that are missing between two messages although the server said that none is. inAnswer
 // says that the second one is a part of that answer.
 func (p *resumeState) noticeGap(before, number uint32, inAnswer bool) {
-	if !p.toldComplete {
+	if !p.toldComplete || number <= before {
+		// A message that comes again says nothing of what is between the two.
 		return
 	}
 	if number > before+1 {
