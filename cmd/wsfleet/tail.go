@@ -34,12 +34,11 @@ func newTailCommand(f *fleetCommand) *cobra.Command {
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return flags.check(cmd) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.withClient(func(client *fleetclient.Client) error {
-				err := tailChannel(cmd, client, args[:len(args)-1], args[len(args)-1], flags)
-				if cmd.Context().Err() != nil {
-					// An interrupt is how it ends.
-					return nil
+				if err := tailChannel(cmd, client, args[:len(args)-1], args[len(args)-1], flags); cmd.Context().Err() == nil {
+					return err
 				}
-				return err
+				// An interrupt is how it ends.
+				return nil
 			})
 		},
 	}

@@ -42,8 +42,8 @@ func startClients(t *testing.T, prefix string, protocol wsclient.Protocol, pods,
 	return started
 }
 
-// applyClients runs pods that connect through a Service, and does not wait for them. Their output is logged when the test
-// fails.
+// applyClients runs pods that connect through a Service, and does not wait for them. Their output is logged when the
+// test fails.
 func applyClients(t *testing.T, prefix, service string, pods, connections int, args ...string) []clientPod {
 	t.Helper()
 	manifests := make([]string, 0, pods)
