@@ -10,8 +10,8 @@ import (
 // maxAffinityWeight is the highest weight of a preferred affinity.
 const maxAffinityWeight = 100
 
-// topologySpread returns the spec's constraints, or by default one that spreads the gateways over nodes where possible. A
-// constraint without a selector applies to the fleet's own gateways.
+// topologySpread returns the spec's constraints, or by default one that spreads the gateways over nodes where possible.
+// A constraint without a selector applies to the fleet's own gateways.
 func topologySpread(in Input) ([]*coreac.TopologySpreadConstraintApplyConfiguration, error) {
 	constraints, err := convertAll[coreac.TopologySpreadConstraintApplyConfiguration](
 		in.Spec.Pod.TopologySpreadConstraints)
@@ -36,9 +36,9 @@ func topologySpread(in Input) ([]*coreac.TopologySpreadConstraintApplyConfigurat
 	return constraints, nil
 }
 
-// spreadOverZones lets a pod prefer zones with fewer gateways of its version, unless the spec says how to spread them. It
-// is no spread constraint, because the scheduler obeys none of a pod's preferred ones on a node that lacks the label of
-// one of them: gateways would not spread over nodes in a cluster without zones (Kubernetes 1.37,
+// spreadOverZones lets a pod prefer zones with fewer gateways of its version, unless the spec says how to spread them.
+// It is no spread constraint, because the scheduler obeys none of a pod's preferred ones on a node that lacks the label
+// of one of them: gateways would not spread over nodes in a cluster without zones (Kubernetes 1.37,
 // plugins/podtopologyspread).
 func spreadOverZones(pod *coreac.PodSpecApplyConfiguration, in Input) {
 	affinity := pod.Affinity

@@ -426,8 +426,8 @@ func (m *Machine) close(d *run, step Step, now time.Time) (n int) {
 	return n
 }
 
-// finish ends a drain if no connection is left and none can arrive any more. It reports whether the drain is over: ended,
-// undone, or replaced by another one.
+// finish ends a drain if no connection is left and none can arrive any more. It reports whether the drain is over:
+// ended, undone, or replaced by another one.
 func (m *Machine) finish(d *run, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
