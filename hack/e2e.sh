@@ -65,7 +65,7 @@ echo "e2e: the local cluster itself"
 cat dist/localcluster.log
 if [ "$failed" -eq 0 ]; then
   echo "e2e: a second node, and the tests of nodes"
-  stage 2
+  stage "$((${NODES:-0} > 2 ? NODES : 2))"
   fleet_tests -run '^TestNode'
 fi
 if [ "$failed" -eq 0 ]; then

@@ -86,6 +86,9 @@ func watchHealthy(t *testing.T) (minimum func() int) {
 	t.Cleanup(end)
 	return func() int {
 		end()
+		if len(counts) == 0 {
+			t.Error("the watch of the budget has shown nothing")
+		}
 		t.Log("healthy gateways, as the budget counted them: ", strings.Join(counts, "; "))
 		return smallest
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,15 @@ func lacksNodes(t *testing.T, missing string) {
 // cluster that has none lacks nodes.
 func spareNode(t *testing.T) string {
 	t.Helper()
+	if promised, _ := strconv.Atoi(os.Getenv(nodesVariable)); promised > 0 {
+		// A node that was cordoned keeps its taint for a moment.
+		eventually(t, 30*time.Second, "all nodes take pods", func() error {
+			if names := openNodes(t); len(names) < promised {
+				return fmt.Errorf("only %v do", names)
+			}
+			return nil
+		})
+	}
 	names := openNodes(t)
 	control := strings.Fields(runWith(t, anyNamespace, "get", "nodes", "-l", "node-role.kubernetes.io/control-plane",
 		"-o", "jsonpath={.items[*].metadata.name}"))

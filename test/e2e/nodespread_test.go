@@ -44,14 +44,16 @@ spec:
 			counts[node] = 0
 		}
 		pods := run(t, "get", "pods", "-l", "version="+version, "-o", `jsonpath={range .items[*]}{.spec.nodeName}{"\n"}{end}`)
+		all := 0
 		for node := range strings.Lines(pods) {
 			counts[strings.TrimSpace(node)]++
+			all++
 		}
 		numbers := make([]int, 0, len(counts))
 		for _, n := range counts {
 			numbers = append(numbers, n)
 		}
-		if slices.Max(numbers)-slices.Min(numbers) > 1 {
+		if all != gateways || slices.Max(numbers)-slices.Min(numbers) > 1 {
 			t.Errorf("the gateways of version %s are on the nodes %v, want them alike", version, counts)
 		}
 	}
