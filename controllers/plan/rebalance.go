@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsfleet/wsfleet/api/v1alpha1"
 	"github.com/wsfleet/wsfleet/controllers/render"
+	"github.com/wsfleet/wsfleet/internal/contract"
 )
 
 // Rebalance is what is observed of a fleet whose clients may be spread unevenly.
@@ -102,12 +103,14 @@ func NextRebalanceStep(r Rebalance) RebalanceStep {
 	case busy != "":
 		return RebalanceStep{Waits: busy}
 	}
-	sheds := r.shed(full, average)
-	if slices.ContainsFunc(sheds, func(s Shed) bool { return s.PerSecond*r.closingSeconds() < 1 }) {
-		return RebalanceStep{Waits: "at spec.rebalance.maxShedPerMinute not one client could be moved in the time that " +
-			"spec.drain.timeout leaves after spec.drain.propagationDelay: raise one of them"}
+	for together := min(len(full), r.together()); together > 0; together-- {
+		sheds := r.shed(full, together, average)
+		if !slices.ContainsFunc(sheds, func(s Shed) bool { return s.PerSecond*r.closingSeconds() < 1 }) {
+			return RebalanceStep{Shed: sheds}
+		}
 	}
-	return RebalanceStep{Shed: sheds}
+	return RebalanceStep{Waits: "at spec.rebalance.maxShedPerMinute not one client could be moved in the time that " +
+		"spec.drain.timeout leaves after spec.drain.propagationDelay: raise one of them"}
 }
 
 // closingSeconds returns how many seconds of a drain are left to close connections.
@@ -129,6 +132,9 @@ func (r Rebalance) busy() string {
 		switch {
 		case g.terminating() || g.leaving() || g.sheds() && !g.rebalances():
 			return "gateway " + g.Pod.Name + " drains"
+		case g.Report.Broker.State == contract.BrokerDegraded:
+			// Clients that are moved could not subscribe.
+			return "gateway " + g.Pod.Name + " has lost Redis"
 		case g.sheds():
 		case !g.ready() || !g.Reported || g.Stale:
 			return "gateway " + g.Pod.Name + " does not serve"
@@ -208,8 +214,8 @@ func (r Rebalance) together() int {
 
 // shed returns what the first of the gateways that have too many clients shed, so that all end at the same time. What
 // is left after drain.timeout is shed in the next round: evictions of others wait no longer than for any drain.
-func (r Rebalance) shed(full []Gateway, average float64) []Shed {
-	first := full[:min(len(full), r.together())]
+func (r Rebalance) shed(full []Gateway, together int, average float64) []Shed {
+	first := full[:together]
 	sheds, sum := r.targets(full, len(first), average), 0.0
 	for _, n := range sheds {
 		sum += n

@@ -31,6 +31,10 @@ func shedUntil(keep int) change {
 
 func drainedByHand(_ *corev1.Pod, report *contract.GatewayReport) { report.Drain.Reason = "admin" }
 
+func lostRedis(_ *corev1.Pod, report *contract.GatewayReport) {
+	report.Broker.State = contract.BrokerDegraded
+}
+
 // hasShed is a gateway that ended a partial drain so many seconds ago.
 func hasShed(secondsAgo float64) change {
 	return func(_ *corev1.Pod, report *contract.GatewayReport) {
@@ -120,6 +124,16 @@ func TestNextRebalanceStep(t *testing.T) {
 		{"all others serve", on, availableAt(3), simpleFleet{}.with("a", 700, upFor(9), shedUntil(400)).
 			with("b", 400, upFor(9), notReady).with("c", 0, upFor(1)),
 			"0 shed, restore a, waits: gateway b does not serve"},
+		{"while Redis is away, clients stay where they are", on, availableAt(3), simpleFleet{}.
+			with("a", 800, upFor(900), lostRedis).with("b", 400, upFor(900)).with("c", 0, upFor(30)),
+			"0 shed, waits: gateway a has lost Redis"},
+		{"the rest stays when Redis goes away", on, availableAt(3), simpleFleet{}.with("a", 700, upFor(9), shedUntil(400)).
+			with("b", 400, upFor(9)).with("c", 0, upFor(1), lostRedis),
+			"0 shed, restore a, waits: gateway c has lost Redis"},
+		{"a small share waits for the large one", scaleInSpec(5, rebalances, maxUnavailable(2),
+			func(s *v1alpha1.WebSocketClusterSpec) { s.Rebalance.MaxShedPerMinute = new(intstr.FromInt32(12)) }),
+			availableAt(5), simpleFleet{}.with("a", 3300, upFor(900)).with("b", 1210, upFor(900)).with("c", 490, upFor(30)).
+				with("d", 0, upFor(30)).with("e", 0, upFor(30)), "0 shed, a to 791 at 0.20/s"},
 		{"none is silent", on, availableAt(3), simpleFleet{}.with("a", 800, upFor(900)).with("b", 0, upFor(9)).
 			with("c", 0, silent), "0 shed, waits: gateway c does not serve"},
 		{"the newest one is ready for long enough", on, settledAt(3), grown, "0 shed"},
