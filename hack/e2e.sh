@@ -38,7 +38,7 @@ stage() {
 
 # fleet_tests FLAGS... runs the tests that the flags of go test pick. Flags that pick none are an error.
 fleet_tests() {
-  go test -tags e2e -count=1 -timeout 25m -parallel 4 -v ./test/e2e "$@" | tee dist/e2e.log || failed=$?
+  go test -tags e2e -count=1 -timeout 30m -parallel 3 -v ./test/e2e "$@" | tee dist/e2e.log || failed=$?
   if grep -q 'no tests to run' dist/e2e.log; then
     echo "e2e: no test was picked by $*" >&2
     failed=1
