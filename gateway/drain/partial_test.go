@@ -59,6 +59,27 @@ func TestPartialDrainServesAgainWhenEnoughAreGone(t *testing.T) {
 	})
 }
 
+func TestStopWaitsForADrainThatWasReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := make(chan struct{})
+		m, _ := newMachine(1000, 0, func(o *drain.Options) { o.Closed = func(int, bool) { <-held } })
+		m.Start(drain.Request{Keep: 100, Timeout: timeout})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		m.Start(drain.Request{Timeout: timeout})
+		var stopped atomic.Bool
+		go func() {
+			m.Stop()
+			stopped.Store(true)
+		}()
+		synctest.Wait()
+		require.False(t, stopped.Load(), "the partial drain still closes connections")
+		close(held)
+		synctest.Wait()
+		require.True(t, stopped.Load())
+	})
+}
+
 func TestPartialDrainClosesNothingAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, f := newMachine(1000, 0)
