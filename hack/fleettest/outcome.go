@@ -144,12 +144,12 @@ func (o *outcome) save(path string) error {
 	if err := os.WriteFile(path+".json", text, 0o644); err != nil {
 		return err
 	}
-	file, err := os.Create(path + ".html")
-	if err != nil {
-		return err
-	}
 	var load strings.Builder
 	if err := o.result.WriteText(&load); err != nil {
+		return err
+	}
+	file, err := os.Create(path + ".html")
+	if err != nil {
 		return err
 	}
 	problems := []string{}
